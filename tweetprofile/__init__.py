@@ -1,0 +1,93 @@
+"""Profiles of Twitter users from their images: from a Parquet manifest to a Parquet of traits.
+
+The public names load what they need when they are first used, so that importing the package (and
+`tweetprofile --help`) brings in neither torch nor DALI nor polars.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tweetprofile.checkpoint import Checkpoint, load_checkpoint
+    from tweetprofile.errors import (
+        CheckpointError,
+        ImageError,
+        InputError,
+        ManifestError,
+        OptionError,
+        OutputError,
+        SchemaError,
+        TooManyFailuresError,
+        TrainingError,
+        TweetprofileError,
+        WriteError,
+    )
+    from tweetprofile.inference import Predictor, PredictorOptions
+    from tweetprofile.manifest import Manifest
+    from tweetprofile.predict import PredictOptions, predict_manifest
+    from tweetprofile.training.run import train_manifest
+    from tweetprofile.training.settings import TrainOptions
+    from tweetprofile.traits import Trait, TraitSchema
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Checkpoint": "checkpoint",
+    "CheckpointError": "errors",
+    "ImageError": "errors",
+    "InputError": "errors",
+    "Manifest": "manifest",
+    "ManifestError": "errors",
+    "OptionError": "errors",
+    "OutputError": "errors",
+    "PredictOptions": "predict",
+    "Predictor": "inference",
+    "PredictorOptions": "inference",
+    "SchemaError": "errors",
+    "TooManyFailuresError": "errors",
+    "TrainOptions": "training.settings",
+    "TrainingError": "errors",
+    "Trait": "traits",
+    "TraitSchema": "traits",
+    "TweetprofileError": "errors",
+    "WriteError": "errors",
+    "load_checkpoint": "checkpoint",
+    "predict_manifest": "predict",
+    "train_manifest": "training.run",
+}
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "ImageError",
+    "InputError",
+    "Manifest",
+    "ManifestError",
+    "OptionError",
+    "OutputError",
+    "PredictOptions",
+    "Predictor",
+    "PredictorOptions",
+    "SchemaError",
+    "TooManyFailuresError",
+    "TrainOptions",
+    "TrainingError",
+    "Trait",
+    "TraitSchema",
+    "TweetprofileError",
+    "WriteError",
+    "__version__",
+    "load_checkpoint",
+    "predict_manifest",
+    "train_manifest",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tweetprofile' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"tweetprofile.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,7 @@
+"""`python -m tweetprofile`."""
+
+import sys
+
+from tweetprofile.cli import main
+
+sys.exit(main())

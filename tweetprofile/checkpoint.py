@@ -1,0 +1,198 @@
+"""Checkpoints: one safetensors file that holds weights, and as JSON in its header all the rest.
+
+Loading one never runs code: the file is numbers and text, whatever it claims. Everything that
+predicting needs besides images is inside: network, volumes, traits and classes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from tweetprofile.errors import CheckpointError, InputError, OutputError
+from tweetprofile.networks import NetworkSpec, VolumeNetwork, fold_normalisation
+from tweetprofile.traits import TraitSchema
+from tweetprofile.volumes import VolumeSpec
+
+FORMAT = 1
+"""Version of what stands in the header; raised when an older reader would misread it."""
+
+CHECKPOINT_VARIABLE = "TWEETPROFILE_CHECKPOINT"
+"""Environment variable that names the checkpoint to use when none is given."""
+
+_HEADER_KEY = "tweetprofile"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    Attributes:
+        path: the file.
+        sha256: of the file.
+        network_spec: the network's layers.
+        volume_spec: the volumes it takes.
+        schema: the traits it predicts.
+        training: how it was trained and how it scored, as JSON; for people.
+        state: its weights by name, as trained.
+    """
+
+    path: Path
+    sha256: str
+    network_spec: NetworkSpec
+    volume_spec: VolumeSpec
+    schema: TraitSchema
+    training: Mapping[str, Any]
+    state: Mapping[str, torch.Tensor] = field(repr=False)
+
+    @cached_property
+    def network(self) -> VolumeNetwork:
+        """The network in eval mode, normalisation folded in: (N, 3, D, H, W) to logits a trait."""
+        with torch.device("meta"):
+            network = VolumeNetwork(self.network_spec, self.volume_spec, self.schema)
+        network.load_state_dict(self.state, assign=True)
+        return fold_normalisation(network).requires_grad_(False)
+
+
+def save_checkpoint(path: Path, network: VolumeNetwork, training: Mapping[str, Any]) -> None:
+    """Write a network and all that describes it; the file appears whole or not at all.
+
+    Raises:
+        OutputError: the place cannot be written to.
+    """
+    header = {
+        "format": FORMAT,
+        "network": asdict(network.spec),
+        "volume": asdict(network.volume_spec),
+        "schema": network.schema.to_dict(),
+        "training": dict(training),
+    }
+    state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    data = save(state, metadata={_HEADER_KEY: json.dumps(header)})
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}; choose another place."
+        ) from error
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Load a checkpoint, having checked that header and weights fit together.
+
+    Raises:
+        CheckpointError: missing, foreign, damaged or of a newer format; says which.
+    """
+    path = Path(path)
+    header, state = _read(path)
+    try:
+        checkpoint = Checkpoint(
+            path,
+            _sha256(path),
+            NetworkSpec.from_dict(header["network"]),
+            VolumeSpec(**header["volume"]),
+            TraitSchema.from_dict(header["schema"]),
+            header["training"],
+            state,
+        )
+    except KeyError as error:
+        raise CheckpointError(f"{path} lacks {error} in its header; train it anew.") from None
+    except (TypeError, ValueError, InputError) as error:
+        raise CheckpointError(f"{path} has a header that makes no sense: {error}") from None
+    _check_weights(checkpoint)
+    return checkpoint
+
+
+def find_checkpoint(given: str | Path | None) -> Path:
+    """The checkpoint to use: the given one, else $TWEETPROFILE_CHECKPOINT, else the last trained.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if given is not None:
+        return Path(given)
+    if named := os.environ.get(CHECKPOINT_VARIABLE):
+        return Path(named)
+    if (last := last_trained()).exists():
+        return last
+    raise CheckpointError(
+        "no checkpoint: train one with 'tweetprofile train MANIFEST -o RUN', or name one with "
+        f"--checkpoint FILE or ${CHECKPOINT_VARIABLE}."
+    )
+
+
+def last_trained() -> Path:
+    """Where this user's last trained checkpoint is kept."""
+    return Path(platformdirs.user_data_dir("tweetprofile")) / "model.safetensors"
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    if not path.exists():
+        raise CheckpointError(f"checkpoint {path} does not exist; give the path of a model file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}); give one that "
+            "'tweetprofile train' wrote."
+        ) from None
+    return _parse_header(path, metadata), state
+
+
+def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    if _HEADER_KEY not in metadata:
+        raise CheckpointError(
+            f"{path} holds weights but was not written by tweetprofile; give one that "
+            "'tweetprofile train' wrote."
+        )
+    try:
+        header = json.loads(metadata[_HEADER_KEY])
+        version = int(header["format"])
+    except (ValueError, TypeError, KeyError):
+        raise CheckpointError(f"{path} has a damaged header; train it anew.") from None
+    if version > FORMAT:
+        raise CheckpointError(
+            f"{path} has format {version} and this tweetprofile reads up to {FORMAT}; upgrade it."
+        )
+    assert isinstance(header, dict)
+    return header
+
+
+def _check_weights(checkpoint: Checkpoint) -> None:
+    """Compare names and shapes with what the specs ask for, before any memory is given to them."""
+    with torch.device("meta"):
+        network = VolumeNetwork(checkpoint.network_spec, checkpoint.volume_spec, checkpoint.schema)
+    wanted = {name: _kind(tensor) for name, tensor in network.state_dict().items()}
+    found = {name: _kind(tensor) for name, tensor in checkpoint.state.items()}
+    for name in wanted.keys() | found.keys():
+        if wanted.get(name) != found.get(name):
+            raise CheckpointError(
+                f"{checkpoint.path}: weight '{name}' is {found.get(name, 'missing')} where its "
+                f"header asks for {wanted.get(name, 'none')}; train it anew."
+            )
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,27 @@
+"""`tweetprofile info`: what a checkpoint is."""
+
+import click
+
+from tweetprofile.cli import options as shared
+
+
+@click.command("info", short_help="Say what a checkpoint is and how it was trained.")
+@click.argument("checkpoint", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@shared.talk
+def command(checkpoint: str | None, as_json: bool, quiet: bool) -> None:
+    """Say what CHECKPOINT is: network, traits, volumes, training and scores.
+
+    Without CHECKPOINT, the one that predict would use. With --quiet, only check that it can be
+    loaded.
+    """
+    from tweetprofile.checkpoint import find_checkpoint, load_checkpoint
+    from tweetprofile.cli import console
+
+    loaded = load_checkpoint(find_checkpoint(checkpoint))
+    if quiet:
+        return
+    if as_json:
+        console.print_json(loaded)
+    else:
+        console.show_checkpoint(loaded)

@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _note_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    context.meta["tweetprofile.debug"] = value
+
+
+def image_root(command: Command) -> Command:
+    """Add --image-root."""
+    return click.option(
+        "--image-root",
+        type=FOLDER,
+        help="Folder that image paths are relative to and may not leave; '/' allows absolute "
+        "paths.  [default: the manifest's own folder]",
+    )(command)
+
+
+def device(command: Command) -> Command:
+    """Add --devices and --decoder."""
+    command = click.option(
+        "--decoder",
+        type=click.Choice(["auto", "dali", "pillow"]),
+        default="auto",
+        show_default=True,
+        help="What decodes images; auto is DALI on CUDA and Pillow on a CPU.",
+    )(command)
+    return click.option(
+        "--devices",
+        default="auto",
+        show_default=True,
+        metavar="DEVICE",
+        help="auto, cpu, cuda or cuda:N.",
+    )(command)
+
+
+def overwrite(command: Command) -> Command:
+    """Add --overwrite."""
+    return click.option("--overwrite", is_flag=True, help="Replace what is there already.")(command)
+
+
+def talk(command: Command) -> Command:
+    """Add --quiet and --debug."""
+    command = click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Show where in the code an error came from.",
+    )(command)
+    return click.option("--quiet", "-q", is_flag=True, help="Print errors only.")(command)

@@ -1,0 +1,87 @@
+"""`tweetprofile predict`: from a manifest to a Parquet of profiles."""
+
+from typing import Any
+
+import click
+
+from tweetprofile.cli import options as shared
+
+
+@click.command("predict", short_help="Write one profile a user, from a manifest of images.")
+@click.argument("manifest")
+@click.option(
+    "--out",
+    "-o",
+    required=True,
+    metavar="OUT",
+    help="Parquet file to write; with a '/' at its end, a folder that gets a file a shard.",
+)
+@click.option(
+    "--checkpoint",
+    type=shared.FILE,
+    help="Model to use.  [default: $TWEETPROFILE_CHECKPOINT, else the last one trained here]",
+)
+@shared.image_root
+@shared.device
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "bf16", "fp16", "fp32"]),
+    default="auto",
+    show_default=True,
+    help="Floating point to compute in; auto is the fastest that the hardware has.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="what suits the device",
+    help="Users a forward pass.",
+)
+@click.option(
+    "--users-per-shard",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Users read and handled as one unit; memory grows with it.",
+)
+@click.option("--limit", type=click.IntRange(min=0), help="Only the first so many users.")
+@click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="Copy a column of the manifest; repeatable."
+)
+@click.option(
+    "--max-failed",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Exit with code 3 if a larger share of the images failed.",
+)
+@shared.overwrite
+@click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, stop.")
+@shared.talk
+def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any) -> None:
+    """Predict the profile of every user of MANIFEST and write them to OUT as Parquet.
+
+    MANIFEST is a Parquet file, a folder of them or a quoted glob, with the columns user_id and
+    images: a list of paths, of the encoded files themselves, or of struct<bytes, path>. The long
+    form, user_id and image with one row an image, is read too.
+
+    OUT has one row for every user, in the manifest's order, whatever their images are like. For
+    each trait: the most probable class, <trait>_confidence and <trait>_probabilities. Unusable
+    images stand in image_errors with a reason; a user with none usable has null traits.
+
+    \b
+    Exit codes: 0 every user has a row; 1 the run failed; 2 unusable input, nothing was done;
+    3 finished, but more images failed than --max-failed; 130 interrupted.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
+    from tweetprofile.cli import console
+    from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
+
+    plan = plan_prediction(manifest, out, PredictOptions(**choices))
+    if not quiet:
+        console.show_plan(plan)
+    if dry_run:
+        return
+    with console.predict_progress(plan.users, quiet=quiet) as on_progress:
+        summary = run_plan(plan, on_progress)
+    if not quiet:
+        console.show_summary(summary)

@@ -1,0 +1,103 @@
+"""Decoding with NVIDIA DALI: a whole batch at once, on a GPU or on the CPU.
+
+DALI's dynamic mode keeps a failure inside its batch and hands frames to torch without a copy. It
+must be given screened images only (`screening.py`), which is what `GuardedDecoder` is for.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tweetprofile.decoders.base import DecodeOptions
+
+_FAILED_SAMPLE = re.compile(r"Failed to decode sample #(\d+)")
+
+
+class SampleFailedError(Exception):
+    """DALI gave up a batch because of one image.
+
+    Attributes:
+        position: of that image in the batch.
+    """
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"image {position} of the batch failed")
+        self.position = position
+
+
+class DaliBatch:
+    """Decodes batches of screened images on one device.
+
+    Args:
+        options: the frame's size and the number of threads.
+        device: where to decode, and where the frames then are.
+    """
+
+    def __init__(self, options: DecodeOptions, device: torch.device) -> None:
+        import nvidia.dali.experimental.dynamic as ndd  # noqa: PLC0415 - seconds, and only on Linux
+        from nvidia.dali import types  # noqa: PLC0415
+
+        self._ndd = ndd
+        self._size = [options.height, options.width]
+        self._device = device
+        self._threads = options.threads or os.cpu_count() or 1
+        self._context = self._make_context()
+        self._decode_arguments: dict[str, Any] = {"device": "cpu", "output_type": types.RGB}
+        if device.type == "cuda":
+            # Its default upsampling of chroma differs from libjpeg's, that is from the CPU's.
+            self._decode_arguments |= {"device": "gpu", "jpeg_fancy_upsampling": True}
+        self._linear = types.INTERP_LINEAR
+
+    def decode(self, images: Sequence[bytes]) -> torch.Tensor:
+        """Decode all images.
+
+        Returns:
+            (F, H, W, 3) uint8 on the device, a frame an image.
+
+        Raises:
+            SampleFailedError: one image cannot be decoded, and DALI says which.
+            RuntimeError: something failed that DALI does not put down to one image.
+        """
+        encoded = [np.frombuffer(image, dtype=np.uint8) for image in images]
+        try:
+            with self._context, self._on_device():
+                return self._run(encoded)
+        except RuntimeError as error:
+            if match := _FAILED_SAMPLE.search(str(error)):
+                raise SampleFailedError(int(match[1])) from None
+            raise
+
+    def _run(self, encoded: list[NDArray[np.uint8]]) -> torch.Tensor:
+        # The hardware JPEG decoder of recent GPUs has been seen to ignore the order of a stream
+        # (pytorch/vision #9606), so the stream is drained before its memory is used and after.
+        self._drain()
+        decoded = self._ndd.decoders.image(self._ndd.batch(encoded), **self._decode_arguments)
+        frames = self._ndd.resize(
+            decoded, size=self._size, interp_type=self._linear, antialias=True
+        ).torch()
+        self._drain()
+        assert isinstance(frames, torch.Tensor)
+        return frames
+
+    def _make_context(self) -> Any:
+        if self._device.type == "cpu":
+            return self._ndd.EvalContext(num_threads=self._threads)
+        stream = torch.cuda.current_stream(self._device)
+        return self._ndd.EvalContext(
+            num_threads=self._threads,
+            device_id=stream.device_index,
+            cuda_stream=self._ndd.stream(stream=stream),
+        )
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._device.type == "cpu" else torch.cuda.device(self._device)
+
+    def _drain(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.current_stream(self._device).synchronize()

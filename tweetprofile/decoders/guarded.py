@@ -1,0 +1,68 @@
+"""A fast but fragile batch decoder made safe: screen, decode the good at once, Pillow for the rest.
+
+What becomes of an image is decided by that image alone: by its header, then by whether DALI can
+decode it, then by Pillow.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
+from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
+from tweetprofile.decoders.pillow import PillowDecoder
+from tweetprofile.errors import Reason
+from tweetprofile.screening import HeaderScreen
+
+
+class GuardedDaliDecoder:
+    """DALI for what is safe to give it, Pillow for everything else."""
+
+    name = "dali"
+
+    def __init__(self, options: DecodeOptions, device: torch.device) -> None:
+        self._screen = HeaderScreen(options.max_pixels)
+        self._fast = DaliBatch(options, device)
+        self._fallback = PillowDecoder(options)
+        self._size = options.height, options.width
+        self._device = device
+
+    def decode(self, images: Sequence[bytes]) -> DecodedFrames:
+        """See `FrameDecoder.decode`; the frames are on the decoder's device."""
+        safe = [position for position, image in enumerate(images) if self._screen.passes(image)]
+        decoded, fast_frames = self._decode_fast(images, safe)
+        if len(decoded) == len(images):
+            return DecodedFrames(fast_frames, (None,) * len(images))
+        taken = set(decoded)
+        rest = [position for position in range(len(images)) if position not in taken]
+        slow = self._fallback.decode([images[position] for position in rest])
+        return self._merge(len(images), (decoded, fast_frames), (rest, slow))
+
+    def _decode_fast(
+        self, images: Sequence[bytes], safe: list[int]
+    ) -> tuple[list[int], torch.Tensor]:
+        """The positions that DALI could decode, and their frames."""
+        while safe:
+            try:
+                return safe, self._fast.decode([images[position] for position in safe])
+            except SampleFailedError as error:
+                safe = safe[: error.position] + safe[error.position + 1 :]
+            except RuntimeError:
+                # Not put down to one image: Pillow can, image by image.
+                break
+        return [], torch.empty((0, *self._size, 3), dtype=torch.uint8, device=self._device)
+
+    def _merge(
+        self,
+        images: int,
+        fast: tuple[list[int], torch.Tensor],
+        slow: tuple[list[int], DecodedFrames],
+    ) -> DecodedFrames:
+        """Put frames of both decoders back into the order of the images."""
+        failures: list[Reason | None] = [None] * images
+        for position, failure in zip(slow[0], slow[1].failures, strict=True):
+            failures[position] = failure
+        rescued = [position for position in slow[0] if failures[position] is None]
+        frames = torch.cat([fast[1], slow[1].frames_FHWC.to(self._device)])
+        order = sorted(range(len(frames)), key=(fast[0] + rescued).__getitem__)
+        return DecodedFrames(frames[order], tuple(failures))

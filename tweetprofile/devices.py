@@ -1,0 +1,63 @@
+"""Where to compute, and in which precision."""
+
+from typing import Literal
+
+import torch
+
+from tweetprofile.errors import OptionError
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means on this machine.
+
+    Raises:
+        OptionError: no such device here, or a name that means none.
+    """
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    if "," in name:
+        raise OptionError(f"--devices {name}: one device at a time is used; name one of them.")
+    kind, _, number = name.partition(":")
+    if kind == "cpu" and not number:
+        return torch.device("cpu")
+    if kind != "cuda" or (number and not number.isdecimal()):
+        raise OptionError(f"--devices {name}: give auto, cpu, cuda or cuda:N.")
+    return _resolve_cuda(name, int(number or 0))
+
+
+def _resolve_cuda(name: str, number: int) -> torch.device:
+    if not torch.cuda.is_available():
+        raise OptionError(
+            f"--devices {name}: this machine has no usable CUDA device; use --devices cpu."
+        )
+    if number >= torch.cuda.device_count():
+        raise OptionError(
+            f"--devices {name}: this machine has {torch.cuda.device_count()} CUDA device(s), "
+            "counted from 0; name one of them."
+        )
+    return torch.device("cuda", number)
+
+
+def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
+    """The floating-point type to compute in.
+
+    `auto` is bf16 where the hardware multiplies it, else fp16 on CUDA and fp32 on a CPU.
+    """
+    if name != "auto":
+        return _DTYPES[name]
+    if device.type == "cuda":
+        # Emulated bf16 is slower than fp16.
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    capabilities = torch.cpu.get_capabilities()
+    native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return torch.bfloat16 if native else torch.float32
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """The name by which options and outputs call a floating-point type."""
+    return next(name for name, candidate in _DTYPES.items() if candidate == dtype)

@@ -1,0 +1,174 @@
+"""The four forms of a manifest: telling them apart, and turning each into one.
+
+::
+
+    paths          user_id, images: list<string>
+    bytes          user_id, images: list<binary>
+    Hugging Face   user_id, images: list<struct<bytes: binary, path: string>>
+    long           user_id, image (string, binary or struct), a user's rows adjacent
+
+Whatever came in, what leaves is one row a user: `user_id`,
+`images: large_list<struct<bytes: large_binary, path: large_string>>`, and the other columns.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tweetprofile.errors import ManifestError
+
+
+class Form(StrEnum):
+    """How a manifest carries its images."""
+
+    PATHS = "paths"
+    BYTES = "bytes"
+    HUGGING_FACE = "huggingface"
+    LONG = "long"
+
+
+def form_of(schema: pa.Schema, file: Path) -> Form:
+    """The form that a file's schema says it has.
+
+    Raises:
+        ManifestError: a column is missing or of a type that no form allows; names `file`.
+    """
+    columns = f"it has {', '.join(schema.names) or 'no columns'}"
+    if "user_id" not in schema.names:
+        raise ManifestError(f"{file} has no column 'user_id' ({columns}); add it.")
+    _require_id_type(schema.field("user_id").type, file)
+    if "images" in schema.names:
+        return _list_form(schema.field("images").type, file)
+    if "image" in schema.names:
+        return _long_form(schema.field("image").type, file)
+    raise ManifestError(f"{file} has no column 'images' or 'image' ({columns}); add one.")
+
+
+def _require_id_type(kind: pa.DataType, file: Path) -> None:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pa.types.is_integer(kind) or is_text(kind)):
+        raise ManifestError(f"{file}: 'user_id' is {kind}; it must be a string or an integer.")
+
+
+def _list_form(kind: pa.DataType, file: Path) -> Form:
+    if _is_list(kind):
+        value = kind.value_type
+        if is_text(value) or pa.types.is_null(value):
+            return Form.PATHS
+        if _is_bytes(value):
+            return Form.BYTES
+        if _is_image_struct(value):
+            return Form.HUGGING_FACE
+    raise ManifestError(
+        f"{file}: 'images' is {kind}; it must be a list of strings (paths), of binary (the files "
+        "themselves) or of struct<bytes, path>."
+    )
+
+
+def _long_form(kind: pa.DataType, file: Path) -> Form:
+    if is_text(kind) or _is_bytes(kind) or _is_image_struct(kind):
+        return Form.LONG
+    raise ManifestError(
+        f"{file}: 'image' is {kind}; it must be a string, binary or struct<bytes, path>."
+    )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds strings, as they are or dictionary-encoded."""
+    kinds = pa.types
+    if kinds.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
+
+
+def _is_image_struct(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind):
+        return False
+    fields = {field.name: field.type for field in kind}
+    return (
+        {"bytes", "path"} <= set(fields)
+        and (_is_bytes(fields["bytes"]) or pa.types.is_null(fields["bytes"]))
+        and (is_text(fields["path"]) or pa.types.is_null(fields["path"]))
+    )
+
+
+def unify_lists(table: pa.Table) -> pa.Table:
+    """Turn `images` of any list form into large_list<struct<bytes, path>>; a null list is empty."""
+    images = table["images"].combine_chunks()
+    lengths = pc.fill_null(pc.list_value_length(images), 0).to_numpy(zero_copy_only=False)
+    unified = _lists_of(_as_structs(pc.list_flatten(images)), lengths)
+    return _columns_first(table.drop_columns("images"), unified)
+
+
+def group_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """One row a user from rows of (user_id, image), adjacent rows of a user joined."""
+    pending: pa.Table | None = None
+    for table in tables:
+        rows = table if pending is None else pa.concat_tables([pending, table]).combine_chunks()
+        starts = run_starts(rows["user_id"].combine_chunks()).to_pylist()
+        if not starts:
+            continue
+        # The last user may go on in the next table.
+        if len(starts) > 1:
+            yield _join_runs(rows.slice(0, starts[-1]))
+        pending = rows.slice(starts[-1])
+    if pending is not None:
+        yield _join_runs(pending)
+
+
+def _join_runs(rows: pa.Table) -> pa.Table:
+    """Join runs of equal `user_id`; a null image is a user's way to say that there is none."""
+    image = rows["image"].combine_chunks()
+    starts = run_starts(rows["user_id"].combine_chunks())
+    given = image.is_valid().to_numpy(zero_copy_only=False)
+    lengths = np.add.reduceat(given.astype(np.int64), starts.to_numpy())
+    unified = _lists_of(_as_structs(image.drop_null()), lengths)
+    return _columns_first(rows.drop_columns("image").take(starts), unified)
+
+
+def _as_structs(values: pa.Array) -> pa.StructArray:
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        values = values.dictionary_decode()
+    if pa.types.is_struct(kind):
+        data, path = pc.struct_field(values, "bytes"), pc.struct_field(values, "path")
+    elif _is_bytes(kind):
+        data, path = values, pa.nulls(len(values))
+    else:
+        data, path = pa.nulls(len(values)), values
+    arrays = [data.cast(pa.large_binary()), path.cast(pa.large_string())]
+    return pa.StructArray.from_arrays(arrays, names=["bytes", "path"])
+
+
+def _lists_of(values: pa.StructArray, lengths: Any) -> pa.LargeListArray:
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
+
+
+def _columns_first(others: pa.Table, images: pa.LargeListArray) -> pa.Table:
+    position = others.schema.get_field_index("user_id") + 1
+    return others.add_column(position, "images", images)
+
+
+def run_starts(ids: pa.Array) -> pa.Array:
+    """Positions (int64) at which a run of equal ids begins."""
+    if not len(ids):
+        return pa.array([], type=pa.int64())
+    changes = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)
+    return pa.array(np.concatenate([[0], np.flatnonzero(changes) + 1]), type=pa.int64())

@@ -1,0 +1,136 @@
+"""Users in, their frames out: read, decode, and replace what failed.
+
+A user with more images than a volume holds gets frames spread evenly over their list. An image
+that fails is replaced by the nearest unused image of the same user, until there is none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from tweetprofile.decoders import FrameDecoder
+from tweetprofile.errors import ImageError, Reason
+from tweetprofile.images import ImageReader
+from tweetprofile.manifest import UserId, UserImages
+from tweetprofile.volumes import VolumeSpec, nearest_unused, select_evenly
+
+
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    """An image that was tried and is unusable.
+
+    Attributes:
+        index: its position in the user's list.
+        image: its path, empty where the manifest carries bytes without one.
+        reason: why.
+    """
+
+    index: int
+    image: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class UserFrames:
+    """What a user's images came to.
+
+    Attributes:
+        user_id: whose.
+        images_given: images the manifest lists.
+        frames_FHWC: (F, H, W, 3) uint8 in manifest order, 0 <= F <= D.
+        failed: images tried in vain, by index.
+    """
+
+    user_id: UserId
+    images_given: int
+    frames_FHWC: torch.Tensor
+    failed: tuple[FailedImage, ...]
+
+
+@dataclass(slots=True)
+class _Search:
+    """One user's images, while frames are still being looked for."""
+
+    user: UserImages
+    wanted: list[int]
+    unused: set[int]
+    found: dict[int, torch.Tensor] = field(default_factory=dict)
+    failed: dict[int, Reason] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, user: UserImages, frames: int) -> "_Search":
+        wanted = select_evenly(len(user.images), frames)
+        return cls(user, wanted, set(range(len(user.images))).difference(wanted))
+
+    def fail(self, index: int, reason: Reason) -> None:
+        self.failed[index] = reason
+
+    def look_further(self, missed: list[int]) -> None:
+        """Want, for each image just missed, the nearest unused one."""
+        self.wanted = []
+        for index in missed:
+            if self.unused:
+                substitute = nearest_unused(index, self.unused)
+                self.unused.discard(substitute)
+                self.wanted.append(substitute)
+
+    def result(self, blank: torch.Tensor) -> UserFrames:
+        frames = [self.found[index] for index in sorted(self.found)]
+        images = self.user.images
+        failed = (FailedImage(i, images[i].label, self.failed[i]) for i in sorted(self.failed))
+        return UserFrames(
+            self.user.user_id,
+            len(images),
+            torch.stack(frames) if frames else blank,
+            tuple(failed),
+        )
+
+
+class FrameLoader:
+    """Reads and decodes the images of many users at a time.
+
+    Args:
+        reader: where encoded images come from.
+        decoder: what makes frames of them.
+        spec: how many frames a user needs, and of what size.
+    """
+
+    def __init__(self, reader: ImageReader, decoder: FrameDecoder, spec: VolumeSpec) -> None:
+        self._reader = reader
+        self._decoder = decoder
+        self._spec = spec
+
+    def load(self, users: Sequence[UserImages]) -> list[UserFrames]:
+        """The frames of each user, in order; a user without any has F = 0."""
+        searches = [_Search.begin(user, self._spec.frames) for user in users]
+        while any(search.wanted for search in searches):
+            self._try_wanted(searches)
+        blank = torch.empty((0, self._spec.height, self._spec.width, 3), dtype=torch.uint8)
+        return [search.result(blank) for search in searches]
+
+    def _try_wanted(self, searches: list[_Search]) -> None:
+        """Read and decode in one go whatever is wanted, over all users."""
+        encoded: list[bytes] = []
+        owners: list[tuple[_Search, int]] = []
+        for search in searches:
+            for index in search.wanted:
+                try:
+                    encoded.append(self._reader.read(search.user.images[index]))
+                    owners.append((search, index))
+                except ImageError as error:
+                    search.fail(index, error.reason)
+        self._decode(encoded, owners)
+        for search in searches:
+            search.look_further([index for index in search.wanted if index in search.failed])
+
+    def _decode(self, encoded: list[bytes], owners: list[tuple[_Search, int]]) -> None:
+        if not encoded:
+            return
+        decoded = self._decoder.decode(encoded)
+        frames = iter(decoded.frames_FHWC)
+        for (search, index), failure in zip(owners, decoded.failures, strict=True):
+            if failure is None:
+                search.found[index] = next(frames)
+            else:
+                search.fail(index, failure)

@@ -1,0 +1,269 @@
+"""The manifest: Parquet that says which images each user posted.
+
+It is one file, a folder of files or a glob, in one of four forms (`forms.py`), and is streamed:
+memory does not grow with the number of users. Whatever the form, users leave this module in
+shards: Arrow tables of `user_id`, `images: large_list<struct<bytes, path>>` and the columns asked
+for, a run of users at a time. Rows and users are counted from 0.
+"""
+
+import glob
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tweetprofile.errors import ManifestError
+from tweetprofile.forms import Form, form_of, group_rows, run_starts, unify_lists
+
+UserId = str | int
+
+_READ_BUFFER = 1 << 20
+"""Bytes read from a column at a time: with it, a row group larger than memory still streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """Where one encoded image is: in the manifest itself (`data`) or behind a path or URI."""
+
+    path: str | None = None
+    data: bytes | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call it in `image_errors`: its path, or nothing."""
+        return self.path or ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserImages:
+    """One user and all images the manifest gives for them, in manifest order."""
+
+    user_id: UserId
+    images: tuple[ImageRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A run of manifest users handled as one unit.
+
+    Attributes:
+        index: number of the shard.
+        first: number of its first user in the manifest.
+        table: `user_id`, `images` (large_list<struct<bytes, path>>) and the columns asked for.
+    """
+
+    index: int
+    first: int
+    table: pa.Table
+
+    @property
+    def users(self) -> list[UserImages]:
+        """The shard's users as Python objects."""
+        ids = self.table["user_id"].to_pylist()
+        lists = self.table["images"].to_pylist()
+        return [
+            UserImages(user_id, tuple(ImageRef(ref["path"], ref["bytes"]) for ref in refs))
+            for user_id, refs in zip(ids, lists, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """An opened manifest, its columns checked and its rows not yet read.
+
+    Attributes:
+        source: what the user called it.
+        files: its Parquet files, in the order in which their rows count.
+        folder: what relative image paths are relative to, unless told otherwise.
+        form: how it carries images.
+        schema: Arrow schema of its first file.
+    """
+
+    source: str
+    files: tuple[Path, ...]
+    folder: Path
+    form: Form
+    schema: pa.Schema
+
+    @classmethod
+    def open(cls, source: str | Path) -> "Manifest":
+        """Open a Parquet file, a folder of them or a glob.
+
+        Raises:
+            ManifestError: nothing there, not Parquet, or columns of no known form.
+        """
+        files, folder = _find_files(str(source))
+        schemas = [_read_schema(file) for file in files]
+        forms = [form_of(schema, file) for schema, file in zip(schemas, files, strict=True)]
+        for form, file in zip(forms, files, strict=True):
+            if form != forms[0]:
+                raise ManifestError(
+                    f"{file} is of form '{form}' but {files[0]} of form '{forms[0]}'; "
+                    "give manifests of one form at a time."
+                )
+        return cls(str(source), tuple(files), folder, forms[0], schemas[0])
+
+    @property
+    def user_id_type(self) -> pa.DataType:
+        """Arrow type of `user_id`, dictionaries decoded."""
+        kind = self.schema.field("user_id").type
+        return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+    def require_columns(self, columns: Iterable[str]) -> None:
+        """Raise ManifestError unless every named column is there."""
+        for column in columns:
+            if column not in self.schema.names:
+                raise ManifestError(
+                    f"{self.source} has no column '{column}'; it has "
+                    f"{', '.join(self.schema.names)}."
+                )
+
+    def count_users(self) -> int:
+        """The number of users, from one pass over `user_id` alone.
+
+        Raises:
+            ManifestError: a null `user_id`, or (long form) rows of a user that are not adjacent.
+        """
+        runs: list[pa.Array] = []
+        rows = 0
+        for table in self._read(1 << 16, ["user_id"]):
+            ids = table["user_id"].combine_chunks()
+            _refuse_null_ids(ids, rows, self.source)
+            rows += len(ids)
+            if self.form is Form.LONG:
+                runs.append(_without_repeats(ids, after=runs))
+        if self.form is not Form.LONG:
+            return rows
+        return _count_adjacent(runs, self.source)
+
+    def shards(self, users_per_shard: int, columns: Sequence[str] = ()) -> Iterator[Shard]:
+        """Stream the users in shards of `users_per_shard`, the last one shorter.
+
+        Args:
+            users_per_shard: users a shard.
+            columns: further columns to carry along, as they are; in the long form they are taken
+                from a user's first row.
+
+        Raises:
+            ManifestError: the file is damaged further in.
+        """
+        self.require_columns(columns)
+        images = "image" if self.form is Form.LONG else "images"
+        names = list(dict.fromkeys(["user_id", images, *columns]))
+        tables = self._read(users_per_shard, names)
+        grouped = group_rows(tables) if self.form is Form.LONG else map(unify_lists, tables)
+        first = 0
+        for index, table in enumerate(_rechunk(grouped, users_per_shard)):
+            yield Shard(index, first, table)
+            first += len(table)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the size and Parquet footer of every file: what the rows are, not where."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(str(file.stat().st_size).encode())
+            digest.update(_read_footer(file))
+        return digest.hexdigest()
+
+    def _read(self, rows: int, columns: list[str]) -> Iterator[pa.Table]:
+        for file in self.files:
+            try:
+                with pq.ParquetFile(file, buffer_size=_READ_BUFFER, pre_buffer=False) as parquet:
+                    for batch in parquet.iter_batches(batch_size=rows, columns=columns):
+                        yield self._with_plain_ids(pa.Table.from_batches([batch]))
+            except (pa.ArrowException, OSError) as error:
+                raise ManifestError(f"{file} cannot be read: {_one_line(error)}.") from error
+
+    def _with_plain_ids(self, table: pa.Table) -> pa.Table:
+        position = table.schema.get_field_index("user_id")
+        return table.set_column(position, "user_id", table["user_id"].cast(self.user_id_type))
+
+
+def _find_files(source: str) -> tuple[list[Path], Path]:
+    if "://" in source:
+        raise ManifestError(f"{source}: remote manifests are not read yet; copy it to a disk here.")
+    path = Path(source)
+    if path.is_file():
+        return [path], path.parent
+    if path.is_dir():
+        files, folder = sorted(path.glob("*.parquet")), path
+    elif glob.has_magic(source):
+        folder = _fixed_part(path)
+        files = sorted(folder.glob(str(path.relative_to(folder))))
+    else:
+        raise ManifestError(f"{source} does not exist; give a Parquet file, a folder or a glob.")
+    if not files:
+        raise ManifestError(f"{source} holds no Parquet file; give one, a folder or a glob.")
+    return files, folder
+
+
+def _fixed_part(pattern: Path) -> Path:
+    fixed = [part for part in pattern.parts if not glob.has_magic(part)]
+    return Path(*fixed) if fixed else Path()
+
+
+def _read_schema(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise ManifestError(
+            f"{file} is not a readable Parquet file ({_one_line(error)}); write it as Parquet."
+        ) from error
+
+
+def _read_footer(file: Path) -> bytes:
+    # A Parquet file ends with the footer, its length in 4 bytes, and the magic "PAR1".
+    with file.open("rb") as handle:
+        handle.seek(-8, 2)
+        length = int.from_bytes(handle.read(4), "little")
+        handle.seek(-8 - length, 2)
+        return handle.read(length)
+
+
+def _refuse_null_ids(ids: pa.Array, first_row: int, source: str) -> None:
+    if ids.null_count:
+        row = first_row + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
+        raise ManifestError(f"{source}: row {row} has no user_id; name the user or drop the row.")
+
+
+def _without_repeats(ids: pa.Array, after: list[pa.Array]) -> pa.Array:
+    """The id of each run of equal ids, less the first where it continues the last of `after`."""
+    heads = ids.take(run_starts(ids))
+    last = next((array[-1] for array in reversed(after) if len(array)), None)
+    return heads[1:] if last is not None and len(heads) and heads[0] == last else heads
+
+
+def _count_adjacent(runs: list[pa.Array], source: str) -> int:
+    ids = pa.chunked_array(runs) if runs else pa.chunked_array([], type=pa.string())
+    counts = ids.value_counts()
+    if len(counts) < len(ids):
+        repeated = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"]
+        raise ManifestError(
+            f"{source}: the rows of user '{repeated}' are not adjacent; sort it by user_id."
+        )
+    return len(ids)
+
+
+def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Cut a stream of tables into tables of exactly `rows` rows, the last one shorter."""
+    pending: list[pa.Table] = []
+    held = 0
+    for table in tables:
+        pending.append(table)
+        held += len(table)
+        if held >= rows:
+            whole = pa.concat_tables(pending, promote_options="permissive")
+            full = held - held % rows
+            yield from (whole.slice(start, rows) for start in range(0, full, rows))
+            pending, held = [whole.slice(full)], held % rows
+    if held:
+        yield pa.concat_tables(pending, promote_options="permissive")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,184 @@
+"""Logits in, profiles out: the Arrow table that predictions are.
+
+One row a user, whatever their images were like: most probable class, its probability and all
+probabilities of every trait, then what became of the user's images.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tweetprofile.frames import FailedImage
+from tweetprofile.manifest import UserId
+from tweetprofile.traits import Trait, TraitSchema
+
+Probabilities = Mapping[str, NDArray[np.float32]]
+"""Trait name to (N, classes), a row for each user who has frames."""
+
+
+class Status(StrEnum):
+    """What became of a user: the closed set of `status`."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    """Some of the images tried were unusable."""
+    NO_IMAGES = "no_images"
+    """The manifest lists none."""
+    UNUSABLE = "unusable"
+    """The manifest lists images and none is usable."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserOutcome:
+    """What became of one user's images."""
+
+    user_id: UserId
+    images_given: int
+    frames_used: int
+    failed: tuple[FailedImage, ...]
+
+    @property
+    def status(self) -> Status:
+        """The outcome in one word."""
+        if not self.images_given:
+            return Status.NO_IMAGES
+        if not self.frames_used:
+            return Status.UNUSABLE
+        return Status.PARTIAL if self.failed else Status.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a run, or a part of it, came to.
+
+    Attributes:
+        users: rows.
+        images: images that the manifest lists for them.
+        failed: images that were tried and are unusable.
+        statuses: users by status, without those that no user has.
+    """
+
+    users: int = 0
+    images: int = 0
+    failed: int = 0
+    statuses: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.users + other.users,
+            self.images + other.images,
+            self.failed + other.failed,
+            dict(Counter(self.statuses) + Counter(other.statuses)),
+        )
+
+    @classmethod
+    def of(cls, profiles: pa.Table) -> "Counts":
+        """Count a table of profiles."""
+        return cls(
+            len(profiles),
+            pc.sum(profiles["images_given"]).as_py() or 0,
+            pc.sum(profiles["images_failed"]).as_py() or 0,
+            dict(Counter(profiles["status"].to_pylist())),
+        )
+
+
+_WORDS = pa.dictionary(pa.int32(), pa.string())
+_IMAGE_ERROR = pa.struct([("index", pa.int32()), ("image", pa.string()), ("reason", pa.string())])
+
+
+def probabilities_column(trait: str) -> str:
+    """Name of the column that holds a trait's probabilities."""
+    return f"{trait}_probabilities"
+
+
+def confidence_column(trait: str) -> str:
+    """Name of the column that holds the probability of a trait's most probable class."""
+    return f"{trait}_confidence"
+
+
+def profile_schema(schema: TraitSchema, user_id_type: pa.DataType) -> pa.Schema:
+    """The columns of a table of profiles, before any column of the manifest is kept beside."""
+    fields = [pa.field("user_id", user_id_type)]
+    for trait in schema:
+        each = pa.struct([(name, pa.float32()) for name in trait.classes])
+        fields += [
+            pa.field(trait.name, _WORDS),
+            pa.field(confidence_column(trait.name), pa.float32()),
+            pa.field(probabilities_column(trait.name), each),
+        ]
+    return pa.schema(
+        [
+            *fields,
+            pa.field("frames_used", pa.int32()),
+            pa.field("images_given", pa.int32()),
+            pa.field("images_failed", pa.int32()),
+            pa.field("status", _WORDS),
+            pa.field("image_errors", pa.list_(_IMAGE_ERROR)),
+        ]
+    )
+
+
+def make_profiles(
+    schema: TraitSchema, outcomes: Sequence[UserOutcome], probabilities: Probabilities
+) -> pa.Table:
+    """The table of profiles.
+
+    Args:
+        schema: the traits.
+        outcomes: one a user, in manifest order.
+        probabilities: rows for those users alone whose `frames_used` is not 0, in their order.
+    """
+    seen = np.array([outcome.frames_used > 0 for outcome in outcomes], dtype=bool)
+    columns: list[pa.Array] = [_ids(outcomes)]
+    for trait in schema:
+        columns += _trait_columns(trait, seen, probabilities[trait.name])
+    columns += [
+        pa.array([outcome.frames_used for outcome in outcomes], pa.int32()),
+        pa.array([outcome.images_given for outcome in outcomes], pa.int32()),
+        pa.array([len(outcome.failed) for outcome in outcomes], pa.int32()),
+        _dictionary(list(Status), (outcome.status for outcome in outcomes)),
+        pa.array([_errors(outcome) for outcome in outcomes], pa.list_(_IMAGE_ERROR)),
+    ]
+    return pa.Table.from_arrays(columns, schema=profile_schema(schema, columns[0].type))
+
+
+def _ids(outcomes: Sequence[UserOutcome]) -> pa.Array:
+    ids = [outcome.user_id for outcome in outcomes]
+    return pa.array(ids) if ids else pa.array([], pa.string())
+
+
+def _trait_columns(
+    trait: Trait, seen: NDArray[np.bool_], rows: NDArray[np.float32]
+) -> list[pa.Array]:
+    """Class, confidence and probabilities; null where `seen` is not."""
+    every = np.zeros((len(seen), len(trait.classes)), dtype=np.float32)
+    every[seen] = rows
+    best = every.argmax(axis=1).astype(np.int32)
+    classes = pa.DictionaryArray.from_arrays(
+        pa.array(best, mask=~seen), pa.array(trait.classes, pa.string())
+    )
+    each = pa.StructArray.from_arrays(
+        [pa.array(np.ascontiguousarray(column)) for column in every.T],
+        fields=[pa.field(name, pa.float32()) for name in trait.classes],
+        mask=pa.array(~seen),
+    )
+    return [classes, pa.array(every.max(axis=1), mask=~seen), each]
+
+
+def _dictionary(words: Sequence[str], values: Iterable[str]) -> pa.DictionaryArray:
+    numbers = {str(word): number for number, word in enumerate(words)}
+    indices = pa.array([numbers[value] for value in values], pa.int32())
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(numbers), pa.string()))
+
+
+def _errors(outcome: UserOutcome) -> list[dict[str, object]]:
+    return [
+        {"index": failed.index, "image": failed.image, "reason": failed.reason.value}
+        for failed in outcome.failed
+    ]

@@ -1,0 +1,89 @@
+"""Header checks before any decoder sees a byte.
+
+DALI decodes a batch as one: an image whose header it cannot parse takes the whole batch, and in
+DALI 2.4 often the process, with it; a header that claims 400 megapixels is believed. So only what
+passes here goes to DALI, and the rest goes to Pillow, which fails one image at a time.
+"""
+
+from tweetprofile.errors import OptionError
+
+_MAGIC: tuple[tuple[int, bytes], ...] = (
+    (0, b"\xff\xd8\xff"),  # JPEG
+    (0, b"\x89PNG\r\n\x1a\n"),
+    (0, b"GIF8"),
+    (8, b"WEBP"),
+    (4, b"ftyp"),  # AVIF, HEIF
+    (0, b"BM"),
+    (0, b"II*\x00"),  # TIFF, both byte orders
+    (0, b"MM\x00*"),
+    (0, b"II+\x00"),  # BigTIFF
+    (0, b"MM\x00+"),
+    (0, b"\x00\x00\x01\x00"),  # ICO
+    (0, b"\x00\x00\x00\x0cjP  "),  # JPEG 2000
+    (0, b"\xff\x4f\xff\x51"),
+    (0, b"\x00\x00\x00\x0cJXL "),
+    (0, b"\xff\x0a"),  # JPEG XL
+    (0, b"8BPS"),
+    (0, b"qoif"),
+    (0, b"DDS "),
+    (0, b"v/1\x01"),  # OpenEXR
+    (0, b"#?RADIANCE"),
+)
+
+_JPEG_TAIL = 4096
+"""Bytes at the end in which a complete JPEG has its end marker; some tools pad after it."""
+
+
+def looks_like_image(data: bytes) -> bool:
+    """Whether the first bytes are those of an image format, readable here or not."""
+    return any(data.startswith(magic, offset) for offset, magic in _MAGIC)
+
+
+class HeaderScreen:
+    """Tells which images are safe to hand to DALI: JPEG, PNG and WebP, complete and in bounds.
+
+    The header is parsed by nvImageCodec, whose parsers DALI uses too (some 4 us an image).
+
+    Args:
+        max_pixels: images of more are not passed.
+
+    Raises:
+        OptionError: nvImageCodec is not installed.
+    """
+
+    def __init__(self, max_pixels: int) -> None:
+        try:
+            from nvidia import nvimgcodec  # noqa: PLC0415 - heavy, and only on Linux
+        except ImportError:
+            raise OptionError(
+                "decoder 'dali' needs the package nvidia-dali-cuda130, which is for Linux; "
+                "install it or use --decoder pillow."
+            ) from None
+        self._parse = nvimgcodec.CodeStream
+        self._max_pixels = max_pixels
+
+    def passes(self, data: bytes) -> bool:
+        """Whether `data` is complete as far as its ends tell, and its header sane."""
+        return _is_complete(data) and self._has_sane_header(data)
+
+    def _has_sane_header(self, data: bytes) -> bool:
+        try:
+            header = self._parse(data)
+            pixels = header.height * header.width
+            channels, dtype = header.num_channels, header.dtype
+            codec = header.codec_name
+        except (RuntimeError, TypeError, ValueError):
+            return False
+        if codec == "jpeg" and channels not in (1, 3):
+            return False  # CMYK without Adobe's marker comes out far off
+        return bool(dtype == "uint8" and 0 < pixels <= self._max_pixels)
+
+
+def _is_complete(data: bytes) -> bool:
+    if data.startswith(b"\xff\xd8\xff"):
+        return data.rfind(b"\xff\xd9", max(0, len(data) - _JPEG_TAIL)) > 0
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data.endswith(b"IEND\xaeB`\x82")
+    if data.startswith(b"RIFF") and data.startswith(b"WEBP", 8):
+        return int.from_bytes(data[4:8], "little") + 8 <= len(data)
+    return False

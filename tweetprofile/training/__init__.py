@@ -1,0 +1,1 @@
+"""From a labelled manifest to a checkpoint."""

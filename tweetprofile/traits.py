@@ -1,0 +1,143 @@
+"""Traits and their classes, as data: what a network predicts about a user.
+
+A schema travels inside the checkpoint, so no class name is ever written in code but in `PRESETS`.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tweetprofile.errors import SchemaError
+
+RESERVED_COLUMNS = frozenset(
+    {
+        "user_id", "images", "image", "frames_used", "images_given",
+        "images_failed", "status", "image_errors",
+    }
+)  # fmt: skip
+"""Columns of manifest and output that no trait may be named after."""
+
+
+def _first_repeated(names: Sequence[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """One thing to predict about a user, and the classes it may take, in order.
+
+    Raises:
+        SchemaError: an unusable name, fewer than two classes, or a class twice.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name in RESERVED_COLUMNS:
+            raise SchemaError(
+                f"'{self.name}' cannot name a trait: it must be a word of letters, digits and "
+                "underscores that is not a column of the manifest or output; rename it."
+            )
+        if len(self.classes) < 2:
+            raise SchemaError(
+                f"trait '{self.name}' has {len(self.classes)} class(es) and needs at least two "
+                "to be worth predicting; add classes or leave the trait out."
+            )
+        if repeated := _first_repeated(self.classes):
+            raise SchemaError(f"trait '{self.name}' has class '{repeated}' twice; keep one.")
+
+
+@dataclass(frozen=True, slots=True)
+class TraitSchema:
+    """The traits of a profile, in the order in which they are written.
+
+    Raises:
+        SchemaError: no trait at all, or a trait twice.
+    """
+
+    traits: tuple[Trait, ...]
+
+    def __post_init__(self) -> None:
+        if not self.traits:
+            raise SchemaError("a schema needs at least one trait; name one with its classes.")
+        if repeated := _first_repeated(self.names):
+            raise SchemaError(f"trait '{repeated}' stands twice in the schema; keep one.")
+
+    def __iter__(self) -> Iterator[Trait]:
+        return iter(self.traits)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The traits' names, in order."""
+        return tuple(trait.name for trait in self.traits)
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """As JSON: trait name to classes, both in order."""
+        return {trait.name: list(trait.classes) for trait in self.traits}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "TraitSchema":
+        """The inverse of `to_dict`.
+
+        Raises:
+            SchemaError: the data is no mapping of names to lists of class names.
+        """
+        if not isinstance(data, Mapping):
+            raise SchemaError("a schema must map each trait to the list of its classes.")
+        return cls(tuple(_trait(name, classes) for name, classes in data.items()))
+
+
+PRESETS: Mapping[str, TraitSchema] = {
+    # MEX-A3T 2019. The paper's text says "south" where its result table and the data set say
+    # "west"; the table is followed.
+    "mex-a3t-2019": TraitSchema(
+        (
+            Trait("gender", ("female", "male")),
+            Trait("location", ("north", "northwest", "northeast", "center", "west", "southeast")),
+            Trait(
+                "occupation",
+                (
+                    "arts", "student", "social", "sciences",
+                    "administrative", "health", "sports", "others",
+                ),
+            ),
+        )
+    ),
+}  # fmt: skip
+"""Schemas that can be asked for by name."""
+
+
+def load_schema(name: str) -> TraitSchema:
+    """The schema that a preset's name or a TOML file (table ``[traits]``) stands for.
+
+    Raises:
+        SchemaError: no such preset, no such file, or a file that holds no schema.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    try:
+        content = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SchemaError(
+            f"schema '{name}' is neither a preset ({', '.join(PRESETS)}) nor a file; "
+            "name one of these or a TOML file with a [traits] table."
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SchemaError(f"{name} cannot be read as TOML: {error}; correct the file.") from None
+    if "traits" not in content:
+        raise SchemaError(f'{name} has no [traits] table; write lines like gender = ["a", "b"].')
+    return TraitSchema.from_dict(content["traits"])
+
+
+def _trait(name: str, classes: object) -> Trait:
+    if not isinstance(classes, list) or not all(isinstance(item, str) for item in classes):
+        raise SchemaError(f"the classes of trait '{name}' must be a list of strings.")
+    return Trait(name, tuple(classes))

@@ -1,0 +1,112 @@
+"""Frames in, volumes out: the 11 frames of one user, as one input of the network.
+
+Shapes: F frames, N users, C channels, D frames of a volume, H, W.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from tweetprofile.errors import OptionError
+
+Fill = Literal["repeat", "zeros"]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """How a user's images become a volume; a property of the checkpoint.
+
+    Attributes:
+        frames: D, frames of a volume; 11 in the paper.
+        height: H in pixels. Images are stretched to H x W, whatever their aspect.
+        width: W in pixels.
+        fill: what fills a volume of a user with fewer images: their own frames again, in turn
+            (`repeat`), or black after normalisation (`zeros`).
+        mean: grey level (0 to 255) taken from every pixel.
+        std: grey levels that make one unit of the network's input.
+
+    Raises:
+        OptionError: a value out of range.
+    """
+
+    frames: int = 11
+    height: int = 112
+    width: int = 112
+    fill: Fill = "repeat"
+    # Mean and spread over ImageNet's photographs (0.449 and 0.226 of the range, channels averaged).
+    mean: float = 114.5
+    std: float = 57.6
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.frames <= 1024:
+            raise OptionError(f"a volume of {self.frames} frames is out of range; give 1 to 1024.")
+        for side in (self.height, self.width):
+            if not 16 <= side <= 1024:
+                raise OptionError(
+                    f"a frame of {side} pixels a side is out of range; give 16 to 1024."
+                )
+        if self.fill not in ("repeat", "zeros"):
+            raise OptionError(f"fill '{self.fill}' is unknown; give 'repeat' or 'zeros'.")
+        if not self.std > 0:
+            raise OptionError(f"std {self.std} must be above 0.")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(D, H, W)."""
+        return self.frames, self.height, self.width
+
+    def normalise(self, volumes_NDHWC: torch.Tensor) -> torch.Tensor:
+        """Turn uint8 volumes into the network's input.
+
+        Args:
+            volumes_NDHWC: (N, D, H, W, 3) uint8.
+
+        Returns:
+            (N, 3, D, H, W) float32. It is a view of channels-last memory, which convolutions
+            take without a transpose.
+        """
+        floats = volumes_NDHWC.to(torch.float32).sub_(self.mean).div_(self.std)
+        return floats.permute(0, 4, 1, 2, 3)
+
+
+def select_evenly(images: int, wanted: int) -> list[int]:
+    """Positions of `wanted` images spread evenly over a list of `images`, ends included.
+
+    All positions where there are no more than wanted.
+    """
+    if images <= wanted:
+        return list(range(images))
+    if wanted == 1:
+        return [images // 2]
+    return [round(step * (images - 1) / (wanted - 1)) for step in range(wanted)]
+
+
+def nearest_unused(failed: int, unused: Iterable[int]) -> int:
+    """The position among `unused` that is nearest to `failed`, the earlier of two."""
+    return min(unused, key=lambda position: (abs(position - failed), position))
+
+
+def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
+    """Fill one volume from a user's frames.
+
+    Args:
+        frames_FHWC: (F, H, W, 3) uint8, 1 <= F <= D, in manifest order.
+        spec: the volume to make.
+
+    Returns:
+        (D, H, W, 3) uint8.
+    """
+    used = len(frames_FHWC)
+    if used == spec.frames:
+        return frames_FHWC
+    if spec.fill == "repeat":
+        return frames_FHWC[[position % used for position in range(spec.frames)]]
+    blank = frames_FHWC.new_full((spec.frames - used, *frames_FHWC.shape[1:]), round(spec.mean))
+    return torch.cat([frames_FHWC, blank])
+
+
+def stack_volumes(users: Sequence[torch.Tensor], spec: VolumeSpec) -> torch.Tensor:
+    """Fill one volume a user: (N, D, H, W, 3) uint8 from N tensors of (F, H, W, 3)."""
+    return torch.stack([stack_volume(frames, spec) for frames in users])
