@@ -141,6 +141,10 @@ class VolumeNetwork(nn.Module):
             {f"head_{trait.name}": nn.Linear(spec.hidden, len(trait.classes)) for trait in schema}
         )
         self.apply(_initialise)
+        for head in self.heads.values():
+            assert isinstance(head, nn.Linear)
+            # Near-zero logits: training begins at chance, not at a confident mistake.
+            nn.init.normal_(head.weight, std=0.01)
 
     def forward(self, volumes_NCDHW: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits of every trait.

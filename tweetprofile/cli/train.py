@@ -54,7 +54,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @click.option(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.5,
+    default=0.3,
     show_default=True,
     help="Share of the fully connected stage dropped in training.",
 )
@@ -92,7 +92,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
-    default=1e-3,
+    default=5e-4,
     show_default=True,
     help="The highest; it falls along a cosine.",
 )

@@ -43,7 +43,7 @@ class TrainOptions:
 
     model: ModelName = "model1"
     norm: Norm = "batch"
-    dropout: float = 0.5
+    dropout: float = 0.3
     frame_size: int = 112
     frames: int = 11
     fill: Fill = "repeat"
@@ -52,7 +52,7 @@ class TrainOptions:
     val_fraction: float = 0.15
     epochs: int = 20
     batch_size: int = 16
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     weight_decay: float = 0.05
     seed: int = 0
     devices: str = "auto"

@@ -1,0 +1,353 @@
+"""Whoever errs gets one sentence on stderr, that names what is wrong, and the right exit code."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tweetprofile.checkpoint import CHECKPOINT_VARIABLE
+from tweetprofile.cli import main
+
+
+@pytest.fixture(autouse=True)
+def no_model_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv(CHECKPOINT_VARIABLE, raising=False)
+
+
+@pytest.fixture
+def manifest(dump: Path) -> Path:
+    return dump / "test.parquet"
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def write_manifest(path: Path, **columns: pa.Array | list[object]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+# --- predict -----------------------------------------------------------------------------------
+
+
+def test_predict_writes_a_row_a_user_and_sums_up(
+    manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.parquet"
+    assert run("predict", manifest, "-o", out, "--checkpoint", model) == 0
+    frame = pl.read_parquet(out)
+    assert frame["user_id"].to_list() == pl.read_parquet(manifest)["user_id"].to_list()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    last = printed.err.strip().splitlines()[-1]
+    assert last.startswith(f"{frame.height} users (")
+    assert f"{frame['images_failed'].sum()} failed" in last
+    assert last.endswith(f"-> {out}")
+
+
+def test_quiet_says_nothing(
+    manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", manifest, "-o", tmp_path / "out", "--checkpoint", model, "--quiet") == 0
+    printed = capsys.readouterr()
+    assert printed.out == printed.err == ""
+
+
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
+    manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", manifest, "-o", tmp_path / "out", "--checkpoint", model, "--dry-run") == 0
+    said = capsys.readouterr().err
+    assert "form: paths" in said
+    assert "gender, location, occupation" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_predict_uses_the_checkpoint_of_the_variable_and_says_which(
+    manifest: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(CHECKPOINT_VARIABLE, str(model))
+    assert run("predict", manifest, "-o", tmp_path / "out") == 0
+    assert str(model) in capsys.readouterr().err
+
+
+def wrong_inputs(
+    tmp_path: Path, manifest: Path, model: Path
+) -> dict[str, tuple[list[object], str]]:
+    """A name to the arguments of a wrong `predict` and what its sentence must contain."""
+    out, paths = tmp_path / "out.parquet", [["a.jpg"]]
+    usual: list[object] = ["-o", out, "--checkpoint", model]
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_text("no tensors here")
+    taken = tmp_path / "taken.parquet"
+    taken.touch()
+    text = tmp_path / "text.parquet"
+    text.write_text("user_id,images")
+    no_id = write_manifest(tmp_path / "no_id.parquet", images=paths)
+    no_images = write_manifest(tmp_path / "no_images.parquet", user_id=["a"])
+    numbers = write_manifest(tmp_path / "numbers.parquet", user_id=["a"], images=[[1, 2]])
+    no_list = write_manifest(tmp_path / "no_list.parquet", user_id=["a"], images=["a.jpg"])
+    float_id = write_manifest(tmp_path / "float_id.parquet", user_id=[0.5], images=paths)
+    null_id = write_manifest(
+        tmp_path / "null_id.parquet", user_id=["a", None], images=[["a"], ["b"]]
+    )
+    return {
+        "missing manifest": (
+            [tmp_path / "nowhere.parquet", *usual],
+            "nowhere.parquet does not exist",
+        ),
+        "no Parquet": ([text, *usual], "text.parquet is not a readable Parquet file"),
+        "no user_id": ([no_id, *usual], "no column 'user_id'"),
+        "no images": ([no_images, *usual], "no column 'images'"),
+        "images of numbers": ([numbers, *usual], "'images' is list<element: int64>"),
+        "images no list": ([no_list, *usual], "'images' is string"),
+        "user_id a float": ([float_id, *usual], "'user_id' is double"),
+        "user_id null": ([null_id, *usual], "row 1 has no user_id"),
+        "missing checkpoint": (
+            [manifest, "-o", out, "--checkpoint", tmp_path / "none"],
+            "none does not exist",
+        ),
+        "foreign checkpoint": (
+            [manifest, "-o", out, "--checkpoint", foreign],
+            "foreign.safetensors is not a readable safetensors file",
+        ),
+        "no checkpoint at all": ([manifest, "-o", out], "train one with 'tweetprofile train"),
+        "output exists": (
+            [manifest, "-o", taken, "--checkpoint", model],
+            "taken.parquet exists; choose another name or add --overwrite",
+        ),
+        "output nowhere": (
+            [manifest, "-o", tmp_path / "no" / "out", "--checkpoint", model],
+            "does not exist; make it first",
+        ),
+        "no such image root": (
+            [manifest, *usual, "--image-root", tmp_path / "no"],
+            "no is no folder; give one with --image-root",
+        ),
+        "no such device": ([manifest, *usual, "--devices", "tpu"], "--devices tpu: give auto"),
+        "no such option": ([manifest, *usual, "--fast"], "No such option '--fast'"),
+        "no such decoder": ([manifest, *usual, "--decoder", "magick"], "'magick' is not one of"),
+        "no output": ([manifest], "Missing option '--out' / '-o'"),
+        "keep what is not there": ([manifest, *usual, "--keep", "age"], "has no column 'age'"),
+        "remote": (["s3://bucket/m.parquet", *usual], "remote manifests are not read yet"),
+    }
+
+
+WRONG = [
+    "missing manifest",
+    "no Parquet",
+    "no user_id",
+    "no images",
+    "images of numbers",
+    "images no list",
+    "user_id a float",
+    "user_id null",
+    "missing checkpoint",
+    "foreign checkpoint",
+    "no checkpoint at all",
+    "output exists",
+    "output nowhere",
+    "no such image root",
+    "no such device",
+    "no such option",
+    "no such decoder",
+    "no output",
+    "keep what is not there",
+    "remote",
+]
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_unusable_input_is_one_sentence_and_exit_code_2(
+    case: str, manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, sentence = wrong_inputs(tmp_path, manifest, model)[case]
+    assert run("predict", *arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.strip().splitlines()
+    assert line.startswith("tweetprofile: ")
+    assert sentence in line
+    assert "Traceback" not in line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda_is_one_sentence_and_exit_code_2(
+    manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["-o", tmp_path / "out", "--checkpoint", model]
+    assert run("predict", manifest, *out, "--devices", "cuda") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "no usable CUDA device; use --devices cpu" in line
+
+
+def test_an_empty_manifest_gives_an_empty_output_and_exit_code_0(
+    model: Path, tmp_path: Path
+) -> None:
+    empty = write_manifest(
+        tmp_path / "empty.parquet",
+        user_id=pa.array([], pa.string()),
+        images=pa.array([], pa.list_(pa.string())),
+    )
+    assert run("predict", empty, "-o", tmp_path / "out", "--checkpoint", model) == 0
+    assert pl.read_parquet(tmp_path / "out").height == 0
+
+
+def test_too_many_failed_images_are_exit_code_3_and_the_output_is_there(
+    manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["-o", out, "--checkpoint", model, "--max-failed", "0.001"]
+    assert run("predict", manifest, *arguments) == 3
+    assert "more than --max-failed 0.001 allows" in capsys.readouterr().err
+    assert pl.read_parquet(out).height == pl.read_parquet(manifest).height
+
+
+def test_debug_shows_where_an_error_came_from(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "nowhere.parquet"
+    assert run("predict", missing, "-o", tmp_path / "out", "--checkpoint", model, "--debug") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_write_that_fails_in_mid_run_is_one_sentence_and_exit_code_1(
+    manifest: Path, model: Path, tmp_path: Path
+) -> None:
+    def limit_file_size() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+
+    arguments = ["predict", manifest, "-o", tmp_path / "out", "--checkpoint", model]
+    done = subprocess.run(
+        [sys.executable, "-m", "tweetprofile", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit_file_size,
+    )
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
+    manifest: Path, model: Path, tmp_path: Path
+) -> None:
+    many = pl.concat([pl.read_parquet(manifest)] * 400)
+    many.write_parquet(manifest.parent / "many.parquet")
+    out = tmp_path / "out" / "profiles.parquet"
+    out.parent.mkdir()
+    arguments = ["predict", manifest.parent / "many.parquet", "-o", out, "--checkpoint", model]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tweetprofile", *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(out.parent.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert list(out.parent.iterdir()) == []
+
+
+# --- train and info ----------------------------------------------------------------------------
+
+QUICK = ["--epochs", "1", "--frame-size", "16", "--batch-size", "4", "--devices", "cpu"]
+
+
+def test_train_then_predict_needs_no_checkpoint_named(
+    dump: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_folder = tmp_path / "run"
+    assert run("train", dump / "train.parquet", "-o", run_folder, *QUICK) == 0
+    said = capsys.readouterr().err
+    assert "gender: female, male" in said
+    assert "epoch   1/1" in said
+    assert sorted(path.name for path in run_folder.iterdir()) == [
+        "metrics.jsonl",
+        "model.safetensors",
+        "train.toml",
+    ]
+    assert run("predict", manifest, "-o", tmp_path / "out") == 0
+    assert pl.read_parquet(tmp_path / "out").height == pl.read_parquet(manifest).height
+
+
+def test_train_runs_again_from_its_own_settings(dump: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run("train", dump / "train.parquet", "-o", first, *QUICK, "--seed", "5") == 0
+    assert run("train", "--config", first / "train.toml", "-o", second) == 0
+    losses = [
+        json.loads((folder / "metrics.jsonl").read_text().splitlines()[0])["loss"]
+        for folder in (first, second)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert (first / "train.toml").read_text() == (second / "train.toml").read_text()
+
+
+def test_a_setting_that_train_does_not_know_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong.toml").write_text("epoks = 3\n")
+    assert run("train", "--config", tmp_path / "wrong.toml", "-o", tmp_path / "run") == 2
+    assert "'epoks', which is no setting of train" in capsys.readouterr().err
+
+
+def test_an_unknown_class_is_named_with_row_column_and_value(
+    dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pl.read_parquet(dump / "train.parquet")
+    genders = frame["gender"].to_list()
+    genders[4] = "femal"
+    wrong = dump / "wrong.parquet"
+    frame.with_columns(gender=pl.Series(genders)).write_parquet(wrong)
+    arguments = ["-o", tmp_path / "run", *QUICK, "--schema", "mex-a3t-2019"]
+    assert run("train", wrong, *arguments) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "row 4, column 'gender': 'femal' is no class of the schema (female, male)" in line
+
+
+def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(
+    dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK]
+    assert run(*arguments) == 0
+    assert run(*arguments) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert run(*arguments, "--overwrite") == 0
+
+
+def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", model) == 0
+    table = capsys.readouterr().out
+    assert "model1" in table
+    assert "female, male" in table
+    assert run("info", model, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["schema"]["gender"] == ["female", "male"]
+
+
+def test_info_without_any_checkpoint_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info") == 2
+    assert "train one with" in capsys.readouterr().err

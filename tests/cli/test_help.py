@@ -1,0 +1,91 @@
+"""Help answers at once, is complete, and tells the truth about defaults."""
+
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from tweetprofile import __version__
+from tweetprofile.cli import cli
+from tweetprofile.predict import PredictOptions
+from tweetprofile.training.settings import TrainOptions
+
+COMMANDS = cli.list_commands(click.Context(cli))
+HEAVY = ("torch", "nvidia.dali", "polars", "pyarrow", "numpy", "PIL", "rich")
+
+
+def command(name: str) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    return found
+
+
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh Python has imported after `code`."""
+    report = "import sys; print(*sys.modules, sep='\\n', file=sys.stderr)"
+    program = f"try:\n    {code}\nexcept SystemExit:\n    pass\n{report}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import tweetprofile",
+        "from tweetprofile.cli import main; main(['--help'])",
+        *(f"from tweetprofile.cli import main; main(['{name}', '--help'])" for name in COMMANDS),
+    ],
+)
+def test_help_and_import_load_no_heavy_library(code: str) -> None:
+    assert not modules_after(code).intersection(HEAVY)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_every_option_has_help(name: str) -> None:
+    assert command(name).help
+    for parameter in command(name).params:
+        if isinstance(parameter, click.Option) and parameter.name != "epochs":
+            assert parameter.help, f"{name} {parameter.opts[0]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("predict", PredictOptions), ("train", TrainOptions)]
+)
+def test_the_defaults_of_a_command_are_those_of_its_options(name: str, options: type[Any]) -> None:
+    parameters = {parameter.name: parameter.default for parameter in command(name).params}
+    for field in fields(options):
+        if field.default in (None, ()) or field.default is MISSING:
+            continue
+        assert parameters[field.name] == field.default, field.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_readme_names_every_command(name: str) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"tweetprofile {name}" in readme.read_text()
+
+
+def test_the_public_names_are_all_there() -> None:
+    import tweetprofile
+
+    for name in tweetprofile.__all__:
+        assert getattr(tweetprofile, name) is not None
+    assert set(tweetprofile.__all__) == set(tweetprofile._HOMES) | {"__version__"}
+    with pytest.raises(AttributeError, match="has no attribute 'guess'"):
+        _ = tweetprofile.guess
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tweetprofile", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"tweetprofile, version {__version__}"

@@ -1,0 +1,181 @@
+"""A checkpoint is numbers and text; whatever else a file is, one sentence says so."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from tweetprofile.checkpoint import (
+    CHECKPOINT_VARIABLE,
+    find_checkpoint,
+    last_trained,
+    load_checkpoint,
+    save_checkpoint,
+)
+from tweetprofile.errors import CheckpointError, OutputError
+from tweetprofile.networks import VolumeNetwork, network_spec
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes import VolumeSpec
+
+SMALL = VolumeSpec(height=16, width=16)
+
+
+@pytest.fixture
+def network() -> VolumeNetwork:
+    torch.manual_seed(1)
+    return VolumeNetwork(network_spec("model1", norm="batch"), SMALL, PRESETS["mex-a3t-2019"])
+
+
+@pytest.fixture
+def model(tmp_path: Path, network: VolumeNetwork) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, network, {"users": 7})
+    return path
+
+
+def rewrite(path: Path, change: Any, state_change: Any = lambda state: state) -> Path:
+    """The checkpoint with its header changed by `change` and its weights by `state_change`."""
+    with safe_open(path, "pt") as file:
+        header = json.loads(file.metadata()["tweetprofile"])
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header = change(header) or header
+    changed = path.with_name("changed.safetensors")
+    save_file(state_change(state), changed, {"tweetprofile": json.dumps(header)})
+    return changed
+
+
+def test_what_is_saved_is_loaded(model: Path, network: VolumeNetwork) -> None:
+    loaded = load_checkpoint(model)
+    assert loaded.network_spec == network.spec
+    assert loaded.volume_spec == SMALL
+    assert loaded.schema == PRESETS["mex-a3t-2019"]
+    assert loaded.training == {"users": 7}
+    volumes = torch.randn(2, 3, *SMALL.shape)
+    expected = network.eval()(volumes)
+    for trait, logits in loaded.network(volumes).items():
+        torch.testing.assert_close(logits, expected[trait], atol=1e-5, rtol=1e-4)
+
+
+def test_the_loaded_network_is_ready_to_predict(model: Path) -> None:
+    network = load_checkpoint(model).network
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nowhere\.safetensors does not exist"):
+        load_checkpoint(tmp_path / "nowhere.safetensors")
+
+
+class Trap:
+    """Pickled, it makes a folder where it is loaded: what a checkpoint must never do."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (self.folder,)
+
+
+def test_a_pickle_is_refused_and_its_code_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(pickle.dumps(Trap(str(tmp_path / "sprung"))))
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_safetensors_of_another_program_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="was not written by tweetprofile"):
+        load_checkpoint(path)
+
+
+def test_a_cut_file_is_refused(model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(model)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_newer_format_is_refused_with_the_versions(model: Path) -> None:
+    newer = rewrite(model, lambda header: header | {"format": 99})
+    with pytest.raises(CheckpointError, match="has format 99 and this tweetprofile reads up to 1"):
+        load_checkpoint(newer)
+
+
+def test_a_missing_key_of_the_header_is_named(model: Path) -> None:
+    cut = rewrite(model, lambda header: header.pop("volume") and header)
+    with pytest.raises(CheckpointError, match="lacks 'volume'"):
+        load_checkpoint(cut)
+
+
+@pytest.mark.parametrize(
+    "volume", [{"height": -1}, {"height": "tall"}, {"depth": 3}, {"fill": "guess"}, [1, 2]]
+)
+def test_a_header_out_of_range_is_refused(model: Path, volume: Any) -> None:
+    wrong = rewrite(model, lambda header: header | {"volume": volume})
+    with pytest.raises(CheckpointError, match="makes no sense"):
+        load_checkpoint(wrong)
+
+
+def test_a_missing_weight_is_named(model: Path) -> None:
+    def drop(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: tensor for name, tensor in state.items() if name != "hidden.0.bias"}
+
+    with pytest.raises(CheckpointError, match=r"weight 'hidden\.0\.bias' is missing"):
+        load_checkpoint(rewrite(model, dict, drop))
+
+
+def test_a_weight_of_the_wrong_shape_is_named_with_both_shapes(model: Path) -> None:
+    def widen(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return state | {"hidden.0.bias": torch.zeros(3)}
+
+    message = (
+        r"weight 'hidden\.0\.bias' is float32 \(3,\) where its header asks for float32 \(256,\)"
+    )
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(rewrite(model, dict, widen))
+
+
+def test_a_header_that_asks_for_terabytes_costs_no_memory(model: Path) -> None:
+    greedy = rewrite(model, lambda header: header | {"volume": {"frames": 1024, "height": 1024}})
+    with pytest.raises(CheckpointError, match="where its header asks for"):
+        load_checkpoint(greedy)
+
+
+def test_a_place_that_cannot_be_written_is_an_output_error(
+    tmp_path: Path, network: VolumeNetwork
+) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_checkpoint(tmp_path / "no" / "such" / "model.safetensors", network, {})
+
+
+def test_nothing_unfinished_is_left_beside_a_checkpoint(model: Path) -> None:
+    assert [path.name for path in model.parent.iterdir()] == ["model.safetensors"]
+
+
+def test_the_given_checkpoint_wins_then_the_variable_then_the_last_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv(CHECKPOINT_VARIABLE, raising=False)
+    with pytest.raises(CheckpointError, match=r"no checkpoint: train one .* or name one"):
+        find_checkpoint(None)
+    last_trained().parent.mkdir(parents=True)
+    last_trained().touch()
+    assert find_checkpoint(None) == last_trained()
+    monkeypatch.setenv(CHECKPOINT_VARIABLE, "from-variable")
+    assert find_checkpoint(None) == Path("from-variable")
+    assert find_checkpoint("given") == Path("given")

@@ -1,0 +1,129 @@
+"""What a Predictor predicts depends on a user's images alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.errors import OptionError
+from tweetprofile.inference import Predictor, PredictorOptions
+from tweetprofile.manifest import Manifest, UserImages
+
+
+@pytest.fixture
+def users(dump: Path) -> list[UserImages]:
+    shard = next(Manifest.open(dump / "test.parquet").shards(1000))
+    return shard.users
+
+
+def predict(model: Path, root: Path, users: list[UserImages], **options: object) -> pa.Table:
+    usual = {"image_root": root, "precision": "fp32", "device": "cpu"}
+    chosen = PredictorOptions(**(usual | options))  # type: ignore[arg-type]
+    return Predictor(load_checkpoint(model), chosen)(users)
+
+
+def probabilities(profiles: pa.Table, trait: str) -> NDArray[np.float32]:
+    rows = [row for row in profiles[f"{trait}_probabilities"].to_pylist() if row]
+    return np.array([list(row.values()) for row in rows], dtype=np.float32)
+
+
+def same_but_for_rounding(one: pa.Table, other: pa.Table, tolerance: float) -> bool:
+    return all(
+        np.abs(probabilities(one, trait) - probabilities(other, trait)).max() <= tolerance
+        for trait in ("gender", "location", "occupation")
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_the_batch_size_changes_nothing(
+    model: Path, dump: Path, users: list[UserImages], batch_size: int
+) -> None:
+    reference = predict(model, dump, users, batch_size=8)
+    other = predict(model, dump, users, batch_size=batch_size)
+    assert same_but_for_rounding(reference, other, 1e-4)
+    assert reference["image_errors"] == other["image_errors"]
+
+
+def test_a_users_neighbours_change_nothing(
+    model: Path, dump: Path, users: list[UserImages]
+) -> None:
+    together = predict(model, dump, users)
+    alone = pa.concat_tables([predict(model, dump, [user]) for user in users])
+    assert same_but_for_rounding(together, alone, 1e-4)
+
+
+def test_dali_and_pillow_agree(model: Path, dump: Path, users: list[UserImages]) -> None:
+    pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
+    by_pillow = predict(model, dump, users, decoder="pillow")
+    by_dali = predict(model, dump, users, decoder="dali")
+    assert by_pillow["status"] == by_dali["status"]
+    assert by_pillow["image_errors"] == by_dali["image_errors"]
+    for trait in ("gender", "location", "occupation"):
+        same = np.array(by_pillow[trait].to_pylist()) == np.array(by_dali[trait].to_pylist())
+        assert same.mean() >= 0.99
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_precision_stays_near_fp32(
+    model: Path, dump: Path, users: list[UserImages], precision: str
+) -> None:
+    options = PredictorOptions(image_root=dump, precision=precision, device="cpu")  # type: ignore[arg-type]
+    predictor = Predictor(load_checkpoint(model), options)
+    assert predictor.precision == precision
+    assert same_but_for_rounding(predict(model, dump, users), predictor(users), 0.02)
+
+
+@pytest.mark.gpu
+def test_a_gpu_agrees_with_the_cpu(model: Path, dump: Path, users: list[UserImages]) -> None:
+    on_cpu = predict(model, dump, users, decoder="pillow")
+    for decoder in ("pillow", "dali"):
+        on_gpu = predict(model, dump, users, decoder=decoder, device="cuda")
+        assert same_but_for_rounding(on_cpu, on_gpu, 0.02)
+
+
+def test_probabilities_sum_to_one_and_the_class_is_the_most_probable(
+    model: Path, dump: Path, users: list[UserImages]
+) -> None:
+    profiles = predict(model, dump, users)
+    for row in profiles.to_pylist():
+        if not row["frames_used"]:
+            continue
+        each = row["occupation_probabilities"]
+        assert sum(each.values()) == pytest.approx(1.0, abs=1e-5)
+        assert each[row["occupation"]] == max(each.values()) == row["occupation_confidence"]
+
+
+def test_a_user_without_usable_images_gets_a_row_of_nulls(model: Path, dump: Path) -> None:
+    (row,) = predict(model, dump, [UserImages("nobody", ())]).to_pylist()
+    assert (row["user_id"], row["status"], row["frames_used"]) == ("nobody", "no_images", 0)
+    assert row["gender"] is row["gender_confidence"] is row["gender_probabilities"] is None
+
+
+def test_no_users_make_an_empty_table(model: Path, dump: Path) -> None:
+    assert len(predict(model, dump, [])) == 0
+
+
+def test_a_missing_image_root_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"image root .*nowhere is no folder"):
+        Predictor(load_checkpoint(model), PredictorOptions(image_root=tmp_path / "nowhere"))
+
+
+def test_the_network_is_the_checkpoints(model: Path, dump: Path, users: list[UserImages]) -> None:
+    """Decoding, stacking and normalising by hand gives the predictor's probabilities."""
+    from tweetprofile.decoders import DecodeOptions, make_decoder
+    from tweetprofile.frames import FrameLoader
+    from tweetprofile.images import ImageReader
+    from tweetprofile.volumes import stack_volumes
+
+    checkpoint = load_checkpoint(model)
+    spec = checkpoint.volume_spec
+    decoder = make_decoder("pillow", DecodeOptions(spec.height, spec.width), torch.device("cpu"))
+    loaded = FrameLoader(ImageReader(dump), decoder, spec).load(users)
+    frames = [user.frames_FHWC for user in loaded if len(user.frames_FHWC)]
+    logits = checkpoint.network(spec.normalise(stack_volumes(frames, spec)))
+    by_hand = logits["gender"].softmax(1).numpy()
+    assert np.allclose(by_hand, probabilities(predict(model, dump, users), "gender"), atol=1e-4)

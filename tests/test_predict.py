@@ -1,0 +1,242 @@
+"""From a manifest of any form to one row a user, in manifest order."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from polars.testing import assert_frame_equal
+
+from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
+from tweetprofile.output import METADATA_KEY
+from tweetprofile.predict import PredictOptions, Progress, plan_prediction, predict_manifest
+
+
+@pytest.fixture
+def options(model: Path) -> PredictOptions:
+    return PredictOptions(checkpoint=model, devices="cpu", precision="fp32")
+
+
+def predict(manifest: Path, out: Path, options: PredictOptions) -> pl.DataFrame:
+    predict_manifest(manifest, out, options)
+    return pl.read_parquet(out)
+
+
+def in_all_forms(dump: Path, folder: Path) -> dict[str, Path]:
+    """The dump's test users as manifests of all four forms; a missing file is a null."""
+    users = pq.read_table(dump / "test.parquet", columns=["user_id", "images"]).to_pylist()
+
+    def encoded(path: str) -> bytes | None:
+        file = dump / path
+        return file.read_bytes() if file.exists() else None
+
+    def embedded(path: str) -> dict[str, Any]:
+        return {"bytes": encoded(path), "path": path}
+
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    forms = {
+        "bytes": pa.table(
+            {
+                "user_id": [user["user_id"] for user in users],
+                "images": pa.array(
+                    [[encoded(path) for path in user["images"]] for user in users],
+                    pa.list_(pa.binary()),
+                ),
+            }
+        ),
+        "huggingface": pa.table(
+            {
+                "user_id": [user["user_id"] for user in users],
+                "images": pa.array(
+                    [[embedded(path) for path in user["images"]] for user in users],
+                    pa.list_(struct),
+                ),
+            }
+        ),
+        "long": pa.table(
+            {
+                "user_id": [user["user_id"] for user in users for _ in user["images"] or [None]],
+                "image": [path for user in users for path in user["images"] or [None]],
+            }
+        ),
+    }
+    for name, table in forms.items():
+        pq.write_table(table, folder / f"{name}.parquet")
+    return {name: folder / f"{name}.parquet" for name in forms}
+
+
+def test_every_form_of_manifest_gives_the_same_profiles_in_manifest_order(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    manifest = dump / "test.parquet"
+    reference = predict(manifest, tmp_path / "paths.out", options)
+    ids = pl.read_parquet(manifest)["user_id"]
+    assert reference["user_id"].to_list() == ids.to_list()
+    for name, other in in_all_forms(dump, tmp_path).items():
+        rooted = replace(options, image_root=dump)
+        profiles = predict(other, tmp_path / f"{name}.out", rooted)
+        without_names = pl.exclude("image_errors")
+        assert profiles.select(without_names).equals(reference.select(without_names)), name
+
+
+def test_real_photos_give_the_same_profiles_in_every_form(
+    real_photos: list[Path], tmp_path: Path, options: PredictOptions
+) -> None:
+    groups = [real_photos[start : start + 11] for start in range(0, 110, 11)]
+    ids = [f"user-{number}" for number in range(len(groups))]
+    names = [[path.name for path in group] for group in groups]
+    blobs = [[path.read_bytes() for path in group] for group in groups]
+    tables = {
+        "paths": pa.table({"user_id": ids, "images": names}),
+        "bytes": pa.table({"user_id": ids, "images": blobs}),
+        "long": pa.table(
+            {
+                "user_id": [user for user in ids for _ in range(11)],
+                "image": [name for group in names for name in group],
+            }
+        ),
+    }
+    rooted = replace(options, image_root=real_photos[0].parent)
+    outputs = []
+    for name, table in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        outputs.append(predict(tmp_path / f"{name}.parquet", tmp_path / f"{name}.out", rooted))
+    assert outputs[0]["user_id"].to_list() == ids
+    assert outputs[0].equals(outputs[1])
+    assert outputs[0].equals(outputs[2])
+
+
+@pytest.mark.parametrize("users_per_shard", [1, 4, 1000])
+def test_the_shard_size_changes_nothing(
+    dump: Path, tmp_path: Path, options: PredictOptions, users_per_shard: int
+) -> None:
+    manifest = dump / "test.parquet"
+    reference = predict(manifest, tmp_path / "a", options)
+    other = predict(manifest, tmp_path / "b", replace(options, users_per_shard=users_per_shard))
+    close = (pl.col(name) for name in reference.columns if not name.endswith("_probabilities"))
+    assert_frame_equal(
+        reference.select(close), other.select(reference.select(close).columns), abs_tol=1e-4
+    )
+
+
+def test_limit_predicts_the_first_users_only(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    limited = replace(options, limit=3, users_per_shard=2)
+    profiles = predict(dump / "test.parquet", tmp_path / "out", limited)
+    ids = pl.read_parquet(dump / "test.parquet")["user_id"]
+    assert profiles["user_id"].to_list() == ids.to_list()[:3]
+
+
+def test_kept_columns_are_copied_as_they_are(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    frame = pl.read_parquet(dump / "test.parquet").rename({"gender": "said"}).with_row_index("n")
+    manifest = dump / "renamed.parquet"
+    frame.write_parquet(manifest)
+    profiles = predict(manifest, tmp_path / "out", replace(options, keep=("said", "n")))
+    assert profiles.columns[-2:] == ["said", "n"]
+    assert profiles.select("said", "n").equals(frame.select("said", "n"))
+
+
+def test_a_kept_column_must_exist(dump: Path, tmp_path: Path, options: PredictOptions) -> None:
+    with pytest.raises(ManifestError, match="has no column 'age'; it has user_id"):
+        predict(dump / "test.parquet", tmp_path / "out", replace(options, keep=("age",)))
+
+
+def test_a_kept_column_must_not_clash_with_the_output(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    with pytest.raises(OptionError, match="--keep gender: the output has a column of that name"):
+        predict(dump / "test.parquet", tmp_path / "out", replace(options, keep=("gender",)))
+
+
+def test_integer_ids_come_out_as_they_went_in(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    frame = pl.read_parquet(dump / "test.parquet")
+    manifest = dump / "numbered.parquet"
+    numbered = frame.with_columns(user_id=pl.int_range(frame.height, dtype=pl.UInt64) + 2**60)
+    numbered.write_parquet(manifest)
+    profiles = predict(manifest, tmp_path / "out", options)
+    assert profiles["user_id"].equals(numbered["user_id"])
+
+
+def test_an_empty_manifest_gives_an_empty_output_of_the_same_columns(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    pl.read_parquet(dump / "test.parquet").clear().write_parquet(tmp_path / "empty.parquet")
+    empty = predict(tmp_path / "empty.parquet", tmp_path / "empty.out", options)
+    full = predict(dump / "test.parquet", tmp_path / "full.out", options)
+    assert empty.height == 0
+    assert empty.schema == full.schema
+
+
+def test_the_output_says_how_it_was_made(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    predict(dump / "test.parquet", tmp_path / "out", options)
+    described = json.loads(pq.read_metadata(tmp_path / "out").metadata[METADATA_KEY.encode()])
+    assert described.keys() == {
+        "version",
+        "checkpoint_sha256",
+        "network",
+        "schema",
+        "volume",
+        "decoder",
+        "device",
+        "precision",
+        "manifest_fingerprint",
+        "counts",
+    }
+    assert described["counts"]["users"] == pl.read_parquet(tmp_path / "out").height
+
+
+def test_a_folder_of_shards_reads_as_the_one_file(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    small = replace(options, users_per_shard=2)
+    one = predict(dump / "test.parquet", tmp_path / "one", small)
+    predict_manifest(dump / "test.parquet", f"{tmp_path}/many/", small)
+    parts = sorted((tmp_path / "many").iterdir())
+    assert len(parts) == -(-one.height // 2)
+    assert pl.concat([pl.read_parquet(part) for part in parts]).equals(one)
+
+
+def test_too_many_failed_images_end_the_run_with_an_error_once_all_is_written(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    with pytest.raises(TooManyFailuresError, match=r"images failed, more than --max-failed 0\.0"):
+        predict(dump / "test.parquet", tmp_path / "out", replace(options, max_failed=0.0))
+    assert pl.read_parquet(tmp_path / "out").height == pl.read_parquet(dump / "test.parquet").height
+
+
+def test_progress_counts_up_to_all_users(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    seen: list[Progress] = []
+    small = replace(options, users_per_shard=2)
+    summary = predict_manifest(dump / "test.parquet", tmp_path / "out", small, seen.append)
+    done = [progress.counts.users for progress in seen]
+    assert done == sorted(done)
+    assert done[-1] == seen[-1].users_total == summary.counts.users
+
+
+def test_a_plan_does_no_work(dump: Path, tmp_path: Path, options: PredictOptions) -> None:
+    plan = plan_prediction(dump / "test.parquet", tmp_path / "out", options)
+    assert plan.users == pl.read_parquet(dump / "test.parquet").height
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"users_per_shard": 0}, {"limit": -1}, {"max_failed": 1.5}, {"batch_size": -1}]
+)
+def test_an_option_out_of_range_is_refused(
+    dump: Path, tmp_path: Path, options: PredictOptions, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(OptionError):
+        predict(dump / "test.parquet", tmp_path / "out", replace(options, **wrong))

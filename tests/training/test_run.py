@@ -1,0 +1,183 @@
+"""Training learns, keeps the best epoch, and says what it did."""
+
+import json
+import tomllib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from tweetprofile.checkpoint import last_trained, load_checkpoint
+from tweetprofile.errors import ManifestError, OptionError, OutputError, TrainingError, WriteError
+from tweetprofile.networks import Norm
+from tweetprofile.predict import PredictOptions, predict_manifest
+from tweetprofile.training.cache import _map_file
+from tweetprofile.training.labels import UNKNOWN
+from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.run import train_manifest
+from tweetprofile.training.scores import EpochMetrics, score_traits
+from tweetprofile.training.settings import ModelName, TrainOptions
+from tweetprofile.traits import Trait, TraitSchema
+
+QUICK = TrainOptions(epochs=2, frame_size=16, batch_size=4, devices="cpu", decoder="pillow")
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+class Epochs(TrainObserver):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[EpochMetrics] = []
+        self.decoded = (0, 0)
+
+    def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+        self.seen.append(metrics)
+
+    def on_decoded(self, users: int, total: int) -> None:
+        self.decoded = users, total
+
+
+def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> None:
+    observer = Epochs()
+    summary = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, observer)
+    checkpoint = load_checkpoint(summary.checkpoint)
+    assert checkpoint.schema.names == ("gender", "location", "occupation")
+    assert checkpoint.volume_spec == QUICK.volume_spec
+    assert checkpoint.training["best"]["epoch"] == summary.best.epoch
+
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [asdict(metrics) for metrics in observer.seen]
+
+    settings = tomllib.loads((tmp_path / "run" / "train.toml").read_text())
+    assert settings.pop("manifest") == str(dump / "train.parquet")
+    assert TrainOptions(**settings) == QUICK
+    total = pl.read_parquet(dump / "train.parquet").height
+    assert observer.decoded == (total, total)
+    assert summary.users + summary.val_users + summary.left_out == total
+
+
+def test_the_model_is_kept_for_predict(dump: Path, tmp_path: Path) -> None:
+    summary = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
+    assert last_trained().read_bytes() == summary.checkpoint.read_bytes()
+
+
+@pytest.mark.parametrize("model", ["model1", "model2"])
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_network_can_learn_a_few_users_by_heart(
+    dump: Path, tmp_path: Path, model: ModelName, norm: Norm
+) -> None:
+    options = replace(
+        QUICK, model=model, norm=norm, dropout=0.0, epochs=25, val_fraction=0.0, frame_size=32
+    )
+    if norm == "none":
+        options = replace(options, learning_rate=3e-4)
+    observer = Epochs()
+    train_manifest(dump / "train.parquet", tmp_path / "run", options, observer)
+    assert observer.seen[-1].loss < 0.5 * observer.seen[0].loss
+
+
+def test_the_same_seed_gives_the_same_weights(dump: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "one", tmp_path / "two"]
+    states = [
+        load_checkpoint(train_manifest(dump / "train.parquet", run, QUICK).checkpoint).state
+        for run in runs
+    ]
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(states[1][name], tensor)
+
+
+def test_users_without_labels_are_used_for_the_traits_they_have(dump: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(dump / "train.parquet")
+    half = frame.height // 2
+    genders = [*frame["gender"].to_list()[:half], *[None] * (frame.height - half)]
+    manifest = dump / "half.parquet"
+    frame.with_columns(gender=pl.Series(genders)).write_parquet(manifest)
+    observer = Epochs()
+    train_manifest(manifest, tmp_path / "run", QUICK, observer)
+    assert all(np.isfinite(metrics.loss) for metrics in observer.seen)
+
+
+def test_val_names_the_users_to_validate_on(dump: Path, tmp_path: Path) -> None:
+    options = replace(QUICK, val=str(dump / "test.parquet"))
+    summary = train_manifest(dump / "train.parquet", tmp_path / "run", options)
+    usable = pl.read_parquet(dump / "test.parquet").height - 2  # one has none, one only damaged
+    assert summary.val_users == usable
+    assert summary.users + summary.left_out == pl.read_parquet(dump / "train.parquet").height
+
+
+def test_val_labels_are_held_to_the_schema_of_training(dump: Path, tmp_path: Path) -> None:
+    foreign = dump / "foreign.parquet"
+    frame = pl.read_parquet(dump / "test.parquet")
+    frame.with_columns(gender=pl.lit("robot")).write_parquet(foreign)
+    with pytest.raises(ManifestError, match=r"foreign.parquet: row 0, column 'gender': 'robot'"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", replace(QUICK, val=str(foreign)))
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_the_mend(dump: Path, tmp_path: Path) -> None:
+    wild = replace(QUICK, norm="none", learning_rate=1e30)
+    with pytest.raises(TrainingError, match="train with a lower --learning-rate than 1e"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", wild)
+
+
+def test_a_manifest_whose_images_are_all_unusable_is_refused(dump: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with pytest.raises(TrainingError, match="no user with a label and a usable image"):
+        train_manifest(
+            dump / "train.parquet", tmp_path / "run", replace(QUICK, image_root=str(elsewhere))
+        )
+
+
+def test_a_run_folder_that_is_a_file_is_refused(dump: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(OutputError, match="run is a file; give a folder"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
+
+
+def test_frames_without_room_on_the_disk_are_refused_before_decoding(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"has no room for .* GB of decoded frames"):
+        _map_file(tmp_path, (1 << 20, 11, 1024, 1024, 3))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 0}, {"val_fraction": 1.0}, {"learning_rate": 0.0}]
+)
+def test_an_option_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(OptionError):
+        replace(QUICK, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_score_stands_beside_what_the_majority_class_would_get() -> None:
+    schema = TraitSchema((Trait("mood", ("calm", "cross")), Trait("age", ("old", "young"))))
+    train = np.array([[0, UNKNOWN], [0, UNKNOWN], [1, UNKNOWN]])
+    labels = np.array([[0, 1], [1, 1], [1, 0], [UNKNOWN, 0]])
+    guesses = np.array([[0, 1], [1, 0], [0, 0], [0, 0]])
+    scores = score_traits(schema, guesses, labels, train)
+    assert list(scores) == ["mood"], "no label was trained on, so there is no majority to name"
+    assert scores["mood"].accuracy == pytest.approx(2 / 3)
+    assert scores["mood"].majority == pytest.approx(1 / 3)
+    assert scores["mood"].users == 3
+
+
+@pytest.mark.slow
+def test_a_short_training_clearly_beats_the_majority_class_on_the_example_dump(
+    large_dump: Path, tmp_path: Path
+) -> None:
+    options = TrainOptions(epochs=8, frame_size=64, devices="cpu")
+    summary = train_manifest(large_dump / "train.parquet", tmp_path / "run", options)
+    chosen = PredictOptions(checkpoint=summary.checkpoint, devices="cpu")
+    predict_manifest(large_dump / "test.parquet", tmp_path / "out", chosen)
+    truth = pl.read_parquet(large_dump / "test.parquet")
+    guesses = pl.read_parquet(tmp_path / "out")
+    for trait in ("gender", "location", "occupation"):
+        right = (guesses[trait].cast(pl.String) == truth[trait]).fill_null(False).mean()
+        majority = truth[trait].value_counts()["count"].max() / truth.height  # type: ignore[operator]
+        assert right > majority + 0.15  # type: ignore[operator]
