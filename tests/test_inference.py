@@ -62,9 +62,7 @@ def test_dali_and_pillow_agree(model: Path, dump: Path, users: list[UserImages])
     by_dali = predict(model, dump, users, decoder="dali")
     assert by_pillow["status"] == by_dali["status"]
     assert by_pillow["image_errors"] == by_dali["image_errors"]
-    for trait in ("gender", "location", "occupation"):
-        same = np.array(by_pillow[trait].to_pylist()) == np.array(by_dali[trait].to_pylist())
-        assert same.mean() >= 0.99
+    assert same_but_for_rounding(by_pillow, by_dali, 0.05)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

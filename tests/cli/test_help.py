@@ -60,7 +60,7 @@ def test_every_command_and_every_option_has_help(name: str) -> None:
 def test_the_defaults_of_a_command_are_those_of_its_options(name: str, options: type[Any]) -> None:
     parameters = {parameter.name: parameter.default for parameter in command(name).params}
     for field in fields(options):
-        if field.default in (None, ()) or field.default is MISSING:
+        if field.default in (None, (), False) or field.default is MISSING:
             continue
         assert parameters[field.name] == field.default, field.name
 

@@ -22,7 +22,14 @@ from tweetprofile.training.scores import EpochMetrics, score_traits
 from tweetprofile.training.settings import ModelName, TrainOptions
 from tweetprofile.traits import Trait, TraitSchema
 
-QUICK = TrainOptions(epochs=2, frame_size=16, batch_size=4, devices="cpu", decoder="pillow")
+QUICK = TrainOptions(
+    schema="mex-a3t-2019",
+    epochs=2,
+    frame_size=16,
+    batch_size=4,
+    devices="cpu",
+    decoder="pillow",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +188,10 @@ def test_a_short_training_clearly_beats_the_majority_class_on_the_example_dump(
         right = (guesses[trait].cast(pl.String) == truth[trait]).fill_null(False).mean()
         majority = truth[trait].value_counts()["count"].max() / truth.height  # type: ignore[operator]
         assert right > majority + 0.15  # type: ignore[operator]
+
+    predict_manifest(
+        large_dump / "test.parquet", tmp_path / "dali", replace(chosen, decoder="dali")
+    )
+    by_dali = pl.read_parquet(tmp_path / "dali")
+    for trait in ("gender", "location", "occupation"):
+        assert guesses[trait].eq_missing(by_dali[trait]).mean() >= 0.99  # type: ignore[operator]

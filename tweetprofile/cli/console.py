@@ -23,6 +23,7 @@ from rich.table import Table
 
 from tweetprofile.checkpoint import Checkpoint
 from tweetprofile.predict import PredictPlan, PredictSummary, Progress
+from tweetprofile.profiles import Status
 from tweetprofile.training.labels import FoundSchema
 from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.run import TrainSummary
@@ -72,7 +73,9 @@ def predict_progress(users: int, *, quiet: bool) -> Iterator[Callable[[Progress]
 def show_summary(summary: PredictSummary) -> None:
     """Say what the run came to, in one line."""
     counts = summary.counts
-    statuses = ", ".join(f"{count:,} {status}" for status, count in counts.statuses.items())
+    statuses = ", ".join(
+        f"{counts.statuses[status]:,} {status}" for status in Status if status in counts.statuses
+    )
     _console.print(
         f"{counts.users:,} users ({statuses or 'none'}), {counts.images:,} images, "
         f"{counts.failed:,} failed, in {summary.seconds:.1f} s "
@@ -181,9 +184,10 @@ def show_training(summary: TrainSummary) -> None:
     """Say what training came to."""
     aside = f"{summary.val_users:,} set aside" if summary.val_users else "none set aside"
     left_out = f", {summary.left_out:,} without a usable image" if summary.left_out else ""
+    which = "the best" if summary.val_users else "the last"
     _console.print(
         f"{summary.users:,} users learnt from, {aside}{left_out}, in {summary.seconds:.0f} s; "
-        f"epoch {summary.best.epoch} is the best -> {summary.checkpoint}",
+        f"kept epoch {summary.best.epoch}, {which} -> {summary.checkpoint}",
         markup=False,
     )
 

@@ -1,0 +1,68 @@
+"""Print predicted profiles beside the truth: the first users, and the accuracy over all."""
+
+from pathlib import Path
+
+import click
+import polars as pl
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+TRAITS = ("gender", "location", "occupation")
+
+
+@click.command()
+@click.argument("predictions", type=click.Path(exists=True, path_type=Path))
+@click.argument("labels", type=click.Path(exists=True, path_type=Path))
+@click.option("--users", default=12, show_default=True, help="Rows to show.")
+def show_profiles(predictions: Path, labels: Path, users: int) -> None:
+    """Print PREDICTIONS beside the labels of the manifest LABELS."""
+    truth = pl.read_parquet(labels, columns=["user_id", *TRAITS])
+    joined = pl.read_parquet(predictions).join(truth, on="user_id", suffix="_true")
+    console = Console(highlight=False)
+    console.print(_profiles_table(joined.head(users), joined.height))
+    console.print(_accuracy_table(joined))
+    console.print(f"All of them: {predictions}   Read it with polars.read_parquet(...).")
+
+
+def _profiles_table(rows: pl.DataFrame, total: int) -> Table:
+    title = (
+        f"The first {rows.height} of {total} profiles: class, how sure, the truth where it differs"
+    )
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table.add_column("user", no_wrap=True)
+    for trait in TRAITS:
+        table.add_column(trait)
+    table.add_column("frames", justify="right")
+    table.add_column("status")
+    for row in rows.iter_rows(named=True):
+        cells = [_cell(row, trait) for trait in TRAITS]
+        table.add_row(row["user_id"], *cells, str(row["frames_used"]), row["status"])
+    return table
+
+
+def _cell(row: dict[str, str | float | None], trait: str) -> str:
+    guess, truth = row[trait], row[f"{trait}_true"]
+    if guess is None:
+        return f"none [dim]({truth})[/dim]"
+    said = f"{guess} {row[f'{trait}_confidence']:.2f}"
+    return f"[green]{said}[/green]" if guess == truth else f"[red]{said}[/red] [dim]({truth})[/dim]"
+
+
+def _accuracy_table(joined: pl.DataFrame) -> Table:
+    table = Table(title="Share of users predicted right", title_justify="left", box=SIMPLE)
+    table.add_column("")
+    for heading in ("right", "always naming the commonest class"):
+        table.add_column(heading, justify="right")
+    for trait in TRAITS:
+        truth = joined[f"{trait}_true"]
+        right = (joined[trait].cast(pl.String) == truth).fill_null(False)
+        commonest = truth == truth.mode().sort()[0]
+        table.add_row(
+            trait, *(f"{int(each.sum()) / joined.height:.2f}" for each in (right, commonest))
+        )
+    return table
+
+
+if __name__ == "__main__":
+    show_profiles()
