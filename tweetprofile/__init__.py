@@ -7,6 +7,8 @@ The public names load what they need when they are first used, so that importing
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tweetprofile.version import __version__
+
 if TYPE_CHECKING:
     from tweetprofile.checkpoint import Checkpoint, load_checkpoint
     from tweetprofile.errors import (
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
     from tweetprofile.traits import Trait, TraitSchema
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Checkpoint": "checkpoint",

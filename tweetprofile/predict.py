@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from tweetprofile import __version__
 from tweetprofile.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from tweetprofile.decoders import DecoderName
 from tweetprofile.devices import Precision
@@ -18,6 +17,7 @@ from tweetprofile.inference import Predictor, PredictorOptions
 from tweetprofile.manifest import Manifest, Shard
 from tweetprofile.output import ProfileWriter, check_output
 from tweetprofile.profiles import Counts, profile_schema
+from tweetprofile.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

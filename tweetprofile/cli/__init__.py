@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from tweetprofile import __version__
 from tweetprofile.errors import TweetprofileError
+from tweetprofile.version import __version__
 
 EXIT_INTERRUPTED = 130
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.Abort:
-        _say("interrupted; nothing unfinished was left behind. Run the command again.")
+        _say("interrupted; what was under way is discarded. Run the command again.")
         return EXIT_INTERRUPTED
     except click.ClickException as error:
         _say(_with_hint(error))

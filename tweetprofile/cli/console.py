@@ -82,6 +82,11 @@ def show_summary(summary: PredictSummary) -> None:
         f"({_per_second(counts.users, summary.seconds)} users/s) -> {summary.out}",
         markup=False,
     )
+    if counts.images and counts.failed == counts.images:
+        _console.print(
+            "No image was usable; see the reasons in image_errors. If they are 'missing', paths "
+            "are not relative to the manifest's folder: give --image-root.",
+        )
 
 
 def _line_reporter() -> Callable[[Progress], None]:
@@ -190,6 +195,8 @@ def show_training(summary: TrainSummary) -> None:
         f"kept epoch {summary.best.epoch}, {which} -> {summary.checkpoint}",
         markup=False,
     )
+    if not summary.kept:
+        _console.print("No copy could be kept in your data folder: give predict --checkpoint.")
 
 
 # --- info --------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tweetprofile import __version__
 from tweetprofile.checkpoint import last_trained, save_checkpoint
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.devices import resolve_device
@@ -18,13 +17,14 @@ from tweetprofile.frames import FrameLoader
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
 from tweetprofile.training.cache import Subset, TrainingSet, decode_manifest
-from tweetprofile.training.labels import UNKNOWN, check_labels, find_schema
+from tweetprofile.training.labels import UNKNOWN, FoundSchema, check_labels, find_schema
 from tweetprofile.training.loop import Trainer, TrainObserver
 from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions, write_settings
-from tweetprofile.traits import TraitSchema
+from tweetprofile.version import __version__
 
-_RUN_FILES = ("model.safetensors", "metrics.jsonl", "train.toml")
+_MODEL = "model.safetensors"
+"""The file that a run writes last: a folder without it holds no finished run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class TrainSummary:
         checkpoint: the best epoch's model.
         best: that epoch.
         users: trained on; `val_users` were set aside, `left_out` had no usable image.
+        kept: whether `predict` will use it when none is named.
+        seconds: all of it took.
     """
 
     checkpoint: Path
@@ -42,6 +44,7 @@ class TrainSummary:
     users: int
     val_users: int
     left_out: int
+    kept: bool
     seconds: float
 
 
@@ -68,6 +71,37 @@ def train_manifest(
     """
     began = time.monotonic()
     options, observer = options or TrainOptions(), observer or TrainObserver()
+    plan = _check(manifest, run, options, overwrite=overwrite)
+    write_settings(plan.folder / "train.toml", manifest, options)
+    observer.on_schema(plan.found)
+    train, val, left_out = _load_users(plan, observer)
+    trainer = Trainer(plan.found.schema, options, plan.device, train, val)
+    best = trainer.run(plan.folder / "metrics.jsonl", observer)
+    path = plan.folder / _MODEL
+    save_checkpoint(path, trainer.network, _describe(best, options, len(train), len(val)))
+    kept = _keep_for_predict(path)
+    return TrainSummary(path, best, len(train), len(val), left_out, kept, time.monotonic() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A training whose every part has been checked and of which nothing has been done."""
+
+    options: TrainOptions
+    manifest: Manifest
+    validation: Manifest | None
+    found: FoundSchema
+    device: torch.device
+    folder: Path
+
+    def image_root(self, manifest: Manifest) -> Path:
+        root = self.options.image_root
+        return Path(root) if root else manifest.folder
+
+
+def _check(
+    manifest: str | Path, run: str | Path, options: TrainOptions, *, overwrite: bool
+) -> _Plan:
     device = resolve_device(options.devices)
     opened = Manifest.open(manifest)
     validation = Manifest.open(options.val) if options.val else None
@@ -75,42 +109,31 @@ def train_manifest(
     for each in filter(None, (opened, validation)):
         check_labels(each, found.schema)
     folder = _prepare_folder(Path(run), overwrite=overwrite)
-    write_settings(folder / "train.toml", manifest, options)
-    observer.on_schema(found)
+    return _Plan(options, opened, validation, found, device, folder)
 
-    whole = _decode(opened, found.schema, options, device, folder, observer)
-    if validation is None:
-        train, val = _split(whole, options)
+
+def _load_users(plan: _Plan, observer: TrainObserver) -> tuple[Subset, Subset, int]:
+    """Users to train on, users set aside, and how many were left out."""
+    whole = _decode(plan, plan.manifest, observer)
+    if plan.validation is None:
+        train, val = _split(whole, plan.options)
     else:
-        train = whole.take(np.arange(len(whole)))
-        held_out = _decode(validation, found.schema, options, device, folder, observer)
-        val = held_out.take(np.arange(len(held_out)))
-    if not len(train) or not (train.labels != UNKNOWN).any():
+        held_out = _decode(plan, plan.validation, observer)
+        train, val = whole.take(np.arange(len(whole))), held_out.take(np.arange(len(held_out)))
+    if not (train.labels != UNKNOWN).any():
         raise TrainingError(
-            f"{manifest} has no user with a label and a usable image to learn from."
+            f"{plan.manifest.source} has no user with a label and a usable image to learn from; "
+            f"images are looked for under {plan.image_root(plan.manifest)} (--image-root)."
         )
-
-    trainer = Trainer(found.schema, options, device, train, val)
-    best = trainer.run(folder / "metrics.jsonl", observer)
-    path = folder / "model.safetensors"
-    save_checkpoint(path, trainer.network, _describe(best, options, len(train), len(val)))
-    _remember(path)
-    seconds = time.monotonic() - began
-    return TrainSummary(path, best, len(train), len(val), whole.left_out, seconds)
+    return train, val, whole.left_out
 
 
-def _decode(
-    manifest: Manifest,
-    schema: TraitSchema,
-    options: TrainOptions,
-    device: torch.device,
-    folder: Path,
-    observer: TrainObserver,
-) -> TrainingSet:
-    spec = options.volume_spec
-    root = Path(options.image_root) if options.image_root else manifest.folder
-    decoder = make_decoder(options.decoder, DecodeOptions(spec.height, spec.width), device)
-    loader = FrameLoader(ImageReader(root), decoder, spec)
+def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> TrainingSet:
+    spec = plan.options.volume_spec
+    sizes = DecodeOptions(spec.height, spec.width)
+    decoder = make_decoder(plan.options.decoder, sizes, plan.device)
+    loader = FrameLoader(ImageReader(plan.image_root(manifest)), decoder, spec)
+    schema, folder = plan.found.schema, plan.folder
     return decode_manifest(manifest, schema, spec, loader, folder, observer.on_decoded)
 
 
@@ -124,10 +147,9 @@ def _split(whole: TrainingSet, options: TrainOptions) -> tuple[Subset, Subset]:
 def _prepare_folder(folder: Path, *, overwrite: bool) -> Path:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the run.")
-    existing = [name for name in _RUN_FILES if (folder / name).exists()]
-    if existing and not overwrite:
+    if (folder / _MODEL).exists() and not overwrite:
         raise OutputError(
-            f"{folder} holds a run already ({', '.join(existing)}); choose another folder or add "
+            f"{folder} holds a finished run already ({_MODEL}); choose another folder or add "
             "--overwrite."
         )
     try:
@@ -149,10 +171,14 @@ def _describe(best: EpochMetrics, options: TrainOptions, users: int, val: int) -
     }
 
 
-def _remember(checkpoint: Path) -> None:
-    """Keep a copy for `predict` to use when none is named."""
+def _keep_for_predict(checkpoint: Path) -> bool:
+    """Keep a copy for `predict` to use when none is named; whether that was possible."""
     kept = last_trained()
-    kept.parent.mkdir(parents=True, exist_ok=True)
     unfinished = kept.with_suffix(".tmp")
-    shutil.copyfile(checkpoint, unfinished)
-    unfinished.replace(kept)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(checkpoint, unfinished)
+        unfinished.replace(kept)
+    except OSError:
+        return False
+    return True

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from tweetprofile import __version__
 from tweetprofile.decoders import DecoderName
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import Norm
+from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec
 
 ModelName = Literal["model1", "model2"]
