@@ -10,7 +10,7 @@ import click
 import pytest
 
 from tweetprofile import __version__
-from tweetprofile.cli import cli
+from tweetprofile.cli import cli, main
 from tweetprofile.predict import PredictOptions
 from tweetprofile.training.settings import TrainOptions
 
@@ -69,6 +69,11 @@ def test_the_defaults_of_a_command_are_those_of_its_options(name: str, options: 
 def test_readme_names_every_command(name: str) -> None:
     readme = Path(__file__).parents[2] / "README.md"
     assert f"tweetprofile {name}" in readme.read_text()
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("Usage: tweetprofile [OPTIONS] COMMAND")
 
 
 def test_the_public_names_are_all_there() -> None:

@@ -60,20 +60,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False)
     except click.exceptions.Exit as request:
         return request.exit_code
-    except click.Abort:
-        _say("interrupted; what was under way is discarded. Run the command again.")
-        return EXIT_INTERRUPTED
-    except click.ClickException as error:
-        _say(_with_hint(error))
-        return 2
-    except TweetprofileError as error:
-        _say(str(error))
-        return error.exit_code
     except Exception as error:
-        fault = f"{type(error).__name__}: {error}"
-        _say(f"a fault of tweetprofile itself ({fault}); add --debug and report it.")
-        return 1
+        code, sentence = _explain(error)
+        click.echo(sentence, err=True)
+        return code
     return 0
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Exit code and sentence for whatever ended a command."""
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            return 2, error.format_message()
+        case click.Abort():
+            return (
+                EXIT_INTERRUPTED,
+                "tweetprofile: interrupted; what was under way is discarded. Run the command again.",
+            )
+        case click.ClickException():
+            return 2, f"tweetprofile: {_with_hint(error)}"
+        case TweetprofileError():
+            return error.exit_code, f"tweetprofile: {error}"
+    fault = f"{type(error).__name__}: {error}"
+    return 1, f"tweetprofile: a fault of tweetprofile itself ({fault}); add --debug and report it."
 
 
 def _with_hint(error: click.ClickException) -> str:
@@ -81,7 +90,3 @@ def _with_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "tweetprofile"
     return f"{error.format_message().rstrip('.')}; see '{path} --help'."
-
-
-def _say(sentence: str) -> None:
-    click.echo(f"tweetprofile: {sentence}", err=True)

@@ -211,7 +211,9 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     """What a checkpoint is, as a table on stdout."""
     spec, volume = checkpoint.network_spec, checkpoint.volume_spec
     weights = sum(tensor.numel() for tensor in checkpoint.state.values())
-    table = Table("", "", title=str(checkpoint.path), title_justify="left", show_header=False)
+    table = Table(title=str(checkpoint.path), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     table.add_row("network", f"{spec.name}, {weights:,} weights, normalisation {spec.norm}")
     table.add_row("layers", " ".join(map(str, spec.widths)) + f", then {spec.hidden}")
     size = f"{volume.frames} frames of {volume.width} x {volume.height}"
