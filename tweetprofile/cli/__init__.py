@@ -73,10 +73,8 @@ def _explain(error: Exception) -> tuple[int, str]:
         case click.exceptions.NoArgsIsHelpError():
             return 2, error.format_message()
         case click.Abort():
-            return (
-                EXIT_INTERRUPTED,
-                "tweetprofile: interrupted; what was under way is discarded. Run the command again.",
-            )
+            discarded = "what was under way is discarded; run the command again."
+            return EXIT_INTERRUPTED, f"tweetprofile: interrupted: {discarded}"
         case click.ClickException():
             return 2, f"tweetprofile: {_with_hint(error)}"
         case TweetprofileError():
