@@ -72,7 +72,7 @@ def _list_form(kind: pa.DataType, file: Path) -> Form:
 
 
 def _long_form(kind: pa.DataType, file: Path) -> Form:
-    if is_text(kind) or _is_bytes(kind) or _is_image_struct(kind):
+    if is_text(kind) or _is_bytes(kind) or _is_image_struct(kind) or pa.types.is_null(kind):
         return Form.LONG
     raise ManifestError(
         f"{file}: 'image' is {kind}; it must be a string, binary or struct<bytes, path>."
@@ -90,6 +90,13 @@ def is_text(kind: pa.DataType) -> bool:
     if kinds.is_dictionary(kind):
         return is_text(kind.value_type)
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type itself, or its common form where it is a view, for which Arrow lacks functions."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
@@ -119,7 +126,7 @@ def unify_lists(table: pa.Table) -> pa.Table:
 def group_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """One row a user from rows of (user_id, image), adjacent rows of a user joined."""
     pending: pa.Table | None = None
-    for table in tables:
+    for table in map(_unify_images, tables):
         rows = table if pending is None else pa.concat_tables([pending, table]).combine_chunks()
         starts = run_starts(rows["user_id"].combine_chunks()).to_pylist()
         if not starts:
@@ -132,17 +139,24 @@ def group_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield _join_runs(pending)
 
 
+def _unify_images(rows: pa.Table) -> pa.Table:
+    """Turn `image` of any type into struct<bytes, path>; a null image stays null."""
+    images = rows["image"].combine_chunks()
+    structs = _as_structs(images, null=images.is_null())
+    return rows.set_column(rows.schema.get_field_index("image"), "image", structs)
+
+
 def _join_runs(rows: pa.Table) -> pa.Table:
     """Join runs of equal `user_id`; a null image is a user's way to say that there is none."""
     image = rows["image"].combine_chunks()
     starts = run_starts(rows["user_id"].combine_chunks())
     given = image.is_valid().to_numpy(zero_copy_only=False)
     lengths = np.add.reduceat(given.astype(np.int64), starts.to_numpy())
-    unified = _lists_of(_as_structs(image.drop_null()), lengths)
+    unified = _lists_of(image.drop_null(), lengths)
     return _columns_first(rows.drop_columns("image").take(starts), unified)
 
 
-def _as_structs(values: pa.Array) -> pa.StructArray:
+def _as_structs(values: pa.Array, null: pa.Array | None = None) -> pa.StructArray:
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = values.dictionary_decode()
@@ -153,7 +167,7 @@ def _as_structs(values: pa.Array) -> pa.StructArray:
     else:
         data, path = pa.nulls(len(values)), values
     arrays = [data.cast(pa.large_binary()), path.cast(pa.large_string())]
-    return pa.StructArray.from_arrays(arrays, names=["bytes", "path"])
+    return pa.StructArray.from_arrays(arrays, names=["bytes", "path"], mask=null)
 
 
 def _lists_of(values: pa.StructArray, lengths: Any) -> pa.LargeListArray:

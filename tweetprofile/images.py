@@ -22,7 +22,7 @@ _FOLDERS_REMEMBERED = 65_536
 """Resolved folders kept; bounded, since a dump may hold a folder a user."""
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-# O_NONBLOCK: opening a pipe that nobody writes to must not hang the run.
+# O_NONBLOCK: a pipe that takes a file's place just before it is opened must not hang the run.
 
 
 @dataclass(slots=True)
@@ -96,32 +96,38 @@ class ImageReader:
         return os.path.commonpath([real, self._real_root]) == self._real_root
 
     def _read_file(self, path: str) -> bytes:
-        try:
-            descriptor = os.open(path, _OPEN_FLAGS)
-        except OSError as error:
-            if error.errno != errno.ELOOP:
-                raise
-            # The file itself is a symbolic link: follow it, then see whether it led out.
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
             if not self._inside(path):
-                raise ImageError(Reason.OUTSIDE_ROOT) from None
-            descriptor = os.open(os.path.realpath(path), _OPEN_FLAGS)
-        with open(descriptor, "rb") as file:
+                raise ImageError(Reason.OUTSIDE_ROOT)
+            path = os.path.realpath(path)
+            status = os.lstat(path)
+        _require_file(status)
+        with open(os.open(path, _OPEN_FLAGS), "rb") as file:
             return self._read_capped(file)
 
     def _read_capped(self, file: BinaryIO) -> bytes:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(Reason.NOT_A_FILE)
+        _require_file(status)  # again: another may have taken its place since
         if status.st_size > self.max_bytes:
             raise ImageError(Reason.TOO_LARGE)
-        return file.read(self.max_bytes + 1)
+        # Not up to the cap: a buffer of that size for every image costs more than the reading.
+        return file.read(status.st_size)
+
+
+def _require_file(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(Reason.NOT_A_FILE)
 
 
 def _local_path(reference: str) -> str:
     """The path that a reference means: itself, or what a file:// URI points at."""
     if "://" not in reference:
         return reference
-    uri = urlsplit(reference)
+    try:
+        uri = urlsplit(reference)
+    except ValueError:  # http://[
+        raise ImageError(Reason.UNSUPPORTED_URI) from None
     if uri.scheme != "file" or uri.netloc not in ("", "localhost"):
         raise ImageError(Reason.UNSUPPORTED_URI)
     return unquote(uri.path)
@@ -130,6 +136,4 @@ def _local_path(reference: str) -> str:
 def _reason_of(error: OSError) -> Reason:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
         return Reason.MISSING
-    if error.errno in (errno.ENXIO, errno.EISDIR):  # a socket; a folder
-        return Reason.NOT_A_FILE
     return Reason.UNREADABLE

@@ -3,6 +3,7 @@
 The same `Predictor` serves every way of running it: one process, many, or a cluster's actors.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +76,9 @@ class Predictor:
         self._schema = checkpoint.schema
         self._spec = checkpoint.volume_spec
         self._batch_size = options.batch_size or _BATCH_SIZES[self.device.type]
-        # Convolutions over channels-last memory are half as fast again as over PyTorch's default.
-        self._network = checkpoint.network.to(
+        # A copy, since moving a module moves it for everyone who holds the checkpoint. Convolutions
+        # over channels-last memory are half as fast again as over PyTorch's default.
+        self._network = copy.deepcopy(checkpoint.network).to(
             self.device,
             memory_format=torch.channels_last_3d,  # type: ignore[call-overload]
         )

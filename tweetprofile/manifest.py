@@ -10,6 +10,7 @@ import glob
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import ManifestError
-from tweetprofile.forms import Form, form_of, group_rows, run_starts, unify_lists
+from tweetprofile.forms import Form, form_of, group_rows, plain, run_starts, unify_lists
 
 UserId = str | int
+
+_HASHED_WHOLE = 1 << 30
+"""Bytes up to which a file is hashed whole: seconds, and ten million paths are smaller."""
 
 _READ_BUFFER = 1 << 20
 """Bytes read from a column at a time: with it, a row group larger than memory still streams."""
@@ -101,7 +105,7 @@ class Manifest:
         schemas = [_read_schema(file) for file in files]
         forms = [form_of(schema, file) for schema, file in zip(schemas, files, strict=True)]
         for form, file in zip(forms, files, strict=True):
-            if form != forms[0]:
+            if (form is Form.LONG) != (forms[0] is Form.LONG):
                 raise ManifestError(
                     f"{file} is of form '{form}' but {files[0]} of form '{forms[0]}'; "
                     "give manifests of one form at a time."
@@ -112,16 +116,18 @@ class Manifest:
     def user_id_type(self) -> pa.DataType:
         """Arrow type of `user_id`, dictionaries decoded."""
         kind = self.schema.field("user_id").type
-        return kind.value_type if pa.types.is_dictionary(kind) else kind
+        return plain(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
     def require_columns(self, columns: Iterable[str]) -> None:
-        """Raise ManifestError unless every named column is there."""
-        for column in columns:
-            if column not in self.schema.names:
-                raise ManifestError(
-                    f"{self.source} has no column '{column}'; it has "
-                    f"{', '.join(self.schema.names)}."
-                )
+        """Raise ManifestError unless every named column is there, in every file."""
+        wanted = list(columns)
+        for file in self.files if wanted else ():
+            names = _read_schema(file).names
+            for column in wanted:
+                if column not in names:
+                    raise ManifestError(
+                        f"{file} has no column '{column}'; it has {', '.join(names)}."
+                    )
 
     def count_users(self) -> int:
         """The number of users, from one pass over `user_id` alone.
@@ -163,11 +169,15 @@ class Manifest:
             first += len(table)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the size and Parquet footer of every file: what the rows are, not where."""
+        """SHA-256 of the files' contents, in order, wherever they lie.
+
+        Of a file too large to be read twice, its size and Parquet footer stand for it.
+        """
         digest = hashlib.sha256()
         for file in self.files:
-            digest.update(str(file.stat().st_size).encode())
-            digest.update(_read_footer(file))
+            size = file.stat().st_size
+            whole = size <= _HASHED_WHOLE
+            digest.update(_hash_file(file) if whole else _read_footer(file) + str(size).encode())
         return digest.hexdigest()
 
     def _read(self, rows: int, columns: list[str]) -> Iterator[pa.Table]:
@@ -175,13 +185,24 @@ class Manifest:
             try:
                 with pq.ParquetFile(file, buffer_size=_READ_BUFFER, pre_buffer=False) as parquet:
                     for batch in parquet.iter_batches(batch_size=rows, columns=columns):
-                        yield self._with_plain_ids(pa.Table.from_batches([batch]))
+                        yield self._alike(pa.Table.from_batches([batch]), file)
             except (pa.ArrowException, OSError) as error:
                 raise ManifestError(f"{file} cannot be read: {_one_line(error)}.") from error
 
-    def _with_plain_ids(self, table: pa.Table) -> pa.Table:
-        position = table.schema.get_field_index("user_id")
-        return table.set_column(position, "user_id", table["user_id"].cast(self.user_id_type))
+    def _alike(self, table: pa.Table, file: Path) -> pa.Table:
+        """Give all columns but the images the types that they have in the first file."""
+        for position, name in enumerate(table.column_names):
+            if name in ("images", "image"):
+                continue
+            kind = self.user_id_type if name == "user_id" else plain(self.schema.field(name).type)
+            try:
+                table = table.set_column(position, name, table[name].cast(kind))
+            except pa.ArrowException:
+                raise ManifestError(
+                    f"{file}: '{name}' is {table[name].type} where {self.files[0]} has {kind}; "
+                    "write both alike."
+                ) from None
+        return table
 
 
 def _find_files(source: str) -> tuple[list[Path], Path]:
@@ -194,7 +215,8 @@ def _find_files(source: str) -> tuple[list[Path], Path]:
         files, folder = sorted(path.glob("*.parquet")), path
     elif glob.has_magic(source):
         folder = _fixed_part(path)
-        files = sorted(folder.glob(str(path.relative_to(folder))))
+        matches = folder.glob(str(path.relative_to(folder)))
+        files = sorted(match for match in matches if match.is_file())
     else:
         raise ManifestError(f"{source} does not exist; give a Parquet file, a folder or a glob.")
     if not files:
@@ -203,8 +225,7 @@ def _find_files(source: str) -> tuple[list[Path], Path]:
 
 
 def _fixed_part(pattern: Path) -> Path:
-    fixed = [part for part in pattern.parts if not glob.has_magic(part)]
-    return Path(*fixed) if fixed else Path()
+    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
 
 
 def _read_schema(file: Path) -> pa.Schema:
@@ -214,6 +235,11 @@ def _read_schema(file: Path) -> pa.Schema:
         raise ManifestError(
             f"{file} is not a readable Parquet file ({_one_line(error)}); write it as Parquet."
         ) from error
+
+
+def _hash_file(file: Path) -> bytes:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").digest()
 
 
 def _read_footer(file: Path) -> bytes:

@@ -5,14 +5,18 @@ DALI 2.4 often the process, with it; a header that claims 400 megapixels is beli
 passes here goes to DALI, and the rest goes to Pillow, which fails one image at a time.
 """
 
-from tweetprofile.errors import OptionError
+import zlib
 
-_MAGIC: tuple[tuple[int, bytes], ...] = (
-    (0, b"\xff\xd8\xff"),  # JPEG
-    (0, b"\x89PNG\r\n\x1a\n"),
+from tweetprofile.errors import OptionError, Reason
+
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+_READ: tuple[tuple[int, bytes], ...] = (
+    (0, _JPEG),
+    (0, _PNG),
     (0, b"GIF8"),
     (8, b"WEBP"),
-    (4, b"ftyp"),  # AVIF, HEIF
     (0, b"BM"),
     (0, b"II*\x00"),  # TIFF, both byte orders
     (0, b"MM\x00*"),
@@ -21,11 +25,15 @@ _MAGIC: tuple[tuple[int, bytes], ...] = (
     (0, b"\x00\x00\x01\x00"),  # ICO
     (0, b"\x00\x00\x00\x0cjP  "),  # JPEG 2000
     (0, b"\xff\x4f\xff\x51"),
-    (0, b"\x00\x00\x00\x0cJXL "),
-    (0, b"\xff\x0a"),  # JPEG XL
     (0, b"8BPS"),
     (0, b"qoif"),
     (0, b"DDS "),
+)
+
+_NOT_READ: tuple[tuple[int, bytes], ...] = (
+    (4, b"ftyp"),  # HEIF; AVIF, where Pillow was built without it
+    (0, b"\x00\x00\x00\x0cJXL "),
+    (0, b"\xff\x0a"),  # JPEG XL
     (0, b"v/1\x01"),  # OpenEXR
     (0, b"#?RADIANCE"),
 )
@@ -34,9 +42,24 @@ _JPEG_TAIL = 4096
 """Bytes at the end in which a complete JPEG has its end marker; some tools pad after it."""
 
 
-def looks_like_image(data: bytes) -> bool:
-    """Whether the first bytes are those of an image format, readable here or not."""
-    return any(data.startswith(magic, offset) for offset, magic in _MAGIC)
+def why_unidentified(data: bytes) -> Reason:
+    """Why no decoder takes `data`, going by its first bytes and its end."""
+    if is_cut(data):
+        return Reason.TRUNCATED
+    if any(data.startswith(magic, offset) for offset, magic in _READ):
+        return Reason.CORRUPT
+    if any(data.startswith(magic, offset) for offset, magic in _NOT_READ):
+        return Reason.UNSUPPORTED_FORMAT
+    return Reason.NOT_AN_IMAGE
+
+
+def is_cut(data: bytes) -> bool:
+    """Whether a JPEG, PNG or WebP lacks its end for certain; False for all else."""
+    if data.startswith(_JPEG):
+        return b"\xff\xd9" not in data
+    if data.startswith(_PNG):
+        return b"IEND" not in data
+    return _is_webp(data) and not _has_riff_length(data)
 
 
 class HeaderScreen:
@@ -80,10 +103,28 @@ class HeaderScreen:
 
 
 def _is_complete(data: bytes) -> bool:
-    if data.startswith(b"\xff\xd8\xff"):
+    if data.startswith(_JPEG):
         return data.rfind(b"\xff\xd9", max(0, len(data) - _JPEG_TAIL)) > 0
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return data.endswith(b"IEND\xaeB`\x82")
-    if data.startswith(b"RIFF") and data.startswith(b"WEBP", 8):
-        return int.from_bytes(data[4:8], "little") + 8 <= len(data)
-    return False
+    if data.startswith(_PNG):
+        return data.endswith(b"IEND\xaeB`\x82") and _has_sound_chunks(data)
+    return _is_webp(data) and _has_riff_length(data)
+
+
+def _has_sound_chunks(data: bytes) -> bool:
+    """Whether every chunk of a PNG has its checksum: DALI decodes some damage into noise."""
+    view = memoryview(data)
+    start = len(_PNG)
+    while start + 12 <= len(data):
+        end = start + 8 + int.from_bytes(view[start : start + 4], "big")
+        if zlib.crc32(view[start + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            return False
+        start = end + 4
+    return start == len(data)
+
+
+def _is_webp(data: bytes) -> bool:
+    return data.startswith(b"RIFF") and data.startswith(b"WEBP", 8)
+
+
+def _has_riff_length(data: bytes) -> bool:
+    return int.from_bytes(data[4:8], "little") + 8 <= len(data)

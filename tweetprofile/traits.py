@@ -60,7 +60,7 @@ class TraitSchema:
     """The traits of a profile, in the order in which they are written.
 
     Raises:
-        SchemaError: no trait at all, or a trait twice.
+        SchemaError: no trait at all, a trait twice, or one named as another's output column.
     """
 
     traits: tuple[Trait, ...]
@@ -70,6 +70,12 @@ class TraitSchema:
             raise SchemaError("a schema needs at least one trait; name one with its classes.")
         if repeated := _first_repeated(self.names):
             raise SchemaError(f"trait '{repeated}' stands twice in the schema; keep one.")
+        for name in self.names:
+            for taken in (f"{name}_confidence", f"{name}_probabilities"):
+                if taken in self.names:
+                    raise SchemaError(
+                        f"trait '{taken}' is named as a column that goes with '{name}'; rename it."
+                    )
 
     def __iter__(self) -> Iterator[Trait]:
         return iter(self.traits)

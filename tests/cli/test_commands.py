@@ -20,9 +20,8 @@ from tweetprofile.cli import main
 
 
 @pytest.fixture(autouse=True)
-def no_model_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_model_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv(CHECKPOINT_VARIABLE, raising=False)
 
 
 @pytest.fixture

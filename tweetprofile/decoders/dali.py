@@ -69,8 +69,8 @@ class DaliBatch:
             with self._context, self._on_device():
                 return self._run(encoded)
         except RuntimeError as error:
-            if match := _FAILED_SAMPLE.search(str(error)):
-                raise SampleFailedError(int(match[1])) from None
+            if (position := _failed_sample(error)) is not None:
+                raise SampleFailedError(position) from None
             raise
 
     def _run(self, encoded: list[NDArray[np.uint8]]) -> torch.Tensor:
@@ -101,3 +101,12 @@ class DaliBatch:
     def _drain(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()
+
+
+def _failed_sample(error: BaseException | None) -> int | None:
+    """The sample that an error names; DALI wraps it in others that do not."""
+    while error is not None:
+        if match := _FAILED_SAMPLE.search(str(error)):
+            return int(match[1])
+        error = error.__cause__ or error.__context__
+    return None

@@ -42,15 +42,20 @@ class GuardedDaliDecoder:
         self, images: Sequence[bytes], safe: list[int]
     ) -> tuple[list[int], torch.Tensor]:
         """The positions that DALI could decode, and their frames."""
-        while safe:
+        decoded: list[int] = []
+        frames = [torch.empty((0, *self._size, 3), dtype=torch.uint8, device=self._device)]
+        parts = [safe] if safe else []
+        while parts:
+            part = parts.pop()
             try:
-                return safe, self._fast.decode([images[position] for position in safe])
+                frames.append(self._fast.decode([images[position] for position in part]))
+                decoded += part
             except SampleFailedError as error:
-                safe = safe[: error.position] + safe[error.position + 1 :]
+                parts += _halves(part[: error.position] + part[error.position + 1 :])
             except RuntimeError:
-                # Not put down to one image: Pillow can, image by image.
-                break
-        return [], torch.empty((0, *self._size, 3), dtype=torch.uint8, device=self._device)
+                # Not put down to one image: it must not cost the others their decoder.
+                parts += _halves(part) if len(part) > 1 else []
+        return decoded, frames[-1] if len(frames) == 2 else torch.cat(frames)
 
     def _merge(
         self,
@@ -66,3 +71,9 @@ class GuardedDaliDecoder:
         frames = torch.cat([fast[1], slow[1].frames_FHWC.to(self._device)])
         order = sorted(range(len(frames)), key=(fast[0] + rescued).__getitem__)
         return DecodedFrames(frames[order], tuple(failures))
+
+
+def _halves(positions: list[int]) -> list[list[int]]:
+    """What to try next, last first; halves, so that many failures cost no rerun of all each."""
+    middle = len(positions) // 2
+    return [half for half in (positions[middle:], positions[:middle]) if half]

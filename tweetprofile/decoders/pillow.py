@@ -1,30 +1,45 @@
 """Decoding with Pillow: the reference, the fast decoder on a CPU, and every decoder's fallback.
 
 JPEGs much larger than the frame are decoded at a fraction of their size in the DCT domain
-(`Image.draft`), never below twice the frame, so that the resize still has pixels to average.
+(`Image.draft`), never below three times the frame, so that the resize still has pixels to average.
 """
 
 import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
 from tweetprofile.errors import ImageError, Reason
-from tweetprofile.screening import looks_like_image
+from tweetprofile.screening import is_cut, why_unidentified
 
-# Pillow warns of images that our own cap refuses, and of palettes that are converted right after.
+# What Pillow warns of either comes out as a frame or as a reason; the terminal is not its place.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", message="Palette images with Transparency", module="PIL")
+warnings.filterwarnings("ignore", module="PIL")
 
-_DRAFT_MARGIN = 2
-"""Scaled decoding stops at this many times the frame's side (mean error 0.5 grey levels at 2)."""
+_DRAFT_MARGIN = 3
+"""Scaled decoding stops at this many times the frame's side.
+
+Against a full decode of drawings with sharp lines, to 64 pixels: mean 0.6 and worst image 3.7 grey
+levels at 3, 0.9 and 7.9 at 2, where 1 to 2% of the users of an unsure model change their class.
+"""
+
+_TURNS: Mapping[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation."""
 
 # EPS runs Ghostscript and WMF needs Windows: neither is an image anyone posts.
 _REFUSED_FORMATS = frozenset({"EPS", "WMF"})
@@ -70,18 +85,27 @@ class PillowDecoder:
         except Image.DecompressionBombError:
             raise ImageError(Reason.TOO_LARGE) from None
         except UnidentifiedImageError:
-            known = looks_like_image(data)
-            raise ImageError(Reason.UNSUPPORTED_FORMAT if known else Reason.NOT_AN_IMAGE) from None
+            raise ImageError(why_unidentified(data)) from None
         except Exception as error:  # Pillow's plugins raise whatever broken bytes make them raise.
-            raise ImageError(_reason_of(error)) from None
+            reason = Reason.TRUNCATED if is_cut(data) else _reason_of(error)
+            raise ImageError(reason) from None
 
     def _frame_of(self, image: Image.Image) -> Image.Image:
         size = self._options.width, self._options.height
         if image.width * image.height > self._options.max_pixels:
             raise ImageError(Reason.TOO_LARGE)
         image.draft(None, (max(size) * _DRAFT_MARGIN,) * 2)  # square: it may yet be turned
-        upright = ImageOps.exif_transpose(image)
-        return _to_rgb(upright).resize(size, Image.Resampling.BILINEAR)
+        return _to_rgb(_upright(image)).resize(size, Image.Resampling.BILINEAR)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()  # some formats carry EXIF after the pixels, and TIFF turns itself
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Whatever broken EXIF makes Pillow raise, the pixels are unharmed.
+        return image
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

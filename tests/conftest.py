@@ -1,0 +1,211 @@
+"""What tests share: drawn and encoded images, good and damaged, and real ones where they are."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.networks import VolumeNetwork, network_spec
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes import VolumeSpec
+
+DATA = Path(
+    os.environ.get("TWEETPROFILE_TEST_DATA")
+    or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    asked_for_slow = config.getoption("--slow") or "slow" in config.getoption("markexpr")
+    for item in items:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        if "slow" in item.keywords and not asked_for_slow:
+            item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+def _draw(width: int, height: int, seed: int = 0) -> Image.Image:
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    corners = random.uniform(0, 255, (4, 3))
+    weights = np.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], axis=-1)
+    pixels = weights @ corners + random.normal(0, 6, (height, width, 3))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def _encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., Image.Image]:
+    """`draw(width, height, seed=0)`: smooth colours and some noise, as a photo has."""
+    return _draw
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """`encode(image, "JPEG", **options)`: what Pillow would write into a file."""
+    return _encode
+
+
+@pytest.fixture(scope="session")
+def good_images() -> dict[str, bytes]:
+    """One image of each kind that decodes, all drawn alike."""
+    image = _draw(200, 150)
+    grey = np.asarray(image.convert("L"))
+    faded = image.convert("RGBA")
+    faded.putalpha(image.convert("L"))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return {
+        "jpeg": _encode(image, "JPEG", quality=90),
+        "progressive jpeg": _encode(image, "JPEG", progressive=True),
+        "grey jpeg": _encode(image.convert("L"), "JPEG"),
+        "cmyk jpeg": _encode(image.convert("CMYK"), "JPEG"),
+        "turned jpeg": _encode(image, "JPEG", exif=turned),
+        "two-image jpeg": _encode(image, "MPO", save_all=True, append_images=[_draw(200, 150, 1)]),
+        "png": _encode(image, "PNG"),
+        "alpha png": _encode(faded, "PNG"),
+        "palette png": _encode(image.quantize(64), "PNG"),
+        "clear palette png": _encode(image.quantize(64), "PNG", transparency=3),
+        "16-bit png": _encode(Image.fromarray(grey.astype(np.uint16) * 257), "PNG"),
+        "bilevel png": _encode(image.convert("1"), "PNG"),
+        "turned png": _encode(image, "PNG", exif=turned),
+        "png of broken exif": _encode(image, "PNG", exif=b"Exif\0\0no such thing"),
+        "padded png": _encode(image, "PNG") + bytes(100),
+        "webp": _encode(image, "WEBP", quality=90),
+        "turned webp": _encode(image, "WEBP", exif=turned),
+        "gif": _encode(image, "GIF"),
+        "bmp": _encode(image, "BMP"),
+        "one pixel": _encode(_draw(1, 1), "PNG"),
+    }
+
+
+@pytest.fixture(scope="session")
+def damaged_images(good_images: dict[str, bytes]) -> dict[str, bytes]:
+    """What dumps hold in place of images; each is unusable for every decoder."""
+    jpeg, png, webp, gif = (good_images[kind] for kind in ("jpeg", "png", "webp", "gif"))
+    return {
+        "web page": b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
+        "zeros": bytes(2000),
+        "one byte": b"\xff",
+        "jpeg cut in its header": jpeg[:100],
+        "jpeg cut in half": jpeg[: len(jpeg) // 2],
+        "jpeg without its end": jpeg[:-20],
+        "png cut in its header": png[:20],
+        "png cut in half": png[: len(png) // 2],
+        "png with a scratch": png[:5000] + np.random.default_rng(0).bytes(9000) + png[14000:],
+        "png of noise": _png_of_noise(),
+        "webp cut in half": webp[: len(webp) // 2],
+        "gif cut in half": gif[: len(gif) // 2],
+        "jpeg bomb": _jpeg_bomb(),
+        "png bomb": _png_bomb(),
+        "jpeg xl": b"\x00\x00\x00\x0cJXL \r\n\x87\n" + bytes(100),
+    }
+
+
+def _jpeg_bomb() -> bytes:
+    """A few hundred bytes that claim 400 megapixels."""
+    jpeg = _encode(_draw(8, 8), "JPEG")
+    size = jpeg.index(b"\xff\xc0") + 5
+    return jpeg[:size] + (20_000).to_bytes(2, "big") * 2 + jpeg[size + 4 :]
+
+
+def _png_of_noise() -> bytes:
+    """Its header, its ends and its checksums are right; only its pixels are nonsense."""
+    png = _encode(_draw(8, 8), "PNG")
+    start = png.index(b"IDAT") - 4
+    pixels = b"IDAT" + np.random.default_rng(0).bytes(200)
+    chunk = (200).to_bytes(4, "big") + pixels + zlib.crc32(pixels).to_bytes(4, "big")
+    return png[:start] + chunk + png[png.index(b"IEND") - 4 :]
+
+
+def _png_bomb() -> bytes:
+    """A plain PNG, whole and true, that compresses 49 megapixels a thousandfold."""
+    return _encode(Image.new("1", (7000, 7000)), "PNG")
+
+
+@pytest.fixture(scope="session")
+def real_photos() -> list[Path]:
+    """Photographs; `TWEETPROFILE_TEST_DATA` names the folder that holds `photos/`."""
+    photos = sorted((DATA / "photos").glob("*.jp*g"))
+    if not photos:
+        pytest.skip(f"no photographs in {DATA / 'photos'}")
+    return photos
+
+
+@pytest.fixture(scope="session")
+def real_damaged() -> list[Path]:
+    """Damaged and odd images of image libraries' own tests, beside the photographs."""
+    files = sorted(path for path in (DATA / "damaged").glob("*") if path.name != "index.csv")
+    if not files:
+        pytest.skip(f"no damaged images in {DATA / 'damaged'}")
+    return files
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_model_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither use nor replace the model that `train` keeps in the user's data folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.delenv("TWEETPROFILE_CHECKPOINT", raising=False)
+        yield
+
+
+def draw_dump(out: Path, *arguments: str) -> Path:
+    """Run the example's own command, as a person would."""
+    script = Path(__file__).parents[1] / "examples" / "make_dump.py"
+    subprocess.run([sys.executable, str(script), str(out), *arguments], check=True)
+    return out
+
+
+@pytest.fixture(scope="session")
+def drawn_dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 train and 6 test users: usual, short, long, without images, only damaged ones."""
+    out = tmp_path_factory.mktemp("drawn") / "dump"
+    return draw_dump(out, "--train-users", "12", "--test-users", "6")
+
+
+@pytest.fixture
+def dump(drawn_dump: Path, tmp_path: Path) -> Path:
+    """The drawn dump, in a folder of its own that a test may add to."""
+    return shutil.copytree(drawn_dump, tmp_path / "dump")
+
+
+@pytest.fixture(scope="session")
+def large_dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """240 train and 60 test users."""
+    return draw_dump(tmp_path_factory.mktemp("large") / "dump")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of model1 that has learnt nothing, but whose normalisation has seen data."""
+    torch.manual_seed(0)
+    volume = VolumeSpec(height=32, width=32)
+    spec = network_spec("model1", norm="batch")
+    network = VolumeNetwork(spec, volume, PRESETS["mex-a3t-2019"])
+    for parameter in network.heads.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)  # spread the classes, as training would
+    network(torch.randn(8, 3, *volume.shape))
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    save_checkpoint(path, network, {})
+    return path

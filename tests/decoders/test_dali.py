@@ -1,0 +1,118 @@
+"""DALI's frames are Pillow's, but for a grey level here and there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tweetprofile.decoders import DecodeOptions
+from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
+from tweetprofile.decoders.pillow import PillowDecoder
+from tweetprofile.screening import HeaderScreen
+
+pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
+
+OPTIONS = DecodeOptions(height=112, width=112, threads=2)
+
+
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def dali(request: pytest.FixtureRequest) -> DaliBatch:
+    return DaliBatch(OPTIONS, torch.device(request.param))
+
+
+@pytest.fixture(scope="module")
+def safe_images(good_images: dict[str, bytes]) -> dict[str, bytes]:
+    """The good images that DALI may be given."""
+    screen = HeaderScreen(OPTIONS.max_pixels)
+    return {kind: image for kind, image in good_images.items() if screen.passes(image)}
+
+
+def differences(dali: DaliBatch, images: list[bytes]) -> torch.Tensor:
+    """How far DALI's frames are from Pillow's: (F, H, W, 3), in grey levels."""
+    expected = PillowDecoder(OPTIONS).decode(images)
+    assert not any(expected.failures)
+    frames = dali.decode(images).cpu()
+    assert frames.shape == expected.frames_FHWC.shape
+    assert frames.dtype == torch.uint8
+    return (frames.float() - expected.frames_FHWC.float()).abs()
+
+
+def test_real_photos_come_out_as_from_pillow(dali: DaliBatch, real_photos: list[Path]) -> None:
+    apart = differences(dali, [photo.read_bytes() for photo in real_photos]).mean(dim=(1, 2, 3))
+    assert apart.mean() <= 1
+    assert apart.max() <= 4
+
+
+def test_every_kind_of_image_comes_out_as_from_pillow(
+    dali: DaliBatch, safe_images: dict[str, bytes]
+) -> None:
+    apart = differences(dali, list(safe_images.values())).mean(dim=(1, 2, 3))
+    assert len(apart) >= 10
+    assert apart.max() <= 0.5, dict(zip(safe_images, apart.tolist(), strict=True))
+
+
+def test_without_scaled_decoding_frames_differ_only_by_rounding_but_at_the_border(
+    dali: DaliBatch, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
+) -> None:
+    sizes = [(112, 112), (223, 223), (200, 130), (90, 220), (60, 60)]
+    images = [encode(draw(*size), "PNG") for size in sizes]
+    apart = differences(dali, images)
+    assert apart[:, 1:-1, 1:-1].max() <= 1
+    assert apart.mean() <= 0.4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_an_image_is_turned_upright_as_by_pillow(
+    dali: DaliBatch,
+    draw: Callable[..., Image.Image],
+    encode: Callable[..., bytes],
+    orientation: int,
+    kind: str,
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert differences(dali, [encode(draw(200, 130), kind, exif=exif)]).mean() <= 0.5
+
+
+def test_a_frame_is_of_the_size_and_shape_asked_for(good_images: dict[str, bytes]) -> None:
+    wide = DaliBatch(DecodeOptions(height=24, width=40, threads=1), torch.device("cpu"))
+    assert wide.decode([good_images["jpeg"], good_images["webp"]]).shape == (2, 24, 40, 3)
+
+
+def test_an_images_frame_does_not_depend_on_those_decoded_with_it(
+    dali: DaliBatch, safe_images: dict[str, bytes]
+) -> None:
+    images = list(safe_images.values())
+    together = dali.decode(images * 5)
+    alone = torch.cat([dali.decode([image]) for image in images])
+    assert torch.equal(together, alone.repeat(5, 1, 1, 1))
+
+
+def test_frames_are_kept_while_the_next_are_decoded(
+    dali: DaliBatch, safe_images: dict[str, bytes]
+) -> None:
+    images = list(safe_images.values())
+    first = dali.decode(images)
+    before = first.clone()
+    for _ in range(5):
+        dali.decode(images[::-1])
+    assert torch.equal(first, before)
+
+
+@pytest.mark.parametrize("position", [0, 7, 19])
+def test_an_image_that_cannot_be_decoded_is_named_and_the_next_batch_is_unharmed(
+    dali: DaliBatch,
+    good_images: dict[str, bytes],
+    damaged_images: dict[str, bytes],
+    position: int,
+) -> None:
+    images = [good_images["png"]] * 20
+    expected = dali.decode(images)
+    images[position] = damaged_images["png of noise"]
+    with pytest.raises(SampleFailedError) as failed:
+        dali.decode(images)
+    assert failed.value.position == position
+    assert torch.equal(dali.decode([good_images["png"]] * 20), expected)
