@@ -93,6 +93,15 @@ def test_real_photos_give_the_same_profiles_in_every_form(
     tables = {
         "paths": pa.table({"user_id": ids, "images": names}),
         "bytes": pa.table({"user_id": ids, "images": blobs}),
+        "huggingface": pa.table(
+            {
+                "user_id": ids,
+                "images": [
+                    [{"bytes": blob, "path": name} for blob, name in zip(*group, strict=True)]
+                    for group in zip(blobs, names, strict=True)
+                ],
+            }
+        ),
         "long": pa.table(
             {
                 "user_id": [user for user in ids for _ in range(11)],
@@ -106,8 +115,7 @@ def test_real_photos_give_the_same_profiles_in_every_form(
         pq.write_table(table, tmp_path / f"{name}.parquet")
         outputs.append(predict(tmp_path / f"{name}.parquet", tmp_path / f"{name}.out", rooted))
     assert outputs[0]["user_id"].to_list() == ids
-    assert outputs[0].equals(outputs[1])
-    assert outputs[0].equals(outputs[2])
+    assert all(output.equals(outputs[0]) for output in outputs)
 
 
 @pytest.mark.parametrize("users_per_shard", [1, 4, 1000])
