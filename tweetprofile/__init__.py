@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         WriteError,
     )
     from tweetprofile.inference import Predictor, PredictorOptions
-    from tweetprofile.manifest import Manifest
+    from tweetprofile.manifest import ImageRef, Manifest, UserImages
     from tweetprofile.predict import PredictOptions, predict_manifest
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
@@ -35,6 +35,7 @@ _HOMES = {
     "Checkpoint": "checkpoint",
     "CheckpointError": "errors",
     "ImageError": "errors",
+    "ImageRef": "manifest",
     "InputError": "errors",
     "Manifest": "manifest",
     "ManifestError": "errors",
@@ -50,6 +51,7 @@ _HOMES = {
     "Trait": "traits",
     "TraitSchema": "traits",
     "TweetprofileError": "errors",
+    "UserImages": "manifest",
     "WriteError": "errors",
     "load_checkpoint": "checkpoint",
     "predict_manifest": "predict",
@@ -60,6 +62,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "ImageError",
+    "ImageRef",
     "InputError",
     "Manifest",
     "ManifestError",
@@ -75,6 +78,7 @@ __all__ = [
     "Trait",
     "TraitSchema",
     "TweetprofileError",
+    "UserImages",
     "WriteError",
     "__version__",
     "load_checkpoint",
