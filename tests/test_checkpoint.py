@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,12 @@ def test_the_given_checkpoint_wins_then_the_variable_then_the_last_trained(
     monkeypatch.setenv(CHECKPOINT_VARIABLE, "from-variable")
     assert find_checkpoint(None) == Path("from-variable")
     assert find_checkpoint("given") == Path("given")
+
+
+def test_loading_does_not_bring_in_torchs_compiler(model: Path) -> None:
+    """It takes two seconds, and anything random on the meta device would import it."""
+    code = (
+        "import sys; from tweetprofile import load_checkpoint; "
+        f"load_checkpoint({str(model)!r}).network; sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

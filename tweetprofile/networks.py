@@ -140,6 +140,12 @@ class VolumeNetwork(nn.Module):
         self.heads = nn.ModuleDict(
             {f"head_{trait.name}": nn.Linear(spec.hidden, len(trait.classes)) for trait in schema}
         )
+
+    def initialise(self) -> None:
+        """Draw the weights that training begins with, from torch's random numbers.
+
+        Apart from the constructor, which loading a checkpoint goes through, too.
+        """
         self.apply(_initialise)
         for head in self.heads.values():
             assert isinstance(head, nn.Linear)

@@ -16,12 +16,12 @@ def command(checkpoint: str | None, as_json: bool, quiet: bool) -> None:
     loaded.
     """
     from tweetprofile.checkpoint import find_checkpoint, load_checkpoint
-    from tweetprofile.cli import console
+    from tweetprofile.cli import info_view as view
 
     loaded = load_checkpoint(find_checkpoint(checkpoint))
     if quiet:
         return
     if as_json:
-        console.print_json(loaded)
+        view.print_json(loaded)
     else:
-        console.show_checkpoint(loaded)
+        view.show_checkpoint(loaded)

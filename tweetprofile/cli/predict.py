@@ -73,15 +73,15 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
     Exit codes: 0 every user has a row; 1 the run failed; 2 unusable input, nothing was done;
     3 finished, but more images failed than --max-failed; 130 interrupted.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
-    from tweetprofile.cli import console
+    from tweetprofile.cli import predict_view as view
     from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
 
     plan = plan_prediction(manifest, out, PredictOptions(**choices))
     if not quiet:
-        console.show_plan(plan)
+        view.show_plan(plan)
     if dry_run:
         return
-    with console.predict_progress(plan.users, quiet=quiet) as on_progress:
+    with view.predict_progress(plan.users, quiet=quiet) as on_progress:
         summary = run_plan(plan, on_progress)
     if not quiet:
-        console.show_summary(summary)
+        view.show_summary(summary)

@@ -121,12 +121,12 @@ def command(
     null means unknown. RUN gets model.safetensors, which predict then uses unless told otherwise,
     metrics.jsonl with a line an epoch, and train.toml with every setting.
     """
-    from tweetprofile.cli import console
+    from tweetprofile.cli import train_view as view
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
 
     options = TrainOptions(image_root=str(image_root) if image_root else None, **choices)
-    with console.TrainConsole(quiet=quiet) as observer:
+    with view.TrainView(quiet=quiet) as observer:
         summary = train_manifest(manifest, run, options, observer, overwrite=overwrite)
     if not quiet:
-        console.show_training(summary)
+        view.show_training(summary)

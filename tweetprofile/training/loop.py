@@ -65,7 +65,9 @@ class Trainer:
             resolve_precision("auto", device) if device.type == "cuda" else torch.float32
         )
         spec = network_spec(options.model, norm=options.norm, dropout=options.dropout)
-        self.network = VolumeNetwork(spec, options.volume_spec, schema).to(
+        self.network = VolumeNetwork(spec, options.volume_spec, schema)
+        self.network.initialise()
+        self.network.to(
             device,
             memory_format=torch.channels_last_3d,  # type: ignore[call-overload]
         )

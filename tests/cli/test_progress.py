@@ -1,0 +1,34 @@
+"""Without a terminal, progress is a line now and then; quiet is quiet."""
+
+import pytest
+
+from tweetprofile.cli import predict_view
+from tweetprofile.predict import Progress
+from tweetprofile.profiles import Counts
+
+HALF = Progress(Counts(users=500, images=5_500, failed=7), users_total=1_000, seconds=10.0)
+
+
+def test_a_line_says_how_far_how_fast_and_how_many_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(predict_view, "_LINE_EVERY", 0.0)
+    with predict_view.predict_progress(1_000, quiet=False) as report:
+        report(HALF)
+    line = "500 of 1,000 users, 50.0 users/s, 550 images/s, 7 failed\n"
+    assert capsys.readouterr().err == line
+
+
+def test_lines_do_not_come_faster_than_every_30_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    with predict_view.predict_progress(1_000, quiet=False) as report:
+        report(HALF)
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_reports_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(predict_view, "_LINE_EVERY", 0.0)
+    with predict_view.predict_progress(1_000, quiet=True) as report:
+        report(HALF)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,60 @@
+"""What `info` shows of a checkpoint."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from tweetprofile.checkpoint import Checkpoint
+from tweetprofile.cli.console import OUTPUT
+
+
+def print_json(checkpoint: Checkpoint) -> None:
+    """What a checkpoint is, as JSON on stdout."""
+    print(json.dumps(_checkpoint_facts(checkpoint), indent=2))  # noqa: T201 - it is the output
+
+
+def show_checkpoint(checkpoint: Checkpoint) -> None:
+    """What a checkpoint is, as a table on stdout."""
+    spec, volume = checkpoint.network_spec, checkpoint.volume_spec
+    weights = sum(tensor.numel() for tensor in checkpoint.state.values())
+    table = Table(title=str(checkpoint.path), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    table.add_row("network", f"{spec.name}, {weights:,} weights, normalisation {spec.norm}")
+    table.add_row("layers", " ".join(map(str, spec.widths)) + f", then {spec.hidden}")
+    size = f"{volume.frames} frames of {volume.width} x {volume.height}"
+    table.add_row("volume", f"{size}, short ones filled by {volume.fill}")
+    scores = checkpoint.training.get("best", {}).get("scores", {})
+    for trait in checkpoint.schema:
+        table.add_row(trait.name, ", ".join(trait.classes) + _score(scores.get(trait.name)))
+    table.add_row("trained", _training(checkpoint.training))
+    table.add_row("sha256", checkpoint.sha256)
+    OUTPUT.print(table)
+
+
+def _score(score: dict[str, Any] | None) -> str:
+    if not score:
+        return ""
+    return (
+        f"\naccuracy {score['accuracy']:.3f} on {score['users']} users set aside "
+        f"(majority class: {score['majority']:.3f})"
+    )
+
+
+def _training(training: Any) -> str:
+    facts = (f"on {training.get('users', '?')} users", f"{training.get('epochs', '?')} epochs")
+    best = training.get("best", {}).get("epoch", "?")
+    return f"{', '.join(facts)}, epoch {best} kept; tweetprofile {training.get('version', '?')}"
+
+
+def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "path": str(checkpoint.path),
+        "sha256": checkpoint.sha256,
+        "network": asdict(checkpoint.network_spec),
+        "volume": asdict(checkpoint.volume_spec),
+        "schema": checkpoint.schema.to_dict(),
+        "training": dict(checkpoint.training),
+    }
