@@ -132,6 +132,11 @@ def test_a_header_out_of_range_is_refused(model: Path, volume: Any) -> None:
         load_checkpoint(wrong)
 
 
+def test_a_training_summary_that_is_no_table_is_refused(model: Path) -> None:
+    with pytest.raises(CheckpointError, match="makes no sense"):
+        load_checkpoint(rewrite(model, lambda header: header | {"training": [1]}))
+
+
 def test_a_missing_weight_is_named(model: Path) -> None:
     def drop(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: tensor for name, tensor in state.items() if name != "hidden.0.bias"}

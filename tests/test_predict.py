@@ -148,6 +148,16 @@ def test_kept_columns_are_copied_as_they_are(
     assert profiles.select("said", "n").equals(frame.select("said", "n"))
 
 
+def test_a_kept_column_of_arrows_view_type_is_copied_as_text(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    table = pq.read_table(dump / "test.parquet")
+    said = pa.array([f"words {row}" for row in range(len(table))], pa.string_view())
+    pq.write_table(table.append_column("said", said), dump / "views.parquet")
+    profiles = predict(dump / "views.parquet", tmp_path / "out", replace(options, keep=("said",)))
+    assert profiles["said"].to_list() == said.to_pylist()
+
+
 def test_a_kept_column_must_exist(dump: Path, tmp_path: Path, options: PredictOptions) -> None:
     with pytest.raises(ManifestError, match="has no column 'age'; it has user_id"):
         predict(dump / "test.parquet", tmp_path / "out", replace(options, keep=("age",)))

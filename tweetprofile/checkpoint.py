@@ -107,7 +107,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             NetworkSpec.from_dict(header["network"]),
             VolumeSpec(**header["volume"]),
             TraitSchema.from_dict(header["schema"]),
-            header["training"],
+            dict(header["training"]),
             state,
         )
     except KeyError as error:

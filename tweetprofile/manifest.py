@@ -118,6 +118,11 @@ class Manifest:
         kind = self.schema.field("user_id").type
         return plain(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
+    def plain_field(self, column: str) -> pa.Field:
+        """A column's name and the Arrow type that it has in the shards."""
+        field = self.schema.field(column)
+        return field.with_type(plain(field.type))
+
     def require_columns(self, columns: Iterable[str]) -> None:
         """Raise ManifestError unless every named column is there, in every file."""
         wanted = list(columns)
@@ -194,7 +199,7 @@ class Manifest:
         for position, name in enumerate(table.column_names):
             if name in ("images", "image"):
                 continue
-            kind = self.user_id_type if name == "user_id" else plain(self.schema.field(name).type)
+            kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
             try:
                 table = table.set_column(position, name, table[name].cast(kind))
             except pa.ArrowException:

@@ -127,7 +127,7 @@ class PredictPlan:
         """The columns that will be written."""
         columns = profile_schema(self.checkpoint.schema, self.manifest.user_id_type)
         for name in self.options.keep:
-            columns = columns.append(self.manifest.schema.field(name))
+            columns = columns.append(self.manifest.plain_field(name))
         return columns
 
 
