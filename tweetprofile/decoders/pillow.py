@@ -1,7 +1,8 @@
-"""Decoding with Pillow: the reference, the fast decoder on a CPU, and every decoder's fallback.
+"""Decoding with Pillow: the reference, the fast decoder on a CPU, and DALI's fallback.
 
 JPEGs much larger than the frame are decoded at a fraction of their size in the DCT domain
 (`Image.draft`), never below four times the frame, so that the resize still has pixels to average.
+What Pillow refuses, nvImageCodec looks at, so that every decoder uses the same images.
 """
 
 import io
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
+from tweetprofile.decoders.nvimagecodec import NvImageCodec
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.screening import is_cut, why_unidentified
 
@@ -58,7 +60,9 @@ class PillowDecoder:
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options
+        self._size = options.width, options.height
         self._formats = _allowed_formats()
+        self._second = NvImageCodec(options)
         self._pool = ThreadPoolExecutor(options.threads or os.cpu_count() or 1)
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
@@ -73,7 +77,16 @@ class PillowDecoder:
         try:
             frame_HWC[:] = np.asarray(self._decode_one(image))
         except ImageError as error:
-            return error.reason
+            return self._look_again(image, frame_HWC, error.reason)
+        return None
+
+    def _look_again(
+        self, image: bytes, frame_HWC: NDArray[np.uint8], refused: Reason
+    ) -> Reason | None:
+        """What becomes of an image that Pillow refused."""
+        if refused is Reason.TOO_LARGE or (decoded := self._second.decode(image)) is None:
+            return refused
+        frame_HWC[:] = np.asarray(self._resize(decoded))
         return None
 
     def _decode_one(self, data: bytes) -> Image.Image:
@@ -92,11 +105,13 @@ class PillowDecoder:
             raise ImageError(reason) from None
 
     def _frame_of(self, image: Image.Image) -> Image.Image:
-        size = self._options.width, self._options.height
         if image.width * image.height > self._options.max_pixels:
             raise ImageError(Reason.TOO_LARGE)
-        image.draft(None, (max(size) * _DRAFT_MARGIN,) * 2)  # square: it may yet be turned
-        return _to_rgb(_upright(image)).resize(size, Image.Resampling.BILINEAR)
+        image.draft(None, (max(self._size) * _DRAFT_MARGIN,) * 2)  # square: it may yet be turned
+        return self._resize(_to_rgb(_upright(image)))
+
+    def _resize(self, image: Image.Image) -> Image.Image:
+        return image.resize(self._size, Image.Resampling.BILINEAR)
 
 
 def _upright(image: Image.Image) -> Image.Image:

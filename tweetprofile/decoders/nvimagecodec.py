@@ -1,0 +1,51 @@
+"""Decoding with nvImageCodec on the CPU, one image at a time: a second look at what Pillow refuses.
+
+DALI decodes with the same library, and reads images that Pillow does not: JPEGs broken in the
+middle, some BMPs and TIFFs. With this behind Pillow, which images are usable does not depend on
+the decoder. Its `Decoder` fails one image at a time, where DALI fails the batch.
+"""
+
+from threading import Lock
+
+import numpy as np
+from PIL import Image
+
+from tweetprofile.decoders.base import DecodeOptions
+from tweetprofile.screening import is_cut
+
+
+class NvImageCodec:
+    """Decodes what it can; does nothing where nvImageCodec is not installed (it is for Linux)."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._max_pixels = options.max_pixels
+        self._lock = Lock()  # one image at a time: memory stays that of one image
+        try:
+            from nvidia import nvimgcodec  # noqa: PLC0415 - heavy, and only on Linux
+        except ImportError:
+            self._codec = None
+            return
+        self._codec = nvimgcodec
+        self._decoder = nvimgcodec.Decoder(
+            device_id=nvimgcodec.NVIMGCODEC_DEVICE_CPU_ONLY,
+            backends=[nvimgcodec.Backend(nvimgcodec.BackendKind.CPU_ONLY)],
+        )
+
+    def decode(self, data: bytes) -> Image.Image | None:
+        """The image, upright and RGB, or None if it cannot be decoded within the pixel cap."""
+        if self._codec is None or is_cut(data):  # a cut image is never decoded, after much work
+            return None
+        with self._lock:
+            pixels = self._decode(data)
+        return None if pixels is None else Image.fromarray(np.asarray(pixels))
+
+    def _decode(self, data: bytes) -> object | None:
+        assert self._codec is not None
+        try:
+            stream = self._codec.CodeStream(data)
+            if not 0 < stream.height * stream.width <= self._max_pixels:
+                return None
+            pixels: object | None = self._decoder.decode(stream)
+        except (RuntimeError, TypeError, ValueError):
+            return None
+        return pixels
