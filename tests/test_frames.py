@@ -10,8 +10,8 @@ from PIL import Image
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import Reason
-from tweetprofile.frames import FailedImage, FrameLoader, UserFrames
-from tweetprofile.images import ImageReader
+from tweetprofile.frames import FrameLoader, UserFrames
+from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.manifest import ImageRef, UserImages
 from tweetprofile.volumes import VolumeSpec
 

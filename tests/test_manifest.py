@@ -337,7 +337,7 @@ def test_every_shard_but_the_last_is_full_and_rows_keep_their_order(
     sizes = [len(shard.table) for shard in shards]
     assert sizes[:-1] == [users_per_shard] * (math.ceil(25 / users_per_shard) - 1)
     assert sum(sizes) == 25
-    assert [shard.index for shard in shards] == list(range(len(shards)))
+    assert [shard.shard for shard in shards] == list(range(len(shards)))
     assert [shard.first for shard in shards] == [sum(sizes[:i]) for i in range(len(sizes))]
     users = [one for shard in shards for one in shard.users]
     assert [one.user_id for one in users] == [*range(13), 100, *range(200, 211)]
@@ -371,7 +371,7 @@ def test_columns_are_carried_along_as_they_are(tmp_path: Path) -> None:
     extra = pa.array([{"n": 1}, None, {"n": 3}])
     file = write(tmp_path / "m.parquet", numbered(3) | {"extra": extra, "other": [1, 2, 3]})
     (shard,) = Manifest.open(file).shards(10, ["extra"])
-    assert shard.table.column_names == ["user_id", "images", "extra"]
+    assert shard.table.column_names == ["user_id", "images", "extra", "images_given"]
     assert shard.table["extra"].to_pylist() == [{"n": 1}, None, {"n": 3}]
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tweetprofile.errors import Reason
-from tweetprofile.frames import FailedImage
+from tweetprofile.images import FailedImage
 from tweetprofile.profiles import Counts, UserOutcome, make_profiles, profile_schema
 from tweetprofile.traits import Trait, TraitSchema
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         CheckpointError,
         ImageError,
         InputError,
+        InterruptedRunError,
         ManifestError,
         OptionError,
         OutputError,
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
         TooManyFailuresError,
         TrainingError,
         TweetprofileError,
+        WorkerError,
         WriteError,
     )
-    from tweetprofile.inference import Predictor, PredictorOptions
+    from tweetprofile.inference import Predictor
+    from tweetprofile.job import PredictorOptions
     from tweetprofile.manifest import ImageRef, Manifest, UserImages
     from tweetprofile.predict import PredictOptions, predict_manifest
     from tweetprofile.training.run import train_manifest
@@ -37,13 +40,14 @@ _HOMES = {
     "ImageError": "errors",
     "ImageRef": "manifest",
     "InputError": "errors",
+    "InterruptedRunError": "errors",
     "Manifest": "manifest",
     "ManifestError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
     "PredictOptions": "predict",
     "Predictor": "inference",
-    "PredictorOptions": "inference",
+    "PredictorOptions": "job",
     "SchemaError": "errors",
     "TooManyFailuresError": "errors",
     "TrainOptions": "training.settings",
@@ -52,6 +56,7 @@ _HOMES = {
     "TraitSchema": "traits",
     "TweetprofileError": "errors",
     "UserImages": "manifest",
+    "WorkerError": "errors",
     "WriteError": "errors",
     "load_checkpoint": "checkpoint",
     "predict_manifest": "predict",
@@ -64,6 +69,7 @@ __all__ = [
     "ImageError",
     "ImageRef",
     "InputError",
+    "InterruptedRunError",
     "Manifest",
     "ManifestError",
     "OptionError",
@@ -79,6 +85,7 @@ __all__ = [
     "TraitSchema",
     "TweetprofileError",
     "UserImages",
+    "WorkerError",
     "WriteError",
     "__version__",
     "load_checkpoint",

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -25,9 +24,6 @@ from tweetprofile.volumes import VolumeSpec
 
 FORMAT = 1
 """Version of what stands in the header; raised when an older reader would misread it."""
-
-CHECKPOINT_VARIABLE = "TWEETPROFILE_CHECKPOINT"
-"""Environment variable that names the checkpoint to use when none is given."""
 
 _HEADER_KEY = "tweetprofile"
 
@@ -116,29 +112,6 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path} has a header that makes no sense: {error}") from None
     _check_weights(checkpoint)
     return checkpoint
-
-
-def find_checkpoint(given: str | Path | None) -> Path:
-    """The checkpoint to use: the given one, else $TWEETPROFILE_CHECKPOINT, else the last trained.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    if given is not None:
-        return Path(given)
-    if named := os.environ.get(CHECKPOINT_VARIABLE):
-        return Path(named)
-    if (last := last_trained()).exists():
-        return last
-    raise CheckpointError(
-        "no checkpoint: train one with 'tweetprofile train MANIFEST -o RUN', or name one with "
-        f"--checkpoint FILE or ${CHECKPOINT_VARIABLE}."
-    )
-
-
-def last_trained() -> Path:
-    """Where this user's last trained checkpoint is kept."""
-    return Path(platformdirs.user_data_dir("tweetprofile")) / "model.safetensors"
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

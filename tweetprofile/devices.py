@@ -1,12 +1,9 @@
 """Where to compute, and in which precision."""
 
-from typing import Literal
-
 import torch
 
 from tweetprofile.errors import OptionError
-
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
+from tweetprofile.job import Precision
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 

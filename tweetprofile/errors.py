@@ -11,6 +11,8 @@
     │   └── OutputError          a place that cannot be written to, or must not be overwritten
     ├── TrainingError            exit code 1: training cannot go on
     ├── WriteError               exit code 1: writing failed in mid-run (a full disk)
+    ├── WorkerError              exit code 1: worker processes die before they can begin
+    ├── InterruptedRunError      exit code 130: stopped from outside, and can be resumed
     ├── TooManyFailuresError     exit code 3: finished, but more images failed than allowed
     └── ImageError               one unusable image; becomes a row's `image_errors`, never an exit
 
@@ -59,6 +61,16 @@ class TrainingError(TweetprofileError):
 
 class WriteError(TweetprofileError):
     """Output could not be written, although the run had begun well: the disk is full, say."""
+
+
+class WorkerError(TweetprofileError):
+    """A worker process died again and again while no user could be to blame."""
+
+
+class InterruptedRunError(TweetprofileError):
+    """The run was stopped by Ctrl-C or SIGTERM; what is finished is kept."""
+
+    exit_code = 130
 
 
 class TooManyFailuresError(TweetprofileError):

@@ -8,7 +8,8 @@
     long           user_id, image (string, binary or struct), a user's rows adjacent
 
 Whatever came in, what leaves is one row a user: `user_id`,
-`images: large_list<struct<bytes: large_binary, path: large_string>>`, and the other columns.
+`images: large_list<struct<bytes: large_binary, path: large_string>>`, and the other columns;
+`cap_images` then adds `images_given`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -137,6 +138,16 @@ def group_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         pending = rows.slice(starts[-1])
     if pending is not None:
         yield _join_runs(pending)
+
+
+def cap_images(table: pa.Table, most: int) -> pa.Table:
+    """Leave out a user's images beyond the first `most`, and add how many there were."""
+    images = table["images"].combine_chunks()
+    given = pc.list_value_length(images)
+    if (pc.max(given).as_py() or 0) > most:
+        images = pc.list_slice(images, 0, most)
+        table = table.set_column(table.schema.get_field_index("images"), "images", images)
+    return table.append_column("images_given", given)
 
 
 def _unify_images(rows: pa.Table) -> pa.Table:

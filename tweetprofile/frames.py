@@ -4,31 +4,19 @@ A user with more images than a volume holds gets frames spread evenly over their
 that fails is replaced by the nearest unused image of the same user, until there is none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from tweetprofile.decoders import FrameDecoder
 from tweetprofile.errors import ImageError, Reason
-from tweetprofile.images import ImageReader
+from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.manifest import UserId, UserImages
 from tweetprofile.volumes import VolumeSpec, nearest_unused, select_evenly
 
-
-@dataclass(frozen=True, slots=True)
-class FailedImage:
-    """An image that was tried and is unusable.
-
-    Attributes:
-        index: its position in the user's list.
-        image: its path, empty where the manifest carries bytes without one.
-        reason: why.
-    """
-
-    index: int
-    image: str
-    reason: Reason
+_HELD_BYTES = 256 * 1024 * 1024
+"""Encoded images held before they are decoded, so that what a batch takes is bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +63,20 @@ class _Search:
                 self.unused.discard(substitute)
                 self.wanted.append(substitute)
 
-    def result(self, blank: torch.Tensor) -> UserFrames:
+    def result(self, none: torch.Tensor) -> UserFrames:
         frames = [self.found[index] for index in sorted(self.found)]
         images = self.user.images
         failed = (FailedImage(i, images[i].label, self.failed[i]) for i in sorted(self.failed))
         return UserFrames(
             self.user.user_id,
-            len(images),
-            torch.stack(frames) if frames else blank,
+            len(images) + self.user.left_out,
+            torch.stack(frames) if frames else none,
             tuple(failed),
         )
+
+
+_Owner = tuple[_Search, int]
+"""Whose image it is, and its position in the user's list."""
 
 
 class FrameLoader:
@@ -106,25 +98,38 @@ class FrameLoader:
         searches = [_Search.begin(user, self._spec.frames) for user in users]
         while any(search.wanted for search in searches):
             self._try_wanted(searches)
-        blank = torch.empty((0, self._spec.height, self._spec.width, 3), dtype=torch.uint8)
-        return [search.result(blank) for search in searches]
+        none = torch.empty(
+            (0, self._spec.height, self._spec.width, 3),
+            dtype=torch.uint8,
+            device=self._decoder.device,
+        )
+        return [search.result(none) for search in searches]
 
     def _try_wanted(self, searches: list[_Search]) -> None:
-        """Read and decode in one go whatever is wanted, over all users."""
+        """Read and decode in one go, as far as memory allows, whatever is wanted of all users."""
         encoded: list[bytes] = []
-        owners: list[tuple[_Search, int]] = []
-        for search in searches:
-            for index in search.wanted:
-                try:
-                    encoded.append(self._reader.read(search.user.images[index]))
-                    owners.append((search, index))
-                except ImageError as error:
-                    search.fail(index, error.reason)
+        owners: list[_Owner] = []
+        held = 0
+        for image, owner in self._read_wanted(searches):
+            if held + len(image) > _HELD_BYTES:
+                self._decode(encoded, owners)
+                encoded, owners, held = [], [], 0
+            encoded.append(image)
+            owners.append(owner)
+            held += len(image)
         self._decode(encoded, owners)
         for search in searches:
             search.look_further([index for index in search.wanted if index in search.failed])
 
-    def _decode(self, encoded: list[bytes], owners: list[tuple[_Search, int]]) -> None:
+    def _read_wanted(self, searches: list[_Search]) -> Iterator[tuple[bytes, _Owner]]:
+        for search in searches:
+            for index in search.wanted:
+                try:
+                    yield self._reader.read(search.user.images[index]), (search, index)
+                except ImageError as error:
+                    search.fail(index, error.reason)
+
+    def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:
         if not encoded:
             return
         decoded = self._decoder.decode(encoded)

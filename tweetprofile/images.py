@@ -25,6 +25,21 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # O_NONBLOCK: a pipe that takes a file's place just before it is opened must not hang the run.
 
 
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    """An image that was tried and is unusable.
+
+    Attributes:
+        index: its position in the user's list.
+        image: its path, empty where the manifest carries bytes without one.
+        reason: why.
+    """
+
+    index: int
+    image: str
+    reason: Reason
+
+
 @dataclass(slots=True)
 class ImageReader:
     """Reads the encoded bytes of image references.

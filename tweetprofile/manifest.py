@@ -2,15 +2,16 @@
 
 It is one file, a folder of files or a glob, in one of four forms (`forms.py`), and is streamed:
 memory does not grow with the number of users. Whatever the form, users leave this module in
-shards: Arrow tables of `user_id`, `images: large_list<struct<bytes, path>>` and the columns asked
-for, a run of users at a time. Rows and users are counted from 0.
+batches, a run of users at a time: Arrow tables of `user_id`,
+`images: large_list<struct<bytes, path>>`, `images_given` and the columns asked for. Rows and users
+are counted from 0.
 """
 
 import glob
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import cycle, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import ManifestError
-from tweetprofile.forms import Form, form_of, group_rows, plain, run_starts, unify_lists
+from tweetprofile.forms import (
+    Form,
+    cap_images,
+    form_of,
+    group_rows,
+    is_text,
+    plain,
+    run_starts,
+    unify_lists,
+)
 
 UserId = str | int
+
+MAX_IMAGES = 12_800
+"""Default cap of a user's images: all of a timeline that Twitter ever gave, 3,200 tweets of 4."""
 
 _HASHED_WHOLE = 1 << 30
 """Bytes up to which a file is hashed whole: seconds, and ten million paths are smaller."""
@@ -45,35 +58,54 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class UserImages:
-    """One user and all images the manifest gives for them, in manifest order."""
+    """One user and the images that the manifest gives for them, in manifest order.
+
+    Attributes:
+        user_id: whose.
+        images: those that may be tried.
+        left_out: how many more the manifest gives, beyond the cap.
+    """
 
     user_id: UserId
     images: tuple[ImageRef, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
-    """A run of manifest users handled as one unit.
+class UserBatch:
+    """A run of manifest users who are handled together: a shard, or a part of one.
 
     Attributes:
-        index: number of the shard.
-        first: number of its first user in the manifest.
-        table: `user_id`, `images` (large_list<struct<bytes, path>>) and the columns asked for.
+        shard: number of the shard.
+        first: number of the first user in the manifest.
+        table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the cap), `images_given`
+            (int64, with those beyond the cap) and the columns asked for.
     """
 
-    index: int
+    shard: int
     first: int
     table: pa.Table
 
+    def __len__(self) -> int:
+        return len(self.table)
+
     @property
     def users(self) -> list[UserImages]:
-        """The shard's users as Python objects."""
-        ids = self.table["user_id"].to_pylist()
-        lists = self.table["images"].to_pylist()
-        return [
-            UserImages(user_id, tuple(ImageRef(ref["path"], ref["bytes"]) for ref in refs))
-            for user_id, refs in zip(ids, lists, strict=True)
-        ]
+        """The users as Python objects."""
+        return users_of(self.table)
+
+
+def users_of(table: pa.Table) -> list[UserImages]:
+    """The users of a batch's table as Python objects."""
+    columns = (table[name].to_pylist() for name in ("user_id", "images", "images_given"))
+    return [
+        UserImages(
+            user_id,
+            tuple(ImageRef(ref["path"], ref["bytes"]) for ref in refs),
+            given - len(refs),
+        )
+        for user_id, refs, given in zip(*columns, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +184,27 @@ class Manifest:
             return rows
         return _count_adjacent(runs, self.source)
 
-    def shards(self, users_per_shard: int, columns: Sequence[str] = ()) -> Iterator[Shard]:
-        """Stream the users in shards of `users_per_shard`, the last one shorter.
+    def shards(
+        self, users_per_shard: int, columns: Sequence[str] = (), max_images: int = MAX_IMAGES
+    ) -> Iterator[UserBatch]:
+        """Stream the users a whole shard at a time; see `batches`."""
+        return self.batches(users_per_shard, users_per_shard, columns, max_images)
+
+    def batches(
+        self,
+        users_per_shard: int,
+        users_per_batch: int,
+        columns: Sequence[str] = (),
+        max_images: int = MAX_IMAGES,
+    ) -> Iterator[UserBatch]:
+        """Stream the users in batches, none of which reaches over the end of a shard.
 
         Args:
-            users_per_shard: users a shard.
+            users_per_shard: users a shard, the last one shorter.
+            users_per_batch: users a batch, the last one of a shard shorter.
             columns: further columns to carry along, as they are; in the long form they are taken
                 from a user's first row.
+            max_images: images a user; those beyond are counted and left out.
 
         Raises:
             ManifestError: the file is damaged further in.
@@ -166,11 +212,13 @@ class Manifest:
         self.require_columns(columns)
         images = "image" if self.form is Form.LONG else "images"
         names = list(dict.fromkeys(["user_id", images, *columns]))
-        tables = self._read(users_per_shard, names)
+        # Encoded images are large: no more of them are read than a batch needs.
+        rows = users_per_batch if self._carries_bytes else users_per_shard
+        tables = self._read(rows, names)
         grouped = group_rows(tables) if self.form is Form.LONG else map(unify_lists, tables)
         first = 0
-        for index, table in enumerate(_rechunk(grouped, users_per_shard)):
-            yield Shard(index, first, table)
+        for table in _rechunk(grouped, _batch_sizes(users_per_shard, users_per_batch)):
+            yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
             first += len(table)
 
     def fingerprint(self) -> str:
@@ -184,6 +232,12 @@ class Manifest:
             whole = size <= _HASHED_WHOLE
             digest.update(_hash_file(file) if whole else _read_footer(file) + str(size).encode())
         return digest.hexdigest()
+
+    @property
+    def _carries_bytes(self) -> bool:
+        if self.form is Form.LONG:
+            return not is_text(self.schema.field("image").type)
+        return self.form is not Form.PATHS
 
     def _read(self, rows: int, columns: list[str]) -> Iterator[pa.Table]:
         for file in self.files:
@@ -280,18 +334,27 @@ def _count_adjacent(runs: list[pa.Array], source: str) -> int:
     return len(ids)
 
 
-def _rechunk(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Cut a stream of tables into tables of exactly `rows` rows, the last one shorter."""
+def _batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:
+    """Users of one batch after the other, without end."""
+    whole, rest = divmod(users_per_shard, users_per_batch)
+    return cycle([users_per_batch] * whole + [rest] * (rest > 0))
+
+
+def _rechunk(tables: Iterable[pa.Table], sizes: Iterator[int]) -> Iterator[pa.Table]:
+    """Cut a stream of tables into tables of the given sizes, the last one shorter."""
     pending: list[pa.Table] = []
-    held = 0
+    held, size = 0, next(sizes)
     for table in tables:
         pending.append(table)
         held += len(table)
-        if held >= rows:
-            whole = pa.concat_tables(pending, promote_options="permissive")
-            full = held - held % rows
-            yield from (whole.slice(start, rows) for start in range(0, full, rows))
-            pending, held = [whole.slice(full)], held % rows
+        if held < size:
+            continue
+        whole = pa.concat_tables(pending, promote_options="permissive")
+        start = 0
+        while held - start >= size:
+            yield whole.slice(start, size)
+            start, size = start + size, next(sizes)
+        pending, held = [whole.slice(start)], held - start
     if held:
         yield pa.concat_tables(pending, promote_options="permissive")
 

@@ -1,15 +1,22 @@
-"""Profiles in, Parquet out: one file, or a folder of files.
+"""Profiles in, Parquet out: shard files that survive the run, then one file or a folder of them.
 
-Nothing is seen under its final name before it is complete and on the disk: output is written
-beside it under another name, synced and renamed.
+While a run is under way, its shards stand beside OUT, each complete and on the disk before it gets
+its name::
+
+    OUT.partial/run.json                     the run record; without it the folder is rubbish
+    OUT.partial/shards/part-00000.parquet    finished shards
+
+When all are there they are merged in manifest order, or the folder of shards becomes OUT itself.
+OUT appears whole or not at all, and a run that was killed goes on with the shards it finds.
 """
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +26,7 @@ import pyarrow.parquet as pq
 
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.profiles import Counts
+from tweetprofile.record import RunRecord
 
 METADATA_KEY = "tweetprofile"
 """Key of the Parquet file metadata under which a run describes itself, as JSON."""
@@ -27,56 +35,90 @@ _ROWS_A_GROUP = 1 << 14
 """Rows a Parquet row group: few enough to hold back in memory, enough to be read fast."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run writes.
+
+    Attributes:
+        path: of the file or folder that is to appear; links are followed, so that what stands
+            beside it is on the same file system.
+        as_folder: whether it is to be a folder of shard files.
+    """
+
+    path: Path
+    as_folder: bool
+
+    @classmethod
+    def of(cls, out: str) -> "Place":
+        """The place that a user means; a `/` at the end asks for a folder."""
+        return cls(Path(os.path.realpath(out)), out.endswith("/"))
+
+    @property
+    def partial(self) -> Path:
+        """The folder of an unfinished run."""
+        return self.path.with_name(f"{self.path.name}.partial")
+
+    @property
+    def record(self) -> Path:
+        """Its run record."""
+        return self.partial / "run.json"
+
+    @property
+    def shards(self) -> Path:
+        """Its finished shards."""
+        return self.partial / "shards"
+
+    def kept_shards(self) -> int:
+        """How many shards a run could go on with."""
+        return len(list(self.shards.glob("part-*.parquet"))) if self.record.exists() else 0
+
+
 class ProfileWriter:
-    """Writes tables of profiles to `out`, which appears when the `with` block ends well.
+    """Writes shards of profiles, which become `out` when all are there.
+
+    Used as a `with` block around writing and `finish`. If the block is left before, finished
+    shards stay for a run that resumes; without any, nothing stays.
 
     Args:
-        out: the file to write; where it ends in `/`, a folder that gets one file a table.
-        schema: columns of every table.
-        description: what the run says of itself in the file's metadata.
-        overwrite: whether an existing `out` may be replaced.
+        out: the file to write; where it ends in `/`, a folder that gets one file a shard.
+        schema: columns of every shard.
+        record: what the run is.
+        shards: how many there will be.
+        resume: whether to go on with an unfinished run that is the same.
+
+    Attributes:
+        finished: the shards that need no writing any more, by number, and what each came to.
 
     Raises:
-        OutputError: it exists, or its folder is missing or cannot be written to.
+        OutputError: on entering, if `out` must not be written, another run is writing it, or the
+            unfinished run there is another one.
         WriteError: writing fails later.
     """
 
     def __init__(
-        self,
-        out: str,
-        schema: pa.Schema,
-        description: Mapping[str, Any],
-        *,
-        overwrite: bool = False,
+        self, out: str, schema: pa.Schema, record: RunRecord, shards: int, *, resume: bool = False
     ) -> None:
-        check_output(out, overwrite=overwrite)
-        self.counts = Counts()
-        self._out = Path(out)
-        self._as_folder = out.endswith("/")
+        self.finished: dict[int, Counts] = {}
+        self._out = out
+        self._place = Place.of(out)
         self._schema = schema
-        self._description = description
-        self._unfinished = self._out.with_name(f".{self._out.name}.{os.getpid()}.tmp")
-        self._parts = 0
-        self._group = _Group(_ROWS_A_GROUP)
-        self._file: pq.ParquetWriter | None = None
+        self._record = record
+        self._shards = shards
+        self._resume = resume
+        self._digits = max(5, len(str(shards - 1)))
 
     def __enter__(self) -> Self:
         with _writing(self._out):
-            if self._as_folder:
-                self._unfinished.mkdir()
-            else:
-                self._file = self._open(self._unfinished)
+            self._place.partial.mkdir(exist_ok=True)
+            self._lock = _lock(self._place.partial)
+        try:
+            check_output(self._out, overwrite=self._record.overwrite, resume=self._resume)
+            with _writing(self._out):
+                self._begin()
+        except BaseException:
+            self._leave()
+            raise
         return self
-
-    def write(self, profiles: pa.Table) -> None:
-        """Append a table; its columns must be the schema's."""
-        counts = Counts.of(profiles)
-        with _writing(self._out):
-            if self._as_folder:
-                self._write_part(profiles, counts)
-            elif self._file is not None and (whole := self._group.add(profiles)):
-                self._file.write_table(whole)
-        self.counts += counts
 
     def __exit__(
         self,
@@ -84,80 +126,200 @@ class ProfileWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            if error is None:
-                with _writing(self._out):
-                    self._finish()
-        finally:
-            self._discard_unfinished()
+        self._leave()
 
-    def _open(self, path: Path) -> pq.ParquetWriter:
-        return pq.ParquetWriter(path, self._schema, compression="zstd")
+    @property
+    def counts(self) -> Counts:
+        """What the finished shards came to."""
+        return sum(self.finished.values(), Counts())
 
-    def _write_part(self, profiles: pa.Table, counts: Counts) -> None:
-        path = self._unfinished / f"part-{self._parts:05}.parquet"
-        part = self._open(path)
-        part.write_table(profiles)
-        self._close(part, path, counts)
-        self._parts += 1
+    def write(self, shard: int, profiles: pa.Table, counts: Counts) -> None:
+        """Write a shard; its columns must be the schema's."""
+        path = self._shard_path(shard)
+        with _writing(self._out):
+            self._write_whole(path, iter([profiles]), counts)
+            _sync(path.parent)
+        self.finished[shard] = counts
 
-    def _close(self, file: pq.ParquetWriter, path: Path, counts: Counts) -> None:
-        described = {**self._description, "counts": asdict(counts)}
-        file.add_key_value_metadata({METADATA_KEY: json.dumps(described)})
-        file.close()
-        _sync(path)
+    def finish(self) -> None:
+        """Make `out` of the shards."""
+        missing = set(range(self._shards)).difference(self.finished)
+        assert not missing, f"shards {sorted(missing)} were never written"
+        with _writing(self._out):
+            if self._place.as_folder:
+                self._move_folder()
+            else:
+                merged = self._place.partial / "merged.parquet"
+                self._write_whole(merged, self._row_groups(), self.counts)
+                merged.replace(self._place.path)
+            _sync(self._place.path.parent)
+            self._place.record.unlink()
 
-    def _finish(self) -> None:
-        if self._file is not None:
-            if rest := self._group.rest():
-                self._file.write_table(rest)
-            self._close(self._file, self._unfinished, self.counts)
-            self._file = None
-        elif not self._parts:
-            self._write_part(self._schema.empty_table(), self.counts)
-        _replace(self._unfinished, self._out)
+    def _begin(self) -> None:
+        """Go on with the unfinished run, or begin anew."""
+        if self._resume and self._place.record.exists():
+            self._record = _same_run(self._place, self._record)
+            self.finished = dict(self._find_finished())
+            return
+        shutil.rmtree(self._place.shards, ignore_errors=True)
+        self._place.shards.mkdir()
+        self._record.write(self._place.record)
 
-    def _discard_unfinished(self) -> None:
-        with suppress(OSError, pa.ArrowException):
-            if self._file is not None:
-                self._file.close()
-        if self._unfinished.is_dir():
-            shutil.rmtree(self._unfinished, ignore_errors=True)
-        else:
-            self._unfinished.unlink(missing_ok=True)
+    def _find_finished(self) -> Iterator[tuple[int, Counts]]:
+        for shard in range(self._shards):
+            path = self._shard_path(shard)
+            if not path.exists():
+                continue
+            try:
+                yield shard, _counts_in(path)
+            except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+                path.unlink()  # damaged since, whoever did it: it is computed again
+
+    def _shard_path(self, shard: int) -> Path:
+        return self._place.shards / f"part-{shard:0{self._digits}}.parquet"
+
+    def _row_groups(self) -> Iterator[pa.Table]:
+        """All shards, in order, a row group at a time."""
+        held: list[pa.Table] = []
+        for shard in range(self._shards):
+            held.append(pq.read_table(self._shard_path(shard), schema=self._schema))
+            if sum(map(len, held)) >= _ROWS_A_GROUP:
+                yield pa.concat_tables(held).unify_dictionaries()
+                held = []
+        if held:
+            yield pa.concat_tables(held).unify_dictionaries()
+
+    def _write_whole(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> None:
+        """Write a Parquet file that has its name only when it is complete and on the disk."""
+        described = {**self._record.facts, "run": self._record.run, "counts": asdict(counts)}
+        unfinished = path.with_suffix(".tmp")
+        with pq.ParquetWriter(unfinished, self._schema, compression="zstd") as file:
+            for table in tables:
+                file.write_table(table)
+            file.add_key_value_metadata({METADATA_KEY: json.dumps(described)})
+        _sync(unfinished)
+        unfinished.replace(path)
+
+    def _move_folder(self) -> None:
+        out = self._place.path
+        if out.exists():  # A folder cannot be renamed over another that is not empty.
+            out.rename(self._place.partial / "replaced")
+        self._place.shards.rename(out)
+
+    def _leave(self) -> None:
+        """Keep what a run could go on with, and nothing else."""
+        keep = self._place.kept_shards() > 0
+        with suppress(OSError):
+            if keep:
+                for unfinished in self._place.partial.rglob("*.tmp"):
+                    unfinished.unlink()
+            else:
+                shutil.rmtree(self._place.partial)
+        os.close(self._lock)
 
 
-class _Group:
-    """Holds tables back until they make a row group."""
-
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._held: list[pa.Table] = []
-
-    def add(self, table: pa.Table) -> pa.Table | None:
-        self._held.append(table)
-        return self.rest() if sum(map(len, self._held)) >= self._rows else None
-
-    def rest(self) -> pa.Table | None:
-        held, self._held = self._held, []
-        return pa.concat_tables(held) if held else None
-
-
-def check_output(out: str, *, overwrite: bool) -> None:
+def check_output(out: str, *, overwrite: bool, resume: bool = False) -> None:
     """Raise OutputError unless `out` can be written: said before any work is done."""
-    path = Path(out)
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} of {out} does not exist; make it first.")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"the folder {path.parent} of {out} is not writable; choose another.")
-    if not path.exists():
-        return
-    if not overwrite:
+    place = Place.of(out)
+    path, parent = place.path, place.path.parent
+    if not parent.is_dir():
+        raise OutputError(f"the folder {parent} of {out} does not exist; make it first.")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(f"the folder {parent} of {out} is not writable; choose another.")
+    if place.record.exists() and not (overwrite or resume):
+        raise OutputError(
+            f"{place.partial} holds {place.kept_shards()} finished shards of a run; add --resume "
+            "to go on with it, or --overwrite to begin anew."
+        )
+    if path.exists():
+        _check_existing(out, place, overwrite=overwrite, resume=resume)
+
+
+def _check_existing(out: str, place: Place, *, overwrite: bool, resume: bool) -> None:
+    if not (overwrite or resume):
         raise OutputError(f"{out} exists; choose another name or add --overwrite.")
-    if path.is_dir() != out.endswith("/"):
+    if place.path.is_dir() != place.as_folder:
         raise OutputError(f"{out} is a folder where a file is asked for, or a file for a folder.")
-    if path.is_dir() and any(not _is_part(entry) for entry in path.iterdir()):
+    if os.path.ismount(place.path):
+        raise OutputError(f"{out} is where a disk is mounted; give a folder or file in it.")
+    if place.as_folder and not all(map(_is_part, place.path.iterdir())):
         raise OutputError(f"{out} holds more than predictions, so it is not overwritten; empty it.")
+
+
+def take_finished(out: str, record: RunRecord) -> Counts | None:
+    """What `out` came to, if it is there already and is what a resumed run would write.
+
+    Raises:
+        OutputError: it is there, comes from another run, and may not be replaced.
+    """
+    place = Place.of(out)
+    if not place.path.exists():
+        return None
+    found = list(_described(place))
+    if place.record.exists():
+        # The unfinished run may replace what is there, or has, and was killed just after.
+        if RunRecord.read(place.record).run not in {each.get("run") for each in found}:
+            return None
+    elif record.overwrite and not _same_facts(found, record):
+        return None
+    if not _same_facts(found, record):
+        raise OutputError(
+            f"{out} exists and comes from another run, so there is nothing to resume; choose "
+            "another name or add --overwrite."
+        )
+    shutil.rmtree(place.partial, ignore_errors=True)
+    return sum((Counts(**each["counts"]) for each in found), Counts())
+
+
+def _described(place: Place) -> Iterator[dict[str, Any]]:
+    """What each file of an output says of itself; nothing where it was not written by us."""
+    for path in sorted(place.path.iterdir()) if place.path.is_dir() else [place.path]:
+        try:
+            yield _description_in(path)
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+            yield {}
+
+
+def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
+    return bool(found) and all(
+        each.get(key) == value for each in found for key, value in record.facts.items()
+    )
+
+
+def _description_in(path: Path) -> dict[str, Any]:
+    described = json.loads(pq.read_metadata(path).metadata[METADATA_KEY.encode()])
+    assert isinstance(described, dict)
+    return described
+
+
+def _counts_in(path: Path) -> Counts:
+    return Counts(**_description_in(path)["counts"])
+
+
+def _same_run(place: Place, record: RunRecord) -> RunRecord:
+    """The record of the unfinished run, which must be one with the same facts."""
+    old = RunRecord.read(place.record)
+    if differences := old.differences(record.facts):
+        raise OutputError(
+            f"{place.partial} holds an unfinished run that differs in {', '.join(differences)}; "
+            "give what it was begun with, or --overwrite without --resume to begin anew."
+        )
+    if place.path.exists() and not (old.overwrite or record.overwrite):
+        raise OutputError(f"{place.path} exists by now; move it away or add --overwrite.")
+    return old
+
+
+def _lock(folder: Path) -> int:
+    """Hold a folder for this process; the system lets go of it however the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OutputError(f"another run is writing to {folder}; wait for it or end it.") from None
+    except OSError:
+        pass  # not every network file system can lock, and two runs at once are rare
+    return descriptor
 
 
 def _is_part(entry: Path) -> bool:
@@ -165,12 +327,14 @@ def _is_part(entry: Path) -> bool:
 
 
 @contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def _writing(out: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise WriteError(f"{out} cannot be written: {why}; mend that and run again.") from error
+        raise WriteError(
+            f"{out} cannot be written: {why}; mend that and run the same command with --resume."
+        ) from error
 
 
 def _sync(path: Path) -> None:
@@ -179,15 +343,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _replace(new: Path, old: Path) -> None:
-    """Give `new` the name of `old`, in place of it."""
-    if old.is_dir():  # A folder cannot be renamed over another that is not empty.
-        aside = old.with_name(f".{old.name}.{os.getpid()}.old")
-        old.rename(aside)
-        new.rename(old)
-        shutil.rmtree(aside)
-    else:
-        new.replace(old)
-    _sync(old.parent)

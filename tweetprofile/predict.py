@@ -1,22 +1,24 @@
-"""The whole journey: plan, predict shard by shard, write, sum up."""
+"""The whole journey: plan, predict batch by batch, write shard by shard, sum up."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tweetprofile.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from tweetprofile.decoders import DecoderName
-from tweetprofile.devices import Precision
+from tweetprofile.engines.local import EngineOptions, LocalEngine
+from tweetprofile.engines.messages import Job
 from tweetprofile.errors import OptionError, TooManyFailuresError
-from tweetprofile.inference import Predictor, PredictorOptions
-from tweetprofile.manifest import Manifest, Shard
-from tweetprofile.output import ProfileWriter, check_output
+from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.job import MAX_PIXELS, DecoderName, Precision, PredictorFacts, PredictorOptions
+from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.models import find_checkpoint
+from tweetprofile.output import Place, ProfileWriter, check_output, take_finished
 from tweetprofile.profiles import Counts, profile_schema
+from tweetprofile.record import RunRecord
 from tweetprofile.version import __version__
 
 
@@ -28,15 +30,21 @@ class PredictOptions:
         checkpoint: the model file; None for $TWEETPROFILE_CHECKPOINT, else the last trained.
         image_root: folder that image paths are relative to and never leave; None for the
             manifest's own.
-        devices: `auto`, `cpu`, `cuda` or `cuda:N`.
+        devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between.
         decoder: `auto`, `dali` or `pillow`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
         batch_size: users a forward pass; 0 for what suits the device.
-        users_per_shard: users read and handled as one unit; memory grows with it.
+        users_per_shard: users written as one unit; what an interrupted run may have to redo.
         limit: only the first so many users; None for all.
         keep: columns of the manifest to copy to the output.
+        max_images: images a user; those beyond are counted and not looked at.
+        max_pixels: cap of an image's width x height.
+        max_image_bytes: cap of an encoded image.
         max_failed: share of the images (0 to 1) that may fail before the run counts as a failure.
+        stall_seconds: a batch that takes longer means that its worker hangs.
         overwrite: whether an existing output may be replaced.
+        resume: whether to go on with an unfinished run, where there is one.
+        keep_logs: whether what decoding libraries print is kept beside the output.
 
     Raises:
         OptionError: a value out of range.
@@ -51,25 +59,41 @@ class PredictOptions:
     users_per_shard: int = 256
     limit: int | None = None
     keep: tuple[str, ...] = ()
+    max_images: int = MAX_IMAGES
+    max_pixels: int = MAX_PIXELS
+    max_image_bytes: int = MAX_IMAGE_BYTES
     max_failed: float = 1.0
+    stall_seconds: float = 300.0
     overwrite: bool = False
+    resume: bool = False
+    keep_logs: bool = False
 
     def __post_init__(self) -> None:
         if self.users_per_shard < 1:
             raise OptionError(f"--users-per-shard {self.users_per_shard} must be at least 1.")
         if self.limit is not None and self.limit < 0:
             raise OptionError(f"--limit {self.limit} must not be below 0.")
+        if self.max_images < 1:
+            raise OptionError(f"--max-images {self.max_images} must be at least 1.")
         if not 0.0 <= self.max_failed <= 1.0:
             raise OptionError(f"--max-failed {self.max_failed} must be from 0 to 1.")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come: what is done, of how many users, after how many seconds."""
+    """How far a run has come.
+
+    Attributes:
+        counts: what is done, by this run and by the one that it resumes.
+        resumed: how much of it the resumed run had done.
+        users_total: of how many users.
+        seconds: since this run began to predict.
+    """
 
     counts: Counts
     users_total: int
     seconds: float
+    resumed: Counts = field(default_factory=Counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,103 +103,149 @@ class PredictSummary:
     Attributes:
         out: what was written.
         counts: users and images.
-        seconds: from the first shard to the last byte, without loading the model.
+        seconds: from the first shard to the last byte, without starting the workers.
+        resumed: how much an earlier run had done.
+        deaths: how workers died, in words.
     """
 
     out: str
     counts: Counts
     seconds: float
+    resumed: Counts = field(default_factory=Counts)
+    deaths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PredictPlan:
-    """A run whose every part has been checked and of which nothing has been done.
+    """A run whose input has been checked and of which nothing has been done.
 
     Attributes:
         manifest: whom to predict.
         users: how many of them.
-        checkpoint: with what.
-        predictor: on what.
+        job: with what and how.
         out: where to.
         options: the options as given.
-        image_root: folder that image paths are relative to.
     """
 
     manifest: Manifest
     users: int
-    checkpoint: Checkpoint
-    predictor: Predictor
+    job: Job
     out: str
     options: PredictOptions
-    image_root: Path
 
-    def describe(self) -> dict[str, Any]:
-        """What the output says of how it was made, as JSON."""
-        return {
-            "version": __version__,
-            "checkpoint_sha256": self.checkpoint.sha256,
-            "network": self.checkpoint.network_spec.name,
-            "schema": self.checkpoint.schema.to_dict(),
-            "volume": asdict(self.checkpoint.volume_spec),
-            "decoder": self.predictor.decoder,
-            "device": self.predictor.device.type,
-            "precision": self.predictor.precision,
-            "manifest_fingerprint": self.manifest.fingerprint(),
-        }
+    @property
+    def shards(self) -> int:
+        """How many shards there will be; one without a user where there is none."""
+        return max(1, -(-self.users // self.options.users_per_shard))
 
-    def output_schema(self) -> pa.Schema:
+    def shard_size(self, shard: int) -> int:
+        """Users of a shard."""
+        return min(self.options.users_per_shard, self.users - shard * self.options.users_per_shard)
+
+    def engine(self) -> LocalEngine:
+        """What will do the work; to be entered."""
+        options = self.options
+        log = Place.of(self.out).path if options.keep_logs else None
+        return LocalEngine(self.job, EngineOptions(options.devices, options.stall_seconds, log))
+
+    def output_schema(self, facts: PredictorFacts) -> pa.Schema:
         """The columns that will be written."""
-        columns = profile_schema(self.checkpoint.schema, self.manifest.user_id_type)
+        columns = profile_schema(facts.schema, self.manifest.user_id_type)
         for name in self.options.keep:
             columns = columns.append(self.manifest.plain_field(name))
         return columns
+
+    def record(self, facts: PredictorFacts) -> RunRecord:
+        """What decides what is written; it goes into the output, too."""
+        options = self.options
+        described: dict[str, Any] = {
+            "version": __version__,
+            "checkpoint_sha256": facts.checkpoint_sha256,
+            "network": facts.network,
+            "schema": facts.schema.to_dict(),
+            "volume": dict(facts.volume),
+            "decoder": facts.decoder,
+            "device": facts.device,
+            "precision": facts.precision,
+            "batch_size": facts.batch_size,
+            "manifest_fingerprint": self.manifest.fingerprint(),
+            "image_root_sha256": _sha256(self.job.options.image_root.resolve()),
+            "users_per_shard": options.users_per_shard,
+            "limit": options.limit,
+            "keep": options.keep,
+            "max_images": options.max_images,
+            "max_pixels": options.max_pixels,
+            "max_image_bytes": options.max_image_bytes,
+        }
+        return RunRecord.new(described, overwrite=options.overwrite)
 
 
 def plan_prediction(
     manifest: str | Path, out: str | Path, options: PredictOptions | None = None
 ) -> PredictPlan:
-    """Check everything that can be checked before any work.
+    """Check everything that can be checked without a worker.
 
     Raises:
-        InputError: manifest, checkpoint, option or output is unusable; says which.
+        InputError: manifest, option or output is unusable; says which.
     """
     options = options or PredictOptions()
-    check_output(str(out), overwrite=options.overwrite)
+    EngineOptions(options.devices, options.stall_seconds)
+    check_output(str(out), overwrite=options.overwrite, resume=options.resume)
     opened = Manifest.open(manifest)
     opened.require_columns(options.keep)
-    checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
-    _refuse_clashes(options.keep, checkpoint)
+    checkpoint = find_checkpoint(options.checkpoint)
     root = options.image_root or opened.folder
-    predictor = Predictor(
+    ImageReader(root)
+    job = Job(
         checkpoint,
         PredictorOptions(
-            root, options.devices, options.decoder, options.precision, options.batch_size
+            root,
+            decoder=options.decoder,
+            precision=options.precision,
+            batch_size=options.batch_size,
+            max_pixels=options.max_pixels,
+            max_image_bytes=options.max_image_bytes,
         ),
     )
     users = opened.count_users()
     users = users if options.limit is None else min(users, options.limit)
-    return PredictPlan(opened, users, checkpoint, predictor, str(out), options, root)
+    return PredictPlan(opened, users, job, str(out), options)
 
 
 def run_plan(
-    plan: PredictPlan, on_progress: Callable[[Progress], None] = lambda progress: None
+    plan: PredictPlan,
+    engine: LocalEngine,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> PredictSummary:
     """Predict every user of the plan and write the profiles.
 
+    Args:
+        plan: what to do.
+        engine: that has been entered.
+        on_progress: called after every batch.
+
     Raises:
+        InputError: the output must not be written, or is of another run than the one to resume.
         TooManyFailuresError: all is written, but too many images failed.
         WriteError: the output could not be written.
+        WorkerError: workers die with no user to blame.
         ManifestError: the manifest is damaged further in.
     """
     began = time.monotonic()
-    schema = plan.output_schema()
-    with ProfileWriter(
-        plan.out, schema, plan.describe(), overwrite=plan.options.overwrite
-    ) as writer:
-        for shard in _shards(plan):
-            writer.write(_predict_shard(plan, shard).cast(schema))
-            on_progress(Progress(writer.counts, plan.users, time.monotonic() - began))
-    summary = PredictSummary(plan.out, writer.counts, time.monotonic() - began)
+    _refuse_clashes(plan.options.keep, engine.facts)
+    record = plan.record(engine.facts)
+    before = take_finished(plan.out, record) if plan.options.resume else None
+    if before is not None:
+        return PredictSummary(plan.out, before, 0.0, before)
+    schema = plan.output_schema(engine.facts)
+    with ProfileWriter(plan.out, schema, record, plan.shards, resume=plan.options.resume) as writer:
+        run = _Run(plan, writer, schema)
+        for batch, profiles in engine.profile(run.batches(engine.facts.batch_size)):
+            run.add(batch, profiles)
+            on_progress(Progress(run.counts, plan.users, time.monotonic() - began, run.resumed))
+        writer.finish()
+    seconds = time.monotonic() - began
+    summary = PredictSummary(plan.out, run.counts, seconds, run.resumed, tuple(engine.deaths))
     _judge_failures(summary, plan.options.max_failed)
     return summary
 
@@ -192,37 +262,77 @@ def predict_manifest(
         manifest: a Parquet file, a folder of them or a glob.
         out: the Parquet file to write, or with a `/` at its end a folder of them.
         options: how.
-        on_progress: called after every shard.
+        on_progress: called after every batch.
 
     Raises:
         TweetprofileError: see `plan_prediction` and `run_plan`.
     """
-    return run_plan(plan_prediction(manifest, out, options), on_progress)
+    plan = plan_prediction(manifest, out, options)
+    with plan.engine() as engine:
+        return run_plan(plan, engine, on_progress)
 
 
-def _shards(plan: PredictPlan) -> Iterator[Shard]:
-    """The plan's shards, the last one cut where the limit says."""
-    size = plan.options.users_per_shard
-    count = -(-plan.users // size)
-    for shard in islice(plan.manifest.shards(size, plan.options.keep), count):
-        yield replace(shard, table=shard.table.slice(0, plan.users - shard.first))
+class _Run:
+    """Batches that become shards: which are still to be predicted, and what has come of the others.
+
+    Args:
+        plan: what to do.
+        writer: gets each shard when it is complete.
+        schema: the columns to write.
+    """
+
+    def __init__(self, plan: PredictPlan, writer: ProfileWriter, schema: pa.Schema) -> None:
+        self._plan = plan
+        self._writer = writer
+        self._schema = schema
+        self._begun: dict[int, dict[int, pa.Table]] = {}
+        self.resumed = self.counts = writer.counts
+
+    def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
+        """The batches of the shards that are not finished, in manifest order."""
+        plan, options = self._plan, self._plan.options
+        if not plan.users and 0 not in self._writer.finished:
+            self._writer.write(0, self._schema.empty_table(), Counts())
+        size = min(users_per_batch, options.users_per_shard)
+        for batch in plan.manifest.batches(
+            options.users_per_shard, size, options.keep, options.max_images
+        ):
+            if batch.first >= plan.users:
+                return
+            if batch.shard not in self._writer.finished:
+                yield replace(batch, table=batch.table.slice(0, plan.users - batch.first))
+
+    def add(self, batch: UserBatch, profiles: pa.Table) -> None:
+        """Take the profiles of a batch; its shard is written when it is complete."""
+        begun = self._begun.setdefault(batch.shard, {})
+        begun[batch.first] = self._finished_columns(batch, profiles)
+        self.counts += Counts.of(profiles, self._plan.options.max_images)
+        if sum(map(len, begun.values())) == self._plan.shard_size(batch.shard):
+            shard = pa.concat_tables(begun[first] for first in sorted(begun)).unify_dictionaries()
+            del self._begun[batch.shard]
+            counts = Counts.of(shard, self._plan.options.max_images)
+            self._writer.write(batch.shard, shard, counts)
+
+    def _finished_columns(self, batch: UserBatch, profiles: pa.Table) -> pa.Table:
+        profiles = profiles.set_column(0, "user_id", batch.table["user_id"])
+        for name in self._plan.options.keep:
+            profiles = profiles.append_column(name, batch.table[name])
+        return profiles.cast(self._schema)
 
 
-def _predict_shard(plan: PredictPlan, shard: Shard) -> pa.Table:
-    profiles = plan.predictor(shard.users).set_column(0, "user_id", shard.table["user_id"])
-    for name in plan.options.keep:
-        profiles = profiles.append_column(name, shard.table[name])
-    return profiles
-
-
-def _refuse_clashes(keep: tuple[str, ...], checkpoint: Checkpoint) -> None:
-    taken = set(profile_schema(checkpoint.schema, pa.string()).names)
+def _refuse_clashes(keep: tuple[str, ...], facts: PredictorFacts) -> None:
+    taken = set(profile_schema(facts.schema, pa.string()).names)
     for name in keep:
         if name in taken:
             raise OptionError(
                 f"--keep {name}: the output has a column of that name already; rename it in the "
                 "manifest."
             )
+
+
+def _sha256(path: Path) -> str:
+    """Stands for a path in what may be published."""
+    return hashlib.sha256(str(path).encode()).hexdigest()
 
 
 def _judge_failures(summary: PredictSummary, max_failed: float) -> None:

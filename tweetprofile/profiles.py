@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tweetprofile.frames import FailedImage
+from tweetprofile.images import FailedImage
 from tweetprofile.manifest import UserId
 from tweetprofile.traits import Trait, TraitSchema
 
 Probabilities = Mapping[str, NDArray[np.float32]]
-"""Trait name to (N, classes), a row for each user who has frames."""
+"""Trait name to (N, classes), a row a user; what stands there for one without frames is unused."""
 
 
 class Status(StrEnum):
@@ -32,6 +32,8 @@ class Status(StrEnum):
     """The manifest lists none."""
     UNUSABLE = "unusable"
     """The manifest lists images and none is usable."""
+    CRASHED = "crashed"
+    """Something in the images took the process down, again when the user was tried alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,13 @@ class UserOutcome:
     images_given: int
     frames_used: int
     failed: tuple[FailedImage, ...]
+    crashed: bool = False
 
     @property
     def status(self) -> Status:
         """The outcome in one word."""
+        if self.crashed:
+            return Status.CRASHED
         if not self.images_given:
             return Status.NO_IMAGES
         if not self.frames_used:
@@ -61,12 +66,14 @@ class Counts:
         users: rows.
         images: images that the manifest lists for them.
         failed: images that were tried and are unusable.
+        left_out: images beyond the cap of a user's, which were not looked at.
         statuses: users by status, without those that no user has.
     """
 
     users: int = 0
     images: int = 0
     failed: int = 0
+    left_out: int = 0
     statuses: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "Counts") -> "Counts":
@@ -74,16 +81,20 @@ class Counts:
             self.users + other.users,
             self.images + other.images,
             self.failed + other.failed,
+            self.left_out + other.left_out,
             dict(Counter(self.statuses) + Counter(other.statuses)),
         )
 
     @classmethod
-    def of(cls, profiles: pa.Table) -> "Counts":
-        """Count a table of profiles."""
+    def of(cls, profiles: pa.Table, max_images: int) -> "Counts":
+        """Count a table of profiles, made with at most so many images a user."""
+        given = profiles["images_given"]
+        beyond = pc.max_element_wise(pc.subtract(given, max_images), 0)
         return cls(
             len(profiles),
-            pc.sum(profiles["images_given"]).as_py() or 0,
+            pc.sum(given).as_py() or 0,
             pc.sum(profiles["images_failed"]).as_py() or 0,
+            pc.sum(beyond).as_py() or 0,
             dict(Counter(profiles["status"].to_pylist())),
         )
 
@@ -132,7 +143,7 @@ def make_profiles(
     Args:
         schema: the traits.
         outcomes: one a user, in manifest order.
-        probabilities: rows for those users alone whose `frames_used` is not 0, in their order.
+        probabilities: a row a user, too; those of users without frames are not looked at.
     """
     seen = np.array([outcome.frames_used > 0 for outcome in outcomes], dtype=bool)
     columns: list[pa.Array] = [_ids(outcomes)]
@@ -148,6 +159,13 @@ def make_profiles(
     return pa.Table.from_arrays(columns, schema=profile_schema(schema, columns[0].type))
 
 
+def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> pa.Table:
+    """The row of a user who took the process down."""
+    outcome = UserOutcome(user_id, images_given, 0, (), crashed=True)
+    unused = {trait.name: np.zeros((1, len(trait.classes)), np.float32) for trait in schema}
+    return make_profiles(schema, [outcome], unused)
+
+
 def _ids(outcomes: Sequence[UserOutcome]) -> pa.Array:
     ids = [outcome.user_id for outcome in outcomes]
     return pa.array(ids) if ids else pa.array([], pa.string())
@@ -157,18 +175,16 @@ def _trait_columns(
     trait: Trait, seen: NDArray[np.bool_], rows: NDArray[np.float32]
 ) -> list[pa.Array]:
     """Class, confidence and probabilities; null where `seen` is not."""
-    every = np.zeros((len(seen), len(trait.classes)), dtype=np.float32)
-    every[seen] = rows
-    best = every.argmax(axis=1).astype(np.int32)
+    best = rows.argmax(axis=1).astype(np.int32)
     classes = pa.DictionaryArray.from_arrays(
         pa.array(best, mask=~seen), pa.array(trait.classes, pa.string())
     )
     each = pa.StructArray.from_arrays(
-        [pa.array(np.ascontiguousarray(column)) for column in every.T],
+        [pa.array(np.ascontiguousarray(column)) for column in rows.T],
         fields=[pa.field(name, pa.float32()) for name in trait.classes],
         mask=pa.array(~seen),
     )
-    return [classes, pa.array(every.max(axis=1), mask=~seen), each]
+    return [classes, pa.array(rows.max(axis=1), mask=~seen), each]
 
 
 def _dictionary(words: Sequence[str], values: Iterable[str]) -> pa.DictionaryArray:

@@ -92,7 +92,7 @@ def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
     """Fill one volume from a user's frames.
 
     Args:
-        frames_FHWC: (F, H, W, 3) uint8, 1 <= F <= D, in manifest order.
+        frames_FHWC: (F, H, W, 3) uint8, F <= D, in manifest order; of none, a blank is made.
         spec: the volume to make.
 
     Returns:
@@ -101,7 +101,7 @@ def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
     used = len(frames_FHWC)
     if used == spec.frames:
         return frames_FHWC
-    if spec.fill == "repeat":
+    if spec.fill == "repeat" and used:
         return frames_FHWC[[position % used for position in range(spec.frames)]]
     blank = frames_FHWC.new_full((spec.frames - used, *frames_FHWC.shape[1:]), round(spec.mean))
     return torch.cat([frames_FHWC, blank])

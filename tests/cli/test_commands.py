@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tweetprofile.checkpoint import CHECKPOINT_VARIABLE
+from tweetprofile.models import CHECKPOINT_VARIABLE
 from tweetprofile.cli import main
 
 

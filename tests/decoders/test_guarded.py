@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tweetprofile.decoders import DecodedFrames, DecodeOptions, DecoderName, make_decoder
+from tweetprofile.decoders import DecodedFrames, DecodeOptions, make_decoder
 from tweetprofile.decoders.guarded import GuardedDaliDecoder
 from tweetprofile.decoders.pillow import PillowDecoder
+from tweetprofile.job import DecoderName
 
 pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
 

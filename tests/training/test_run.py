@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 import torch
 
-from tweetprofile.checkpoint import last_trained, load_checkpoint
+from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.errors import ManifestError, OptionError, OutputError, TrainingError, WriteError
+from tweetprofile.models import last_trained
 from tweetprofile.networks import Norm
 from tweetprofile.predict import PredictOptions, predict_manifest
 from tweetprofile.training.cache import _map_file

@@ -16,6 +16,11 @@ def _note_debug(context: click.Context, parameter: click.Parameter, value: bool)
     context.meta["tweetprofile.debug"] = value
 
 
+def debugging() -> bool:
+    """Whether the command that runs was given --debug."""
+    return bool(click.get_current_context().meta.get("tweetprofile.debug"))
+
+
 def image_root(command: Command) -> Command:
     """Add --image-root."""
     return click.option(
@@ -26,21 +31,37 @@ def image_root(command: Command) -> Command:
     )(command)
 
 
-def device(command: Command) -> Command:
-    """Add --devices and --decoder."""
-    command = click.option(
+def decoder(command: Command) -> Command:
+    """Add --decoder."""
+    return click.option(
         "--decoder",
         type=click.Choice(["auto", "dali", "pillow"]),
         default="auto",
         show_default=True,
         help="What decodes images; auto is DALI on CUDA and Pillow on a CPU.",
     )(command)
+
+
+def device(command: Command) -> Command:
+    """Add --devices for a command that uses one."""
     return click.option(
         "--devices",
         default="auto",
         show_default=True,
         metavar="DEVICE",
         help="auto, cpu, cuda or cuda:N.",
+    )(command)
+
+
+def devices(command: Command) -> Command:
+    """Add --devices for a command that uses many."""
+    return click.option(
+        "--devices",
+        default="auto",
+        show_default=True,
+        metavar="DEVICES",
+        help="auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or several with commas "
+        "between, as in cuda:0,cuda:1; a worker process each.",
     )(command)
 
 
@@ -56,6 +77,7 @@ def talk(command: Command) -> Command:
         is_flag=True,
         expose_value=False,
         callback=_note_debug,
-        help="Show where in the code an error came from.",
+        help="Show where in the code an error came from, and keep what decoding libraries print, "
+        "in OUT.worker-N.log.",
     )(command)
     return click.option("--quiet", "-q", is_flag=True, help="Print errors only.")(command)

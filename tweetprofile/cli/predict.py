@@ -22,7 +22,8 @@ from tweetprofile.cli import options as shared
     help="Model to use.  [default: $TWEETPROFILE_CHECKPOINT, else the last one trained here]",
 )
 @shared.image_root
-@shared.device
+@shared.devices
+@shared.decoder
 @click.option(
     "--precision",
     type=click.Choice(["auto", "bf16", "fp16", "fp32"]),
@@ -42,11 +43,32 @@ from tweetprofile.cli import options as shared
     type=click.IntRange(min=1),
     default=256,
     show_default=True,
-    help="Users read and handled as one unit; memory grows with it.",
+    help="Users written as one unit, which an interrupted run may have to redo.",
 )
 @click.option("--limit", type=click.IntRange(min=0), help="Only the first so many users.")
 @click.option(
     "--keep", multiple=True, metavar="COLUMN", help="Copy a column of the manifest; repeatable."
+)
+@click.option(
+    "--max-images",
+    type=click.IntRange(min=1),
+    default=12_800,
+    show_default=True,
+    help="Images a user; those beyond are counted and not looked at.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=40_000_000,
+    show_default=True,
+    help="Larger images (width x height) are too_large.",
+)
+@click.option(
+    "--max-image-bytes",
+    type=click.IntRange(min=1),
+    default=64 * 1024 * 1024,
+    show_default=True,
+    help="Larger files are too_large, and not read.",
 )
 @click.option(
     "--max-failed",
@@ -55,6 +77,14 @@ from tweetprofile.cli import options as shared
     show_default=True,
     help="Exit with code 3 if a larger share of the images failed.",
 )
+@click.option(
+    "--stall-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help="A batch that takes longer means that its worker hangs; it is replaced.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run, if there is one.")
 @shared.overwrite
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, stop.")
 @shared.talk
@@ -69,19 +99,25 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
     each trait: the most probable class, <trait>_confidence and <trait>_probabilities. Unusable
     images stand in image_errors with a reason; a user with none usable has null traits.
 
+    Each device has a worker process. A worker that crashes or hangs is replaced, and the user who
+    makes it crash alone gets the status crashed. Finished shards stand in OUT.partial until all
+    are there; after an interruption, a full disk or a power cut, --resume goes on with them.
+
     \b
-    Exit codes: 0 every user has a row; 1 the run failed; 2 unusable input, nothing was done;
-    3 finished, but more images failed than --max-failed; 130 interrupted.
+    Exit codes: 0 every user has a row; 1 the run failed and can be resumed; 2 unusable input,
+    nothing was done; 3 finished, but more images failed than --max-failed; 130 interrupted.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import predict_view as view
     from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
 
-    plan = plan_prediction(manifest, out, PredictOptions(**choices))
-    if not quiet:
-        view.show_plan(plan)
-    if dry_run:
-        return
-    with view.predict_progress(plan.users, quiet=quiet) as on_progress:
-        summary = run_plan(plan, on_progress)
+    options = PredictOptions(**choices, keep_logs=shared.debugging())
+    plan = plan_prediction(manifest, out, options)
+    with view.interruptions(plan), plan.engine() as engine:
+        if not quiet:
+            view.show_plan(plan, engine)
+        if dry_run:
+            return
+        with view.predict_progress(plan.users, quiet=quiet) as on_progress:
+            summary = run_plan(plan, engine, on_progress)
     if not quiet:
         view.show_summary(summary)

@@ -1,10 +1,14 @@
 """What `predict` shows: the plan, progress, and what the run came to."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.engines.local import LocalEngine
+from tweetprofile.errors import InterruptedRunError
+from tweetprofile.output import Place
 from tweetprofile.predict import PredictPlan, PredictSummary, Progress
 from tweetprofile.profiles import Status
 
@@ -12,19 +16,45 @@ _LINE_EVERY = 30.0
 """Seconds between progress lines where there is no terminal to draw a bar on."""
 
 
-def show_plan(plan: PredictPlan) -> None:
+def show_plan(plan: PredictPlan, engine: LocalEngine) -> None:
     """Say what will be done, in two lines."""
-    manifest, checkpoint, predictor = plan.manifest, plan.checkpoint, plan.predictor
+    manifest, facts = plan.manifest, engine.facts
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
-        f"{plan.image_root}) -> {plan.out}",
+        f"{plan.job.options.image_root}) -> {plan.out}",
         markup=False,
     )
     CONSOLE.print(
-        f"{checkpoint.network_spec.name} from {checkpoint.path}: "
-        f"{', '.join(checkpoint.schema.names)}; on {predictor.device}, {predictor.precision}, "
-        f"decoder {predictor.decoder}",
+        f"{facts.network} from {plan.job.checkpoint}: {', '.join(facts.schema.names)}; on "
+        f"{_devices(engine)}, {facts.precision}, decoder {facts.decoder}",
         markup=False,
+    )
+
+
+def _devices(engine: LocalEngine) -> str:
+    names = engine.devices
+    return engine.facts.device if names in (("auto",), ("cuda",)) else ", ".join(names)
+
+
+@contextmanager
+def interruptions(plan: PredictPlan) -> Iterator[None]:
+    """Make Ctrl-C and SIGTERM, by which clusters end a job, an error that says how to resume."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedRunError(_how_to_resume(plan)) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _how_to_resume(plan: PredictPlan) -> str:
+    place = Place.of(plan.out)
+    if not (kept := place.kept_shards()):
+        return "interrupted before the first shard was finished; run the command again."
+    return (
+        f"interrupted; {kept} of {plan.shards} shards are kept in {place.partial}: run the same "
+        "command with --resume to go on."
     )
 
 
@@ -44,15 +74,18 @@ def predict_progress(users: int, *, quiet: bool) -> Iterator[Callable[[Progress]
 
 
 def show_summary(summary: PredictSummary) -> None:
-    """Say what the run came to, in one line."""
+    """Say what the run came to, in one line, and what else there is to know."""
     counts = summary.counts
     statuses = ", ".join(
         f"{counts.statuses[status]:,} {status}" for status in Status if status in counts.statuses
     )
+    if summary.deaths:
+        CONSOLE.print(f"{len(summary.deaths)} workers were replaced: {_shorten(summary.deaths)}")
+    if counts.left_out:
+        CONSOLE.print(f"{counts.left_out:,} images beyond --max-images were not looked at.")
     CONSOLE.print(
         f"{counts.users:,} users ({statuses or 'none'}), {counts.images:,} images, "
-        f"{counts.failed:,} failed, in {summary.seconds:.1f} s "
-        f"({_per_second(counts.users, summary.seconds)} users/s) -> {summary.out}",
+        f"{counts.failed:,} failed, {_how_fast(summary)} -> {summary.out}",
         markup=False,
     )
     if counts.images and counts.failed == counts.images:
@@ -60,6 +93,20 @@ def show_summary(summary: PredictSummary) -> None:
             "No image was usable; see the reasons in image_errors. If they are 'missing', paths "
             "are not relative to the manifest's folder: give --image-root.",
         )
+
+
+def _shorten(deaths: tuple[str, ...]) -> str:
+    first = "; ".join(deaths[:3])
+    return first + ("; ..." if len(deaths) > 3 else ".")
+
+
+def _how_fast(summary: PredictSummary) -> str:
+    users = summary.counts.users - summary.resumed.users
+    if summary.resumed.users and not users:
+        return "complete already"
+    resumed = f" after {summary.resumed.users:,} of an earlier run" if summary.resumed.users else ""
+    rate = _per_second(users, summary.seconds)
+    return f"in {summary.seconds:.1f} s ({rate} users/s){resumed}"
 
 
 def _line_reporter() -> Callable[[Progress], None]:
@@ -76,10 +123,10 @@ def _line_reporter() -> Callable[[Progress], None]:
 
 
 def _rates(progress: Progress) -> str:
-    counts, seconds = progress.counts, progress.seconds
+    counts, resumed, seconds = progress.counts, progress.resumed, progress.seconds
     return (
-        f"{_per_second(counts.users, seconds)} users/s, "
-        f"{_per_second(counts.images, seconds)} images/s, {counts.failed:,} failed"
+        f"{_per_second(counts.users - resumed.users, seconds)} users/s, "
+        f"{_per_second(counts.images - resumed.images, seconds)} images/s, {counts.failed:,} failed"
     )
 
 

@@ -102,6 +102,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights, split and order.")
 @shared.image_root
 @shared.device
+@shared.decoder
 @shared.overwrite
 @click.option(
     "--config",

@@ -1,16 +1,13 @@
 """Encoded images in, frames out."""
 
-from typing import Literal
-
 import torch
 
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, FrameDecoder
 from tweetprofile.decoders.guarded import GuardedDaliDecoder
 from tweetprofile.decoders.pillow import PillowDecoder
+from tweetprofile.job import DecoderName
 
-DecoderName = Literal["auto", "dali", "pillow"]
-
-__all__ = ["DecodeOptions", "DecodedFrames", "DecoderName", "FrameDecoder", "make_decoder"]
+__all__ = ["DecodeOptions", "DecodedFrames", "FrameDecoder", "make_decoder"]
 
 
 def make_decoder(name: DecoderName, options: DecodeOptions, device: torch.device) -> FrameDecoder:

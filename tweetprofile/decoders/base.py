@@ -7,9 +7,7 @@ from typing import Protocol
 import torch
 
 from tweetprofile.errors import Reason
-
-MAX_PIXELS = 40_000_000
-"""Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
+from tweetprofile.job import MAX_PIXELS, DecoderName
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,8 @@ class FrameDecoder(Protocol):
     What becomes of an image depends on that image alone, never on those decoded with it.
     """
 
-    name: str
+    name: DecoderName
+    device: torch.device
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
         """Decode every image; one that cannot be decoded is a failure, never an exception."""

@@ -4,7 +4,6 @@ DALI's dynamic mode keeps a failure inside its batch and hands frames to torch w
 must be given screened images only (`screening.py`), which is what `GuardedDecoder` is for.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from tweetprofile.decoders.base import DecodeOptions
+from tweetprofile.job import usable_processors
 
 _FAILED_SAMPLE = re.compile(r"Failed to decode sample #(\d+)")
 
@@ -46,7 +46,7 @@ class DaliBatch:
         self._ndd = ndd
         self._size = [options.height, options.width]
         self._device = device
-        self._threads = options.threads or os.cpu_count() or 1
+        self._threads = options.threads or usable_processors()
         self._context = self._make_context()
         self._decode_arguments: dict[str, Any] = {"device": "cpu", "output_type": types.RGB}
         if device.type == "cuda":

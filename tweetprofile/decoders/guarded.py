@@ -12,20 +12,21 @@ from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
 from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import Reason
+from tweetprofile.job import DecoderName
 from tweetprofile.screening import HeaderScreen
 
 
 class GuardedDaliDecoder:
     """DALI for what is safe to give it, Pillow for everything else."""
 
-    name = "dali"
+    name: DecoderName = "dali"
 
     def __init__(self, options: DecodeOptions, device: torch.device) -> None:
         self._screen = HeaderScreen(options.max_pixels)
         self._fast = DaliBatch(options, device)
         self._fallback = PillowDecoder(options)
         self._size = options.height, options.width
-        self._device = device
+        self.device = device
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
         """See `FrameDecoder.decode`; the frames are on the decoder's device."""
@@ -43,7 +44,7 @@ class GuardedDaliDecoder:
     ) -> tuple[list[int], torch.Tensor]:
         """The positions that DALI could decode, and their frames."""
         decoded: list[int] = []
-        frames = [torch.empty((0, *self._size, 3), dtype=torch.uint8, device=self._device)]
+        frames = [torch.empty((0, *self._size, 3), dtype=torch.uint8, device=self.device)]
         parts = [safe] if safe else []
         while parts:
             part = parts.pop()
@@ -68,7 +69,7 @@ class GuardedDaliDecoder:
         for position, failure in zip(slow[0], slow[1].failures, strict=True):
             failures[position] = failure
         rescued = [position for position in slow[0] if failures[position] is None]
-        frames = torch.cat([fast[1], slow[1].frames_FHWC.to(self._device)])
+        frames = torch.cat([fast[1], slow[1].frames_FHWC.to(self.device)])
         order = sorted(range(len(frames)), key=(fast[0] + rescued).__getitem__)
         return DecodedFrames(frames[order], tuple(failures))
 

@@ -6,7 +6,6 @@ What Pillow refuses, nvImageCodec looks at, so that every decoder uses the same 
 """
 
 import io
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
 from tweetprofile.errors import ImageError, Reason
+from tweetprofile.job import DecoderName, usable_processors
 from tweetprofile.screening import is_cut, why_unidentified
 
 # What Pillow warns of either comes out as a frame or as a reason; the terminal is not its place.
@@ -56,14 +56,15 @@ def _allowed_formats() -> tuple[str, ...]:
 class PillowDecoder:
     """Decodes on the CPU with a pool of threads (Pillow lets go of the interpreter's lock)."""
 
-    name = "pillow"
+    name: DecoderName = "pillow"
+    device = torch.device("cpu")
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options
         self._size = options.width, options.height
         self._formats = _allowed_formats()
         self._second = NvImageCodec(options)
-        self._pool = ThreadPoolExecutor(options.threads or os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(options.threads or usable_processors())
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
         """See `FrameDecoder.decode`; the frames are on the CPU."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tweetprofile.errors import WriteError
 from tweetprofile.frames import FrameLoader, UserFrames
-from tweetprofile.manifest import Manifest, Shard
+from tweetprofile.manifest import Manifest, UserBatch
 from tweetprofile.training.labels import encode_labels
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, stack_volumes
@@ -119,7 +119,7 @@ def decode_manifest(
 
 
 def _usable_frames(
-    loader: FrameLoader, shard: Shard
+    loader: FrameLoader, shard: UserBatch
 ) -> tuple[NDArray[np.bool_], list[torch.Tensor]]:
     """Which users have frames, and the frames of those."""
     loaded: list[UserFrames] = loader.load(shard.users)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from tweetprofile.checkpoint import last_trained, save_checkpoint
+from tweetprofile.checkpoint import save_checkpoint
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.devices import resolve_device
 from tweetprofile.errors import OutputError, TrainingError
 from tweetprofile.frames import FrameLoader
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
+from tweetprofile.models import last_trained
 from tweetprofile.training.cache import Subset, TrainingSet, decode_manifest
 from tweetprofile.training.labels import UNKNOWN, FoundSchema, check_labels, find_schema
 from tweetprofile.training.loop import Trainer, TrainObserver

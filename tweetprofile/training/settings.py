@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from tweetprofile.decoders import DecoderName
 from tweetprofile.errors import OptionError
+from tweetprofile.job import DecoderName
 from tweetprofile.networks import Norm
 from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec

@@ -1,0 +1,1 @@
+"""Ways to run predictors: here, in supervised processes of this machine."""

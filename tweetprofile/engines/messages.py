@@ -1,0 +1,61 @@
+"""What the supervising process and its workers say to each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from tweetprofile.errors import TweetprofileError
+from tweetprofile.job import DecoderName, PredictorFacts, PredictorOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """To a worker, first: what it is to be."""
+
+    checkpoint: Path
+    options: PredictorOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From a worker: it has predicted one drawn image and waits for users."""
+
+    facts: PredictorFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """From a worker: its job cannot be done here, and why."""
+
+    error: TweetprofileError
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """To a worker: a batch of users (packed), and the decoder to use."""
+
+    users: bytes
+    decoder: DecoderName
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """From a worker: the profiles (packed) of its task."""
+
+    profiles: bytes
+
+
+def pack(table: pa.Table) -> bytes:
+    """A table as bytes; of a slice, its own rows alone."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def unpack(data: bytes) -> pa.Table:
+    """What was packed."""
+    with pa.ipc.open_stream(data) as stream:
+        return stream.read_all()

@@ -1,0 +1,121 @@
+"""Who is to blame when a worker dies: users are tried again one by one, and the culprit is named.
+
+A batch during which a worker died is tried again a user at a time, with the same decoder, then a
+user who kills a worker alone with Pillow, if that was not the decoder already. Who kills a worker
+with Pillow, too, gets the status `crashed`. Everyone else's row is what it would have been: the
+users of a batch are never split up, those who are not tried stand in it without images.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tweetprofile.job import DecoderName
+from tweetprofile.manifest import UserBatch
+from tweetprofile.profiles import crashed_profile
+from tweetprofile.traits import TraitSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A batch to be predicted, or one user of it.
+
+    Attributes:
+        batch: the batch.
+        decoder: what to decode with.
+        alone: position of the only user to be tried; None for all.
+    """
+
+    batch: UserBatch
+    decoder: DecoderName
+    alone: int | None = None
+
+    @property
+    def users(self) -> pa.Table:
+        """The batch's columns that a worker needs, without the images of who is not tried."""
+        table = self.batch.table.select(["user_id", "images", "images_given"])
+        return table if self.alone is None else _only(table, self.alone)
+
+
+class Workload:
+    """Batches to be predicted, and those to be tried again.
+
+    Args:
+        batches: in manifest order; read no further ahead than asked.
+        decoder: what to decode with.
+        schema: the traits, for the row of who crashes.
+    """
+
+    def __init__(
+        self, batches: Iterator[UserBatch], decoder: DecoderName, schema: TraitSchema
+    ) -> None:
+        self._batches = batches
+        self._decoder = decoder
+        self._schema = schema
+        self._waiting: deque[Attempt] = deque()
+        self._rescued: dict[int, list[pa.Table | None]] = {}
+
+    def read_ahead(self, batches: int) -> None:
+        """Have so many attempts at hand, as long as the manifest lasts."""
+        while len(self._waiting) < batches:
+            if (batch := next(self._batches, None)) is None:
+                return
+            self._waiting.append(Attempt(batch, self._decoder))
+
+    def take(self) -> Attempt | None:
+        """The next attempt, or None where nothing is left."""
+        self.read_ahead(1)
+        return self._waiting.popleft() if self._waiting else None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something at hand to be taken."""
+        return bool(self._waiting)
+
+    def put_back(self, attempt: Attempt) -> None:
+        """Have an attempt tried again that was not begun."""
+        self._waiting.appendleft(attempt)
+
+    def settle(self, attempt: Attempt, profiles: pa.Table | None) -> pa.Table | None:
+        """Note how an attempt ended; the whole batch's profiles, if they are complete now.
+
+        Args:
+            attempt: that was taken.
+            profiles: what it gave, a row for every user of the batch; None where a worker died.
+        """
+        if profiles is None:
+            return self._killed(attempt)
+        if attempt.alone is None:
+            return profiles
+        return self._keep(attempt.batch, attempt.alone, profiles.slice(attempt.alone, 1))
+
+    def _killed(self, attempt: Attempt) -> pa.Table | None:
+        batch = attempt.batch
+        if attempt.alone is None and len(batch) > 1:
+            alone = [Attempt(batch, self._decoder, position) for position in range(len(batch))]
+            self._waiting.extendleft(reversed(alone))
+            return None
+        position = attempt.alone or 0
+        if attempt.decoder != "pillow":
+            self._waiting.appendleft(Attempt(batch, "pillow", position))
+            return None
+        user, given = (batch.table[name][position].as_py() for name in ("user_id", "images_given"))
+        return self._keep(batch, position, crashed_profile(self._schema, user, given))
+
+    def _keep(self, batch: UserBatch, position: int, row: pa.Table) -> pa.Table | None:
+        rows = self._rescued.setdefault(batch.first, [None] * len(batch))
+        rows[position] = row
+        if any(each is None for each in rows):
+            return None
+        return pa.concat_tables(self._rescued.pop(batch.first)).unify_dictionaries()
+
+
+def _only(table: pa.Table, position: int) -> pa.Table:
+    """The table with the images of one user alone."""
+    images = table["images"].combine_chunks()
+    own = images[position].values
+    offsets = [0] * (position + 1) + [len(own)] * (len(table) - position)
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
+    return table.set_column(table.schema.get_field_index("images"), "images", lists)

@@ -1,0 +1,91 @@
+"""What a predictor is told, and what it says of itself: plain data that crosses process borders.
+
+Nothing here needs torch, so that the process which only hands out work need not load it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tweetprofile.errors import OptionError
+from tweetprofile.images import MAX_IMAGE_BYTES
+from tweetprofile.traits import TraitSchema
+
+DecoderName = Literal["auto", "dali", "pillow"]
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+MAX_PIXELS = 40_000_000
+"""Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
+
+
+def usable_processors() -> int:
+    """Processors that this process may use: a cluster's scheduler grants fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorOptions:
+    """How a `Predictor` works; none of these but the caps changes what it predicts.
+
+    Attributes:
+        image_root: folder that image paths are relative to and never leave.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        decoder: `auto`, `dali` or `pillow`.
+        precision: `auto`, `bf16`, `fp16` or `fp32`.
+        batch_size: users a forward pass; 0 for what suits the device.
+        max_pixels: cap of an image's width x height.
+        max_image_bytes: cap of an encoded image.
+        threads: threads to decode and to compute with on a CPU; 0 for one a processor.
+
+    Raises:
+        OptionError: a value out of range.
+    """
+
+    image_root: Path = Path()
+    device: str = "auto"
+    decoder: DecoderName = "auto"
+    precision: Precision = "auto"
+    batch_size: int = 0
+    max_pixels: int = MAX_PIXELS
+    max_image_bytes: int = MAX_IMAGE_BYTES
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 0:
+            raise OptionError(f"batch size {self.batch_size} must be at least 1.")
+        if self.max_pixels < 1:
+            raise OptionError(f"--max-pixels {self.max_pixels} must be at least 1.")
+        if self.max_image_bytes < 1:
+            raise OptionError(f"--max-image-bytes {self.max_image_bytes} must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorFacts:
+    """What a predictor came to be on its machine.
+
+    Attributes:
+        checkpoint_sha256: of the file.
+        network: name of the network.
+        schema: the traits it predicts.
+        volume: the volume spec, as JSON.
+        device: type of the device: `cpu` or `cuda`.
+        decoder: `dali` or `pillow`.
+        precision: floating-point type computed in.
+        batch_size: users a forward pass.
+        cuda_devices: how many there are on its machine.
+    """
+
+    checkpoint_sha256: str
+    network: str
+    schema: TraitSchema
+    volume: Mapping[str, Any]
+    device: str
+    decoder: DecoderName
+    precision: str
+    batch_size: int
+    cuda_devices: int

@@ -1,0 +1,68 @@
+"""The run record: what an unfinished run was, so that only the same run goes on with it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from tweetprofile.errors import OutputError
+
+_NAMES = {
+    "checkpoint_sha256": "checkpoint",
+    "image_root_sha256": "image root",
+    "manifest_fingerprint": "manifest",
+}
+"""What people call a fact, where that is another word."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What decides what a run writes.
+
+    Attributes:
+        run: drawn at random for each run; a run that goes on keeps it.
+        facts: versions, fingerprints and options that change what is written, as JSON.
+        overwrite: whether the run may replace an existing output.
+    """
+
+    run: str
+    facts: Mapping[str, Any]
+    overwrite: bool
+
+    @classmethod
+    def new(cls, facts: Mapping[str, Any], *, overwrite: bool) -> Self:
+        """The record of a run that begins; facts are made comparable with those read back."""
+        return cls(uuid4().hex, json.loads(json.dumps(facts)), overwrite)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a record back.
+
+        Raises:
+            OutputError: it is damaged.
+        """
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            return cls(str(fields["run"]), dict(fields["facts"]), bool(fields["overwrite"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise OutputError(
+                f"{path} is no record of a run that could go on; add --overwrite to begin anew."
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """Write it; the file appears whole or not at all."""
+        unfinished = path.with_suffix(".tmp")
+        fields = {"run": self.run, "facts": self.facts, "overwrite": self.overwrite}
+        with unfinished.open("w", encoding="utf-8") as file:
+            json.dump(fields, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+
+    def differences(self, facts: Mapping[str, Any]) -> list[str]:
+        """Names of the facts in which another run differs from this one."""
+        keys = [*self.facts, *(key for key in facts if key not in self.facts)]
+        return [_NAMES.get(key, key) for key in keys if self.facts.get(key) != facts.get(key)]
