@@ -13,13 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tweetprofile.checkpoint import (
-    CHECKPOINT_VARIABLE,
-    find_checkpoint,
-    last_trained,
-    load_checkpoint,
-    save_checkpoint,
-)
+from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.errors import CheckpointError, OutputError
 from tweetprofile.networks import VolumeNetwork, network_spec
 from tweetprofile.traits import PRESETS
@@ -171,21 +165,6 @@ def test_a_place_that_cannot_be_written_is_an_output_error(
 
 def test_nothing_unfinished_is_left_beside_a_checkpoint(model: Path) -> None:
     assert [path.name for path in model.parent.iterdir()] == ["model.safetensors"]
-
-
-def test_the_given_checkpoint_wins_then_the_variable_then_the_last_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv(CHECKPOINT_VARIABLE, raising=False)
-    with pytest.raises(CheckpointError, match=r"no checkpoint: train one .* or name one"):
-        find_checkpoint(None)
-    last_trained().parent.mkdir(parents=True)
-    last_trained().touch()
-    assert find_checkpoint(None) == last_trained()
-    monkeypatch.setenv(CHECKPOINT_VARIABLE, "from-variable")
-    assert find_checkpoint(None) == Path("from-variable")
-    assert find_checkpoint("given") == Path("given")
 
 
 def test_loading_does_not_bring_in_torchs_compiler(model: Path) -> None:

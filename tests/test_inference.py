@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.errors import OptionError
-from tweetprofile.inference import Predictor, PredictorOptions
-from tweetprofile.manifest import Manifest, UserImages
+from tweetprofile.inference import Predictor
+from tweetprofile.job import PredictorOptions
+from tweetprofile.manifest import ImageRef, Manifest, UserImages
 
 
 @pytest.fixture
@@ -56,6 +57,19 @@ def test_a_users_neighbours_change_nothing(
     assert same_but_for_rounding(together, alone, 1e-4)
 
 
+@pytest.mark.parametrize("harm", [b"", b"<html>404</html>", b"\xff\xd8\xff\xe0 cut"])
+def test_what_a_users_neighbours_post_changes_not_one_bit(
+    model: Path, dump: Path, users: list[UserImages], harm: bytes
+) -> None:
+    together = predict(model, dump, users)
+    for position, user in enumerate(users):
+        harmed = UserImages(user.user_id, tuple(ImageRef(data=harm) for _ in user.images))
+        others = [*users[:position], harmed, *users[position + 1 :]]
+        profiles = predict(model, dump, others)
+        assert profiles.slice(0, position) == together.slice(0, position)
+        assert profiles.slice(position + 1) == together.slice(position + 1)
+
+
 def test_dali_and_pillow_agree(model: Path, dump: Path, users: list[UserImages]) -> None:
     pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
     by_pillow = predict(model, dump, users, decoder="pillow")
@@ -71,7 +85,7 @@ def test_lower_precision_stays_near_fp32(
 ) -> None:
     options = PredictorOptions(image_root=dump, precision=precision, device="cpu")  # type: ignore[arg-type]
     predictor = Predictor(load_checkpoint(model), options)
-    assert predictor.precision == precision
+    assert predictor.facts.precision == precision
     assert same_but_for_rounding(predict(model, dump, users), predictor(users), 0.02)
 
 

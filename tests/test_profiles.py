@@ -6,7 +6,13 @@ import pytest
 
 from tweetprofile.errors import Reason
 from tweetprofile.images import FailedImage
-from tweetprofile.profiles import Counts, UserOutcome, make_profiles, profile_schema
+from tweetprofile.profiles import (
+    Counts,
+    UserOutcome,
+    crashed_profile,
+    make_profiles,
+    profile_schema,
+)
 from tweetprofile.traits import Trait, TraitSchema
 
 SCHEMA = TraitSchema((Trait("mood", ("calm", "cross", "merry")),))
@@ -21,8 +27,8 @@ def profiles() -> pa.Table:
         UserOutcome("cy", 0, 0, ()),
         UserOutcome("di", 1, 0, (FailedImage(0, "d.jpg", Reason.MISSING),)),
     ]
-    seen = np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 0.0]], dtype=np.float32)
-    return make_profiles(SCHEMA, outcomes, {"mood": seen})
+    rows = [[0.2, 0.5, 0.3], [0.9, 0.1, 0.0], [0.4, 0.4, 0.2], [0.1, 0.1, 0.8]]
+    return make_profiles(SCHEMA, outcomes, {"mood": np.array(rows, dtype=np.float32)})
 
 
 def test_columns_stand_in_the_order_of_the_contract(profiles: pa.Table) -> None:
@@ -75,18 +81,23 @@ def test_each_unusable_image_is_named_with_its_reason(profiles: pa.Table) -> Non
 
 
 def test_counts_add_up(profiles: pa.Table) -> None:
-    counts = Counts.of(profiles)
-    assert (counts.users, counts.images, counts.failed) == (4, 15, 2)
+    counts = Counts.of(profiles, max_images=2)
+    assert (counts.users, counts.images, counts.failed, counts.left_out) == (4, 15, 2, 10)
     assert counts.statuses == {"ok": 1, "partial": 1, "no_images": 1, "unusable": 1}
     assert (counts + counts).statuses["ok"] == 2
     assert Counts() + counts == counts
 
 
 def test_integer_ids_stay_integers() -> None:
-    table = make_profiles(
-        SCHEMA, [UserOutcome(7, 0, 0, ())], {"mood": np.empty((0, 3), np.float32)}
-    )
+    table = make_profiles(SCHEMA, [UserOutcome(7, 0, 0, ())], {"mood": np.zeros((1, 3), "f4")})
     assert table.schema == profile_schema(SCHEMA, pa.int64())
+
+
+def test_who_crashes_has_a_row_that_claims_nothing() -> None:
+    (row,) = crashed_profile(SCHEMA, "eve", 12).to_pylist()
+    assert (row["user_id"], row["status"], row["images_given"]) == ("eve", "crashed", 12)
+    assert row["mood"] is row["mood_confidence"] is row["mood_probabilities"] is None
+    assert (row["frames_used"], row["images_failed"], row["image_errors"]) == (0, 0, [])
 
 
 def test_no_users_make_an_empty_table_of_the_same_columns() -> None:

@@ -108,10 +108,12 @@ class ProfileWriter:
         self._digits = max(5, len(str(shards - 1)))
 
     def __enter__(self) -> Self:
+        check_output(self._out, overwrite=self._record.overwrite, resume=self._resume)
         with _writing(self._out):
             self._place.partial.mkdir(exist_ok=True)
             self._lock = _lock(self._place.partial)
         try:
+            # Once more: before it was locked, another run may have begun or ended.
             check_output(self._out, overwrite=self._record.overwrite, resume=self._resume)
             with _writing(self._out):
                 self._begin()

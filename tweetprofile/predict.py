@@ -314,7 +314,7 @@ class _Run:
             self._writer.write(batch.shard, shard, counts)
 
     def _finished_columns(self, batch: UserBatch, profiles: pa.Table) -> pa.Table:
-        profiles = profiles.set_column(0, "user_id", batch.table["user_id"])
+        profiles = profiles.add_column(0, "user_id", batch.table["user_id"])
         for name in self._plan.options.keep:
             profiles = profiles.append_column(name, batch.table[name])
         return profiles.cast(self._schema)

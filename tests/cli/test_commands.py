@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tweetprofile.models import CHECKPOINT_VARIABLE
 from tweetprofile.cli import main
+from tweetprofile.models import CHECKPOINT_VARIABLE
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ class LocalEngine:
         self._logs.close()
 
     def profile(self, batches: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """The profiles of each batch, as they are finished: not always in order.
+        """The profiles of each batch, without `user_id`, as they are finished: not always in order.
 
         Raises:
             WorkerError: a worker died again and again with no user to blame.

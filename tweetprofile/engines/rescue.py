@@ -34,8 +34,12 @@ class Attempt:
 
     @property
     def users(self) -> pa.Table:
-        """The batch's columns that a worker needs, without the images of who is not tried."""
-        table = self.batch.table.select(["user_id", "images", "images_given"])
+        """What a worker needs of the batch, without the images of who is not tried.
+
+        A user's id is their place in the batch: what ids are like is no business of a worker.
+        """
+        table = self.batch.table.select(["images", "images_given"])
+        table = table.append_column("user_id", pa.array(range(len(table)), pa.int64()))
         return table if self.alone is None else _only(table, self.alone)
 
 
@@ -79,14 +83,18 @@ class Workload:
         self._waiting.appendleft(attempt)
 
     def settle(self, attempt: Attempt, profiles: pa.Table | None) -> pa.Table | None:
-        """Note how an attempt ended; the whole batch's profiles, if they are complete now.
+        """Note how an attempt ended.
 
         Args:
             attempt: that was taken.
             profiles: what it gave, a row for every user of the batch; None where a worker died.
+
+        Returns:
+            The profiles of the whole batch, if they are complete now, without `user_id`.
         """
         if profiles is None:
             return self._killed(attempt)
+        profiles = profiles.drop_columns("user_id")
         if attempt.alone is None:
             return profiles
         return self._keep(attempt.batch, attempt.alone, profiles.slice(attempt.alone, 1))
@@ -101,8 +109,9 @@ class Workload:
         if attempt.decoder != "pillow":
             self._waiting.appendleft(Attempt(batch, "pillow", position))
             return None
-        user, given = (batch.table[name][position].as_py() for name in ("user_id", "images_given"))
-        return self._keep(batch, position, crashed_profile(self._schema, user, given))
+        given = batch.table["images_given"][position].as_py()
+        row = crashed_profile(self._schema, "", given).drop_columns("user_id")
+        return self._keep(batch, position, row)
 
     def _keep(self, batch: UserBatch, position: int, row: pa.Table) -> pa.Table | None:
         rows = self._rescued.setdefault(batch.first, [None] * len(batch))
