@@ -1,0 +1,197 @@
+"""Workers may die; the run does not, and only who is to blame loses anything."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from tweetprofile.engines.local import EngineOptions
+from tweetprofile.errors import CheckpointError, OptionError, WorkerError
+from tweetprofile.predict import PredictOptions, plan_prediction, predict_manifest
+
+WriteUsers = Callable[..., Path]
+
+slow = pytest.mark.slow
+
+CULPRIT = 4
+USERS = 10
+
+
+@pytest.fixture
+def options(model: Path) -> PredictOptions:
+    return PredictOptions(
+        checkpoint=model,
+        devices="cpu",
+        decoder="pillow",
+        batch_size=8,
+        users_per_shard=8,
+        stall_seconds=6.0,
+    )
+
+
+def predict(manifest: Path, options: PredictOptions) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The profiles, and how workers died."""
+    out = manifest.with_suffix(".out")
+    summary = predict_manifest(manifest, out, replace(options, overwrite=True))
+    return pl.read_parquet(out), summary.deaths
+
+
+def without(profiles: pl.DataFrame, culprits: Iterable[int]) -> pl.DataFrame:
+    names = [f"user-{culprit}" for culprit in culprits]
+    return profiles.filter(~pl.col("user_id").is_in(names))
+
+
+@pytest.mark.usefixtures("deadly_library")
+@pytest.mark.parametrize(
+    "culprits",
+    [
+        {4: ("SIGSEGV", "was killed by SIGSEGV")},
+        pytest.param(
+            {
+                1: ("SIGKILL", "was killed by SIGKILL"),
+                4: ("SIGABRT", "was killed by SIGABRT"),
+                9: ("exit", "ended with code 7"),
+            },
+            marks=slow,
+        ),
+        pytest.param(
+            {2: ("hang", "hung for 6 s"), 8: ("hang with the lock", "hung for 6 s")}, marks=slow
+        ),
+    ],
+)
+def test_who_makes_a_worker_die_is_crashed_and_all_others_are_unharmed(
+    write_users: WriteUsers, options: PredictOptions, culprits: dict[int, tuple[str, str]]
+) -> None:
+    deadly = {user: [b"DEADLY" + how.encode(), b"?"] for user, (how, _) in culprits.items()}
+    profiles, deaths = predict(write_users(USERS, deadly), options)
+    harmless = {user: [b"?"] for user in culprits}
+    reference, none = predict(write_users(USERS, harmless, name="harmless"), options)
+    assert none == ()
+    assert without(profiles, culprits).equals(without(reference, culprits))
+    for user, (_, said) in culprits.items():
+        row = profiles.row(user, named=True)
+        assert (row["status"], row["images_given"], row["gender"]) == ("crashed", 2, None)
+        assert any(said in death and death.endswith(f"of user user-{user}") for death in deaths)
+
+
+@slow
+@pytest.mark.usefixtures("deadly_library")
+def test_every_user_of_a_batch_may_be_a_culprit(
+    write_users: WriteUsers, options: PredictOptions
+) -> None:
+    culprits = {user: [b"DEADLYSIGSEGV"] for user in (0, 1, 9)}
+    profiles, _ = predict(write_users(USERS, culprits), replace(options, batch_size=2))
+    crashed = profiles.filter(pl.col("status") == "crashed")["user_id"].to_list()
+    assert crashed == ["user-0", "user-1", "user-9"]
+    assert profiles["user_id"].to_list() == [f"user-{user}" for user in range(USERS)]
+
+
+@slow
+@pytest.mark.usefixtures("deadly_library")
+def test_two_devices_give_what_one_gives_whoever_dies(
+    write_users: WriteUsers, options: PredictOptions
+) -> None:
+    manifest = write_users(USERS, {CULPRIT: [b"DEADLYSIGSEGV"]})
+    small = replace(options, batch_size=2, users_per_shard=3)
+    both = replace(small, devices="cpu,cpu")
+    assert predict(manifest, both)[0].equals(predict(manifest, small)[0])
+
+
+@slow
+@pytest.mark.usefixtures("deadly_library")
+def test_while_one_worker_hangs_the_other_goes_on(
+    write_users: WriteUsers, options: PredictOptions
+) -> None:
+    both = replace(options, devices="cpu,cpu", batch_size=1, users_per_shard=2)
+    plan = plan_prediction(
+        write_users(USERS, {0: [b"DEADLYhang"]}),
+        options.checkpoint or "",
+        replace(both, overwrite=True),
+    )
+    with plan.engine() as engine:
+        order = [batch.first for batch, _ in engine.profile(plan.manifest.batches(2, 1))]
+    assert order == [*range(1, USERS), 0]
+
+
+@slow
+@pytest.mark.usefixtures("deadly_library")
+def test_what_kills_dali_is_decoded_by_pillow_and_only_that(
+    write_users: WriteUsers,
+    options: PredictOptions,
+    monkeypatch: pytest.MonkeyPatch,
+    draw: Callable[..., Image.Image],
+    encode: Callable[..., bytes],
+) -> None:
+    pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
+    marked = encode(draw(48, 36), "JPEG", comment=b"DEADLY")
+    manifest = write_users(USERS, {CULPRIT: [marked]})
+    with_dali = replace(options, decoder="dali")
+    reference, _ = predict(manifest, with_dali)
+    monkeypatch.setenv("DALI_DIES", "1")
+    profiles, deaths = predict(manifest, with_dali)
+    assert len(deaths) == 2
+    assert without(profiles, [CULPRIT]).equals(without(reference, [CULPRIT]))
+    assert profiles.row(CULPRIT, named=True)["status"] == "ok"
+
+
+@pytest.mark.usefixtures("deadly_library")
+def test_a_worker_that_cannot_even_begin_ends_the_run_with_what_it_printed(
+    write_users: WriteUsers, options: PredictOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIE_AT_ONCE", "1")
+    with pytest.raises(WorkerError, match="3 times in a row") as caught:
+        predict(write_users(USERS, {}), options)
+    assert "ended with code 7" in str(caught.value)
+    assert str(caught.value).endswith("no kernel image for this device")
+
+
+def test_what_a_worker_refuses_is_raised_here(
+    write_users: WriteUsers, options: PredictOptions, tmp_path: Path
+) -> None:
+    missing = replace(options, checkpoint=tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match=r"none\.safetensors does not exist"):
+        predict(write_users(1, {}), missing)
+
+
+@pytest.mark.parametrize("left_by", ["an error", "its end"])
+def test_no_worker_outlives_the_engine(
+    write_users: WriteUsers, options: PredictOptions, left_by: str
+) -> None:
+    plan = plan_prediction(write_users(1, {}), write_users(1, {}).with_suffix(".out"), options)
+    before = children()
+    try:
+        with plan.engine():
+            assert len(children() - before) == 1
+            if left_by == "an error":
+                raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
+    assert children() == before
+
+
+def children() -> set[str]:
+    """Process ids of this process's children."""
+    own = Path(f"/proc/self/task/{os.getpid()}/children")
+    if not own.exists():
+        pytest.skip("the system does not tell a process's children")
+    return set(own.read_text().split())
+
+
+@pytest.mark.parametrize("devices", ["tpu", "cuda:x", "cpu,", "auto,cpu", "cpu:1", ""])
+def test_devices_that_mean_nothing_are_refused(devices: str) -> None:
+    with pytest.raises(OptionError, match="give auto, cpu, cuda"):
+        EngineOptions(devices)
+
+
+def test_devices_of_two_kinds_are_refused() -> None:
+    with pytest.raises(OptionError, match="name devices of one kind"):
+        EngineOptions("cpu,cuda:0")
+
+
+def test_a_patience_of_no_time_is_refused() -> None:
+    with pytest.raises(OptionError, match="--stall-seconds 0 must be above 0"):
+        EngineOptions(stall_seconds=0)
