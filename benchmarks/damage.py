@@ -1,0 +1,172 @@
+"""What damaged images cost: users a second with 0%, 5% and 30% of the images damaged.
+
+    python benchmarks/damage.py --photos FOLDER
+
+Every user has more images than a volume holds, so that each damaged image is replaced by another
+one: the network sees as many frames as on clean data, and what remains is the cost of damage.
+Workers start once; the three dumps are then predicted in turn, round after round.
+"""
+
+import io
+import random
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from report import report
+
+from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.engines.local import LocalEngine
+from tweetprofile.networks import VolumeNetwork, network_spec
+from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes import VolumeSpec
+
+Damage = Callable[[bytes, random.Random], bytes]
+
+_FRACTIONS = (0.0, 0.05, 0.3)
+
+_DAMAGES: dict[str, Damage] = {
+    "cut": lambda image, dice: image[: dice.randrange(1, len(image))],
+    "an error page": lambda image, dice: b"<!DOCTYPE html><html>404 Not Found</html>",
+    "empty": lambda image, dice: b"",
+    "zeros": lambda image, dice: bytes(len(image)),
+    "a bomb": lambda image, dice: _claim_more_pixels(image),
+}
+"""What dumps hold in place of images; none is usable."""
+
+
+@click.command()
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option("--users", default=240, show_default=True)
+@click.option("--images", default=16, show_default=True, help="A user; a volume holds 11.")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--decoder", type=click.Choice(["pillow", "dali"]), default="pillow")
+@click.option("--devices", default="cpu", show_default=True)
+def main(
+    photos: Path | None, users: int, images: int, rounds: int, decoder: str, devices: str
+) -> None:
+    """Measure what damaged images cost."""
+    encoded = read_photos(photos) if photos else draw_photos()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        dumps = {part: write_dump(folder, encoded, users, images, part) for part in _FRACTIONS}
+        options = PredictOptions(
+            checkpoint=make_model(folder),
+            devices=devices,
+            decoder=decoder,  # type: ignore[arg-type] - click has checked it
+            overwrite=True,
+        )
+        with plan_prediction(dumps[0.0], folder / "out", options).engine() as engine:
+            rates = measure(engine, dumps, folder / "out", options, rounds)
+            settings = {"users": users, "images": images, "decoder": decoder, "devices": devices}
+            show(rates, settings | {"photos": bool(photos), "batch_size": engine.facts.batch_size})
+
+
+def measure(
+    engine: LocalEngine,
+    dumps: dict[float, Path],
+    out: Path,
+    options: PredictOptions,
+    rounds: int,
+) -> dict[float, list[float]]:
+    """Users a second for each dump, a figure a round, after one round that does not count."""
+    rates: dict[float, list[float]] = {part: [] for part in dumps}
+    for number in range(rounds + 1):
+        for part, dump in dumps.items():
+            plan = plan_prediction(dump, out, replace(options, limit=32 if not number else None))
+            summary = run_plan(plan, engine)
+            if number:
+                rates[part].append(summary.counts.users / summary.seconds)
+    assert not engine.deaths
+    return rates
+
+
+def show(rates: dict[float, list[float]], settings: dict[str, object]) -> None:
+    """Print medians, and each round's ratio to the clean dump of the same round."""
+    clean = rates[0.0]
+    ratios = {
+        part: median(rate / base for rate, base in zip(each, clean, strict=True))
+        for part, each in rates.items()
+    }
+    report(
+        f"what damaged images cost ({settings['users']} users of {settings['images']} images)",
+        ("damaged", "users/s (median)", "lowest", "highest", "against clean"),
+        [
+            (f"{part:.0%}", f"{median(each):.1f}", f"{min(each):.1f}", f"{max(each):.1f}")
+            + (f"{ratios[part]:.3f}",)
+            for part, each in rates.items()
+        ],
+        {"settings": settings, "users_per_second": rates, "ratio_to_clean": ratios},
+    )
+
+
+def write_dump(folder: Path, photos: list[bytes], users: int, images: int, part: float) -> Path:
+    """A manifest with so many images damaged, embedded as bytes."""
+    dice = random.Random(0)
+    lists = [
+        [damaged(dice.choice(photos), part, dice) for _ in range(images)] for _ in range(users)
+    ]
+    path = folder / f"{part}.parquet"
+    table = pa.table({"user_id": range(users), "images": pa.array(lists, pa.list_(pa.binary()))})
+    pq.write_table(table, path, row_group_size=64)
+    return path
+
+
+def damaged(image: bytes, part: float, dice: random.Random) -> bytes:
+    """The image, or with probability `part` what a dump may hold in its place."""
+    if dice.random() >= part:
+        return image
+    return dice.choice(list(_DAMAGES.values()))(image, dice)
+
+
+def read_photos(folder: Path) -> list[bytes]:
+    """All JPEGs of a folder."""
+    return [path.read_bytes() for path in sorted(folder.glob("*.jp*g"))]
+
+
+def draw_photos() -> list[bytes]:
+    """Noise of a photograph's size; it compresses as a photograph does, and shows nothing."""
+    dice = np.random.default_rng(0)
+    return [_encode(Image.fromarray(_noise(dice))) for _ in range(64)]
+
+
+def make_model(folder: Path) -> Path:
+    """A model1 that has learnt nothing: it costs what a trained one costs."""
+    torch.manual_seed(0)
+    spec, volume = network_spec("model1", norm="batch"), VolumeSpec()
+    path = folder / "model.safetensors"
+    save_checkpoint(path, VolumeNetwork(spec, volume, PRESETS["mex-a3t-2019"]), {})
+    return path
+
+
+def _noise(dice: np.random.Generator) -> np.ndarray:
+    coarse = dice.integers(0, 256, (54, 54, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((430, 430), Image.Resampling.BICUBIC))
+
+
+def _encode(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def _claim_more_pixels(jpeg: bytes) -> bytes:
+    """The JPEG with a header that claims 400 megapixels."""
+    for marker in (b"\xff\xc0", b"\xff\xc2"):
+        if (start := jpeg.find(marker)) > 0:
+            size = (20_000).to_bytes(2, "big")
+            return jpeg[: start + 5] + size + size + jpeg[start + 9 :]
+    return b""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The promise to people with dirty dumps, on images that broke other people's libraries."""
+
+import csv
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+MAX_PIXELS = 40_000_000
+GIGABYTE = 1024 * 1024  # in the kilobytes of /proc
+
+
+@pytest.fixture(scope="module")
+def manifest(
+    real_photos: list[Path], real_damaged: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A user for each damaged image, who has ten photographs beside it."""
+    path = tmp_path_factory.mktemp("dirty") / "manifest.parquet"
+    data = real_photos[0].parents[1]
+    photos = [str(photo.relative_to(data)) for photo in real_photos]
+    images = [
+        [
+            *(photos[(10 * user + photo) % len(photos)] for photo in range(10)),
+            f"damaged/{file.name}",
+        ]
+        for user, file in enumerate(real_damaged)
+    ]
+    pl.DataFrame({"user_id": [file.name for file in real_damaged], "images": images}).write_parquet(
+        path
+    )
+    return path
+
+
+def is_usable_alone(row: dict[str, str], file: Path) -> bool:
+    """Whether Pillow or DALI reads the image when it is alone, and it is within the caps."""
+    nvimgcodec = pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is for Linux")
+    if row["pillow"] == "ok":
+        return int(row["width"]) * int(row["height"]) <= MAX_PIXELS
+    if row["dali_cpu"] == "ok":
+        header = nvimgcodec.CodeStream(file.read_bytes())
+        return bool(header.width * header.height <= MAX_PIXELS)
+    return False
+
+
+def peak_kilobytes(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process; the most memory that it and its children held, added up."""
+    peak = 0
+    while process.poll() is None:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        try:
+            everyone = [str(process.pid), *children.read_text().split()]
+            peak = max(peak, sum(map(high_water_mark, everyone)))
+        except FileNotFoundError:
+            pass  # one of them has just ended
+        time.sleep(0.05)
+    return peak
+
+
+def high_water_mark(process: str) -> int:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
+
+
+@pytest.mark.slow
+def test_every_readable_image_is_used_and_every_other_named_whatever_decodes(
+    manifest: Path, real_damaged: list[Path], model: Path, tmp_path: Path
+) -> None:
+    outcomes = []
+    for decoder in ("pillow", "dali"):
+        out = tmp_path / decoder
+        command = ["predict", manifest, "-o", out, "--checkpoint", model, "--decoder", decoder]
+        command += ["--image-root", real_damaged[0].parents[1], "--devices", "cpu", "--quiet"]
+        command += ["--batch-size", "16"]  # 176 images at once
+        process = subprocess.Popen([sys.executable, "-m", "tweetprofile", *map(str, command)])
+        assert peak_kilobytes(process) < 3 * GIGABYTE
+        assert process.returncode == 0
+        profiles = pl.read_parquet(out)
+        assert profiles["user_id"].to_list() == [file.name for file in real_damaged]
+        assert profiles["gender"].null_count() == 0
+        assert "crashed" not in profiles["status"].to_list()
+        outcomes.append(profiles.select("frames_used", "images_failed", "status", "image_errors"))
+    assert outcomes[0].equals(outcomes[1])
+    with (real_damaged[0].parent / "index.csv").open() as index:
+        rows = {row["file"]: row for row in csv.DictReader(index)}
+    usable = [is_usable_alone(rows[file.name], file) for file in real_damaged]
+    assert 0 < sum(usable) < len(usable)
+    assert outcomes[0]["frames_used"].to_list() == [10 + used for used in usable]
+    named = [[error["image"] for error in errors] for errors in outcomes[0]["image_errors"]]
+    assert named == [
+        [] if used else [f"damaged/{file.name}"]
+        for used, file in zip(usable, real_damaged, strict=True)
+    ]
