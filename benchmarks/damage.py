@@ -25,6 +25,7 @@ from report import report
 
 from tweetprofile.checkpoint import save_checkpoint
 from tweetprofile.engines.local import LocalEngine
+from tweetprofile.job import DecoderName
 from tweetprofile.networks import VolumeNetwork, network_spec
 from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
 from tweetprofile.traits import PRESETS
@@ -52,7 +53,7 @@ _DAMAGES: dict[str, Damage] = {
 @click.option("--decoder", type=click.Choice(["pillow", "dali"]), default="pillow")
 @click.option("--devices", default="cpu", show_default=True)
 def main(
-    photos: Path | None, users: int, images: int, rounds: int, decoder: str, devices: str
+    photos: Path | None, users: int, images: int, rounds: int, decoder: DecoderName, devices: str
 ) -> None:
     """Measure what damaged images cost."""
     encoded = read_photos(photos) if photos else draw_photos()
@@ -62,7 +63,7 @@ def main(
         options = PredictOptions(
             checkpoint=make_model(folder),
             devices=devices,
-            decoder=decoder,  # type: ignore[arg-type] - click has checked it
+            decoder=decoder,
             overwrite=True,
         )
         with plan_prediction(dumps[0.0], folder / "out", options).engine() as engine:
@@ -101,12 +102,16 @@ def show(rates: dict[float, list[float]], settings: dict[str, object]) -> None:
         f"what damaged images cost ({settings['users']} users of {settings['images']} images)",
         ("damaged", "users/s (median)", "lowest", "highest", "against clean"),
         [
-            (f"{part:.0%}", f"{median(each):.1f}", f"{min(each):.1f}", f"{max(each):.1f}")
-            + (f"{ratios[part]:.3f}",)
+            (f"{part:.0%}", *map("{:.1f}".format, spread(each)), f"{ratios[part]:.3f}")
             for part, each in rates.items()
         ],
         {"settings": settings, "users_per_second": rates, "ratio_to_clean": ratios},
     )
+
+
+def spread(rates: list[float]) -> tuple[float, float, float]:
+    """Median, lowest and highest."""
+    return median(rates), min(rates), max(rates)
 
 
 def write_dump(folder: Path, photos: list[bytes], users: int, images: int, part: float) -> Path:

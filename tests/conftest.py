@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from tweetprofile.checkpoint import save_checkpoint
@@ -28,6 +29,13 @@ DATA = Path(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # `hypothesis` looks for longer where time is no matter.
+    settings.register_profile("fast", max_examples=25, deadline=None)
+    settings.register_profile("slow", max_examples=300, deadline=None)
+    settings.load_profile("slow" if config.getoption("--slow") else "fast")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

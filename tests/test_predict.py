@@ -1,6 +1,8 @@
 """From a manifest of any form to one row a user, in manifest order."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,40 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
+from tweetprofile.engines.local import LocalEngine
+from tweetprofile.engines.messages import Job
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.output import METADATA_KEY
-from tweetprofile.predict import PredictOptions, Progress, plan_prediction, predict_manifest
+from tweetprofile.predict import (
+    PredictOptions,
+    Progress,
+    plan_prediction,
+    predict_manifest,
+    run_plan,
+)
+
+Predict = Callable[[Path, Path, PredictOptions], pl.DataFrame]
 
 
 @pytest.fixture
-def options(model: Path) -> PredictOptions:
-    return PredictOptions(checkpoint=model, devices="cpu", precision="fp32")
+def options(model: Path, drawn_dump: Path) -> PredictOptions:
+    return PredictOptions(checkpoint=model, image_root=drawn_dump, devices="cpu", precision="fp32")
 
 
-def predict(manifest: Path, out: Path, options: PredictOptions) -> pl.DataFrame:
-    predict_manifest(manifest, out, options)
-    return pl.read_parquet(out)
+@pytest.fixture(scope="module")
+def predict() -> Iterator[Predict]:
+    """What `predict_manifest` does, with workers that stay for the next test."""
+    with ExitStack() as stack:
+        engines: dict[Job, LocalEngine] = {}
+
+        def predict(manifest: Path, out: Path, options: PredictOptions) -> pl.DataFrame:
+            plan = plan_prediction(manifest, out, options)
+            if plan.job not in engines:
+                engines[plan.job] = stack.enter_context(plan.engine())
+            run_plan(plan, engines[plan.job])
+            return pl.read_parquet(out)
+
+        yield predict
 
 
 def in_all_forms(dump: Path, folder: Path) -> dict[str, Path]:
@@ -70,21 +93,20 @@ def in_all_forms(dump: Path, folder: Path) -> dict[str, Path]:
 
 
 def test_every_form_of_manifest_gives_the_same_profiles_in_manifest_order(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     manifest = dump / "test.parquet"
     reference = predict(manifest, tmp_path / "paths.out", options)
     ids = pl.read_parquet(manifest)["user_id"]
     assert reference["user_id"].to_list() == ids.to_list()
     for name, other in in_all_forms(dump, tmp_path).items():
-        rooted = replace(options, image_root=dump)
-        profiles = predict(other, tmp_path / f"{name}.out", rooted)
+        profiles = predict(other, tmp_path / f"{name}.out", options)
         without_names = pl.exclude("image_errors")
         assert profiles.select(without_names).equals(reference.select(without_names)), name
 
 
 def test_real_photos_give_the_same_profiles_in_every_form(
-    real_photos: list[Path], tmp_path: Path, options: PredictOptions
+    real_photos: list[Path], tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     groups = [real_photos[start : start + 11] for start in range(0, 110, 11)]
     ids = [f"user-{number}" for number in range(len(groups))]
@@ -120,7 +142,7 @@ def test_real_photos_give_the_same_profiles_in_every_form(
 
 @pytest.mark.parametrize("users_per_shard", [1, 4, 1000])
 def test_the_shard_size_changes_nothing(
-    dump: Path, tmp_path: Path, options: PredictOptions, users_per_shard: int
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict, users_per_shard: int
 ) -> None:
     manifest = dump / "test.parquet"
     reference = predict(manifest, tmp_path / "a", options)
@@ -129,7 +151,7 @@ def test_the_shard_size_changes_nothing(
 
 
 def test_limit_predicts_the_first_users_only(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     limited = replace(options, limit=3, users_per_shard=2)
     profiles = predict(dump / "test.parquet", tmp_path / "out", limited)
@@ -137,8 +159,42 @@ def test_limit_predicts_the_first_users_only(
     assert profiles["user_id"].to_list() == ids.to_list()[:3]
 
 
+def test_images_beyond_the_most_are_counted_and_not_looked_at(
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
+) -> None:
+    table = pq.read_table(dump / "test.parquet", columns=["user_id", "images"])
+    given = [len(images) for images in table["images"].to_pylist()]
+    profiles = predict(dump / "test.parquet", tmp_path / "out", replace(options, max_images=3))
+    assert profiles["images_given"].to_list() == given
+    tried = (profiles["frames_used"] + profiles["images_failed"]).to_list()
+    assert tried == [min(number, 3) for number in given]
+    first = table.set_column(
+        1, "images", pa.array([images[:3] for images in table["images"].to_pylist()])
+    )
+    pq.write_table(first, dump / "first.parquet")
+    same = predict(dump / "first.parquet", tmp_path / "first.out", options)
+    assert same.drop("images_given").equals(profiles.drop("images_given"))
+    counts = json.loads(pq.read_metadata(tmp_path / "out").metadata[METADATA_KEY.encode()])[
+        "counts"
+    ]
+    assert counts["left_out"] == sum(given) - sum(min(number, 3) for number in given)
+
+
+@pytest.mark.parametrize("cap", [{"max_pixels": 1}, {"max_image_bytes": 1}])
+def test_images_over_a_cap_are_too_large(
+    dump: Path,
+    tmp_path: Path,
+    options: PredictOptions,
+    predict: Predict,
+    cap: dict[str, Any],
+) -> None:
+    profiles = predict(dump / "test.parquet", tmp_path / "out", replace(options, limit=1, **cap))
+    assert "too_large" in {error["reason"] for error in profiles["image_errors"][0]}
+    assert profiles["frames_used"][0] == 0
+
+
 def test_kept_columns_are_copied_as_they_are(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     frame = pl.read_parquet(dump / "test.parquet").rename({"gender": "said"}).with_row_index("n")
     manifest = dump / "renamed.parquet"
@@ -149,7 +205,7 @@ def test_kept_columns_are_copied_as_they_are(
 
 
 def test_a_kept_column_of_arrows_view_type_is_copied_as_text(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     table = pq.read_table(dump / "test.parquet")
     said = pa.array([f"words {row}" for row in range(len(table))], pa.string_view())
@@ -158,20 +214,22 @@ def test_a_kept_column_of_arrows_view_type_is_copied_as_text(
     assert profiles["said"].to_list() == said.to_pylist()
 
 
-def test_a_kept_column_must_exist(dump: Path, tmp_path: Path, options: PredictOptions) -> None:
+def test_a_kept_column_must_exist(
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
+) -> None:
     with pytest.raises(ManifestError, match="has no column 'age'; it has user_id"):
         predict(dump / "test.parquet", tmp_path / "out", replace(options, keep=("age",)))
 
 
 def test_a_kept_column_must_not_clash_with_the_output(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     with pytest.raises(OptionError, match="--keep gender: the output has a column of that name"):
         predict(dump / "test.parquet", tmp_path / "out", replace(options, keep=("gender",)))
 
 
 def test_integer_ids_come_out_as_they_went_in(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     frame = pl.read_parquet(dump / "test.parquet")
     manifest = dump / "numbered.parquet"
@@ -182,7 +240,7 @@ def test_integer_ids_come_out_as_they_went_in(
 
 
 def test_an_empty_manifest_gives_an_empty_output_of_the_same_columns(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     pl.read_parquet(dump / "test.parquet").clear().write_parquet(tmp_path / "empty.parquet")
     empty = predict(tmp_path / "empty.parquet", tmp_path / "empty.out", options)
@@ -192,7 +250,7 @@ def test_an_empty_manifest_gives_an_empty_output_of_the_same_columns(
 
 
 def test_the_output_says_how_it_was_made(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     predict(dump / "test.parquet", tmp_path / "out", options)
     described = json.loads(pq.read_metadata(tmp_path / "out").metadata[METADATA_KEY.encode()])
@@ -221,7 +279,7 @@ def test_the_output_says_how_it_was_made(
 
 
 def test_a_folder_of_shards_reads_as_the_one_file(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     small = replace(options, users_per_shard=2)
     one = predict(dump / "test.parquet", tmp_path / "one", small)
@@ -232,7 +290,7 @@ def test_a_folder_of_shards_reads_as_the_one_file(
 
 
 def test_too_many_failed_images_end_the_run_with_an_error_once_all_is_written(
-    dump: Path, tmp_path: Path, options: PredictOptions
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     with pytest.raises(TooManyFailuresError, match=r"images failed, more than --max-failed 0\.0"):
         predict(dump / "test.parquet", tmp_path / "out", replace(options, max_failed=0.0))
@@ -257,10 +315,20 @@ def test_a_plan_does_no_work(dump: Path, tmp_path: Path, options: PredictOptions
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"users_per_shard": 0}, {"limit": -1}, {"max_failed": 1.5}, {"batch_size": -1}]
+    "wrong",
+    [
+        {"users_per_shard": 0},
+        {"limit": -1},
+        {"max_failed": 1.5},
+        {"batch_size": -1},
+        {"max_images": 0},
+        {"max_pixels": 0},
+        {"max_image_bytes": 0},
+        {"stall_seconds": 0.0},
+    ],
 )
 def test_an_option_out_of_range_is_refused(
-    dump: Path, tmp_path: Path, options: PredictOptions, wrong: dict[str, Any]
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict, wrong: dict[str, Any]
 ) -> None:
     with pytest.raises(OptionError):
         predict(dump / "test.parquet", tmp_path / "out", replace(options, **wrong))

@@ -99,11 +99,7 @@ DAMAGES: st.SearchStrategy[Damage] = st.one_of(
     damages=st.lists(DAMAGES, min_size=1, max_size=8),
     victim=st.integers(0, USERS - 1),
 )
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_damage_at_random_kills_no_worker_and_harms_no_neighbour(
     engine: LocalEngine,
     good_images: dict[str, bytes],

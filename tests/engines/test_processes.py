@@ -109,7 +109,9 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_never_been(
 
 
 @needs_proc
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_says_how_to_resume_and_leaves_no_process(
     manifest: Path, command: list[str], tmp_path: Path, number: int
 ) -> None:
@@ -177,6 +179,7 @@ def test_what_libraries_print_does_not_reach_the_terminal_and_is_kept_for_debugg
     assert "noise on stderr" in log
 
 
+@pytest.mark.slow
 def test_a_complete_run_is_not_run_again(
     manifest: Path, command: list[str], tmp_path: Path
 ) -> None:
@@ -189,6 +192,7 @@ def test_a_complete_run_is_not_run_again(
     assert identity(out) == before
 
 
+@pytest.mark.slow
 def test_a_run_with_other_options_is_not_resumed(
     manifest: Path, command: list[str], tmp_path: Path
 ) -> None:
@@ -203,6 +207,7 @@ def test_a_run_with_other_options_is_not_resumed(
     assert shards_of(out)
 
 
+@pytest.mark.slow
 def test_modules_in_the_folder_of_a_dump_are_not_run(
     manifest: Path, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
