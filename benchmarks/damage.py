@@ -10,7 +10,7 @@ Workers start once; the three dumps are then predicted in turn, round after roun
 import io
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -91,7 +91,7 @@ def measure(
     return rates
 
 
-def show(rates: dict[float, list[float]], settings: dict[str, object]) -> None:
+def show(rates: dict[float, list[float]], settings: Mapping[str, object]) -> None:
     """Print medians, and each round's ratio to the clean dump of the same round."""
     clean = rates[0.0]
     ratios = {

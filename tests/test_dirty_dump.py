@@ -4,10 +4,12 @@ import csv
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
+from PIL import Image
 
 MAX_PIXELS = 40_000_000
 GIGABYTE = 1024 * 1024  # in the kilobytes of /proc
@@ -66,20 +68,25 @@ def high_water_mark(process: str) -> int:
     return 0
 
 
+def predict(manifest: Path, out: Path, model: Path, *options: object) -> tuple[int, pl.DataFrame]:
+    """The most memory that the command held, in kilobytes, and the profiles."""
+    command = ["predict", manifest, "-o", out, "--checkpoint", model, "--devices", "cpu", *options]
+    process = subprocess.Popen([sys.executable, "-m", "tweetprofile", *map(str, command), "-q"])
+    peak = peak_kilobytes(process)
+    assert process.returncode == 0
+    return peak, pl.read_parquet(out)
+
+
 @pytest.mark.slow
 def test_every_readable_image_is_used_and_every_other_named_whatever_decodes(
     manifest: Path, real_damaged: list[Path], model: Path, tmp_path: Path
 ) -> None:
     outcomes = []
     for decoder in ("pillow", "dali"):
-        out = tmp_path / decoder
-        command = ["predict", manifest, "-o", out, "--checkpoint", model, "--decoder", decoder]
-        command += ["--image-root", real_damaged[0].parents[1], "--devices", "cpu", "--quiet"]
-        command += ["--batch-size", "16"]  # 176 images at once
-        process = subprocess.Popen([sys.executable, "-m", "tweetprofile", *map(str, command)])
-        assert peak_kilobytes(process) < 3 * GIGABYTE
-        assert process.returncode == 0
-        profiles = pl.read_parquet(out)
+        options: list[object] = ["--decoder", decoder, "--batch-size", 16]  # 176 images at once
+        options += ["--image-root", real_damaged[0].parents[1]]
+        peak, profiles = predict(manifest, tmp_path / decoder, model, *options)
+        assert peak < 3 * GIGABYTE
         assert profiles["user_id"].to_list() == [file.name for file in real_damaged]
         assert profiles["gender"].null_count() == 0
         assert "crashed" not in profiles["status"].to_list()
@@ -95,3 +102,26 @@ def test_every_readable_image_is_used_and_every_other_named_whatever_decodes(
         [] if used else [f"damaged/{file.name}"]
         for used, file in zip(usable, real_damaged, strict=True)
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", ["pillow", "dali"])
+def test_images_just_within_the_cap_do_not_fill_the_memory(
+    encode: Callable[..., bytes], model: Path, tmp_path: Path, decoder: str
+) -> None:
+    side = 6300  # 39.7 megapixels, 119 MB decoded; of what is coloured evenly, little as a file
+    white = Image.new("RGB", (side, side), "white")
+    images = [
+        encode(white, "PNG"),
+        encode(white, "JPEG", progressive=True),
+        encode(white.convert("L"), "JPEG"),
+        encode(white.convert("1"), "PNG"),
+        encode(white.convert("CMYK"), "JPEG"),
+    ]
+    users = [[images[image % len(images)] for image in range(11)] for _ in range(4)]
+    lists = pl.Series(users, dtype=pl.List(pl.Binary))
+    manifest = tmp_path / "manifest.parquet"
+    pl.DataFrame({"user_id": range(4), "images": lists}).write_parquet(manifest)
+    peak, profiles = predict(manifest, tmp_path / "out", model, "--decoder", decoder)
+    assert peak < 3 * GIGABYTE
+    assert profiles["frames_used"].to_list() == [11] * 4

@@ -554,3 +554,67 @@ def test_a_fingerprint_changes_with_the_order_of_files(tmp_path: Path) -> None:
             write(tmp_path / folder / f"{part}.parquet", numbered(20, first=100 * first))
     one, other = (Manifest.open(tmp_path / folder).fingerprint() for folder in ("one", "other"))
     assert one != other
+
+
+# --- going on in the middle --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["paths", "long"])
+@pytest.mark.parametrize("first_shard", range(6))
+def test_reading_from_a_shard_on_gives_what_is_left(
+    tmp_path: Path, form: str, first_shard: int
+) -> None:
+    for number, users in enumerate((4, 0, 7, 9)):
+        ids = [f"{number}-{user}" for user in range(users)]
+        table = pa.table(
+            {"user_id": pa.array(ids, pa.string()), "images": pa.array([["x"]] * users, STRINGS)}
+            if form == "paths"
+            else {"user_id": pa.array(ids, pa.string()), "image": pa.array(ids, pa.string())}
+        )
+        pq.write_table(table, tmp_path / f"{number}.parquet", row_group_size=3)
+    manifest = Manifest.open(tmp_path)
+    every = list(manifest.batches(4, 3))
+    left = list(manifest.batches(4, 3, first_shard=first_shard))
+    assert left == [batch for batch in every if batch.shard >= first_shard]
+
+
+def test_what_is_left_is_read_without_the_row_groups_before(tmp_path: Path) -> None:
+    file = tmp_path / "m.parquet"
+    images = pa.array([[bytes([user]) * 1000] for user in range(8)], pa.list_(pa.binary()))
+    table = pa.table({"user_id": range(8), "images": images})
+    pq.write_table(table, file, row_group_size=2, compression="none", use_dictionary=False)
+    manifest = Manifest.open(file)
+    content = file.read_bytes()
+    file.write_bytes(b"PAR1" + bytes(2000) + content[2004:])  # no page can be read there any more
+    with pytest.raises(ManifestError):
+        list(manifest.batches(2, 2))
+    (batch, *_) = manifest.batches(2, 2, first_shard=1)
+    assert batch.table["user_id"].to_pylist() == [2, 3]
+
+
+def test_images_beyond_the_most_are_left_out_and_counted(tmp_path: Path) -> None:
+    lists: list[list[str] | None] = [["a", "b", "c"], None, ["d"], ["e", "f"]]
+    file = write(tmp_path / "m.parquet", {"user_id": range(4), "images": lists})
+    (batch,) = Manifest.open(file).shards(10, max_images=2)
+    assert [[ref.path for ref in user.images] for user in batch.users] == [
+        ["a", "b"],
+        [],
+        ["d"],
+        ["e", "f"],
+    ]
+    assert [user.left_out for user in batch.users] == [1, 0, 0, 0]
+    assert batch.table["images_given"].to_pylist() == [3, 0, 1, 2]
+
+
+def test_batches_end_where_shards_end(tmp_path: Path) -> None:
+    file = write(tmp_path / "m.parquet", numbered(12))
+    batches = Manifest.open(file).batches(users_per_shard=5, users_per_batch=2)
+    assert [(batch.shard, batch.first, len(batch)) for batch in batches] == [
+        (0, 0, 2),
+        (0, 2, 2),
+        (0, 4, 1),
+        (1, 5, 2),
+        (1, 7, 2),
+        (1, 9, 1),
+        (2, 10, 2),
+    ]

@@ -142,7 +142,7 @@ def test_finished_shards_are_kept_and_a_resumed_run_writes_the_others(
 @EITHER
 def test_an_unfinished_run_is_neither_lost_nor_resumed_unasked(tmp_path: Path, name: str) -> None:
     write_some(f"{tmp_path}/{name}", (0, profiles("a")), of=2)
-    with pytest.raises(OutputError, match=r"holds 1 finished shards.*add --resume.*--overwrite"):
+    with pytest.raises(OutputError, match=r"holds an unfinished run; add --resume.*--overwrite"):
         check_output(f"{tmp_path}/{name}", overwrite=False)
     with pytest.raises(OutputError, match="add --resume"):
         write(f"{tmp_path}/{name}", profiles("new"))

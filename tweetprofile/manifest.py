@@ -196,6 +196,7 @@ class Manifest:
         users_per_batch: int,
         columns: Sequence[str] = (),
         max_images: int = MAX_IMAGES,
+        first_shard: int = 0,
     ) -> Iterator[UserBatch]:
         """Stream the users in batches, none of which reaches over the end of a shard.
 
@@ -205,6 +206,8 @@ class Manifest:
             columns: further columns to carry along, as they are; in the long form they are taken
                 from a user's first row.
             max_images: images a user; those beyond are counted and left out.
+            first_shard: where to begin. Of what stands before it, little is read (in the long form,
+                all).
 
         Raises:
             ManifestError: the file is damaged further in.
@@ -214,9 +217,11 @@ class Manifest:
         names = list(dict.fromkeys(["user_id", images, *columns]))
         # Encoded images are large: no more of them are read than a batch needs.
         rows = users_per_batch if self._carries_bytes else users_per_shard
-        tables = self._read(rows, names)
-        grouped = group_rows(tables) if self.form is Form.LONG else map(unify_lists, tables)
-        first = 0
+        first = first_shard * users_per_shard
+        if self.form is Form.LONG:
+            grouped = _drop_rows(group_rows(self._read(rows, names)), first)
+        else:
+            grouped = map(unify_lists, self._read(rows, names, first))
         for table in _rechunk(grouped, _batch_sizes(users_per_shard, users_per_batch)):
             yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
             first += len(table)
@@ -239,12 +244,17 @@ class Manifest:
             return not is_text(self.schema.field("image").type)
         return self.form is not Form.PATHS
 
-    def _read(self, rows: int, columns: list[str]) -> Iterator[pa.Table]:
+    def _read(self, rows: int, columns: list[str], begin: int = 0) -> Iterator[pa.Table]:
+        """The rows from row `begin` on, so many at a time."""
         for file in self.files:
             try:
                 with pq.ParquetFile(file, buffer_size=_READ_BUFFER, pre_buffer=False) as parquet:
-                    for batch in parquet.iter_batches(batch_size=rows, columns=columns):
-                        yield self._alike(pa.Table.from_batches([batch]), file)
+                    groups, begin = _groups_from(parquet.metadata, begin)
+                    batches = parquet.iter_batches(rows, row_groups=groups, columns=columns)
+                    tables = (pa.Table.from_batches([batch]) for batch in batches)
+                    for table in _drop_rows(tables, begin):
+                        yield self._alike(table, file)
+                    begin = begin if not groups else 0
             except (pa.ArrowException, OSError) as error:
                 raise ManifestError(f"{file} cannot be read: {_one_line(error)}.") from error
 
@@ -332,6 +342,27 @@ def _count_adjacent(runs: list[pa.Array], source: str) -> int:
             f"{source}: the rows of user '{repeated}' are not adjacent; sort it by user_id."
         )
     return len(ids)
+
+
+def _groups_from(metadata: pq.FileMetaData, begin: int) -> tuple[list[int], int]:
+    """The row groups from the one that holds row `begin` on, and which row of them that is.
+
+    Where the file has no such row, no row group, and how many rows more are to be left out.
+    """
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        if begin < rows:
+            return list(range(group, metadata.num_row_groups)), begin
+        begin -= rows
+    return [], begin
+
+
+def _drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The tables without their first rows."""
+    for table in tables:
+        if len(table) > rows:
+            yield table.slice(rows)
+        rows = max(0, rows - len(table))
 
 
 def _batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:

@@ -230,8 +230,8 @@ def check_output(out: str, *, overwrite: bool, resume: bool = False) -> None:
         raise OutputError(f"the folder {parent} of {out} is not writable; choose another.")
     if place.record.exists() and not (overwrite or resume):
         raise OutputError(
-            f"{place.partial} holds {place.kept_shards()} finished shards of a run; add --resume "
-            "to go on with it, or --overwrite to begin anew."
+            f"{place.partial} holds an unfinished run; add --resume to go on with it, or "
+            "--overwrite to begin anew."
         )
     if path.exists():
         _check_existing(out, place, overwrite=overwrite, resume=resume)

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -291,15 +292,20 @@ class _Run:
     def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
         """The batches of the shards that are not finished, in manifest order."""
         plan, options = self._plan, self._plan.options
-        if not plan.users and 0 not in self._writer.finished:
+        if not plan.users and not self._writer.finished:
             self._writer.write(0, self._schema.empty_table(), Counts())
-        size = min(users_per_batch, options.users_per_shard)
+        finished = self._writer.finished
+        unfinished = next(shard for shard in count() if shard not in finished)
         for batch in plan.manifest.batches(
-            options.users_per_shard, size, options.keep, options.max_images
+            options.users_per_shard,
+            min(users_per_batch, options.users_per_shard),
+            options.keep,
+            options.max_images,
+            first_shard=unfinished,
         ):
             if batch.first >= plan.users:
                 return
-            if batch.shard not in self._writer.finished:
+            if batch.shard not in finished:
                 yield replace(batch, table=batch.table.slice(0, plan.users - batch.first))
 
     def add(self, batch: UserBatch, profiles: pa.Table) -> None:

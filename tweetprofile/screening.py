@@ -85,21 +85,24 @@ class HeaderScreen:
         self._parse = nvimgcodec.CodeStream
         self._max_pixels = max_pixels
 
-    def passes(self, data: bytes) -> bool:
-        """Whether `data` is complete as far as its ends tell, and its header sane."""
-        return _is_complete(data) and self._has_sane_header(data)
+    def count_pixels(self, data: bytes) -> int:
+        """Height x width of an image that passes, else 0.
 
-    def _has_sane_header(self, data: bytes) -> bool:
+        One passes that is complete as far as its ends tell, and whose header is sane.
+        """
+        return self._pixels_of_header(data) if _is_complete(data) else 0
+
+    def _pixels_of_header(self, data: bytes) -> int:
         try:
             header = self._parse(data)
             pixels = header.height * header.width
             channels, dtype = header.num_channels, header.dtype
             codec = header.codec_name
         except (RuntimeError, TypeError, ValueError):
-            return False
+            return 0
         if codec == "jpeg" and channels not in (1, 3):
-            return False  # CMYK without Adobe's marker comes out far off
-        return bool(dtype == "uint8" and 0 < pixels <= self._max_pixels)
+            return 0  # CMYK without Adobe's marker comes out far off
+        return int(pixels) if dtype == "uint8" and 0 < pixels <= self._max_pixels else 0
 
 
 def _is_complete(data: bytes) -> bool:

@@ -112,9 +112,11 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
 
     options = PredictOptions(**choices, keep_logs=shared.debugging())
     plan = plan_prediction(manifest, out, options)
+    if not quiet:
+        view.show_plan(plan)
     with view.interruptions(plan), plan.engine() as engine:
         if not quiet:
-            view.show_plan(plan, engine)
+            view.show_engine(plan, engine)
         if dry_run:
             return
         with view.predict_progress(plan.users, quiet=quiet) as on_progress:

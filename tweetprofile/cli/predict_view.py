@@ -16,14 +16,19 @@ _LINE_EVERY = 30.0
 """Seconds between progress lines where there is no terminal to draw a bar on."""
 
 
-def show_plan(plan: PredictPlan, engine: LocalEngine) -> None:
-    """Say what will be done, in two lines."""
-    manifest, facts = plan.manifest, engine.facts
+def show_plan(plan: PredictPlan) -> None:
+    """Say what will be done."""
+    manifest = plan.manifest
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
         f"{plan.job.options.image_root}) -> {plan.out}",
         markup=False,
     )
+
+
+def show_engine(plan: PredictPlan, engine: LocalEngine) -> None:
+    """Say with what."""
+    facts = engine.facts
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint}: {', '.join(facts.schema.names)}; on "
         f"{_devices(engine)}, {facts.precision}, decoder {facts.decoder}",

@@ -15,6 +15,9 @@ from tweetprofile.errors import Reason
 from tweetprofile.job import DecoderName
 from tweetprofile.screening import HeaderScreen
 
+_PIXELS_AT_ONCE = {"cpu": 128_000_000, "cuda": 1_000_000_000}
+"""DALI decodes a batch at full size, 3 bytes a pixel, before it resizes any of it."""
+
 
 class GuardedDaliDecoder:
     """DALI for what is safe to give it, Pillow for everything else."""
@@ -30,8 +33,7 @@ class GuardedDaliDecoder:
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
         """See `FrameDecoder.decode`; the frames are on the decoder's device."""
-        safe = [position for position, image in enumerate(images) if self._screen.passes(image)]
-        decoded, fast_frames = self._decode_fast(images, safe)
+        decoded, fast_frames = self._decode_fast(images, self._safe_parts(images))
         if len(decoded) == len(images):
             return DecodedFrames(fast_frames, (None,) * len(images))
         taken = set(decoded)
@@ -39,13 +41,26 @@ class GuardedDaliDecoder:
         slow = self._fallback.decode([images[position] for position in rest])
         return self._merge(len(images), (decoded, fast_frames), (rest, slow))
 
+    def _safe_parts(self, images: Sequence[bytes]) -> list[list[int]]:
+        """Positions of the images to give to DALI, in parts whose pixels fit into memory."""
+        parts: list[list[int]] = []
+        room = 0
+        for position, image in enumerate(images):
+            if not (pixels := self._screen.count_pixels(image)):
+                continue
+            if pixels > room or not parts:
+                parts.append([])
+                room = _PIXELS_AT_ONCE[self.device.type]
+            parts[-1].append(position)
+            room -= pixels
+        return parts
+
     def _decode_fast(
-        self, images: Sequence[bytes], safe: list[int]
+        self, images: Sequence[bytes], parts: list[list[int]]
     ) -> tuple[list[int], torch.Tensor]:
         """The positions that DALI could decode, and their frames."""
         decoded: list[int] = []
         frames = [torch.empty((0, *self._size, 3), dtype=torch.uint8, device=self.device)]
-        parts = [safe] if safe else []
         while parts:
             part = parts.pop()
             try:
