@@ -13,7 +13,8 @@ from tweetprofile.errors import OptionError
 from tweetprofile.images import MAX_IMAGE_BYTES
 from tweetprofile.traits import TraitSchema
 
-DecoderName = Literal["auto", "dali", "pillow"]
+DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
+"""`pillow-alone`: nvImageCodec does not look at what Pillow refuses; for who survives nothing else."""
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
@@ -35,7 +36,7 @@ class PredictorOptions:
     Attributes:
         image_root: folder that image paths are relative to and never leave.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        decoder: `auto`, `dali` or `pillow`.
+        decoder: `auto`, `dali`, `pillow` or `pillow-alone`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
         batch_size: users a forward pass; 0 for what suits the device.
         max_pixels: cap of an image's width x height.
@@ -74,7 +75,7 @@ class PredictorFacts:
         schema: the traits it predicts.
         volume: the volume spec, as JSON.
         device: type of the device: `cpu` or `cuda`.
-        decoder: `dali` or `pillow`.
+        decoder: any of the above but `auto`.
         precision: floating-point type computed in.
         batch_size: users a forward pass.
         cuda_devices: how many there are on its machine.

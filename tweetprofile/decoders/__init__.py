@@ -18,4 +18,4 @@ def make_decoder(name: DecoderName, options: DecodeOptions, device: torch.device
     """
     if name == "dali" or (name == "auto" and device.type == "cuda"):
         return GuardedDaliDecoder(options, device)
-    return PillowDecoder(options)
+    return PillowDecoder(options, alone=name == "pillow-alone")

@@ -54,16 +54,22 @@ def _allowed_formats() -> tuple[str, ...]:
 
 
 class PillowDecoder:
-    """Decodes on the CPU with a pool of threads (Pillow lets go of the interpreter's lock)."""
+    """Decodes on the CPU with a pool of threads (Pillow lets go of the interpreter's lock).
 
-    name: DecoderName = "pillow"
+    Args:
+        options: the frame's size, caps and threads.
+        alone: whether nvImageCodec does not look at what Pillow refuses.
+    """
+
+    name: DecoderName
     device = torch.device("cpu")
 
-    def __init__(self, options: DecodeOptions) -> None:
+    def __init__(self, options: DecodeOptions, *, alone: bool = False) -> None:
+        self.name = "pillow-alone" if alone else "pillow"
         self._options = options
         self._size = options.width, options.height
         self._formats = _allowed_formats()
-        self._second = NvImageCodec(options)
+        self._second = None if alone else NvImageCodec(options)
         self._pool = ThreadPoolExecutor(options.threads or usable_processors())
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
@@ -85,7 +91,9 @@ class PillowDecoder:
         self, image: bytes, frame_HWC: NDArray[np.uint8], refused: Reason
     ) -> Reason | None:
         """What becomes of an image that Pillow refused."""
-        if refused is Reason.TOO_LARGE or (decoded := self._second.decode(image)) is None:
+        if self._second is None or refused is Reason.TOO_LARGE:
+            return refused
+        if (decoded := self._second.decode(image)) is None:
             return refused
         frame_HWC[:] = np.asarray(self._resize(decoded))
         return None

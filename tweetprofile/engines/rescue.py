@@ -1,9 +1,9 @@
 """Who is to blame when a worker dies: users are tried again one by one, and the culprit is named.
 
-A batch during which a worker died is tried again a user at a time, with the same decoder, then a
-user who kills a worker alone with Pillow, if that was not the decoder already. Who kills a worker
-with Pillow, too, gets the status `crashed`. Everyone else's row is what it would have been: the
-users of a batch are never split up, those who are not tried stand in it without images.
+A batch during which a worker died is tried again a user at a time, with the same decoder; who kills
+a worker alone is tried with Pillow and nothing else. Who kills a worker then, too, gets the status
+`crashed`. Everyone else's row is what it would have been: the users of a batch are never split up,
+those who are not tried stand in it without images.
 """
 
 from collections import deque
@@ -106,8 +106,8 @@ class Workload:
             self._waiting.extendleft(reversed(alone))
             return None
         position = attempt.alone or 0
-        if attempt.decoder != "pillow":
-            self._waiting.appendleft(Attempt(batch, "pillow", position))
+        if attempt.decoder != "pillow-alone":
+            self._waiting.appendleft(Attempt(batch, "pillow-alone", position))
             return None
         given = batch.table["images_given"][position].as_py()
         row = crashed_profile(self._schema, "", given).drop_columns("user_id")

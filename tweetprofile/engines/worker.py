@@ -5,6 +5,7 @@ process that supervises it, and stdout and stderr led to a log.
 """
 
 import ctypes
+import faulthandler
 import io
 import os
 import resource
@@ -28,7 +29,7 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class Worker:
-    """Predictors of one job: the one asked for and, made when first needed, one with Pillow.
+    """Predictors of one job: the one asked for, and others by decoder, made when first needed.
 
     Raises:
         TweetprofileError: the job cannot be done on this machine.
@@ -66,6 +67,7 @@ def main(descriptor: int, supervisor: int) -> None:
         supervisor: process id of the supervisor; when it dies, so does this process.
     """
     _die_with(supervisor)
+    faulthandler.enable()  # a fatal signal leaves its stack in the log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the supervisor decides
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not fill the disk
     with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError):
