@@ -14,7 +14,7 @@ from tweetprofile.images import MAX_IMAGE_BYTES
 from tweetprofile.traits import TraitSchema
 
 DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
-"""`pillow-alone`: nvImageCodec does not look at what Pillow refuses; for who survives nothing else."""
+"""`pillow-alone` is for who survives nothing else: what Pillow refuses, no other library sees."""
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
