@@ -314,6 +314,17 @@ def test_a_plan_does_no_work(dump: Path, tmp_path: Path, options: PredictOptions
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 
 
+def test_a_manifest_that_changes_under_way_is_an_error_and_no_output(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    manifest = dump / "test.parquet"
+    plan = plan_prediction(manifest, tmp_path / "out", options)
+    pq.write_table(pq.read_table(manifest).slice(2), manifest)
+    with plan.engine() as engine, pytest.raises(ManifestError, match="has changed while it was"):
+        run_plan(plan, engine)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

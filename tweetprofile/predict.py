@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import Job
-from tweetprofile.errors import OptionError, TooManyFailuresError
+from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.job import MAX_PIXELS, DecoderName, Precision, PredictorFacts, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
@@ -232,23 +232,38 @@ def run_plan(
         WorkerError: workers die with no user to blame.
         ManifestError: the manifest is damaged further in.
     """
-    began = time.monotonic()
     _refuse_clashes(plan.options.keep, engine.facts)
     record = plan.record(engine.facts)
     before = take_finished(plan.out, record) if plan.options.resume else None
     if before is not None:
-        return PredictSummary(plan.out, before, 0.0, before)
+        summary = PredictSummary(plan.out, before, 0.0, before)
+    else:
+        summary = _write_profiles(plan, engine, record, on_progress)
+    _judge_failures(summary, plan.options.max_failed)
+    return summary
+
+
+def _write_profiles(
+    plan: PredictPlan,
+    engine: LocalEngine,
+    record: RunRecord,
+    on_progress: Callable[[Progress], None],
+) -> PredictSummary:
+    began = time.monotonic()
     schema = plan.output_schema(engine.facts)
     with ProfileWriter(plan.out, schema, record, plan.shards, resume=plan.options.resume) as writer:
         run = _Run(plan, writer, schema)
         for batch, profiles in engine.profile(run.batches(engine.facts.batch_size)):
             run.add(batch, profiles)
             on_progress(Progress(run.counts, plan.users, time.monotonic() - began, run.resumed))
+        if run.counts.users != plan.users:
+            raise ManifestError(
+                f"{plan.manifest.source} has changed while it was read: {run.counts.users} users "
+                f"where there were {plan.users}; run the command again."
+            )
         writer.finish()
     seconds = time.monotonic() - began
-    summary = PredictSummary(plan.out, run.counts, seconds, run.resumed, tuple(engine.deaths))
-    _judge_failures(summary, plan.options.max_failed)
-    return summary
+    return PredictSummary(plan.out, run.counts, seconds, run.resumed, tuple(engine.deaths))
 
 
 def predict_manifest(

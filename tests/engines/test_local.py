@@ -184,11 +184,35 @@ def test_what_a_worker_refuses_is_raised_here(
         predict(write_users(1, {}), missing)
 
 
+def test_an_engine_can_be_used_again_after_a_run_that_was_given_up(
+    write_users: WriteUsers, options: PredictOptions
+) -> None:
+    manifest = write_users(USERS, {})
+    plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
+    with plan.engine() as engine:
+        first = next(iter(engine.profile(plan.manifest.batches(8, 2))))
+        again = list(engine.profile(plan.manifest.batches(8, 2)))
+    assert sum(len(profiles) for _, profiles in again) == USERS
+    assert again[0][0] == first[0]
+    assert again[0][1] == first[1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="not on this system")
+def test_when_memory_runs_out_the_worker_is_killed_first(
+    write_users: WriteUsers, options: PredictOptions
+) -> None:
+    manifest = write_users(1, {})
+    with plan_prediction(manifest, manifest.with_suffix(".out"), options).engine():
+        (worker,) = children()
+        assert Path(f"/proc/{worker}/oom_score_adj").read_text().strip() == "500"
+
+
 @pytest.mark.parametrize("left_by", ["an error", "its end"])
 def test_no_worker_outlives_the_engine(
     write_users: WriteUsers, options: PredictOptions, left_by: str
 ) -> None:
-    plan = plan_prediction(write_users(1, {}), write_users(1, {}).with_suffix(".out"), options)
+    manifest = write_users(1, {})
+    plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
     before = children()
     try:
         with plan.engine():

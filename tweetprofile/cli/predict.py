@@ -112,11 +112,9 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
 
     options = PredictOptions(**choices, keep_logs=shared.debugging())
     plan = plan_prediction(manifest, out, options)
-    if not quiet:
-        view.show_plan(plan)
-    with view.interruptions(plan), plan.engine() as engine:
+    with view.interruptions(plan), view.started_engine(plan, quiet=quiet) as engine:
         if not quiet:
-            view.show_engine(plan, engine)
+            view.show_plan(plan, engine)
         if dry_run:
             return
         with view.predict_progress(plan.users, quiet=quiet) as on_progress:

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.engines.local import LocalEngine
@@ -16,19 +16,24 @@ _LINE_EVERY = 30.0
 """Seconds between progress lines where there is no terminal to draw a bar on."""
 
 
-def show_plan(plan: PredictPlan) -> None:
-    """Say what will be done."""
-    manifest = plan.manifest
+@contextmanager
+def started_engine(plan: PredictPlan, *, quiet: bool) -> Iterator[LocalEngine]:
+    """The plan's engine; until it is ready, which takes seconds, a terminal says so."""
+    with ExitStack() as stack:
+        wait = CONSOLE.status("starting workers ...") if not quiet else nullcontext()
+        with wait:
+            engine = stack.enter_context(plan.engine())
+        yield engine
+
+
+def show_plan(plan: PredictPlan, engine: LocalEngine) -> None:
+    """Say what will be done, in two lines."""
+    manifest, facts = plan.manifest, engine.facts
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
         f"{plan.job.options.image_root}) -> {plan.out}",
         markup=False,
     )
-
-
-def show_engine(plan: PredictPlan, engine: LocalEngine) -> None:
-    """Say with what."""
-    facts = engine.facts
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint}: {', '.join(facts.schema.names)}; on "
         f"{_devices(engine)}, {facts.precision}, decoder {facts.decoder}",

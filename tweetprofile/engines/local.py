@@ -159,6 +159,7 @@ class LocalEngine:
         Raises:
             WorkerError: a worker died again and again with no user to blame.
         """
+        self._forget_earlier_work()
         workload = Workload(batches, self.facts.decoder, self.facts.schema)
         while self._hand_out(workload):
             for attempt, profiles in self._news():
@@ -192,6 +193,13 @@ class LocalEngine:
                 pass
 
     # --- work --------------------------------------------------------------------------------
+
+    def _forget_earlier_work(self) -> None:
+        """Replace who is still busy with batches that nobody waits for any more."""
+        for seat in self._seats:
+            if seat.attempt:
+                seat.process.kill()
+                self._seat_anew(seat)
 
     def _hand_out(self, workload: Workload) -> bool:
         """Give every idle worker something to do; False when all is done."""
@@ -240,11 +248,14 @@ class LocalEngine:
         self.deaths.append(f"the worker on {seat.device} {how}, {_of(attempt)}")
         if attempt is None:
             self._count_failed_start(seat)
+        self._seat_anew(seat)
+        return [] if attempt is None else [(attempt, None)]
+
+    def _seat_anew(self, seat: _Seat) -> None:
         if self._options.log is None and os.fstat(seat.log.fileno()).st_size > _LOG_BYTES:
             seat.log.truncate(0)
         seat.process, seat.ready = self._start(seat.job, seat.log), False
-        seat.since = time.monotonic()
-        return [] if attempt is None else [(attempt, None)]
+        seat.attempt, seat.since = None, time.monotonic()
 
     def _count_failed_start(self, seat: _Seat) -> None:
         seat.failed_starts += 1

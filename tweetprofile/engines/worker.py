@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -67,6 +68,7 @@ def main(descriptor: int, supervisor: int) -> None:
         supervisor: process id of the supervisor; when it dies, so does this process.
     """
     _die_with(supervisor)
+    _offer_itself_to_the_oom_killer()
     faulthandler.enable()  # a fatal signal leaves its stack in the log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the supervisor decides
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not fill the disk
@@ -90,6 +92,12 @@ def _die_with(supervisor: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:  # it died before we asked to be told
         sys.exit(1)
+
+
+def _offer_itself_to_the_oom_killer() -> None:
+    """When memory runs out, have the system kill this process and not the supervisor."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def _drawn_image() -> bytes:
