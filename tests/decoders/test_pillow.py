@@ -1,6 +1,8 @@
 """The reference: what a frame is, and what is said of an image that gives none."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -264,3 +266,26 @@ def test_no_images_have_no_frames(damaged_images: dict[str, bytes]) -> None:
         decoded = PillowDecoder(WIDE).decode(images)
         assert decoded.frames_FHWC.shape == (0, 24, 40, 3)
         assert len(decoded.failures) == len(images)
+
+
+def test_when_memory_is_short_the_image_is_not_to_blame(encode: Callable[..., bytes]) -> None:
+    """It would be called corrupt and lost; the worker that dies instead is tried again alone."""
+    program = """
+import resource, sys
+from tweetprofile.decoders import DecodeOptions
+from tweetprofile.decoders.pillow import PillowDecoder
+decoder = PillowDecoder(DecodeOptions(16, 16, threads=1))
+image = sys.stdin.buffer.read()
+assert decoder.decode([image]).failures == (None,)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 20_000_000,) * 2)
+decoder.decode([image])
+"""
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("the system does not tell how much memory a process has")
+    white = encode(Image.new("RGB", (6000, 6000), "white"), "PNG")
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=white, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert b"MemoryError" in done.stderr.splitlines()[-1]

@@ -103,8 +103,8 @@ class PillowDecoder:
         try:
             with Image.open(io.BytesIO(data), formats=self._formats) as image:
                 return self._frame_of(image)
-        except ImageError:
-            raise
+        except (ImageError, MemoryError):
+            raise  # that memory is short is no fault of the image
         except Image.DecompressionBombError:
             raise ImageError(Reason.TOO_LARGE) from None
         except UnidentifiedImageError:
