@@ -108,6 +108,26 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_never_been(
     ]
 
 
+@pytest.mark.usefixtures("deadly_library")
+def test_shards_finished_out_of_order_are_not_computed_twice(
+    write_users: WriteUsers,
+    command: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifest, out = write_users(16, {0: [b"DEADLYhang"]}), tmp_path / "out"
+    process = start(command, manifest, "-o", f"{out}/", "--devices", "cpu,cpu")
+    wait_until(lambda: len(shards_of(out)) == 3)  # all but the first
+    process.kill()
+    process.communicate()
+    finished = {shard.name: identity(shard) for shard in shards_of(out)}
+    monkeypatch.delenv("PYTHONPATH")  # without the library that hangs
+    assert run(command, manifest, "-o", f"{out}/", "--devices", "cpu,cpu", "--resume")[0] == 0
+    parts = {part.name: identity(part) for part in out.iterdir()}
+    assert parts.keys() - finished.keys() == {"part-00000.parquet"}
+    assert parts | finished == parts
+
+
 @needs_proc
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
