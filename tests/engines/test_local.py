@@ -88,6 +88,20 @@ def test_two_devices_give_what_one_gives_whoever_dies(
     assert predict(manifest, both)[0].equals(predict(manifest, small)[0])
 
 
+@pytest.mark.gpu
+@pytest.mark.usefixtures("deadly_library")
+@pytest.mark.parametrize("devices", ["auto", "cuda", "cuda:0", "cuda:0,cuda:0"])
+def test_workers_on_a_gpu_agree_with_the_cpu_whoever_dies(
+    write_users: WriteUsers, options: PredictOptions, devices: str
+) -> None:
+    manifest = write_users(USERS, {CULPRIT: [b"DEADLYSIGSEGV"]})
+    on_cpu, _ = predict(manifest, options)
+    on_gpu, _ = predict(manifest, replace(options, devices=devices, decoder="auto"))
+    assert on_gpu["status"].to_list() == on_cpu["status"].to_list()
+    differences = (on_gpu["gender_confidence"] - on_cpu["gender_confidence"]).abs()
+    assert differences.drop_nulls().max() < 0.02  # type: ignore[operator]
+
+
 @slow
 @pytest.mark.usefixtures("deadly_library")
 def test_while_one_worker_hangs_the_other_goes_on(
