@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # `hypothesis` looks for longer where time is no matter.
     settings.register_profile("fast", max_examples=25, deadline=None)
-    settings.register_profile("slow", max_examples=100, deadline=None)
+    settings.register_profile("slow", max_examples=50, deadline=None)
     settings.load_profile("slow" if config.getoption("--slow") else "fast")
 
 

@@ -118,10 +118,10 @@ def test_images_just_within_the_cap_do_not_fill_the_memory(
         encode(white.convert("1"), "PNG"),
         encode(white.convert("CMYK"), "JPEG"),
     ]
-    users = [[images[image % len(images)] for image in range(11)] for _ in range(4)]
+    users = [[images[image % len(images)] for image in range(11)] for _ in range(2)]
     lists = pl.Series(users, dtype=pl.List(pl.Binary))
     manifest = tmp_path / "manifest.parquet"
-    pl.DataFrame({"user_id": range(4), "images": lists}).write_parquet(manifest)
+    pl.DataFrame({"user_id": range(2), "images": lists}).write_parquet(manifest)
     peak, profiles = predict(manifest, tmp_path / "out", model, "--decoder", decoder)
     assert peak < 3 * GIGABYTE
-    assert profiles["frames_used"].to_list() == [11] * 4
+    assert profiles["frames_used"].to_list() == [11] * 2

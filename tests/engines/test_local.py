@@ -54,12 +54,11 @@ def without(profiles: pl.DataFrame, culprits: Iterable[int]) -> pl.DataFrame:
         pytest.param(
             {
                 0: ("SIGKILL", "was killed by SIGKILL"),
-                1: ("SIGABRT", "was killed by SIGABRT"),
-                9: ("exit", "ended with code 7"),
+                1: ("exit", "ended with code 7"),
+                8: ("hang with the lock", "hung for 4 s"),
             },
             marks=slow,
         ),
-        pytest.param({8: ("hang with the lock", "hung for 4 s")}, marks=slow),
     ],
 )
 def test_who_makes_a_worker_die_is_crashed_and_all_others_are_unharmed(
