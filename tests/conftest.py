@@ -31,11 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # `hypothesis` looks for longer where time is no matter.
-    settings.register_profile("fast", max_examples=25, deadline=None)
-    settings.register_profile("slow", max_examples=50, deadline=None)
-    settings.load_profile("slow" if config.getoption("--slow") else "fast")
+def pytest_configure() -> None:
+    # An example takes two predictions; `--hypothesis-profile soak` looks for as long as you like.
+    settings.register_profile("usual", max_examples=25, deadline=None)
+    settings.register_profile("soak", max_examples=1000, deadline=None)
+    settings.load_profile("usual")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
