@@ -3,7 +3,7 @@
 import pytest
 
 from tweetprofile.cli import predict_view
-from tweetprofile.predict import Progress
+from tweetprofile.predict import PredictSummary, Progress
 from tweetprofile.profiles import Counts
 
 HALF = Progress(Counts(users=500, images=5_500, failed=7), users_total=1_000, seconds=10.0)
@@ -23,6 +23,12 @@ def test_lines_do_not_come_faster_than_every_30_seconds(capsys: pytest.CaptureFi
     with predict_view.predict_progress(1_000, quiet=False) as report:
         report(HALF)
     assert capsys.readouterr().err == ""
+
+
+def test_what_a_user_is_called_is_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    deaths = ("the worker on cpu was killed by SIGSEGV, of user [/bold][red]",)
+    predict_view.show_summary(PredictSummary("out", HALF.counts, 10.0, deaths=deaths))
+    assert "of user [/bold][red]" in capsys.readouterr().err
 
 
 def test_quiet_reports_nothing(

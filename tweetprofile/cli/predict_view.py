@@ -90,7 +90,10 @@ def show_summary(summary: PredictSummary) -> None:
         f"{counts.statuses[status]:,} {status}" for status in Status if status in counts.statuses
     )
     if summary.deaths:
-        CONSOLE.print(f"{len(summary.deaths)} workers were replaced: {_shorten(summary.deaths)}")
+        CONSOLE.print(
+            f"{len(summary.deaths)} workers were replaced: {_shorten(summary.deaths)}",
+            markup=False,
+        )
     if counts.left_out:
         CONSOLE.print(f"{counts.left_out:,} images beyond --max-images were not looked at.")
     CONSOLE.print(

@@ -205,10 +205,10 @@ class LocalEngine:
         """Give every idle worker something to do; False when all is done."""
         for seat in self._seats:
             if seat.ready and seat.attempt is None and (attempt := workload.take()):
-                seat.attempt, seat.since = attempt, time.monotonic()
-                if not seat.process.send(Task(pack(attempt.users), attempt.decoder)):
+                if seat.process.send(Task(pack(attempt.users), attempt.decoder)):
+                    seat.attempt, seat.since = attempt, time.monotonic()
+                else:
                     workload.put_back(attempt)
-                    seat.attempt = None
                     self._replace(seat, seat.process.death())
         # Reading goes on while workers work: what they find at hand costs them no time.
         workload.read_ahead(len(self._seats))
