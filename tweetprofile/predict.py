@@ -126,6 +126,7 @@ class PredictPlan:
         job: with what and how.
         out: where to.
         options: the options as given.
+        engine_options: what they mean for the engine.
     """
 
     manifest: Manifest
@@ -133,6 +134,7 @@ class PredictPlan:
     job: Job
     out: str
     options: PredictOptions
+    engine_options: EngineOptions
 
     @property
     def shards(self) -> int:
@@ -145,9 +147,7 @@ class PredictPlan:
 
     def engine(self) -> LocalEngine:
         """What will do the work; to be entered."""
-        options = self.options
-        log = Place.of(self.out).path if options.keep_logs else None
-        return LocalEngine(self.job, EngineOptions(options.devices, options.stall_seconds, log))
+        return LocalEngine(self.job, self.engine_options)
 
     def output_schema(self, facts: PredictorFacts) -> pa.Schema:
         """The columns that will be written."""
@@ -190,7 +190,8 @@ def plan_prediction(
         InputError: manifest, option or output is unusable; says which.
     """
     options = options or PredictOptions()
-    EngineOptions(options.devices, options.stall_seconds)
+    log = Place.of(str(out)).path if options.keep_logs else None
+    engine_options = EngineOptions(options.devices, options.stall_seconds, log)
     check_output(str(out), overwrite=options.overwrite, resume=options.resume)
     opened = Manifest.open(manifest)
     opened.require_columns(options.keep)
@@ -210,7 +211,7 @@ def plan_prediction(
     )
     users = opened.count_users()
     users = users if options.limit is None else min(users, options.limit)
-    return PredictPlan(opened, users, job, str(out), options)
+    return PredictPlan(opened, users, job, str(out), options, engine_options)
 
 
 def run_plan(
