@@ -13,6 +13,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.inference import Predictor
 from tweetprofile.job import PredictorOptions
 from tweetprofile.manifest import ImageRef, Manifest, UserImages
+from tweetprofile.stages import Stage
 
 
 @pytest.fixture
@@ -87,6 +88,23 @@ def test_lower_precision_stays_near_fp32(
     predictor = Predictor(load_checkpoint(model), options)
     assert predictor.facts.precision == precision
     assert same_but_for_rounding(predict(model, dump, users), predictor(users), 0.02)
+
+
+def test_it_tells_where_its_time_went(model: Path, dump: Path, users: list[UserImages]) -> None:
+    predictor = Predictor(load_checkpoint(model), PredictorOptions(dump, device="cpu"))
+    predictor(users)
+    seconds = predictor.take_seconds()
+    assert set(seconds) == {Stage.READ, Stage.DECODE, Stage.STACK, Stage.FORWARD, Stage.PROFILE}
+    assert predictor.take_seconds() == {}
+
+
+def test_users_without_a_frame_do_not_trouble_the_network(model: Path, dump: Path) -> None:
+    predictor = Predictor(load_checkpoint(model), PredictorOptions(dump, device="cpu"))
+    nobody = [UserImages(f"user-{number}", (ImageRef("missing.jpg"),)) for number in range(5)]
+    profiles = predictor(nobody)
+    assert profiles["status"].to_pylist() == ["unusable"] * 5
+    assert profiles["gender_probabilities"].null_count == 5
+    assert Stage.FORWARD not in predictor.take_seconds()
 
 
 @pytest.mark.gpu

@@ -9,6 +9,7 @@ from tweetprofile.networks import (
     NetworkSpec,
     VolumeNetwork,
     fold_normalisation,
+    for_inference,
     network_spec,
 )
 from tweetprofile.traits import PRESETS, Trait, TraitSchema
@@ -85,6 +86,25 @@ def test_any_frame_size_and_number_of_frames_fits(name: str, side: int) -> None:
     volume = VolumeSpec(frames=5, height=side, width=side + 7)
     network = paper_network(name, volume).eval()
     assert network(torch.zeros(1, 3, *volume.shape))["gender"].shape == (1, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["model1", "model2"])
+def test_for_inference_only_the_convolutions_compute_in_lower_precision(
+    name: str, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    network = paper_network(name).eval()
+    network.initialise()
+    lower = for_inference(network, torch.device("cpu"), dtype)
+    volumes = torch.randint(0, 256, (3, *SMALL.shape, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = network(SMALL.normalise(volumes))
+        found = lower(SMALL.normalise(volumes, dtype))
+    for trait, logits in found.items():
+        assert logits.dtype == torch.float32
+        assert torch.allclose(logits, expected[trait], atol=0.02)
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", ["model1", "model2"])

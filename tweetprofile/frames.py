@@ -13,9 +13,10 @@ from tweetprofile.decoders import FrameDecoder
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.manifest import UserId, UserImages
+from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes import VolumeSpec, nearest_unused, select_evenly
 
-_HELD_BYTES = 256 * 1024 * 1024
+_HELD_BYTES = 64 * 1024 * 1024
 """Encoded images held before they are decoded, so that what a batch takes is bounded."""
 
 
@@ -86,9 +87,17 @@ class FrameLoader:
         reader: where encoded images come from.
         decoder: what makes frames of them.
         spec: how many frames a user needs, and of what size.
+        clock: counts the time that reading takes.
     """
 
-    def __init__(self, reader: ImageReader, decoder: FrameDecoder, spec: VolumeSpec) -> None:
+    def __init__(
+        self,
+        reader: ImageReader,
+        decoder: FrameDecoder,
+        spec: VolumeSpec,
+        clock: StageClock | None = None,
+    ) -> None:
+        self._clock = clock or StageClock()
         self._reader = reader
         self._decoder = decoder
         self._spec = spec
@@ -125,9 +134,12 @@ class FrameLoader:
         for search in searches:
             for index in search.wanted:
                 try:
-                    yield self._reader.read(search.user.images[index]), (search, index)
+                    with self._clock.timing(Stage.READ):
+                        image = self._reader.read(search.user.images[index])
                 except ImageError as error:
                     search.fail(index, error.reason)
+                else:
+                    yield image, (search, index)
 
     def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:
         if not encoded:

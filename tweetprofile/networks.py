@@ -161,7 +161,9 @@ class VolumeNetwork(nn.Module):
         Returns:
             Trait name to (N, classes), in schema order.
         """
-        hidden = self.hidden(self.blocks(volumes_NCDHW).flatten(1))
+        features = self.blocks(volumes_NCDHW).flatten(1)
+        # The convolutions may compute in a lower precision than what follows.
+        hidden = self.hidden(features.to(self.hidden[0].weight.dtype))
         return {name: self.heads[f"head_{name}"](hidden) for name in self.schema.names}
 
 
@@ -174,6 +176,23 @@ def fold_normalisation(network: VolumeNetwork) -> VolumeNetwork:
             block.conv = fuse_conv_bn_eval(block.conv, block.norm)
             block.norm = nn.Identity()
     return folded
+
+
+def for_inference(
+    network: VolumeNetwork, device: torch.device, dtype: torch.dtype
+) -> VolumeNetwork:
+    """A copy on a device whose convolutions compute in `dtype`; it takes volumes of that type.
+
+    The fully connected stage and the heads stay in float32: they cost next to nothing, and a bf16
+    logit has two digits. The convolutions' weights are channels-last, as volumes are. Autocast
+    would convert them at every pass, and the result of every convolution.
+    """
+    copied: VolumeNetwork = copy.deepcopy(network).to(
+        device,
+        memory_format=torch.channels_last_3d,  # type: ignore[call-overload]
+    )
+    copied.blocks.to(dtype)
+    return copied
 
 
 class _ConvBlock(nn.Module):

@@ -20,6 +20,8 @@ from tweetprofile.models import find_checkpoint
 from tweetprofile.output import Place, ProfileWriter, check_output, take_finished
 from tweetprofile.profiles import Counts, profile_schema
 from tweetprofile.record import RunRecord
+from tweetprofile.stages import Stage, StageClock
+from tweetprofile.summary import PredictSummary, StageTimes, check_stats, write_stats
 from tweetprofile.version import __version__
 
 
@@ -42,6 +44,7 @@ class PredictOptions:
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
         max_failed: share of the images (0 to 1) that may fail before the run counts as a failure.
+        stats: file that gets the summary as JSON; None for none.
         stall_seconds: a batch that takes longer means that its worker hangs.
         overwrite: whether an existing output may be replaced.
         resume: whether to go on with an unfinished run, where there is one.
@@ -64,6 +67,7 @@ class PredictOptions:
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     max_failed: float = 1.0
+    stats: Path | None = None
     stall_seconds: float = 300.0
     overwrite: bool = False
     resume: bool = False
@@ -95,25 +99,6 @@ class Progress:
     users_total: int
     seconds: float
     resumed: Counts = field(default_factory=Counts)
-
-
-@dataclass(frozen=True, slots=True)
-class PredictSummary:
-    """What a finished run came to.
-
-    Attributes:
-        out: what was written.
-        counts: users and images.
-        seconds: from the first shard to the last byte, without starting the workers.
-        resumed: how much an earlier run had done.
-        deaths: how workers died, in words.
-    """
-
-    out: str
-    counts: Counts
-    seconds: float
-    resumed: Counts = field(default_factory=Counts)
-    deaths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +178,8 @@ def plan_prediction(
     log = Place.of(str(out)).path if options.keep_logs else None
     engine_options = EngineOptions(options.devices, options.stall_seconds, log)
     check_output(str(out), overwrite=options.overwrite, resume=options.resume)
+    if options.stats is not None:
+        check_stats(options.stats, overwrite=options.overwrite or options.resume)
     opened = Manifest.open(manifest)
     opened.require_columns(options.keep)
     checkpoint = find_checkpoint(options.checkpoint)
@@ -237,9 +224,11 @@ def run_plan(
     record = plan.record(engine.facts)
     before = take_finished(plan.out, record) if plan.options.resume else None
     if before is not None:
-        summary = PredictSummary(plan.out, before, 0.0, before)
+        summary = PredictSummary(plan.out, before, 0.0, engine.facts, before)
     else:
         summary = _write_profiles(plan, engine, record, on_progress)
+    if plan.options.stats is not None:
+        write_stats(plan.options.stats, summary)
     _judge_failures(summary, plan.options.max_failed)
     return summary
 
@@ -254,7 +243,7 @@ def _write_profiles(
     schema = plan.output_schema(engine.facts)
     with ProfileWriter(plan.out, schema, record, plan.shards, resume=plan.options.resume) as writer:
         run = _Run(plan, writer, schema)
-        for batch, profiles in engine.profile(run.batches(engine.facts.batch_size)):
+        for batch, profiles in engine.profile(run.batches(engine.users_per_task)):
             run.add(batch, profiles)
             on_progress(Progress(run.counts, plan.users, time.monotonic() - began, run.resumed))
         if run.counts.users != plan.users:
@@ -262,9 +251,17 @@ def _write_profiles(
                 f"{plan.manifest.source} has changed while it was read: {run.counts.users} users "
                 f"where there were {plan.users}; run the command again."
             )
-        writer.finish()
+        run.finish()
     seconds = time.monotonic() - began
-    return PredictSummary(plan.out, run.counts, seconds, run.resumed, tuple(engine.deaths))
+    return PredictSummary(
+        plan.out,
+        run.counts,
+        seconds,
+        engine.facts,
+        run.resumed,
+        tuple(engine.deaths),
+        StageTimes.of(engine.clock.take(), engine.lanes, run.clock.take(), seconds),
+    )
 
 
 def predict_manifest(
@@ -303,10 +300,20 @@ class _Run:
         self._writer = writer
         self._schema = schema
         self._begun: dict[int, dict[int, pa.Table]] = {}
+        self.clock = StageClock()
         self.resumed = self.counts = writer.counts
 
     def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
         """The batches of the shards that are not finished, in manifest order."""
+        batches = self._batches(users_per_batch)
+        while True:
+            with self.clock.timing(Stage.MANIFEST):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _batches(self, users_per_batch: int) -> Iterator[UserBatch]:
         plan, options = self._plan, self._plan.options
         if not plan.users and not self._writer.finished:
             self._writer.write(0, self._schema.empty_table(), Counts())
@@ -326,6 +333,15 @@ class _Run:
 
     def add(self, batch: UserBatch, profiles: pa.Table) -> None:
         """Take the profiles of a batch; its shard is written when it is complete."""
+        with self.clock.timing(Stage.WRITE):
+            self._add(batch, profiles)
+
+    def finish(self) -> None:
+        """Put the output together, all shards being written."""
+        with self.clock.timing(Stage.WRITE):
+            self._writer.finish()
+
+    def _add(self, batch: UserBatch, profiles: pa.Table) -> None:
         begun = self._begun.setdefault(batch.shard, {})
         begun[batch.first] = self._finished_columns(batch, profiles)
         self.counts += Counts.of(profiles, self._plan.options.max_images)

@@ -57,17 +57,20 @@ class VolumeSpec:
         """(D, H, W)."""
         return self.frames, self.height, self.width
 
-    def normalise(self, volumes_NDHWC: torch.Tensor) -> torch.Tensor:
+    def normalise(
+        self, volumes_NDHWC: torch.Tensor, dtype: torch.dtype = torch.float32
+    ) -> torch.Tensor:
         """Turn uint8 volumes into the network's input.
 
         Args:
             volumes_NDHWC: (N, D, H, W, 3) uint8.
+            dtype: floating-point type of the result.
 
         Returns:
-            (N, 3, D, H, W) float32. It is a view of channels-last memory, which convolutions
-            take without a transpose.
+            (N, 3, D, H, W). It is a view of channels-last memory, which convolutions take without
+            a transpose.
         """
-        floats = volumes_NDHWC.to(torch.float32).sub_(self.mean).div_(self.std)
+        floats = volumes_NDHWC.to(torch.float32).sub_(self.mean).div_(self.std).to(dtype)
         return floats.permute(0, 4, 1, 2, 3)
 
 

@@ -3,10 +3,16 @@
 import pytest
 
 from tweetprofile.cli import predict_view
-from tweetprofile.predict import PredictSummary, Progress
+from tweetprofile.job import PredictorFacts
+from tweetprofile.predict import Progress
 from tweetprofile.profiles import Counts
+from tweetprofile.stages import Stage
+from tweetprofile.summary import PredictSummary, StageTimes
+from tweetprofile.traits import PRESETS
 
 HALF = Progress(Counts(users=500, images=5_500, failed=7), users_total=1_000, seconds=10.0)
+
+FACTS = PredictorFacts("", "model1", PRESETS["mex-a3t-2019"], {}, "cpu", "pillow", "bf16", 2, 0)
 
 
 def test_a_line_says_how_far_how_fast_and_how_many_failed(
@@ -27,8 +33,15 @@ def test_lines_do_not_come_faster_than_every_30_seconds(capsys: pytest.CaptureFi
 
 def test_what_a_user_is_called_is_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     deaths = ("the worker on cpu was killed by SIGSEGV, of user [/bold][red]",)
-    predict_view.show_summary(PredictSummary("out", HALF.counts, 10.0, deaths=deaths))
+    predict_view.show_summary(PredictSummary("out", HALF.counts, 10.0, FACTS, deaths=deaths))
     assert "of user [/bold][red]" in capsys.readouterr().err
+
+
+def test_the_last_line_says_what_bounds_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    times = StageTimes({Stage.DECODE: 7.1, Stage.FORWARD: 2.5}, idle=0.4)
+    predict_view.show_summary(PredictSummary("out", HALF.counts, 10.0, FACTS, times=times))
+    line = capsys.readouterr().err
+    assert "in 10.0 s (50.0 users/s; bound by decoding images: 71% of the time) -> out" in line
 
 
 def test_quiet_reports_nothing(

@@ -49,6 +49,10 @@ def difference(one: Pixels, other: Pixels) -> float:
     return float(np.abs(one.astype(int) - other.astype(int)).mean())
 
 
+def worst_difference(one: Pixels, other: Pixels) -> int:
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
 # -- Frames -----------------------------------------------------------------------------------
 
 
@@ -57,7 +61,7 @@ def test_an_image_is_stretched_to_the_frame_whatever_its_shape(
     draw: Callable[..., Image.Image], encode: Callable[..., bytes], size: tuple[int, int]
 ) -> None:
     image = draw(*size)
-    assert np.array_equal(frame(encode(image, "PNG")), plain_frame(image, WIDE))
+    assert worst_difference(frame(encode(image, "PNG")), plain_frame(image, WIDE)) <= 1
 
 
 UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
@@ -164,7 +168,7 @@ def test_a_jpeg_not_much_larger_than_the_frame_is_decoded_in_full(
 ) -> None:
     jpeg = encode(draw(447, 460), "JPEG")
     with Image.open(_file(jpeg)) as image:
-        assert np.array_equal(frame(jpeg, USUAL), plain_frame(image, USUAL))
+        assert worst_difference(frame(jpeg, USUAL), plain_frame(image, USUAL)) <= 1
 
 
 @pytest.mark.parametrize("size", [(672, 672), (1400, 1350), (700, 2000), (1900, 1800)])

@@ -18,7 +18,7 @@ import ctypes, os, signal, sys, time
 
 def suffer(how):
     if how.startswith("SIG"):
-        os.kill(os.getpid(), signal.Signals[how])
+        signal.raise_signal(signal.Signals[how])  # in this thread, as a fault would
     elif how == "exit":
         os._exit(7)
     elif how == "hang":

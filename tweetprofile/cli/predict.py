@@ -84,6 +84,12 @@ from tweetprofile.cli import options as shared
     show_default=True,
     help="A batch that takes longer means that its worker hangs; it is replaced.",
 )
+@click.option(
+    "--stats",
+    type=shared.FILE,
+    metavar="FILE",
+    help="Write what the run came to, and the seconds of each stage, as JSON.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run, if there is one.")
 @shared.overwrite
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, stop.")

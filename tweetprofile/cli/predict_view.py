@@ -9,11 +9,25 @@ from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.engines.local import LocalEngine
 from tweetprofile.errors import InterruptedRunError
 from tweetprofile.output import Place
-from tweetprofile.predict import PredictPlan, PredictSummary, Progress
+from tweetprofile.predict import PredictPlan, Progress
 from tweetprofile.profiles import Status
+from tweetprofile.stages import Stage
+from tweetprofile.summary import PredictSummary
 
 _LINE_EVERY = 30.0
 """Seconds between progress lines where there is no terminal to draw a bar on."""
+
+_BOUNDS = {
+    Stage.MANIFEST: "reading the manifest",
+    Stage.READ: "reading images",
+    Stage.SCREEN: "screening images",
+    Stage.DECODE: "decoding images",
+    Stage.STACK: "stacking volumes",
+    Stage.FORWARD: "the network",
+    Stage.PROFILE: "making profiles",
+    Stage.WRITE: "writing",
+}
+"""What to call the stage that a run spends most of its time in."""
 
 
 @contextmanager
@@ -119,7 +133,16 @@ def _how_fast(summary: PredictSummary) -> str:
         return "complete already"
     resumed = f" after {summary.resumed.users:,} of an earlier run" if summary.resumed.users else ""
     rate = _per_second(users, summary.seconds)
-    return f"in {summary.seconds:.1f} s ({rate} users/s){resumed}"
+    return f"in {summary.seconds:.1f} s ({rate} users/s{_bound(summary)}){resumed}"
+
+
+def _bound(summary: PredictSummary) -> str:
+    """Which stage takes longest, and its share of the time: what a faster machine needs."""
+    times = summary.times
+    if times.bound is None:
+        return ""
+    share = min(1.0, times.seconds[times.bound] / max(summary.seconds, 1e-9))
+    return f"; bound by {_BOUNDS[times.bound]}: {share:.0%} of the time"
 
 
 def _line_reporter() -> Callable[[Progress], None]:

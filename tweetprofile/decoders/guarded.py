@@ -14,9 +14,12 @@ from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import Reason
 from tweetprofile.job import DecoderName
 from tweetprofile.screening import HeaderScreen
+from tweetprofile.stages import Stage, StageClock
 
-_PIXELS_AT_ONCE = {"cpu": 128_000_000, "cuda": 1_000_000_000}
-"""DALI decodes a batch at full size, 3 bytes a pixel, before it resizes any of it."""
+_PIXELS_AT_ONCE_CPU = 128_000_000
+_PIXELS_AT_ONCE_CUDA = 1_000_000_000
+_SHARE_OF_FREE_MEMORY = 1 / 8
+"""Of a GPU, for the decoded images of one lane; decoding them takes as much again."""
 
 
 class GuardedDaliDecoder:
@@ -24,16 +27,23 @@ class GuardedDaliDecoder:
 
     name: DecoderName = "dali"
 
-    def __init__(self, options: DecodeOptions, device: torch.device) -> None:
+    def __init__(
+        self, options: DecodeOptions, device: torch.device, clock: StageClock | None = None
+    ) -> None:
+        self._clock = clock or StageClock()
         self._screen = HeaderScreen(options.max_pixels)
         self._fast = DaliBatch(options, device)
-        self._fallback = PillowDecoder(options)
+        self._fallback = PillowDecoder(options, self._clock)
         self._size = options.height, options.width
+        self._pixels_at_once = _pixels_at_once(device)
         self.device = device
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
         """See `FrameDecoder.decode`; the frames are on the decoder's device."""
-        decoded, fast_frames = self._decode_fast(images, self._safe_parts(images))
+        with self._clock.timing(Stage.SCREEN):
+            parts = self._safe_parts(images)
+        with self._clock.timing(Stage.DECODE):
+            decoded, fast_frames = self._decode_fast(images, parts)
         if len(decoded) == len(images):
             return DecodedFrames(fast_frames, (None,) * len(images))
         taken = set(decoded)
@@ -50,7 +60,7 @@ class GuardedDaliDecoder:
                 continue
             if pixels > room or not parts:
                 parts.append([])
-                room = _PIXELS_AT_ONCE[self.device.type]
+                room = self._pixels_at_once
             parts[-1].append(position)
             room -= pixels
         return parts
@@ -87,6 +97,14 @@ class GuardedDaliDecoder:
         frames = torch.cat([fast[1], slow[1].frames_FHWC.to(self.device)])
         order = sorted(range(len(frames)), key=(fast[0] + rescued).__getitem__)
         return DecodedFrames(frames[order], tuple(failures))
+
+
+def _pixels_at_once(device: torch.device) -> int:
+    """DALI decodes a batch at full size, 3 bytes a pixel, before it resizes any of it."""
+    if device.type == "cpu":
+        return _PIXELS_AT_ONCE_CPU
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(_PIXELS_AT_ONCE_CUDA, int(free * _SHARE_OF_FREE_MEMORY) // 3)
 
 
 def _halves(positions: list[int]) -> list[list[int]]:

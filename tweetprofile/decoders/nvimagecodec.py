@@ -10,7 +10,7 @@ the image left to Pillow alone.
 from threading import Lock
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from tweetprofile.decoders.base import DecodeOptions
 from tweetprofile.screening import is_cut
@@ -33,13 +33,13 @@ class NvImageCodec:
             backends=[nvimgcodec.Backend(nvimgcodec.BackendKind.CPU_ONLY)],
         )
 
-    def decode(self, data: bytes) -> Image.Image | None:
-        """The image, upright and RGB, or None if it cannot be decoded within the pixel cap."""
+    def decode(self, data: bytes) -> NDArray[np.uint8] | None:
+        """(height, width, 3) RGB, upright, or None if it cannot be decoded within the pixel cap."""
         if self._codec is None or is_cut(data):  # a cut image is never decoded, after much work
             return None
         with self._lock:
             pixels = self._decode(data)
-        return None if pixels is None else Image.fromarray(np.asarray(pixels))
+        return None if pixels is None else np.array(pixels)
 
     def _decode(self, data: bytes) -> object | None:
         assert self._codec is not None

@@ -1,8 +1,10 @@
 """Decoding with Pillow: the reference, the fast decoder on a CPU, and DALI's fallback.
 
-JPEGs much larger than the frame are decoded at a fraction of their size in the DCT domain
-(`Image.draft`), never below four times the frame, so that the resize still has pixels to average.
-What Pillow refuses, nvImageCodec looks at, so that every decoder uses the same images.
+Pillow reads every header. The pixels of an ordinary JPEG are then decoded by libjpeg-turbo directly
+(`turbojpeg.py`), which gives the same. JPEGs much larger than the frame are decoded at a fraction
+of their size in the DCT domain (`Image.draft`), never below four times the frame, so that the
+resize still has pixels to average. What Pillow refuses, nvImageCodec looks at, so that every
+decoder uses the same images.
 """
 
 import io
@@ -12,14 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
+from tweetprofile.decoders.resizing import stretch_into
+from tweetprofile.decoders.turbojpeg import Pixels, decode_jpeg
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.job import DecoderName, usable_processors
 from tweetprofile.screening import is_cut, why_unidentified
+from tweetprofile.stages import Stage, StageClock
 
 # What Pillow warns of either comes out as a frame or as a reason; the terminal is not its place.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -54,55 +58,60 @@ def _allowed_formats() -> tuple[str, ...]:
 
 
 class PillowDecoder:
-    """Decodes on the CPU with a pool of threads (Pillow lets go of the interpreter's lock).
+    """Decodes on the CPU, with a pool of threads if asked for (decoding frees Python's lock).
 
     Args:
         options: the frame's size, caps and threads.
+        clock: counts the time that decoding takes.
         alone: whether nvImageCodec does not look at what Pillow refuses.
     """
 
     name: DecoderName
     device = torch.device("cpu")
 
-    def __init__(self, options: DecodeOptions, *, alone: bool = False) -> None:
+    def __init__(
+        self, options: DecodeOptions, clock: StageClock | None = None, *, alone: bool = False
+    ) -> None:
+        self._clock = clock or StageClock()
         self.name = "pillow-alone" if alone else "pillow"
         self._options = options
-        self._size = options.width, options.height
+        self._draft_size = (max(options.width, options.height) * _DRAFT_MARGIN,) * 2
         self._formats = _allowed_formats()
         self._second = None if alone else NvImageCodec(options)
-        self._pool = ThreadPoolExecutor(options.threads or usable_processors())
+        threads = options.threads or usable_processors()
+        self._map = ThreadPoolExecutor(threads).map if threads > 1 else map
 
     def decode(self, images: Sequence[bytes]) -> DecodedFrames:
         """See `FrameDecoder.decode`; the frames are on the CPU."""
-        frames = np.empty((len(images), self._options.height, self._options.width, 3), np.uint8)
-        outcomes = list(self._pool.map(self._decode_into, images, frames))
+        options = self._options
+        frames = torch.empty((len(images), options.height, options.width, 3), dtype=torch.uint8)
+        with self._clock.timing(Stage.DECODE):
+            outcomes = tuple(self._map(self._decode_into, images, frames))
         usable = [position for position, failure in enumerate(outcomes) if failure is None]
-        kept = torch.from_numpy(frames)
-        return DecodedFrames(kept if len(usable) == len(images) else kept[usable], tuple(outcomes))
+        return DecodedFrames(frames if len(usable) == len(images) else frames[usable], outcomes)
 
-    def _decode_into(self, image: bytes, frame_HWC: NDArray[np.uint8]) -> Reason | None:
+    def _decode_into(self, image: bytes, frame_HWC: torch.Tensor) -> Reason | None:
         try:
-            frame_HWC[:] = np.asarray(self._decode_one(image))
+            pixels = self._decode_one(image)
         except ImageError as error:
-            return self._look_again(image, frame_HWC, error.reason)
+            second = self._look_again(image, error.reason)
+            if second is None:
+                return error.reason
+            pixels = second
+        stretch_into(frame_HWC, pixels)
         return None
 
-    def _look_again(
-        self, image: bytes, frame_HWC: NDArray[np.uint8], refused: Reason
-    ) -> Reason | None:
-        """What becomes of an image that Pillow refused."""
+    def _look_again(self, image: bytes, refused: Reason) -> Pixels | None:
+        """The pixels of an image that Pillow refused, if there are any."""
         if self._second is None or refused is Reason.TOO_LARGE:
-            return refused
-        if (decoded := self._second.decode(image)) is None:
-            return refused
-        frame_HWC[:] = np.asarray(self._resize(decoded))
-        return None
+            return None
+        return self._second.decode(image)
 
-    def _decode_one(self, data: bytes) -> Image.Image:
-        """One RGB image of the frame's size, or an ImageError."""
+    def _decode_one(self, data: bytes) -> Pixels:
+        """(height, width, 3) RGB, upright and at least as large as the draft, or an ImageError."""
         try:
             with Image.open(io.BytesIO(data), formats=self._formats) as image:
-                return self._frame_of(image)
+                return self._pixels_of(image, data)
         except (ImageError, MemoryError):
             raise  # that memory is short is no fault of the image
         except Image.DecompressionBombError:
@@ -113,24 +122,33 @@ class PillowDecoder:
             reason = Reason.TRUNCATED if is_cut(data) else _reason_of(error)
             raise ImageError(reason) from None
 
-    def _frame_of(self, image: Image.Image) -> Image.Image:
+    def _pixels_of(self, image: Image.Image, data: bytes) -> Pixels:
         if image.width * image.height > self._options.max_pixels:
             raise ImageError(Reason.TOO_LARGE)
-        image.draft(None, (max(self._size) * _DRAFT_MARGIN,) * 2)  # square: it may yet be turned
-        return self._resize(_to_rgb(_upright(image)))
+        image.draft(None, self._draft_size)  # square: it may yet be turned
+        if _is_plain_jpeg(image):
+            pixels = decode_jpeg(data, image.width, image.height)
+            if pixels is not None:
+                return pixels
+        return np.array(_to_rgb(_upright(image)))
 
-    def _resize(self, image: Image.Image) -> Image.Image:
-        return image.resize(self._size, Image.Resampling.BILINEAR)
+
+def _is_plain_jpeg(image: Image.Image) -> bool:
+    """Whether libjpeg-turbo alone gives its pixels: one picture, grey or RGB, not to be turned."""
+    return image.format == "JPEG" and image.mode in ("L", "RGB") and _turn_of(image) is None
 
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()  # some formats carry EXIF after the pixels, and TIFF turns itself
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # Whatever broken EXIF makes Pillow raise, the pixels are unharmed.
-        return image
-    turn = _TURNS.get(orientation)
+    turn = _turn_of(image)
     return image if turn is None else image.transpose(turn)
+
+
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # Whatever broken EXIF makes Pillow raise, the pixels are unharmed.
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -1,28 +1,39 @@
 """A supervised process a device: hand out batches, collect profiles, outlive whoever dies.
 
-The supervisor touches neither CUDA nor an image, and does not even load torch. A worker has one
-batch at a time, so that when it dies or hangs, it is known of what.
+The supervisor touches neither CUDA nor an image, and does not even load torch. A worker says which
+batches it has begun, so that when it dies or hangs, it is known of what it may have been.
 """
 
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 import pyarrow as pa
 
-from tweetprofile.engines.messages import Job, Profiles, Ready, Refused, Task, pack, unpack
+from tweetprofile.engines.messages import (
+    Begun,
+    Job,
+    Profiles,
+    Ready,
+    Refused,
+    Task,
+    pack,
+    unpack,
+)
 from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.rescue import Attempt, Workload
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import PredictorFacts, usable_processors
 from tweetprofile.manifest import UserBatch
+from tweetprofile.stages import StageClock
 
 _START_SECONDS = 300.0
 """Time for a worker to be ready: imports from a slow network drive take minutes."""
@@ -32,6 +43,12 @@ _STARTS = 3
 
 _LOG_BYTES = 16 * 1024 * 1024
 """A log that nobody asked to keep is emptied when it is larger."""
+
+_PROCESSORS_A_WORKER = 4
+"""Lanes of one process share Python's lock, which each holds for some tenth of its time."""
+
+_USERS_AT_LEAST = 8
+"""Users handed to a worker at a time: with fewer, messages would cost more than a percent."""
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -75,25 +92,47 @@ class EngineOptions:
 
 
 @dataclass(slots=True)
+class _Held:
+    """An attempt that a worker holds, and since when it is at it."""
+
+    attempt: Attempt
+    begun: float | None = None
+
+
+@dataclass(slots=True)
 class _Seat:
     """The place of a worker: who dies in it is replaced."""
 
     job: Job
     log: BinaryIO
     process: WorkerProcess
-    since: float
-    ready: bool = False
-    attempt: Attempt | None = None
+    started: float
+    lanes: int = 0
+    held: dict[int, _Held] = field(default_factory=dict)
     failed_starts: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether its worker takes tasks."""
+        return self.lanes > 0
 
     @property
     def device(self) -> str:
         """What its worker computes on."""
         return self.job.options.device
 
-    def silent_for(self) -> float:
-        """Seconds since it was given something to do."""
-        return time.monotonic() - self.since
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be given one more: a task a lane, and one ahead, but who is alone."""
+        alone = any(held.attempt.alone is not None for held in self.held.values())
+        return self.ready and not alone and len(self.held) <= self.lanes
+
+    def overdue(self, seconds: float) -> float:
+        """Seconds by which its worker has had more than its time for something, if above 0."""
+        since = self.started if not self.ready else None
+        begun = (held.begun for held in self.held.values() if held.begun is not None)
+        since = min(begun, default=since)
+        return -seconds if since is None else time.monotonic() - since - seconds
 
 
 _Ended = tuple[Attempt, pa.Table | None]
@@ -110,6 +149,7 @@ class LocalEngine:
     Attributes:
         facts: what the workers came to be, once the block is entered.
         deaths: how workers died, in words, in order.
+        clock: has counted what the lanes of all workers did for the last call of `profile`.
 
     Raises:
         TweetprofileError: on entering, if the job cannot be done here.
@@ -123,7 +163,9 @@ class LocalEngine:
         self._options = options
         self._seats: list[_Seat] = []
         self._logs = ExitStack()
+        self._numbers = count()
         self.deaths: list[str] = []
+        self.clock = StageClock()
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -132,11 +174,12 @@ class LocalEngine:
 
     def __enter__(self) -> Self:
         try:
-            self._take_seats(self._options.device_names)
+            names = self._options.device_names
+            processors = _share(usable_processors(), len(names))
+            self._take_seats(names, processors)
             self._wait_until_ready()
-            if self._options.devices in ("auto", "cuda") and self.facts.device == "cuda":
-                others = range(1, self.facts.cuda_devices)
-                self._take_seats(tuple(f"cuda:{number}" for number in others))
+            if names in (("auto",), ("cpu",), ("cuda",)):
+                self._take_seats(self._others(), processors)
                 self._wait_until_ready()
         except BaseException:
             self.__exit__(None, None, None)
@@ -153,8 +196,22 @@ class LocalEngine:
             seat.process.kill()
         self._logs.close()
 
+    @property
+    def users_per_task(self) -> int:
+        """Users that a worker gets at a time: whole forward passes."""
+        passes = -(-_USERS_AT_LEAST // self.facts.batch_size)
+        return passes * self.facts.batch_size
+
+    @property
+    def lanes(self) -> int:
+        """Tasks that are worked on at a time, by all workers together."""
+        return sum(seat.lanes for seat in self._seats)
+
     def profile(self, batches: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, pa.Table]]:
         """The profiles of each batch, without `user_id`, as they are finished: not always in order.
+
+        Args:
+            batches: of `users_per_task` users each, or fewer.
 
         Raises:
             WorkerError: a worker died again and again with no user to blame.
@@ -162,18 +219,23 @@ class LocalEngine:
         self._forget_earlier_work()
         workload = Workload(batches, self.facts.decoder, self.facts.schema)
         while self._hand_out(workload):
-            for attempt, profiles in self._news():
+            for attempt, profiles in self._news(workload):
                 if (whole := workload.settle(attempt, profiles)) is not None:
                     self._hand_out(workload)  # before the caller takes its time
                     yield attempt.batch, whole
 
+    def _others(self) -> list[str]:
+        """The devices besides the first, where all of a kind are meant."""
+        if self.facts.device == "cuda":
+            return [f"cuda:{number}" for number in range(1, self.facts.cuda_devices)]
+        return ["cpu"] * (_workers_on_cpu(usable_processors()) - 1)
+
     # --- seats -------------------------------------------------------------------------------
 
-    def _take_seats(self, devices: tuple[str, ...]) -> None:
+    def _take_seats(self, devices: Sequence[str], processors: int) -> None:
         for device in devices:
-            threads = max(1, usable_processors() // len(devices)) if len(devices) > 1 else 0
-            options = replace(self._job.options, device=device, threads=threads)
-            job = replace(self._job, options=options)
+            options = replace(self._job.options, device=device)
+            job = replace(self._job, options=options, processors=processors)
             log = self._logs.enter_context(self._open_log(len(self._seats)))
             self._seats.append(_Seat(job, log, self._start(job, log), time.monotonic()))
 
@@ -189,73 +251,86 @@ class LocalEngine:
 
     def _wait_until_ready(self) -> None:
         while not all(seat.ready for seat in self._seats):
-            for _ in self._news():
+            for _ in self._news(None):
                 pass
 
     # --- work --------------------------------------------------------------------------------
 
     def _forget_earlier_work(self) -> None:
         """Replace who is still busy with batches that nobody waits for any more."""
+        self.clock.take()
         for seat in self._seats:
-            if seat.attempt:
+            if seat.held:
                 seat.process.kill()
                 self._seat_anew(seat)
 
     def _hand_out(self, workload: Workload) -> bool:
-        """Give every idle worker something to do; False when all is done."""
+        """Give every worker as much to do as it has room for; False when all is done."""
         for seat in self._seats:
-            if seat.ready and seat.attempt is None and (attempt := workload.take()):
-                if seat.process.send(Task(pack(attempt.users), attempt.decoder)):
-                    seat.attempt, seat.since = attempt, time.monotonic()
-                else:
-                    workload.put_back(attempt)
-                    self._replace(seat, seat.process.death())
+            while seat.has_room and (attempt := workload.take(idle=not seat.held)):
+                self._give(seat, attempt, workload)
         # Reading goes on while workers work: what they find at hand costs them no time.
         workload.read_ahead(len(self._seats))
-        return workload.waiting or any(seat.attempt for seat in self._seats)
+        return workload.waiting or any(seat.held for seat in self._seats)
 
-    def _news(self) -> Iterator[_Ended]:
+    def _give(self, seat: _Seat, attempt: Attempt, workload: Workload) -> None:
+        number = next(self._numbers)
+        if seat.process.send(Task(number, pack(attempt.users), attempt.decoder)):
+            seat.held[number] = _Held(attempt)
+        else:
+            workload.put_back(attempt)
+            seat.lanes = 0  # it is dead; what it said before is still to be heard
+
+    def _news(self, workload: Workload | None) -> Iterator[_Ended]:
         """Wait for a worker to say something, to die or to be overdue."""
-        active = [seat for seat in self._seats if seat.attempt or not seat.ready]
-        soonest = min(self._patience(seat) - seat.silent_for() for seat in active)
+        active = [seat for seat in self._seats if seat.held or not seat.ready]
+        soonest = min(-seat.overdue(self._patience(seat)) for seat in active)
         heard = wait_for([seat.process for seat in active], max(0.0, soonest))
         for seat in active:
             if seat.process in heard:
-                yield from self._listen(seat)
-            elif seat.silent_for() >= self._patience(seat):
+                yield from self._listen(seat, workload)
+            elif seat.overdue(self._patience(seat)) >= 0:
                 seat.process.kill()
-                yield from self._replace(seat, f"hung for {self._patience(seat):.0f} s")
+                how = f"hung for {self._patience(seat):.0f} s"
+                yield from self._bury(seat, how, workload)
 
     def _patience(self, seat: _Seat) -> float:
         return self._options.stall_seconds if seat.ready else _START_SECONDS
 
-    def _listen(self, seat: _Seat) -> Iterator[_Ended]:
+    def _listen(self, seat: _Seat, workload: Workload | None) -> Iterator[_Ended]:
         match seat.process.receive():
-            case Ready(facts):
-                self.facts, seat.ready = facts, True
+            case Ready(facts, lanes):
+                self.facts, seat.lanes = facts, lanes
             case Refused(error):
                 raise error
-            case Profiles(profiles):
-                attempt, seat.attempt, seat.failed_starts = seat.attempt, None, 0
-                assert attempt is not None
-                yield attempt, unpack(profiles)
+            case Begun(number):
+                seat.held[number].begun = time.monotonic()
+            case Profiles(number, profiles, seconds):
+                seat.failed_starts = 0
+                self.clock.add(seconds)
+                yield seat.held.pop(number).attempt, unpack(profiles)
             case _:
-                yield from self._replace(seat, seat.process.death())
+                yield from self._bury(seat, seat.process.death(), workload)
 
-    def _replace(self, seat: _Seat, how: str) -> list[_Ended]:
-        """Start a worker in place of one that died; what it died of."""
-        attempt, seat.attempt = seat.attempt, None
-        self.deaths.append(f"the worker on {seat.device} {how}, {_of(attempt)}")
-        if attempt is None:
+    def _bury(self, seat: _Seat, how: str, workload: Workload | None) -> list[_Ended]:
+        """Start a worker in place of one that died; what it may have died of."""
+        suspects = [held.attempt for held in seat.held.values() if held.begun is not None]
+        innocent = [held.attempt for held in seat.held.values() if held.begun is None]
+        self.deaths.append(f"the worker on {seat.device} {how}, {_of(suspects)}")
+        if not suspects:
             self._count_failed_start(seat)
         self._seat_anew(seat)
-        return [] if attempt is None else [(attempt, None)]
+        for attempt in reversed(innocent):
+            assert workload is not None
+            workload.put_back(attempt)
+        return [(attempt, None) for attempt in suspects]
 
     def _seat_anew(self, seat: _Seat) -> None:
         if self._options.log is None and os.fstat(seat.log.fileno()).st_size > _LOG_BYTES:
             seat.log.truncate(0)
-        seat.process, seat.ready = self._start(seat.job, seat.log), False
-        seat.attempt, seat.since = None, time.monotonic()
+        seat.process, seat.started = self._start(seat.job, seat.log), time.monotonic()
+        seat.lanes = 0
+        seat.held.clear()
 
     def _count_failed_start(self, seat: _Seat) -> None:
         seat.failed_starts += 1
@@ -267,10 +342,24 @@ class LocalEngine:
             )
 
 
-def _of(attempt: Attempt | None) -> str:
-    if attempt is None:
+def _workers_on_cpu(processors: int) -> int:
+    return -(-processors // _PROCESSORS_A_WORKER)
+
+
+def _share(processors: int, workers: int) -> int:
+    """Processors for each of so many workers; of a single one, as many as it can use."""
+    workers = workers if workers > 1 else _workers_on_cpu(processors)
+    return -(-processors // workers)
+
+
+def _of(suspects: list[Attempt]) -> str:
+    if not suspects:
         return "having nothing to do with any user"
+    return "of " + " or ".join(map(_name, suspects))
+
+
+def _name(attempt: Attempt) -> str:
     if attempt.alone is not None:
-        return f"of user {attempt.batch.table['user_id'][attempt.alone]}"
+        return f"user {attempt.batch.table['user_id'][attempt.alone]}"
     first = attempt.batch.first
-    return f"of users {first} to {first + len(attempt.batch) - 1}"
+    return f"users {first} to {first + len(attempt.batch) - 1}"

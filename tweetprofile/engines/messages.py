@@ -7,21 +7,35 @@ import pyarrow as pa
 
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.job import DecoderName, PredictorFacts, PredictorOptions
+from tweetprofile.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """To a worker, first: what it is to be."""
+    """To a worker, first: what it is to be.
+
+    Attributes:
+        checkpoint: the model file.
+        options: of its predictors.
+        processors: that it is to keep busy if it computes on a CPU.
+    """
 
     checkpoint: Path
     options: PredictorOptions
+    processors: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """From a worker: it has predicted one drawn image and waits for users."""
+    """From a worker: it has predicted one drawn image and waits for users.
+
+    Attributes:
+        facts: what its predictors came to be.
+        lanes: tasks that it works on at a time.
+    """
 
     facts: PredictorFacts
+    lanes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +47,27 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """To a worker: a batch of users (packed), and the decoder to use."""
+    """To a worker: a batch of users (packed), and the decoder to use; its number comes back."""
 
+    number: int
     users: bytes
     decoder: DecoderName
 
 
 @dataclass(frozen=True, slots=True)
-class Profiles:
-    """From a worker: the profiles (packed) of its task."""
+class Begun:
+    """From a worker: it has begun with a task. If it dies now, this may be why."""
 
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """From a worker: the profiles (packed) of a task, and where the time went."""
+
+    number: int
     profiles: bytes
+    seconds: dict[Stage, float]
 
 
 def pack(table: pa.Table) -> bytes:

@@ -58,10 +58,14 @@ class WorkerProcess:
         self.connection = Connection(ours.detach())
 
     def send(self, message: object) -> bool:
-        """Whether the message was taken; where not, the process is as good as dead."""
+        """Whether the message was taken; where not, the process is ended, if it was not dead.
+
+        What it had said before can still be received.
+        """
         try:
             self.connection.send(message)
         except OSError:
+            self._process.kill()
             return False
         return True
 

@@ -1,9 +1,9 @@
 """Who is to blame when a worker dies: users are tried again one by one, and the culprit is named.
 
-A batch during which a worker died is tried again a user at a time, with the same decoder; who kills
-a worker alone is tried with Pillow and nothing else. Who kills a worker then, too, gets the status
-`crashed`. Everyone else's row is what it would have been: the users of a batch are never split up,
-those who are not tried stand in it without images.
+The batches that a worker was at when it died are tried again a user at a time, with the same
+decoder and nothing beside; who kills a worker alone is tried with Pillow and nothing else. Who
+kills a worker then, too, gets the status `crashed`. Everyone else's row is what it would have been:
+the users of a batch are never split up, those who are not tried stand in it without images.
 """
 
 from collections import deque
@@ -59,6 +59,7 @@ class Workload:
         self._decoder = decoder
         self._schema = schema
         self._waiting: deque[Attempt] = deque()
+        self._alone: deque[Attempt] = deque()
         self._rescued: dict[int, list[pa.Table | None]] = {}
 
     def read_ahead(self, batches: int) -> None:
@@ -68,19 +69,25 @@ class Workload:
                 return
             self._waiting.append(Attempt(batch, self._decoder))
 
-    def take(self) -> Attempt | None:
-        """The next attempt, or None where nothing is left."""
+    def take(self, *, idle: bool) -> Attempt | None:
+        """The next attempt for a worker, or None where there is none for it.
+
+        Who is tried alone must be so, or it would not be known who did it: that is for an idle
+        worker, and as long as someone waits for one, workers get nothing else.
+        """
+        if self._alone:
+            return self._alone.popleft() if idle else None
         self.read_ahead(1)
         return self._waiting.popleft() if self._waiting else None
 
     @property
     def waiting(self) -> bool:
         """Whether there is something at hand to be taken."""
-        return bool(self._waiting)
+        return bool(self._waiting or self._alone)
 
     def put_back(self, attempt: Attempt) -> None:
         """Have an attempt tried again that was not begun."""
-        self._waiting.appendleft(attempt)
+        (self._waiting if attempt.alone is None else self._alone).appendleft(attempt)
 
     def settle(self, attempt: Attempt, profiles: pa.Table | None) -> pa.Table | None:
         """Note how an attempt ended.
@@ -101,13 +108,12 @@ class Workload:
 
     def _killed(self, attempt: Attempt) -> pa.Table | None:
         batch = attempt.batch
-        if attempt.alone is None and len(batch) > 1:
-            alone = [Attempt(batch, self._decoder, position) for position in range(len(batch))]
-            self._waiting.extendleft(reversed(alone))
+        if (position := attempt.alone) is None:
+            # Even where it is one user: another batch may have been to blame.
+            self._alone += [Attempt(batch, self._decoder, each) for each in range(len(batch))]
             return None
-        position = attempt.alone or 0
         if attempt.decoder != "pillow-alone":
-            self._waiting.appendleft(Attempt(batch, "pillow-alone", position))
+            self._alone.appendleft(Attempt(batch, "pillow-alone", position))
             return None
         given = batch.table["images_given"][position].as_py()
         row = crashed_profile(self._schema, "", given).drop_columns("user_id")

@@ -1,7 +1,12 @@
 """The process that predicts: told by messages what to do, and free to die.
 
-It holds nothing that would be lost with it. `process.py` starts it, with a connection to the
-process that supervises it, and stdout and stderr led to a log.
+It works in lanes: threads that each take a task and do everything for it, from reading to
+profiles, so that nothing waits for anything else. On a CPU a lane computes on one processor, and
+there are more lanes than processors, for those that wait for the disk. On a GPU, while one lane
+reads, another decodes and a third runs the network, each on a stream of its own.
+
+The process holds nothing that would be lost with it. `process.py` starts it, with a connection to
+the process that supervises it, and stdout and stderr led to a log.
 """
 
 import ctypes
@@ -11,53 +16,119 @@ import os
 import resource
 import signal
 import sys
-from contextlib import suppress
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock, Thread
 
 import torch
 from PIL import Image
 
-from tweetprofile.checkpoint import load_checkpoint
-from tweetprofile.engines.messages import Job, Profiles, Ready, Refused, Task, pack, unpack
+from tweetprofile.checkpoint import Checkpoint, load_checkpoint
+from tweetprofile.devices import resolve_device
+from tweetprofile.engines.messages import Begun, Job, Profiles, Ready, Refused, Task, pack, unpack
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.inference import Predictor
-from tweetprofile.job import DecoderName, PredictorFacts
+from tweetprofile.job import DecoderName, PredictorOptions, usable_processors
 from tweetprofile.manifest import ImageRef, UserImages, users_of
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
+_LANES_A_PROCESSOR = 2
+"""More cost nothing where images are at hand, and wait for them together where they are not."""
+
+_LANES_ON_CUDA = 3
+
+Send = Callable[[object], None]
+
 
 class Worker:
-    """Predictors of one job: the one asked for, and others by decoder, made when first needed.
+    """The lanes of one job, each with predictors of its own.
+
+    Args:
+        job: what to be.
+        send: takes messages for the supervisor, from any thread.
 
     Raises:
         TweetprofileError: the job cannot be done on this machine.
     """
 
-    def __init__(self, job: Job) -> None:
-        if job.options.threads:
-            torch.set_num_threads(job.options.threads)
+    def __init__(self, job: Job, send: Send) -> None:
         # Pillow refuses twice this: images inside of images (ICO) are within the cap, too.
         Image.MAX_IMAGE_PIXELS = (job.options.max_pixels + 1) // 2
-        self._options = job.options
-        self._checkpoint = load_checkpoint(job.checkpoint)
-        first = Predictor(self._checkpoint, job.options)
-        self.facts: PredictorFacts = first.facts
-        self._predictors: dict[str, Predictor] = {self.facts.decoder: first}
-        first([UserImages("drawn", (ImageRef(data=_drawn_image()),))])
+        device = resolve_device(job.options.device)
+        on_cpu = device.type == "cpu"
+        lanes = job.processors * _LANES_A_PROCESSOR if on_cpu else _LANES_ON_CUDA
+        options = replace(job.options, threads=1 if on_cpu else _threads_on_cuda())
+        torch.set_num_threads(options.threads)
+        checkpoint = load_checkpoint(job.checkpoint)
+        predictor = Predictor(checkpoint, options)
+        predictor([UserImages("drawn", (ImageRef(data=_drawn_image()),))])
+        self.ready = Ready(predictor.facts, lanes)
+        self._tasks: SimpleQueue[Task] = SimpleQueue()
+        for _ in range(lanes):
+            lane = _Lane(checkpoint, options, device, send)
+            Thread(target=lane.work, args=(self._tasks,), daemon=True).start()
 
-    def profile(self, task: Task) -> Profiles:
-        """The profiles of a task's users."""
-        users = users_of(unpack(task.users))
-        return Profiles(pack(self._predictor(task.decoder)(users)))
+    def give(self, task: Task) -> None:
+        """Have a lane do a task, when one is free."""
+        self._tasks.put(task)
+
+
+class _Lane:
+    """One thread's predictors, by decoder, made when first needed."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, options: PredictorOptions, device: torch.device, send: Send
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._options = options
+        self._device = device
+        self._send = send
+        self._predictors: dict[DecoderName, Predictor] = {}
+
+    def work(self, tasks: "SimpleQueue[Task]") -> None:
+        """Do tasks for ever. What it cannot cope with ends the process, as a crash would."""
+        try:
+            with _own_stream(self._device):
+                while True:
+                    self._do(tasks.get())
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    def _do(self, task: Task) -> None:
+        self._send(Begun(task.number))
+        predictor = self._predictor(task.decoder)
+        profiles = pack(predictor(users_of(unpack(task.users))))
+        self._send(Profiles(task.number, profiles, predictor.take_seconds()))
 
     def _predictor(self, decoder: DecoderName) -> Predictor:
         if decoder not in self._predictors:
             options = replace(self._options, decoder=decoder)
             self._predictors[decoder] = Predictor(self._checkpoint, options)
         return self._predictors[decoder]
+
+
+def _own_stream(device: torch.device) -> AbstractContextManager[object]:
+    """On a GPU, what one lane does must not wait for what another does."""
+    return (
+        nullcontext()
+        if device.type == "cpu"
+        else torch.cuda.stream(
+            torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        )
+    )
+
+
+def _threads_on_cuda() -> int:
+    """A lane's decoding threads: its share of the processors that there are for each GPU."""
+    share = usable_processors() // torch.cuda.device_count() // _LANES_ON_CUDA
+    return min(max(1, share), 8)
 
 
 def main(descriptor: int, supervisor: int) -> None:
@@ -77,14 +148,20 @@ def main(descriptor: int, supervisor: int) -> None:
 
 
 def _serve(connection: Connection) -> None:
+    lock = Lock()
+
+    def send(message: object) -> None:
+        with lock:
+            connection.send(message)
+
     try:
-        worker = Worker(connection.recv())
+        worker = Worker(connection.recv(), send)
     except TweetprofileError as error:
-        connection.send(Refused(error))
+        send(Refused(error))
         return
-    connection.send(Ready(worker.facts))
+    send(worker.ready)
     while True:
-        connection.send(worker.profile(connection.recv()))
+        worker.give(connection.recv())
 
 
 def _die_with(supervisor: int) -> None:
