@@ -144,6 +144,14 @@ def wrong_inputs(
         "no such decoder": ([manifest, *usual, "--decoder", "magick"], "'magick' is not one of"),
         "no output": ([manifest], "Missing option '--out' / '-o'"),
         "keep what is not there": ([manifest, *usual, "--keep", "age"], "has no column 'age'"),
+        "stats exist": (
+            [manifest, *usual, "--stats", taken],
+            "taken.parquet exists; give another name, or --overwrite",
+        ),
+        "stats nowhere": (
+            [manifest, *usual, "--stats", tmp_path / "no" / "stats.json"],
+            "make it first",
+        ),
         "remote": (["s3://bucket/m.parquet", *usual], "remote manifests are not read yet"),
     }
 
@@ -168,6 +176,8 @@ WRONG = [
     "no such decoder",
     "no output",
     "keep what is not there",
+    "stats exist",
+    "stats nowhere",
     "remote",
 ]
 
@@ -216,6 +226,20 @@ def test_too_many_failed_images_are_exit_code_3_and_the_output_is_there(
     assert run("predict", manifest, *arguments) == 3
     assert "more than --max-failed 0.001 allows" in capsys.readouterr().err
     assert pl.read_parquet(out).height == pl.read_parquet(manifest).height
+
+
+def test_stats_are_written_whether_or_not_too_many_images_failed(
+    manifest: Path, model: Path, tmp_path: Path
+) -> None:
+    for share, code in ((1.0, 0), (0.0, 3)):
+        out, stats = tmp_path / f"{code}.parquet", tmp_path / f"{code}.json"
+        arguments = ["-o", out, "--checkpoint", model, "--max-failed", share, "--stats", stats]
+        assert run("predict", manifest, *arguments) == code
+        said = json.loads(stats.read_text())
+        assert said["users"] == pl.read_parquet(out).height
+        assert said["failed"] > 0
+        assert {"read", "decode", "forward", "write"} <= set(said["seconds_by_stage"])
+        assert said["bound"] in said["seconds_by_stage"]
 
 
 def test_debug_shows_where_an_error_came_from(
