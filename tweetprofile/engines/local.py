@@ -275,7 +275,7 @@ class LocalEngine:
 
     def _give(self, seat: _Seat, attempt: Attempt, workload: Workload) -> None:
         number = next(self._numbers)
-        if seat.process.send(Task(number, pack(attempt.users), attempt.decoder)):
+        if seat.process.send(Task(number, attempt.decoder), memoryview(pack(attempt.users))):
             seat.held[number] = _Held(attempt)
         else:
             workload.put_back(attempt)

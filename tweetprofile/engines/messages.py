@@ -47,10 +47,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """To a worker: a batch of users (packed), and the decoder to use; its number comes back."""
+    """To a worker: what to decode the users with that follow it, packed; its number comes back.
+
+    They follow as bytes of their own: pickling copies images embedded in a manifest three times.
+    """
 
     number: int
-    users: bytes
     decoder: DecoderName
 
 
@@ -66,20 +68,19 @@ class Profiles:
     """From a worker: the profiles (packed) of a task, and where the time went."""
 
     number: int
-    profiles: bytes
+    profiles: pa.Buffer
     seconds: dict[Stage, float]
 
 
-def pack(table: pa.Table) -> bytes:
+def pack(table: pa.Table) -> pa.Buffer:
     """A table as bytes; of a slice, its own rows alone."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    return sink.getvalue()
 
 
-def unpack(data: bytes) -> pa.Table:
-    """What was packed."""
+def unpack(data: pa.Buffer | bytes) -> pa.Table:
+    """What was packed; it lives in `data`."""
     with pa.ipc.open_stream(data) as stream:
         return stream.read_all()

@@ -57,13 +57,16 @@ class WorkerProcess:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         self.connection = Connection(ours.detach())
 
-    def send(self, message: object) -> bool:
-        """Whether the message was taken; where not, the process is ended, if it was not dead.
+    def send(self, message: object, data: memoryview | None = None) -> bool:
+        """Whether the message, and data after it, was taken.
 
-        What it had said before can still be received.
+        Where not, the process is ended, if it was not dead. What it had said before can still be
+        received.
         """
         try:
             self.connection.send(message)
+            if data is not None:
+                self.connection.send_bytes(data)
         except OSError:
             self._process.kill()
             return False

@@ -45,6 +45,8 @@ _LANES_ON_CUDA = 3
 
 Send = Callable[[object], None]
 
+_Given = tuple[Task, bytes]
+
 
 class Worker:
     """The lanes of one job, each with predictors of its own.
@@ -69,14 +71,14 @@ class Worker:
         predictor = Predictor(checkpoint, options)
         predictor([UserImages("drawn", (ImageRef(data=_drawn_image()),))])
         self.ready = Ready(predictor.facts, lanes)
-        self._tasks: SimpleQueue[Task] = SimpleQueue()
+        self._tasks: SimpleQueue[_Given] = SimpleQueue()
         for _ in range(lanes):
             lane = _Lane(checkpoint, options, device, send)
             Thread(target=lane.work, args=(self._tasks,), daemon=True).start()
 
-    def give(self, task: Task) -> None:
-        """Have a lane do a task, when one is free."""
-        self._tasks.put(task)
+    def give(self, task: Task, users: bytes) -> None:
+        """Have a lane do a task for those users (packed), when one is free."""
+        self._tasks.put((task, users))
 
 
 class _Lane:
@@ -91,20 +93,20 @@ class _Lane:
         self._send = send
         self._predictors: dict[DecoderName, Predictor] = {}
 
-    def work(self, tasks: "SimpleQueue[Task]") -> None:
+    def work(self, tasks: "SimpleQueue[_Given]") -> None:
         """Do tasks for ever. What it cannot cope with ends the process, as a crash would."""
         try:
             with _own_stream(self._device):
                 while True:
-                    self._do(tasks.get())
+                    self._do(*tasks.get())
         except BaseException:
             traceback.print_exc()
             os._exit(1)
 
-    def _do(self, task: Task) -> None:
+    def _do(self, task: Task, users: bytes) -> None:
         self._send(Begun(task.number))
         predictor = self._predictor(task.decoder)
-        profiles = pack(predictor(users_of(unpack(task.users))))
+        profiles = pack(predictor(users_of(unpack(users))))
         self._send(Profiles(task.number, profiles, predictor.take_seconds()))
 
     def _predictor(self, decoder: DecoderName) -> Predictor:
@@ -161,7 +163,7 @@ def _serve(connection: Connection) -> None:
         return
     send(worker.ready)
     while True:
-        worker.give(connection.recv())
+        worker.give(connection.recv(), connection.recv_bytes())
 
 
 def _die_with(supervisor: int) -> None:
