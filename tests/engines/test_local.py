@@ -101,6 +101,20 @@ def test_workers_on_a_gpu_agree_with_the_cpu_whoever_dies(
 
 
 @slow
+def test_a_machine_of_many_processors_gets_a_worker_for_every_four(
+    write_users: WriteUsers, options: PredictOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(10))
+    manifest = write_users(USERS, {})
+    plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
+    with plan.engine() as engine:
+        assert len(children()) == len(engine.devices) == 3
+        assert sorted(batch.first for batch, _ in engine.profile(plan.manifest.batches(8, 2))) == [
+            *range(0, USERS, 2)
+        ]
+
+
+@slow
 @pytest.mark.usefixtures("deadly_library")
 @pytest.mark.parametrize("devices", ["cpu", "cpu,cpu"])
 def test_while_one_user_hangs_all_others_go_on(

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
@@ -56,8 +57,9 @@ def show_plan(plan: PredictPlan, engine: LocalEngine) -> None:
 
 
 def _devices(engine: LocalEngine) -> str:
-    names = engine.devices
-    return engine.facts.device if names in (("auto",), ("cuda",)) else ", ".join(names)
+    first = engine.facts.device
+    workers = Counter(first if name == "auto" else name for name in engine.devices)
+    return ", ".join(name if one == 1 else f"{name} x {one}" for name, one in workers.items())
 
 
 @contextmanager

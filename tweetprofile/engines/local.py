@@ -93,9 +93,10 @@ class EngineOptions:
 
 @dataclass(slots=True)
 class _Held:
-    """An attempt that a worker holds, and since when it is at it."""
+    """An attempt that a worker holds: since when, and since when it is at it."""
 
     attempt: Attempt
+    given: float
     begun: float | None = None
 
 
@@ -129,10 +130,11 @@ class _Seat:
 
     def overdue(self, seconds: float) -> float:
         """Seconds by which its worker has had more than its time for something, if above 0."""
-        since = self.started if not self.ready else None
-        begun = (held.begun for held in self.held.values() if held.begun is not None)
-        since = min(begun, default=since)
-        return -seconds if since is None else time.monotonic() - since - seconds
+        now = time.monotonic()
+        begun = [held.begun for held in self.held.values() if held.begun is not None]
+        given = [held.given for held in self.held.values()]
+        since = begun or given or [now if self.ready else self.started]
+        return now - min(since) - seconds
 
 
 _Ended = tuple[Attempt, pa.Table | None]
@@ -180,6 +182,7 @@ class LocalEngine:
             self._wait_until_ready()
             if names in (("auto",), ("cpu",), ("cuda",)):
                 self._take_seats(self._others(), processors)
+            if self.facts.device == "cuda":  # more CPU workers are like the first, and may be late
                 self._wait_until_ready()
         except BaseException:
             self.__exit__(None, None, None)
@@ -276,7 +279,7 @@ class LocalEngine:
     def _give(self, seat: _Seat, attempt: Attempt, workload: Workload) -> None:
         number = next(self._numbers)
         if seat.process.send(Task(number, attempt.decoder), memoryview(pack(attempt.users))):
-            seat.held[number] = _Held(attempt)
+            seat.held[number] = _Held(attempt, time.monotonic())
         else:
             workload.put_back(attempt)
             seat.lanes = 0  # it is dead; what it said before is still to be heard
