@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ from tweetprofile.engines.messages import (
 )
 from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.rescue import Attempt, Workload
+from tweetprofile.engines.seats import Held, Seat
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import PredictorFacts, usable_processors
 from tweetprofile.manifest import UserBatch
@@ -91,52 +92,6 @@ class EngineOptions:
         return tuple(self.devices.split(","))
 
 
-@dataclass(slots=True)
-class _Held:
-    """An attempt that a worker holds: since when, and since when it is at it."""
-
-    attempt: Attempt
-    given: float
-    begun: float | None = None
-
-
-@dataclass(slots=True)
-class _Seat:
-    """The place of a worker: who dies in it is replaced."""
-
-    job: Job
-    log: BinaryIO
-    process: WorkerProcess
-    started: float
-    lanes: int = 0
-    held: dict[int, _Held] = field(default_factory=dict)
-    failed_starts: int = 0
-
-    @property
-    def ready(self) -> bool:
-        """Whether its worker takes tasks."""
-        return self.lanes > 0
-
-    @property
-    def device(self) -> str:
-        """What its worker computes on."""
-        return self.job.options.device
-
-    @property
-    def has_room(self) -> bool:
-        """Whether it may be given one more: a task a lane, and one ahead, but who is alone."""
-        alone = any(held.attempt.alone is not None for held in self.held.values())
-        return self.ready and not alone and len(self.held) <= self.lanes
-
-    def overdue(self, seconds: float) -> float:
-        """Seconds by which its worker has had more than its time for something, if above 0."""
-        now = time.monotonic()
-        begun = [held.begun for held in self.held.values() if held.begun is not None]
-        given = [held.given for held in self.held.values()]
-        since = begun or given or [now if self.ready else self.started]
-        return now - min(since) - seconds
-
-
 _Ended = tuple[Attempt, pa.Table | None]
 """An attempt that has come to an end: its profiles, or None where the worker died of it."""
 
@@ -163,7 +118,7 @@ class LocalEngine:
     def __init__(self, job: Job, options: EngineOptions) -> None:
         self._job = job
         self._options = options
-        self._seats: list[_Seat] = []
+        self._seats: list[Seat] = []
         self._logs = ExitStack()
         self._numbers = count()
         self.deaths: list[str] = []
@@ -240,7 +195,7 @@ class LocalEngine:
             options = replace(self._job.options, device=device)
             job = replace(self._job, options=options, processors=processors)
             log = self._logs.enter_context(self._open_log(len(self._seats)))
-            self._seats.append(_Seat(job, log, self._start(job, log), time.monotonic()))
+            self._seats.append(Seat(job, log, self._start(job, log), time.monotonic()))
 
     def _open_log(self, number: int) -> BinaryIO:
         if (path := self._options.log) is None:
@@ -276,10 +231,10 @@ class LocalEngine:
         workload.read_ahead(len(self._seats))
         return workload.waiting or any(seat.held for seat in self._seats)
 
-    def _give(self, seat: _Seat, attempt: Attempt, workload: Workload) -> None:
+    def _give(self, seat: Seat, attempt: Attempt, workload: Workload) -> None:
         number = next(self._numbers)
         if seat.process.send(Task(number, attempt.decoder), memoryview(pack(attempt.users))):
-            seat.held[number] = _Held(attempt, time.monotonic())
+            seat.held[number] = Held(attempt, time.monotonic())
         else:
             workload.put_back(attempt)
             seat.lanes = 0  # it is dead; what it said before is still to be heard
@@ -297,10 +252,10 @@ class LocalEngine:
                 how = f"hung for {self._patience(seat):.0f} s"
                 yield from self._bury(seat, how, workload)
 
-    def _patience(self, seat: _Seat) -> float:
+    def _patience(self, seat: Seat) -> float:
         return self._options.stall_seconds if seat.ready else _START_SECONDS
 
-    def _listen(self, seat: _Seat, workload: Workload | None) -> Iterator[_Ended]:
+    def _listen(self, seat: Seat, workload: Workload | None) -> Iterator[_Ended]:
         match seat.process.receive():
             case Ready(facts, lanes):
                 self.facts, seat.lanes = facts, lanes
@@ -315,7 +270,7 @@ class LocalEngine:
             case _:
                 yield from self._bury(seat, seat.process.death(), workload)
 
-    def _bury(self, seat: _Seat, how: str, workload: Workload | None) -> list[_Ended]:
+    def _bury(self, seat: Seat, how: str, workload: Workload | None) -> list[_Ended]:
         """Start a worker in place of one that died; what it may have died of."""
         suspects = [held.attempt for held in seat.held.values() if held.begun is not None]
         innocent = [held.attempt for held in seat.held.values() if held.begun is None]
@@ -328,14 +283,14 @@ class LocalEngine:
             workload.put_back(attempt)
         return [(attempt, None) for attempt in suspects]
 
-    def _seat_anew(self, seat: _Seat) -> None:
+    def _seat_anew(self, seat: Seat) -> None:
         if self._options.log is None and os.fstat(seat.log.fileno()).st_size > _LOG_BYTES:
             seat.log.truncate(0)
         seat.process, seat.started = self._start(seat.job, seat.log), time.monotonic()
         seat.lanes = 0
         seat.held.clear()
 
-    def _count_failed_start(self, seat: _Seat) -> None:
+    def _count_failed_start(self, seat: Seat) -> None:
         seat.failed_starts += 1
         if seat.failed_starts == _STARTS:
             words = seat.process.last_words() or "(nothing)"
