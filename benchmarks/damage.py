@@ -7,7 +7,6 @@ one: the network sees as many frames as on clean data, and what remains is the c
 Workers start once; the three dumps are then predicted in turn, round after round.
 """
 
-import io
 import random
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,20 +15,14 @@ from pathlib import Path
 from statistics import median
 
 import click
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-from PIL import Image
+from dump import get_photos, make_model
 from report import report
 
-from tweetprofile.checkpoint import save_checkpoint
 from tweetprofile.engines.local import LocalEngine
 from tweetprofile.job import DecoderName
-from tweetprofile.networks import VolumeNetwork, network_spec
 from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
-from tweetprofile.traits import PRESETS
-from tweetprofile.volumes import VolumeSpec
 
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -56,12 +49,12 @@ def main(
     photos: Path | None, users: int, images: int, rounds: int, decoder: DecoderName, devices: str
 ) -> None:
     """Measure what damaged images cost."""
-    encoded = read_photos(photos) if photos else draw_photos()
+    encoded = get_photos(photos)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         dumps = {part: write_dump(folder, encoded, users, images, part) for part in _FRACTIONS}
         options = PredictOptions(
-            checkpoint=make_model(folder),
+            checkpoint=make_model(folder, encoded),
             devices=devices,
             decoder=decoder,
             overwrite=True,
@@ -131,37 +124,6 @@ def damaged(image: bytes, part: float, dice: random.Random) -> bytes:
     if dice.random() >= part:
         return image
     return dice.choice(list(_DAMAGES.values()))(image, dice)
-
-
-def read_photos(folder: Path) -> list[bytes]:
-    """All JPEGs of a folder."""
-    return [path.read_bytes() for path in sorted(folder.glob("*.jp*g"))]
-
-
-def draw_photos() -> list[bytes]:
-    """Noise of a photograph's size; it compresses as a photograph does, and shows nothing."""
-    dice = np.random.default_rng(0)
-    return [_encode(Image.fromarray(_noise(dice))) for _ in range(64)]
-
-
-def make_model(folder: Path) -> Path:
-    """A model1 that has learnt nothing: it costs what a trained one costs."""
-    torch.manual_seed(0)
-    spec, volume = network_spec("model1", norm="batch"), VolumeSpec()
-    path = folder / "model.safetensors"
-    save_checkpoint(path, VolumeNetwork(spec, volume, PRESETS["mex-a3t-2019"]), {})
-    return path
-
-
-def _noise(dice: np.random.Generator) -> np.ndarray:
-    coarse = dice.integers(0, 256, (54, 54, 3), dtype=np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((430, 430), Image.Resampling.BICUBIC))
-
-
-def _encode(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=90)
-    return file.getvalue()
 
 
 def _claim_more_pixels(jpeg: bytes) -> bytes:

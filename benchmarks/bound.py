@@ -1,0 +1,119 @@
+"""What decoding and the network allow, each measured alone on all processors.
+
+    python benchmarks/bound.py --photos FOLDER
+
+A run that did nothing else, and lost nothing in between, would take the seconds of both for each
+user: that is the bound that `throughput.py` compares `predict` with. Both are measured as `predict`
+runs them: a thread a processor, each computing on one.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import click
+import torch
+from dump import get_photos, make_model, write_users
+from report import report
+
+from tweetprofile import load_checkpoint
+from tweetprofile.checkpoint import Checkpoint
+from tweetprofile.decoders import DecodeOptions, make_decoder
+from tweetprofile.devices import resolve_precision
+from tweetprofile.frames import FrameLoader
+from tweetprofile.images import ImageReader
+from tweetprofile.job import usable_processors
+from tweetprofile.manifest import Manifest, UserImages
+from tweetprofile.networks import for_inference
+
+_USERS_A_PASS = 2
+"""As `predict` has it on a CPU."""
+
+_CPU = torch.device("cpu")
+
+Work = Callable[[Sequence[UserImages]], object]
+
+
+@click.command()
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option("--users", default=200, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+def main(photos: Path | None, users: int, rounds: int) -> None:
+    """Measure decoding alone and the network alone."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        encoded = get_photos(photos)
+        manifest = write_users(folder, encoded, users)
+        everyone = next(Manifest.open(manifest).shards(users)).users
+        checkpoint = load_checkpoint(make_model(folder, encoded))
+        works = {
+            "read and decode": lambda: loading(checkpoint, folder),
+            "network": lambda: forwarding(checkpoint),
+        }
+        rates: dict[str, list[float]] = {work: [] for work in works}
+        for _ in range(rounds):
+            for work, make in works.items():
+                rates[work].append(measure(make, everyone))
+    bounds = [1 / sum(1 / rate for rate in pair) for pair in zip(*rates.values(), strict=True)]
+    show(rates | {"both, one after the other": bounds}, {"users": users, "photos": bool(photos)})
+
+
+def measure(make: Callable[[], Work], users: Sequence[UserImages]) -> float:
+    """Users a second with a thread a processor, each with tools of its own."""
+    processors = usable_processors()
+    groups = [users[start : start + 8] for start in range(0, len(users), 8)]
+    tools = [make() for _ in range(processors)]
+    for tool in tools:
+        tool(groups[0])
+
+    def work(number: int) -> None:
+        for group in groups[number::processors]:
+            tools[number](group)
+
+    with ThreadPoolExecutor(processors) as pool:
+        began = time.perf_counter()
+        list(pool.map(work, range(processors)))
+        return len(users) / (time.perf_counter() - began)
+
+
+def loading(checkpoint: Checkpoint, folder: Path) -> Work:
+    """Reads and decodes users' images."""
+    spec = checkpoint.volume_spec
+    decoder = make_decoder("auto", DecodeOptions(spec.height, spec.width, threads=1), _CPU)
+    return FrameLoader(ImageReader(folder), decoder, spec).load
+
+
+def forwarding(checkpoint: Checkpoint) -> Work:
+    """Runs the network over blank volumes: what they show makes no difference."""
+    spec = checkpoint.volume_spec
+    dtype = resolve_precision("auto", _CPU)
+    network = for_inference(checkpoint.network, _CPU, dtype)
+    volumes = torch.randint(0, 256, (_USERS_A_PASS, *spec.shape, 3), dtype=torch.uint8)
+
+    @torch.inference_mode()
+    def forward(users: Sequence[UserImages]) -> None:
+        for _ in range(0, len(users), _USERS_A_PASS):
+            network(spec.normalise(volumes, dtype))
+
+    return forward
+
+
+def show(rates: dict[str, list[float]], settings: dict[str, object]) -> None:
+    """Print medians of the rounds."""
+    report(
+        "what decoding and the network allow, users a second",
+        ("alone on all processors", "users/s (median)", "lowest", "highest"),
+        [
+            (name, f"{median(each):.1f}", f"{min(each):.1f}", f"{max(each):.1f}")
+            for name, each in rates.items()
+        ],
+        {"settings": settings, "users_per_second": rates},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What the benchmarks share: photographs, dumps of users made of them, and a model to predict with.
+
+A model that has learnt nothing costs what a trained one costs, and a user whose photographs are
+drawn by dice what a real one costs; both are the same in every run.
+"""
+
+import io
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.networks import VolumeNetwork, network_spec
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes import VolumeSpec
+
+_DRAWN = 64
+_SIDE = 430
+"""Pixels; the median side of the photographs that the results in README.md come from."""
+
+
+def read_photos(folder: Path) -> list[bytes]:
+    """All JPEGs of a folder."""
+    return [path.read_bytes() for path in sorted(folder.glob("*.jp*g"))]
+
+
+def draw_photos() -> list[bytes]:
+    """Noise of a photograph's size; it compresses as a photograph does, and shows nothing."""
+    dice = np.random.default_rng(0)
+    return [_encode(Image.fromarray(_noise(dice))) for _ in range(_DRAWN)]
+
+
+def get_photos(folder: Path | None) -> list[bytes]:
+    """The JPEGs of the folder if one is given, else drawn ones."""
+    return read_photos(folder) if folder else draw_photos()
+
+
+def make_model(folder: Path, photos: list[bytes]) -> Path:
+    """A model1 that has learnt nothing, but tells users apart: it costs what a trained one costs.
+
+    Its heads are scaled to users of these photographs. As drawn by dice they would give everyone
+    nearly the same probabilities, and who compares two predictions would see no difference.
+    """
+    torch.manual_seed(0)
+    spec = network_spec("model1", norm="batch")
+    network = VolumeNetwork(spec, VolumeSpec(), PRESETS["mex-a3t-2019"]).eval()
+    network.initialise()
+    _spread_logits(network, _draw_volumes(photos, network.volume_spec))
+    path = folder / "model.safetensors"
+    save_checkpoint(path, network, {})
+    return path
+
+
+@torch.inference_mode()
+def _spread_logits(network: VolumeNetwork, volumes_NCDHW: torch.Tensor) -> None:
+    """Give each logit a mean of 0 and a spread of 1 over the volumes."""
+    for trait, logits in network(volumes_NCDHW).items():
+        head = network.heads[f"head_{trait}"]
+        assert isinstance(head, torch.nn.Linear)
+        spread, mean = torch.std_mean(logits, dim=0)
+        head.weight.div_(spread[:, None])
+        head.bias.sub_(mean).div_(spread)
+
+
+def _draw_volumes(photos: list[bytes], spec: VolumeSpec) -> torch.Tensor:
+    dice = random.Random(1)
+    frames = torch.from_numpy(np.stack([_frame(photo, spec) for photo in photos[:_DRAWN]]))
+    volumes = [frames[dice.choices(range(len(frames)), k=spec.frames)] for _ in range(32)]
+    return spec.normalise(torch.stack(volumes))
+
+
+def _frame(photo: bytes, spec: VolumeSpec) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(photo)) as image:
+        return np.asarray(image.convert("RGB").resize((spec.width, spec.height)))
+
+
+def write_users(folder: Path, photos: list[bytes], users: int, images: int = 11) -> Path:
+    """A manifest of paths, each user with so many of the photographs, drawn by dice.
+
+    The photographs are written to `folder`/images, each once, where they are not there yet.
+
+    Returns:
+        The manifest, `folder`/manifest.parquet.
+    """
+    names = _write_photos(folder, photos)
+    dice = random.Random(0)
+    lists = [dice.choices(names, k=images) for _ in range(users)]
+    ids = [f"user-{number:06}" for number in range(users)]
+    path = folder / "manifest.parquet"
+    pq.write_table(pa.table({"user_id": ids, "images": lists}), path)
+    return path
+
+
+def _write_photos(folder: Path, photos: list[bytes]) -> list[str]:
+    """Names of the photographs' files, relative to the folder."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    names = [f"images/{number:04}.jpg" for number in range(len(photos))]
+    for name, photo in zip(names, photos, strict=True):
+        path = folder / name
+        if not path.exists():
+            path.write_bytes(photo)
+    return names
+
+
+def _noise(dice: np.random.Generator) -> NDArray[np.uint8]:
+    coarse = dice.integers(0, 256, (54, 54, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
+
+
+def _encode(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=90)
+    return file.getvalue()

@@ -1,0 +1,222 @@
+"""Users a second of `tweetprofile predict`, beside what people would write instead.
+
+    pip install '.[benchmarks]'
+    python benchmarks/throughput.py --photos FOLDER
+
+Whole commands, in turn, round after round, on the same manifest and weights, at two sizes: the
+difference gives the rate, what is left of the smaller one is start-up. Ratios are within a round.
+The rows that all of them wrote are then compared with those of `tweetprofile predict --precision
+fp32`, our own too, so that what decoding and resizing change stands apart from what bf16 does. Each
+round also measures, without any command, what decoding and the network allow (`bound.py`).
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+import polars as pl
+from commands import CONTENDERS, OURS, command_of, predict_command, seconds_of
+from dump import get_photos, make_model, write_users
+from report import report
+
+from tweetprofile import load_checkpoint
+
+_BOUND = Path(__file__).with_name("bound.py")
+
+_EXACT = "tweetprofile in fp32"
+"""What all rows are compared with; not timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One contender in one round.
+
+    Attributes:
+        small: seconds of the command for the smaller manifest.
+        large: for the larger one.
+        rate: users a second, start-up taken out.
+        startup: seconds that the smaller one took beyond its users.
+        counted: seconds for the users that start-up is counted with.
+    """
+
+    small: float
+    large: float
+    rate: float
+    startup: float
+    counted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """What all contenders get: two manifests, a model, a place for what they write."""
+
+    folder: Path
+    manifests: tuple[Path, Path]
+    sizes: tuple[int, int]
+    counted: int
+    checkpoint: Path
+
+    def out(self, contender: str) -> Path:
+        """Where a contender writes; Ray makes a folder of it."""
+        return self.folder / f"{contender}.out"
+
+    def time(self, contender: str) -> Timing:
+        """Run a contender on both manifests."""
+        small, large = (
+            seconds_of(command_of(contender, manifest, self.checkpoint, self.out(contender)))
+            for manifest in self.manifests
+        )
+        few, many = self.sizes
+        rate = (many - few) / (large - small)
+        startup = small - few / rate
+        return Timing(small, large, rate, startup, startup + self.counted / rate)
+
+    def predict_exactly(self) -> None:
+        """Predict the users of the larger manifest in fp32."""
+        places = self.manifests[1], self.checkpoint, self.out(_EXACT)
+        seconds_of(predict_command(*places, "--precision", "fp32"))
+
+
+@click.command()
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option("--small", default=100, show_default=True, help="Users of the smaller manifest.")
+@click.option("--large", default=1300, show_default=True, help="Users of the larger one.")
+@click.option("--counted", default=700, show_default=True, help="Users that start-up counts with.")
+@click.option("--peers", default=",".join(CONTENDERS[1:]), show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+def main(
+    photos: Path | None, small: int, large: int, counted: int, peers: str, rounds: int
+) -> None:
+    """Measure tweetprofile and its peers side by side."""
+    contenders = [OURS, *peers.split(",")]
+    timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
+    bounds: list[float] = []
+    with tempfile.TemporaryDirectory() as name:
+        arena = make_arena(Path(name), photos, (small, large), counted)
+        for _ in range(rounds):
+            bounds.append(measure_bound(photos))
+            for contender in contenders:
+                timings[contender].append(arena.time(contender))
+        arena.predict_exactly()
+        agreement = {contender: compare(arena, contender) for contender in contenders}
+    settings: dict[str, object] = {
+        "small": small,
+        "large": large,
+        "counted": counted,
+        "photos": bool(photos),
+    }
+    settings |= {name: version(name) for name in ("ray", "daft") if name in contenders}
+    show(timings, bounds, agreement, settings)
+
+
+def make_arena(folder: Path, photos: Path | None, sizes: tuple[int, int], counted: int) -> Arena:
+    """Write both manifests, whose users share the photographs, and the model."""
+    encoded = get_photos(photos)
+    manifests = []
+    for users in sizes:
+        place = folder / str(users)
+        place.mkdir()
+        manifests.append(write_users(place, encoded, users))
+    return Arena(folder, (manifests[0], manifests[1]), sizes, counted, make_model(folder, encoded))
+
+
+def measure_bound(photos: Path | None) -> float:
+    """Users a second that decoding and the network allow, by `bound.py`."""
+    options = ["--photos", str(photos)] if photos else []
+    command = [sys.executable, str(_BOUND), "--rounds", "1", *options]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rates = json.loads(printed.splitlines()[-1])["users_per_second"]
+    return float(rates["both, one after the other"][0])
+
+
+def compare(arena: Arena, contender: str) -> dict[str, float]:
+    """How near a contender's probabilities are to ours in fp32, for the larger manifest."""
+    traits = load_checkpoint(arena.checkpoint).schema.names
+    exact, theirs = read_profiles(arena.out(_EXACT)), read_profiles(arena.out(contender))
+    if not exact["user_id"].equals(theirs["user_id"]):
+        raise click.ClickException(f"{contender} did not predict the users of the manifest")
+    same = [exact[trait].cast(pl.String) == theirs[trait].cast(pl.String) for trait in traits]
+    return {
+        "largest difference": max(
+            float(np.abs(_matrix(exact, trait) - _matrix(theirs, trait)).max()) for trait in traits
+        ),
+        "same classes": float(np.mean(np.all([each.to_numpy() for each in same], axis=0))),
+    }
+
+
+def read_profiles(out: Path) -> pl.DataFrame:
+    """What a contender wrote, a file or a folder of them, by user."""
+    return pl.read_parquet(out / "*.parquet" if out.is_dir() else out).sort("user_id")
+
+
+def _matrix(profiles: pl.DataFrame, trait: str) -> np.ndarray:
+    """(users, classes) probabilities, from a struct as we write it or a list as peers do."""
+    column = profiles[f"{trait}_probabilities"]
+    if column.dtype == pl.List:
+        return np.array(column.to_list())
+    return column.struct.unnest().to_numpy()
+
+
+def show(
+    timings: dict[str, list[Timing]],
+    bounds: list[float],
+    agreement: dict[str, dict[str, float]],
+    settings: Mapping[str, object],
+) -> None:
+    """Print medians, and how many times faster we are within the same round."""
+    ours = timings[OURS]
+    faster = {
+        peer: [our.rate / their.rate for our, their in zip(ours, each, strict=True)]
+        for peer, each in timings.items()
+    }
+    of_bound = [our.rate / bound for our, bound in zip(ours, bounds, strict=True)]
+    report(
+        f"{OURS} reaches {median(of_bound):.0%} of the bound, {median(bounds):.1f} users a second",
+        (
+            "",
+            "users/s",
+            "lowest",
+            "highest",
+            f"{OURS} is faster by",
+            "start-up s",
+            f"s for {settings['counted']} users",
+            "same classes",
+            "largest difference",
+        ),
+        [_row(name, each, faster[name], agreement[name]) for name, each in timings.items()],
+        {
+            "settings": settings,
+            "timings": {name: [asdict(one) for one in each] for name, each in timings.items()},
+            "faster_by": {name: median(each) for name, each in faster.items()},
+            "bounds": bounds,
+            "share_of_bound": median(of_bound),
+            "agreement": agreement,
+        },
+    )
+
+
+def _row(
+    name: str, timings: list[Timing], faster: list[float], agreement: dict[str, float]
+) -> tuple[str, ...]:
+    rates = [timing.rate for timing in timings]
+    return (
+        name,
+        *(f"{rate:.1f}" for rate in (median(rates), min(rates), max(rates))),
+        f"{median(faster):.2f}",
+        f"{median(timing.startup for timing in timings):.1f}",
+        f"{median(timing.counted for timing in timings):.1f}",
+        f"{agreement['same classes']:.1%}",
+        f"{agreement['largest difference']:.4f}",
+    )
+
+
+if __name__ == "__main__":
+    main()
