@@ -29,7 +29,7 @@ from tweetprofile.job import usable_processors
 from tweetprofile.manifest import Manifest, UserImages
 from tweetprofile.networks import for_inference
 
-_USERS_A_PASS = 2
+_USERS_A_PASS = 4
 """As `predict` has it on a CPU."""
 
 _CPU = torch.device("cpu")

@@ -11,6 +11,7 @@ round also measures, without any command, what decoding and the network allow (`
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from dump import get_photos, make_model, write_users
 from report import report
 
 from tweetprofile import load_checkpoint
+from tweetprofile.engines.process import ALLOCATOR
 
 _BOUND = Path(__file__).with_name("bound.py")
 
@@ -97,6 +99,8 @@ def main(
 ) -> None:
     """Measure tweetprofile and its peers side by side."""
     contenders = [OURS, *peers.split(",")]
+    if unknown := set(contenders).difference(CONTENDERS):
+        raise click.BadParameter(f"{', '.join(unknown)}; give some of {', '.join(CONTENDERS[1:])}")
     timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
     bounds: list[float] = []
     with tempfile.TemporaryDirectory() as name:
@@ -132,7 +136,8 @@ def measure_bound(photos: Path | None) -> float:
     """Users a second that decoding and the network allow, by `bound.py`."""
     options = ["--photos", str(photos)] if photos else []
     command = [sys.executable, str(_BOUND), "--rounds", "1", *options]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    environment = ALLOCATOR | os.environ  # as workers have it
+    printed = subprocess.check_output(command, text=True, env=environment)
     rates = json.loads(printed.splitlines()[-1])["users_per_second"]
     return float(rates["both, one after the other"][0])
 

@@ -5,6 +5,7 @@ that fails is replaced by the nearest unused image of the same user, until there
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -88,6 +89,7 @@ class FrameLoader:
         decoder: what makes frames of them.
         spec: how many frames a user needs, and of what size.
         clock: counts the time that reading takes.
+        turn: entered to decode, and left to read.
     """
 
     def __init__(
@@ -96,8 +98,10 @@ class FrameLoader:
         decoder: FrameDecoder,
         spec: VolumeSpec,
         clock: StageClock | None = None,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         self._clock = clock or StageClock()
+        self._turn = turn or nullcontext()
         self._reader = reader
         self._decoder = decoder
         self._spec = spec
@@ -144,7 +148,8 @@ class FrameLoader:
     def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:
         if not encoded:
             return
-        decoded = self._decoder.decode(encoded)
+        with self._turn:
+            decoded = self._decoder.decode(encoded)
         frames = iter(decoded.frames_FHWC)
         for (search, index), failure in zip(owners, decoded.failures, strict=True):
             if failure is None:

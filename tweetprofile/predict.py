@@ -260,7 +260,7 @@ def _write_profiles(
         engine.facts,
         run.resumed,
         tuple(engine.deaths),
-        StageTimes.of(engine.clock.take(), engine.lanes, run.clock.take(), seconds),
+        StageTimes.of(engine.clock.take(), engine.turns, run.clock.take(), seconds),
     )
 
 

@@ -16,13 +16,14 @@ from tweetprofile.stages import Stage
 class StageTimes:
     """Where the time of a run went.
 
-    Workers work in lanes, side by side. What all lanes together spent in a stage is divided by
-    their number, so that their stages and `idle` add up to the seconds that the run took. Reading
-    the manifest and writing happen beside them, in the supervising process.
+    Workers work in lanes, side by side, of which so many compute at a time. What all lanes together
+    spent in a stage is divided by that number, so that the stages and `idle` add up to the seconds
+    that the run took, but for what happens beside: the lanes that wait for the disk, and, in the
+    supervising process, reading the manifest and writing.
 
     Attributes:
         seconds: by stage; those never entered are missing.
-        idle: seconds in which lanes had nothing to do.
+        idle: seconds in which there was nothing to compute.
     """
 
     seconds: Mapping[Stage, float] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class StageTimes:
     def of(
         cls,
         in_lanes: Mapping[Stage, float],
-        lanes: int,
+        turns: int,
         beside: Mapping[Stage, float],
         seconds: float,
     ) -> "StageTimes":
@@ -40,11 +41,11 @@ class StageTimes:
 
         Args:
             in_lanes: seconds by stage of all lanes together.
-            lanes: how many there were.
+            turns: how many compute at a time.
             beside: seconds by stage of the supervising process.
             seconds: that the run took.
         """
-        each = {stage: spent / max(1, lanes) for stage, spent in in_lanes.items()}
+        each = {stage: spent / max(1, turns) for stage, spent in in_lanes.items()}
         both = {stage: each.get(stage, 0.0) + beside.get(stage, 0.0) for stage in Stage}
         return cls(
             {stage: spent for stage, spent in both.items() if spent},

@@ -62,7 +62,7 @@ class Users(Dataset[torch.Tensor]):
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--tuned", is_flag=True, help="Channels-last weights, bf16.")
+@click.option("--tuned", is_flag=True, help="Channels-last memory, bf16.")
 @click.option("--workers", default=_PROCESSORS, show_default=True, help="Processes that decode.")
 @click.option("--batch-size", default=16, show_default=True, help="Users a forward pass.")
 @click.option("--threads", default=1, show_default=True, help="Threads that compute.")

@@ -4,8 +4,7 @@
 
 OUT becomes a folder: Ray writes a file a block. The steps are those of Ray's guide to batch
 inference (read, `map_batches` with a function, `map_batches` with a class, write). Volumes reach
-the network in channels-last memory, so that it computes as fast as its weights in that layout
-would let it.
+the network in channels-last memory, its faster layout.
 
 Tried on two processors: an actor for each, into which Ray fuses decoding (kept); decoding in tasks
 of its own, which asking for other resources brings about, with one actor and with two (half as long

@@ -161,9 +161,9 @@ class LocalEngine:
         return passes * self.facts.batch_size
 
     @property
-    def lanes(self) -> int:
-        """Tasks that are worked on at a time, by all workers together."""
-        return sum(seat.lanes for seat in self._seats)
+    def turns(self) -> int:
+        """Lanes that compute at a time, of all workers together."""
+        return sum(seat.turns for seat in self._seats)
 
     def profile(self, batches: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, pa.Table]]:
         """The profiles of each batch, without `user_id`, as they are finished: not always in order.
@@ -257,8 +257,8 @@ class LocalEngine:
 
     def _listen(self, seat: Seat, workload: Workload | None) -> Iterator[_Ended]:
         match seat.process.receive():
-            case Ready(facts, lanes):
-                self.facts, seat.lanes = facts, lanes
+            case Ready(facts, lanes, turns):
+                self.facts, seat.lanes, seat.turns = facts, lanes, turns
             case Refused(error):
                 raise error
             case Begun(number):

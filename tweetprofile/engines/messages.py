@@ -32,10 +32,12 @@ class Ready:
     Attributes:
         facts: what its predictors came to be.
         lanes: tasks that it works on at a time.
+        turns: lanes that compute at a time.
     """
 
     facts: PredictorFacts
     lanes: int
+    turns: int
 
 
 @dataclass(frozen=True, slots=True)

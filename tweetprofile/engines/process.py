@@ -19,6 +19,11 @@ main({descriptor}, {supervisor})
 """What the process runs. Modules come from where they come from here, never from the folder in
 which the command is run: that may be a dump."""
 
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
+"""Has glibc keep what the network gives back, for the next pass: fetching it from the system anew,
+page by page, takes an eighth of a run. Larger blocks (an image of 11 megapixels) are still
+returned."""
+
 _TAIL_BYTES = 2000
 """Bytes at the end of its log that tell how a worker died."""
 
@@ -47,6 +52,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", boot],
                 pass_fds=[theirs.fileno()],
+                env=ALLOCATOR | os.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

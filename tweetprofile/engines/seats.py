@@ -27,6 +27,7 @@ class Seat:
     process: WorkerProcess
     started: float
     lanes: int = 0
+    turns: int = 0
     held: dict[int, Held] = field(default_factory=dict)
     failed_starts: int = 0
 

@@ -1,9 +1,9 @@
 """The process that predicts: told by messages what to do, and free to die.
 
 It works in lanes: threads that each take a task and do everything for it, from reading to
-profiles, so that nothing waits for anything else. On a CPU a lane computes on one processor, and
-there are more lanes than processors, for those that wait for the disk. On a GPU, while one lane
-reads, another decodes and a third runs the network, each on a stream of its own.
+profiles, so that no stage waits for another. On a CPU a lane computes on one processor; there are
+more lanes than processors, as some wait for the disk, but no more compute at a time. On a GPU,
+while one lane reads, another decodes and a third runs the network, each on a stream of its own.
 
 The process holds nothing that would be lost with it. `process.py` starts it, with a connection to
 the process that supervises it, and stdout and stderr led to a log.
@@ -20,15 +20,16 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import BoundedSemaphore, Lock, Thread
 
 import torch
 from PIL import Image
 
-from tweetprofile.checkpoint import Checkpoint, load_checkpoint
+from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.devices import resolve_device
 from tweetprofile.engines.messages import Begun, Job, Profiles, Ready, Refused, Task, pack, unpack
 from tweetprofile.errors import TweetprofileError
@@ -39,7 +40,7 @@ from tweetprofile.manifest import ImageRef, UserImages, users_of
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 _LANES_A_PROCESSOR = 2
-"""More cost nothing where images are at hand, and wait for them together where they are not."""
+"""While one computes, another waits for the disk, or for its turn, at no measurable cost."""
 
 _LANES_ON_CUDA = 3
 
@@ -70,10 +71,11 @@ class Worker:
         checkpoint = load_checkpoint(job.checkpoint)
         predictor = Predictor(checkpoint, options)
         predictor([UserImages("drawn", (ImageRef(data=_drawn_image()),))])
-        self.ready = Ready(predictor.facts, lanes)
+        self.ready = Ready(predictor.facts, lanes, job.processors if on_cpu else lanes)
         self._tasks: SimpleQueue[_Given] = SimpleQueue()
+        turn = BoundedSemaphore(self.ready.turns)
         for _ in range(lanes):
-            lane = _Lane(checkpoint, options, device, send)
+            lane = _Lane(partial(Predictor, checkpoint, turn=turn), options, device, send)
             Thread(target=lane.work, args=(self._tasks,), daemon=True).start()
 
     def give(self, task: Task, users: bytes) -> None:
@@ -85,9 +87,13 @@ class _Lane:
     """One thread's predictors, by decoder, made when first needed."""
 
     def __init__(
-        self, checkpoint: Checkpoint, options: PredictorOptions, device: torch.device, send: Send
+        self,
+        make_predictor: Callable[[PredictorOptions], Predictor],
+        options: PredictorOptions,
+        device: torch.device,
+        send: Send,
     ) -> None:
-        self._checkpoint = checkpoint
+        self._make_predictor = make_predictor
         self._options = options
         self._device = device
         self._send = send
@@ -112,7 +118,7 @@ class _Lane:
     def _predictor(self, decoder: DecoderName) -> Predictor:
         if decoder not in self._predictors:
             options = replace(self._options, decoder=decoder)
-            self._predictors[decoder] = Predictor(self._checkpoint, options)
+            self._predictors[decoder] = self._make_predictor(options)
         return self._predictors[decoder]
 
 
