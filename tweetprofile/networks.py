@@ -161,9 +161,7 @@ class VolumeNetwork(nn.Module):
         Returns:
             Trait name to (N, classes), in schema order.
         """
-        features = self.blocks(volumes_NCDHW).flatten(1)
-        # The convolutions may compute in a lower precision than what follows.
-        hidden = self.hidden(features.to(self.hidden[0].weight.dtype))
+        hidden = self.hidden(self.blocks(volumes_NCDHW).flatten(1))
         return {name: self.heads[f"head_{name}"](hidden) for name in self.schema.names}
 
 
@@ -183,16 +181,24 @@ def for_inference(
 ) -> VolumeNetwork:
     """A copy on a device whose convolutions compute in `dtype`; it takes volumes of that type.
 
-    The fully connected stage and the heads stay in float32: they cost next to nothing, and a bf16
-    logit has two digits. The convolutions' weights are channels-last, as volumes are. Autocast
-    would convert them at every pass, and the result of every convolution.
+    The last convolution and all after it stay in float32: that costs a fiftieth of a run and halves
+    the error of bf16. The convolutions' weights are channels-last, as volumes are. Autocast would
+    convert them at every pass, and the result of every convolution.
     """
     copied: VolumeNetwork = copy.deepcopy(network).to(
         device,
         memory_format=torch.channels_last_3d,  # type: ignore[call-overload]
     )
-    copied.blocks.to(dtype)
+    *lower, last = copied.blocks
+    copied.blocks = nn.Sequential(*(block.to(dtype) for block in lower), _ToFloat32(), last)
     return copied
+
+
+class _ToFloat32(nn.Module):
+    """Ends the part that computes in lower precision."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.float()
 
 
 class _ConvBlock(nn.Module):

@@ -90,19 +90,21 @@ def main(
     pq.write_table(pa.table(columns), out)
 
 
-@torch.inference_mode()
 def infer(
     model: Checkpoint, loader: DataLoader[torch.Tensor], *, tuned: bool
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Probabilities of each trait's classes, batch by batch."""
     layout = torch.channels_last_3d if tuned else torch.contiguous_format
     network = model.network.to(memory_format=layout)  # type: ignore[call-overload]
+    lower = tuned and multiplies_bf16()
     spec = model.volume_spec
-    with torch.autocast("cpu", torch.bfloat16, enabled=tuned and multiplies_bf16()):
-        for volumes in loader:
+    for volumes in loader:
+        # Anew for each batch: a generator that yields from inference mode is out of autocast after.
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
             floats = volumes.contiguous(memory_format=layout).float().sub_(spec.mean).div_(spec.std)
             logits = network(floats)
-            yield {trait: each.float().softmax(dim=1) for trait, each in logits.items()}
+            batch = {trait: each.float().softmax(dim=1) for trait, each in logits.items()}
+        yield batch
 
 
 def multiplies_bf16() -> bool:
