@@ -22,7 +22,15 @@ from tweetprofile.job import DecoderName, PredictorOptions
 from tweetprofile.manifest import Manifest, UserImages
 from tweetprofile.stages import Stage
 
-_STAGES = (Stage.READ, Stage.SCREEN, Stage.DECODE, Stage.STACK, Stage.FORWARD, Stage.WRITE)
+_STAGES = (
+    Stage.READ,
+    Stage.SCREEN,
+    Stage.DECODE,
+    Stage.STACK,
+    Stage.FORWARD,
+    Stage.PROFILE,
+    Stage.WRITE,
+)
 _PERCENTILES = (50, 95, 99)
 _WARM_UP = 3
 
