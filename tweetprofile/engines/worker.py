@@ -124,13 +124,10 @@ class _Lane:
 
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:
     """On a GPU, what one lane does must not wait for what another does."""
-    return (
-        nullcontext()
-        if device.type == "cpu"
-        else torch.cuda.stream(
-            torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        )
-    )
+    if device.type == "cpu":
+        return nullcontext()
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return torch.cuda.stream(stream)
 
 
 def _threads_on_cuda() -> int:
