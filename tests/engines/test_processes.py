@@ -115,16 +115,16 @@ def test_shards_finished_out_of_order_are_not_computed_twice(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    manifest, out = write_users(16, {0: [b"DEADLYhang"]}), tmp_path / "out"
+    manifest, out = write_users(40, {0: [b"DEADLYhang"]}), tmp_path / "out"
     process = start(command, manifest, "-o", f"{out}/", "--devices", "cpu,cpu")
-    wait_until(lambda: len(shards_of(out)) == 3)  # all but the first
+    wait_until(lambda: len(shards_of(out)) >= 3)  # by the worker that does not hang
     process.kill()
     process.communicate()
     finished = {shard.name: identity(shard) for shard in shards_of(out)}
     monkeypatch.delenv("PYTHONPATH")  # without the library that hangs
     assert run(command, manifest, "-o", f"{out}/", "--devices", "cpu,cpu", "--resume")[0] == 0
     parts = {part.name: identity(part) for part in out.iterdir()}
-    assert parts.keys() - finished.keys() == {"part-00000.parquet"}
+    assert "part-00000.parquet" in parts.keys() - finished.keys()
     assert parts | finished == parts
 
 
