@@ -88,7 +88,7 @@ def loading(checkpoint: Checkpoint, folder: Path) -> Work:
 
 
 def forwarding(checkpoint: Checkpoint) -> Work:
-    """Runs the network over blank volumes: what they show makes no difference."""
+    """Runs the network over volumes of noise: what they show makes no difference."""
     spec = checkpoint.volume_spec
     dtype = resolve_precision("auto", _CPU)
     network = for_inference(checkpoint.network, _CPU, dtype)

@@ -61,7 +61,8 @@ def devices(command: Command) -> Command:
         show_default=True,
         metavar="DEVICES",
         help="auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or several with commas "
-        "between, as in cuda:0,cuda:1; a worker process each.",
+        "between, as in cuda:0,cuda:1; a worker process each, for cpu or auto one for every four "
+        "processors.",
     )(command)
 
 

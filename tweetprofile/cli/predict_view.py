@@ -134,7 +134,7 @@ def _how_fast(summary: PredictSummary) -> str:
     if summary.resumed.users and not users:
         return "complete already"
     resumed = f" after {summary.resumed.users:,} of an earlier run" if summary.resumed.users else ""
-    rate = _per_second(users, summary.seconds)
+    rate = _rate(summary.users_per_second)
     return f"in {summary.seconds:.1f} s ({rate} users/s{_bound(summary)}){resumed}"
 
 
@@ -169,5 +169,8 @@ def _rates(progress: Progress) -> str:
 
 
 def _per_second(count: int, seconds: float) -> str:
-    rate = count / max(seconds, 1e-9)
+    return _rate(count / max(seconds, 1e-9))
+
+
+def _rate(rate: float) -> str:
     return f"{rate:.1f}" if rate < 100 else f"{rate:,.0f}"

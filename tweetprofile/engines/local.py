@@ -46,10 +46,10 @@ _LOG_BYTES = 16 * 1024 * 1024
 """A log that nobody asked to keep is emptied when it is larger."""
 
 _PROCESSORS_A_WORKER = 4
-"""Lanes of one process share Python's lock, which each holds for some tenth of its time."""
+"""Lanes of one process share Python's lock, each holding it for an estimated tenth of its time."""
 
 _USERS_AT_LEAST = 8
-"""Users handed to a worker at a time: with fewer, messages would cost more than a percent."""
+"""Users handed to a worker at a time, so that what a task costs by itself is shared by several."""
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
