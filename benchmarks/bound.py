@@ -84,7 +84,7 @@ def loading(checkpoint: Checkpoint, folder: Path) -> Work:
     """Reads and decodes users' images."""
     spec = checkpoint.volume_spec
     decoder = make_decoder("auto", DecodeOptions(spec.height, spec.width, threads=1), _CPU)
-    return FrameLoader(ImageReader(folder), decoder, spec).load
+    return FrameLoader(ImageReader(folder), decoder, spec.frame_size()).load
 
 
 def forwarding(checkpoint: Checkpoint) -> Work:

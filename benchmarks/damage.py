@@ -21,7 +21,7 @@ from dump import get_photos, make_model
 from report import report
 
 from tweetprofile.engines.local import LocalEngine
-from tweetprofile.job import DecoderName
+from tweetprofile.job import DecoderName, PredictorFacts
 from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
 
 Damage = Callable[[bytes, random.Random], bytes]
@@ -66,7 +66,7 @@ def main(
 
 
 def measure(
-    engine: LocalEngine,
+    engine: LocalEngine[PredictorFacts],
     dumps: dict[float, Path],
     out: Path,
     options: PredictOptions,

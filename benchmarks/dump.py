@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tweetprofile.checkpoint import save_checkpoint
-from tweetprofile.networks import VolumeNetwork, network_spec
+from tweetprofile.networks import Network, build_network, network_spec
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes import VolumeSpec
 
@@ -49,7 +49,7 @@ def make_model(folder: Path, photos: list[bytes]) -> Path:
     """
     torch.manual_seed(0)
     spec = network_spec("model1", norm="batch")
-    network = VolumeNetwork(spec, VolumeSpec(), PRESETS["mex-a3t-2019"]).eval()
+    network = build_network(spec, VolumeSpec(), PRESETS["mex-a3t-2019"]).eval()
     network.initialise()
     _spread_logits(network, _draw_volumes(photos, network.volume_spec))
     path = folder / "model.safetensors"
@@ -58,7 +58,7 @@ def make_model(folder: Path, photos: list[bytes]) -> Path:
 
 
 @torch.inference_mode()
-def _spread_logits(network: VolumeNetwork, volumes_NCDHW: torch.Tensor) -> None:
+def _spread_logits(network: Network, volumes_NCDHW: torch.Tensor) -> None:
     """Give each logit a mean of 0 and a spread of 1 over the volumes."""
     for trait, logits in network(volumes_NCDHW).items():
         head = network.heads[f"head_{trait}"]

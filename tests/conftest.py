@@ -17,7 +17,7 @@ from hypothesis import settings
 from PIL import Image
 
 from tweetprofile.checkpoint import save_checkpoint
-from tweetprofile.networks import VolumeNetwork, network_spec
+from tweetprofile.networks import build_network, network_spec
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes import VolumeSpec
 
@@ -171,9 +171,10 @@ def real_damaged() -> list[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_model_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither use nor replace the model that `train` keeps in the user's data folder."""
+    """Tests leave alone the model and the frames that `train` keeps in the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("TWEETPROFILE_CHECKPOINT", raising=False)
         yield
 
@@ -210,7 +211,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     volume = VolumeSpec(height=32, width=32)
     spec = network_spec("model1", norm="batch")
-    network = VolumeNetwork(spec, volume, PRESETS["mex-a3t-2019"])
+    network = build_network(spec, volume, PRESETS["mex-a3t-2019"])
     for parameter in network.heads.parameters():
         torch.nn.init.normal_(parameter, std=0.05)  # spread the classes, as training would
     network(torch.randn(8, 3, *volume.shape))

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.errors import CheckpointError, OutputError
-from tweetprofile.networks import VolumeNetwork, network_spec
+from tweetprofile.networks import Network, build_network, network_spec
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes import VolumeSpec
 
@@ -23,13 +23,13 @@ SMALL = VolumeSpec(height=16, width=16)
 
 
 @pytest.fixture
-def network() -> VolumeNetwork:
+def network() -> Network:
     torch.manual_seed(1)
-    return VolumeNetwork(network_spec("model1", norm="batch"), SMALL, PRESETS["mex-a3t-2019"])
+    return build_network(network_spec("model1", norm="batch"), SMALL, PRESETS["mex-a3t-2019"])
 
 
 @pytest.fixture
-def model(tmp_path: Path, network: VolumeNetwork) -> Path:
+def model(tmp_path: Path, network: Network) -> Path:
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, network, {"users": 7})
     return path
@@ -46,7 +46,7 @@ def rewrite(path: Path, change: Any, state_change: Any = lambda state: state) ->
     return changed
 
 
-def test_what_is_saved_is_loaded(model: Path, network: VolumeNetwork) -> None:
+def test_what_is_saved_is_loaded(model: Path, network: Network) -> None:
     loaded = load_checkpoint(model)
     assert loaded.network_spec == network.spec
     assert loaded.volume_spec == SMALL
@@ -107,8 +107,23 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_with_the_versions(model: Path) -> None:
     newer = rewrite(model, lambda header: header | {"format": 99})
-    with pytest.raises(CheckpointError, match="has format 99 and this tweetprofile reads up to 1"):
+    with pytest.raises(CheckpointError, match="has format 99 and this tweetprofile reads up to 2"):
         load_checkpoint(newer)
+
+
+def test_format_1_which_knew_neither_kinds_nor_temperatures_is_read(model: Path) -> None:
+    def age(header: dict[str, Any]) -> dict[str, Any]:
+        del header["temperatures"], header["network"]["kind"]
+        return header | {"format": 1}
+
+    assert set(load_checkpoint(rewrite(model, age)).temperatures.values()) == {1.0}
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), "hot"])
+def test_a_temperature_that_makes_no_sense_is_refused(model: Path, temperature: object) -> None:
+    wrong = rewrite(model, lambda header: header | {"temperatures": {"gender": temperature}})
+    with pytest.raises(CheckpointError, match="a header that makes no sense"):
+        load_checkpoint(wrong)
 
 
 def test_a_missing_key_of_the_header_is_named(model: Path) -> None:
@@ -157,7 +172,7 @@ def test_a_header_that_asks_for_terabytes_costs_no_memory(model: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_an_output_error(
-    tmp_path: Path, network: VolumeNetwork
+    tmp_path: Path, network: Network
 ) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         save_checkpoint(tmp_path / "no" / "such" / "model.safetensors", network, {})

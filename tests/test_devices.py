@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tweetprofile.devices import precision_name, resolve_device, resolve_precision
+from tweetprofile.devices import precision_name, resolve_device, resolve_devices, resolve_precision
 from tweetprofile.errors import OptionError
 
 CUDA = torch.cuda.is_available()
@@ -39,9 +39,25 @@ def test_a_name_that_means_no_device_is_refused(name: str) -> None:
         resolve_device(name)
 
 
-def test_several_devices_are_refused() -> None:
-    with pytest.raises(OptionError, match="one device at a time"):
-        resolve_device("cpu,cpu")
+def test_several_devices_are_named_with_commas_between() -> None:
+    assert resolve_devices("cpu,cpu") == [torch.device("cpu")] * 2
+
+
+@without_cuda
+def test_auto_is_one_process_where_there_is_no_gpu() -> None:
+    assert resolve_devices("auto") == [torch.device("cpu")]
+
+
+@pytest.mark.gpu
+def test_auto_is_every_gpu_where_there_are_any() -> None:
+    count = torch.cuda.device_count()
+    assert resolve_devices("auto") == [torch.device("cuda", each) for each in range(count)]
+
+
+@pytest.mark.gpu
+def test_devices_of_two_kinds_are_refused() -> None:
+    with pytest.raises(OptionError, match="devices of one kind"):
+        resolve_devices("cpu,cuda:0")
 
 
 @pytest.mark.parametrize("name", ["bf16", "fp16", "fp32"])

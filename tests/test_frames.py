@@ -28,7 +28,9 @@ def picture(level: int) -> bytes:
 
 @pytest.fixture
 def loader(tmp_path: Path) -> FrameLoader:
-    return FrameLoader(ImageReader(tmp_path), PillowDecoder(DecodeOptions(16, 16, threads=1)), SPEC)
+    return FrameLoader(
+        ImageReader(tmp_path), PillowDecoder(DecodeOptions(16, 16, threads=1)), SPEC.frame_size()
+    )
 
 
 def user(name: str, images: int, broken: set[int] | None = None) -> UserImages:

@@ -152,7 +152,7 @@ def test_the_network_is_the_checkpoints(model: Path, dump: Path, users: list[Use
     checkpoint = load_checkpoint(model)
     spec = checkpoint.volume_spec
     decoder = make_decoder("pillow", DecodeOptions(spec.height, spec.width), torch.device("cpu"))
-    loaded = FrameLoader(ImageReader(dump), decoder, spec).load(users)
+    loaded = FrameLoader(ImageReader(dump), decoder, spec.frame_size()).load(users)
     frames = [user.frames_FHWC for user in loaded if len(user.frames_FHWC)]
     logits = checkpoint.network(spec.normalise(stack_volumes(frames, spec)))
     by_hand = logits["gender"].softmax(1).numpy()

@@ -6,11 +6,14 @@ from torch import nn
 
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import (
-    NetworkSpec,
+    Network,
     VolumeNetwork,
+    build_network,
     fold_normalisation,
     for_inference,
     network_spec,
+    spec_from_dict,
+    spec_to_dict,
 )
 from tweetprofile.traits import PRESETS, Trait, TraitSchema
 from tweetprofile.volumes import VolumeSpec
@@ -19,12 +22,12 @@ MEX_A3T = PRESETS["mex-a3t-2019"]
 SMALL = VolumeSpec(height=32, width=32)
 
 
-def layers(network: VolumeNetwork, kind: type[nn.Module]) -> list[nn.Module]:
+def layers(network: Network, kind: type[nn.Module]) -> list[nn.Module]:
     return [module for module in network.modules() if isinstance(module, kind)]
 
 
-def paper_network(name: str, volume: VolumeSpec = SMALL) -> VolumeNetwork:
-    return VolumeNetwork(network_spec(name), volume, MEX_A3T)
+def paper_network(name: str, volume: VolumeSpec = SMALL) -> Network:
+    return build_network(network_spec(name), volume, MEX_A3T)
 
 
 @pytest.mark.parametrize(("name", "convolutions"), [("model1", 4), ("model2", 7)])
@@ -58,7 +61,9 @@ def test_the_last_pools_of_model2_leave_the_depth_alone() -> None:
 def test_pools_keep_what_is_left_over_so_11_frames_become_6_3_2_and_1(name: str) -> None:
     x = torch.zeros(1, 3, 11, 32, 32)
     depths = []
-    for block in paper_network(name).blocks:
+    network = paper_network(name)
+    assert isinstance(network, VolumeNetwork)
+    for block in network.blocks:
         x = block(x)
         depths.append(x.shape[2])
     assert depths[:4] == [6, 3, 2, 1]
@@ -110,7 +115,7 @@ def test_for_inference_only_the_convolutions_compute_in_lower_precision(
 @pytest.mark.parametrize("name", ["model1", "model2"])
 def test_folding_batch_normalisation_changes_no_prediction(name: str) -> None:
     torch.manual_seed(0)
-    network = VolumeNetwork(network_spec(name, norm="batch"), SMALL, MEX_A3T)
+    network = build_network(network_spec(name, norm="batch"), SMALL, MEX_A3T)
     volumes = torch.randn(4, 3, *SMALL.shape)
     for _ in range(3):
         network(volumes * 2 + 1)  # gives the normalisation a mean and variance worth folding
@@ -124,12 +129,12 @@ def test_folding_batch_normalisation_changes_no_prediction(name: str) -> None:
 
 def test_a_trait_may_be_named_as_a_method_of_a_module() -> None:
     schema = TraitSchema((Trait("type", ("a", "b")), Trait("train", ("c", "d"))))
-    network = VolumeNetwork(network_spec("model1"), SMALL, schema)
+    network = build_network(network_spec("model1"), SMALL, schema)
     assert list(network(torch.zeros(1, 3, *SMALL.shape))) == ["type", "train"]
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(OptionError, match="'model3' is unknown; give one of model1, model2"):
+    with pytest.raises(OptionError, match="'model3' is unknown; give one of deepset, .*, model2"):
         network_spec("model3")
 
 
@@ -151,7 +156,6 @@ def test_a_spec_out_of_range_is_refused(changes: dict[str, object]) -> None:
 
 def test_a_spec_survives_json() -> None:
     import json
-    from dataclasses import asdict
 
     spec = network_spec("model2", norm="batch")
-    assert NetworkSpec.from_dict(json.loads(json.dumps(asdict(spec)))) == spec
+    assert spec_from_dict(json.loads(json.dumps(spec_to_dict(spec)))) == spec

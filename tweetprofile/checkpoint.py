@@ -6,6 +6,7 @@ predicting needs besides images is inside: network, volumes, traits and classes.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,11 +19,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from tweetprofile.errors import CheckpointError, InputError, OutputError
-from tweetprofile.networks import NetworkSpec, VolumeNetwork, fold_normalisation
+from tweetprofile.networks import (
+    Network,
+    NetworkSpec,
+    build_network,
+    fold_normalisation,
+    spec_from_dict,
+    spec_to_dict,
+)
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec
 
-FORMAT = 1
+FORMAT = 2
 """Version of what stands in the header; raised when an older reader would misread it."""
 
 _HEADER_KEY = "tweetprofile"
@@ -39,6 +47,7 @@ class Checkpoint:
         volume_spec: the volumes it takes.
         schema: the traits it predicts.
         training: how it was trained and how it scored, as JSON; for people.
+        temperatures: by trait, what its logits are divided by for honest probabilities.
         state: its weights by name, as trained.
     """
 
@@ -48,29 +57,42 @@ class Checkpoint:
     volume_spec: VolumeSpec
     schema: TraitSchema
     training: Mapping[str, Any]
+    temperatures: Mapping[str, float]
     state: Mapping[str, torch.Tensor] = field(repr=False)
 
     @cached_property
-    def network(self) -> VolumeNetwork:
+    def network(self) -> Network:
         """The network in eval mode, normalisation folded in: (N, 3, D, H, W) to logits a trait."""
         with torch.device("meta"):
-            network = VolumeNetwork(self.network_spec, self.volume_spec, self.schema)
+            network = build_network(self.network_spec, self.volume_spec, self.schema)
         network.load_state_dict(self.state, assign=True)
         return fold_normalisation(network).requires_grad_(False)
 
 
-def save_checkpoint(path: Path, network: VolumeNetwork, training: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    path: Path,
+    network: Network,
+    training: Mapping[str, Any],
+    temperatures: Mapping[str, float] | None = None,
+) -> None:
     """Write a network and all that describes it; the file appears whole or not at all.
+
+    Args:
+        path: where to.
+        network: with its weights.
+        training: how they came about, as JSON.
+        temperatures: by trait, above 0; 1 for a trait that has none.
 
     Raises:
         OutputError: the place cannot be written to.
     """
     header = {
         "format": FORMAT,
-        "network": asdict(network.spec),
+        "network": spec_to_dict(network.spec),
         "volume": asdict(network.volume_spec),
         "schema": network.schema.to_dict(),
         "training": dict(training),
+        "temperatures": dict.fromkeys(network.schema.names, 1.0) | dict(temperatures or {}),
     }
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     data = save(state, metadata={_HEADER_KEY: json.dumps(header)})
@@ -100,10 +122,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         checkpoint = Checkpoint(
             path,
             _sha256(path),
-            NetworkSpec.from_dict(header["network"]),
+            spec_from_dict(header["network"]),
             VolumeSpec(**header["volume"]),
             TraitSchema.from_dict(header["schema"]),
             dict(header["training"]),
+            _temperatures(header),
             state,
         )
     except KeyError as error:
@@ -148,10 +171,20 @@ def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return header
 
 
+def _temperatures(header: Mapping[str, Any]) -> dict[str, float]:
+    """By trait; format 1 had none."""
+    given = header.get("temperatures", {})
+    temperatures = {name: float(given.get(name, 1.0)) for name in header["schema"]}
+    for name, temperature in temperatures.items():
+        if not 0.0 < temperature < math.inf:
+            raise ValueError(f"the temperature of '{name}' is {temperature}")
+    return temperatures
+
+
 def _check_weights(checkpoint: Checkpoint) -> None:
     """Compare names and shapes with what the specs ask for, before any memory is given to them."""
     with torch.device("meta"):
-        network = VolumeNetwork(checkpoint.network_spec, checkpoint.volume_spec, checkpoint.schema)
+        network = build_network(checkpoint.network_spec, checkpoint.volume_spec, checkpoint.schema)
     wanted = {name: _kind(tensor) for name, tensor in network.state_dict().items()}
     found = {name: _kind(tensor) for name, tensor in checkpoint.state.items()}
     for name in wanted.keys() | found.keys():

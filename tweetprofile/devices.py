@@ -16,14 +16,29 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    if "," in name:
-        raise OptionError(f"--devices {name}: one device at a time is used; name one of them.")
     kind, _, number = name.partition(":")
     if kind == "cpu" and not number:
         return torch.device("cpu")
     if kind != "cuda" or (number and not number.isdecimal()):
         raise OptionError(f"--devices {name}: give auto, cpu, cuda or cuda:N.")
     return _resolve_cuda(name, int(number or 0))
+
+
+def resolve_devices(names: str) -> list[torch.device]:
+    """The devices that names with commas between mean; `auto` and `cuda` are all CUDA devices.
+
+    Raises:
+        OptionError: no such device here, a name that means none, or devices of two kinds.
+    """
+    first, *others = names.split(",")
+    if not others and first in ("auto", "cuda"):
+        device = resolve_device(first)
+        count = torch.cuda.device_count() if device.type == "cuda" else 1
+        return [device] if count == 1 else [torch.device("cuda", number) for number in range(count)]
+    devices = [resolve_device(name) for name in (first, *others)]
+    if len({device.type for device in devices}) > 1:
+        raise OptionError(f"--devices {names}: name devices of one kind.")
+    return devices
 
 
 def _resolve_cuda(name: str, number: int) -> torch.device:

@@ -13,9 +13,10 @@ import torch
 from tweetprofile.decoders import FrameDecoder
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.images import FailedImage, ImageReader
+from tweetprofile.job import FrameSize
 from tweetprofile.manifest import UserId, UserImages
 from tweetprofile.stages import Stage, StageClock
-from tweetprofile.volumes import VolumeSpec, nearest_unused, select_evenly
+from tweetprofile.volumes import nearest_unused, select_evenly
 
 _HELD_BYTES = 64 * 1024 * 1024
 """Encoded images held before they are decoded, so that what a batch takes is bounded."""
@@ -28,7 +29,7 @@ class UserFrames:
     Attributes:
         user_id: whose.
         images_given: images the manifest lists.
-        frames_FHWC: (F, H, W, 3) uint8 in manifest order, 0 <= F <= D.
+        frames_FHWC: (F, H, W, 3) uint8 in manifest order, 0 <= F <= what was wanted.
         failed: images tried in vain, by index.
     """
 
@@ -87,7 +88,7 @@ class FrameLoader:
     Args:
         reader: where encoded images come from.
         decoder: what makes frames of them.
-        spec: how many frames a user needs, and of what size.
+        wanted: how many frames a user needs, and of what size.
         clock: counts the time that reading takes.
         turn: entered to decode, and left to read.
     """
@@ -96,7 +97,7 @@ class FrameLoader:
         self,
         reader: ImageReader,
         decoder: FrameDecoder,
-        spec: VolumeSpec,
+        wanted: FrameSize,
         clock: StageClock | None = None,
         turn: AbstractContextManager[object] | None = None,
     ) -> None:
@@ -104,15 +105,15 @@ class FrameLoader:
         self._turn = turn or nullcontext()
         self._reader = reader
         self._decoder = decoder
-        self._spec = spec
+        self._wanted = wanted
 
     def load(self, users: Sequence[UserImages]) -> list[UserFrames]:
         """The frames of each user, in order; a user without any has F = 0."""
-        searches = [_Search.begin(user, self._spec.frames) for user in users]
+        searches = [_Search.begin(user, self._wanted.frames) for user in users]
         while any(search.wanted for search in searches):
             self._try_wanted(searches)
         none = torch.empty(
-            (0, self._spec.height, self._spec.width, 3),
+            (0, self._wanted.height, self._wanted.width, 3),
             dtype=torch.uint8,
             device=self._decoder.device,
         )

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from tweetprofile.checkpoint import Checkpoint
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.devices import precision_name, resolve_device, resolve_precision
-from tweetprofile.frames import FrameLoader, UserFrames
+from tweetprofile.errors import OptionError
+from tweetprofile.frames import FrameLoader
 from tweetprofile.images import ImageReader
 from tweetprofile.job import PredictorFacts, PredictorOptions
 from tweetprofile.manifest import UserImages
-from tweetprofile.networks import for_inference
+from tweetprofile.networks import DeepSetSpec, for_inference
 from tweetprofile.profiles import Probabilities, UserOutcome, make_profiles
 from tweetprofile.stages import Stage, StageClock
-from tweetprofile.volumes import stack_volumes
+from tweetprofile.volumes import draw_orders, frame_mask, split_clips, stack_volumes
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
 """Users a forward pass where none is asked for.
@@ -42,7 +43,8 @@ class Predictor:
         turn: entered to compute, and left to read: who shares processors with others waits there.
 
     Raises:
-        OptionError: the machine lacks the device or decoder, or the image root is no folder.
+        OptionError: the machine lacks the device or decoder, the image root is no folder, or orders
+            are asked for that the network cannot see.
     """
 
     def __init__(
@@ -59,13 +61,17 @@ class Predictor:
         self._spec = checkpoint.volume_spec
         self._batch_size = options.batch_size or _BATCH_SIZES[self.device.type]
         self._network = for_inference(checkpoint.network, self.device, self._precision)
+        self._orders = self._draw_orders(options.orders)
+        self._none = torch.empty((0, *self._spec.shape[1:], 3), dtype=torch.uint8)
         self._clock = StageClock()
         sizes = DecodeOptions(
             self._spec.height, self._spec.width, options.max_pixels, options.threads
         )
         self._decoder = make_decoder(options.decoder, sizes, self.device, self._clock)
         reader = ImageReader(options.image_root, options.max_image_bytes)
-        self._loader = FrameLoader(reader, self._decoder, self._spec, self._clock, self._turn)
+        self._loader = FrameLoader(
+            reader, self._decoder, self._spec.frame_size(options.clips), self._clock, self._turn
+        )
 
     @property
     def facts(self) -> PredictorFacts:
@@ -82,6 +88,14 @@ class Predictor:
             torch.cuda.device_count(),
         )
 
+    def _draw_orders(self, orders: int) -> list[torch.Tensor]:
+        network = self._checkpoint.network_spec
+        if orders > 1 and isinstance(network, DeepSetSpec):
+            raise OptionError(
+                f"--orders {orders}: {network.name} gives the same in any order; leave it out."
+            )
+        return draw_orders(self._spec.frames, orders)
+
     def take_seconds(self) -> dict[Stage, float]:
         """Where the time of the calls since the last time went."""
         return self._clock.take()
@@ -96,37 +110,67 @@ class Predictor:
         rows: list[Probabilities] = []
         for batch in _batches(users, self._batch_size):
             frames = self._loader.load(batch)
-            outcomes += map(_outcome, frames)
+            outcomes += map(UserOutcome.of, frames)
             with self._turn:
                 rows.append(self._judge([user.frames_FHWC for user in frames]))
         with self._clock.timing(Stage.PROFILE):
             return make_profiles(self._checkpoint.schema, outcomes, self._join(rows))
 
     def _judge(self, frames: list[torch.Tensor]) -> Probabilities:
-        """The probabilities of a batch of users, from the (F, H, W, 3) frames of each."""
-        if not any(map(len, frames)):
-            return {
-                trait.name: np.zeros((len(frames), len(trait.classes)), np.float32)
-                for trait in self._checkpoint.schema
-            }
-        # Blank volumes of users without a frame are computed, too: without them the batch would
-        # shrink, and with its size the order in which the hardware adds up numbers may change.
+        """The probabilities of a batch of users, from the (F, H, W, 3) frames of each.
+
+        Those of a user with several clips are the mean over them.
+        """
+        clips = [split_clips(each, self._spec) for each in frames]
+        sums = {
+            trait.name: np.zeros((len(frames), len(trait.classes)), np.float32)
+            for trait in self._checkpoint.schema
+        }
+        for number in range(max(map(len, clips))):
+            present = np.array([len(each) > number for each in clips])
+            # Blank volumes of users without a frame are computed, too: without them the batch would
+            # shrink, and with its size the order in which the hardware adds up numbers may change.
+            clip = [each[number] if len(each) > number else self._none for each in clips]
+            for trait, rows in self._judge_clip(clip).items():
+                sums[trait][present] += rows[present]
+        counts = np.maximum(1, [len(each) for each in clips]).astype(np.float32)
+        return {trait: rows / counts[:, None] for trait, rows in sums.items()}
+
+    def _judge_clip(self, frames: list[torch.Tensor]) -> Probabilities:
         with self._clock.timing(Stage.STACK):
             volumes = stack_volumes(frames, self._spec)
+            mask = frame_mask([len(each) for each in frames], self._spec.frames)
         with self._clock.timing(Stage.FORWARD):
-            return self._forward(volumes)
+            return self._forward(volumes, mask)
 
     @torch.inference_mode()
-    def _forward(self, volumes_NDHWC: torch.Tensor) -> Probabilities:
+    def _forward(self, volumes_NDHWC: torch.Tensor, mask_ND: torch.Tensor) -> Probabilities:
+        """Probabilities, the mean over the orders that were asked for."""
         users = len(volumes_NDHWC)
         if users == 1 and self._precision == torch.float32 and self.device.type == "cpu":
             # PyTorch hands a single fp32 volume to a convolution that takes five times as long.
             volumes_NDHWC = volumes_NDHWC.expand(2, -1, -1, -1, -1)
+            mask_ND = mask_ND.expand(2, -1)
         volumes = self._spec.normalise(volumes_NDHWC.to(self.device), self._precision)
-        logits = self._network(volumes)
+        mask = mask_ND.to(self.device)
+        passes = [self._network(self._reorder(volumes, order), mask) for order in self._orders]
         return {
-            trait: values[:users].softmax(dim=1).cpu().numpy() for trait, values in logits.items()
+            trait: self._mean_probabilities([each[trait][:users] for each in passes], trait)
+            for trait in self._checkpoint.schema.names
         }
+
+    def _reorder(self, volumes_NCDHW: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+        if len(self._orders) == 1:
+            return volumes_NCDHW
+        # Through the memory's own layout, so that the result is channels-last again.
+        frames_NDHWC = volumes_NCDHW.permute(0, 2, 3, 4, 1)[:, order]
+        return frames_NDHWC.permute(0, 4, 1, 2, 3)
+
+    def _mean_probabilities(self, logits: list[torch.Tensor], trait: str) -> NDArray[np.float32]:
+        temperature = self._checkpoint.temperatures[trait]
+        each = [(values / temperature).softmax(dim=1) for values in logits]
+        mean: NDArray[np.float32] = torch.stack(each).mean(dim=0).cpu().numpy()
+        return mean
 
     def _join(self, rows: list[Probabilities]) -> Probabilities:
         def joined(trait: str, classes: int) -> NDArray[np.float32]:
@@ -139,7 +183,3 @@ class Predictor:
 
 def _batches(users: Sequence[UserImages], size: int) -> Iterator[Sequence[UserImages]]:
     return (users[start : start + size] for start in range(0, len(users), size))
-
-
-def _outcome(frames: UserFrames) -> UserOutcome:
-    return UserOutcome(frames.user_id, frames.images_given, len(frames.frames_FHWC), frames.failed)

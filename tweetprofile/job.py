@@ -21,6 +21,9 @@ Precision = Literal["auto", "bf16", "fp16", "fp32"]
 MAX_PIXELS = 40_000_000
 """Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
 
+_MOST_PASSES = 1000
+"""Volumes of a user, or orders of one; every image of the longest timeline is in 1,164 of 11."""
+
 
 def usable_processors() -> int:
     """Processors that this process may use: a cluster's scheduler grants fewer than there are."""
@@ -31,7 +34,7 @@ def usable_processors() -> int:
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """How a `Predictor` works; none of these but the caps changes what it predicts.
+    """How a `Predictor` works; none of these but caps, clips and orders changes what it predicts.
 
     Attributes:
         image_root: folder that image paths are relative to and never leave.
@@ -42,6 +45,8 @@ class PredictorOptions:
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
         threads: threads to decode and to compute with on a CPU; 0 for one a processor.
+        clips: volumes to make of a user with more images than one holds; their mean is taken.
+        orders: orders of the frames to take the mean over, for networks that see the order.
 
     Raises:
         OptionError: a value out of range.
@@ -55,14 +60,52 @@ class PredictorOptions:
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     threads: int = 0
+    clips: int = 1
+    orders: int = 1
 
     def __post_init__(self) -> None:
+        if not 1 <= self.clips <= _MOST_PASSES:
+            raise OptionError(f"--clips {self.clips} must be from 1 to {_MOST_PASSES}.")
+        if not 1 <= self.orders <= _MOST_PASSES:
+            raise OptionError(f"--orders {self.orders} must be from 1 to {_MOST_PASSES}.")
         if self.batch_size < 0:
             raise OptionError(f"batch size {self.batch_size} must be at least 1.")
         if self.max_pixels < 1:
             raise OptionError(f"--max-pixels {self.max_pixels} must be at least 1.")
         if self.max_image_bytes < 1:
             raise OptionError(f"--max-image-bytes {self.max_image_bytes} must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSize:
+    """The frames to extract.
+
+    Attributes:
+        frames: of a user, at most.
+        height: of a frame, in pixels.
+        width: of a frame, in pixels.
+    """
+
+    frames: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractorFacts:
+    """What a frame extractor came to be on its machine.
+
+    Attributes:
+        device: type of the device it decodes on: `cpu` or `cuda`.
+        decoder: any name but `auto`.
+        batch_size: users decoded at a time.
+        cuda_devices: how many there are on its machine.
+    """
+
+    device: str
+    decoder: DecoderName
+    batch_size: int
+    cuda_devices: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import Job
+from tweetprofile.engines.messages import PredictJob
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.job import MAX_PIXELS, DecoderName, Precision, PredictorFacts, PredictorOptions
@@ -40,6 +40,8 @@ class PredictOptions:
         users_per_shard: users written as one unit; what an interrupted run may have to redo.
         limit: only the first so many users; None for all.
         keep: columns of the manifest to copy to the output.
+        clips: volumes to make of a user with more images than one holds; their mean is taken.
+        orders: orders of the frames to take the mean over (model1, model2).
         max_images: images a user; those beyond are counted and not looked at.
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
@@ -63,6 +65,8 @@ class PredictOptions:
     users_per_shard: int = 256
     limit: int | None = None
     keep: tuple[str, ...] = ()
+    clips: int = 1
+    orders: int = 1
     max_images: int = MAX_IMAGES
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
@@ -116,7 +120,7 @@ class PredictPlan:
 
     manifest: Manifest
     users: int
-    job: Job
+    job: PredictJob
     out: str
     options: PredictOptions
     engine_options: EngineOptions
@@ -130,7 +134,7 @@ class PredictPlan:
         """Users of a shard."""
         return min(self.options.users_per_shard, self.users - shard * self.options.users_per_shard)
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> LocalEngine[PredictorFacts]:
         """What will do the work; to be entered."""
         return LocalEngine(self.job, self.engine_options)
 
@@ -159,6 +163,8 @@ class PredictPlan:
             "users_per_shard": options.users_per_shard,
             "limit": options.limit,
             "keep": options.keep,
+            "clips": options.clips,
+            "orders": options.orders,
             "max_images": options.max_images,
             "max_pixels": options.max_pixels,
             "max_image_bytes": options.max_image_bytes,
@@ -185,7 +191,7 @@ def plan_prediction(
     checkpoint = find_checkpoint(options.checkpoint)
     root = options.image_root or opened.folder
     ImageReader(root)
-    job = Job(
+    job = PredictJob(
         checkpoint,
         PredictorOptions(
             root,
@@ -194,6 +200,8 @@ def plan_prediction(
             batch_size=options.batch_size,
             max_pixels=options.max_pixels,
             max_image_bytes=options.max_image_bytes,
+            clips=options.clips,
+            orders=options.orders,
         ),
     )
     users = opened.count_users()
@@ -203,7 +211,7 @@ def plan_prediction(
 
 def run_plan(
     plan: PredictPlan,
-    engine: LocalEngine,
+    engine: LocalEngine[PredictorFacts],
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> PredictSummary:
     """Predict every user of the plan and write the profiles.
@@ -235,7 +243,7 @@ def run_plan(
 
 def _write_profiles(
     plan: PredictPlan,
-    engine: LocalEngine,
+    engine: LocalEngine[PredictorFacts],
     record: RunRecord,
     on_progress: Callable[[Progress], None],
 ) -> PredictSummary:
@@ -243,7 +251,7 @@ def _write_profiles(
     schema = plan.output_schema(engine.facts)
     with ProfileWriter(plan.out, schema, record, plan.shards, resume=plan.options.resume) as writer:
         run = _Run(plan, writer, schema)
-        for batch, profiles in engine.profile(run.batches(engine.users_per_task)):
+        for batch, profiles in engine.run(run.batches(engine.users_per_task)):
             run.add(batch, profiles)
             on_progress(Progress(run.counts, plan.users, time.monotonic() - began, run.resumed))
         if run.counts.users != plan.users:

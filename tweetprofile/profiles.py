@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from tweetprofile.images import FailedImage
 from tweetprofile.manifest import UserId
 from tweetprofile.traits import Trait, TraitSchema
+
+if TYPE_CHECKING:
+    from tweetprofile.frames import UserFrames  # which loads torch
 
 Probabilities = Mapping[str, NDArray[np.float32]]
 """Trait name to (N, classes), a row a user; what stands there for one without frames is unused."""
@@ -45,6 +49,11 @@ class UserOutcome:
     frames_used: int
     failed: tuple[FailedImage, ...]
     crashed: bool = False
+
+    @classmethod
+    def of(cls, user: "UserFrames") -> "UserOutcome":
+        """What became of a user whose frames were looked for."""
+        return cls(user.user_id, user.images_given, len(user.frames_FHWC), user.failed)
 
     @property
     def status(self) -> Status:
@@ -99,8 +108,18 @@ class Counts:
         )
 
 
+FRAMES = "frames"
+"""The column of pixels: (F, H, W, 3) uint8 of each user, as bytes."""
+
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _IMAGE_ERROR = pa.struct([("index", pa.int32()), ("image", pa.string()), ("reason", pa.string())])
+_OUTCOME_FIELDS = (
+    pa.field("frames_used", pa.int32()),
+    pa.field("images_given", pa.int32()),
+    pa.field("images_failed", pa.int32()),
+    pa.field("status", _WORDS),
+    pa.field("image_errors", pa.list_(_IMAGE_ERROR)),
+)
 
 
 def probabilities_column(trait: str) -> str:
@@ -123,16 +142,7 @@ def profile_schema(schema: TraitSchema, user_id_type: pa.DataType) -> pa.Schema:
             pa.field(confidence_column(trait.name), pa.float32()),
             pa.field(probabilities_column(trait.name), each),
         ]
-    return pa.schema(
-        [
-            *fields,
-            pa.field("frames_used", pa.int32()),
-            pa.field("images_given", pa.int32()),
-            pa.field("images_failed", pa.int32()),
-            pa.field("status", _WORDS),
-            pa.field("image_errors", pa.list_(_IMAGE_ERROR)),
-        ]
-    )
+    return pa.schema([*fields, *_OUTCOME_FIELDS])
 
 
 def make_profiles(
@@ -149,14 +159,16 @@ def make_profiles(
     columns: list[pa.Array] = [_ids(outcomes)]
     for trait in schema:
         columns += _trait_columns(trait, seen, probabilities[trait.name])
-    columns += [
-        pa.array([outcome.frames_used for outcome in outcomes], pa.int32()),
-        pa.array([outcome.images_given for outcome in outcomes], pa.int32()),
-        pa.array([len(outcome.failed) for outcome in outcomes], pa.int32()),
-        _dictionary(list(Status), (outcome.status for outcome in outcomes)),
-        pa.array([_errors(outcome) for outcome in outcomes], pa.list_(_IMAGE_ERROR)),
-    ]
+    columns += _outcome_columns(outcomes)
     return pa.Table.from_arrays(columns, schema=profile_schema(schema, columns[0].type))
+
+
+def make_frame_rows(outcomes: Sequence[UserOutcome], pixels: Sequence[bytes]) -> pa.Table:
+    """What became of users' images, and `FRAMES`, a row each: what extracting frames gives."""
+    columns = [_ids(outcomes), *_outcome_columns(outcomes), pa.array(pixels, pa.large_binary())]
+    fields = [pa.field("user_id", columns[0].type), *_OUTCOME_FIELDS]
+    schema = pa.schema([*fields, pa.field(FRAMES, pa.large_binary())])
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> pa.Table:
@@ -164,6 +176,11 @@ def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> 
     outcome = UserOutcome(user_id, images_given, 0, (), crashed=True)
     unused = {trait.name: np.zeros((1, len(trait.classes)), np.float32) for trait in schema}
     return make_profiles(schema, [outcome], unused)
+
+
+def crashed_frames(images_given: int) -> pa.Table:
+    """The row of frames of a user who took the process down."""
+    return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""])
 
 
 def _ids(outcomes: Sequence[UserOutcome]) -> pa.Array:
@@ -185,6 +202,16 @@ def _trait_columns(
         mask=pa.array(~seen),
     )
     return [classes, pa.array(rows.max(axis=1), mask=~seen), each]
+
+
+def _outcome_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:
+    return [
+        pa.array([outcome.frames_used for outcome in outcomes], pa.int32()),
+        pa.array([outcome.images_given for outcome in outcomes], pa.int32()),
+        pa.array([len(outcome.failed) for outcome in outcomes], pa.int32()),
+        _dictionary(list(Status), (outcome.status for outcome in outcomes)),
+        pa.array([_errors(outcome) for outcome in outcomes], pa.list_(_IMAGE_ERROR)),
+    ]
 
 
 def _dictionary(words: Sequence[str], values: Iterable[str]) -> pa.DictionaryArray:

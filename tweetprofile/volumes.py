@@ -3,6 +3,7 @@
 Shapes: F frames, N users, C channels, D frames of a volume, H, W.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import torch
 
 from tweetprofile.errors import OptionError
+from tweetprofile.job import FrameSize
 
 Fill = Literal["repeat", "zeros"]
 
@@ -57,6 +59,10 @@ class VolumeSpec:
         """(D, H, W)."""
         return self.frames, self.height, self.width
 
+    def frame_size(self, clips: int = 1) -> FrameSize:
+        """The frames to extract for so many volumes of each user."""
+        return FrameSize(self.frames * clips, self.height, self.width)
+
     def normalise(
         self, volumes_NDHWC: torch.Tensor, dtype: torch.dtype = torch.float32
     ) -> torch.Tensor:
@@ -72,6 +78,10 @@ class VolumeSpec:
         """
         floats = volumes_NDHWC.to(torch.float32).sub_(self.mean).div_(self.std).to(dtype)
         return floats.permute(0, 4, 1, 2, 3)
+
+    def normalise_frames(self, frames_FHWC: torch.Tensor) -> torch.Tensor:
+        """The same for single frames: (F, H, W, 3) uint8 to (F, 3, H, W) float, of any size."""
+        return self.normalise(frames_FHWC[None])[0].transpose(0, 1)
 
 
 def select_evenly(images: int, wanted: int) -> list[int]:
@@ -89,6 +99,27 @@ def select_evenly(images: int, wanted: int) -> list[int]:
 def nearest_unused(failed: int, unused: Iterable[int]) -> int:
     """The position among `unused` that is nearest to `failed`, the earlier of two."""
     return min(unused, key=lambda position: (abs(position - failed), position))
+
+
+def split_clips(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> list[torch.Tensor]:
+    """A user's frames in as few parts as fit into a volume each, all spread over the whole.
+
+    Args:
+        frames_FHWC: (F, H, W, 3) uint8, in manifest order.
+        spec: the volumes.
+
+    Returns:
+        One part a clip, none where there is no frame.
+    """
+    clips = math.ceil(len(frames_FHWC) / spec.frames)
+    return [frames_FHWC[clip::clips] for clip in range(clips)]
+
+
+def draw_orders(frames: int, orders: int) -> list[torch.Tensor]:
+    """Orders of so many frames: as they are, then others at random, the same at every call."""
+    random = torch.Generator().manual_seed(0)
+    drawn = [torch.randperm(frames, generator=random) for _ in range(orders - 1)]
+    return [torch.arange(frames), *drawn]
 
 
 def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
@@ -113,3 +144,8 @@ def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
 def stack_volumes(users: Sequence[torch.Tensor], spec: VolumeSpec) -> torch.Tensor:
     """Fill one volume a user: (N, D, H, W, 3) uint8 from N tensors of (F, H, W, 3)."""
     return torch.stack([stack_volume(frames, spec) for frames in users])
+
+
+def frame_mask(used: Sequence[int], frames: int) -> torch.Tensor:
+    """Which frames of stacked volumes are a user's own: (N, D) bool."""
+    return torch.arange(frames) < torch.tensor(list(used))[:, None]

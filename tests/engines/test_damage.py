@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import Job
+from tweetprofile.engines.messages import PredictJob
 from tweetprofile.errors import Reason
 from tweetprofile.forms import cap_images, unify_lists
-from tweetprofile.job import DecoderName, PredictorOptions
+from tweetprofile.job import DecoderName, PredictorFacts, PredictorOptions
 from tweetprofile.manifest import UserBatch
 
 pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
@@ -23,18 +23,18 @@ Damage = Callable[[bytes], bytes]
 
 
 @pytest.fixture(scope="module", params=["pillow", "dali"])
-def engine(request: pytest.FixtureRequest, model: Path) -> Iterator[LocalEngine]:
+def engine(request: pytest.FixtureRequest, model: Path) -> Iterator[LocalEngine[PredictorFacts]]:
     decoder: DecoderName = request.param
-    job = Job(model, PredictorOptions(decoder=decoder, precision="fp32"))
+    job = PredictJob(model, PredictorOptions(decoder=decoder, precision="fp32"))
     with LocalEngine(job, EngineOptions("cpu")) as engine:
         yield engine
 
 
-def predict(engine: LocalEngine, users: list[list[bytes]]) -> pa.Table:
+def predict(engine: LocalEngine[PredictorFacts], users: list[list[bytes]]) -> pa.Table:
     lists = pa.array(users, pa.list_(pa.binary()))
     table = pa.table({"user_id": [f"user-{user}" for user in range(len(users))], "images": lists})
     batch = UserBatch(0, 0, cap_images(unify_lists(table), 100))
-    ((_, profiles),) = engine.profile(iter([batch]))
+    ((_, profiles),) = engine.run(iter([batch]))
     return profiles
 
 
@@ -101,7 +101,7 @@ DAMAGES: st.SearchStrategy[Damage] = st.one_of(
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_damage_at_random_kills_no_worker_and_harms_no_neighbour(
-    engine: LocalEngine,
+    engine: LocalEngine[PredictorFacts],
     good_images: dict[str, bytes],
     kinds: list[int],
     damages: list[Damage],

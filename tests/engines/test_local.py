@@ -109,7 +109,7 @@ def test_a_machine_of_many_processors_gets_a_worker_for_every_four(
     plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
     with plan.engine() as engine:
         assert len(children()) == len(engine.devices) == 3
-        assert sorted(batch.first for batch, _ in engine.profile(plan.manifest.batches(8, 2))) == [
+        assert sorted(batch.first for batch, _ in engine.run(plan.manifest.batches(8, 2))) == [
             *range(0, USERS, 2)
         ]
 
@@ -127,7 +127,7 @@ def test_while_one_user_hangs_all_others_go_on(
         replace(both, overwrite=True),
     )
     with plan.engine() as engine:
-        order = [batch.first for batch, _ in engine.profile(plan.manifest.batches(2, 1))]
+        order = [batch.first for batch, _ in engine.run(plan.manifest.batches(2, 1))]
     assert sorted(order) == list(range(USERS))
     assert order[-1] == 0
 
@@ -204,8 +204,8 @@ def test_an_engine_can_be_used_again_after_a_run_that_was_given_up(
     manifest = write_users(USERS, {})
     plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
     with plan.engine() as engine:
-        batch, profiles = next(iter(engine.profile(plan.manifest.batches(8, 2))))
-        again = {each.first: found for each, found in engine.profile(plan.manifest.batches(8, 2))}
+        batch, profiles = next(iter(engine.run(plan.manifest.batches(8, 2))))
+        again = {each.first: found for each, found in engine.run(plan.manifest.batches(8, 2))}
     assert sorted(again) == [0, 2, 4, 6, 8]
     assert again[batch.first] == profiles
 

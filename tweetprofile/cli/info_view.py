@@ -8,6 +8,7 @@ from rich.table import Table
 
 from tweetprofile.checkpoint import Checkpoint
 from tweetprofile.cli.console import OUTPUT
+from tweetprofile.networks import DeepSetSpec, NetworkSpec, spec_to_dict
 
 
 def print_json(checkpoint: Checkpoint) -> None:
@@ -23,7 +24,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     table.add_column()
     table.add_column(overflow="fold")
     table.add_row("network", f"{spec.name}, {weights:,} weights, normalisation {spec.norm}")
-    table.add_row("layers", " ".join(map(str, spec.widths)) + f", then {spec.hidden}")
+    table.add_row("layers", _layers(spec))
     size = f"{volume.frames} frames of {volume.width} x {volume.height}"
     table.add_row("volume", f"{size}, short ones filled by {volume.fill}")
     scores = checkpoint.training.get("best", {}).get("scores", {})
@@ -32,6 +33,13 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     table.add_row("trained", _training(checkpoint.training))
     table.add_row("sha256", checkpoint.sha256)
     OUTPUT.print(table)
+
+
+def _layers(spec: NetworkSpec) -> str:
+    widths = " ".join(map(str, spec.widths))
+    if isinstance(spec, DeepSetSpec):
+        return f"{widths} ({spec.backbone}, each frame by itself), then the mean over frames"
+    return f"{widths}, then {spec.hidden}"
 
 
 def _score(score: dict[str, Any] | None) -> str:
@@ -53,8 +61,9 @@ def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "path": str(checkpoint.path),
         "sha256": checkpoint.sha256,
-        "network": asdict(checkpoint.network_spec),
+        "network": spec_to_dict(checkpoint.network_spec),
         "volume": asdict(checkpoint.volume_spec),
         "schema": checkpoint.schema.to_dict(),
         "training": dict(checkpoint.training),
+        "temperatures": dict(checkpoint.temperatures),
     }

@@ -50,6 +50,20 @@ from tweetprofile.cli import options as shared
     "--keep", multiple=True, metavar="COLUMN", help="Copy a column of the manifest; repeatable."
 )
 @click.option(
+    "--clips",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Volumes to make of a user with more than 11 images, each of others; their mean counts.",
+)
+@click.option(
+    "--orders",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Orders of the frames to take the mean over, for model1 and model2, which see the order.",
+)
+@click.option(
     "--max-images",
     type=click.IntRange(min=1),
     default=12_800,
@@ -114,11 +128,15 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
     nothing was done; 3 finished, but more images failed than --max-failed; 130 interrupted.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import predict_view as view
+    from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
 
     options = PredictOptions(**choices, keep_logs=shared.debugging())
     plan = plan_prediction(manifest, out, options)
-    with view.interruptions(plan), view.started_engine(plan, quiet=quiet) as engine:
+    with (
+        interruptions(lambda: view.how_to_resume(plan)),
+        view.started_engine(plan, quiet=quiet) as engine,
+    ):
         if not quiet:
             view.show_plan(plan, engine)
         if dry_run:

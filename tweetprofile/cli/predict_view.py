@@ -1,6 +1,5 @@
 """What `predict` shows: the plan, progress, and what the run came to."""
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -8,7 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.engines.local import LocalEngine
-from tweetprofile.errors import InterruptedRunError
+from tweetprofile.job import PredictorFacts
 from tweetprofile.output import Place
 from tweetprofile.predict import PredictPlan, Progress
 from tweetprofile.profiles import Status
@@ -32,7 +31,7 @@ _BOUNDS = {
 
 
 @contextmanager
-def started_engine(plan: PredictPlan, *, quiet: bool) -> Iterator[LocalEngine]:
+def started_engine(plan: PredictPlan, *, quiet: bool) -> Iterator[LocalEngine[PredictorFacts]]:
     """The plan's engine; until it is ready, which takes seconds, a terminal says so."""
     with ExitStack() as stack:
         wait = CONSOLE.status("starting workers ...") if not quiet else nullcontext()
@@ -41,7 +40,7 @@ def started_engine(plan: PredictPlan, *, quiet: bool) -> Iterator[LocalEngine]:
         yield engine
 
 
-def show_plan(plan: PredictPlan, engine: LocalEngine) -> None:
+def show_plan(plan: PredictPlan, engine: LocalEngine[PredictorFacts]) -> None:
     """Say what will be done, in two lines."""
     manifest, facts = plan.manifest, engine.facts
     CONSOLE.print(
@@ -56,25 +55,14 @@ def show_plan(plan: PredictPlan, engine: LocalEngine) -> None:
     )
 
 
-def _devices(engine: LocalEngine) -> str:
+def _devices(engine: LocalEngine[PredictorFacts]) -> str:
     first = engine.facts.device
     workers = Counter(first if name == "auto" else name for name in engine.devices)
     return ", ".join(name if one == 1 else f"{name} x {one}" for name, one in workers.items())
 
 
-@contextmanager
-def interruptions(plan: PredictPlan) -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM, by which clusters end a job, an error that says how to resume."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptedRunError(_how_to_resume(plan)) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _how_to_resume(plan: PredictPlan) -> str:
+def how_to_resume(plan: PredictPlan) -> str:
+    """The sentence for who has interrupted a run of the plan."""
     place = Place.of(plan.out)
     if not (kept := place.kept_shards()):
         return "interrupted before the first shard was finished; run the command again."

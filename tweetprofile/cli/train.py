@@ -8,6 +8,10 @@ import click
 
 from tweetprofile.cli import options as shared
 
+_MODELS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16", "model1", "model2"]
+
+_BY_RECIPE = "the recipe's"
+
 
 def _read_config(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
     """Make the settings of a `train.toml` the defaults of this call."""
@@ -29,41 +33,45 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @click.option(
     "--out", "-o", "run", required=True, type=shared.FOLDER, metavar="RUN", help="Folder to make."
 )
+@click.option(
+    "--recipe",
+    type=click.Choice(["default", "paper"]),
+    default="default",
+    show_default=True,
+    help="How to learn: the way that works, or the paper's.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(_MODELS),
+    help="Network: deepset looks at each image by itself and takes the mean, in any order; model1 "
+    "and model2 are the paper's.  [default: deepset; model1 for the paper's recipe]",
+)
 @click.option("--val", metavar="MANIFEST", help="Users to validate on.  [default: set some aside]")
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.15,
+    default=0.1,
     show_default=True,
     help="Share of the users set aside to validate on, without --val.",
 )
 @click.option(
-    "--model",
-    type=click.Choice(["model1", "model2"]),
-    default="model1",
-    show_default=True,
-    help="Four convolutional layers, or seven.",
+    "--init",
+    type=shared.FILE,
+    metavar="WEIGHTS",
+    help="Weights to start from: a checkpoint, or torchvision's resnet18 or vgg as safetensors.",
 )
+@click.option("--epochs", type=click.IntRange(min=1), show_default=_BY_RECIPE, help="At most.")
 @click.option(
-    "--norm",
-    type=click.Choice(["batch", "none"]),
-    default="batch",
-    show_default=True,
-    help="Normalisation; 'none' is the paper's.",
-)
-@click.option(
-    "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.3,
-    show_default=True,
-    help="Share of the fully connected stage dropped in training.",
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Have as many epochs as fit into that time, going by the first.  [default: any time]",
 )
 @click.option(
     "--frame-size",
     type=click.IntRange(16, 1024),
     default=112,
     show_default=True,
-    help="Side of a frame in pixels.",
+    help="Side of a frame in pixels; half of it takes a quarter of the time.",
 )
 @click.option(
     "--frames",
@@ -77,32 +85,62 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     type=click.Choice(["repeat", "zeros"]),
     default="repeat",
     show_default=True,
-    help="What fills the volume of a user with fewer images: their frames again, or nothing.",
+    help="What fills the volume of a user with fewer images.",
 )
 @click.option(
-    "--schema",
-    default="labels",
-    show_default=True,
-    help="Traits and classes: 'labels' (those found), 'mex-a3t-2019', or a TOML file.",
+    "--norm",
+    type=click.Choice(["batch", "none"]),
+    show_default=_BY_RECIPE,
+    help="Normalisation of the network.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Users a step."
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    show_default=_BY_RECIPE,
+    help="Share of the features before the heads dropped in training.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    show_default=_BY_RECIPE,
+    help="Users a step, over all devices.",
 )
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
-    default=5e-4,
+    show_default=_BY_RECIPE,
+    help="The highest.",
+)
+@click.option("--weight-decay", type=click.FloatRange(0), show_default=_BY_RECIPE, help="Of AdamW.")
+@click.option(
+    "--schema",
+    default="labels",
     show_default=True,
-    help="The highest; it falls along a cosine.",
+    help="Traits and classes: 'labels' for those found, mex-a3t-2019, or a TOML file.",
 )
 @click.option(
-    "--weight-decay", type=click.FloatRange(0), default=0.05, show_default=True, help="Of AdamW."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of weights, split, order and augmentation.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights, split and order.")
 @shared.image_root
-@shared.device
+@shared.devices
 @shared.decoder
+@click.option(
+    "--cache",
+    type=shared.FOLDER,
+    help="Folder for decoded frames, which later runs use again.  [default: in your cache folder]",
+)
+@click.option(
+    "--cache-gb",
+    type=click.FloatRange(0, min_open=True),
+    default=100.0,
+    show_default=True,
+    help="Gigabytes that decoded frames may take there; those used longest ago are removed.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run, if there is one.")
 @shared.overwrite
 @click.option(
     "--config",
@@ -114,20 +152,30 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 )
 @shared.talk
 def command(
-    manifest: str, run: Path, image_root: Path | None, overwrite: bool, quiet: bool, **choices: Any
+    manifest: str, run: Path, overwrite: bool, resume: bool, quiet: bool, **choices: Any
 ) -> None:
     """Train a network on the labelled users of MANIFEST and write it to the folder RUN.
 
     Labels are text columns named as their trait (gender, location, occupation, or any other);
     null means unknown. RUN gets model.safetensors, which predict then uses unless told otherwise,
     metrics.jsonl with a line an epoch, and train.toml with every setting.
+
+    Images are decoded once, in worker processes, and kept for later runs. The best epoch by mean
+    macro-F1 on the users set aside is kept, and its probabilities are calibrated on them. After an
+    interruption, --resume goes on with the epoch that was under way.
     """
     from tweetprofile.cli import train_view as view
+    from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
 
-    options = TrainOptions(image_root=str(image_root) if image_root else None, **choices)
-    with view.TrainView(quiet=quiet) as observer:
-        summary = train_manifest(manifest, run, options, observer, overwrite=overwrite)
+    # Paths as text, as train.toml has them.
+    texts = {name: str(value) for name, value in choices.items() if isinstance(value, Path)}
+    options = TrainOptions(**(choices | texts))
+    again = f"interrupted; run the same command with --resume to go on with {run}."
+    with interruptions(lambda: again), view.TrainView(quiet=quiet) as observer:
+        summary = train_manifest(
+            manifest, run, options, observer, overwrite=overwrite, resume=resume
+        )
     if not quiet:
         view.show_training(summary)

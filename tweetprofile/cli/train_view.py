@@ -1,28 +1,40 @@
-"""What `train` shows: the traits, a bar while decoding, a line an epoch, and the end."""
+"""What `train` shows: the traits, a bar while decoding, a table of epochs, and the end."""
 
+from collections import deque
 from types import TracebackType
 from typing import Self
 
-from rich.progress import TaskID
+from rich.console import RenderableType
+from rich.live import Live
+from rich.progress import Progress, TaskID
+from rich.table import Table
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.training.labels import FoundSchema
 from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.pretrained import LoadedWeights
 from tweetprofile.training.run import TrainSummary
-from tweetprofile.training.scores import EpochMetrics
+from tweetprofile.training.scores import EpochMetrics, TraitScore
+
+_EPOCHS_SHOWN = 12
+"""The last so many, so that the table fits on any terminal; `metrics.jsonl` has them all."""
+
+_NAMES_SHOWN = 5
 
 
 class TrainView(TrainObserver):
-    """Shows training: the traits, a bar while decoding, a line an epoch."""
+    """Shows training: on a terminal a bar and a live table, elsewhere a line an epoch."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._bar = make_bar() if CONSOLE.is_terminal and not quiet else None
+        self._live = CONSOLE.is_terminal and not quiet
+        self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._table: Live | None = None
+        self._epochs: deque[EpochMetrics] = deque(maxlen=_EPOCHS_SHOWN)
+        self._best: EpochMetrics | None = None
 
     def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
         return self
 
     def __exit__(
@@ -31,8 +43,9 @@ class TrainView(TrainObserver):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._bar:
-            self._bar.stop()
+        for shown in (self._bar, self._table):
+            if shown is not None:
+                shown.stop()
 
     def on_schema(self, found: FoundSchema) -> None:
         """Name the traits with their classes, and what is no trait."""
@@ -42,21 +55,75 @@ class TrainView(TrainObserver):
             self._say(f"left out: '{name}' {reason}")
 
     def on_decoded(self, users: int, total: int) -> None:
-        """Move the decoding bar."""
-        if self._bar is None:
-            return
-        if self._task is None:
-            self._task = self._bar.add_task("decoding users")
-        self._bar.update(self._task, completed=users, total=total)
+        """Move the decoding bar; say once that it is done."""
+        if self._live:
+            self._move_bar(users, total)
+        if users == total:
+            self._say(f"decoded the images of {total:,} users; later runs use them again")
+
+    def on_loaded(self, weights: LoadedWeights) -> None:
+        """Name what the file of weights lacks, and what it has too much."""
+        self._say(f"--init: {weights.loaded} weights loaded")
+        for words, names in (
+            ("begin at random", weights.missing),
+            ("not used", weights.unexpected),
+        ):
+            if names:
+                more = f" and {len(names) - _NAMES_SHOWN} more" * (len(names) > _NAMES_SHOWN)
+                self._say(f"--init: {words}: {', '.join(names[:_NAMES_SHOWN])}{more}")
+
+    def on_warning(self, sentence: str) -> None:
+        """Print it, even when nothing else is."""
+        CONSOLE.print(f"warning: {sentence}", markup=False)
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
-        """Print the epoch's line."""
-        scores = "  ".join(
-            f"{name} {score.accuracy:.2f} ({score.majority:.2f})"
-            for name, score in metrics.scores.items()
-        )
+        """A row in the table, or the epoch's line."""
+        best = self._best
+        if best is None or not metrics.scores or metrics.mean_macro_f1 >= best.mean_macro_f1:
+            self._best = metrics
+        self._epochs.append(metrics)
+        if self._live:
+            self._show_table(epochs)
+        else:
+            self._say_epoch(metrics, epochs)
+
+    def _move_bar(self, users: int, total: int) -> None:
+        if self._bar is None or self._task is None:
+            self._bar = make_bar()
+            self._task = self._bar.add_task("decoding users")
+            self._bar.start()
+        self._bar.update(self._task, completed=users, total=total)
+        if users == total:
+            self._bar.stop()
+            self._bar = self._task = None
+
+    def _show_table(self, epochs: int) -> None:
+        if self._table is None:
+            self._table = Live(console=CONSOLE, auto_refresh=False)
+            self._table.start()
+        self._table.update(self._draw_table(epochs), refresh=True)
+
+    def _draw_table(self, epochs: int) -> RenderableType:
+        table = Table(caption="accuracy / macro-F1 on the users set aside (always the majority)")
+        for heading in ("epoch", "loss", "set aside", *self._epochs[-1].scores, "mean F1", "s"):
+            table.add_column(heading, justify="right")
+        for metrics in self._epochs:
+            scores = [_score(score) for score in metrics.scores.values()]
+            table.add_row(
+                f"{metrics.epoch}/{epochs}",
+                f"{metrics.loss:.3f}",
+                "" if metrics.val_loss is None else f"{metrics.val_loss:.3f}",
+                *scores,
+                f"{metrics.mean_macro_f1:.3f}" if scores else "",
+                f"{metrics.seconds:.1f}",
+                style="bold" if metrics is self._best and scores else "",
+            )
+        return table
+
+    def _say_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+        scores = "  ".join(f"{name} {_score(score)}" for name, score in metrics.scores.items())
         if metrics.epoch == 1 and scores:
-            self._say("accuracy on the users set aside (in brackets: always the majority class)")
+            self._say("accuracy / macro-F1 on the users set aside (always the majority class)")
         self._say(
             f"epoch {metrics.epoch:>3}/{epochs}  loss {metrics.loss:.3f}  {scores}  "
             f"{metrics.seconds:.1f} s"
@@ -67,14 +134,27 @@ class TrainView(TrainObserver):
             CONSOLE.print(line, markup=False)
 
 
+def _score(score: TraitScore) -> str:
+    return f"{score.accuracy:.2f}/{score.macro_f1:.2f} ({score.majority:.2f})"
+
+
 def show_training(summary: TrainSummary) -> None:
     """Say what training came to."""
     aside = f"{summary.val_users:,} set aside" if summary.val_users else "none set aside"
     left_out = f", {summary.left_out:,} without a usable image" if summary.left_out else ""
-    which = "the best" if summary.val_users else "the last"
+    left_out += f", {summary.unlabelled:,} without a label" if summary.unlabelled else ""
+    for name, score in summary.best.scores.items():
+        calibration = summary.calibration[name]
+        CONSOLE.print(
+            f"{name}: accuracy {score.accuracy:.3f}, macro-F1 {score.macro_f1:.3f} (majority "
+            f"{score.majority:.3f}) on {score.users} users; calibration error "
+            f"{calibration.ece_before:.3f}, after temperature {calibration.temperature:.2f} "
+            f"{calibration.ece_after:.3f}",
+            markup=False,
+        )
     CONSOLE.print(
         f"{summary.users:,} users learnt from, {aside}{left_out}, in {summary.seconds:.0f} s; "
-        f"kept epoch {summary.best.epoch}, {which} -> {summary.checkpoint}",
+        f"kept epoch {summary.best.epoch} -> {summary.checkpoint}",
         markup=False,
     )
     if not summary.kept:

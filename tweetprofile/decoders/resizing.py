@@ -20,3 +20,10 @@ def stretch_into(frame_HWC: torch.Tensor, pixels_HWC: NDArray[np.uint8]) -> None
     pixels_NCHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
     resized_NCHW = interpolate(pixels_NCHW, (height, width), mode="bilinear", antialias=True)
     frame_HWC.copy_(resized_NCHW[0].permute(1, 2, 0))
+
+
+def stretch(frames_FHWC: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Frames in another size, by the same kernel: (F, height, width, 3) uint8."""
+    frames_FCHW = frames_FHWC.permute(0, 3, 1, 2)
+    resized_FCHW = interpolate(frames_FCHW, (height, width), mode="bilinear", antialias=True)
+    return resized_FCHW.permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""A supervised process a device: hand out batches, collect profiles, outlive whoever dies.
+"""A supervised process a device: hand out batches, collect their rows, outlive whoever dies.
 
 The supervisor touches neither CUDA nor an image, and does not even load torch. A worker says which
 batches it has begun, so that when it dies or hangs, it is known of what it may have been.
@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Generic, Self, TypeVar, cast, overload
 
 import pyarrow as pa
 
 from tweetprofile.engines.messages import (
     Begun,
+    Done,
+    ExtractJob,
     Job,
-    Profiles,
+    PredictJob,
     Ready,
     Refused,
     Task,
@@ -32,7 +34,7 @@ from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.rescue import Attempt, Workload
 from tweetprofile.engines.seats import Held, Seat
 from tweetprofile.errors import OptionError, WorkerError
-from tweetprofile.job import PredictorFacts, usable_processors
+from tweetprofile.job import ExtractorFacts, PredictorFacts, usable_processors
 from tweetprofile.manifest import UserBatch
 from tweetprofile.stages import StageClock
 
@@ -93,11 +95,14 @@ class EngineOptions:
 
 
 _Ended = tuple[Attempt, pa.Table | None]
-"""An attempt that has come to an end: its profiles, or None where the worker died of it."""
+"""An attempt that has come to an end: its rows, or None where the worker died of it."""
+
+FactsT = TypeVar("FactsT", PredictorFacts, ExtractorFacts)
+"""What the workers of an engine say of themselves, by their job."""
 
 
-class LocalEngine:
-    """Predicts batches in processes of this machine, for the time of a `with` block.
+class LocalEngine(Generic[FactsT]):
+    """Does batches of users in processes of this machine, for the time of a `with` block.
 
     Args:
         job: what each worker is to be; its device is replaced by the options'.
@@ -106,15 +111,23 @@ class LocalEngine:
     Attributes:
         facts: what the workers came to be, once the block is entered.
         deaths: how workers died, in words, in order.
-        clock: has counted what the lanes of all workers did for the last call of `profile`.
+        clock: has counted what the lanes of all workers did for the last call of `run`.
 
     Raises:
         TweetprofileError: on entering, if the job cannot be done here.
         WorkerError: a worker dies again and again before it is ready.
     """
 
-    facts: PredictorFacts
+    facts: FactsT
 
+    @overload
+    def __init__(
+        self: "LocalEngine[PredictorFacts]", job: PredictJob, options: EngineOptions
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "LocalEngine[ExtractorFacts]", job: ExtractJob, options: EngineOptions
+    ) -> None: ...
     def __init__(self, job: Job, options: EngineOptions) -> None:
         self._job = job
         self._options = options
@@ -165,8 +178,8 @@ class LocalEngine:
         """Lanes that compute at a time, of all workers together."""
         return sum(seat.turns for seat in self._seats)
 
-    def profile(self, batches: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """The profiles of each batch, without `user_id`, as they are finished: not always in order.
+    def run(self, batches: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, pa.Table]]:
+        """The rows of each batch, without `user_id`, as they are finished: not always in order.
 
         Args:
             batches: of `users_per_task` users each, or fewer.
@@ -175,10 +188,10 @@ class LocalEngine:
             WorkerError: a worker died again and again with no user to blame.
         """
         self._forget_earlier_work()
-        workload = Workload(batches, self.facts.decoder, self.facts.schema)
+        workload = Workload(batches, self.facts)
         while self._hand_out(workload):
-            for attempt, profiles in self._news(workload):
-                if (whole := workload.settle(attempt, profiles)) is not None:
+            for attempt, rows in self._news(workload):
+                if (whole := workload.settle(attempt, rows)) is not None:
                     self._hand_out(workload)  # before the caller takes its time
                     yield attempt.batch, whole
 
@@ -258,15 +271,16 @@ class LocalEngine:
     def _listen(self, seat: Seat, workload: Workload | None) -> Iterator[_Ended]:
         match seat.process.receive():
             case Ready(facts, lanes, turns):
-                self.facts, seat.lanes, seat.turns = facts, lanes, turns
+                self.facts = cast(FactsT, facts)
+                seat.lanes, seat.turns = lanes, turns
             case Refused(error):
                 raise error
             case Begun(number):
                 seat.held[number].begun = time.monotonic()
-            case Profiles(number, profiles, seconds):
+            case Done(number, table, seconds):
                 seat.failed_starts = 0
                 self.clock.add(seconds)
-                yield seat.held.pop(number).attempt, unpack(profiles)
+                yield seat.held.pop(number).attempt, unpack(table)
             case _:
                 yield from self._bury(seat, seat.process.death(), workload)
 

@@ -6,13 +6,19 @@ from pathlib import Path
 import pyarrow as pa
 
 from tweetprofile.errors import TweetprofileError
-from tweetprofile.job import DecoderName, PredictorFacts, PredictorOptions
+from tweetprofile.job import (
+    DecoderName,
+    ExtractorFacts,
+    FrameSize,
+    PredictorFacts,
+    PredictorOptions,
+)
 from tweetprofile.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """To a worker, first: what it is to be.
+class PredictJob:
+    """To a worker, first: predict profiles.
 
     Attributes:
         checkpoint: the model file.
@@ -26,16 +32,36 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """From a worker: it has predicted one drawn image and waits for users.
+class ExtractJob:
+    """To a worker, first: extract frames.
 
     Attributes:
-        facts: what its predictors came to be.
+        frames: which.
+        options: where images are, and how to decode them; precision is of no matter.
+        processors: that it is to keep busy if it decodes on a CPU.
+    """
+
+    frames: FrameSize
+    options: PredictorOptions
+    processors: int = 1
+
+
+Job = PredictJob | ExtractJob
+
+Facts = PredictorFacts | ExtractorFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From a worker: it has done its work with one drawn image and waits for users.
+
+    Attributes:
+        facts: what its lanes came to be.
         lanes: tasks that it works on at a time.
         turns: lanes that compute at a time.
     """
 
-    facts: PredictorFacts
+    facts: Facts
     lanes: int
     turns: int
 
@@ -66,11 +92,11 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Profiles:
-    """From a worker: the profiles (packed) of a task, and where the time went."""
+class Done:
+    """From a worker: the table (packed) that a task gave, a row a user; where the time went."""
 
     number: int
-    profiles: pa.Buffer
+    table: pa.Buffer
     seconds: dict[Stage, float]
 
 

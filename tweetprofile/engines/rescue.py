@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tweetprofile.job import DecoderName
+from tweetprofile.engines.messages import Facts
+from tweetprofile.job import DecoderName, PredictorFacts
 from tweetprofile.manifest import UserBatch
-from tweetprofile.profiles import crashed_profile
-from tweetprofile.traits import TraitSchema
+from tweetprofile.profiles import crashed_frames, crashed_profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,13 @@ class Workload:
 
     Args:
         batches: in manifest order; read no further ahead than asked.
-        decoder: what to decode with.
-        schema: the traits, for the row of who crashes.
+        facts: what the workers are: what they decode with, and what the row of who crashes has.
     """
 
-    def __init__(
-        self, batches: Iterator[UserBatch], decoder: DecoderName, schema: TraitSchema
-    ) -> None:
+    def __init__(self, batches: Iterator[UserBatch], facts: Facts) -> None:
         self._batches = batches
-        self._decoder = decoder
-        self._schema = schema
+        self._facts = facts
+        self._decoder: DecoderName = facts.decoder
         self._waiting: deque[Attempt] = deque()
         self._alone: deque[Attempt] = deque()
         self._rescued: dict[int, list[pa.Table | None]] = {}
@@ -89,22 +86,22 @@ class Workload:
         """Have an attempt tried again that was not begun."""
         (self._waiting if attempt.alone is None else self._alone).appendleft(attempt)
 
-    def settle(self, attempt: Attempt, profiles: pa.Table | None) -> pa.Table | None:
+    def settle(self, attempt: Attempt, rows: pa.Table | None) -> pa.Table | None:
         """Note how an attempt ended.
 
         Args:
             attempt: that was taken.
-            profiles: what it gave, a row for every user of the batch; None where a worker died.
+            rows: what it gave, one for every user of the batch; None where a worker died.
 
         Returns:
-            The profiles of the whole batch, if they are complete now, without `user_id`.
+            The rows of the whole batch, if they are complete now, without `user_id`.
         """
-        if profiles is None:
+        if rows is None:
             return self._killed(attempt)
-        profiles = profiles.drop_columns("user_id")
+        rows = rows.drop_columns("user_id")
         if attempt.alone is None:
-            return profiles
-        return self._keep(attempt.batch, attempt.alone, profiles.slice(attempt.alone, 1))
+            return rows
+        return self._keep(attempt.batch, attempt.alone, rows.slice(attempt.alone, 1))
 
     def _killed(self, attempt: Attempt) -> pa.Table | None:
         batch = attempt.batch
@@ -116,7 +113,7 @@ class Workload:
             self._alone.appendleft(Attempt(batch, "pillow-alone", position))
             return None
         given = batch.table["images_given"][position].as_py()
-        row = crashed_profile(self._schema, "", given).drop_columns("user_id")
+        row = _crashed_row(self._facts, given).drop_columns("user_id")
         return self._keep(batch, position, row)
 
     def _keep(self, batch: UserBatch, position: int, row: pa.Table) -> pa.Table | None:
@@ -125,6 +122,12 @@ class Workload:
         if any(each is None for each in rows):
             return None
         return pa.concat_tables(self._rescued.pop(batch.first)).unify_dictionaries()
+
+
+def _crashed_row(facts: Facts, images_given: int) -> pa.Table:
+    if isinstance(facts, PredictorFacts):
+        return crashed_profile(facts.schema, "", images_given)
+    return crashed_frames(images_given)
 
 
 def _only(table: pa.Table, position: int) -> pa.Table:

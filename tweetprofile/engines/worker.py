@@ -1,4 +1,4 @@
-"""The process that predicts: told by messages what to do, and free to die.
+"""The process that predicts, or extracts frames: told by messages what to do, and free to die.
 
 It works in lanes: threads that each take a task and do everything for it, from reading to
 profiles, so that no stage waits for another. On a CPU a lane computes on one processor; there are
@@ -17,7 +17,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -25,17 +25,32 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from threading import BoundedSemaphore, Lock, Thread
+from typing import Protocol
 
+import pyarrow as pa
 import torch
 from PIL import Image
 
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.devices import resolve_device
-from tweetprofile.engines.messages import Begun, Job, Profiles, Ready, Refused, Task, pack, unpack
+from tweetprofile.engines.messages import (
+    Begun,
+    Done,
+    ExtractJob,
+    Facts,
+    Job,
+    Ready,
+    Refused,
+    Task,
+    pack,
+    unpack,
+)
 from tweetprofile.errors import TweetprofileError
+from tweetprofile.extraction import FrameExtractor
 from tweetprofile.inference import Predictor
 from tweetprofile.job import DecoderName, PredictorOptions, usable_processors
 from tweetprofile.manifest import ImageRef, UserImages, users_of
+from tweetprofile.stages import Stage
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -49,8 +64,31 @@ Send = Callable[[object], None]
 _Given = tuple[Task, bytes]
 
 
+class Actor(Protocol):
+    """What a lane works with: a `Predictor`, or a `FrameExtractor`."""
+
+    @property
+    def facts(self) -> Facts:
+        """What it is."""
+
+    def take_seconds(self) -> dict[Stage, float]:
+        """Where the time of the calls since the last time went."""
+
+    def __call__(self, users: Sequence[UserImages]) -> pa.Table:
+        """A row for every user, in order."""
+
+
+class MakeActor(Protocol):
+    """Makes an actor of options, and of the turn that it waits for to compute."""
+
+    def __call__(
+        self, options: PredictorOptions, *, turn: AbstractContextManager[object] | None = None
+    ) -> Actor:
+        """An actor for one lane."""
+
+
 class Worker:
-    """The lanes of one job, each with predictors of its own.
+    """The lanes of one job, each with actors of its own.
 
     Args:
         job: what to be.
@@ -68,14 +106,14 @@ class Worker:
         lanes = job.processors * _LANES_A_PROCESSOR if on_cpu else _LANES_ON_CUDA
         options = replace(job.options, threads=1 if on_cpu else _threads_on_cuda())
         torch.set_num_threads(options.threads)
-        checkpoint = load_checkpoint(job.checkpoint)
-        predictor = Predictor(checkpoint, options)
-        predictor([UserImages("drawn", (ImageRef(data=_drawn_image()),))])
-        self.ready = Ready(predictor.facts, lanes, job.processors if on_cpu else lanes)
+        make_actor = _actor_maker(job)
+        actor = make_actor(options)
+        actor([UserImages("drawn", (ImageRef(data=_drawn_image()),))])
+        self.ready = Ready(actor.facts, lanes, job.processors if on_cpu else lanes)
         self._tasks: SimpleQueue[_Given] = SimpleQueue()
         turn = BoundedSemaphore(self.ready.turns)
         for _ in range(lanes):
-            lane = _Lane(partial(Predictor, checkpoint, turn=turn), options, device, send)
+            lane = _Lane(partial(make_actor, turn=turn), options, device, send)
             Thread(target=lane.work, args=(self._tasks,), daemon=True).start()
 
     def give(self, task: Task, users: bytes) -> None:
@@ -83,21 +121,27 @@ class Worker:
         self._tasks.put((task, users))
 
 
+def _actor_maker(job: Job) -> MakeActor:
+    if isinstance(job, ExtractJob):
+        return partial(FrameExtractor, job.frames)
+    return partial(Predictor, load_checkpoint(job.checkpoint))
+
+
 class _Lane:
-    """One thread's predictors, by decoder, made when first needed."""
+    """One thread's actors, by decoder, made when first needed."""
 
     def __init__(
         self,
-        make_predictor: Callable[[PredictorOptions], Predictor],
+        make_actor: Callable[[PredictorOptions], Actor],
         options: PredictorOptions,
         device: torch.device,
         send: Send,
     ) -> None:
-        self._make_predictor = make_predictor
+        self._make_actor = make_actor
         self._options = options
         self._device = device
         self._send = send
-        self._predictors: dict[DecoderName, Predictor] = {}
+        self._actors: dict[DecoderName, Actor] = {}
 
     def work(self, tasks: "SimpleQueue[_Given]") -> None:
         """Do tasks for ever. What it cannot cope with ends the process, as a crash would."""
@@ -111,15 +155,15 @@ class _Lane:
 
     def _do(self, task: Task, users: bytes) -> None:
         self._send(Begun(task.number))
-        predictor = self._predictor(task.decoder)
-        profiles = pack(predictor(users_of(unpack(users))))
-        self._send(Profiles(task.number, profiles, predictor.take_seconds()))
+        actor = self._actor(task.decoder)
+        table = pack(actor(users_of(unpack(users))))
+        self._send(Done(task.number, table, actor.take_seconds()))
 
-    def _predictor(self, decoder: DecoderName) -> Predictor:
-        if decoder not in self._predictors:
+    def _actor(self, decoder: DecoderName) -> Actor:
+        if decoder not in self._actors:
             options = replace(self._options, decoder=decoder)
-            self._predictors[decoder] = self._make_predictor(options)
-        return self._predictors[decoder]
+            self._actors[decoder] = self._make_actor(options)
+        return self._actors[decoder]
 
 
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:

@@ -1,146 +1,359 @@
-"""Every image decoded once: the volumes of a manifest, in a file that is mapped into memory.
+"""Every image decoded once: the frames of a manifest's users, in files that outlive the run.
 
-Epochs read volumes from it and never decode. The file has no name, so that it is gone when
-training ends, however it ends.
+A cache is a folder named by what its content depends on: the manifest, the sizes and times of the
+image files, the frames wanted and what decodes them. It holds `frames.uint8` (mapped into memory),
+`users.npz` (where each user's frames are) and `cache.json`. It is built under another name and
+renamed when complete, so that none is ever found half made; those that have not been used for
+longest make room for new ones.
+
+Shapes: M frames of all users, S x S side of a cached frame, N users.
 """
 
+import fcntl
+import hashlib
+import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import platformdirs
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from tweetprofile.errors import WriteError
-from tweetprofile.frames import FrameLoader, UserFrames
-from tweetprofile.manifest import Manifest, UserBatch
-from tweetprofile.training.labels import encode_labels
-from tweetprofile.traits import TraitSchema
-from tweetprofile.volumes import VolumeSpec, stack_volumes
+from tweetprofile.engines.local import EngineOptions, LocalEngine
+from tweetprofile.engines.messages import ExtractJob
+from tweetprofile.errors import OptionError, WriteError
+from tweetprofile.forms import Form
+from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
+from tweetprofile.manifest import MAX_IMAGES, Manifest
+from tweetprofile.profiles import FRAMES, Counts
+from tweetprofile.volumes import VolumeSpec
 
-_USERS_AT_ONCE = 64
+_FORMAT = 1
+
+_FRAMES_A_USER = 4
+"""Volumes' worth of frames that are kept of a user, for epochs to choose from."""
+
+_MARGIN = 9 / 8
+"""Side of a cached frame over that of a frame, so that parts of it are not blurred."""
+
+_USERS_A_SHARD = 1 << 16
+"""Of no matter but that tasks must not reach over its end."""
+
+_ROOM_ON_GPU = 0.5
+"""Share of a GPU's free memory that frames may take; the network needs some, too."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """Volumes and labels of all users with at least one usable image.
+class CacheOptions:
+    """Where caches are, and how large they may grow.
 
     Attributes:
-        volumes_NDHWC: (N, D, H, W, 3) uint8, on disk.
-        labels: (N, traits) class numbers, `labels.UNKNOWN` where there is none.
-        left_out: users without any usable image.
+        folder: that holds them; None for the user's cache folder.
+        gigabytes: that all of them together may take.
+
+    Raises:
+        OptionError: no room at all.
     """
 
-    volumes_NDHWC: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    left_out: int
+    folder: Path | None = None
+    gigabytes: float = 100.0
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def __post_init__(self) -> None:
+        if not self.gigabytes > 0:
+            raise OptionError(f"--cache-gb {self.gigabytes} must be above 0.")
 
-    def batch(self, users: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Volumes (N, D, H, W, 3) uint8 and labels (N, traits) of these users."""
-        return torch.from_numpy(self.volumes_NDHWC[users]), torch.from_numpy(self.labels[users])
+    @property
+    def place(self) -> Path:
+        """The folder that is meant."""
+        return self.folder or Path(platformdirs.user_cache_dir("tweetprofile")) / "frames"
 
-    def take(self, users: NDArray[np.int64]) -> "Subset":
-        """These users alone."""
-        return Subset(self, users)
+
+@dataclass(frozen=True, slots=True)
+class CacheSource:
+    """What a cache is made from.
+
+    Attributes:
+        manifest: whose users.
+        image_root: folder that image paths are relative to.
+        frames: what to keep.
+        decoder: `auto`, `dali` or `pillow`.
+        device: `cpu` or `cuda`, where to decode.
+    """
+
+    manifest: Manifest
+    image_root: Path
+    frames: FrameSize
+    decoder: DecoderName
+    device: str
+
+    @classmethod
+    def of(
+        cls, manifest: Manifest, image_root: Path, spec: VolumeSpec, decoder: DecoderName, kind: str
+    ) -> "CacheSource":
+        """The frames to train volumes of a spec from: more of them, and a little larger."""
+        sides = (round(side * _MARGIN) for side in (spec.height, spec.width))
+        frames = FrameSize(spec.frames * _FRAMES_A_USER, *sides)
+        return cls(manifest, image_root, frames, decoder, kind)
+
+    def key(self) -> str:
+        """Names the cache: whatever it depends on is in it."""
+        facts = {
+            "format": _FORMAT,
+            "manifest": self.manifest.fingerprint(),
+            "images": _hash_times(self.manifest, self.image_root),
+            "frames": asdict(self.frames),
+            "decoder": self.decoder,
+            "device": self.device,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCache:
+    """A complete cache.
+
+    Attributes:
+        path: its folder.
+        frames_MSSC: (M, S, S, 3) uint8, on disk.
+        starts: (N,) number of each user's first frame.
+        counts: (N,) frames of each user.
+        hashes: (M,) of the pixels: equal images are equal here.
+        outcome: what became of users and images.
+    """
+
+    path: Path
+    frames_MSSC: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    outcome: Counts
+
+    @classmethod
+    def open(cls, path: Path) -> "FrameCache":
+        """Open a complete cache."""
+        facts = json.loads((path / "cache.json").read_text(encoding="utf-8"))
+        with np.load(path / "users.npz", allow_pickle=False) as arrays:
+            starts, counts, hashes = (arrays[name] for name in ("starts", "counts", "hashes"))
+        shape = (len(hashes), facts["height"], facts["width"], 3)
+        frames: NDArray[np.uint8] = np.empty(shape, np.uint8)
+        if len(hashes):
+            frames = np.memmap(path / "frames.uint8", np.uint8, "r", shape=shape)
+        with suppress(OSError):
+            os.utime(path / "cache.json")  # when it was last used
+        return cls(path, frames, starts, counts, hashes, Counts(**facts["outcome"]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same files."""
+        return FrameCache.open, (self.path,)
+
+    def resident(self, device: torch.device) -> torch.Tensor | None:
+        """All frames on a GPU, if it has room; else None."""
+        if device.type != "cuda":
+            return None
+        free, _ = torch.cuda.mem_get_info(device)
+        if self.frames_MSSC.nbytes > free * _ROOM_ON_GPU:
+            return None
+        return torch.from_numpy(np.ascontiguousarray(self.frames_MSSC)).to(device)
 
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """Some users of a training set.
+    """Some of the users of a cache, with their labels.
 
     Attributes:
-        whole: the set.
-        users: their positions in it.
+        cache: their frames.
+        users: (n,) their numbers in the manifest.
+        labels: (n, traits) class numbers, `labels.UNKNOWN` where there is none.
     """
 
-    whole: TrainingSet
+    cache: FrameCache
     users: NDArray[np.int64]
+    labels: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.users)
 
+    def take(self, positions: NDArray[np.int64]) -> "Subset":
+        """Those at these positions."""
+        return Subset(self.cache, self.users[positions], self.labels[positions])
+
+    def frames_of(self, position: int) -> NDArray[np.int64]:
+        """Numbers of a user's frames in the cache, in manifest order."""
+        user = self.users[position]
+        start = self.cache.starts[user]
+        return np.arange(start, start + self.cache.counts[user])
+
     @property
-    def labels(self) -> NDArray[np.int64]:
-        """(N, traits) class numbers."""
-        labels: NDArray[np.int64] = self.whole.labels[self.users]
-        return labels
-
-    def batches(
-        self, size: int, order: NDArray[np.int64] | None = None
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Volumes and labels, `size` users at a time, in the given order."""
-        users = self.users if order is None else self.users[order]
-        for start in range(0, len(users), size):
-            yield self.whole.batch(users[start : start + size])
+    def hashes(self) -> NDArray[np.uint64]:
+        """Of all frames of all these users."""
+        frames = [self.frames_of(position) for position in range(len(self))]
+        return self.cache.hashes[np.concatenate(frames)] if frames else self.cache.hashes[:0]
 
 
-def decode_manifest(
-    manifest: Manifest,
-    schema: TraitSchema,
-    spec: VolumeSpec,
-    loader: FrameLoader,
-    folder: Path,
-    on_progress: Callable[[int, int], None],
-) -> TrainingSet:
-    """Decode every image of a manifest once.
+def open_cache(
+    source: CacheSource,
+    options: CacheOptions,
+    on_progress: Callable[[int, int], None] = lambda users, total: None,
+) -> FrameCache:
+    """The cache of a source: the one that is there, or else a new one.
 
     Args:
-        manifest: with labels.
-        schema: the traits to learn; those without a column are unknown for everyone.
-        spec: the volumes to make.
-        loader: reads and decodes.
-        folder: where there is room for the volumes: D x H x W x 3 bytes a user.
-        on_progress: called with the number of users done, and of all.
+        source: what it is made from.
+        options: where.
+        on_progress: called with the number of users done, and of all, while one is built.
 
     Raises:
         WriteError: there is not room enough.
+        WorkerError: decoding dies with no image to blame.
     """
-    total = manifest.count_users()
-    volumes = _map_file(folder, (total, *spec.shape, 3))
-    columns = [name for name in schema.names if name in manifest.schema.names]
-    labels: list[NDArray[np.int64]] = []
-    kept = 0
-    for shard in manifest.shards(_USERS_AT_ONCE, columns):
-        usable, frames = _usable_frames(loader, shard)
-        labels.append(encode_labels(shard.table, schema)[usable])
-        if frames:
-            volumes[kept : kept + len(frames)] = stack_volumes(frames, spec).cpu().numpy()
-        kept += len(frames)
-        on_progress(shard.first + len(shard.table), total)
-    every = np.concatenate(labels) if labels else np.empty((0, len(schema.names)), np.int64)
-    return TrainingSet(volumes[:kept], every, total - kept)
-
-
-def _usable_frames(
-    loader: FrameLoader, shard: UserBatch
-) -> tuple[NDArray[np.bool_], list[torch.Tensor]]:
-    """Which users have frames, and the frames of those."""
-    loaded: list[UserFrames] = loader.load(shard.users)
-    usable = np.array([len(user.frames_FHWC) > 0 for user in loaded], dtype=bool)
-    return usable, [user.frames_FHWC for user in loaded if len(user.frames_FHWC)]
-
-
-def _map_file(folder: Path, shape: tuple[int, ...]) -> NDArray[Any]:
-    size = int(np.prod(shape, dtype=np.int64))
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            # Blocks are claimed now: a full disk must be an error here, not a SIGBUS in an epoch.
-            _claim(file.fileno(), size)
-            return np.memmap(file, np.uint8, "r+", shape=shape) if size else np.empty(shape, "u1")
+        options.place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"--cache {options.place} cannot be made: {error.strerror}.") from error
+    path = options.place / source.key()
+    if not (path / "cache.json").exists():
+        _remove_abandoned(options.place)
+        _build(source, path, options, on_progress)
+    return FrameCache.open(path)
+
+
+def _build(
+    source: CacheSource,
+    path: Path,
+    options: CacheOptions,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    try:
+        with _unfinished(path) as folder, (folder / "frames.uint8").open("wb") as file:
+            builder = _Builder(source, file, options.gigabytes)
+            builder.run(on_progress)
+            file.flush()
+            os.fsync(file.fileno())
+            builder.describe(folder)
+            _make_room(options, file.tell(), keep=folder)
     except OSError as error:
         raise WriteError(
-            f"{folder} has no room for {size / 1e9:.1f} GB of decoded frames ({error.strerror}); "
-            "make room there, or lower --frame-size."
+            f"{options.place} cannot take the decoded frames ({error.strerror}); make room there, "
+            "name another folder with --cache, or lower --frame-size."
         ) from error
 
 
-def _claim(descriptor: int, size: int) -> None:
-    if size and hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
+class _Builder:
+    """Fills one cache: frames as they come, and where each user's are."""
+
+    def __init__(self, source: CacheSource, file: BinaryIO, gigabytes: float) -> None:
+        self._source = source
+        self._file = file
+        self._gigabytes = gigabytes
+        self._total = source.manifest.count_users()
+        self._starts = np.zeros(self._total, np.int64)
+        self._counts = np.zeros(self._total, np.int64)
+        self._hashes: list[int] = []
+        self._outcome = Counts()
+
+    def run(self, on_progress: Callable[[int, int], None]) -> None:
+        """Decode every user, in processes that may die of it."""
+        source = self._source
+        options = PredictorOptions(source.image_root, decoder=source.decoder)
+        job = ExtractJob(source.frames, options)
+        with LocalEngine(job, EngineOptions(source.device)) as engine:
+            batches = source.manifest.batches(_USERS_A_SHARD, engine.users_per_task)
+            for batch, rows in engine.run(batches):
+                for user, pixels in enumerate(rows[FRAMES], batch.first):
+                    self._add(user, pixels.as_buffer())
+                self._outcome += Counts.of(rows, MAX_IMAGES)
+                on_progress(self._outcome.users, self._total)
+
+    def describe(self, folder: Path) -> None:
+        """Write what is in it; last, as a cache without it is none."""
+        np.savez(
+            folder / "users.npz",
+            starts=self._starts,
+            counts=self._counts,
+            hashes=np.array(self._hashes, np.uint64),
+        )
+        frames = self._source.frames
+        facts = {
+            "height": frames.height,
+            "width": frames.width,
+            "manifest": self._source.manifest.source,
+            "outcome": asdict(self._outcome),
+        }
+        (folder / "cache.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+    def _add(self, user: int, pixels: pa.Buffer) -> None:
+        frame = self._source.frames.height * self._source.frames.width * 3
+        self._starts[user], self._counts[user] = len(self._hashes), len(pixels) // frame
+        view = memoryview(pixels)
+        for start in range(0, len(view), frame):
+            digest = hashlib.blake2b(view[start : start + frame], digest_size=8).digest()
+            self._hashes.append(int.from_bytes(digest, "little"))
+        self._file.write(view)
+        if self._file.tell() > self._gigabytes * 1e9:
+            raise WriteError(
+                f"the decoded frames of {self._source.manifest.source} take more than the "
+                f"{self._gigabytes:g} GB of --cache-gb; raise it, or lower --frame-size."
+            )
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """A folder that becomes `path` if the block ends well, and vanishes if it does not."""
+    folder = Path(tempfile.mkdtemp(".tmp", f"{path.name}.", path.parent))
+    try:
+        with (folder / "lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # tells others that it is not abandoned
+            yield folder
+            (folder / "lock").unlink()
+            with suppress(FileExistsError, OSError):
+                folder.rename(path)  # or else somebody was faster, with the same result
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Remove what runs have left that did not live to finish it."""
+    for folder in place.glob("*.tmp"):
+        with suppress(OSError), (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_room(options: CacheOptions, wanted: int, keep: Path) -> None:
+    """Remove the caches used longest ago until so many bytes fit in."""
+    found = [folder for folder in options.place.iterdir() if (folder / "cache.json").exists()]
+    others = [folder for folder in found if folder != keep]
+    others.sort(key=lambda folder: (folder / "cache.json").stat().st_mtime)
+    sizes = {folder: (folder / "frames.uint8").stat().st_size for folder in others}
+    for folder in others:
+        if sum(sizes.values()) + wanted <= options.gigabytes * 1e9:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        del sizes[folder]
+
+
+def _hash_times(manifest: Manifest, root: Path) -> str:
+    """Sizes and times of all image files: one that was replaced makes another cache."""
+    digest = hashlib.sha256(str(root.resolve()).encode())
+    if manifest.form is Form.PATHS or manifest.form is Form.LONG:
+        for batch in manifest.shards(1 << 12):
+            for user in batch.users:
+                for image in user.images:
+                    digest.update(_time_of(root, image.path))
+    return digest.hexdigest()
+
+
+def _time_of(root: Path, path: str | None) -> bytes:
+    try:
+        found = (root / (path or "")).stat()
+    except (OSError, ValueError):
+        return b"-"
+    return f"{found.st_size},{found.st_mtime_ns};".encode()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tweetprofile.errors import ManifestError
-from tweetprofile.forms import is_text
+from tweetprofile.forms import Form, is_text
 from tweetprofile.manifest import Manifest
 from tweetprofile.traits import RESERVED_COLUMNS, Trait, TraitSchema, load_schema
 
@@ -77,6 +77,15 @@ def check_labels(manifest: Manifest, schema: TraitSchema) -> None:
                 f"the schema ({', '.join(trait.classes)}); correct it, or train with another "
                 "--schema."
             )
+
+
+def read_labels(manifest: Manifest, schema: TraitSchema) -> NDArray[np.int64]:
+    """Class numbers of every user of a manifest, in order; images are not read."""
+    columns = [name for name in schema.names if name in manifest.schema.names]
+    frame = _scan(manifest, ["user_id", *columns])
+    if manifest.form is Form.LONG:  # a user's labels stand in their first row
+        frame = frame.filter(pl.col("user_id").ne_missing(pl.col("user_id").shift()))
+    return encode_labels(frame.collect().to_arrow(), schema)
 
 
 def encode_labels(table: pa.Table, schema: TraitSchema) -> NDArray[np.int64]:

@@ -1,22 +1,40 @@
-"""The plain training loop: epochs of batches, and the best epoch is kept."""
+"""The training loop of one process: epochs of batches, validated, and the best epoch is kept.
 
+All processes of a training draw the same batches and each computes its part; the first one
+validates, writes and tells an observer.
+"""
+
+import copy
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 from torch.nn.functional import cross_entropy
 
+from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
-from tweetprofile.networks import VolumeNetwork, network_spec
-from tweetprofile.training.cache import Subset
+from tweetprofile.networks import DeepSet, Network, NetworkSpec, build_network
+from tweetprofile.training.augment import Distortion, FrameChooser, fill_volumes
+from tweetprofile.training.cache import FrameCache, Subset
+from tweetprofile.training.distributed import Rank
 from tweetprofile.training.labels import UNKNOWN, FoundSchema
-from tweetprofile.training.scores import EpochMetrics, TraitScore, score_traits
-from tweetprofile.training.settings import TrainOptions
+from tweetprofile.training.pretrained import LoadedWeights, load_weights
+from tweetprofile.training.recipes import Recipe
+from tweetprofile.training.scores import EpochMetrics, TraitScore, mean_macro_f1, score_traits
+from tweetprofile.training.state import TrainingState, optimiser_state, restore_optimiser
 from tweetprofile.traits import TraitSchema
+from tweetprofile.volumes import VolumeSpec, select_evenly
+
+METRICS = "metrics.jsonl"
+"""Name of the file in a run's folder that gets a line an epoch."""
 
 
 class TrainObserver:
@@ -26,123 +44,346 @@ class TrainObserver:
         """Which traits are learnt, and what was left out."""
 
     def on_decoded(self, users: int, total: int) -> None:
-        """How many users are decoded, of how many."""
+        """How many users are decoded, of how many; never called where frames were at hand."""
+
+    def on_loaded(self, weights: LoadedWeights) -> None:
+        """What became of the weights to start from."""
+
+    def on_warning(self, sentence: str) -> None:
+        """Something that a person should know before they trust the result."""
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """An epoch has ended, of how many."""
 
 
-@dataclass(slots=True)
-class _Best:
-    """The epoch to keep: the one with the highest mean accuracy, or the last without validation."""
+@dataclass(frozen=True, slots=True)
+class TrainingSetup:
+    """Everything that training needs, for every process that takes part.
 
-    metrics: EpochMetrics | None = None
-    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    Attributes:
+        network: what to train.
+        volume_spec: the volumes it takes.
+        schema: the traits.
+        recipe: how.
+        train: users to learn from.
+        val: users set aside.
+        seed: of everything random.
+        minutes: that all epochs may take; None for any.
+        init: weights to start from; None for drawn ones.
+        folder: of the run.
+        settings: what the run was told, to be compared when it goes on.
+        resume: whether to go on from what the folder holds.
+    """
 
-    def offer(self, metrics: EpochMetrics, network: VolumeNetwork) -> None:
-        best = self.metrics
-        if best is None or not metrics.scores or metrics.mean_accuracy >= best.mean_accuracy:
-            self.metrics = metrics
-            self.state = {name: value.clone() for name, value in network.state_dict().items()}
+    network: NetworkSpec
+    volume_spec: VolumeSpec
+    schema: TraitSchema
+    recipe: Recipe
+    train: Subset
+    val: Subset
+    seed: int
+    minutes: float | None
+    init: Path | None
+    folder: Path
+    settings: Mapping[str, Any]
+    resume: bool
 
 
 class Trainer:
-    """One network, its optimiser and the users it learns from."""
+    """One process's network, its optimiser and the users it learns from.
+
+    Args:
+        setup: what to do.
+        rank: which process this is.
+        observer: is told how it goes, by the first process.
+    """
 
     def __init__(
-        self,
-        schema: TraitSchema,
-        options: TrainOptions,
-        device: torch.device,
-        train: Subset,
-        val: Subset,
+        self, setup: TrainingSetup, rank: Rank, observer: TrainObserver | None = None
     ) -> None:
-        torch.manual_seed(options.seed)
-        self._schema, self._options, self._device = schema, options, device
-        self._train, self._val = train, val
-        self._random = np.random.default_rng(options.seed)
-        self._precision = (
-            resolve_precision("auto", device) if device.type == "cuda" else torch.float32
-        )
-        spec = network_spec(options.model, norm=options.norm, dropout=options.dropout)
-        self.network = VolumeNetwork(spec, options.volume_spec, schema)
-        self.network.initialise()
-        self.network.to(
-            device,
-            memory_format=torch.channels_last_3d,  # type: ignore[call-overload]
-        )
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
-        )
-        steps = options.epochs * -(-len(train) // options.batch_size)
-        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimiser, steps)
+        self._setup, self._rank = setup, rank
+        self._recipe, self._device = setup.recipe, rank.device
+        self._observer = observer or TrainObserver()
+        self._dtype = _training_dtype(setup.recipe, rank.device)
+        torch.manual_seed(setup.seed)
+        self.network = self._make_network()
+        self.average: Network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._parallel = rank.distribute(self.network)
+        self._optimiser = _make_optimiser(self.network, setup.recipe)
+        self._chooser = FrameChooser(setup.train, setup.volume_spec.frames, setup.recipe.augment)
+        caches = {users.cache.path: users.cache for users in (setup.train, setup.val)}
+        self._pixels = {path: _Pixels(cache, rank.device) for path, cache in caches.items()}
+        self._weights = _class_weights(setup.train, setup.schema, setup.recipe.balance)
+        self._size = min(setup.recipe.batch_size, len(setup.train))
+        self._steps = len(setup.train) // self._size
+        self._epochs = setup.recipe.epochs
+        self._kept: dict[str, torch.Tensor] = {}
+        self._best: EpochMetrics | None = None
 
-    def run(self, log: Path, observer: TrainObserver) -> EpochMetrics:
-        """All epochs; afterwards the network is the best of them."""
-        best = _Best()
-        with log.open("w", encoding="utf-8") as lines:
-            for epoch in range(1, self._options.epochs + 1):
-                metrics = self._run_epoch(epoch)
-                lines.write(json.dumps(asdict(metrics)) + "\n")
-                lines.flush()
-                best.offer(metrics, self.network)
-                observer.on_epoch(metrics, self._options.epochs)
-        assert best.metrics is not None
-        self.network.load_state_dict(best.state)
-        return best.metrics
+    # --- epochs ------------------------------------------------------------------------------
+
+    def run(self) -> EpochMetrics:
+        """All epochs; afterwards `average` is the network of the one that is returned."""
+        epoch = self._restore()
+        while epoch < self._epochs and not self._out_of_patience(epoch):
+            epoch += 1
+            self._finish_epoch(self._run_epoch(epoch))
+        self.average.load_state_dict(self._kept)
+        assert self._best is not None
+        return self._best
 
     def _run_epoch(self, epoch: int) -> EpochMetrics:
         began = time.monotonic()
-        order = self._random.permutation(len(self._train))
-        self.network.train()
-        losses = [
-            self._step(volumes, labels, epoch)
-            for volumes, labels in self._train.batches(self._options.batch_size, order)
-        ]
-        val_loss, scores = self._validate()
+        # Of the epoch's number and the seed alone, so that a run that goes on draws the same.
+        random = np.random.default_rng([self._setup.seed, epoch])
+        torch.manual_seed(int(random.integers(1 << 62)))
+        self._parallel.train()
+        loss = rate = 0.0
+        for number, users in enumerate(self._batches(random)):
+            step = (epoch - 1) * self._steps + number
+            rate = self._recipe.learning_rate_at(step, self._steps, self._epochs)
+            loss += self._step(users, rate, random, epoch)
+            self._update_average(step)
+        val_loss, scores = self._validate() if self._rank.number == 0 else (None, {})
         seconds = time.monotonic() - began
-        return EpochMetrics(epoch, sum(losses) / len(losses), val_loss, scores, seconds)
+        mean = mean_macro_f1(scores)
+        return EpochMetrics(epoch, loss / self._steps, val_loss, scores, mean, rate, seconds)
 
-    def _step(self, volumes: torch.Tensor, labels: torch.Tensor, epoch: int) -> float:
-        loss = self._loss(self._logits(volumes), labels)
-        if not torch.isfinite(loss):
+    def _finish_epoch(self, metrics: EpochMetrics) -> None:
+        """Keep the epoch if it is the best, and remember where the run is."""
+        # Only the first process has validated; the others do as it does.
+        better = self._best is None or not metrics.scores or self._recipe.patience is None
+        better = better or metrics.mean_macro_f1 >= self._best.mean_macro_f1  # type: ignore[union-attr]
+        if self._rank.agree(better):
+            self._best = metrics
+            self._kept = {name: value.clone() for name, value in self.average.state_dict().items()}
+        if metrics.epoch == 1 and self._setup.minutes is not None:
+            fitting = int(self._setup.minutes * 60 / metrics.seconds)
+            self._epochs = self._rank.agree(max(1, min(self._recipe.epochs, fitting)))
+        if self._rank.number == 0:
+            self._write(metrics)
+            self._observer.on_epoch(metrics, self._epochs)
+
+    def _out_of_patience(self, epoch: int) -> bool:
+        patience = self._recipe.patience
+        if patience is None or self._best is None or not len(self._setup.val):
+            return False
+        return epoch - self._best.epoch >= patience
+
+    # --- one step ----------------------------------------------------------------------------
+
+    def _batches(self, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """Every user once, in whole batches; who is left over has a turn in another epoch."""
+        order = random.permutation(len(self._setup.train))
+        for number in range(self._steps):
+            yield order[number * self._size : (number + 1) * self._size]
+
+    def _step(
+        self, users: NDArray[np.int64], rate: float, random: np.random.Generator, epoch: int
+    ) -> float:
+        volumes, mask = self._make_volumes(users, random)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        loss = self._loss(self._logits(self._parallel, volumes, mask), users)
+        total = self._rank.add_up(loss.item())
+        if not np.isfinite(total):
             raise TrainingError(
-                f"the loss is {loss.item()} in epoch {epoch}; train with a lower --learning-rate "
-                f"than {self._options.learning_rate:g}."
+                f"the loss is {total} in epoch {epoch}; train with a lower --learning-rate than "
+                f"{self._recipe.learning_rate:g}."
             )
         self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        # Gradients are averaged over the processes, and are to be added up.
+        (loss * self._rank.world).backward()  # type: ignore[no-untyped-call]
+        if self._recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.clip)
         self._optimiser.step()
-        self._schedule.step()
-        return loss.item()
-
-    def _logits(self, volumes_NDHWC: torch.Tensor) -> dict[str, torch.Tensor]:
-        volumes = self._options.volume_spec.normalise(volumes_NDHWC.to(self._device))
-        lower = self._precision != torch.float32
-        with torch.autocast(self._device.type, dtype=self._precision, enabled=lower):
-            logits: dict[str, torch.Tensor] = self.network(volumes)
-        return {trait: values.float() for trait, values in logits.items()}
-
-    def _loss(self, logits: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy summed over the traits (the paper's Eq. 1), each a mean over its labels."""
-        total = torch.zeros((), device=self._device)
-        for column, name in enumerate(self._schema.names):
-            wanted = labels[:, column].to(self._device)
-            each = cross_entropy(logits[name], wanted, ignore_index=UNKNOWN, reduction="sum")
-            total = total + each / (wanted != UNKNOWN).sum().clamp(min=1)
         return total
 
-    @torch.inference_mode()
+    def _make_volumes(
+        self, users: NDArray[np.int64], random: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """This process's part of a batch, drawn for the whole of it."""
+        chosen = self._chooser.choose(users, random)
+        ends = np.cumsum([0, *map(len, chosen)])
+        distortion = Distortion.draw(int(ends[-1]), self._recipe.augment, random)
+        own = self._rank.share(len(users))
+        part = slice(int(ends[own.start]), int(ends[own.stop]))
+        pixels = self._pixels[self._setup.train.cache.path].take(np.concatenate(chosen)[part])
+        frames = distortion.take(part).apply(pixels, self._setup.volume_spec)
+        return fill_volumes(frames, [len(each) for each in chosen[own]], self._setup.volume_spec)
+
+    def _logits(
+        self, network: nn.Module, volumes: torch.Tensor, mask: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        lower = self._dtype != torch.float32
+        with torch.autocast(self._device.type, dtype=self._dtype, enabled=lower):
+            logits: dict[str, torch.Tensor] = network(volumes, mask)
+        return {trait: values.float() for trait, values in logits.items()}
+
+    def _loss(self, logits: dict[str, torch.Tensor], users: NDArray[np.int64]) -> torch.Tensor:
+        """This process's part of the loss: cross-entropy summed over the traits (paper, Eq. 1).
+
+        Each is a mean over the labels of all processes, by the weight of their classes.
+        """
+        labels = torch.from_numpy(self._setup.train.labels[users])
+        own = labels[self._rank.share(len(users))]
+        total = torch.zeros((), device=self._device)
+        for column, (name, weights) in enumerate(self._weights.items()):
+            known = labels[:, column][labels[:, column] != UNKNOWN]
+            each = cross_entropy(
+                logits[name],
+                own[:, column].to(self._device),
+                weights.to(self._device),
+                ignore_index=UNKNOWN,
+                reduction="sum",
+                label_smoothing=self._recipe.label_smoothing,
+            )
+            total = total + each / weights[known].sum().clamp(min=1e-6).to(self._device)
+        return total
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        """Move the mean of the weights, quickly at first, to forget how they were drawn."""
+        share = min(self._recipe.average, (1 + step) / (10 + step))
+        current = self.network.state_dict()
+        for name, mean in self.average.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(current[name], 1 - share)
+            else:
+                mean.copy_(current[name])
+
+    # --- validation --------------------------------------------------------------------------
+
     def _validate(self) -> tuple[float | None, dict[str, TraitScore]]:
-        if not len(self._val):
+        val = self._setup.val
+        if not len(val):
             return None, {}
-        self.network.eval()
-        losses, guesses = [], []
-        for volumes, labels in self._val.batches(self._options.batch_size):
-            logits = self._logits(volumes)
-            losses.append(self._loss(logits, labels).item() * len(labels))
-            guesses.append(np.stack([each.argmax(1).cpu().numpy() for each in logits.values()], 1))
-        scores = score_traits(
-            self._schema, np.concatenate(guesses), self._val.labels, self._train.labels
-        )
-        return sum(losses) / len(self._val), scores
+        logits = self.judge(val)
+        guesses = np.stack([each.argmax(1).numpy() for each in logits.values()], axis=1)
+        labels = torch.from_numpy(val.labels)
+        loss = 0.0
+        for column, values in enumerate(logits.values()):
+            if (labels[:, column] != UNKNOWN).any():
+                loss += float(cross_entropy(values, labels[:, column], ignore_index=UNKNOWN))
+        schema = self._setup.schema
+        return loss, score_traits(schema, guesses, val.labels, self._setup.train.labels)
+
+    @torch.inference_mode()
+    def judge(self, users: Subset) -> dict[str, torch.Tensor]:
+        """Logits of the averaged network, as predicting sees users: frames evenly spread, whole."""
+        rows: list[dict[str, torch.Tensor]] = []
+        for start in range(0, len(users), self._size):
+            rows.append(self._judge(users, range(start, min(start + self._size, len(users)))))
+        names = self._setup.schema.names
+        return {name: torch.cat([row[name] for row in rows]).cpu() for name in names}
+
+    def _judge(self, users: Subset, positions: range) -> dict[str, torch.Tensor]:
+        spec = self._setup.volume_spec
+        frames = [users.frames_of(position) for position in positions]
+        chosen = [each[select_evenly(len(each), spec.frames)] for each in frames]
+        pixels = self._pixels[users.cache.path].take(np.concatenate(chosen))
+        seen = spec.normalise_frames(stretch(pixels, spec.height, spec.width))
+        volumes, mask = fill_volumes(seen, [len(each) for each in chosen], spec)
+        return self._logits(self.average, volumes, mask)
+
+    # --- beginning, and going on -------------------------------------------------------------
+
+    def _make_network(self) -> Network:
+        setup = self._setup
+        network = build_network(setup.network, setup.volume_spec, setup.schema)
+        network.initialise()
+        if setup.init is not None:
+            weights = load_weights(network, setup.init)
+            if self._rank.number == 0:
+                self._observer.on_loaded(weights)
+        flat = isinstance(network, DeepSet)
+        layout = torch.channels_last if flat else torch.channels_last_3d
+        moved: Network = network.to(self._device, memory_format=layout)  # type: ignore[call-overload]
+        return moved
+
+    def _restore(self) -> int:
+        """Go on where an earlier run has ended; the epochs that are done."""
+        state = TrainingState.load(self._setup.folder) if self._setup.resume else None
+        done = state.epoch if state else 0
+        if self._rank.number == 0:
+            _cut_metrics(self._setup.folder / METRICS, done)
+        if state is not None:
+            self.network.load_state_dict(state.network)
+            self.average.load_state_dict(state.average)
+            restore_optimiser(self._optimiser, state.optimiser)
+            self._kept, self._best, self._epochs = dict(state.kept), state.best, state.epochs
+        return done
+
+    def _write(self, metrics: EpochMetrics) -> None:
+        with (self._setup.folder / METRICS).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(asdict(metrics)) + "\n")
+        assert self._best is not None
+        TrainingState(
+            self._setup.settings,
+            metrics.epoch,
+            self._epochs,
+            self._best,
+            self.network.state_dict(),
+            self.average.state_dict(),
+            self._kept,
+            optimiser_state(self._optimiser),
+        ).save(self._setup.folder)
+
+
+class _Pixels:
+    """The frames of a cache, from the GPU if it has room for them, else from the disk."""
+
+    def __init__(self, cache: FrameCache, device: torch.device) -> None:
+        self._frames = cache.frames_MSSC
+        self._resident = cache.resident(device)
+        self._device = device
+
+    def take(self, frames: NDArray[np.int64]) -> torch.Tensor:
+        """Those frames: (M, S, S, 3) uint8 on the device."""
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(frames).to(self._device)]
+        return torch.from_numpy(self._frames[frames]).to(self._device, non_blocking=True)
+
+
+def train_rank(rank: Rank, setup: TrainingSetup) -> None:
+    """What a process other than the first does: the same, and silently."""
+    Trainer(setup, rank).run()
+
+
+def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
+    if not recipe.mixed_precision:
+        return torch.float32
+    dtype = resolve_precision("auto", device)
+    # The gradients of fp16 would need scaling; bf16 has the range of fp32.
+    return torch.float32 if dtype == torch.float16 else dtype
+
+
+def _make_optimiser(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(network.parameters(), recipe.learning_rate)
+    # Decay is for what multiplies; scales of normalisation and biases are vectors.
+    matrices = [each for each in network.parameters() if each.ndim > 1]
+    vectors = [each for each in network.parameters() if each.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, recipe.learning_rate)
+
+
+def _class_weights(train: Subset, schema: TraitSchema, balance: float) -> dict[str, torch.Tensor]:
+    """By trait, a weight a class; over the labels their mean is 1."""
+    weights = {}
+    for column, trait in enumerate(schema):
+        labels = train.labels[:, column]
+        counts = np.bincount(labels[labels != UNKNOWN], minlength=len(trait.classes))
+        each = np.maximum(counts, 1.0) ** -balance
+        mean = (each * counts).sum() / max(1, counts.sum())
+        weights[trait.name] = torch.tensor(each / (mean or 1.0), dtype=torch.float32)
+    return weights
+
+
+def _cut_metrics(path: Path, epochs: int) -> None:
+    """Leave the lines of so many epochs: a run may be killed between a line and its state."""
+    lines = path.read_text(encoding="utf-8").splitlines(True) if path.exists() else []
+    path.write_text("".join(lines[:epochs]), encoding="utf-8")

@@ -1,27 +1,37 @@
-"""The whole of training: check, decode once, split, train, write the run's files."""
+"""The whole of training: check, decode once, split, train, calibrate, write the run's files."""
 
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from tweetprofile.checkpoint import save_checkpoint
-from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.devices import resolve_device
-from tweetprofile.errors import OutputError, TrainingError
-from tweetprofile.frames import FrameLoader
+from tweetprofile.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tweetprofile.devices import resolve_devices
+from tweetprofile.errors import CheckpointError, OptionError, OutputError, TrainingError
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
 from tweetprofile.models import last_trained
-from tweetprofile.training.cache import Subset, TrainingSet, decode_manifest
-from tweetprofile.training.labels import UNKNOWN, FoundSchema, check_labels, find_schema
-from tweetprofile.training.loop import Trainer, TrainObserver
+from tweetprofile.networks import NetworkSpec
+from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
+from tweetprofile.training.calibration import Calibration, calibrate
+from tweetprofile.training.distributed import all_ranks
+from tweetprofile.training.labels import (
+    UNKNOWN,
+    FoundSchema,
+    check_labels,
+    find_schema,
+    read_labels,
+)
+from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, train_rank
 from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions, write_settings
+from tweetprofile.training.split import split_users
+from tweetprofile.training.state import STATE, TrainingState
 from tweetprofile.version import __version__
 
 _MODEL = "model.safetensors"
@@ -33,9 +43,11 @@ class TrainSummary:
     """What training came to.
 
     Attributes:
-        checkpoint: the best epoch's model.
+        checkpoint: the model of the epoch that was kept.
         best: that epoch.
-        users: trained on; `val_users` were set aside, `left_out` had no usable image.
+        users: trained on; `val_users` were set aside, `left_out` had no usable image, `unlabelled`
+            no label.
+        calibration: by trait, on the users set aside.
         kept: whether `predict` will use it when none is named.
         seconds: all of it took.
     """
@@ -45,6 +57,8 @@ class TrainSummary:
     users: int
     val_users: int
     left_out: int
+    unlabelled: int
+    calibration: Mapping[str, Calibration]
     kept: bool
     seconds: float
 
@@ -56,6 +70,7 @@ def train_manifest(
     observer: TrainObserver | None = None,
     *,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> TrainSummary:
     """Train a network on the labelled users of a manifest.
 
@@ -65,23 +80,42 @@ def train_manifest(
         options: how.
         observer: is told how it goes.
         overwrite: whether the files of an earlier run in `run` may be replaced.
+        resume: whether to go on with an unfinished run in `run`, where there is one.
 
     Raises:
         InputError: manifest, option or output is unusable, before any work.
         TrainingError: no user to learn from, or the loss is not finite.
+        WriteError: a disk is full.
     """
     began = time.monotonic()
-    options, observer = options or TrainOptions(), observer or TrainObserver()
-    plan = _check(manifest, run, options, overwrite=overwrite)
-    write_settings(plan.folder / "train.toml", manifest, options)
+    observer = observer or TrainObserver()
+    plan = _check(manifest, run, options or TrainOptions(), overwrite=overwrite, resume=resume)
+    if resume and (finished := _finished(plan)) is not None:
+        return finished
+    write_settings(plan.folder / "train.toml", manifest, plan.options)
     observer.on_schema(plan.found)
-    train, val, left_out = _load_users(plan, observer)
-    trainer = Trainer(plan.found.schema, options, plan.device, train, val)
-    best = trainer.run(plan.folder / "metrics.jsonl", observer)
-    path = plan.folder / _MODEL
-    save_checkpoint(path, trainer.network, _describe(best, options, len(train), len(val)))
-    kept = _keep_for_predict(path)
-    return TrainSummary(path, best, len(train), len(val), left_out, kept, time.monotonic() - began)
+    users = _load_users(plan, observer)
+    setup = _set_up(plan, users, resume=resume)
+    with all_ranks(plan.devices, train_rank, setup) as rank:
+        trainer = Trainer(setup, rank, observer)
+        best = trainer.run()
+    calibration = _calibrate(trainer, setup)
+    summary = TrainSummary(
+        plan.folder / _MODEL,
+        best,
+        len(users.train),
+        len(users.val),
+        users.left_out,
+        users.unlabelled,
+        calibration,
+        kept=False,
+        seconds=time.monotonic() - began,
+    )
+    temperatures = {name: each.temperature for name, each in calibration.items()}
+    training = _describe(summary, plan.options)
+    save_checkpoint(summary.checkpoint, trainer.average, training, temperatures)
+    (plan.folder / STATE).unlink(missing_ok=True)
+    return replace(summary, kept=_keep_for_predict(summary.checkpoint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,87 +123,197 @@ class _Plan:
     """A training whose every part has been checked and of which nothing has been done."""
 
     options: TrainOptions
+    network: NetworkSpec
     manifest: Manifest
     validation: Manifest | None
     found: FoundSchema
-    device: torch.device
+    devices: list[torch.device]
+    cache: CacheOptions
     folder: Path
 
     def image_root(self, manifest: Manifest) -> Path:
         root = self.options.image_root
         return Path(root) if root else manifest.folder
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run that goes on must have in common with the one it goes on with."""
+        free = ("devices", "cache", "cache_gb")
+        told = {name: value for name, value in asdict(self.options).items() if name not in free}
+        return {**told, "manifest": self.manifest.fingerprint(), "schema": _as_json(self.found)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """Users to train on, users set aside, and how many are neither, and why."""
+
+    train: Subset
+    val: Subset
+    left_out: int
+    unlabelled: int
+
 
 def _check(
-    manifest: str | Path, run: str | Path, options: TrainOptions, *, overwrite: bool
+    manifest: str | Path, run: str | Path, options: TrainOptions, *, overwrite: bool, resume: bool
 ) -> _Plan:
-    device = resolve_device(options.devices)
+    devices = resolve_devices(options.devices)
+    network, recipe = options.network_spec, options.resolved_recipe
+    if recipe.batch_size < len(devices):
+        raise OptionError(
+            f"--devices {options.devices}: {len(devices)} processes cannot share batches of "
+            f"{recipe.batch_size}; raise --batch-size."
+        )
+    if options.init is not None and not Path(options.init).exists():
+        raise CheckpointError(f"--init {options.init} does not exist; give a safetensors file.")
+    cache = CacheOptions(Path(options.cache) if options.cache else None, options.cache_gb)
     opened = Manifest.open(manifest)
     validation = Manifest.open(options.val) if options.val else None
     found = find_schema(opened, options.schema)
     for each in filter(None, (opened, validation)):
         check_labels(each, found.schema)
-    folder = _prepare_folder(Path(run), overwrite=overwrite)
-    return _Plan(options, opened, validation, found, device, folder)
+        ImageReader(Path(options.image_root) if options.image_root else each.folder)
+    folder = _prepare_folder(Path(run), overwrite=overwrite, resume=resume)
+    plan = _Plan(options.resolved, network, opened, validation, found, devices, cache, folder)
+    if resume and (state := TrainingState.load(folder)) is not None:
+        state.require(plan.settings, folder)
+    return plan
 
 
-def _load_users(plan: _Plan, observer: TrainObserver) -> tuple[Subset, Subset, int]:
-    """Users to train on, users set aside, and how many were left out."""
-    whole = _decode(plan, plan.manifest, observer)
-    if plan.validation is None:
-        train, val = _split(whole, plan.options)
-    else:
-        held_out = _decode(plan, plan.validation, observer)
-        train, val = whole.take(np.arange(len(whole))), held_out.take(np.arange(len(held_out)))
-    if not (train.labels != UNKNOWN).any():
+def _set_up(plan: _Plan, users: _Users, *, resume: bool) -> TrainingSetup:
+    options = plan.options
+    return TrainingSetup(
+        plan.network,
+        options.volume_spec,
+        plan.found.schema,
+        options.resolved_recipe,
+        users.train,
+        users.val,
+        options.seed,
+        options.minutes,
+        Path(options.init) if options.init else None,
+        plan.folder,
+        plan.settings,
+        resume,
+    )
+
+
+def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
+    whole, left_out, unlabelled = _decode(plan, plan.manifest, observer)
+    if not len(whole):
         raise TrainingError(
             f"{plan.manifest.source} has no user with a label and a usable image to learn from; "
             f"images are looked for under {plan.image_root(plan.manifest)} (--image-root)."
         )
-    return train, val, whole.left_out
+    if plan.validation is None:
+        parts = split_users(whole.labels, plan.options.val_fraction, plan.options.seed)
+        train, val = (whole.take(positions) for positions in parts)
+    else:
+        train, (val, _, _) = whole, _decode(plan, plan.validation, observer)
+    if shared := _share_images(train, val):
+        observer.on_warning(shared)
+    return _Users(train, val, left_out, unlabelled)
 
 
-def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> TrainingSet:
-    spec = plan.options.volume_spec
-    sizes = DecodeOptions(spec.height, spec.width)
-    decoder = make_decoder(plan.options.decoder, sizes, plan.device)
-    loader = FrameLoader(ImageReader(plan.image_root(manifest)), decoder, spec)
-    schema, folder = plan.found.schema, plan.folder
-    return decode_manifest(manifest, schema, spec, loader, folder, observer.on_decoded)
+def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[Subset, int, int]:
+    """All users with a frame and a label; how many have no frame, and how many only no label."""
+    options = plan.options
+    root, kind = plan.image_root(manifest), plan.devices[0].type
+    source = CacheSource.of(manifest, root, options.volume_spec, options.decoder, kind)
+    cache = open_cache(source, plan.cache, observer.on_decoded)
+    labels = read_labels(manifest, plan.found.schema)
+    seen, labelled = cache.counts > 0, (labels != UNKNOWN).any(axis=1)
+    everyone = Subset(cache, np.arange(len(labels)), labels)
+    usable = everyone.take(np.flatnonzero(seen & labelled))
+    return usable, int((~seen).sum()), int((seen & ~labelled).sum())
 
 
-def _split(whole: TrainingSet, options: TrainOptions) -> tuple[Subset, Subset]:
-    """Users to train on and users set aside, by the seed."""
-    order = np.random.default_rng(options.seed).permutation(len(whole))
-    aside = round(len(whole) * options.val_fraction)
-    return whole.take(np.sort(order[aside:])), whole.take(np.sort(order[:aside]))
+def _share_images(train: Subset, val: Subset) -> str | None:
+    """A warning where users set aside have images of those to train on."""
+    shared = np.intersect1d(train.hashes, val.hashes)
+    if not len(shared):
+        return None
+    hashes = val.cache.hashes
+    users = sum(
+        bool(np.isin(hashes[val.frames_of(position)], shared).any()) for position in range(len(val))
+    )
+    return (
+        f"{len(shared):,} images of users to train on are those of {users:,} of the {len(val):,} "
+        "users set aside, too: scores on them are flattered."
+    )
 
 
-def _prepare_folder(folder: Path, *, overwrite: bool) -> Path:
+def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, Calibration]:
+    val = setup.val
+    if not len(val):
+        return {}
+    calibrations = {}
+    for column, (name, logits) in enumerate(trainer.judge(val).items()):
+        labels = torch.from_numpy(val.labels[:, column])
+        known = labels != UNKNOWN
+        calibrations[name] = calibrate(logits[known], labels[known])
+    return calibrations
+
+
+def _finished(plan: _Plan) -> TrainSummary | None:
+    """The summary of a run that has nothing left to do."""
+    path = plan.folder / _MODEL
+    if not path.exists():
+        return None
+    return _recall(load_checkpoint(path))
+
+
+def _recall(checkpoint: Checkpoint) -> TrainSummary:
+    facts = checkpoint.training
+    calibration = {name: Calibration(**each) for name, each in facts["calibration"].items()}
+    best = EpochMetrics.from_dict(facts["best"])
+    counts = {name: facts[name] for name in ("users", "val_users", "left_out", "unlabelled")}
+    return TrainSummary(
+        checkpoint.path, best, **counts, calibration=calibration, kept=True, seconds=0.0
+    )
+
+
+def _prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> Path:
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the run.")
-    if (folder / _MODEL).exists() and not overwrite:
+    finished, begun = (folder / _MODEL).exists(), (folder / STATE).exists()
+    if not (overwrite or resume) and finished:
         raise OutputError(
             f"{folder} holds a finished run already ({_MODEL}); choose another folder or add "
             "--overwrite."
         )
+    if not (overwrite or resume) and begun:
+        raise OutputError(
+            f"{folder} holds an unfinished run; add --resume to go on with it, or --overwrite to "
+            "begin anew."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if overwrite and not resume:
+            (folder / _MODEL).unlink(missing_ok=True)
+            (folder / STATE).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another.") from error
     return folder
 
 
-def _describe(best: EpochMetrics, options: TrainOptions, users: int, val: int) -> dict[str, Any]:
+def _describe(summary: TrainSummary, options: TrainOptions) -> dict[str, Any]:
     """What a checkpoint says of its training."""
     return {
         "version": __version__,
-        "users": users,
-        "val_users": val,
+        "users": summary.users,
+        "val_users": summary.val_users,
+        "left_out": summary.left_out,
+        "unlabelled": summary.unlabelled,
         "epochs": options.epochs,
-        "best": asdict(best),
+        "seconds": summary.seconds,
+        "best": asdict(summary.best),
+        "calibration": {name: asdict(each) for name, each in summary.calibration.items()},
         "options": asdict(options),
     }
+
+
+def _as_json(found: FoundSchema) -> dict[str, list[str]]:
+    return found.schema.to_dict()
 
 
 def _keep_for_predict(checkpoint: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,13 @@ class TraitScore:
 
     Attributes:
         accuracy: share of labelled users whose most probable class is right.
-        majority: what naming the most frequent class of the training users would get.
+        macro_f1: mean F1 over the classes that occur among truths or guesses.
+        majority: accuracy of naming the most frequent class of the training users.
         users: labelled users.
     """
 
     accuracy: float
+    macro_f1: float
     majority: float
     users: int
 
@@ -32,8 +35,10 @@ class EpochMetrics:
     Attributes:
         epoch: counted from 1.
         loss: mean training loss, summed over the traits.
-        val_loss: the same on the users set aside; None where there are none.
+        val_loss: cross-entropy summed over the traits on the users set aside; None without such.
         scores: by trait, on the users set aside.
+        mean_macro_f1: over the traits that have a score; what the best epoch is chosen by.
+        learning_rate: of the epoch's last step.
         seconds: the epoch took.
     """
 
@@ -41,13 +46,15 @@ class EpochMetrics:
     loss: float
     val_loss: float | None
     scores: Mapping[str, TraitScore]
+    mean_macro_f1: float
+    learning_rate: float
     seconds: float
 
-    @property
-    def mean_accuracy(self) -> float:
-        """Mean over the traits that have a score."""
-        accuracies = [score.accuracy for score in self.scores.values()]
-        return sum(accuracies) / len(accuracies) if accuracies else 0.0
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "EpochMetrics":
+        """The inverse of `dataclasses.asdict`."""
+        scores = {name: TraitScore(**score) for name, score in data["scores"].items()}
+        return cls(**{**data, "scores": scores})
 
 
 def score_traits(
@@ -56,7 +63,7 @@ def score_traits(
     labels: NDArray[np.int64],
     train_labels: NDArray[np.int64],
 ) -> dict[str, TraitScore]:
-    """Accuracy of each trait beside that of the majority class; traits without labels have none.
+    """Scores of each trait beside that of the majority class; traits without labels have none.
 
     Args:
         schema: the traits, in the order of the columns.
@@ -71,10 +78,24 @@ def score_traits(
         if not known.any() or not len(seen):
             continue
         majority = np.bincount(seen, minlength=len(trait.classes)).argmax()
-        truth = labels[known, column]
+        truth, guess = labels[known, column], guesses[known, column]
         scores[trait.name] = TraitScore(
-            float((guesses[known, column] == truth).mean()),
+            float((guess == truth).mean()),
+            macro_f1(truth, guess, len(trait.classes)),
             float((truth == majority).mean()),
             int(known.sum()),
         )
     return scores
+
+
+def macro_f1(truth: NDArray[np.int64], guess: NDArray[np.int64], classes: int) -> float:
+    """Mean F1 over the classes that occur in either."""
+    right = np.bincount(truth[truth == guess], minlength=classes)
+    named = np.bincount(truth, minlength=classes) + np.bincount(guess, minlength=classes)
+    return float((2 * right[named > 0] / named[named > 0]).mean())
+
+
+def mean_macro_f1(scores: Mapping[str, TraitScore]) -> float:
+    """Over the traits that have a score; 0 where none has."""
+    each = [score.macro_f1 for score in scores.values()]
+    return sum(each) / len(each) if each else 0.0

@@ -1,17 +1,20 @@
 """What can be set in training, and the file that remembers it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from tweetprofile.errors import OptionError
 from tweetprofile.job import DecoderName
-from tweetprofile.networks import Norm
+from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
+from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName
 from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec
 
-ModelName = Literal["model1", "model2"]
+_FROM_RECIPE = (
+    "model", "norm", "dropout", "epochs", "batch_size", "learning_rate", "weight_decay",
+)  # fmt: skip
+"""What the recipe decides unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,59 +22,111 @@ class TrainOptions:
     """How `train_manifest` works; all of it is written to `train.toml`.
 
     Attributes:
-        model: `model1` or `model2`.
+        recipe: `default`, or `paper` as published.
+        model: `deepset` (order-free), `deepset-resnet18`, `deepset-vgg11`, `deepset-vgg16`,
+            `model1` or `model2`; None for the recipe's, as are the next six.
         norm: `batch` normalisation, or `none` as in the paper.
-        dropout: share of the fully connected stage dropped in training.
+        dropout: share of the features before the heads dropped in training.
+        epochs: passes over the users, at most.
+        batch_size: users a step, over all devices.
+        learning_rate: the highest.
+        weight_decay: of AdamW.
+        minutes: that training may take, decoding aside: it has as many epochs as fit in, going by
+            the first; None for any.
+        init: safetensors file of weights to start from.
         frame_size: side of a frame in pixels.
         frames: frames of a volume.
         fill: what fills a short user's volume: `repeat` or `zeros`.
         schema: `labels` (the classes found), a preset's name or a TOML file.
         val: manifest to validate on; None to set users of the training manifest aside.
         val_fraction: share of the users set aside where there is no `val`; 0 for none.
-        epochs: passes over the users.
-        batch_size: users a step.
-        learning_rate: the highest; it falls to 0 along a cosine.
-        weight_decay: of AdamW.
-        seed: of weights, split and order.
-        devices: `auto`, `cpu`, `cuda` or `cuda:N`.
+        seed: of weights, split, order and augmentation.
+        devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between; a process each.
         decoder: `auto`, `dali` or `pillow`.
         image_root: folder that image paths are relative to; None for each manifest's own.
+        cache: folder that keeps decoded frames; None for the user's cache folder.
+        cache_gb: gigabytes that the frames of all runs may take there.
 
     Raises:
         OptionError: a value out of range.
     """
 
-    model: ModelName = "model1"
-    norm: Norm = "batch"
-    dropout: float = 0.3
+    recipe: RecipeName = "default"
+    model: str | None = None
+    norm: Norm | None = None
+    dropout: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    minutes: float | None = None
+    init: str | None = None
     frame_size: int = 112
     frames: int = 11
     fill: Fill = "repeat"
     schema: str = "labels"
     val: str | None = None
-    val_fraction: float = 0.15
-    epochs: int = 20
-    batch_size: int = 16
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.05
+    val_fraction: float = 0.1
     seed: int = 0
     devices: str = "auto"
     decoder: DecoderName = "auto"
     image_root: str | None = None
+    cache: str | None = None
+    cache_gb: float = 100.0
 
     def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise OptionError(
+                f"--recipe {self.recipe} is unknown; give one of {', '.join(RECIPES)}."
+            )
         for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
+            if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least 1.")
         if not 0.0 <= self.val_fraction < 1.0:
             raise OptionError(f"--val-fraction {self.val_fraction} must be at least 0 and below 1.")
-        if self.learning_rate <= 0 or self.weight_decay < 0:
-            raise OptionError("--learning-rate must be above 0 and weight decay not below 0.")
+        if self.learning_rate is not None and self.learning_rate <= 0:
+            raise OptionError("--learning-rate must be above 0.")
+        if self.weight_decay is not None and self.weight_decay < 0:
+            raise OptionError("--weight-decay must not be below 0.")
+        if self.minutes is not None and self.minutes <= 0:
+            raise OptionError(f"--minutes {self.minutes:g} must be above 0.")
+        if self.seed < 0:
+            raise OptionError(f"--seed {self.seed} must not be below 0.")
 
     @property
     def volume_spec(self) -> VolumeSpec:
         """The volumes these options ask for."""
         return VolumeSpec(self.frames, self.frame_size, self.frame_size, self.fill)
+
+    @property
+    def resolved(self) -> "TrainOptions":
+        """The same options with nothing left to the recipe."""
+        recipe = RECIPES[self.recipe]
+        chosen = {
+            name: getattr(recipe, name) for name in _FROM_RECIPE if getattr(self, name) is None
+        }
+        return replace(self, **chosen)
+
+    @property
+    def resolved_recipe(self) -> Recipe:
+        """The recipe, with what these options change of it."""
+        resolved = self.resolved
+        chosen = {name: getattr(resolved, name) for name in _FROM_RECIPE}
+        return replace(RECIPES[self.recipe], **chosen)
+
+    @property
+    def network_spec(self) -> NetworkSpec:
+        """The network these options ask for.
+
+        Raises:
+            OptionError: no such network, or one that cannot be as asked for.
+        """
+        recipe = self.resolved_recipe
+        changes: dict[str, object] = {"dropout": recipe.dropout}
+        # The recipe's normalisation is for the paper's networks; the others have their own.
+        if self.norm is not None or not isinstance(network_spec(recipe.model), DeepSetSpec):
+            changes["norm"] = recipe.norm
+        return network_spec(recipe.model, **changes)
 
 
 def write_settings(path: Path, manifest: str | Path, options: TrainOptions) -> None:

@@ -1,0 +1,86 @@
+"""The order-free network: each frame by itself, then the mean over a user's frames.
+
+A user's images are a set and not a film. What is computed here is the same in any order and takes
+any number of frames ("Deep Sets", Zaheer et al. 2017, with the mean as the pool).
+
+Shapes: N users, C channels, D frames of a volume, H, W, M frames of all users together.
+"""
+
+import torch
+from torch import nn
+
+from tweetprofile.networks.backbones import build_backbone
+from tweetprofile.networks.heads import Heads
+from tweetprofile.networks.specs import DeepSetSpec
+from tweetprofile.traits import TraitSchema
+from tweetprofile.volumes import VolumeSpec
+
+
+class DeepSet(nn.Module):
+    """A 2D CNN over frames, mean-pooled over each user's, with one head a trait.
+
+    Args:
+        spec: its layers.
+        volume_spec: the volumes it takes.
+        schema: the traits it predicts.
+    """
+
+    def __init__(self, spec: DeepSetSpec, volume_spec: VolumeSpec, schema: TraitSchema) -> None:
+        super().__init__()
+        self.spec = spec
+        self.volume_spec = volume_spec
+        self.schema = schema
+        self.backbone = build_backbone(spec)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.heads = Heads(spec.widths[-1], schema)
+
+    def initialise(self) -> None:
+        """Draw the weights that training begins with, from torch's random numbers."""
+        for module in self.backbone.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for name, parameter in self.backbone.named_parameters():
+            if name.endswith("bn2.weight"):
+                # Blocks begin as the way around them, so that depth does no harm.
+                nn.init.zeros_(parameter)
+        self.heads.initialise()
+
+    def forward(
+        self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Logits of every trait.
+
+        Args:
+            volumes_NCDHW: (N, 3, D, H, W) float, normalised by the volume spec; any D.
+            mask_ND: (N, D) bool, which frames are a user's; None for all. What fills a volume is
+                no frame of theirs, and must not count twice.
+
+        Returns:
+            Trait name to (N, classes), in schema order.
+        """
+        frames_NDCHW = volumes_NCDHW.transpose(1, 2)
+        if mask_ND is None:
+            mask_ND = frames_NDCHW.new_ones(frames_NDCHW.shape[:2], dtype=torch.bool)
+        if self.training:
+            # Frames that do not count must not take part in normalisation, nor take time.
+            features = self._features(frames_NDCHW[mask_ND])
+            users = mask_ND.nonzero()[:, 0]
+        else:
+            # All are computed, so that a user's bits do not depend on what others are like.
+            features = self._features(frames_NDCHW.flatten(0, 1)) * mask_ND.flatten()[:, None]
+            users = torch.arange(mask_ND.numel(), device=mask_ND.device) // mask_ND.shape[1]
+        sums = features.new_zeros(len(mask_ND), features.shape[1]).index_add(0, users, features)
+        mean: torch.Tensor = sums / mask_ND.sum(1, keepdim=True).clamp(min=1)
+        logits: dict[str, torch.Tensor] = self.heads(self.dropout(mean))
+        return logits
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Have the backbone compute in `dtype`, its weights channels-last."""
+        self.backbone.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _features(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
+        frames = frames_MCHW.contiguous(memory_format=torch.channels_last)
+        features: torch.Tensor = self.backbone(frames)
+        return features.float()

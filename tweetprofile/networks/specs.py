@@ -1,0 +1,164 @@
+"""What makes a network but its weights: the specs that checkpoints carry, and the named ones."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from tweetprofile.errors import OptionError
+
+Pool = tuple[int, int, int]
+Norm = Literal["none", "batch"]
+Backbone = Literal["residual", "vgg"]
+
+POOL_ALL: Pool = (2, 2, 2)
+POOL_FRAME: Pool = (1, 2, 2)
+"""Reduces H and W and leaves the depth alone."""
+
+_MAX_WIDTH = 4096
+_MAX_LAYERS = 64
+_MAX_STAGES = 5
+"""Each halves a frame; the smallest frame that is allowed has 16 pixels a side."""
+
+
+def _check_common(widths: tuple[int, ...], norm: str, dropout: float) -> None:
+    if not all(isinstance(size, int) and 1 <= size <= _MAX_WIDTH for size in widths):
+        raise OptionError(f"network widths {widths} must be whole numbers from 1 to {_MAX_WIDTH}.")
+    if norm not in ("none", "batch"):
+        raise OptionError(f"norm '{norm}' is unknown; give 'none' or 'batch'.")
+    if not 0.0 <= dropout < 1.0:
+        raise OptionError(f"dropout {dropout} must be at least 0 and below 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeNetworkSpec:
+    """A 3D CNN over volumes.
+
+    Attributes:
+        name: what users call it.
+        widths: output channels of each convolutional layer.
+        pools: max-pooling after each convolutional layer, D x H x W.
+        hidden: width of the fully connected stage.
+        norm: `batch` normalisation between convolution and ReLU, or `none` as in the paper.
+        dropout: share of the fully connected stage that is dropped in training.
+
+    Raises:
+        OptionError: a value out of range.
+    """
+
+    name: str
+    widths: tuple[int, ...]
+    pools: tuple[Pool, ...]
+    hidden: int = 256
+    norm: Norm = "none"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_common((*self.widths, self.hidden), self.norm, self.dropout)
+        if len(self.pools) != len(self.widths) or not 1 <= len(self.widths) <= _MAX_LAYERS:
+            raise OptionError(f"a network needs 1 to {_MAX_LAYERS} layers and a pool for each.")
+        if any(len(pool) != 3 or not all(side in (1, 2) for side in pool) for pool in self.pools):
+            raise OptionError(f"network pools {self.pools} must be triples of 1 and 2.")
+
+
+@dataclass(frozen=True, slots=True)
+class DeepSetSpec:
+    """A network over the frames of a user as a set, which their order cannot change.
+
+    Attributes:
+        name: what users call it.
+        widths: channels of each stage of the 2D backbone that every frame goes through.
+        layers: blocks of each stage (residual) or convolutions (vgg).
+        backbone: `residual` as in ResNet-18, or `vgg`.
+        stem: `small` (one convolution that halves a frame) or `large` (ResNet's own, which quarters
+            it); VGG has none, and it stands at `small`.
+        norm: `batch` normalisation, or `none` (vgg alone).
+        dropout: share of a user's features that is dropped in training.
+
+    Raises:
+        OptionError: a value out of range.
+    """
+
+    name: str
+    widths: tuple[int, ...]
+    layers: tuple[int, ...]
+    backbone: Backbone = "residual"
+    stem: Literal["small", "large"] = "small"
+    norm: Norm = "batch"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_common(self.widths, self.norm, self.dropout)
+        if len(self.layers) != len(self.widths) or not 1 <= len(self.widths) <= _MAX_STAGES:
+            raise OptionError(f"a backbone needs 1 to {_MAX_STAGES} stages with layers for each.")
+        if not all(isinstance(count, int) and 1 <= count <= _MAX_LAYERS for count in self.layers):
+            raise OptionError(f"a stage needs 1 to {_MAX_LAYERS} layers, not {self.layers}.")
+        if self.backbone not in ("residual", "vgg") or self.stem not in ("small", "large"):
+            raise OptionError(f"backbone '{self.backbone}' with stem '{self.stem}' is unknown.")
+        if self.backbone == "residual" and self.norm == "none":
+            raise OptionError(f"{self.name} cannot do without normalisation; give --norm batch.")
+
+
+NetworkSpec = VolumeNetworkSpec | DeepSetSpec
+
+PRESETS: Mapping[str, NetworkSpec] = {
+    "deepset": DeepSetSpec("deepset", widths=(32, 64, 128, 256), layers=(1, 1, 1, 1)),
+    # The layouts of torchvision's resnet18, vgg11_bn and vgg16_bn, for which weights are at hand.
+    "deepset-resnet18": DeepSetSpec(
+        "deepset-resnet18", widths=(64, 128, 256, 512), layers=(2, 2, 2, 2), stem="large"
+    ),
+    "deepset-vgg11": DeepSetSpec(
+        "deepset-vgg11", (64, 128, 256, 512, 512), (1, 1, 2, 2, 2), backbone="vgg"
+    ),
+    "deepset-vgg16": DeepSetSpec(
+        "deepset-vgg16", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3), backbone="vgg"
+    ),
+    # After Ji et al. 2010: four layers, each pooled in all directions (depth 11, 6, 3, 2, 1).
+    "model1": VolumeNetworkSpec("model1", widths=(16, 32, 64, 128), pools=(POOL_ALL,) * 4),
+    # After Hou et al. 2017: seven layers; once four pools have brought the depth to 1, the last
+    # three reduce height and width only.
+    "model2": VolumeNetworkSpec(
+        "model2",
+        widths=(16, 32, 64, 128, 128, 128, 128),
+        pools=(POOL_ALL,) * 4 + (POOL_FRAME,) * 3,
+    ),
+}
+"""The networks that can be asked for by name."""
+
+_KINDS: Mapping[str, type[VolumeNetworkSpec] | type[DeepSetSpec]] = {
+    "volume": VolumeNetworkSpec,
+    "deepset": DeepSetSpec,
+}
+
+
+def network_spec(name: str, **changes: Any) -> NetworkSpec:
+    """The preset of that name, with some of its fields changed.
+
+    Raises:
+        OptionError: no such preset.
+    """
+    if name not in PRESETS:
+        raise OptionError(f"network '{name}' is unknown; give one of {', '.join(PRESETS)}.")
+    return replace(PRESETS[name], **changes)
+
+
+def spec_to_dict(spec: NetworkSpec) -> dict[str, Any]:
+    """As JSON."""
+    kind = next(kind for kind, family in _KINDS.items() if isinstance(spec, family))
+    return {"kind": kind, **asdict(spec)}
+
+
+def spec_from_dict(data: Mapping[str, Any]) -> NetworkSpec:
+    """The inverse of `spec_to_dict`, from JSON's lists; one without a kind is a volume network.
+
+    Raises:
+        OptionError: a value out of range, or an unknown kind.
+    """
+    fields = {name: _tuples(value) for name, value in data.items()}
+    kind = fields.pop("kind", "volume")
+    if kind not in _KINDS:
+        raise OptionError(f"a network of kind '{kind}' is unknown; upgrade tweetprofile.")
+    return _KINDS[kind](**fields)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

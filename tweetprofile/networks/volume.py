@@ -1,0 +1,138 @@
+"""The paper's networks: a volume in, one vector of logits a trait out.
+
+Both are the 3D CNNs of Valdez-Rodriguez, Calvo and Felipe-Riveron, "Author Profiling From Images
+Using 3D Convolutional Neural Networks" (MEX-A3T at IberLEF 2019): kernels of 2 x 3 x 3 with "same"
+padding, ReLU, max-pooling that keeps what is left over at an edge (ceil mode), a fully connected
+ReLU stage, one linear head a trait. The paper gives no channel widths, no hidden width and no
+normalisation: those are ours, and all of them stand in a `VolumeNetworkSpec`.
+
+Shapes: N users, C channels, D frames of a volume, H, W.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from tweetprofile.networks.folding import Foldable, folded
+from tweetprofile.networks.heads import Heads
+from tweetprofile.networks.specs import Norm, Pool, VolumeNetworkSpec
+from tweetprofile.traits import TraitSchema
+from tweetprofile.volumes import VolumeSpec
+
+# "Same" padding of an even kernel pads one side only, which torch thinks worth a warning.
+warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
+
+KERNEL = (2, 3, 3)
+"""Kernel of every convolution, D x H x W (the paper, section 3)."""
+
+
+class VolumeNetwork(nn.Module):
+    """A 3D CNN over volumes with one head a trait.
+
+    Args:
+        spec: its layers.
+        volume_spec: the volumes it takes.
+        schema: the traits it predicts.
+    """
+
+    def __init__(
+        self, spec: VolumeNetworkSpec, volume_spec: VolumeSpec, schema: TraitSchema
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.volume_spec = volume_spec
+        self.schema = schema
+        channels = (3, *spec.widths)
+        self.blocks = nn.Sequential(
+            *(
+                _ConvBlock(channels[layer], channels[layer + 1], spec.pools[layer], spec.norm)
+                for layer in range(len(spec.widths))
+            )
+        )
+        features = spec.widths[-1] * math.prod(_pooled(volume_spec.shape, spec.pools))
+        self.hidden = nn.Sequential(
+            nn.Linear(features, spec.hidden), nn.ReLU(), nn.Dropout(spec.dropout)
+        )
+        self.heads = Heads(spec.hidden, schema)
+
+    def initialise(self) -> None:
+        """Draw the weights that training begins with, from torch's random numbers.
+
+        Apart from the constructor, which loading a checkpoint goes through, too.
+        """
+        self.apply(_initialise)
+        self.heads.initialise()
+
+    def forward(
+        self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Logits of every trait.
+
+        Args:
+            volumes_NCDHW: (N, 3, D, H, W) float, normalised by the volume spec.
+            mask_ND: which frames are a user's; not looked at, as what fills a volume is seen like
+                any other frame.
+
+        Returns:
+            Trait name to (N, classes), in schema order.
+        """
+        volumes = volumes_NCDHW.contiguous(memory_format=torch.channels_last_3d)
+        hidden = self.hidden(self.blocks(volumes).flatten(1))
+        logits: dict[str, torch.Tensor] = self.heads(hidden)
+        return logits
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Have the convolutions compute in `dtype`, their weights channels-last, as volumes are.
+
+        The last convolution and all after it stay in float32: that costs a fiftieth of a run and
+        halves the error of bf16.
+        """
+        self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        *lower, last = self.blocks
+        self.blocks = nn.Sequential(*(block.to(dtype) for block in lower), _ToFloat32(), last)
+
+
+class _ToFloat32(nn.Module):
+    """Ends the part that computes in lower precision."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.float()
+
+
+class _ConvBlock(Foldable):
+    """Convolution, normalisation if any, ReLU, max-pooling."""
+
+    def __init__(self, inputs: int, outputs: int, pool: Pool, norm: Norm) -> None:
+        super().__init__()
+        self.conv: nn.Module = nn.Conv3d(
+            inputs, outputs, KERNEL, padding="same", bias=norm == "none"
+        )
+        self.norm: nn.Module = nn.BatchNorm3d(outputs) if norm == "batch" else nn.Identity()
+        self.pool = nn.MaxPool3d(pool, ceil_mode=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # ReLU and maximum can be swapped; after the pool there is an eighth of it to do.
+        pooled: torch.Tensor = self.pool(self.norm(self.conv(x)))
+        return pooled.relu_()
+
+    def fold(self) -> None:
+        """Fold the normalisation into the convolution."""
+        self.conv, self.norm = folded(self.conv, self.norm)
+
+
+def _pooled(shape: Sequence[int], pools: Sequence[Pool]) -> tuple[int, ...]:
+    """(D, H, W) after all pools, rounding up."""
+    for pool in pools:
+        shape = [math.ceil(side / step) for side, step in zip(shape, pool, strict=True)]
+    return tuple(shape)
+
+
+def _initialise(module: nn.Module) -> None:
+    """He initialisation, which keeps the variance through ReLU layers without normalisation."""
+    if isinstance(module, (nn.Conv3d, nn.Linear)):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

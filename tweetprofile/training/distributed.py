@@ -1,0 +1,195 @@
+"""Several processes that train one network: gradients, normalisation and losses add up over all.
+
+Where there is one process, all of this is nothing.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.multiprocessing import get_context
+from torch.nn.parallel import DistributedDataParallel
+
+from tweetprofile.job import usable_processors
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One of the processes.
+
+    Attributes:
+        number: counted from 0; 0 validates, writes and speaks.
+        world: how many there are.
+        device: what it computes on.
+    """
+
+    number: int
+    world: int
+    device: torch.device
+
+    def share(self, items: int) -> slice:
+        """Its part of so many items of a batch."""
+        return slice(items * self.number // self.world, items * (self.number + 1) // self.world)
+
+    def add_up(self, value: float) -> float:
+        """The sum of a number over all processes."""
+        if self.world == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        return float(total)
+
+    def agree(self, value: int) -> int:
+        """What the first process says."""
+        said = torch.tensor(value, device=self.device)
+        if self.world > 1:
+            dist.broadcast(said, 0)
+        return int(said)
+
+    def distribute(self, network: nn.Module) -> nn.Module:
+        """The network as all processes train it together; its weights are shared with the given."""
+        if self.world == 1:
+            return network
+        _synchronise_norms(network)
+        # Buffers need no broadcast: statistics are those of all processes anyway.
+        return DistributedDataParallel(network, broadcast_buffers=False)
+
+
+@contextmanager
+def all_ranks(
+    devices: Sequence[torch.device], target: Callable[[Rank, Any], None], argument: Any
+) -> Iterator[Rank]:
+    """Start `target` in a process for each device but the first; the block is the first's.
+
+    Args:
+        devices: one a process.
+        target: what the other processes do; importable by name.
+        argument: for it; picklable.
+    """
+    if len(devices) == 1:
+        yield Rank(0, 1, devices[0])
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder) / "meeting"
+        context = get_context("spawn")
+        ranks = [Rank(number, len(devices), device) for number, device in enumerate(devices)]
+        others = [
+            context.Process(target=_run_rank, args=(rank, meeting, target, argument), daemon=True)
+            for rank in ranks[1:]
+        ]
+        for process in others:
+            process.start()
+        try:
+            with _joined(ranks[0], meeting):
+                yield ranks[0]
+            for process in others:
+                process.join()
+        finally:
+            for process in others:
+                process.kill()
+
+
+def _run_rank(
+    rank: Rank, meeting: Path, target: Callable[[Rank, Any], None], argument: Any
+) -> None:
+    with _joined(rank, meeting):
+        target(rank, argument)
+
+
+@contextmanager
+def _joined(rank: Rank, meeting: Path) -> Iterator[None]:
+    """Be a member of the group of processes; each computes with its share of the processors."""
+    threads = torch.get_num_threads()
+    if rank.device.type == "cuda":
+        torch.cuda.set_device(rank.device)
+    else:
+        torch.set_num_threads(max(1, usable_processors() // rank.world))
+        if sys.platform == "linux":
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are all on this machine
+    dist.init_process_group(
+        "nccl" if rank.device.type == "cuda" else "gloo",
+        init_method=f"file://{meeting}",
+        rank=rank.number,
+        world_size=rank.world,
+    )
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+        torch.set_num_threads(threads)
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """A sum over all processes; so is its gradient, as each one's loss is a part of the whole."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
+class SyncedNorm(nn.Module):
+    """Batch normalisation over the batches of all processes, on any device.
+
+    PyTorch's own is for GPUs alone. Parameters and buffers are named, and shared with, those of the
+    normalisation that it stands for.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d | nn.BatchNorm3d) -> None:
+        super().__init__()
+        self.weight, self.bias = norm.weight, norm.bias
+        for name, buffer in norm.named_buffers():
+            self.register_buffer(name, buffer)
+        self.eps = norm.eps
+        self.momentum = norm.momentum or 0.1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(M, C, ...) normalised by channel."""
+        mean, var = self._statistics(x) if self.training else self._remembered()
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        scale = self.weight * (var + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (x.float() * scale.view(shape) + shift.view(shape)).to(x.dtype)
+
+    def _statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        values = x.float().transpose(0, 1).flatten(1)
+        # Sums of squares lose digits where the mean is large; in double they do not.
+        sums = values.sum(1, dtype=torch.float64), values.square().sum(1, dtype=torch.float64)
+        count = values.new_full((1,), values.shape[1], dtype=torch.float64)
+        total = _SumOverRanks.apply(torch.cat([*sums, count]))  # type: ignore[no-untyped-call]
+        assert isinstance(total, torch.Tensor)
+        count = total[-1]
+        mean, square = (total[:-1] / count).chunk(2)
+        var = (square - mean.square()).clamp(min=0)
+        with torch.no_grad():
+            unbiased = var * count / (count - 1).clamp(min=1)
+            for name, value in (("running_mean", mean), ("running_var", unbiased)):
+                self.get_buffer(name).lerp_(value.float(), self.momentum)
+            self.get_buffer("num_batches_tracked").add_(1)
+        return mean.float(), var.float()
+
+    def _remembered(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.get_buffer("running_mean"), self.get_buffer("running_var")
+
+
+def _synchronise_norms(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, (nn.BatchNorm2d, nn.BatchNorm3d)):
+            setattr(module, name, SyncedNorm(child))
+        else:
+            _synchronise_norms(child)

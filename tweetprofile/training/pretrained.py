@@ -1,0 +1,80 @@
+"""Weights to start from: a 2D backbone's for the order-free networks, or an earlier checkpoint.
+
+A file of torchvision's layout (`resnet18`, `vgg16_bn` and their like, saved as safetensors) fills
+the part that frames go through; a checkpoint of this package fills everything but heads of other
+traits. Nothing is fitted silently: what the file lacks, and what it has too much, is named.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from tweetprofile.errors import CheckpointError
+from tweetprofile.networks import DeepSet, Network
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedWeights:
+    """What became of a file of weights.
+
+    Attributes:
+        loaded: tensors taken from it.
+        missing: of the network, not in the file: they begin at random.
+        unexpected: in the file, of no use to the network, or of another shape.
+    """
+
+    loaded: int
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+def load_weights(network: Network, path: Path) -> LoadedWeights:
+    """Fill a network from a file, as far as names and shapes agree.
+
+    Images are normalised as everywhere here, by one mean and spread for all channels; those of
+    torchvision differ from them by a sixth of a unit at most, which training makes up for.
+
+    Raises:
+        CheckpointError: no safetensors file, or nothing in it fits.
+    """
+    given = _read(path)
+    wanted = network.state_dict()
+    names = _match(given, wanted, network)
+    fitting = {name: key for name, key in names.items() if given[key].shape == wanted[name].shape}
+    if not any(name.endswith("weight") for name in fitting):
+        raise CheckpointError(
+            f"--init {path}: none of its {len(given)} weights fits {network.spec.name}; give a "
+            "checkpoint of the same network or, for the deepset ones, torchvision weights of its "
+            "backbone."
+        )
+    network.load_state_dict({name: given[key] for name, key in fitting.items()}, strict=False)
+    # A count of batches is no weight, and older files lack it.
+    missing = (name for name in wanted if name not in fitting and not name.endswith("_tracked"))
+    unexpected = sorted(given.keys() - set(fitting.values()))
+    return LoadedWeights(len(fitting), tuple(missing), tuple(unexpected))
+
+
+def _match(
+    given: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], network: Network
+) -> dict[str, str]:
+    """Names of the network's tensors to the names in the file."""
+    prefix = ""
+    if isinstance(network, DeepSet) and not any(name.startswith("backbone.") for name in given):
+        prefix = "backbone."
+    # Some save a network that was wrapped for several GPUs.
+    names = {prefix + key.removeprefix("module."): key for key in given}
+    return {name: key for name, key in names.items() if name in wanted}
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"--init {path} is no readable safetensors file ({error}); save the weights with "
+            "safetensors.torch.save_file."
+        ) from None

@@ -1,0 +1,144 @@
+"""What a run must remember to go on after it was killed: written after every epoch.
+
+One safetensors file: weights, their mean, the best weights, the optimiser's moments; as JSON in its
+header the epoch, the best epoch's metrics and the settings. Random numbers need no place in it: an
+epoch draws them from the seed and its own number.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from tweetprofile.errors import OutputError, WriteError
+from tweetprofile.training.scores import EpochMetrics
+
+STATE = "state.safetensors"
+"""Name of the file in the folder of a run that is not finished."""
+
+State = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """A training after some epoch.
+
+    Attributes:
+        settings: what the run was told; another run cannot go on with it.
+        epoch: the last one that was finished.
+        epochs: after how many it is to end.
+        best: metrics of the epoch to keep.
+        network: its weights.
+        average: their mean, that is validated.
+        kept: the weights of the best epoch.
+        optimiser: its moments, by parameter and name.
+    """
+
+    settings: Mapping[str, Any]
+    epoch: int
+    epochs: int
+    best: EpochMetrics
+    network: State = field(repr=False)
+    average: State = field(repr=False)
+    kept: State = field(repr=False)
+    optimiser: State = field(repr=False)
+
+    def save(self, folder: Path) -> None:
+        """Write it; the file appears whole or not at all.
+
+        Raises:
+            WriteError: the disk is full, say.
+        """
+        tensors = {
+            f"{part}/{name}": tensor.detach().cpu().contiguous().clone()
+            for part in _PARTS
+            for name, tensor in getattr(self, part).items()
+        }
+        header = {
+            "settings": dict(self.settings),
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "best": asdict(self.best),
+        }
+        unfinished = folder / f".{STATE}.tmp"
+        try:
+            save_file(tensors, unfinished, {"state": json.dumps(header)})
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+            unfinished.replace(folder / STATE)
+        except (OSError, SafetensorError) as error:
+            unfinished.unlink(missing_ok=True)
+            raise WriteError(
+                f"{folder} cannot take what the run must remember ({error}); make room there, then "
+                "give the same command with --resume."
+            ) from error
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainingState | None":
+        """What a run has left, or None where it left nothing.
+
+        Raises:
+            OutputError: it is damaged.
+        """
+        path = folder / STATE
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads(file.metadata()["state"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            parts = {part: _part(tensors, part) for part in _PARTS}
+            best = EpochMetrics.from_dict(header["best"])
+            return cls(header["settings"], header["epoch"], header["epochs"], best, **parts)
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise OutputError(
+                f"{path} is no state of a run that could go on ({error}); train with --overwrite."
+            ) from None
+
+    def require(self, settings: Mapping[str, Any], folder: Path) -> None:
+        """Raise OutputError unless this is a run with just these settings."""
+        given = json.loads(json.dumps(settings))
+        names = sorted(given.keys() | self.settings.keys())
+        if others := [name for name in names if given.get(name) != self.settings.get(name)]:
+            raise OutputError(
+                f"{folder} holds an unfinished run with another {', '.join(others)}; give the same "
+                "options, or --overwrite to begin anew."
+            )
+
+
+_PARTS = ("network", "average", "kept", "optimiser")
+
+
+def _part(tensors: State, part: str) -> dict[str, torch.Tensor]:
+    prefix = f"{part}/"
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """An optimiser's moments as tensors by name."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, moments: State) -> None:
+    """The inverse of `optimiser_state`, for an optimiser of the same parameters."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in moments.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
