@@ -1,11 +1,15 @@
 """The networks against the words of the paper, and against each other."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
 
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import (
+    PRESETS,
+    DeepSet,
     Network,
     VolumeNetwork,
     build_network,
@@ -15,10 +19,11 @@ from tweetprofile.networks import (
     spec_from_dict,
     spec_to_dict,
 )
-from tweetprofile.traits import PRESETS, Trait, TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.traits import PRESETS as SCHEMAS
+from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.volumes import VolumeSpec, frame_mask
 
-MEX_A3T = PRESETS["mex-a3t-2019"]
+MEX_A3T = SCHEMAS["mex-a3t-2019"]
 SMALL = VolumeSpec(height=32, width=32)
 
 
@@ -134,7 +139,7 @@ def test_a_trait_may_be_named_as_a_method_of_a_module() -> None:
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(OptionError, match="'model3' is unknown; give one of deepset, .*, model2"):
+    with pytest.raises(OptionError, match=r"'model3' is unknown; give one of deepset, .*, model2"):
         network_spec("model3")
 
 
@@ -154,8 +159,83 @@ def test_a_spec_out_of_range_is_refused(changes: dict[str, object]) -> None:
         network_spec("model1", **changes)
 
 
-def test_a_spec_survives_json() -> None:
-    import json
+def deepset(name: str = "deepset", volume: VolumeSpec = SMALL) -> DeepSet:
+    torch.manual_seed(0)
+    network = build_network(network_spec(name), volume, MEX_A3T)
+    network.initialise()
+    assert isinstance(network, DeepSet)
+    for buffer, value in network.named_buffers():
+        if buffer.endswith("running_mean"):
+            torch.nn.init.normal_(value, std=0.1)  # as if it had seen data
+    for parameter in network.heads.parameters():
+        torch.nn.init.normal_(parameter)
+    return network.eval()
 
-    spec = network_spec("model2", norm="batch")
+
+DEEPSETS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16"]
+
+
+@pytest.mark.parametrize("name", DEEPSETS)
+def test_a_deepset_gives_the_same_in_any_order(name: str) -> None:
+    network, volumes = deepset(name), torch.randn(2, 3, 5, 32, 32)
+    shuffled = network(volumes[:, :, torch.randperm(5)])
+    for trait, logits in network(volumes).items():
+        torch.testing.assert_close(shuffled[trait], logits, atol=1e-4, rtol=1e-4)
+
+
+def test_what_fills_a_volume_does_not_count_for_a_deepset() -> None:
+    network, volumes = deepset(), torch.randn(2, 3, 11, 32, 32)
+    mask = frame_mask([4, 11], 11)
+    filled = network(volumes, mask)
+    short = network(volumes[:1, :, :4])
+    for trait, logits in short.items():
+        torch.testing.assert_close(filled[trait][:1], logits, atol=1e-5, rtol=1e-4)
+
+
+def test_in_training_what_fills_a_volume_takes_no_part_in_normalisation() -> None:
+    network, volumes = deepset().train(), torch.randn(2, 3, 11, 32, 32)
+    mask = frame_mask([4, 11], 11)
+    expected = network(volumes, mask)
+    volumes[0, :, 4:] = 1e6
+    for trait, logits in network(volumes, mask).items():
+        torch.testing.assert_close(logits, expected[trait])
+
+
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_a_deepset_takes_any_number_of_frames(frames: int) -> None:
+    assert deepset()(torch.zeros(2, 3, frames, 32, 32))["gender"].shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", DEEPSETS)
+def test_folding_and_lower_precision_change_a_deepset_as_little_as_the_others(name: str) -> None:
+    network, volumes = deepset(name), torch.randint(0, 256, (3, 11, 32, 32, 3), dtype=torch.uint8)
+    folded = fold_normalisation(network)
+    assert not [each for each in folded.modules() if isinstance(each, nn.BatchNorm2d)]
+    lower = for_inference(folded, torch.device("cpu"), torch.bfloat16)
+    with torch.inference_mode():
+        expected = network(SMALL.normalise(volumes))
+        found = folded(SMALL.normalise(volumes))
+        rough = lower(SMALL.normalise(volumes, torch.bfloat16))
+    for trait, logits in expected.items():
+        spread = logits.abs().max()
+        assert (found[trait] - logits).abs().max() < 1e-4 * spread
+        assert (rough[trait] - logits).abs().max() < 0.05 * spread
+
+
+@pytest.mark.parametrize(
+    "changes", [{"layers": (1,)}, {"layers": (0, 1, 1, 1)}, {"stem": "tiny"}, {"norm": "none"}]
+)
+def test_a_deepset_out_of_range_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        network_spec("deepset", **changes)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_survives_json(name: str) -> None:
+    spec = network_spec(name)
     assert spec_from_dict(json.loads(json.dumps(spec_to_dict(spec)))) == spec
+
+
+def test_a_kind_of_network_from_the_future_is_refused() -> None:
+    with pytest.raises(OptionError, match="a network of kind 'graph' is unknown"):
+        spec_from_dict({"kind": "graph"})

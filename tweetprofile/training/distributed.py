@@ -4,21 +4,28 @@ Where there is one process, all of this is nothing.
 """
 
 import os
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing import get_context
 from torch.nn.parallel import DistributedDataParallel
 
+from tweetprofile.errors import WorkerError
 from tweetprofile.job import usable_processors
+
+_DEATH_SECONDS = 5.0
+"""Time for a process whose connection broke to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +66,7 @@ class Rank:
         if self.world == 1:
             return network
         _synchronise_norms(network)
-        # Buffers need no broadcast: statistics are those of all processes anyway.
-        return DistributedDataParallel(network, broadcast_buffers=False)
+        return DistributedDataParallel(network)
 
 
 @contextmanager
@@ -78,34 +84,59 @@ def all_ranks(
         yield Rank(0, 1, devices[0])
         return
     with tempfile.TemporaryDirectory() as folder:
-        meeting = Path(folder) / "meeting"
-        context = get_context("spawn")
         ranks = [Rank(number, len(devices), device) for number, device in enumerate(devices)]
-        others = [
-            context.Process(target=_run_rank, args=(rank, meeting, target, argument), daemon=True)
-            for rank in ranks[1:]
-        ]
-        for process in others:
-            process.start()
+        others = [_start(rank, Path(folder), target, argument) for rank in ranks[1:]]
         try:
-            with _joined(ranks[0], meeting):
+            _wait_for_all(Path(folder), others)
+            with _joined(ranks[0], Path(folder)):
                 yield ranks[0]
             for process in others:
                 process.join()
+        except RuntimeError as error:
+            # What a library says of a connection that broke is no news; who has died is.
+            _refuse_deaths(others, error)
+            raise
         finally:
             for process in others:
                 process.kill()
 
 
-def _run_rank(
-    rank: Rank, meeting: Path, target: Callable[[Rank, Any], None], argument: Any
-) -> None:
-    with _joined(rank, meeting):
+def _start(
+    rank: Rank, folder: Path, target: Callable[[Rank, Any], None], argument: Any
+) -> SpawnProcess:
+    process = get_context("spawn").Process(
+        target=_run_rank, args=(rank, folder, target, argument), daemon=True
+    )
+    process.start()
+    return process
+
+
+def _wait_for_all(folder: Path, processes: Sequence[SpawnProcess]) -> None:
+    """Until every process has arrived: joining would wait half an hour for one that is dead."""
+    while len(list(folder.glob("arrived-*"))) < len(processes):
+        _refuse_deaths(processes, None)
+        time.sleep(0.05)
+
+
+def _refuse_deaths(processes: Sequence[SpawnProcess], cause: Exception | None) -> None:
+    for number, process in enumerate(processes, 1):
+        process.join(0 if cause is None else _DEATH_SECONDS)
+        if process.exitcode:
+            raise WorkerError(
+                f"training process {number} of --devices ended with code {process.exitcode}; see "
+                "what it printed, then train again with --resume."
+            ) from cause
+
+
+def _run_rank(rank: Rank, folder: Path, target: Callable[[Rank, Any], None], argument: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first one decides
+    (folder / f"arrived-{rank.number}").touch()
+    with _joined(rank, folder):
         target(rank, argument)
 
 
 @contextmanager
-def _joined(rank: Rank, meeting: Path) -> Iterator[None]:
+def _joined(rank: Rank, folder: Path) -> Iterator[None]:
     """Be a member of the group of processes; each computes with its share of the processors."""
     threads = torch.get_num_threads()
     if rank.device.type == "cuda":
@@ -116,7 +147,7 @@ def _joined(rank: Rank, meeting: Path) -> Iterator[None]:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are all on this machine
     dist.init_process_group(
         "nccl" if rank.device.type == "cuda" else "gloo",
-        init_method=f"file://{meeting}",
+        init_method=f"file://{folder / 'meeting'}",
         rank=rank.number,
         world_size=rank.world,
     )

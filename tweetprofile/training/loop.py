@@ -153,7 +153,7 @@ class Trainer:
         """Keep the epoch if it is the best, and remember where the run is."""
         # Only the first process has validated; the others do as it does.
         better = self._best is None or not metrics.scores or self._recipe.patience is None
-        better = better or metrics.mean_macro_f1 >= self._best.mean_macro_f1  # type: ignore[union-attr]
+        better = better or metrics.mean_macro_f1 > self._best.mean_macro_f1  # type: ignore[union-attr]
         if self._rank.agree(better):
             self._best = metrics
             self._kept = {name: value.clone() for name, value in self.average.state_dict().items()}

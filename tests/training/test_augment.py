@@ -1,0 +1,109 @@
+"""Users are varied within bounds, and never beyond what they or their likes posted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tweetprofile.errors import OptionError
+from tweetprofile.profiles import Counts
+from tweetprofile.training.augment import AugmentOptions, Distortion, FrameChooser, fill_volumes
+from tweetprofile.training.cache import FrameCache, Subset
+from tweetprofile.volumes import VolumeSpec
+
+SPEC = VolumeSpec(height=16, width=16)
+
+
+def users(counts: list[int], labels: list[list[int]]) -> Subset:
+    starts = np.cumsum([0, *counts])[:-1]
+    frames = np.zeros((sum(counts), 18, 18, 3), np.uint8)
+    hashes = np.arange(sum(counts), dtype=np.uint64)
+    cache = FrameCache(Path(), frames, starts, np.array(counts), hashes, Counts())
+    return Subset(cache, np.arange(len(counts)), np.array(labels))
+
+
+FOUR = users([11, 2, 5, 30], [[0, 0], [0, 1], [0, 0], [1, 1]])
+
+
+def choices(options: AugmentOptions, user: int, times: int = 60) -> list[list[int]]:
+    chooser, random = FrameChooser(FOUR, 11, options), np.random.default_rng(0)
+    return [chooser.choose(np.array([user]), random)[0].tolist() for _ in range(times)]
+
+
+def test_as_they_are_users_show_their_first_volume_in_order() -> None:
+    assert choices(AugmentOptions.none(), 0, 1) == [list(range(11))]
+    assert choices(AugmentOptions.none(), 1, 1) == [[11, 12]]
+    assert choices(AugmentOptions.none(), 3, 1) == [[18, 21, 24, 27, 30, 32, 35, 38, 41, 44, 47]]
+
+
+def test_frames_are_dropped_at_random_down_to_the_fewest() -> None:
+    options = AugmentOptions(regroup=0.0, fewest_frames=3)
+    assert {len(frames) for frames in choices(options, 0, 200)} == set(range(3, 12))
+    assert {len(frames) for frames in choices(options, 1)} == {2}, "no more than there are"
+
+
+def test_order_is_drawn_anew() -> None:
+    orders = choices(AugmentOptions(regroup=0.0, fewest_frames=None), 0)
+    assert all(sorted(order) == list(range(11)) for order in orders)
+    assert len({tuple(order) for order in orders}) == len(orders)
+
+
+def test_regrouped_frames_are_of_users_who_share_every_label() -> None:
+    seen = {frame for frames in choices(AugmentOptions(regroup=1.0), 0, 200) for frame in frames}
+    assert seen == {*range(11), *range(13, 18)}, "users 0 and 2 are alike"
+    alone = {frame for frames in choices(AugmentOptions(regroup=1.0), 1) for frame in frames}
+    assert alone == {11, 12}
+
+
+def test_a_frame_that_is_not_distorted_is_the_cached_one_in_size() -> None:
+    frames = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8)
+    distortion = Distortion.draw(3, AugmentOptions.none(), np.random.default_rng(0))
+    torch.testing.assert_close(
+        distortion.apply(frames, SPEC), SPEC.normalise_frames(frames), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_flips_mirror_and_crops_look_at_a_part() -> None:
+    frames = torch.zeros(2, 16, 16, 3, dtype=torch.uint8)
+    frames[:, :, :8] = 255
+    plain = AugmentOptions.none()
+    mirrored = AugmentOptions(False, None, 0.0, 1.0, 1.0, 0.0)
+    random = np.random.default_rng(0)
+    expected = Distortion.draw(2, plain, random).apply(frames, SPEC).flip(3)
+    found = Distortion.draw(2, mirrored, random).apply(frames, SPEC)
+    torch.testing.assert_close(found, expected)
+    theta = Distortion.draw(500, AugmentOptions(crop=0.5, flip=0.0), random).theta_M23
+    areas = theta[:, 0, 0] * theta[:, 1, 1]
+    assert areas.min() > 0.45
+    assert areas.max() <= 1.0
+    assert (theta[:, :, 2].abs() + theta[:, [0, 1], [0, 1]] <= 1.0 + 1e-6).all(), "never outside"
+
+
+def test_distortions_of_a_part_are_those_of_the_whole() -> None:
+    """Two processes see what one would have seen."""
+    frames = torch.randint(0, 256, (6, 18, 18, 3), dtype=torch.uint8)
+    distortion = Distortion.draw(6, AugmentOptions(), np.random.default_rng(0))
+    whole = distortion.apply(frames, SPEC)
+    part = distortion.take(slice(2, 5)).apply(frames[2:5], SPEC)
+    torch.testing.assert_close(part, whole[2:5])
+
+
+@pytest.mark.parametrize("fill", ["repeat", "zeros"])
+def test_short_users_are_filled_as_in_predicting(fill: str) -> None:
+    spec = VolumeSpec(4, 16, 16, fill)  # type: ignore[arg-type]
+    frames = torch.randn(5, 3, 16, 16)
+    volumes, mask = fill_volumes(frames, [4, 1], spec)
+    assert volumes.shape == (2, 3, 4, 16, 16)
+    assert mask.tolist() == [[True] * 4, [True, False, False, False]]
+    torch.testing.assert_close(volumes[0].transpose(0, 1), frames[:4])
+    filled = frames[4] if fill == "repeat" else torch.zeros(3, 16, 16)
+    torch.testing.assert_close(volumes[1, :, 3], filled)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"regroup": 1.5}, {"flip": -0.1}, {"crop": 0.0}, {"fewest_frames": 0}]
+)
+def test_an_augmentation_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(OptionError):
+        AugmentOptions(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,177 @@
+"""Frames are decoded once, found again, bounded on disk, and never found half made."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from tweetprofile.errors import OptionError, WriteError
+from tweetprofile.manifest import Manifest
+from tweetprofile.training.cache import CacheOptions, CacheSource, FrameCache, Subset, open_cache
+from tweetprofile.volumes import VolumeSpec
+
+SPEC = VolumeSpec(height=16, width=16)
+
+
+def source(manifest: Path, spec: VolumeSpec = SPEC) -> CacheSource:
+    opened = Manifest.open(manifest)
+    return CacheSource.of(opened, opened.folder, spec, "pillow", "cpu")
+
+
+@pytest.fixture
+def users(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
+    """A user with two images, one with none, one with a damaged and a good one, one with 50."""
+    folder = tmp_path / "users"
+    folder.mkdir()
+    for number in range(50):
+        draw(40, 30, number).save(folder / f"{number}.png")
+    (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:100])
+    lists = [["0.png", "1.png"], [], ["cut.png", "0.png"], [f"{each}.png" for each in range(50)]]
+    manifest = folder / "users.parquet"
+    pl.DataFrame({"user_id": ["a", "b", "c", "d"], "images": lists}).write_parquet(manifest)
+    return manifest
+
+
+def test_every_users_frames_are_there_a_little_larger_than_they_will_be(
+    users: Path, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int]] = []
+    cache = open_cache(
+        source(users), CacheOptions(tmp_path / "cache"), lambda *done: seen.append(done)
+    )
+    assert cache.counts.tolist() == [2, 0, 1, 44], "four volumes' worth of a user, at most"
+    assert cache.frames_MSSC.shape == (47, 18, 18, 3)
+    assert cache.outcome.statuses == {"ok": 2, "no_images": 1, "partial": 1}
+    assert seen[-1] == (4, 4)
+
+
+def test_equal_images_have_equal_hashes(users: Path, tmp_path: Path) -> None:
+    cache = open_cache(source(users), CacheOptions(tmp_path / "cache"))
+    first, _, third, _ = (
+        Subset(cache, np.array([user]), np.zeros((1, 1), int)) for user in range(4)
+    )
+    assert third.hashes.tolist() == first.hashes[:1].tolist()
+    assert len(set(cache.hashes.tolist())) < len(cache.hashes)
+
+
+def test_a_second_run_decodes_nothing(users: Path, tmp_path: Path) -> None:
+    options = CacheOptions(tmp_path / "cache")
+    first = open_cache(source(users), options)
+    told: list[int] = []
+    second = open_cache(source(users), options, lambda users, total: told.append(users))
+    assert not told
+    assert np.array_equal(first.frames_MSSC, second.frames_MSSC)
+
+
+def test_another_size_another_manifest_or_a_replaced_image_is_another_cache(users: Path) -> None:
+    keys = {source(users).key(), source(users, VolumeSpec(height=32, width=16)).key()}
+    Image.new("RGB", (9, 9)).save(users.parent / "0.png")
+    keys.add(source(users).key())
+    pl.read_parquet(users).head(2).write_parquet(users)
+    keys.add(source(users).key())
+    assert len(keys) == 4
+
+
+def test_the_cache_used_longest_ago_makes_room(users: Path, tmp_path: Path) -> None:
+    specs = [VolumeSpec(height=side, width=16) for side in (16, 17, 18)]
+    size = 47 * 20 * 18 * 3  # of the largest
+    options = CacheOptions(tmp_path / "cache", 2.5 * size / 1e9)
+    first = open_cache(source(users, specs[0]), options)
+    second = open_cache(source(users, specs[1]), options)
+    os.utime(second.path / "cache.json", (1, 1))
+    FrameCache.open(first.path)
+    open_cache(source(users, specs[2]), options)
+    assert first.path.exists()
+    assert not second.path.exists()
+
+
+def test_frames_beyond_the_bound_end_the_run_with_the_mend(users: Path, tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"more than the 1e-05 GB of --cache-gb; raise it"):
+        open_cache(source(users), CacheOptions(tmp_path / "cache", 1e-5))
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_full_disk_ends_the_run_with_the_mend(users: Path, tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from tweetprofile.manifest import Manifest\n"
+        "from tweetprofile.training.cache import *\n"
+        "opened = Manifest.open(sys.argv[1])\n"
+        "spec = VolumeSpec(height=16, width=16)\n"
+        "source = CacheSource.of(opened, opened.folder, spec, 'pillow', 'cpu')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "open_cache(source, CacheOptions(Path(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", code, str(users), str(tmp_path / "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "WriteError" in done.stderr
+    assert "make room there, name another folder with --cache, or lower --frame-size" in done.stderr
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_folder_that_cannot_be_made_is_refused(users: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OptionError, match=r"--cache .*/file/cache cannot be made"):
+        open_cache(source(users), CacheOptions(tmp_path / "file" / "cache"))
+
+
+def test_what_a_killed_run_left_is_not_used_and_goes(users: Path, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    code = (
+        "import sys, os, signal; from pathlib import Path\n"
+        "from tweetprofile.manifest import Manifest\n"
+        "from tweetprofile.training.cache import *\n"
+        "opened = Manifest.open(sys.argv[1])\n"
+        "spec = VolumeSpec(height=16, width=16)\n"
+        "source = CacheSource.of(opened, opened.folder, spec, 'pillow', 'cpu')\n"
+        "die = lambda users, total: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "open_cache(source, CacheOptions(Path(sys.argv[2])), die)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(users), str(place)], check=False)
+    (left,) = place.iterdir()
+    assert left.suffix == ".tmp"
+    cache = open_cache(source(users), CacheOptions(place))
+    assert cache.counts.tolist() == [2, 0, 1, 44]
+    assert list(place.iterdir()) == [cache.path]
+
+
+def test_what_another_run_is_building_stays(users: Path, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from tweetprofile.training.cache import _unfinished\n"
+        "with _unfinished(Path(sys.argv[1])): print('building', flush=True); time.sleep(60)"
+    )
+    place.mkdir()
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(place / "other")], stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout is not None
+        other.stdout.readline()
+        open_cache(source(users), CacheOptions(place))
+        assert len(list(place.glob("other.*.tmp"))) == 1
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_two_runs_may_build_the_same_cache(users: Path, tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    cache = open_cache(source(users), CacheOptions(place))
+    kept = place / "kept"
+    cache.path.rename(kept)
+
+    def finish_first(users: int, total: int) -> None:
+        if kept.exists():
+            kept.rename(cache.path)
+
+    again = open_cache(source(users), CacheOptions(place), finish_first)
+    assert np.array_equal(again.frames_MSSC, cache.frames_MSSC)

@@ -1,0 +1,229 @@
+"""Several processes are as one, a run that was killed ends as if it had not been, time is kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+import pytest
+import torch
+from torch import nn
+
+from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.errors import OptionError, OutputError
+from tweetprofile.training.loop import METRICS, TrainObserver
+from tweetprofile.training.recipes import RECIPES, Recipe
+from tweetprofile.training.run import train_manifest
+from tweetprofile.training.scores import EpochMetrics
+from tweetprofile.training.settings import TrainOptions
+from tweetprofile.training.state import STATE
+
+QUICK = TrainOptions(epochs=4, frame_size=16, batch_size=4, devices="cpu", decoder="pillow")
+
+
+class Told(TrainObserver):
+    """Remembers what it is told, and does something at the end of an epoch."""
+
+    def __init__(self, at_epoch: Callable[[int], None] = lambda epoch: None) -> None:
+        self.epochs: list[EpochMetrics] = []
+        self.warnings: list[str] = []
+        self._at_epoch = at_epoch
+
+    def on_warning(self, sentence: str) -> None:
+        self.warnings.append(sentence)
+
+    def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
+        self.epochs.append(metrics)
+        self._at_epoch(metrics.epoch)
+
+
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / METRICS).read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["deepset", "model1"])
+def test_two_processes_have_the_loss_of_one(
+    dump: Path, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = replace(RECIPES["default"], mixed_precision=False)
+    monkeypatch.setitem(cast(dict[str, Recipe], RECIPES), "default", exact)
+    options = replace(QUICK, model=model)
+    for devices in ("cpu", "cpu,cpu"):
+        train_manifest(
+            dump / "train.parquet", tmp_path / devices, replace(options, devices=devices)
+        )
+    assert losses(tmp_path / "cpu,cpu") == pytest.approx(losses(tmp_path / "cpu"), rel=1e-3)
+
+
+NORMALISE = """
+import sys, torch
+from torch import nn
+from tweetprofile.training.distributed import Rank, SyncedNorm, all_ranks
+
+def normalise(rank, batches):
+    norm, x = SyncedNorm(nn.BatchNorm2d(3)), batches[rank.number].requires_grad_()
+    (norm(x) ** 3).sum().backward()
+    return norm.get_buffer("running_var"), x.grad
+
+if __name__ == "__main__":
+    whole = torch.load(sys.argv[1])
+    cpu = torch.device("cpu")
+    batches = [whole[:2].clone(), whole[2:].clone()]
+    with all_ranks([cpu, cpu], normalise, batches) as rank:
+        torch.save(normalise(rank, batches), sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_normalisation_over_two_processes_is_that_of_the_whole_batch(tmp_path: Path) -> None:
+    whole = torch.randn(5, 3, 4, 4) * 3 + 100
+    (tmp_path / "check.py").write_text(NORMALISE)
+    torch.save(whole, tmp_path / "batch")
+    command = [sys.executable, str(tmp_path / "check.py"), str(tmp_path / "batch")]
+    subprocess.run(command, check=True, timeout=120)
+    var, gradient = torch.load(tmp_path / "batch")
+    norm, x = nn.BatchNorm2d(3), whole.requires_grad_()
+    (norm(x) ** 3).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(var, norm.running_var)
+    torch.testing.assert_close(gradient, x.grad[:2], atol=1e-3, rtol=1e-3)
+
+
+DIE = """
+import os, sys, torch
+from tweetprofile.training.distributed import all_ranks
+
+def die(rank, when):
+    if when == "later":
+        rank.add_up(1.0)
+    os._exit(3)
+
+if __name__ == "__main__":
+    cpu = torch.device("cpu")
+    with all_ranks([cpu, cpu], die, sys.argv[1]) as rank:
+        for _ in range(2):
+            rank.add_up(1.0)
+"""
+
+
+@pytest.mark.slow
+def test_a_training_process_that_dies_ends_the_training_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "die.py").write_text(DIE)
+    command = [sys.executable, str(tmp_path / "die.py"), "later"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert "WorkerError: training process 1 of --devices ended with code 3; see" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["deepset", "model2"])
+def test_a_run_that_was_killed_goes_on_to_the_same_result(
+    dump: Path, tmp_path: Path, model: str
+) -> None:
+    options = ["--frame-size", "16", "--batch-size", "4", "--devices", "cpu", "--model", model]
+    command = [sys.executable, "-m", "tweetprofile", "train", str(dump / "train.parquet")]
+    command += [*options, "--epochs", "30", "--quiet", "-o"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    run = tmp_path / "killed"
+    for epochs in (3, 11):
+        process = subprocess.Popen([*command, str(run), "--resume"])
+        while process.poll() is None and epochs_done(run) < epochs:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert (run / STATE).exists()
+        assert not (run / "model.safetensors").exists()
+    subprocess.run([*command, str(run), "--resume"], check=True)
+    assert losses(run) == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
+    whole, resumed = (
+        load_checkpoint(folder / "model.safetensors").state for folder in (tmp_path / "whole", run)
+    )
+    for name, tensor in whole.items():
+        torch.testing.assert_close(resumed[name], tensor, atol=1e-4, rtol=1e-3)
+    assert not (run / STATE).exists()
+
+
+def epochs_done(run: Path) -> int:
+    path = run / METRICS
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def interrupted(dump: Path, run: Path, options: TrainOptions = QUICK) -> None:
+    """A run that was stopped after its first epoch."""
+
+    def stop(epoch: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_manifest(dump / "train.parquet", run, options, Told(stop))
+
+
+def test_an_unfinished_run_is_neither_replaced_nor_continued_unasked(
+    dump: Path, tmp_path: Path
+) -> None:
+    interrupted(dump, tmp_path / "run")
+    with pytest.raises(OutputError, match="holds an unfinished run; add --resume"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
+
+
+def test_another_run_is_not_resumed(dump: Path, tmp_path: Path) -> None:
+    interrupted(dump, tmp_path / "run")
+    other = replace(QUICK, learning_rate=1e-3, seed=4)
+    with pytest.raises(OutputError, match="unfinished run with another learning_rate, seed; give"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", other, resume=True)
+
+
+def test_a_damaged_state_is_refused_with_the_mend(dump: Path, tmp_path: Path) -> None:
+    interrupted(dump, tmp_path / "run")
+    state = tmp_path / "run" / STATE
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(OutputError, match=r"is no state of a run .* train with --overwrite"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, resume=True)
+
+
+def test_resuming_a_finished_run_says_what_it_came_to(dump: Path, tmp_path: Path) -> None:
+    first = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
+    told = Told()
+    again = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, told, resume=True)
+    assert not told.epochs
+    assert again.best == first.best
+    assert again.calibration == first.calibration
+
+
+def test_training_stops_when_nothing_gets_better(dump: Path, tmp_path: Path) -> None:
+    told = Told()
+    slow = replace(QUICK, epochs=200, learning_rate=1e-12)
+    summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, told)
+    assert len(told.epochs) < 200
+    assert summary.best.mean_macro_f1 == max(each.mean_macro_f1 for each in told.epochs)
+
+
+def test_minutes_bound_the_number_of_epochs(dump: Path, tmp_path: Path) -> None:
+    told = Told()
+    hasty = replace(QUICK, epochs=10_000, minutes=0.02, val_fraction=0.0)
+    train_manifest(dump / "train.parquet", tmp_path / "run", hasty, told)
+    assert 1 <= len(told.epochs) < 200
+    assert told.epochs[-1].learning_rate < max(each.learning_rate for each in told.epochs)
+
+
+def test_an_image_on_both_sides_of_the_split_is_warned_of(dump: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(dump / "test.parquet").filter(pl.col("images").list.len() > 0)
+    frame.head(2).write_parquet(dump / "seen.parquet")
+    told = Told()
+    options = replace(QUICK, epochs=1, val=str(dump / "seen.parquet"))
+    train_manifest(dump / "test.parquet", tmp_path / "run", options, told)
+    (warning,) = told.warnings
+    assert "users set aside, too: scores on them are flattered" in warning
+
+
+def test_more_processes_than_users_a_step_are_refused(dump: Path, tmp_path: Path) -> None:
+    many = replace(QUICK, devices=",".join(["cpu"] * 5))
+    with pytest.raises(OptionError, match="5 processes cannot share batches of 4"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", many)

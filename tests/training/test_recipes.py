@@ -1,0 +1,44 @@
+"""The recipes: the paper's by its words, and the one that works."""
+
+import pytest
+
+from tweetprofile.errors import OptionError
+from tweetprofile.training.recipes import RECIPES
+from tweetprofile.training.settings import TrainOptions
+
+PAPER = RECIPES["paper"]
+
+
+def test_the_papers_recipe_is_the_papers() -> None:
+    assert (PAPER.optimiser, PAPER.learning_rate, PAPER.decay) == ("adam", 0.05, 0.7)
+    assert (PAPER.batch_size, PAPER.epochs, PAPER.norm, PAPER.dropout) == (13, 100, "none", 0.0)
+    assert PAPER.label_smoothing == PAPER.balance == PAPER.weight_decay == PAPER.average == 0.0
+
+
+def test_the_papers_decay_divides_the_learning_rate_by_one_more_each_step() -> None:
+    rates = [PAPER.learning_rate_at(step, 10, 100) for step in (0, 1, 10)]
+    assert rates == pytest.approx([0.05, 0.05 / 1.7, 0.05 / 8])
+
+
+def test_the_default_warms_up_and_ends_at_nothing() -> None:
+    recipe = RECIPES["default"]
+    rates = [recipe.learning_rate_at(step, 10, 50) for step in range(500)]
+    assert rates[0] < 0.1 * recipe.learning_rate
+    assert max(rates) == pytest.approx(recipe.learning_rate, rel=0.01)
+    assert rates[-1] < 1e-3 * recipe.learning_rate
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+
+
+def test_options_change_the_recipe_and_the_rest_is_the_recipes() -> None:
+    options = TrainOptions(recipe="paper", epochs=3, model="model2")
+    assert options.resolved_recipe.epochs == 3
+    assert options.resolved_recipe.learning_rate == 0.05
+    assert options.resolved.batch_size == 13
+    assert options.network_spec.norm == "none"
+    assert TrainOptions().resolved.model == "deepset"
+    assert TrainOptions(model="model1").network_spec.norm == "batch"
+
+
+def test_a_residual_network_without_normalisation_is_refused() -> None:
+    with pytest.raises(OptionError, match="deepset cannot do without normalisation"):
+        _ = TrainOptions(norm="none").network_spec
