@@ -1,5 +1,6 @@
 """What a Predictor predicts depends on a user's images alone."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,17 @@ import pyarrow as pa
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
-from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.errors import OptionError
 from tweetprofile.inference import Predictor
 from tweetprofile.job import PredictorOptions
 from tweetprofile.manifest import ImageRef, Manifest, UserImages
+from tweetprofile.networks import build_network, network_spec
 from tweetprofile.stages import Stage
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes import VolumeSpec, draw_orders
 
 
 @pytest.fixture
@@ -157,3 +162,84 @@ def test_the_network_is_the_checkpoints(model: Path, dump: Path, users: list[Use
     logits = checkpoint.network(spec.normalise(stack_volumes(frames, spec)))
     by_hand = logits["gender"].softmax(1).numpy()
     assert np.allclose(by_hand, probabilities(predict(model, dump, users), "gender"), atol=1e-4)
+
+
+@pytest.fixture
+def collector(draw: Callable[..., Image.Image], encode: Callable[..., bytes]) -> UserImages:
+    """A user with 25 images: two volumes and a rest."""
+    images = (encode(draw(40, 40, number), "PNG") for number in range(25))
+    return UserImages("collector", tuple(ImageRef(data=image) for image in images))
+
+
+def test_clips_are_the_mean_over_volumes_of_all_the_users_images(
+    model: Path, collector: UserImages
+) -> None:
+    (found,) = predict(model, Path(), [collector], clips=3).to_pylist()
+    assert found["frames_used"] == 25
+    parts = [UserImages("part", collector.images[start::3]) for start in range(3)]
+    each = probabilities(predict(model, Path(), parts), "location")
+    assert np.allclose(list(found["location_probabilities"].values()), each.mean(0), atol=1e-5)
+
+
+def test_clips_change_nothing_for_who_has_no_more_images_than_a_volume(
+    model: Path, dump: Path, users: list[UserImages]
+) -> None:
+    short = [user for user in users if len(user.images) <= 11]
+    once, thrice = predict(model, dump, short), predict(model, dump, short, clips=3)
+    assert same_but_for_rounding(once, thrice, 1e-6)
+
+
+def test_what_neighbours_post_changes_not_one_bit_with_clips_either(
+    model: Path, dump: Path, users: list[UserImages], collector: UserImages
+) -> None:
+    together = predict(model, dump, [*users, collector], clips=3)
+    harmed = [UserImages(user.user_id, (ImageRef(data=b""),)) for user in users]
+    assert predict(model, dump, [*harmed, collector], clips=3).slice(len(users)) == together.slice(
+        len(users)
+    )
+
+
+def test_orders_are_the_mean_over_shuffled_volumes_and_always_the_same(
+    model: Path, collector: UserImages
+) -> None:
+    short = UserImages("short", collector.images[:11])
+    found = predict(model, Path(), [short], orders=4)
+    assert found == predict(model, Path(), [short], orders=4)
+    shuffled = [
+        UserImages("short", tuple(short.images[place] for place in order.tolist()))
+        for order in draw_orders(11, 4)
+    ]
+    each = probabilities(predict(model, Path(), shuffled), "location")
+    assert np.allclose(probabilities(found, "location")[0], each.mean(0), atol=1e-5)
+    assert np.abs(each - each[0]).max() > 1e-4, "the order does matter to model1"
+
+
+def test_orders_are_refused_for_a_network_that_cannot_see_them(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    spec, volume = network_spec("deepset"), VolumeSpec(height=32, width=32)
+    network = build_network(spec, volume, PRESETS["mex-a3t-2019"])
+    save_checkpoint(path, network, {})
+    with pytest.raises(OptionError, match=r"--orders 2: deepset gives the same in any order"):
+        predict(path, Path(), [], orders=2)
+
+
+def test_a_temperature_makes_probabilities_flatter_and_changes_no_class(
+    model: Path, dump: Path, users: list[UserImages], tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(model)
+    spec = network_spec("model1", norm="batch")
+    network = build_network(spec, checkpoint.volume_spec, checkpoint.schema)
+    network.load_state_dict(checkpoint.state)
+    hot = tmp_path / "hot.safetensors"
+    save_checkpoint(hot, network, {}, {"gender": 4.0})
+    plain, flat = predict(model, dump, users), predict(hot, dump, users)
+    assert plain["gender"] == flat["gender"]
+    assert plain["location_probabilities"] == flat["location_probabilities"]
+    odds = [np.log(probabilities(each, "gender")) @ [1, -1] for each in (plain, flat)]
+    assert np.allclose(odds[0], 4 * odds[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [{"clips": 0}, {"orders": 0}, {"clips": 10**6}])
+def test_clips_and_orders_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(OptionError, match="must be from 1 to 1000"):
+        PredictorOptions(**wrong)  # type: ignore[arg-type]

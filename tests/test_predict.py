@@ -271,6 +271,8 @@ def test_the_output_says_how_it_was_made(
         "limit",
         "keep",
         "max_images",
+        "clips",
+        "orders",
         "max_pixels",
         "max_image_bytes",
         "run",

@@ -361,6 +361,50 @@ def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(
     assert run(*arguments, "--overwrite") == 0
 
 
+def test_ctrl_c_in_training_is_exit_code_130_and_can_be_resumed(
+    dump: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK, "--epochs"]
+    command = [sys.executable, "-m", "tweetprofile", *map(str, arguments), "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "run" / "state.safetensors").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.splitlines()[-1].endswith(
+        f"run the same command with --resume to go on with {tmp_path / 'run'}."
+    )
+
+
+def test_weights_to_start_from_that_are_not_there_are_refused_before_any_work(
+    dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK]
+    assert run(*arguments, "--init", tmp_path / "none.safetensors") == 2
+    assert "none.safetensors does not exist" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_starts_from_a_checkpoint_and_says_what_it_took(
+    dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", dump / "train.parquet", *QUICK]
+    assert run(*arguments, "-o", tmp_path / "first", "--schema", "mex-a3t-2019") == 0
+    frame = pl.read_parquet(dump / "train.parquet")
+    moods = pl.Series(["calm", "cross"] * frame.height)[: frame.height]
+    frame.select("user_id", "images", mood=moods).write_parquet(dump / "moods.parquet")
+    weights = tmp_path / "first" / "model.safetensors"
+    arguments = ["train", dump / "moods.parquet", *QUICK, "--init", weights]
+    capsys.readouterr()
+    assert run(*arguments, "-o", tmp_path / "second") == 0
+    said = capsys.readouterr().err
+    assert "begin at random: heads.head_mood.weight, heads.head_mood.bias" in said
+    assert "not used: heads.head_gender.bias" in said
+
+
 def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", model) == 0
     table = capsys.readouterr().out

@@ -227,3 +227,21 @@ def test_more_processes_than_users_a_step_are_refused(dump: Path, tmp_path: Path
     many = replace(QUICK, devices=",".join(["cpu"] * 5))
     with pytest.raises(OptionError, match="5 processes cannot share batches of 4"):
         train_manifest(dump / "train.parquet", tmp_path / "run", many)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["deepset", "model1"])
+def test_training_on_a_gpu_starts_as_on_a_cpu(dump: Path, tmp_path: Path, model: str) -> None:
+    options = replace(QUICK, model=model, epochs=1)
+    for devices in ("cpu", "cuda:0"):
+        chosen = replace(options, devices=devices, learning_rate=1e-9)
+        train_manifest(dump / "train.parquet", tmp_path / devices, chosen)
+    assert losses(tmp_path / "cuda:0") == pytest.approx(losses(tmp_path / "cpu"), rel=0.02)
+
+
+@pytest.mark.gpu
+def test_all_gpus_train_together(dump: Path, tmp_path: Path) -> None:
+    summary = train_manifest(
+        dump / "train.parquet", tmp_path / "run", replace(QUICK, devices="cuda", batch_size=8)
+    )
+    assert summary.checkpoint.exists()

@@ -1,0 +1,121 @@
+"""How well each network learns a labelled manifest within a time, over several seeds.
+
+    python benchmarks/accuracy.py TRAIN TEST --model deepset --seeds 3 --options "--frame-size 48"
+
+Each seed trains on TRAIN with the commands that people use, a part of it set aside, and predicts
+TEST once. TEST must not have been looked at when anything was chosen.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+import click
+import numpy as np
+import polars as pl
+from report import report
+
+COMMAND = (sys.executable, "-m", "tweetprofile")
+
+
+@click.command()
+@click.argument("train")
+@click.argument("test")
+@click.option("--model", default="deepset", show_default=True)
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--options", default="", help="For train, as one text.")
+@click.option("--predict-options", default="", help="For predict, as one text.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder for runs and predictions.")
+def main(
+    train: str,
+    test: str,
+    model: str,
+    seeds: int,
+    options: str,
+    predict_options: str,
+    keep: Path | None,
+) -> None:
+    """Train and test once a seed."""
+    truth = pl.read_parquet(test)
+    traits = [name for name in truth.columns if name not in ("user_id", "images", "image")]
+    with tempfile.TemporaryDirectory() as name:
+        folder = keep or Path(name)
+        runs = []
+        for seed in range(seeds):
+            run = folder / f"{model}-{seed}"
+            settings = ["--model", model, "--seed", str(seed), *options.split()]
+            seconds = train_and_predict(train, test, run, settings, predict_options.split())
+            runs.append(score(pl.read_parquet(run / "out.parquet"), truth, traits, seconds))
+    majority = {trait: share_of_majority(truth[trait]) for trait in traits}
+    show(model, runs, traits, majority, {"options": options, "predict": predict_options})
+
+
+def train_and_predict(
+    train: str, test: str, run: Path, settings: Sequence[str], predicting: Sequence[str]
+) -> float:
+    """Seconds that training took."""
+    # The model must not become the one that `predict` uses when none is named.
+    environment = os.environ | {"XDG_DATA_HOME": str(run / "data")}
+    began = time.monotonic()
+    command = [*COMMAND, "train", train, "-o", str(run), "--overwrite", *settings]
+    subprocess.run(command, check=True, env=environment)
+    seconds = time.monotonic() - began
+    command = [*COMMAND, "predict", test, "-o", str(run / "out.parquet"), "--overwrite"]
+    command += ["--checkpoint", str(run / "model.safetensors"), *predicting]
+    subprocess.run(command, check=True, env=environment)
+    return seconds
+
+
+def score(
+    profiles: pl.DataFrame, truth: pl.DataFrame, traits: Sequence[str], seconds: float
+) -> dict[str, object]:
+    """Accuracy of each trait, over all users and by number of frames."""
+    right = {
+        trait: (profiles[trait].cast(pl.String) == truth[trait]).fill_null(False).to_numpy()
+        for trait in traits
+    }
+    frames = profiles["frames_used"].to_numpy()
+    bands = {"3-4": (3, 4), "5-7": (5, 7), "8-10": (8, 10), "11+": (11, 10**9)}
+    by_frames = {
+        band: {
+            trait: float(each[(frames >= low) & (frames <= high)].mean())
+            for trait, each in right.items()
+        }
+        for band, (low, high) in bands.items()
+        if ((frames >= low) & (frames <= high)).any()
+    }
+    accuracy = {trait: float(np.mean(each)) for trait, each in right.items()}
+    return {"seconds": seconds, "accuracy": accuracy, "by_frames": by_frames}
+
+
+def share_of_majority(labels: pl.Series) -> float:
+    """What naming the most frequent class would get."""
+    return float(labels.value_counts()["count"].to_numpy().max() / len(labels))
+
+
+def show(
+    model: str,
+    runs: Sequence[Mapping[str, object]],
+    traits: Sequence[str],
+    majority: Mapping[str, float],
+    settings: Mapping[str, str],
+) -> None:
+    """Mean and spread over the seeds."""
+    rows = []
+    for trait in traits:
+        each = [run["accuracy"][trait] for run in runs]  # type: ignore[index]
+        spread = f"{stdev(each):.3f}" if len(each) > 1 else "-"
+        seeds = " ".join(f"{value:.3f}" for value in each)
+        rows.append((trait, f"{mean(each):.3f}", spread, seeds, f"{majority[trait]:.3f}"))
+    title = f"{model}: accuracy on users it has not seen, {len(runs)} seeds"
+    columns = ("trait", "mean", "spread", "each", "majority")
+    report(title, columns, rows, {"model": model, **settings, "runs": list(runs)})
+
+
+if __name__ == "__main__":
+    main()
