@@ -29,8 +29,6 @@ class AugmentOptions:
         fewest_frames: a user shows at least so many, and any number up to a full volume; None for
             as many as there are.
         regroup: share of the users whose frames are drawn from all users with the same labels.
-        mix: share of the users who show up to half of the frames of another one, and have their
-            labels in the same share.
         flip: share of the frames that are mirrored.
         crop: smallest share of a frame's area that is looked at, up to all of it.
         colour: how far brightness, contrast and saturation go, of 1.
@@ -42,13 +40,12 @@ class AugmentOptions:
     shuffle: bool = True
     fewest_frames: int | None = 3
     regroup: float = 1.0
-    mix: float = 0.7
     flip: float = 0.5
     crop: float = 0.35
     colour: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("regroup", "mix", "flip", "colour"):
+        for name in ("regroup", "flip", "colour"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise OptionError(f"{name} {getattr(self, name)} must be from 0 to 1.")
         if not 0.0 < self.crop <= 1.0:
@@ -59,22 +56,7 @@ class AugmentOptions:
     @classmethod
     def none(cls) -> Self:
         """Users as they are."""
-        return cls(False, None, 0.0, 0.0, 0.0, 1.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a user shows.
-
-    Attributes:
-        frames: their numbers in the cache; at least one.
-        partner: position of the user whom some of them are of.
-        share: of the frames that are the user's own, above 0; 1 where there is no mixing.
-    """
-
-    frames: NDArray[np.int64]
-    partner: int
-    share: float
+        return cls(False, None, 0.0, 0.0, 1.0, 0.0)
 
 
 class FrameChooser:
@@ -95,38 +77,25 @@ class FrameChooser:
         if options.regroup:
             self._pools = self._pool()
 
-    def choose(self, positions: NDArray[np.int64], random: np.random.Generator) -> list[Choice]:
-        """What users at these positions show; who is mixed is mixed with another one of them."""
-        partners = random.permutation(positions)
-        return [
-            self._choose(int(position), int(partner), random)
-            for position, partner in zip(positions, partners, strict=True)
-        ]
+    def choose(
+        self, positions: NDArray[np.int64], random: np.random.Generator
+    ) -> list[NDArray[np.int64]]:
+        """The frames of users at these positions, by their number in the cache."""
+        return [self._choose(int(position), random) for position in positions]
 
-    def _choose(self, position: int, partner: int, random: np.random.Generator) -> Choice:
-        wanted = self._how_many(position, random)
-        others = 0
-        if random.random() < self._options.mix:
-            others = int(random.integers(0, wanted // 2 + 1))
-        own = self._draw(position, wanted - others, random)
-        lent = self._draw(partner, others, random)
-        return Choice(np.concatenate([own, lent]), partner, len(own) / (len(own) + len(lent)))
-
-    def _how_many(self, position: int, random: np.random.Generator) -> int:
-        fewest = self._options.fewest_frames
-        if fewest is not None and fewest < self._frames:
-            return int(random.integers(fewest, self._frames + 1))
-        return min(len(self._users.frames_of(position)), self._frames)
-
-    def _draw(self, position: int, wanted: int, random: np.random.Generator) -> NDArray[np.int64]:
-        """Frames of a user, or of all who are like them; no more than there are."""
+    def _choose(self, position: int, random: np.random.Generator) -> NDArray[np.int64]:
         options, frames = self._options, self._users.frames_of(position)
+        wanted = min(len(frames), self._frames)
+        if options.fewest_frames is not None and options.fewest_frames < self._frames:
+            wanted = int(random.integers(options.fewest_frames, self._frames + 1))
         if options.regroup and random.random() < options.regroup:
             frames = self._pools[self._alike[position]]
         wanted = min(len(frames), wanted)
         if not options.shuffle:
-            return frames[select_evenly(len(frames), wanted)]
-        return random.choice(frames, wanted, replace=False)
+            chosen = frames[select_evenly(len(frames), wanted)]
+        else:
+            chosen = random.choice(frames, wanted, replace=False)
+        return chosen
 
     def _pool(self) -> dict[tuple[int, ...], NDArray[np.int64]]:
         """All frames of the users who share every label."""

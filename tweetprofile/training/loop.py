@@ -22,7 +22,7 @@ from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
 from tweetprofile.networks import DeepSet, Network, NetworkSpec, build_network
-from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
+from tweetprofile.training.augment import Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.labels import UNKNOWN, FoundSchema
@@ -181,11 +181,10 @@ class Trainer:
     def _step(
         self, users: NDArray[np.int64], rate: float, random: np.random.Generator, epoch: int
     ) -> float:
-        choices = self._chooser.choose(users, random)
-        volumes, mask = self._make_volumes(choices, random)
+        volumes, mask = self._make_volumes(users, random)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        loss = self._loss(self._logits(self._parallel, volumes, mask), users, choices)
+        loss = self._loss(self._logits(self._parallel, volumes, mask), users)
         total = self._rank.add_up(loss.item())
         if not np.isfinite(total):
             raise TrainingError(
@@ -201,13 +200,13 @@ class Trainer:
         return total
 
     def _make_volumes(
-        self, choices: list[Choice], random: np.random.Generator
+        self, users: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """This process's part of a batch, drawn for the whole of it."""
-        chosen = [choice.frames for choice in choices]
+        chosen = self._chooser.choose(users, random)
         ends = np.cumsum([0, *map(len, chosen)])
         distortion = Distortion.draw(int(ends[-1]), self._recipe.augment, random)
-        own = self._rank.share(len(chosen))
+        own = self._rank.share(len(users))
         part = slice(int(ends[own.start]), int(ends[own.stop]))
         pixels = self._pixels[self._setup.train.cache.path].take(np.concatenate(chosen)[part])
         frames = distortion.take(part).apply(pixels, self._setup.volume_spec)
@@ -221,39 +220,26 @@ class Trainer:
             logits: dict[str, torch.Tensor] = network(volumes, mask)
         return {trait: values.float() for trait, values in logits.items()}
 
-    def _loss(
-        self, logits: dict[str, torch.Tensor], users: NDArray[np.int64], choices: list[Choice]
-    ) -> torch.Tensor:
+    def _loss(self, logits: dict[str, torch.Tensor], users: NDArray[np.int64]) -> torch.Tensor:
         """This process's part of the loss: cross-entropy summed over the traits (paper, Eq. 1).
 
-        Each is a mean over the labels of all processes, by the weight of their classes. A user who
-        is mixed has two labels, by the share of the frames.
+        Each is a mean over the labels of all processes, by the weight of their classes.
         """
-        labels = self._setup.train.labels
-        partners = np.array([choice.partner for choice in choices])
-        shares = torch.tensor([choice.share for choice in choices])
+        labels = torch.from_numpy(self._setup.train.labels[users])
+        own = labels[self._rank.share(len(users))]
         total = torch.zeros((), device=self._device)
         for column, (name, weights) in enumerate(self._weights.items()):
-            own, lent = (torch.from_numpy(labels[each, column]) for each in (users, partners))
-            factors = shares * _weigh(own, weights), (1 - shares) * _weigh(lent, weights)
-            whole = sum(each.sum() for each in factors).clamp(min=1e-6)  # type: ignore[union-attr]
-            for targets, factor in zip((own, lent), factors, strict=True):
-                total = total + self._share_of_loss(logits[name], targets, factor / whole)
+            known = labels[:, column][labels[:, column] != UNKNOWN]
+            each = cross_entropy(
+                logits[name],
+                own[:, column].to(self._device),
+                weights.to(self._device),
+                ignore_index=UNKNOWN,
+                reduction="sum",
+                label_smoothing=self._recipe.label_smoothing,
+            )
+            total = total + each / weights[known].sum().clamp(min=1e-6).to(self._device)
         return total
-
-    def _share_of_loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, factors: torch.Tensor
-    ) -> torch.Tensor:
-        """Cross-entropy of this process's users, each by a factor."""
-        part = self._rank.share(len(labels))
-        each = cross_entropy(
-            logits,
-            labels[part].to(self._device),
-            ignore_index=UNKNOWN,
-            reduction="none",
-            label_smoothing=self._recipe.label_smoothing,
-        )
-        return (each * factors[part].to(self._device)).sum()
 
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
@@ -395,11 +381,6 @@ def _class_weights(train: Subset, schema: TraitSchema, balance: float) -> dict[s
         mean = (each * counts).sum() / max(1, counts.sum())
         weights[trait.name] = torch.tensor(each / (mean or 1.0), dtype=torch.float32)
     return weights
-
-
-def _weigh(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The weight of each label's class; none where there is no label."""
-    return weights[labels.clamp(min=0)] * (labels != UNKNOWN)
 
 
 def _cut_metrics(path: Path, epochs: int) -> None:
