@@ -216,7 +216,7 @@ class Manifest:
         images = "image" if self.form is Form.LONG else "images"
         names = list(dict.fromkeys(["user_id", images, *columns]))
         # Encoded images are large: no more of them are read than a batch needs.
-        rows = users_per_batch if self._carries_bytes else users_per_shard
+        rows = users_per_batch if self.carries_bytes else users_per_shard
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
             grouped = _drop_rows(group_rows(self._read(rows, names)), first)
@@ -239,7 +239,8 @@ class Manifest:
         return digest.hexdigest()
 
     @property
-    def _carries_bytes(self) -> bool:
+    def carries_bytes(self) -> bool:
+        """Whether images may be in the manifest itself."""
         if self.form is Form.LONG:
             return not is_text(self.schema.field("image").type)
         return self.form is not Form.PATHS

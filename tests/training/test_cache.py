@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tweetprofile.errors import OptionError, WriteError
+from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.manifest import Manifest
 from tweetprofile.training.cache import CacheOptions, CacheSource, FrameCache, Subset, open_cache
 from tweetprofile.volumes import VolumeSpec
@@ -67,6 +67,31 @@ def test_a_second_run_decodes_nothing(users: Path, tmp_path: Path) -> None:
     second = open_cache(source(users), options, lambda users, total: told.append(users))
     assert not told
     assert np.array_equal(first.frames_MSSC, second.frames_MSSC)
+
+
+@pytest.mark.parametrize("file", ["frames.uint8", "users.npz", "cache.json"])
+def test_a_damaged_cache_is_named_with_the_mend(users: Path, tmp_path: Path, file: str) -> None:
+    cache = open_cache(source(users), CacheOptions(tmp_path / "cache"))
+    damaged = cache.path / file
+    damaged.write_bytes(damaged.read_bytes()[:50])
+    with pytest.raises(OutputError, match=r"frames in .* are damaged .*; remove that folder"):
+        open_cache(source(users), CacheOptions(tmp_path / "cache"))
+
+
+def test_images_in_the_manifest_itself_are_cached_too(users: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(users)
+    encoded = [[(users.parent / name).read_bytes() for name in names] for names in frame["images"]]
+    carrying = users.parent / "bytes.parquet"
+    frame.with_columns(images=pl.Series(encoded, dtype=pl.List(pl.Binary))).write_parquet(carrying)
+    options = CacheOptions(tmp_path / "cache")
+    by_path, by_bytes = (open_cache(source(each), options) for each in (users, carrying))
+    assert np.array_equal(by_path.counts, by_bytes.counts)
+    for user in range(4):
+        frames = [
+            each.frames_MSSC[each.starts[user] : each.starts[user] + each.counts[user]]
+            for each in (by_path, by_bytes)
+        ]
+        assert np.array_equal(frames[0], frames[1])
 
 
 def test_another_size_another_manifest_or_a_replaced_image_is_another_cache(users: Path) -> None:

@@ -176,7 +176,7 @@ def test_an_unfinished_run_is_neither_replaced_nor_continued_unasked(
 def test_another_run_is_not_resumed(dump: Path, tmp_path: Path) -> None:
     interrupted(dump, tmp_path / "run")
     other = replace(QUICK, learning_rate=1e-3, seed=4)
-    with pytest.raises(OutputError, match="unfinished run with another learning_rate, seed; give"):
+    with pytest.raises(OutputError, match="holds a run with another learning_rate, seed; give"):
         train_manifest(dump / "train.parquet", tmp_path / "run", other, resume=True)
 
 
@@ -195,6 +195,9 @@ def test_resuming_a_finished_run_says_what_it_came_to(dump: Path, tmp_path: Path
     assert not told.epochs
     assert again.best == first.best
     assert again.calibration == first.calibration
+    other = replace(QUICK, epochs=9)
+    with pytest.raises(OutputError, match="holds a run with another epochs; give the same"):
+        train_manifest(dump / "train.parquet", tmp_path / "run", other, resume=True)
 
 
 def test_training_stops_when_nothing_gets_better(dump: Path, tmp_path: Path) -> None:

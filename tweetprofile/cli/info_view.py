@@ -1,6 +1,7 @@
 """What `info` shows of a checkpoint."""
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -26,10 +27,13 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     table.add_row("network", f"{spec.name}, {weights:,} weights, normalisation {spec.norm}")
     table.add_row("layers", _layers(spec))
     size = f"{volume.frames} frames of {volume.width} x {volume.height}"
-    table.add_row("volume", f"{size}, short ones filled by {volume.fill}")
+    filled = "" if isinstance(spec, DeepSetSpec) else f", short ones filled by {volume.fill}"
+    table.add_row("volume", size + filled)
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
-        table.add_row(trait.name, ", ".join(trait.classes) + _score(scores.get(trait.name)))
+        temperature = checkpoint.temperatures[trait.name]
+        classes = ", ".join(trait.classes)
+        table.add_row(trait.name, classes + _score(scores.get(trait.name), temperature))
     table.add_row("trained", _training(checkpoint.training))
     table.add_row("sha256", checkpoint.sha256)
     OUTPUT.print(table)
@@ -42,12 +46,13 @@ def _layers(spec: NetworkSpec) -> str:
     return f"{widths}, then {spec.hidden}"
 
 
-def _score(score: dict[str, Any] | None) -> str:
+def _score(score: dict[str, Any] | None, temperature: float) -> str:
     if not score:
         return ""
     return (
-        f"\naccuracy {score['accuracy']:.3f} on {score['users']} users set aside "
-        f"(majority class: {score['majority']:.3f})"
+        f"\naccuracy {score['accuracy']:.3f}, macro-F1 {score.get('macro_f1', math.nan):.3f} on "
+        f"{score['users']} users set aside (majority class: {score['majority']:.3f}); "
+        f"temperature {temperature:.2f}"
     )
 
 

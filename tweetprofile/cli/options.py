@@ -42,19 +42,20 @@ def decoder(command: Command) -> Command:
     )(command)
 
 
-def device(command: Command) -> Command:
-    """Add --devices for a command that uses one."""
+def training_devices(command: Command) -> Command:
+    """Add --devices for training."""
     return click.option(
         "--devices",
         default="auto",
         show_default=True,
-        metavar="DEVICE",
-        help="auto, cpu, cuda or cuda:N.",
+        metavar="DEVICES",
+        help="auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or several with commas "
+        "between; a process each, which share every batch.",
     )(command)
 
 
 def devices(command: Command) -> Command:
-    """Add --devices for a command that uses many."""
+    """Add --devices for predicting."""
     return click.option(
         "--devices",
         default="auto",

@@ -126,7 +126,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     help="Of weights, split, order and augmentation.",
 )
 @shared.image_root
-@shared.devices
+@shared.training_devices
 @shared.decoder
 @click.option(
     "--cache",

@@ -15,11 +15,13 @@ import json
 import os
 import shutil
 import tempfile
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 import platformdirs
@@ -29,8 +31,7 @@ from numpy.typing import NDArray
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExtractJob
-from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.forms import Form
+from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest
 from tweetprofile.profiles import FRAMES, Counts
@@ -138,17 +139,24 @@ class FrameCache:
 
     @classmethod
     def open(cls, path: Path) -> "FrameCache":
-        """Open a complete cache."""
-        facts = json.loads((path / "cache.json").read_text(encoding="utf-8"))
-        with np.load(path / "users.npz", allow_pickle=False) as arrays:
-            starts, counts, hashes = (arrays[name] for name in ("starts", "counts", "hashes"))
-        shape = (len(hashes), facts["height"], facts["width"], 3)
-        frames: NDArray[np.uint8] = np.empty(shape, np.uint8)
-        if len(hashes):
-            frames = np.memmap(path / "frames.uint8", np.uint8, "r", shape=shape)
+        """Open a complete cache.
+
+        Raises:
+            OutputError: it is damaged.
+        """
+        try:
+            facts = json.loads((path / "cache.json").read_text(encoding="utf-8"))
+            with np.load(path / "users.npz", allow_pickle=False) as arrays:
+                starts, counts, hashes = (arrays[name] for name in ("starts", "counts", "hashes"))
+            frames = _map(path / "frames.uint8", (len(hashes), facts["height"], facts["width"], 3))
+            outcome = Counts(**facts["outcome"])
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise OutputError(
+                f"the decoded frames in {path} are damaged ({error}); remove that folder."
+            ) from None
         with suppress(OSError):
             os.utime(path / "cache.json")  # when it was last used
-        return cls(path, frames, starts, counts, hashes, Counts(**facts["outcome"]))
+        return cls(path, frames, starts, counts, hashes, outcome)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the same files."""
@@ -256,7 +264,7 @@ class _Builder:
         self._total = source.manifest.count_users()
         self._starts = np.zeros(self._total, np.int64)
         self._counts = np.zeros(self._total, np.int64)
-        self._hashes: list[int] = []
+        self._hashes = array("Q")
         self._outcome = Counts()
 
     def run(self, on_progress: Callable[[int, int], None]) -> None:
@@ -278,7 +286,7 @@ class _Builder:
             folder / "users.npz",
             starts=self._starts,
             counts=self._counts,
-            hashes=np.array(self._hashes, np.uint64),
+            hashes=np.frombuffer(self._hashes, np.uint64),
         )
         frames = self._source.frames
         facts = {
@@ -302,6 +310,12 @@ class _Builder:
                 f"the decoded frames of {self._source.manifest.source} take more than the "
                 f"{self._gigabytes:g} GB of --cache-gb; raise it, or lower --frame-size."
             )
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    if not shape[0]:
+        return np.empty(shape, np.uint8)  # a file of no bytes cannot be mapped
+    return np.memmap(path, np.uint8, "r", shape=shape)
 
 
 @contextmanager
@@ -343,7 +357,7 @@ def _make_room(options: CacheOptions, wanted: int, keep: Path) -> None:
 def _hash_times(manifest: Manifest, root: Path) -> str:
     """Sizes and times of all image files: one that was replaced makes another cache."""
     digest = hashlib.sha256(str(root.resolve()).encode())
-    if manifest.form is Form.PATHS or manifest.form is Form.LONG:
+    if not manifest.carries_bytes:
         for batch in manifest.shards(1 << 12):
             for user in batch.users:
                 for image in user.images:
@@ -352,8 +366,10 @@ def _hash_times(manifest: Manifest, root: Path) -> str:
 
 
 def _time_of(root: Path, path: str | None) -> bytes:
+    if path is None:
+        return b"-"
     try:
-        found = (root / (path or "")).stat()
+        found = (root / path).stat()
     except (OSError, ValueError):
         return b"-"
     return f"{found.st_size},{found.st_mtime_ns};".encode()

@@ -31,7 +31,7 @@ from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, tr
 from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions, write_settings
 from tweetprofile.training.split import split_users
-from tweetprofile.training.state import STATE, TrainingState
+from tweetprofile.training.state import STATE, TrainingState, require_same
 from tweetprofile.version import __version__
 
 _MODEL = "model.safetensors"
@@ -112,7 +112,7 @@ def train_manifest(
         seconds=time.monotonic() - began,
     )
     temperatures = {name: each.temperature for name, each in calibration.items()}
-    training = _describe(summary, plan.options)
+    training = _describe(summary, plan)
     save_checkpoint(summary.checkpoint, trainer.average, training, temperatures)
     (plan.folder / STATE).unlink(missing_ok=True)
     return replace(summary, kept=_keep_for_predict(summary.checkpoint))
@@ -175,7 +175,7 @@ def _check(
     folder = _prepare_folder(Path(run), overwrite=overwrite, resume=resume)
     plan = _Plan(options.resolved, network, opened, validation, found, devices, cache, folder)
     if resume and (state := TrainingState.load(folder)) is not None:
-        state.require(plan.settings, folder)
+        require_same(plan.settings, state.settings, folder)
     return plan
 
 
@@ -259,7 +259,9 @@ def _finished(plan: _Plan) -> TrainSummary | None:
     path = plan.folder / _MODEL
     if not path.exists():
         return None
-    return _recall(load_checkpoint(path))
+    checkpoint = load_checkpoint(path)
+    require_same(plan.settings, checkpoint.training.get("settings", {}), plan.folder)
+    return _recall(checkpoint)
 
 
 def _recall(checkpoint: Checkpoint) -> TrainSummary:
@@ -296,7 +298,7 @@ def _prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> Path:
     return folder
 
 
-def _describe(summary: TrainSummary, options: TrainOptions) -> dict[str, Any]:
+def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:
     """What a checkpoint says of its training."""
     return {
         "version": __version__,
@@ -304,11 +306,11 @@ def _describe(summary: TrainSummary, options: TrainOptions) -> dict[str, Any]:
         "val_users": summary.val_users,
         "left_out": summary.left_out,
         "unlabelled": summary.unlabelled,
-        "epochs": options.epochs,
+        "epochs": plan.options.epochs,
         "seconds": summary.seconds,
         "best": asdict(summary.best),
         "calibration": {name: asdict(each) for name, each in summary.calibration.items()},
-        "options": asdict(options),
+        "settings": plan.settings,
     }
 
 

@@ -101,15 +101,16 @@ class TrainingState:
                 f"{path} is no state of a run that could go on ({error}); train with --overwrite."
             ) from None
 
-    def require(self, settings: Mapping[str, Any], folder: Path) -> None:
-        """Raise OutputError unless this is a run with just these settings."""
-        given = json.loads(json.dumps(settings))
-        names = sorted(given.keys() | self.settings.keys())
-        if others := [name for name in names if given.get(name) != self.settings.get(name)]:
-            raise OutputError(
-                f"{folder} holds an unfinished run with another {', '.join(others)}; give the same "
-                "options, or --overwrite to begin anew."
-            )
+
+def require_same(settings: Mapping[str, Any], before: Mapping[str, Any], folder: Path) -> None:
+    """Raise OutputError unless a run in a folder was told just what this one is."""
+    given = json.loads(json.dumps(settings))
+    names = sorted(given.keys() | before.keys())
+    if others := [name for name in names if given.get(name) != before.get(name)]:
+        raise OutputError(
+            f"{folder} holds a run with another {', '.join(others)}; give the same options, or "
+            "--overwrite to begin anew."
+        )
 
 
 _PARTS = ("network", "average", "kept", "optimiser")
