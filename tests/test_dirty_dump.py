@@ -55,7 +55,7 @@ def peak_kilobytes(process: subprocess.Popen[bytes]) -> int:
         try:
             everyone = [str(process.pid), *children.read_text().split()]
             peak = max(peak, sum(map(high_water_mark, everyone)))
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass  # one of them has just ended
         time.sleep(0.05)
     return peak
