@@ -137,13 +137,23 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return checkpoint
 
 
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Header and tensors by name of a safetensors file, whoever wrote it.
+
+    Raises:
+        SafetensorError: it is none, or is damaged.
+        OSError: it cannot be read.
+    """
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return file.metadata() or {}, tensors
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.exists():
         raise CheckpointError(f"checkpoint {path} does not exist; give the path of a model file.")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, state = read_safetensors(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({error}); give one that "

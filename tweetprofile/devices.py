@@ -33,8 +33,9 @@ def resolve_devices(names: str) -> list[torch.device]:
     first, *others = names.split(",")
     if not others and first in ("auto", "cuda"):
         device = resolve_device(first)
-        count = torch.cuda.device_count() if device.type == "cuda" else 1
-        return [device] if count == 1 else [torch.device("cuda", number) for number in range(count)]
+        if device.type == "cpu":
+            return [device]
+        return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
     devices = [resolve_device(name) for name in (first, *others)]
     if len({device.type for device in devices}) > 1:
         raise OptionError(f"--devices {names}: name devices of one kind.")

@@ -8,7 +8,7 @@ import torch
 
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.devices import resolve_device
-from tweetprofile.frames import FrameLoader, UserFrames
+from tweetprofile.frames import FrameLoader
 from tweetprofile.images import ImageReader
 from tweetprofile.job import ExtractorFacts, FrameSize, PredictorOptions
 from tweetprofile.manifest import UserImages
@@ -16,7 +16,7 @@ from tweetprofile.profiles import UserOutcome, make_frame_rows
 from tweetprofile.stages import Stage, StageClock
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
-"""Users decoded at a time, as in predicting; on a GPU, DALI needs some 700 images."""
+"""Users that a call should have, as in predicting; on a GPU, DALI needs some 700 images."""
 
 
 class FrameExtractor:
@@ -43,9 +43,9 @@ class FrameExtractor:
         decoder = make_decoder(options.decoder, sizes, device, self._clock)
         reader = ImageReader(options.image_root, options.max_image_bytes)
         self._loader = FrameLoader(reader, decoder, frames, self._clock, turn)
-        self._batch_size = options.batch_size or _BATCH_SIZES[device.type]
+        batch_size = options.batch_size or _BATCH_SIZES[device.type]
         self.facts = ExtractorFacts(
-            device.type, decoder.name, self._batch_size, torch.cuda.device_count()
+            device.type, decoder.name, batch_size, torch.cuda.device_count()
         )
 
     def take_seconds(self) -> dict[Stage, float]:
@@ -54,9 +54,7 @@ class FrameExtractor:
 
     def __call__(self, users: Sequence[UserImages]) -> pa.Table:
         """What became of each user's images, and their pixels, a row a user, in order."""
-        loaded: list[UserFrames] = []
-        for start in range(0, len(users), self._batch_size):
-            loaded += self._loader.load(users[start : start + self._batch_size])
+        loaded = self._loader.load(users)
         with self._clock.timing(Stage.PROFILE):
             pixels = [user.frames_FHWC.cpu().numpy().tobytes() for user in loaded]
             return make_frame_rows(list(map(UserOutcome.of, loaded)), pixels)

@@ -98,7 +98,7 @@ class ExtractorFacts:
     Attributes:
         device: type of the device it decodes on: `cpu` or `cuda`.
         decoder: any name but `auto`.
-        batch_size: users decoded at a time.
+        batch_size: users that it is best given at a time.
         cuda_devices: how many there are on its machine.
     """
 

@@ -11,7 +11,9 @@ import pytest
 
 from tweetprofile import __version__
 from tweetprofile.cli import cli, main
+from tweetprofile.networks import PRESETS
 from tweetprofile.predict import PredictOptions
+from tweetprofile.training.recipes import RECIPES
 from tweetprofile.training.settings import TrainOptions
 
 COMMANDS = cli.list_commands(click.Context(cli))
@@ -63,6 +65,14 @@ def test_the_defaults_of_a_command_are_those_of_its_options(name: str, options: 
         if field.default in (None, (), False) or field.default is MISSING:
             continue
         assert parameters[field.name] == field.default, field.name
+
+
+def test_train_offers_every_network_and_every_recipe() -> None:
+    choices = {each.name: each.type for each in command("train").params}
+    for name, known in (("model", PRESETS), ("recipe", RECIPES)):
+        offered = choices[name]
+        assert isinstance(offered, click.Choice)
+        assert sorted(offered.choices) == sorted(known)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -71,7 +71,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     type=click.IntRange(16, 1024),
     default=112,
     show_default=True,
-    help="Side of a frame in pixels; half of it takes a quarter of the time.",
+    help="Side of a frame in pixels; half of it is a quarter of the pixels.",
 )
 @click.option(
     "--frames",

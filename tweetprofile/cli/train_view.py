@@ -78,8 +78,7 @@ class TrainView(TrainObserver):
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """A row in the table, or the epoch's line."""
-        best = self._best
-        if best is None or not metrics.scores or metrics.mean_macro_f1 > best.mean_macro_f1:
+        if metrics.beats(self._best):
             self._best = metrics
         self._epochs.append(metrics)
         if self._live:

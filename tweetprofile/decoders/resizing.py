@@ -17,9 +17,7 @@ def stretch_into(frame_HWC: torch.Tensor, pixels_HWC: NDArray[np.uint8]) -> None
         pixels_HWC: (height, width, 3) uint8 RGB, writable.
     """
     height, width, _ = frame_HWC.shape
-    pixels_NCHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)[None]
-    resized_NCHW = interpolate(pixels_NCHW, (height, width), mode="bilinear", antialias=True)
-    frame_HWC.copy_(resized_NCHW[0].permute(1, 2, 0))
+    frame_HWC.copy_(stretch(torch.from_numpy(pixels_HWC)[None], height, width)[0])
 
 
 def stretch(frames_FHWC: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -54,7 +54,6 @@ class Workload:
     def __init__(self, batches: Iterator[UserBatch], facts: Facts) -> None:
         self._batches = batches
         self._facts = facts
-        self._decoder: DecoderName = facts.decoder
         self._waiting: deque[Attempt] = deque()
         self._alone: deque[Attempt] = deque()
         self._rescued: dict[int, list[pa.Table | None]] = {}
@@ -64,7 +63,7 @@ class Workload:
         while len(self._waiting) < batches:
             if (batch := next(self._batches, None)) is None:
                 return
-            self._waiting.append(Attempt(batch, self._decoder))
+            self._waiting.append(Attempt(batch, self._facts.decoder))
 
     def take(self, *, idle: bool) -> Attempt | None:
         """The next attempt for a worker, or None where there is none for it.
@@ -107,7 +106,7 @@ class Workload:
         batch = attempt.batch
         if (position := attempt.alone) is None:
             # Even where it is one user: another batch may have been to blame.
-            self._alone += [Attempt(batch, self._decoder, each) for each in range(len(batch))]
+            self._alone += [Attempt(batch, self._facts.decoder, each) for each in range(len(batch))]
             return None
         if attempt.decoder != "pillow-alone":
             self._alone.appendleft(Attempt(batch, "pillow-alone", position))

@@ -17,7 +17,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from tweetprofile.errors import OptionError
 from tweetprofile.training.cache import Subset
-from tweetprofile.volumes import VolumeSpec, select_evenly
+from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +181,8 @@ def fill_volumes(
     """
     own = torch.tensor(list(counts))
     starts = own.cumsum(0) - own
-    places = torch.arange(spec.frames).expand(len(own), -1)
-    mask = places < own[:, None]
-    index = (starts[:, None] + places % own[:, None]).to(frames_MCHW.device)
-    mask = mask.to(frames_MCHW.device)
+    index = (starts[:, None] + torch.arange(spec.frames) % own[:, None]).to(frames_MCHW.device)
+    mask = frame_mask(counts, spec.frames).to(frames_MCHW.device)
     volumes_NDCHW = frames_MCHW[index]
     if spec.fill == "zeros":
         volumes_NDCHW = volumes_NDCHW * mask[:, :, None, None, None]

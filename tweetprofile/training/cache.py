@@ -327,7 +327,7 @@ def _unfinished(path: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX)  # tells others that it is not abandoned
             yield folder
             (folder / "lock").unlink()
-            with suppress(FileExistsError, OSError):
+            with suppress(OSError):
                 folder.rename(path)  # or else somebody was faster, with the same result
     finally:
         shutil.rmtree(folder, ignore_errors=True)

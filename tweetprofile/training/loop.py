@@ -31,7 +31,7 @@ from tweetprofile.training.recipes import Recipe
 from tweetprofile.training.scores import EpochMetrics, TraitScore, mean_macro_f1, score_traits
 from tweetprofile.training.state import TrainingState, optimiser_state, restore_optimiser
 from tweetprofile.traits import TraitSchema
-from tweetprofile.volumes import VolumeSpec, select_evenly
+from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
 
 METRICS = "metrics.jsonl"
 """Name of the file in a run's folder that gets a line an epoch."""
@@ -152,9 +152,7 @@ class Trainer:
     def _finish_epoch(self, metrics: EpochMetrics) -> None:
         """Keep the epoch if it is the best, and remember where the run is."""
         # Only the first process has validated; the others do as it does.
-        better = self._best is None or not metrics.scores or self._recipe.patience is None
-        better = better or metrics.mean_macro_f1 > self._best.mean_macro_f1  # type: ignore[union-attr]
-        if self._rank.agree(better):
+        if self._rank.agree(self._recipe.patience is None or metrics.beats(self._best)):
             self._best = metrics
             self._kept = {name: value.clone() for name, value in self.average.state_dict().items()}
         if metrics.epoch == 1 and self._setup.minutes is not None:
@@ -282,9 +280,10 @@ class Trainer:
         frames = [users.frames_of(position) for position in positions]
         chosen = [each[select_evenly(len(each), spec.frames)] for each in frames]
         pixels = self._pixels[users.cache.path].take(np.concatenate(chosen))
-        seen = spec.normalise_frames(stretch(pixels, spec.height, spec.width))
-        volumes, mask = fill_volumes(seen, [len(each) for each in chosen], spec)
-        return self._logits(self.average, volumes, mask)
+        counts = [len(each) for each in chosen]
+        seen = torch.split(stretch(pixels, spec.height, spec.width), counts)
+        mask = frame_mask(counts, spec.frames).to(self._device)
+        return self._logits(self.average, spec.normalise(stack_volumes(seen, spec)), mask)
 
     # --- beginning, and going on -------------------------------------------------------------
 

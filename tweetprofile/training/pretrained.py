@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
+from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import CheckpointError
 from tweetprofile.networks import DeepSet, Network
 
@@ -71,8 +72,7 @@ def _match(
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return read_safetensors(path)[1]
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"--init {path} is no readable safetensors file ({error}); save the weights with "

@@ -131,16 +131,7 @@ class _Plan:
     cache: CacheOptions
     folder: Path
 
-    def image_root(self, manifest: Manifest) -> Path:
-        root = self.options.image_root
-        return Path(root) if root else manifest.folder
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What a run that goes on must have in common with the one it goes on with."""
-        free = ("devices", "cache", "cache_gb")
-        told = {name: value for name, value in asdict(self.options).items() if name not in free}
-        return {**told, "manifest": self.manifest.fingerprint(), "schema": _as_json(self.found)}
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +162,25 @@ def _check(
     found = find_schema(opened, options.schema)
     for each in filter(None, (opened, validation)):
         check_labels(each, found.schema)
-        ImageReader(Path(options.image_root) if options.image_root else each.folder)
+        ImageReader(_image_root(options, each))
     folder = _prepare_folder(Path(run), overwrite=overwrite, resume=resume)
-    plan = _Plan(options.resolved, network, opened, validation, found, devices, cache, folder)
+    options = options.resolved
+    settings = _settings(options, opened, found)
+    plan = _Plan(options, network, opened, validation, found, devices, cache, folder, settings)
     if resume and (state := TrainingState.load(folder)) is not None:
         require_same(plan.settings, state.settings, folder)
     return plan
+
+
+def _settings(options: TrainOptions, manifest: Manifest, found: FoundSchema) -> dict[str, Any]:
+    """What a run that goes on must have in common with the one it goes on with."""
+    free = ("devices", "cache", "cache_gb")
+    told = {name: value for name, value in asdict(options).items() if name not in free}
+    return {**told, "manifest": manifest.fingerprint(), "schema": found.schema.to_dict()}
+
+
+def _image_root(options: TrainOptions, manifest: Manifest) -> Path:
+    return Path(options.image_root) if options.image_root else manifest.folder
 
 
 def _set_up(plan: _Plan, users: _Users, *, resume: bool) -> TrainingSetup:
@@ -200,9 +204,10 @@ def _set_up(plan: _Plan, users: _Users, *, resume: bool) -> TrainingSetup:
 def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
     whole, left_out, unlabelled = _decode(plan, plan.manifest, observer)
     if not len(whole):
+        root = _image_root(plan.options, plan.manifest)
         raise TrainingError(
             f"{plan.manifest.source} has no user with a label and a usable image to learn from; "
-            f"images are looked for under {plan.image_root(plan.manifest)} (--image-root)."
+            f"images are looked for under {root} (--image-root)."
         )
     if plan.validation is None:
         parts = split_users(whole.labels, plan.options.val_fraction, plan.options.seed)
@@ -217,7 +222,7 @@ def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
 def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[Subset, int, int]:
     """All users with a frame and a label; how many have no frame, and how many only no label."""
     options = plan.options
-    root, kind = plan.image_root(manifest), plan.devices[0].type
+    root, kind = _image_root(options, manifest), plan.devices[0].type
     source = CacheSource.of(manifest, root, options.volume_spec, options.decoder, kind)
     cache = open_cache(source, plan.cache, observer.on_decoded)
     labels = read_labels(manifest, plan.found.schema)
@@ -312,10 +317,6 @@ def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:
         "calibration": {name: asdict(each) for name, each in summary.calibration.items()},
         "settings": plan.settings,
     }
-
-
-def _as_json(found: FoundSchema) -> dict[str, list[str]]:
-    return found.schema.to_dict()
 
 
 def _keep_for_predict(checkpoint: Path) -> bool:

@@ -50,6 +50,10 @@ class EpochMetrics:
     learning_rate: float
     seconds: float
 
+    def beats(self, best: "EpochMetrics | None") -> bool:
+        """Whether this epoch is to be kept; without users set aside the later one is better."""
+        return best is None or not self.scores or self.mean_macro_f1 > best.mean_macro_f1
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EpochMetrics":
         """The inverse of `dataclasses.asdict`."""

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.training.scores import EpochMetrics
 
@@ -90,9 +91,8 @@ class TrainingState:
         if not path.exists():
             return None
         try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads(file.metadata()["state"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata, tensors = read_safetensors(path)
+            header = json.loads(metadata["state"])
             parts = {part: _part(tensors, part) for part in _PARTS}
             best = EpochMetrics.from_dict(header["best"])
             return cls(header["settings"], header["epoch"], header["epochs"], best, **parts)
