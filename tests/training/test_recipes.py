@@ -3,7 +3,7 @@
 import pytest
 
 from tweetprofile.errors import OptionError
-from tweetprofile.training.recipes import RECIPES
+from tweetprofile.training.recipes import RECIPES, recipe_for
 from tweetprofile.training.settings import TrainOptions
 
 PAPER = RECIPES["paper"]
@@ -37,6 +37,14 @@ def test_options_change_the_recipe_and_the_rest_is_the_recipes() -> None:
     assert options.network_spec.norm == "none"
     assert TrainOptions().resolved.model == "deepset"
     assert TrainOptions(model="model1").network_spec.norm == "batch"
+
+
+def test_the_default_is_gentler_with_3d_cnns() -> None:
+    volumes, frames = recipe_for("default", "model2"), recipe_for("default")
+    assert (volumes.model, frames.model) == ("model2", "deepset")
+    assert volumes.learning_rate < frames.learning_rate
+    assert TrainOptions(model="model1").resolved.learning_rate == volumes.learning_rate
+    assert recipe_for("paper", "model1") == recipe_for("paper") == PAPER
 
 
 def test_a_residual_network_without_normalisation_is_refused() -> None:

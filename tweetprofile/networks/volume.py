@@ -28,6 +28,9 @@ warnings.filterwarnings("ignore", message="Using padding='same' with even kernel
 KERNEL = (2, 3, 3)
 """Kernel of every convolution, D x H x W (the paper, section 3)."""
 
+NEXT_FRAME = 0.1
+"""How large kernels are at the next frame when training begins, of what they are at a frame."""
+
 
 class VolumeNetwork(nn.Module):
     """A 3D CNN over volumes with one head a trait.
@@ -130,9 +133,18 @@ def _pooled(shape: Sequence[int], pools: Sequence[Pool]) -> tuple[int, ...]:
     return tuple(shape)
 
 
+@torch.no_grad()
 def _initialise(module: nn.Module) -> None:
-    """He initialisation, which keeps the variance through ReLU layers without normalisation."""
-    if isinstance(module, (nn.Conv3d, nn.Linear)):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    """He initialisation, which keeps the variance through ReLU layers without normalisation.
+
+    A volume's frames have no order that means anything. Kernels therefore begin as 2D ones, which
+    hardly see the next frame: the network first learns what single frames show.
+    """
+    if not isinstance(module, (nn.Conv3d, nn.Linear)):
+        return
+    nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    if isinstance(module, nn.Conv3d):
+        shares = module.weight.new_tensor([1.0, NEXT_FRAME])
+        module.weight *= (shares / shares.square().mean().sqrt())[:, None, None]
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

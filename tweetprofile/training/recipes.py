@@ -9,14 +9,15 @@ iterations". What it leaves open, and what was taken:
 - *100 iterations*: 100 epochs; 100 steps of 13 users would not even see every user once.
 - *loss*: its Eq. 1, cross-entropy summed over the heads; no normalisation, no dropout, no
   augmentation, as it speaks of none, and the weights after the last epoch.
+- *weights to begin with*: those that `networks/volume.py` draws for any recipe.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from tweetprofile.networks import Norm
+from tweetprofile.networks import Norm, VolumeNetworkSpec, network_spec
 from tweetprofile.training.augment import AugmentOptions
 
 RecipeName = Literal["default", "paper"]
@@ -115,4 +116,20 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         augment=AugmentOptions.none(),
     ),
 }
-"""The recipes that can be asked for by name."""
+"""The recipes that can be asked for by name, as they are for the networks that they name."""
+
+_DEFAULT_FOR_VOLUMES = replace(
+    RECIPES["default"],
+    learning_rate=4e-4,
+    augment=AugmentOptions(regroup=0.7, crop=0.6, colour=0.2),
+)
+"""3D CNNs learn more slowly: a high rate keeps them from it, and they memorise less."""
+
+
+def recipe_for(name: RecipeName, model: str | None = None) -> Recipe:
+    """The recipe of a name for a network; None for the network that the recipe names."""
+    recipe = RECIPES[name]
+    network = network_spec(model or recipe.model)
+    if name == "default" and isinstance(network, VolumeNetworkSpec):
+        return replace(_DEFAULT_FOR_VOLUMES, model=network.name)
+    return recipe

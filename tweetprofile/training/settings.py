@@ -7,7 +7,7 @@ from pathlib import Path
 from tweetprofile.errors import OptionError
 from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
-from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName
+from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec
 
@@ -101,7 +101,7 @@ class TrainOptions:
     @property
     def resolved(self) -> "TrainOptions":
         """The same options with nothing left to the recipe."""
-        recipe = RECIPES[self.recipe]
+        recipe = recipe_for(self.recipe, self.model)
         chosen = {
             name: getattr(recipe, name) for name in _FROM_RECIPE if getattr(self, name) is None
         }
@@ -112,7 +112,7 @@ class TrainOptions:
         """The recipe, with what these options change of it."""
         resolved = self.resolved
         chosen = {name: getattr(resolved, name) for name in _FROM_RECIPE}
-        return replace(RECIPES[self.recipe], **chosen)
+        return replace(recipe_for(self.recipe, self.model), **chosen)
 
     @property
     def network_spec(self) -> NetworkSpec:
