@@ -42,7 +42,7 @@ _FORMAT = 1
 _FRAMES_A_USER = 4
 """Volumes' worth of frames that are kept of a user, for epochs to choose from."""
 
-_MARGIN = 9 / 8
+_MARGIN = 5 / 4
 """Side of a cached frame over that of a frame, so that parts of it are not blurred."""
 
 _USERS_A_SHARD = 1 << 16
