@@ -7,6 +7,7 @@
     │   ├── ManifestError        the manifest, or a row or column of it
     │   ├── SchemaError          traits and classes that make no sense, or that nobody knows
     │   ├── CheckpointError      a checkpoint that is missing, foreign, damaged or too new
+    │   ├── PredictionsError     predictions that are none, or do not fit the manifest
     │   ├── OptionError          an option that this machine or this input cannot honour
     │   └── OutputError          a place that cannot be written to, or must not be overwritten
     ├── TrainingError            exit code 1: training cannot go on
@@ -45,6 +46,10 @@ class SchemaError(InputError):
 
 class CheckpointError(InputError):
     """The file is no checkpoint of ours, is damaged, or is of a newer format."""
+
+
+class PredictionsError(InputError):
+    """The file holds no predictions, or they and the labels do not go together."""
 
 
 class OptionError(InputError):

@@ -277,7 +277,7 @@ def _described(place: Place) -> Iterator[dict[str, Any]]:
     """What each file of an output says of itself; nothing where it was not written by us."""
     for path in sorted(place.path.iterdir()) if place.path.is_dir() else [place.path]:
         try:
-            yield _description_in(path)
+            yield read_description(path)
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
             yield {}
 
@@ -288,14 +288,19 @@ def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
     )
 
 
-def _description_in(path: Path) -> dict[str, Any]:
+def read_description(path: Path) -> dict[str, Any]:
+    """What a run says of itself in a file of profiles.
+
+    Raises:
+        KeyError, OSError, ValueError, ArrowException: it is no such file.
+    """
     described = json.loads(pq.read_metadata(path).metadata[METADATA_KEY.encode()])
     assert isinstance(described, dict)
     return described
 
 
 def _counts_in(path: Path) -> Counts:
-    return Counts(**_description_in(path)["counts"])
+    return Counts(**read_description(path)["counts"])
 
 
 def _same_run(place: Place, record: RunRecord) -> RunRecord:

@@ -16,7 +16,7 @@ from tweetprofile.version import __version__
 
 EXIT_INTERRUPTED = 130
 
-_COMMANDS = {"predict": "predict", "train": "train", "info": "info"}
+_COMMANDS = {name: name for name in ("predict", "train", "evaluate", "info")}
 """Name of a command to the module of this package that holds it as `command`."""
 
 

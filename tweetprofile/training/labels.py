@@ -82,10 +82,12 @@ def check_labels(manifest: Manifest, schema: TraitSchema) -> None:
 def read_labels(manifest: Manifest, schema: TraitSchema) -> NDArray[np.int64]:
     """Class numbers of every user of a manifest, in order; images are not read."""
     columns = [name for name in schema.names if name in manifest.schema.names]
-    frame = _scan(manifest, ["user_id", *columns])
-    if manifest.form is Form.LONG:  # a user's labels stand in their first row
-        frame = frame.filter(pl.col("user_id").ne_missing(pl.col("user_id").shift()))
-    return encode_labels(frame.collect().to_arrow(), schema)
+    return encode_labels(_scan_users(manifest, columns).collect().to_arrow(), schema)
+
+
+def read_user_ids(manifest: Manifest) -> pl.Series:
+    """The id of every user of a manifest as text, in order; images are not read."""
+    return _scan_users(manifest, []).collect()["user_id"]
 
 
 def encode_labels(table: pa.Table, schema: TraitSchema) -> NDArray[np.int64]:
@@ -162,6 +164,14 @@ def _require_text(manifest: Manifest, name: str) -> None:
         raise ManifestError(
             f"{manifest.source}: label column '{name}' is {kind}; it must hold class names as text."
         )
+
+
+def _scan_users(manifest: Manifest, columns: list[str]) -> pl.LazyFrame:
+    """A row a user, with their id."""
+    frame = _scan(manifest, ["user_id", *columns])
+    if manifest.form is Form.LONG:  # a user's labels stand in their first row
+        return frame.filter(pl.col("user_id").ne_missing(pl.col("user_id").shift()))
+    return frame
 
 
 def _scan(manifest: Manifest, columns: list[str]) -> pl.LazyFrame:

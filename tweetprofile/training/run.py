@@ -19,6 +19,7 @@ from tweetprofile.models import last_trained
 from tweetprofile.networks import NetworkSpec
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
 from tweetprofile.training.calibration import Calibration, calibrate
+from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.labels import (
     UNKNOWN,
@@ -76,7 +77,8 @@ def train_manifest(
 
     Args:
         manifest: a Parquet file, a folder of them or a glob, with label columns.
-        run: folder that gets `model.safetensors`, `metrics.jsonl` and `train.toml`.
+        run: folder that gets `model.safetensors`, `MODEL_CARD.md`, `metrics.jsonl` and
+            `train.toml`.
         options: how.
         observer: is told how it goes.
         overwrite: whether the files of an earlier run in `run` may be replaced.
@@ -112,7 +114,9 @@ def train_manifest(
         seconds=time.monotonic() - began,
     )
     temperatures = {name: each.temperature for name, each in calibration.items()}
-    training = _describe(summary, plan)
+    training = {**_describe(summary, plan), "warnings": users.warnings}
+    card = make_card(setup.network, setup.volume_spec, setup.schema, training)
+    (plan.folder / CARD).write_text(card, encoding="utf-8")
     save_checkpoint(summary.checkpoint, trainer.average, training, temperatures)
     (plan.folder / STATE).unlink(missing_ok=True)
     return replace(summary, kept=_keep_for_predict(summary.checkpoint))
@@ -142,6 +146,7 @@ class _Users:
     val: Subset
     left_out: int
     unlabelled: int
+    warnings: tuple[str, ...]
 
 
 def _check(
@@ -214,9 +219,10 @@ def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
         train, val = (whole.take(positions) for positions in parts)
     else:
         train, (val, _, _) = whole, _decode(plan, plan.validation, observer)
-    if shared := _share_images(train, val):
-        observer.on_warning(shared)
-    return _Users(train, val, left_out, unlabelled)
+    warnings = tuple(filter(None, [_share_images(train, val)]))
+    for warning in warnings:
+        observer.on_warning(warning)
+    return _Users(train, val, left_out, unlabelled, warnings)
 
 
 def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[Subset, int, int]:

@@ -1,0 +1,68 @@
+"""Labels and predictions as files, of users without images: nothing here looks at a picture."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from tweetprofile.output import METADATA_KEY
+from tweetprofile.profiles import UserOutcome, make_profiles
+from tweetprofile.traits import Trait, TraitSchema
+
+SCHEMA = TraitSchema(
+    (Trait("gender", ("female", "male")), Trait("place", ("north", "south", "west")))
+)
+
+
+@pytest.fixture
+def write_labels(tmp_path: Path) -> Callable[..., Path]:
+    """`write_labels(ids, gender=[...], place=[...])`: a manifest with labels."""
+
+    def write(
+        ids: Sequence[object], name: str = "manifest.parquet", **labels: Sequence[str | None]
+    ) -> Path:
+        images = pa.array([[]] * len(ids), pa.list_(pa.string()))
+        columns = {name: pa.array(values, pa.string()) for name, values in labels.items()}
+        pq.write_table(
+            pa.table({"user_id": pa.array(ids), "images": images, **columns}), tmp_path / name
+        )
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def write_predictions(tmp_path: Path) -> Callable[..., Path]:
+    """`write_predictions(ids, gender=[0, 1])`: profiles that name these classes at 0.9."""
+
+    def write(
+        ids: Sequence[str | int],
+        name: str = "out.parquet",
+        frames: Sequence[int] | None = None,
+        schema: TraitSchema = SCHEMA,
+        **classes: Sequence[int],
+    ) -> Path:
+        seen = [11] * len(ids) if frames is None else frames
+        outcomes = [UserOutcome(user, 11, used, ()) for user, used in zip(ids, seen, strict=True)]
+        rows = {
+            trait.name: _sure(classes.get(trait.name, [0] * len(ids)), len(trait.classes))
+            for trait in schema
+        }
+        facts = {"network": "model1", "schema": schema.to_dict()}
+        table = make_profiles(schema, outcomes, rows)
+        path = tmp_path / name
+        pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(facts)}), path)
+        return path
+
+    return write
+
+
+def _sure(classes: Sequence[int], of: int) -> NDArray[np.float32]:
+    rows = np.full((len(classes), of), 0.1 / (of - 1), np.float32)
+    rows[np.arange(len(classes)), list(classes)] = 0.9
+    return rows

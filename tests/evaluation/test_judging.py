@@ -1,0 +1,121 @@
+"""Labels and predictions find each other, and nobody is dropped in silence."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tweetprofile.errors import InputError, ManifestError, PredictionsError
+from tweetprofile.evaluation.judging import NO_GUESS, Judged, Predictions, judge
+from tweetprofile.manifest import Manifest
+
+
+def bring_together(labels: Path, predictions: Path) -> Judged:
+    return judge(Manifest.open(labels), Predictions.read(predictions))
+
+
+def test_users_are_matched_by_id_whatever_their_order(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["a", "b", "c"], gender=["female", "male", "male"])
+    out = write_predictions(["c", "a", "b"], gender=[1, 0, 0])
+    (gender,) = bring_together(labels, out).traits
+    assert gender.right.tolist() == [True, False, True]
+    assert gender.confidence.tolist() == pytest.approx([0.9] * 3)
+
+
+def test_numbers_and_text_are_the_same_ids(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels([1, 2], gender=["female", "male"])
+    out = write_predictions(["2", "1"], gender=[1, 0])
+    (gender,) = bring_together(labels, out).traits
+    assert gender.right.all()
+
+
+def test_users_of_one_table_alone_are_named_and_those_with_labels_count_as_wrong(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["a", "b"], gender=["female", "male"])
+    out = write_predictions(["a", "z"], gender=[0, 0])
+    judged = bring_together(labels, out)
+    assert (judged.only_in_manifest, judged.only_in_predictions) == (("b",), ("z",))
+    assert judged.traits[0].guess_N.tolist() == [0, NO_GUESS]
+
+
+def test_a_user_without_a_usable_image_is_judged_without_a_prediction(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["a", "b"], gender=["female", "male"])
+    out = write_predictions(["a", "b"], frames=[11, 0], gender=[0, 1])
+    (gender,) = bring_together(labels, out).traits
+    assert gender.guess_N.tolist() == [0, NO_GUESS]
+    assert gender.confidence.tolist() == pytest.approx([0.9, 0.0])
+
+
+def test_a_null_label_leaves_a_user_out_of_that_trait_alone(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["a", "b"], gender=[None, "male"], place=["west", "north"])
+    out = write_predictions(["a", "b"], gender=[0, 1], place=[2, 0])
+    gender, place = bring_together(labels, out).traits
+    assert (gender.rows_N.tolist(), place.rows_N.tolist()) == ([1], [0, 1])
+
+
+def test_predictions_of_nobody_are_wrong_for_everybody(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    judged = bring_together(write_labels(["a"], gender=["male"]), write_predictions([]))
+    assert judged.only_in_manifest == ("a",)
+    assert judged.traits[0].guess_N.tolist() == [NO_GUESS]
+
+
+def test_a_folder_of_shards_is_read_as_one(
+    tmp_path: Path, write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    (tmp_path / "out").mkdir()
+    for number, user in enumerate("ab"):
+        write_predictions([user], name=f"out/part-{number:05}.parquet", gender=[number])
+    labels = write_labels(["a", "b"], gender=["female", "male"])
+    assert bring_together(labels, tmp_path / "out").traits[0].right.all()
+
+
+def test_users_that_stand_twice_are_told_apart_by_their_order_alone(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["a", "a"], gender=["female", "male"])
+    same = write_predictions(["a", "a"], gender=[0, 1])
+    assert bring_together(labels, same).traits[0].right.all()
+    other = write_predictions(["a", "b"], gender=[0, 1])
+    with pytest.raises(PredictionsError, match="user 'a' stands twice in the manifest"):
+        bring_together(labels, other)
+
+
+def test_what_predict_did_not_write_is_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.parquet"
+    pq.write_table(pa.table({"user_id": ["a"], "gender": ["male"]}), foreign)
+    (tmp_path / "text.parquet").write_text("gender,male")
+    for path in (foreign, tmp_path / "text.parquet", tmp_path / "none.parquet"):
+        with pytest.raises(PredictionsError, match="does not hold profiles as"):
+            Predictions.read(path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "sentence"),
+    [
+        ({}, PredictionsError, "no label column for any trait of .* give a manifest with labels"),
+        ({"gender": [None]}, ManifestError, "has no label for any user"),
+        ({"gender": ["robot"]}, ManifestError, "row 0, column 'gender': 'robot' is no class"),
+    ],
+)
+def test_labels_that_say_nothing_are_refused(
+    labels: dict[str, list[str | None]],
+    error: type[InputError],
+    sentence: str,
+    write_labels: Callable[..., Path],
+    write_predictions: Callable[..., Path],
+) -> None:
+    with pytest.raises(error, match=sentence):
+        bring_together(write_labels(["a"], **labels), write_predictions(["a"]))

@@ -1,0 +1,146 @@
+"""`tweetprofile evaluate`: what predictions are worth."""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tweetprofile.cli import options as shared
+
+
+@click.command("evaluate", short_help="Say how good predictions are, beside doing nothing clever.")
+@click.argument("manifest")
+@click.argument("others", nargs=-1, metavar="[PREDICTIONS]...")
+@click.option(
+    "--predictions",
+    "-p",
+    multiple=True,
+    metavar="PREDICTIONS",
+    help="What predict wrote; several are compared.  [default: predict with --checkpoint]",
+)
+@click.option(
+    "--out",
+    "-o",
+    "folder",
+    type=shared.FOLDER,
+    metavar="FOLDER",
+    help="Folder for metrics.json, tables, report.html and its plots.",
+)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["report", "mex-a3t"]),
+    default="report",
+    show_default=True,
+    help="What FOLDER gets; mex-a3t: the track's submission files, for which no labels are needed.",
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    help="Say, too, what is left when users below that confidence are left out.",
+)
+@click.option(
+    "--run",
+    type=shared.FOLDER,
+    metavar="RUN",
+    help="Folder of train: adds its curves to the report.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print metrics.json.")
+@click.option(
+    "--checkpoint",
+    type=shared.FILE,
+    help="Model to predict with where there are no predictions.  [default: as predict]",
+)
+@shared.image_root
+@shared.devices
+@shared.decoder
+@shared.overwrite
+@shared.talk
+def command(
+    manifest: str,
+    others: tuple[str, ...],
+    predictions: tuple[str, ...],
+    folder: Path | None,
+    layout: str,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    **choices: Any,
+) -> None:
+    """Say how good predictions are on the labels of MANIFEST.
+
+    PREDICTIONS are files or folders that predict wrote; without any, the users of MANIFEST are
+    predicted first. Labels are text columns named as their trait; null means unknown, and is left
+    out of that trait alone. A user with a label and no prediction counts as predicted wrongly.
+
+    Beside each figure stands what naming the most frequent class, or drawing one by dice, would
+    get, and a 95% interval from resampling users. Several PREDICTIONS are compared, user by user.
+    """
+    from tweetprofile.cli import evaluate_view as view
+    from tweetprofile.evaluation.evaluate import EvaluateOptions
+    from tweetprofile.evaluation.folder import prepare_folder
+
+    given = (*others, *predictions)
+    options = EvaluateOptions(choices["min_confidence"], choices["seed"])
+    epochs = _check(folder, layout, given, choices["run"])
+    with ExitStack() as stack:
+        if folder is not None:
+            prepare_folder(folder, overwrite=overwrite)
+        if not given:
+            place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            given = (
+                _predict(manifest, place, choices, needs_labels=layout == "report", quiet=quiet),
+            )
+        if layout == "mex-a3t":
+            assert folder is not None
+            view.write_submission(given[0], folder, quiet=quiet)
+        elif len(given) > 1:
+            view.compare(manifest, given, options, folder, as_json=as_json, quiet=quiet)
+        else:
+            view.evaluate(manifest, given[0], options, folder, epochs, as_json=as_json, quiet=quiet)
+
+
+def _check(
+    folder: Path | None, layout: str, given: tuple[str, ...], run: Path | None
+) -> list[dict[str, Any]]:
+    """Refuse what does not go together before any work; the epochs of the run."""
+    from tweetprofile.evaluation.plots import require_matplotlib
+    from tweetprofile.evaluation.report import read_epochs
+
+    if layout == "mex-a3t" and (folder is None or len(given) > 1):
+        raise click.UsageError("--format mex-a3t needs -o FOLDER and one set of predictions")
+    if run is not None and (folder is None or layout != "report" or len(given) > 1):
+        raise click.UsageError("--run adds to the report, which needs -o FOLDER and one model")
+    if folder is not None and layout == "report" and len(given) < 2:
+        require_matplotlib()
+    return read_epochs(run) if run is not None else []
+
+
+def _predict(
+    manifest: str, folder: Path, choices: dict[str, Any], *, needs_labels: bool, quiet: bool
+) -> str:
+    """Predict the manifest's users into the folder; the file."""
+    from tweetprofile.checkpoint import load_checkpoint
+    from tweetprofile.cli import predict_view
+    from tweetprofile.cli.interruptions import interruptions
+    from tweetprofile.evaluation.judging import labelled_traits
+    from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
+
+    told = {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
+    out = str(folder / "predictions.parquet")
+    plan = plan_prediction(manifest, out, PredictOptions(**told, overwrite=True))
+    if needs_labels:
+        checkpoint = load_checkpoint(plan.job.checkpoint)
+        labelled_traits(plan.manifest, checkpoint.schema, plan.job.checkpoint)
+    with (
+        interruptions(lambda: "interrupted; run the command again."),
+        predict_view.started_engine(plan, quiet=quiet) as engine,
+        predict_view.predict_progress(plan.users, quiet=quiet) as on_progress,
+    ):
+        run_plan(plan, engine, on_progress)
+    return out

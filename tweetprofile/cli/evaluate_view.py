@@ -1,0 +1,181 @@
+"""What `evaluate` shows: tables beside their baselines, and where the rest was written."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from tweetprofile.cli.console import CONSOLE, OUTPUT
+from tweetprofile.evaluation import submission
+from tweetprofile.evaluation.evaluate import (
+    Comparison,
+    EvaluateOptions,
+    Evaluation,
+    compare_predictions,
+    evaluate_predictions,
+)
+from tweetprofile.evaluation.folder import write_comparison, write_evaluation
+from tweetprofile.evaluation.judging import Predictions
+from tweetprofile.evaluation.metrics import Scores
+from tweetprofile.evaluation.resampling import MEAN_MACRO_F1, Interval
+
+_NAMES_SHOWN = 5
+
+
+def evaluate(
+    manifest: str,
+    predictions: str,
+    options: EvaluateOptions,
+    folder: Path | None,
+    epochs: Sequence[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Evaluate one set of predictions, write it and show it."""
+    evaluation = evaluate_predictions(manifest, predictions, options)
+    report = write_evaluation(evaluation, folder, epochs) if folder else None
+    if as_json:
+        _print_json(evaluation.to_dict())
+    elif not quiet:
+        _show_evaluation(evaluation)
+        if report is not None:
+            CONSOLE.print(f"report -> {report}", markup=False)
+
+
+def compare(
+    manifest: str,
+    predictions: Sequence[str],
+    options: EvaluateOptions,
+    folder: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compare several sets of predictions, write that and show it."""
+    comparison = compare_predictions(manifest, predictions, options)
+    if folder is not None:
+        write_comparison(comparison, folder)
+    if as_json:
+        _print_json(comparison.to_dict())
+    elif not quiet:
+        _show_comparison(comparison)
+
+
+def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
+    """Write the files of MEX-A3T and name them."""
+    for path, left_out in submission.write_submission(Predictions.read(predictions), folder):
+        if not quiet:
+            without = f"; {left_out:,} users have no prediction and no line" if left_out else ""
+            CONSOLE.print(f"{path}{without}", markup=False)
+
+
+def _print_json(facts: Mapping[str, Any]) -> None:
+    print(json.dumps(facts, indent=1))  # noqa: T201 - it is the output
+
+
+def _show_evaluation(evaluation: Evaluation) -> None:
+    table = _table(_title(evaluation))
+    for head in ("users", "accuracy", "precision", "recall", "F1", "ECE"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, metrics in evaluation.traits.items():
+        error = f"{metrics.calibration.ece:.3f}"
+        table.add_row(name, f"{metrics.users:,}", *_figures(metrics.scores), error, style="bold")
+        spread = [f"{each.low:.2f}-{each.high:.2f}" for each in evaluation.intervals[name].values()]
+        table.add_row("  95% of draws", "", *spread, style="dim")
+        majority = f"  always {metrics.majority_class}"
+        table.add_row(majority, "", *_figures(metrics.majority), style="dim")
+        table.add_row("  by dice", "", *_figures(metrics.random), style="dim", end_section=True)
+    OUTPUT.print(table)
+    OUTPUT.print(_LEGEND, style="dim")
+    for sentence in _sentences(evaluation):
+        OUTPUT.print(sentence, markup=False)
+
+
+_LEGEND = (
+    "Precision, recall and F1 are means over classes; ECE is the expected calibration error; 95% "
+    "of draws: users drawn anew 1,000 times."
+)
+
+
+def _table(title: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("", no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _title(evaluation: Evaluation) -> str:
+    mean, interval = evaluation.mean_macro_f1, evaluation.mean_interval
+    return f"{evaluation.name}: mean macro-F1 {mean:.3f} ({_range(interval)})"
+
+
+def _sentences(evaluation: Evaluation) -> list[str]:
+    judged = evaluation.judged
+    said = []
+    for name, chosen in evaluation.selections.items():
+        accuracy = (
+            "nobody is left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
+        )
+        said.append(
+            f"{name}, confidence {chosen.min_confidence:g} or more: {chosen.coverage:.1%} of the "
+            f"users, {accuracy}."
+        )
+    for users, what in (
+        (judged.only_in_manifest, "have no row of predictions and count as predicted wrongly"),
+        (judged.only_in_predictions, "are predicted and not in the manifest"),
+    ):
+        if users:
+            names = ", ".join(users[:_NAMES_SHOWN])
+            more = ", ..." if len(users) > _NAMES_SHOWN else ""
+            said.append(f"{len(users):,} users {what}: {names}{more}")
+    return said
+
+
+def _show_comparison(comparison: Comparison) -> None:
+    best = comparison.evaluations[comparison.best]
+    table = _table(f"best: {best.name}")
+    for each in comparison.evaluations:
+        table.add_column(each.name, justify="right", overflow="fold")
+    for name in best.traits:
+        for figure in ("accuracy", "macro_f1"):
+            values = [getattr(each.traits[name].scores, figure) for each in comparison.evaluations]
+            table.add_row(f"{name}, {_LABELS[figure]}", *_mark_best(values))
+    means = [each.mean_macro_f1 for each in comparison.evaluations]
+    table.add_row("mean macro-F1", *_mark_best(means), style="bold")
+    OUTPUT.print(table)
+    for position, traits in comparison.behind.items():
+        difference = traits[""][MEAN_MACRO_F1]
+        name = comparison.evaluations[position].name
+        OUTPUT.print(
+            f"{best.name} is ahead of {name} by {difference.mean:.3f} in mean macro-F1 "
+            f"(95% of draws: {_range(difference.interval)}): {_verdict(difference.interval)}.",
+            markup=False,
+        )
+
+
+_LABELS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+
+
+def _mark_best(values: Sequence[float]) -> list[str]:
+    best = max(values)
+    return [
+        f"[bold green]{value:.3f} *[/]" if value == best else f"{value:.3f}  " for value in values
+    ]
+
+
+def _verdict(interval: Interval) -> str:
+    return "more than luck" if interval.low > 0 else "it may be luck"
+
+
+def _figures(scores: Scores) -> list[str]:
+    each = (scores.accuracy, scores.macro_precision, scores.macro_recall, scores.macro_f1)
+    return [f"{value:.3f}" for value in each]
+
+
+def _range(interval: Interval) -> str:
+    return f"{interval.low:.3f} to {interval.high:.3f}"

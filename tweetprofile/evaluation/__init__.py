@@ -1,0 +1,1 @@
+"""What predictions are worth: labels and profiles in, metrics, tables and a report out."""

@@ -1,0 +1,145 @@
+"""The report: one HTML file that needs nothing else, and the pictures beside it as PNG."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tweetprofile.errors import OptionError
+from tweetprofile.evaluation.evaluate import Evaluation
+from tweetprofile.evaluation.plots import Plot, training_plots, trait_plots
+from tweetprofile.evaluation.tables import Cell, Table, classes_table, scores_table
+from tweetprofile.version import __version__
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the paper gives for a trait, on its own data set (MEX-A3T 2019)."""
+
+    trait: str
+    f1: float
+
+
+PUBLISHED = (Published("gender", 0.52), Published("location", 0.15), Published("occupation", 0.12))
+"""Valdez-Rodriguez, Calvo, Felipe-Riveron 2019: their best macro-F1 from images, rounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A trait in the report."""
+
+    trait: str
+    scores: Table
+    intervals: Mapping[str, str]
+    classes: Table
+    published: float | None
+    selection: str
+    plots: Sequence[Plot]
+
+
+def read_epochs(run: Path) -> list[dict[str, Any]]:
+    """The epochs of a training run, from its metrics.jsonl.
+
+    Raises:
+        OptionError: there is none, or it is damaged.
+    """
+    path = run / "metrics.jsonl"
+    try:
+        epochs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if not epochs or not all({"epoch", "loss", "scores"} <= set(each) for each in epochs):
+            raise ValueError("no epoch in it")
+    except (OSError, ValueError, TypeError) as error:
+        raise OptionError(
+            f"--run {run}: {path} cannot be read ({error}); give the folder that "
+            "`tweetprofile train` wrote."
+        ) from None
+    return epochs
+
+
+def write_report(
+    evaluation: Evaluation, folder: Path, epochs: Sequence[Mapping[str, Any]] = ()
+) -> Path:
+    """Write `report.html` and `plots/*.png`.
+
+    Args:
+        evaluation: what to show.
+        folder: that is there.
+        epochs: of the training run, if it is at hand.
+    """
+    sections = [_section(evaluation, trait) for trait in evaluation.traits]
+    training = training_plots(epochs) if epochs else []
+    (folder / "plots").mkdir(exist_ok=True)
+    for plot in [*training, *(plot for section in sections for plot in section.plots)]:
+        (folder / "plots" / f"{plot.name}.png").write_bytes(plot.png)
+    page = (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            evaluation=evaluation,
+            sections=sections,
+            training=training,
+            today=date.today().isoformat(),
+            version=__version__,
+        )
+    )
+    path = folder / REPORT
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _section(evaluation: Evaluation, trait: str) -> Section:
+    intervals = {
+        name: f"{each.low:.3f} to {each.high:.3f}"
+        for name, each in evaluation.intervals[trait].items()
+    }
+    published = next((each.f1 for each in PUBLISHED if each.trait == trait), None)
+    return Section(
+        trait,
+        scores_table(trait, [evaluation]),
+        intervals,
+        classes_table(trait, evaluation),
+        published,
+        _selection(evaluation, trait),
+        trait_plots(evaluation, trait),
+    )
+
+
+def _selection(evaluation: Evaluation, trait: str) -> str:
+    chosen = evaluation.selections.get(trait)
+    if chosen is None:
+        return ""
+    if chosen.accuracy is None:
+        return f"Nobody has a confidence of {chosen.min_confidence:g} or more."
+    return (
+        f"With a confidence of {chosen.min_confidence:g} or more: {chosen.coverage:.1%} of the "
+        f"users, of whom {chosen.accuracy:.1%} are right."
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tweetprofile.evaluation", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _figure
+    environment.filters["data_uri"] = lambda png: (
+        f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    )
+    return environment
+
+
+def _figure(value: Cell) -> str:
+    """Shares with three digits, counts with commas, names as they are."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"

@@ -1,0 +1,46 @@
+"""Files for the organisers of MEX-A3T: a text file a trait, a line a user.
+
+A line is ``"Task"<TAB>"Id"<TAB>"Class"`` with the quotation marks, as the track's page says ("Data
+and Evaluation", MEX-A3T 2019).
+"""
+
+from pathlib import Path
+
+from tweetprofile.errors import PredictionsError
+from tweetprofile.evaluation.judging import Predictions
+
+_UNWRITABLE = ('"', "\t", "\n", "\r")
+
+
+def write_submission(predictions: Predictions, folder: Path) -> list[tuple[Path, int]]:
+    """Write `<trait>.txt` for each trait of the predictions.
+
+    Returns:
+        Each file, and how many users have no prediction of the trait and so no line in it.
+
+    Raises:
+        PredictionsError: a user id or class with a character that a line cannot hold.
+    """
+    ids = [str(user) for user in predictions.table["user_id"].to_pylist()]
+    written = []
+    for trait in predictions.schema.names:
+        classes = predictions.table[trait].to_pylist()
+        lines = [
+            _line(trait, user, name, predictions)
+            for user, name in zip(ids, classes, strict=True)
+            if name is not None
+        ]
+        path = folder / f"{trait}.txt"
+        path.write_text("".join(lines), encoding="utf-8", newline="\n")
+        written.append((path, len(ids) - len(lines)))
+    return written
+
+
+def _line(trait: str, user: str, name: str, predictions: Predictions) -> str:
+    for text in (user, name):
+        if any(character in text for character in _UNWRITABLE):
+            raise PredictionsError(
+                f"{predictions.path}: {text!r} holds a character that a line of a MEX-A3T file "
+                "cannot hold; rename it in the manifest."
+            )
+    return f'"{trait}"\t"{user}"\t"{name}"\n'

@@ -1,0 +1,75 @@
+"""The tables of the paper, in form: scores of a trait, and of its classes.
+
+Tables 1, 2 and 4 of Valdez-Rodriguez et al. 2019 give accuracy and macro precision, recall and F1
+of gender, location and occupation; Tables 3 and 5 give precision, recall and F1 of each location
+and occupation.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from tweetprofile.evaluation.evaluate import Evaluation
+
+Cell = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table for people and for CSV.
+
+    Attributes:
+        name: of its file.
+        title: above it.
+        columns: their heads.
+        rows: under them; figures as numbers.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def write_csv(self, folder: Path) -> None:
+        """Write `<name>.csv`, figures in full."""
+        with (folder / f"{self.name}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([self.columns, *self.rows])
+
+
+def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
+    """All tables: of each trait its scores, then its classes under each set of predictions."""
+    made = []
+    for trait in evaluations[0].traits:
+        made.append(scores_table(trait, evaluations))
+        made += [classes_table(trait, each, alone=len(evaluations) == 1) for each in evaluations]
+    return made
+
+
+def scores_table(trait: str, evaluations: Sequence[Evaluation]) -> Table:
+    """Accuracy and macro means of a trait: a row a set of predictions, then the baselines."""
+    metrics = evaluations[0].traits[trait]
+    rows = [
+        *((each.name, *astuple(each.traits[trait].scores)) for each in evaluations),
+        (f"majority class ({metrics.majority_class})", *astuple(metrics.majority)),
+        ("random draw", *astuple(metrics.random)),
+    ]
+    title = f"{trait}: {metrics.users:,} users with a label"
+    columns = ("Model", "Accuracy", "Precision", "Recall", "F1")
+    return Table(trait, title, columns, tuple(rows))
+
+
+def classes_table(trait: str, evaluation: Evaluation, *, alone: bool = True) -> Table:
+    """Precision, recall, F1 and support of each class, and the macro means."""
+    metrics = evaluation.traits[trait]
+    scores = metrics.scores
+    mean = (scores.macro_precision, scores.macro_recall, scores.macro_f1, metrics.users)
+    rows = [(name, *astuple(each)) for name, each in metrics.per_class.items()]
+    position = "" if alone else f"-{Path(evaluation.name).name}"
+    title = f"{trait} by class" + ("" if alone else f": {evaluation.name}")
+    return Table(
+        f"{trait}-classes{position}",
+        title,
+        (trait.capitalize(), "Precision", "Recall", "F1", "Users"),
+        (*rows, ("average", *mean)),
+    )

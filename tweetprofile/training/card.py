@@ -1,0 +1,88 @@
+"""The model card that goes beside a checkpoint: what it is for, and how wrong it is.
+
+After Mitchell et al. 2019, "Model Cards for Model Reporting"; every figure is the run's own.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tweetprofile.networks import NetworkSpec
+from tweetprofile.traits import TraitSchema
+from tweetprofile.volumes import VolumeSpec
+
+CARD = "MODEL_CARD.md"
+"""Name of its file in a run's folder."""
+
+_USE = """\
+## What it is for, and what not
+
+For research on groups of users: how a sample is made up, and how groups differ, with the errors
+below carried along. Use it on data that you may use, under the terms they came with.
+
+Not for deciding anything about a person, nor for finding, ranking or approaching people by a trait.
+Single predictions are often wrong, and a confidence says how often such predictions are right, not
+that this one is. Leave unsure users out, and say how many.
+"""
+
+_LABELS = """\
+Labels are what somebody assigned to users; their errors are learnt, too. Whoever fits none of the
+classes is given one all the same. Images show what people post, which is not who they are, and
+differs between countries, years and platforms: on other users than those it learnt from, expect
+worse.
+"""
+
+
+def make_card(
+    network: NetworkSpec,
+    volume_spec: VolumeSpec,
+    schema: TraitSchema,
+    training: Mapping[str, Any],
+) -> str:
+    """The card of a checkpoint as Markdown.
+
+    Args:
+        network: that was trained.
+        volume_spec: what it takes.
+        schema: what it predicts.
+        training: what the checkpoint says of its training.
+    """
+    size = f"{volume_spec.frames} images of a user, each {volume_spec.width} x {volume_spec.height}"
+    recipe = training["settings"]["recipe"]
+    parts = [
+        f"# Model card: {network.name}, {', '.join(schema.names)}",
+        f"Made by tweetprofile {training['version']}. The network {network.name} takes up to "
+        f"{size} pixels, and gives a probability to each class of each trait. Nothing else is "
+        "seen: no name, no text.",
+        _USE,
+        "## How wrong it is",
+        "\n".join(_scores(training)),
+        "## What it was trained on",
+        f"{training['users']:,} users (recipe `{recipe}`), {training['val_users']:,} more set "
+        f"aside; {training['left_out']:,} had no usable image and {training['unlabelled']:,} no "
+        "label.",
+        "\n".join(f"- {trait.name}: {', '.join(trait.classes)}" for trait in schema),
+        _LABELS,
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _scores(training: Mapping[str, Any]) -> list[str]:
+    scores, calibration = training["best"]["scores"], training["calibration"]
+    if not scores:
+        return ["Not measured: no user was set aside. Measure it with `tweetprofile evaluate`."]
+    lines = [
+        f"On {training['val_users']:,} users set aside, among whom the best epoch was chosen and "
+        "the confidences were calibrated; both flatter a little.",
+        *(f"**{warning}**" for warning in training.get("warnings", [])),
+        "",
+        "| trait | users | accuracy | always the most frequent class | macro-F1 | calibration "
+        "error before | after |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, score in scores.items():
+        each = calibration[name]
+        lines.append(
+            f"| {name} | {score['users']:,} | {score['accuracy']:.3f} | {score['majority']:.3f} | "
+            f"{score['macro_f1']:.3f} | {each['ece_before']:.3f} | {each['ece_after']:.3f} |"
+        )
+    return lines
