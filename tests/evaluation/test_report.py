@@ -1,0 +1,168 @@
+"""The report stands alone, says everything, and shows itself in a real browser."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+from tweetprofile.errors import OptionError, OutputError, WriteError
+from tweetprofile.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate_predictions
+from tweetprofile.evaluation.folder import prepare_folder, write_evaluation
+from tweetprofile.evaluation.report import read_epochs
+from tweetprofile.traits import Trait, TraitSchema
+
+EPOCHS = [
+    {"epoch": number, "loss": 4 / number, "val_loss": 3.9, "scores": {"gender": {"macro_f1": 0.5}}}
+    for number in (1, 2, 3)
+]
+
+
+@pytest.fixture
+def evaluation(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> Evaluation:
+    random = np.random.default_rng(0)
+    users = [f"user {number}" for number in range(60)]
+    gender, place = random.integers(0, 2, 60), random.integers(0, 3, 60)
+    manifest = write_labels(
+        [*users, "left out"],
+        gender=[("female", "male")[number] for number in gender] + [None],
+        place=[("north", "south", "west")[number] for number in place] + ["west"],
+    )
+    frames = random.integers(0, 12, 61).tolist()
+    guesses = {"gender": [*gender, 0], "place": [*random.permutation(place), 1]}
+    out = write_predictions([*users, "unheard of"], frames=frames, **guesses)
+    return evaluate_predictions(manifest, out, EvaluateOptions(min_confidence=0.5))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on the PATH")
+    # Without its own traffic, every request that is seen is the page's.
+    quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=quiet)
+        yield started
+        started.close()
+
+
+class References(HTMLParser):
+    """All that a page points to."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_a_browser_shows_every_section_without_an_error_or_an_outside_request(
+    evaluation: Evaluation, browser: Browser, tmp_path: Path
+) -> None:
+    report = write_evaluation(evaluation, tmp_path, EPOCHS)
+    page = browser.new_page(viewport={"width": 390, "height": 800})  # a phone
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(report.as_uri())
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    for section in ("summary", "gender", "place", "training", "reading"):
+        assert page.locator(f"#{section}").is_visible(), section
+    broken = "Array.from(document.images).filter(image => !image.naturalWidth).length"
+    assert page.evaluate("document.images.length") == 2 * 5 + 2
+    assert page.evaluate(broken) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert "left out" in page.locator("#summary").inner_text()
+    assert "unheard of" in page.locator("#summary").inner_text()
+    page.close()
+
+
+def test_the_page_needs_nothing_but_itself(evaluation: Evaluation, tmp_path: Path) -> None:
+    page = write_evaluation(evaluation, tmp_path).read_text()
+    assert all(reference.startswith("data:") for reference in References(page).found)
+    assert "url(" not in page
+    assert "<script" not in page
+
+
+def test_figures_stand_beside_their_baselines_and_the_papers_are_marked(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    page = write_evaluation(evaluation, tmp_path).read_text()
+    assert f"<b>{evaluation.mean_macro_f1:.3f}</b>" in page
+    for words in ("majority class (", "random draw", "95% of bootstrap draws", "another data set"):
+        assert words in page
+    assert "With a confidence of 0.5 or more:" in page
+
+
+def test_pictures_stand_beside_the_page_as_png(evaluation: Evaluation, tmp_path: Path) -> None:
+    write_evaluation(evaluation, tmp_path, EPOCHS)
+    names = {path.stem for path in (tmp_path / "plots").iterdir()}
+    assert {"gender-confusion", "place-reliability", "training-loss"} <= names
+    for path in (tmp_path / "plots").iterdir():
+        with Image.open(io.BytesIO(path.read_bytes())) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) > 300
+
+
+def test_a_class_that_is_markup_is_shown_as_text(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path], tmp_path: Path
+) -> None:
+    schema = TraitSchema((Trait("place", ("<script>alert(1)</script>", "$a_b^{c")),))
+    manifest = write_labels(["a", "b"], place=list(schema.traits[0].classes))
+    out = write_predictions(["a", "b"], schema=schema, place=[0, 1])
+    page = write_evaluation(evaluate_predictions(manifest, out), tmp_path).read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_everything_is_in_metrics_json_too(evaluation: Evaluation, tmp_path: Path) -> None:
+    write_evaluation(evaluation, tmp_path)
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["mean_macro_f1"] == evaluation.mean_macro_f1
+    gender = found["traits"]["gender"]
+    for figure in ("accuracy", "macro_precision", "macro_recall", "macro_f1"):
+        assert gender[figure] == getattr(evaluation.traits["gender"].scores, figure)
+        assert gender["intervals"][figure]["low"] <= gender[figure]
+    assert set(gender["per_class"]["male"]) == {"precision", "recall", "f1", "support"}
+    assert found["users"]["named"] == ["left out", "unheard of"]
+    assert (tmp_path / "unmatched.csv").read_text().splitlines() == [
+        "user_id,only_in", "left out,manifest", "unheard of,predictions",
+    ]  # fmt: skip
+
+
+def test_a_folder_that_holds_files_is_left_alone_unless_told_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(OutputError, match="is not empty; choose another folder or add --overwrite"):
+        prepare_folder(tmp_path, overwrite=False)
+    prepare_folder(tmp_path, overwrite=True)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+    with pytest.raises(OutputError, match="cannot be written to"):
+        prepare_folder(tmp_path / "precious.txt" / "folder", overwrite=False)
+
+
+def test_what_cannot_be_written_is_said(evaluation: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "tables").write_text("in the way")
+    with pytest.raises(WriteError, match="could not be written"):
+        write_evaluation(evaluation, tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '{"epoch": 1}\n'])
+def test_a_run_without_epochs_is_refused(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "metrics.jsonl").write_text(content)
+    with pytest.raises(OptionError, match=r"metrics\.jsonl cannot be read"):
+        read_epochs(tmp_path)
