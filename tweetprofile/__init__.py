@@ -27,6 +27,13 @@ if TYPE_CHECKING:
         WorkerError,
         WriteError,
     )
+    from tweetprofile.evaluation.evaluate import (
+        Comparison,
+        EvaluateOptions,
+        Evaluation,
+        compare_predictions,
+        evaluate_predictions,
+    )
     from tweetprofile.inference import Predictor
     from tweetprofile.job import PredictorOptions
     from tweetprofile.manifest import ImageRef, Manifest, UserImages
@@ -38,6 +45,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Checkpoint": "checkpoint",
     "CheckpointError": "errors",
+    "Comparison": "evaluation.evaluate",
+    "EvaluateOptions": "evaluation.evaluate",
+    "Evaluation": "evaluation.evaluate",
     "ImageError": "errors",
     "ImageRef": "manifest",
     "InputError": "errors",
@@ -60,6 +70,8 @@ _HOMES = {
     "UserImages": "manifest",
     "WorkerError": "errors",
     "WriteError": "errors",
+    "compare_predictions": "evaluation.evaluate",
+    "evaluate_predictions": "evaluation.evaluate",
     "load_checkpoint": "checkpoint",
     "predict_manifest": "predict",
     "train_manifest": "training.run",
@@ -68,6 +80,9 @@ _HOMES = {
 __all__ = [
     "Checkpoint",
     "CheckpointError",
+    "Comparison",
+    "EvaluateOptions",
+    "Evaluation",
     "ImageError",
     "ImageRef",
     "InputError",
@@ -91,6 +106,8 @@ __all__ = [
     "WorkerError",
     "WriteError",
     "__version__",
+    "compare_predictions",
+    "evaluate_predictions",
     "load_checkpoint",
     "predict_manifest",
     "train_manifest",

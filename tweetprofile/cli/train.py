@@ -111,7 +111,9 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     show_default=_BY_RECIPE,
     help="The highest.",
 )
-@click.option("--weight-decay", type=click.FloatRange(0), show_default=_BY_RECIPE, help="Of AdamW.")
+@click.option(
+    "--weight-decay", type=click.FloatRange(0), show_default=_BY_RECIPE, help="Of AdamW and Muon."
+)
 @click.option(
     "--schema",
     default="labels",
@@ -158,7 +160,8 @@ def command(
 
     Labels are text columns named as their trait (gender, location, occupation, or any other);
     null means unknown. RUN gets model.safetensors, which predict then uses unless told otherwise,
-    metrics.jsonl with a line an epoch, and train.toml with every setting.
+    MODEL_CARD.md that says how wrong it is, metrics.jsonl with a line an epoch, and train.toml
+    with every setting.
 
     Images are decoded once, in worker processes, and kept for later runs. The best epoch by mean
     macro-F1 on the users set aside is kept, and its probabilities are calibrated on them. After an

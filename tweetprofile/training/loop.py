@@ -26,6 +26,7 @@ from tweetprofile.training.augment import Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.labels import UNKNOWN, FoundSchema
+from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.recipes import Recipe
 from tweetprofile.training.scores import EpochMetrics, TraitScore, mean_macro_f1, score_traits
@@ -109,7 +110,12 @@ class Trainer:
         self.network = self._make_network()
         self.average: Network = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._parallel = rank.distribute(self.network)
-        self._optimiser = _make_optimiser(self.network, setup.recipe)
+        self._optimiser = make_optimiser(
+            setup.recipe.optimiser,
+            self.network,
+            setup.recipe.learning_rate,
+            setup.recipe.weight_decay,
+        )
         self._chooser = FrameChooser(setup.train, setup.volume_spec.frames, setup.recipe.augment)
         caches = {users.cache.path: users.cache for users in (setup.train, setup.val)}
         self._pixels = {path: _Pixels(cache, rank.device) for path, cache in caches.items()}
@@ -355,19 +361,6 @@ def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     dtype = resolve_precision("auto", device)
     # The gradients of fp16 would need scaling; bf16 has the range of fp32.
     return torch.float32 if dtype == torch.float16 else dtype
-
-
-def _make_optimiser(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.optimiser == "adam":
-        return torch.optim.Adam(network.parameters(), recipe.learning_rate)
-    # Decay is for what multiplies; scales of normalisation and biases are vectors.
-    matrices = [each for each in network.parameters() if each.ndim > 1]
-    vectors = [each for each in network.parameters() if each.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, recipe.learning_rate)
 
 
 def _class_weights(train: Subset, schema: TraitSchema, balance: float) -> dict[str, torch.Tensor]:

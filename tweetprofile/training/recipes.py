@@ -19,6 +19,7 @@ from typing import Literal
 
 from tweetprofile.networks import Norm, VolumeNetworkSpec, network_spec
 from tweetprofile.training.augment import AugmentOptions
+from tweetprofile.training.optimisers import OptimiserName
 
 RecipeName = Literal["default", "paper"]
 
@@ -29,11 +30,11 @@ class Recipe:
 
     Attributes:
         model: the network to train where none is named.
-        optimiser: `adam` or `adamw`.
+        optimiser: `adam`, `adamw` or `muon`.
         epochs: passes over the users, at most.
         batch_size: users a step.
         learning_rate: the highest.
-        weight_decay: of adamw; norms and biases are left alone.
+        weight_decay: of adamw and muon; norms and biases are left alone.
         warmup_epochs: in which the learning rate rises from 0.
         decay: learning rate over 1 + decay x steps; None for a cosine that ends at 0.
         clip: largest norm of a step's gradient; None for any.
@@ -50,7 +51,7 @@ class Recipe:
     """
 
     model: str
-    optimiser: Literal["adam", "adamw"]
+    optimiser: OptimiserName
     epochs: int
     batch_size: int
     learning_rate: float
@@ -79,7 +80,7 @@ class Recipe:
 RECIPES: Mapping[RecipeName, Recipe] = {
     "default": Recipe(
         model="deepset",
-        optimiser="adamw",
+        optimiser="muon",
         epochs=100,
         batch_size=16,
         learning_rate=2e-3,

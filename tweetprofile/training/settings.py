@@ -30,7 +30,7 @@ class TrainOptions:
         epochs: passes over the users, at most.
         batch_size: users a step, over all devices.
         learning_rate: the highest.
-        weight_decay: of AdamW.
+        weight_decay: of AdamW and Muon.
         minutes: that training may take, decoding aside: it has as many epochs as fit in, going by
             the first; None for any.
         init: safetensors file of weights to start from.
