@@ -1,5 +1,6 @@
 """Users are varied within bounds, and never beyond what they or their likes posted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +39,15 @@ def test_as_they_are_users_show_their_first_volume_in_order() -> None:
 
 
 def test_frames_are_dropped_at_random_down_to_the_fewest() -> None:
-    options = AugmentOptions(regroup=0.0, fewest_frames=3)
+    options = AugmentOptions(regroup=0.0, drop=1.0, fewest_frames=3)
     assert {len(frames) for frames in choices(options, 0, 200)} == set(range(3, 12))
     assert {len(frames) for frames in choices(options, 1)} == {2}, "no more than there are"
+    lengths = [len(frames) for frames in choices(replace(options, drop=0.3), 0, 500)]
+    assert 0.25 < sum(length < 11 for length in lengths) / 500 < 0.35 * 8 / 9 + 0.03
 
 
 def test_order_is_drawn_anew() -> None:
-    orders = choices(AugmentOptions(regroup=0.0, fewest_frames=None), 0)
+    orders = choices(AugmentOptions(regroup=0.0, drop=0.0), 0)
     assert all(sorted(order) == list(range(11)) for order in orders)
     assert len({tuple(order) for order in orders}) == len(orders)
 
@@ -68,7 +71,7 @@ def test_flips_mirror_and_crops_look_at_a_part() -> None:
     frames = torch.zeros(2, 16, 16, 3, dtype=torch.uint8)
     frames[:, :, :8] = 255
     plain = AugmentOptions.none()
-    mirrored = AugmentOptions(False, None, 0.0, 1.0, 1.0, 0.0)
+    mirrored = replace(plain, flip=1.0)
     random = np.random.default_rng(0)
     expected = Distortion.draw(2, plain, random).apply(frames, SPEC).flip(3)
     found = Distortion.draw(2, mirrored, random).apply(frames, SPEC)
@@ -102,7 +105,7 @@ def test_short_users_are_filled_as_in_predicting(fill: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"regroup": 1.5}, {"flip": -0.1}, {"crop": 0.0}, {"fewest_frames": 0}]
+    "wrong", [{"regroup": 1.5}, {"flip": -0.1}, {"crop": 0.0}, {"fewest_frames": 0}, {"drop": 2.0}]
 )
 def test_an_augmentation_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionError):

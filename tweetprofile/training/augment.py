@@ -26,8 +26,9 @@ class AugmentOptions:
 
     Attributes:
         shuffle: whether frames come in random order.
-        fewest_frames: a user shows at least so many, and any number up to a full volume; None for
-            as many as there are.
+        drop: share of the users who show any number of frames from `fewest_frames` to a full
+            volume; the others show as many as they have.
+        fewest_frames: that the first show.
         regroup: share of the users whose frames are drawn from all users with the same labels.
         flip: share of the frames that are mirrored.
         crop: smallest share of a frame's area that is looked at, up to all of it.
@@ -38,25 +39,26 @@ class AugmentOptions:
     """
 
     shuffle: bool = True
-    fewest_frames: int | None = 3
+    drop: float = 1.0
+    fewest_frames: int = 3
     regroup: float = 1.0
     flip: float = 0.5
     crop: float = 0.35
     colour: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("regroup", "flip", "colour"):
+        for name in ("drop", "regroup", "flip", "colour"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise OptionError(f"{name} {getattr(self, name)} must be from 0 to 1.")
         if not 0.0 < self.crop <= 1.0:
             raise OptionError(f"crop {self.crop} must be above 0 and at most 1.")
-        if self.fewest_frames is not None and self.fewest_frames < 1:
+        if self.fewest_frames < 1:
             raise OptionError(f"fewest frames {self.fewest_frames} must be at least 1.")
 
     @classmethod
     def none(cls) -> Self:
         """Users as they are."""
-        return cls(False, None, 0.0, 0.0, 1.0, 0.0)
+        return cls(shuffle=False, drop=0.0, regroup=0.0, flip=0.0, crop=1.0, colour=0.0)
 
 
 class FrameChooser:
@@ -86,8 +88,9 @@ class FrameChooser:
     def _choose(self, position: int, random: np.random.Generator) -> NDArray[np.int64]:
         options, frames = self._options, self._users.frames_of(position)
         wanted = min(len(frames), self._frames)
-        if options.fewest_frames is not None and options.fewest_frames < self._frames:
-            wanted = int(random.integers(options.fewest_frames, self._frames + 1))
+        if random.random() < options.drop:
+            fewest = min(options.fewest_frames, self._frames)
+            wanted = int(random.integers(fewest, self._frames + 1))
         if options.regroup and random.random() < options.regroup:
             frames = self._pools[self._alike[position]]
         wanted = min(len(frames), wanted)
