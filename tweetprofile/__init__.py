@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         WriteError,
     )
     from tweetprofile.inference import Predictor
+    from tweetprofile.inspection.report import Inspection
+    from tweetprofile.inspection.run import InspectOptions, inspect_manifest
     from tweetprofile.job import PredictorOptions
     from tweetprofile.manifest import ImageRef, Manifest, UserImages
     from tweetprofile.predict import PredictOptions, predict_manifest
@@ -40,6 +42,8 @@ _HOMES = {
     "ImageError": "errors",
     "ImageRef": "manifest",
     "InputError": "errors",
+    "InspectOptions": "inspection.run",
+    "Inspection": "inspection.report",
     "InterruptedRunError": "errors",
     "Manifest": "manifest",
     "ManifestError": "errors",
@@ -58,6 +62,7 @@ _HOMES = {
     "UserImages": "manifest",
     "WorkerError": "errors",
     "WriteError": "errors",
+    "inspect_manifest": "inspection.run",
     "load_checkpoint": "checkpoint",
     "predict_manifest": "predict",
     "train_manifest": "training.run",
@@ -69,6 +74,8 @@ __all__ = [
     "ImageError",
     "ImageRef",
     "InputError",
+    "InspectOptions",
+    "Inspection",
     "InterruptedRunError",
     "Manifest",
     "ManifestError",
@@ -88,6 +95,7 @@ __all__ = [
     "WorkerError",
     "WriteError",
     "__version__",
+    "inspect_manifest",
     "load_checkpoint",
     "predict_manifest",
     "train_manifest",

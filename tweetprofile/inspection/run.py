@@ -12,7 +12,7 @@ from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import ImageLedger
-from tweetprofile.inspection.tally import Tally
+from tweetprofile.inspection.tally import Tally, ranked
 from tweetprofile.job import MAX_PIXELS, VOLUME_FRAMES, ExaminerFacts, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.predict import Progress
@@ -30,7 +30,7 @@ class InspectOptions:
     Attributes:
         image_root: folder that image paths are relative to and never leave; None for the
             manifest's own.
-        frames: of the volumes that predicting would make.
+        checkpoint: the model whose volumes predicting would make; None for the usual ones.
         sample: only so many users, spread over the manifest; None for all.
         full_decode: whether to decode every image, and not only those whose headers do not vouch
             for them.
@@ -44,7 +44,7 @@ class InspectOptions:
     """
 
     image_root: Path | None = None
-    frames: int = VOLUME_FRAMES
+    checkpoint: Path | None = None
     sample: int | None = None
     full_decode: bool = False
     max_images: int = MAX_IMAGES
@@ -53,8 +53,6 @@ class InspectOptions:
     stall_seconds: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.frames < 1:
-            raise OptionError(f"a volume of {self.frames} frames is out of range; give 1 or more.")
         if self.sample is not None and self.sample < 1:
             raise OptionError(f"--sample {self.sample} must be at least 1.")
         if self.max_images < 1:
@@ -119,7 +117,7 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
         max_pixels=options.max_pixels,
         max_image_bytes=options.max_image_bytes,
     )
-    job = ExamineJob(options.frames, predictor_options, options.full_decode)
+    job = ExamineJob(_frames_of(options.checkpoint), predictor_options, options.full_decode)
     columns = tuple(name for name in text_columns(opened) if _is_everywhere(opened, name))
     return InspectPlan(opened, opened.count_users(), job, options, engine_options, columns)
 
@@ -144,7 +142,7 @@ def run_inspection(
     began = time.monotonic()
     counts = Counts()
     with ImageLedger(plan.users_in_manifest) as ledger:
-        tally = Tally(plan.options.frames, plan.columns, ledger)
+        tally = Tally(plan.job.frames, plan.columns, ledger)
         for batch, findings in engine.run(plan.batches(engine.users_per_task)):
             tally.add(batch, findings)
             counts += Counts.of(findings, plan.options.max_images)
@@ -172,6 +170,15 @@ def inspect_manifest(
         return run_inspection(plan, engine, on_progress)
 
 
+def _frames_of(checkpoint: Path | None) -> int:
+    """Frames of a checkpoint's volumes, or of the usual ones."""
+    if checkpoint is None:
+        return VOLUME_FRAMES
+    from tweetprofile.checkpoint import load_checkpoint  # noqa: PLC0415 - it brings in torch
+
+    return load_checkpoint(checkpoint).volume_spec.frames
+
+
 def _is_everywhere(manifest: Manifest, column: str) -> bool:
     """Whether all files of a manifest have a column: predicting does not need labels."""
     try:
@@ -194,11 +201,11 @@ def _report(
         images=tally.images(),
         images_per_user=tally.images_per_user.range(),
         histogram=tally.histogram,
-        formats=dict(tally.formats.most_common()),
+        formats=ranked(tally.formats),
         widths=tally.widths.range(),
         heights=tally.heights.range(),
         sizes=tally.sizes.range(),
-        reasons=dict(tally.failures.counts.most_common()),
+        reasons=ranked(tally.failures.counts),
         examples=tally.failures.examples(),
         sharing=ledger.count(),
         outlook=tally.outlook(),

@@ -28,6 +28,11 @@ _EXACT_BITS = 12
 _EXAMPLES = 3
 
 
+def ranked(counts: Counter[str]) -> dict[str, int]:
+    """Counts, the highest first, and equal ones by name: whatever order they came in."""
+    return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
+
+
 class Spread:
     """Finds `Range` of a stream of numbers of 0 and more."""
 
@@ -76,7 +81,7 @@ class FailureTally:
         """The first of each reason, in manifest order."""
         return {
             reason: tuple(example for _, example in self._examples[reason])
-            for reason, _ in self.counts.most_common()
+            for reason in ranked(self.counts)
         }
 
     def _note(self, batch: UserBatch, user: int, failure: Mapping[str, object]) -> None:
@@ -114,7 +119,7 @@ class LabelTally:
     def labels(self) -> dict[str, LabelCounts]:
         """The traits."""
         return {
-            name: LabelCounts(dict(counts.most_common()), self._users - counts.total())
+            name: LabelCounts(ranked(counts), self._users - counts.total())
             for name, counts in self._counts.items()
             if self._why_not(counts) is None
         }
