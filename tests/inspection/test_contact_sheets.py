@@ -131,7 +131,7 @@ def test_each_of_several_users_gets_a_picture_with_a_safe_name(
         "2-partial.png",
         "3-bad.png",
         "4-nobody.png",
-        f"5-_odd_31m_id_{'x' * 67}.png",
+        f"5-_odd_31m_id_{'x' * 68}.png",
     ]
     assert all(pixels(path).shape[1] == 1020 for path in folder.iterdir())
 

@@ -6,6 +6,7 @@ die of an image.
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -238,5 +239,6 @@ def _write_png(path: Path, sheet: Sheet) -> None:
         unfinished.write_bytes(encoded.getbuffer())
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise WriteError(f"{path} cannot be written: {error.strerror}.") from error
