@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tweetprofile.cli import inspect_view, main
+from tweetprofile.cli.console import OUTPUT
 from tweetprofile.inspection import InspectOptions, inspect_manifest
 
 
@@ -109,7 +110,7 @@ def test_the_page_fits_into_80_columns(
 ) -> None:
     found = inspect_manifest(manifest, InspectOptions())
     for width in (80, 120):
-        monkeypatch.setattr(inspect_view.OUTPUT, "_width", width)
+        monkeypatch.setattr(OUTPUT, "_width", width)
         inspect_view.show_inspection(found)
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= width
