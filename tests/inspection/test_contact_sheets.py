@@ -215,6 +215,22 @@ def test_any_name_fits_onto_the_sheet(name: str) -> None:
     assert all((margin == PAPER).all() for margin in margins)
 
 
+def test_accents_that_the_font_lacks_are_left_out_and_not_drawn_as_boxes() -> None:
+    accented, plain, other = (
+        draw_sheet(Sheet(name, "", (112, 112), ())) for name in ("ñú", "nu", "漢")
+    )
+    assert accented == plain
+    assert other == draw_sheet(Sheet("\\u6f22", "", (112, 112), ()))
+
+
+def test_without_a_frame_the_sheet_says_so() -> None:
+    failed = Tile(TileKind.FAILED, 0, "x", reason="missing")
+    with_volume = draw_sheet(Sheet("a", "", (112, 112), (Tile(TileKind.BLANK), failed)))
+    without = draw_sheet(Sheet("a", "", (112, 112), (failed,)))
+    assert 300 < without.height < with_volume.height
+    assert draw_sheet(Sheet("a", "", (112, 112), ())).height > 150
+
+
 def test_of_very_many_failures_the_first_are_shown() -> None:
     failed = [Tile(TileKind.FAILED, number, "x", reason="missing") for number in range(5000)]
     image = draw_sheet(Sheet("ada", "", (112, 112), tuple(failed)))

@@ -49,10 +49,11 @@ def test_what_fills_a_short_volume_is_marked(filling: Filling, rest: list[str]) 
     assert words(tiles) == ["frame 0.jpg", "frame 1.jpg", *rest]
 
 
-def test_without_a_frame_the_volume_is_blank() -> None:
-    tiles = lay_out(IMAGES[:1], frames(), {0: "missing"}, 2, "repeat")
-    assert words(tiles) == ["blank", "blank", "failed 0.jpg"]
-    assert words(lay_out([], frames(), {}, 2, "repeat")) == ["blank", "blank"]
+@pytest.mark.parametrize("filling", ["repeat", "zeros", "nothing"])
+def test_without_a_frame_there_is_no_volume(filling: Filling) -> None:
+    tiles = lay_out(IMAGES[:1], frames(), {0: "missing"}, 2, filling)
+    assert words(tiles) == ["failed 0.jpg"]
+    assert lay_out([], frames(), {}, 2, filling) == []
 
 
 def test_an_image_without_a_name_has_its_number_alone() -> None:

@@ -1,5 +1,6 @@
 """Tiles in, a contact sheet out: a picture for people."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -71,12 +72,17 @@ class _Drawing:
         width = 2 * _MARGIN + self._columns * self._step[0] - _GAP
         shown = self._failed[:_MOST_FAILED]
         height = 2 * _MARGIN + 72 + sum(map(self._height, (self._volume, shown))) - _GAP
+        height += _HEADING if not self._volume else 0
         self._image = Image.new("RGB", (width, height), _PAPER)
         self._pen = ImageDraw.Draw(self._image)
         room = width - 2 * _MARGIN
         self._write((_MARGIN, _MARGIN - 6), self._sheet.title or "(no name)", 28, _INK, room)
         self._write((_MARGIN, _MARGIN + 34), self._sheet.subtitle, 16, _FAINT, room)
         top = self._section(_MARGIN + 72, self._volume_heading(), self._volume)
+        if not self._volume:
+            words = "No frame to see: the network is not asked, and all traits are null."
+            self._write((_MARGIN, top), words, 16, _INK, room)
+            top += _HEADING
         self._section(top, self._failed_heading(), shown)
         return self._image
 
@@ -174,7 +180,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _fit(text: str, size: int, room: int) -> str:
     """A text that the font can write, its middle left out where it does not fit."""
-    legible = "".join(char if _has_glyph(char) else escape(char) for char in printable(text))
+    legible = "".join(map(_legible, printable(text)))
     fitting, longest = legible, len(legible)
     while longest > 3 and _font(size).getlength(fitting) > room:
         longest -= 1
@@ -183,6 +189,14 @@ def _fit(text: str, size: int, room: int) -> str:
 
 
 @cache
+def _legible(char: str) -> str:
+    """A character, or what the font has for it: Pillow's own has no accents, and one alphabet."""
+    if _has_glyph(char):
+        return char
+    letters = unicodedata.normalize("NFKD", char)
+    return "".join(filter(_has_glyph, letters)) or escape(char)
+
+
 def _has_glyph(char: str) -> bool:
     """Whether the font has the character: for others it draws a box."""
     return char.isascii() or bytes(_font(16).getmask(char)) != bytes(_font(16).getmask("\uffff"))

@@ -78,9 +78,9 @@ def lay_out(
 def _fill(own: Sequence[Tile], frames: int, filling: Filling) -> list[Tile]:
     """What stands behind a user's own frames, as `volumes.stack_volume` has it."""
     missing = range(len(own), frames)
-    if filling == "nothing":
+    if filling == "nothing" or not own:  # of a user without a frame, nothing is predicted
         return []
-    if filling == "zeros" or not own:
+    if filling == "zeros":
         return [Tile(TileKind.BLANK) for _ in missing]
     again = (own[position % len(own)] for position in missing)
     return [Tile(TileKind.REPEATED, tile.index, tile.name, tile.frame_HWC) for tile in again]
