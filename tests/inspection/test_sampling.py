@@ -75,6 +75,18 @@ def test_a_user_is_found_by_id_and_read_by_position(
     assert (batch.first, user.user_id, user.left_out) == (position, position, 1)
 
 
+def test_a_user_is_found_behind_one_whose_rows_are_read_in_two_goes(tmp_path: Path) -> None:
+    ids = [0, *(user for user in range(1, 40_000) for _ in "ab")]  # row 65,536 is a second one
+    table = pa.table({"user_id": ids, "image": pa.nulls(len(ids), pa.string())})
+    pq.write_table(table, tmp_path / "m.parquet")
+    manifest = Manifest.open(tmp_path / "m.parquet")
+    assert [manifest.find_user(str(user)) for user in (32_767, 32_768, 39_999)] == [
+        32_767,
+        32_768,
+        39_999,
+    ]
+
+
 @pytest.mark.parametrize("nobody", ["1000", "-1", "", "zoe", "\udcff", "01"])
 def test_who_is_not_there_is_not_found(tmp_path: Path, nobody: str) -> None:
     for form in ("paths", "long"):

@@ -25,8 +25,9 @@ def count(users: dict[int, list[int]], at_a_time: int = 1) -> Sharing:
 
 
 def test_an_image_of_several_users_and_one_repeated_by_a_user_are_told_apart() -> None:
-    assert count({0: [7, 7, 8], 1: [8, 9], 5: [8, 10], 9: []}) == Sharing(
-        distinct=4, at_several_users=1, users=3, most_users=3, repeats=1
+    # 8 and 72 stand in the same file.
+    assert count({0: [7, 7, 8], 1: [8, 9], 5: [8, 10], 6: [72], 9: []}) == Sharing(
+        distinct=5, at_several_users=1, users=3, most_users=3, repeats=1
     )
 
 

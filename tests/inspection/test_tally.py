@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tweetprofile.inspection.report import LabelCounts, Range
-from tweetprofile.inspection.tally import LabelTally, Spread
+from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
+from tweetprofile.inspection.tally import FailureTally, LabelTally, Spread
+from tweetprofile.manifest import UserBatch
 
 
 def spread(values: list[int], at_a_time: int = 7) -> Range | None:
@@ -38,6 +39,22 @@ def test_a_single_large_number_is_its_own_median() -> None:
 
 def test_nothing_has_no_range() -> None:
     assert spread([]) is None
+
+
+def test_the_first_failures_of_the_manifest_are_the_examples_whatever_order_they_come_in() -> None:
+    tally = FailureTally()
+    missing = {"index": 0, "image": "a.jpg", "reason": "missing"}
+    for first in (8, 0, 4, 2, 6):
+        batch = UserBatch(0, first, pa.table({"user_id": [first, first + 1]}))
+        tally.add(batch, pa.chunked_array([[[missing, {**missing, "index": 1}], [missing]]]))
+    assert dict(tally.counts) == {"missing": 15}
+    assert tally.examples() == {
+        "missing": (
+            FailedExample(0, 0, "a.jpg"),
+            FailedExample(0, 1, "a.jpg"),
+            FailedExample(1, 0, "a.jpg"),
+        )
+    }
 
 
 def count(**columns: list[str | None]) -> LabelTally:
