@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +18,8 @@ from PIL import Image
 
 from tweetprofile.cli import inspect_view, main
 from tweetprofile.cli.console import OUTPUT
-from tweetprofile.inspection import InspectOptions, inspect_manifest
+from tweetprofile.inspection import inspect_manifest
+from tweetprofile.inspection.report import FailedExample
 
 
 def run(*arguments: object) -> int:
@@ -96,28 +98,39 @@ def test_what_a_user_is_called_is_text_and_neither_markup_nor_terminal_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pq.write_table(
-        pa.table({"user_id": ["[red]a\x1b[2J"], "images": [["[bold]\x07.jpg"]]}),
+        pa.table({"user_id": ["a", "[red]b\x1b[2J"], "images": [["[bold]\x07.jpg"], [""]]}),
         tmp_path / "m.parquet",
     )
-    assert run("inspect", tmp_path / "m.parquet") == 0
-    page = capsys.readouterr().out
-    assert "[bold]\\x07.jpg of [red]a\\x1b[2J" in page
+    page = ""
+    for path in ("m.parquet", "other.parquet"):
+        assert run("inspect", tmp_path / path) == 0
+        page += capsys.readouterr().out
+        without_path = pq.read_table(tmp_path / "m.parquet").slice(1)
+        pq.write_table(without_path, tmp_path / "other.parquet")
+    assert "[bold]\\x07.jpg" in page
+    assert "image 0 of [red]b\\x1b[2J" in page
     assert "\x1b" not in page
 
 
 def test_the_page_fits_into_80_columns(
     manifest: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = inspect_manifest(manifest, InspectOptions())
+    example = FailedExample("zoe", 0, "folder/" * 50)
+    found = inspect_manifest(manifest)
+    found = replace(
+        found,
+        images=replace(found.images, given=9_000_000),
+        reasons={"unsupported_format": 1_000_000},
+        examples={"unsupported_format": (example,)},
+    )
     for width in (80, 120):
         monkeypatch.setattr(OUTPUT, "_width", width)
         inspect_view.show_inspection(found)
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= width
-        assert any(
-            line.startswith("unsupported_format ") or line.startswith("truncated ")
-            for line in lines
-        )
+        (line,) = [line for line in lines if line.startswith("unsupported_format  ")]
+        assert "1,000,000" in line
+        assert line.rstrip().endswith("folder/")
 
 
 def test_a_contact_sheet_is_drawn_of_one_user_or_of_several(

@@ -1,4 +1,4 @@
-"""An image that takes a worker down spoils neither an inspection nor other users' contact sheets."""
+"""An image that takes a worker down spoils neither an inspection nor the sheets of other users."""
 
 from collections.abc import Callable
 from pathlib import Path

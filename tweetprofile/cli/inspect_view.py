@@ -19,6 +19,9 @@ _FORMATS_SHOWN = 8
 _CLASSES_SHOWN = 12
 _NAME_SHOWN = 28
 
+_BEFORE_EXAMPLE = 46
+"""Characters of the columns before it: the longest reason, millions of images, a share."""
+
 
 def print_json(inspection: Inspection) -> None:
     """Everything that was found, as one JSON object on stdout."""
@@ -102,7 +105,9 @@ def _show_failed(found: Inspection) -> None:
     _head("Unusable images", f"{found.images.failed:,} of {looked_at:,} looked at")
     table = _table("reason", ">images", ">share", "for example")
     for reason, count in found.reasons.items():
-        example = _words_of_example(found.examples[reason][0])
+        example = shorten(
+            _words_of_example(found.examples[reason][0]), OUTPUT.width - _BEFORE_EXAMPLE
+        )
         table.add_row(reason, f"{count:,}", _share(count, looked_at), Text(example, "dim"))
     OUTPUT.print(table)
 
@@ -167,8 +172,8 @@ def _table(*columns: str) -> Table:
         table.add_column(
             column.removeprefix(">"),
             justify="right" if column.startswith(">") else "left",
-            overflow="ellipsis" if column == "for example" else "fold",
-            no_wrap=column in ("for example", "reason") or column.startswith(">"),
+            overflow="fold",
+            no_wrap=column == "reason" or column.startswith(">"),
         )
     return table
 
@@ -201,8 +206,8 @@ def _words_of(each: Range | None) -> str:
 
 
 def _words_of_example(example: FailedExample) -> str:
-    name = printable(example.image) or f"image {example.index}"
-    return f"{name} of {printable(str(example.user_id))}"
+    """Where to find it: its path, else whose it is."""
+    return printable(example.image or f"image {example.index} of {example.user_id}")
 
 
 def _count(number: int, noun: str) -> str:
