@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tweetprofile.checkpoint import save_checkpoint
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import ManifestError, OptionError, OutputError, WriteError
@@ -19,6 +20,9 @@ from tweetprofile.inspection.contact_sheets import (
 )
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.tiles import Tile, TileKind
+from tweetprofile.networks import build_network, network_spec
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes import VolumeSpec
 
 PAPER = (250, 250, 248)
 AMBER = (178, 104, 0)
@@ -113,6 +117,18 @@ def test_the_frame_size_is_the_one_asked_for_or_the_checkpoints(
     assert (size == pixels(tmp_path / "model.png")).all()
     assert size.shape == usual.shape  # 32 x 32 is enlarged sevenfold, 112 x 112 twofold
     assert (size != usual).any()
+
+
+def test_a_network_that_takes_any_number_of_frames_needs_no_filling(
+    manifest: Path, tmp_path: Path, model: Path
+) -> None:
+    spec = network_spec("deepset")
+    network = build_network(spec, VolumeSpec(height=32, width=32), PRESETS["mex-a3t-2019"])
+    save_checkpoint(tmp_path / "deepset.safetensors", network, {})
+    for checkpoint, filled in ((tmp_path / "deepset.safetensors", False), (model, True)):
+        options = SheetOptions(checkpoint=checkpoint, overwrite=True)
+        draw_contact_sheet(manifest, "short", tmp_path / "sheet.png", options)
+        assert has(pixels(tmp_path / "sheet.png"), AMBER) is filled
 
 
 def test_each_of_several_users_gets_a_picture_with_a_safe_name(
