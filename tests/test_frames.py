@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +14,7 @@ from tweetprofile.errors import Reason
 from tweetprofile.frames import FrameLoader, UserFrames
 from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.manifest import ImageRef, UserImages
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes import VolumeSpec, choose_frames
 
 SPEC = VolumeSpec(frames=4, height=16, width=16)
 WEB_PAGE = b"<html>404</html>"
@@ -77,6 +78,17 @@ def test_what_fails_is_replaced_by_the_nearest_unused_image_until_there_is_none(
     assert loaded.failed == tuple(
         FailedImage(index, f"{index}.png", Reason.NOT_AN_IMAGE) for index in tried_in_vain
     )
+
+
+def test_what_becomes_of_a_user_can_be_foretold_from_their_failures(loader: FrameLoader) -> None:
+    random = np.random.default_rng(0)
+    for images in (0, 1, 3, 4, 9, 23):
+        for share in (0.0, 0.3, 0.8, 1.0):
+            broken = set(np.flatnonzero(random.random(images) < share).tolist())
+            (loaded,) = loader.load([user("zoe", images, broken)])
+            chosen = choose_frames(images, SPEC.frames, broken)
+            assert list(chosen.used) == levels(loaded)
+            assert list(chosen.missed) == [failed.index for failed in loaded.failed]
 
 
 def test_every_failure_is_told_with_its_own_reason(loader: FrameLoader, tmp_path: Path) -> None:

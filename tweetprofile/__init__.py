@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         evaluate_predictions,
     )
     from tweetprofile.inference import Predictor
+    from tweetprofile.inspection.report import Inspection
+    from tweetprofile.inspection.run import InspectOptions, inspect_manifest
     from tweetprofile.job import PredictorOptions
     from tweetprofile.manifest import ImageRef, Manifest, UserImages
     from tweetprofile.predict import PredictOptions, predict_manifest
@@ -51,6 +53,8 @@ _HOMES = {
     "ImageError": "errors",
     "ImageRef": "manifest",
     "InputError": "errors",
+    "InspectOptions": "inspection.run",
+    "Inspection": "inspection.report",
     "InterruptedRunError": "errors",
     "Manifest": "manifest",
     "ManifestError": "errors",
@@ -72,6 +76,7 @@ _HOMES = {
     "WriteError": "errors",
     "compare_predictions": "evaluation.evaluate",
     "evaluate_predictions": "evaluation.evaluate",
+    "inspect_manifest": "inspection.run",
     "load_checkpoint": "checkpoint",
     "predict_manifest": "predict",
     "train_manifest": "training.run",
@@ -86,6 +91,8 @@ __all__ = [
     "ImageError",
     "ImageRef",
     "InputError",
+    "InspectOptions",
+    "Inspection",
     "InterruptedRunError",
     "Manifest",
     "ManifestError",
@@ -108,6 +115,7 @@ __all__ = [
     "__version__",
     "compare_predictions",
     "evaluate_predictions",
+    "inspect_manifest",
     "load_checkpoint",
     "predict_manifest",
     "train_manifest",

@@ -16,7 +16,7 @@ from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.job import FrameSize
 from tweetprofile.manifest import UserId, UserImages
 from tweetprofile.stages import Stage, StageClock
-from tweetprofile.volumes import nearest_unused, select_evenly
+from tweetprofile.volumes import FrameChoice
 
 _HELD_BYTES = 64 * 1024 * 1024
 """Encoded images held before they are decoded, so that what a batch takes is bounded."""
@@ -44,27 +44,23 @@ class _Search:
     """One user's images, while frames are still being looked for."""
 
     user: UserImages
-    wanted: list[int]
-    unused: set[int]
+    choice: FrameChoice
     found: dict[int, torch.Tensor] = field(default_factory=dict)
     failed: dict[int, Reason] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, user: UserImages, frames: int) -> "_Search":
-        wanted = select_evenly(len(user.images), frames)
-        return cls(user, wanted, set(range(len(user.images))).difference(wanted))
+        return cls(user, FrameChoice.begin(len(user.images), frames))
+
+    @property
+    def wanted(self) -> list[int]:
+        return self.choice.wanted
 
     def fail(self, index: int, reason: Reason) -> None:
         self.failed[index] = reason
 
-    def look_further(self, missed: list[int]) -> None:
-        """Want, for each image just missed, the nearest unused one."""
-        self.wanted = []
-        for index in missed:
-            if self.unused:
-                substitute = nearest_unused(index, self.unused)
-                self.unused.discard(substitute)
-                self.wanted.append(substitute)
+    def look_further(self) -> None:
+        self.choice.replace([index for index in self.wanted if index in self.failed])
 
     def result(self, none: torch.Tensor) -> UserFrames:
         frames = [self.found[index] for index in sorted(self.found)]
@@ -133,7 +129,7 @@ class FrameLoader:
             held += len(image)
         self._decode(encoded, owners)
         for search in searches:
-            search.look_further([index for index in search.wanted if index in search.failed])
+            search.look_further()
 
     def _read_wanted(self, searches: list[_Search]) -> Iterator[tuple[bytes, _Owner]]:
         for search in searches:

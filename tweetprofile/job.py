@@ -18,6 +18,9 @@ DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
+VOLUME_FRAMES = 11
+"""Frames of a volume, unless a checkpoint says otherwise: the paper's."""
+
 MAX_PIXELS = 40_000_000
 """Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
 
@@ -97,6 +100,23 @@ class ExtractorFacts:
 
     Attributes:
         device: type of the device it decodes on: `cpu` or `cuda`.
+        decoder: any name but `auto`.
+        batch_size: users that it is best given at a time.
+        cuda_devices: how many there are on its machine.
+    """
+
+    device: str
+    decoder: DecoderName
+    batch_size: int
+    cuda_devices: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminerFacts:
+    """What an examiner came to be on its machine.
+
+    Attributes:
+        device: type of the device it decodes on.
         decoder: any name but `auto`.
         batch_size: users that it is best given at a time.
         cuda_devices: how many there are on its machine.

@@ -184,6 +184,23 @@ class Manifest:
             return rows
         return _count_adjacent(runs, self.source)
 
+    def find_user(self, user_id: str) -> int | None:
+        """The position of the first user of that id, counted from 0; None where there is none.
+
+        Raises:
+            ManifestError: the manifest cannot be read.
+        """
+        position, before = 0, pa.array([], self.user_id_type)
+        for table in self._read(1 << 16, ["user_id"]):
+            ids = table["user_id"].combine_chunks()
+            if self.form is Form.LONG:
+                ids = _without_repeats(ids, after=[before])
+            found = _position_of(user_id, ids)
+            if found is not None:
+                return position + found
+            position, before = position + len(ids), ids if len(ids) else before
+        return None
+
     def shards(
         self, users_per_shard: int, columns: Sequence[str] = (), max_images: int = MAX_IMAGES
     ) -> Iterator[UserBatch]:
@@ -325,6 +342,14 @@ def _refuse_null_ids(ids: pa.Array, first_row: int, source: str) -> None:
     if ids.null_count:
         row = first_row + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
         raise ManifestError(f"{source}: row {row} has no user_id; name the user or drop the row.")
+
+
+def _position_of(user_id: str, ids: pa.Array) -> int | None:
+    try:
+        found: int = pc.index(ids.cast(pa.large_string()), user_id).as_py()
+    except UnicodeEncodeError:  # bytes of a command line that are no text, as no id is
+        return None
+    return found if found >= 0 else None
 
 
 def _without_repeats(ids: pa.Array, after: list[pa.Array]) -> pa.Array:

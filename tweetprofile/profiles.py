@@ -113,13 +113,14 @@ FRAMES = "frames"
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _IMAGE_ERROR = pa.struct([("index", pa.int32()), ("image", pa.string()), ("reason", pa.string())])
-_OUTCOME_FIELDS = (
+OUTCOME_FIELDS = (
     pa.field("frames_used", pa.int32()),
     pa.field("images_given", pa.int32()),
     pa.field("images_failed", pa.int32()),
     pa.field("status", _WORDS),
     pa.field("image_errors", pa.list_(_IMAGE_ERROR)),
 )
+"""The columns of a table, whatever else it says of users, that say what became of their images."""
 
 
 def probabilities_column(trait: str) -> str:
@@ -142,7 +143,7 @@ def profile_schema(schema: TraitSchema, user_id_type: pa.DataType) -> pa.Schema:
             pa.field(confidence_column(trait.name), pa.float32()),
             pa.field(probabilities_column(trait.name), each),
         ]
-    return pa.schema([*fields, *_OUTCOME_FIELDS])
+    return pa.schema([*fields, *OUTCOME_FIELDS])
 
 
 def make_profiles(
@@ -156,17 +157,21 @@ def make_profiles(
         probabilities: a row a user, too; those of users without frames are not looked at.
     """
     seen = np.array([outcome.frames_used > 0 for outcome in outcomes], dtype=bool)
-    columns: list[pa.Array] = [_ids(outcomes)]
+    columns: list[pa.Array] = [ids_column(outcomes)]
     for trait in schema:
         columns += _trait_columns(trait, seen, probabilities[trait.name])
-    columns += _outcome_columns(outcomes)
+    columns += outcome_columns(outcomes)
     return pa.Table.from_arrays(columns, schema=profile_schema(schema, columns[0].type))
 
 
 def make_frame_rows(outcomes: Sequence[UserOutcome], pixels: Sequence[bytes]) -> pa.Table:
     """What became of users' images, and `FRAMES`, a row each: what extracting frames gives."""
-    columns = [_ids(outcomes), *_outcome_columns(outcomes), pa.array(pixels, pa.large_binary())]
-    fields = [pa.field("user_id", columns[0].type), *_OUTCOME_FIELDS]
+    columns = [
+        ids_column(outcomes),
+        *outcome_columns(outcomes),
+        pa.array(pixels, pa.large_binary()),
+    ]
+    fields = [pa.field("user_id", columns[0].type), *OUTCOME_FIELDS]
     schema = pa.schema([*fields, pa.field(FRAMES, pa.large_binary())])
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -183,7 +188,8 @@ def crashed_frames(images_given: int) -> pa.Table:
     return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""])
 
 
-def _ids(outcomes: Sequence[UserOutcome]) -> pa.Array:
+def ids_column(outcomes: Sequence[UserOutcome]) -> pa.Array:
+    """`user_id`, a row a user."""
     ids = [outcome.user_id for outcome in outcomes]
     return pa.array(ids) if ids else pa.array([], pa.string())
 
@@ -204,7 +210,8 @@ def _trait_columns(
     return [classes, pa.array(rows.max(axis=1), mask=~seen), each]
 
 
-def _outcome_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:
+def outcome_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:
+    """`OUTCOME_FIELDS`, a row a user."""
     return [
         pa.array([outcome.frames_used for outcome in outcomes], pa.int32()),
         pa.array([outcome.images_given for outcome in outcomes], pa.int32()),

@@ -90,7 +90,7 @@ class HeaderScreen:
 
         One passes that is complete as far as its ends tell, and whose header is sane.
         """
-        return self._pixels_of_header(data) if _is_complete(data) else 0
+        return self._pixels_of_header(data) if is_complete(data) else 0
 
     def _pixels_of_header(self, data: bytes) -> int:
         try:
@@ -105,7 +105,11 @@ class HeaderScreen:
         return int(pixels) if dtype == "uint8" and 0 < pixels <= self._max_pixels else 0
 
 
-def _is_complete(data: bytes) -> bool:
+def is_complete(data: bytes) -> bool:
+    """Whether `data` is a JPEG, PNG or WebP that is whole, as far as its ends tell.
+
+    Of a PNG, every checksum is compared too. False for all other formats.
+    """
     if data.startswith(_JPEG):
         return data.rfind(b"\xff\xd9", max(0, len(data) - _JPEG_TAIL)) > 0
     if data.startswith(_PNG):

@@ -11,6 +11,8 @@ import pytest
 
 from tweetprofile import __version__
 from tweetprofile.cli import cli, main
+from tweetprofile.inspection import InspectOptions
+from tweetprofile.inspection.contact_sheets import SheetOptions
 from tweetprofile.networks import PRESETS
 from tweetprofile.predict import PredictOptions
 from tweetprofile.training.recipes import RECIPES
@@ -57,7 +59,13 @@ def test_every_command_and_every_option_has_help(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("predict", PredictOptions), ("train", TrainOptions)]
+    ("name", "options"),
+    [
+        ("predict", PredictOptions),
+        ("train", TrainOptions),
+        ("inspect", InspectOptions),
+        ("inspect", SheetOptions),
+    ],
 )
 def test_the_defaults_of_a_command_are_those_of_its_options(name: str, options: type[Any]) -> None:
     parameters = {parameter.name: parameter.default for parameter in command(name).params}

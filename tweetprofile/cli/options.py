@@ -67,6 +67,42 @@ def devices(command: Command) -> Command:
     )(command)
 
 
+def caps(command: Command) -> Command:
+    """Add --max-images, --max-pixels and --max-image-bytes."""
+    command = click.option(
+        "--max-image-bytes",
+        type=click.IntRange(min=1),
+        default=64 * 1024 * 1024,
+        show_default=True,
+        help="Larger files are too_large, and not read.",
+    )(command)
+    command = click.option(
+        "--max-pixels",
+        type=click.IntRange(min=1),
+        default=40_000_000,
+        show_default=True,
+        help="Larger images (width x height) are too_large.",
+    )(command)
+    return click.option(
+        "--max-images",
+        type=click.IntRange(min=1),
+        default=12_800,
+        show_default=True,
+        help="Images a user; those beyond are counted and not looked at.",
+    )(command)
+
+
+def stall_seconds(command: Command) -> Command:
+    """Add --stall-seconds."""
+    return click.option(
+        "--stall-seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=300.0,
+        show_default=True,
+        help="A batch that takes longer means that its worker hangs; it is replaced.",
+    )(command)
+
+
 def overwrite(command: Command) -> Command:
     """Add --overwrite."""
     return click.option("--overwrite", is_flag=True, help="Replace what is there already.")(command)

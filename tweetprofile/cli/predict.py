@@ -63,27 +63,7 @@ from tweetprofile.cli import options as shared
     show_default=True,
     help="Orders of the frames to take the mean over, for model1 and model2, which see the order.",
 )
-@click.option(
-    "--max-images",
-    type=click.IntRange(min=1),
-    default=12_800,
-    show_default=True,
-    help="Images a user; those beyond are counted and not looked at.",
-)
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=40_000_000,
-    show_default=True,
-    help="Larger images (width x height) are too_large.",
-)
-@click.option(
-    "--max-image-bytes",
-    type=click.IntRange(min=1),
-    default=64 * 1024 * 1024,
-    show_default=True,
-    help="Larger files are too_large, and not read.",
-)
+@shared.caps
 @click.option(
     "--max-failed",
     type=click.FloatRange(0, 1),
@@ -91,13 +71,7 @@ from tweetprofile.cli import options as shared
     show_default=True,
     help="Exit with code 3 if a larger share of the images failed.",
 )
-@click.option(
-    "--stall-seconds",
-    type=click.FloatRange(0, min_open=True),
-    default=300.0,
-    show_default=True,
-    help="A batch that takes longer means that its worker hangs; it is replaced.",
-)
+@shared.stall_seconds
 @click.option(
     "--stats",
     type=shared.FILE,
@@ -135,7 +109,7 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
     plan = plan_prediction(manifest, out, options)
     with (
         interruptions(lambda: view.how_to_resume(plan)),
-        view.started_engine(plan, quiet=quiet) as engine,
+        view.started(plan.engine(), quiet=quiet) as engine,
     ):
         if not quiet:
             view.show_plan(plan, engine)

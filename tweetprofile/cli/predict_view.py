@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
 from tweetprofile.cli.console import CONSOLE, make_bar
-from tweetprofile.engines.local import LocalEngine
+from tweetprofile.engines.local import FactsT, LocalEngine
 from tweetprofile.job import PredictorFacts
 from tweetprofile.output import Place
 from tweetprofile.predict import PredictPlan, Progress
@@ -31,12 +31,12 @@ _BOUNDS = {
 
 
 @contextmanager
-def started_engine(plan: PredictPlan, *, quiet: bool) -> Iterator[LocalEngine[PredictorFacts]]:
-    """The plan's engine; until it is ready, which takes seconds, a terminal says so."""
+def started(engine: LocalEngine[FactsT], *, quiet: bool) -> Iterator[LocalEngine[FactsT]]:
+    """An engine, entered; until it is ready, which takes seconds, a terminal says so."""
     with ExitStack() as stack:
         wait = CONSOLE.status("starting workers ...") if not quiet else nullcontext()
         with wait:
-            engine = stack.enter_context(plan.engine())
+            stack.enter_context(engine)
         yield engine
 
 

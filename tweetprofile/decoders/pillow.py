@@ -52,7 +52,8 @@ _TURNS: Mapping[object, Image.Transpose] = {
 _REFUSED_FORMATS = frozenset({"EPS", "WMF"})
 
 
-def _allowed_formats() -> tuple[str, ...]:
+def allowed_formats() -> tuple[str, ...]:
+    """The formats that Pillow may try an image as."""
     Image.init()
     return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
 
@@ -76,7 +77,7 @@ class PillowDecoder:
         self.name = "pillow-alone" if alone else "pillow"
         self._options = options
         self._draft_size = (max(options.width, options.height) * _DRAFT_MARGIN,) * 2
-        self._formats = _allowed_formats()
+        self._formats = allowed_formats()
         self._second = None if alone else NvImageCodec(options)
         threads = options.threads or usable_processors()
         self._map = ThreadPoolExecutor(threads).map if threads > 1 else map

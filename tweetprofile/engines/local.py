@@ -21,6 +21,7 @@ import pyarrow as pa
 from tweetprofile.engines.messages import (
     Begun,
     Done,
+    ExamineJob,
     ExtractJob,
     Job,
     PredictJob,
@@ -34,7 +35,7 @@ from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.rescue import Attempt, Workload
 from tweetprofile.engines.seats import Held, Seat
 from tweetprofile.errors import OptionError, WorkerError
-from tweetprofile.job import ExtractorFacts, PredictorFacts, usable_processors
+from tweetprofile.job import ExaminerFacts, ExtractorFacts, PredictorFacts, usable_processors
 from tweetprofile.manifest import UserBatch
 from tweetprofile.stages import StageClock
 
@@ -97,7 +98,7 @@ class EngineOptions:
 _Ended = tuple[Attempt, pa.Table | None]
 """An attempt that has come to an end: its rows, or None where the worker died of it."""
 
-FactsT = TypeVar("FactsT", PredictorFacts, ExtractorFacts)
+FactsT = TypeVar("FactsT", PredictorFacts, ExtractorFacts, ExaminerFacts)
 """What the workers of an engine say of themselves, by their job."""
 
 
@@ -127,6 +128,10 @@ class LocalEngine(Generic[FactsT]):
     @overload
     def __init__(
         self: "LocalEngine[ExtractorFacts]", job: ExtractJob, options: EngineOptions
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "LocalEngine[ExaminerFacts]", job: ExamineJob, options: EngineOptions
     ) -> None: ...
     def __init__(self, job: Job, options: EngineOptions) -> None:
         self._job = job

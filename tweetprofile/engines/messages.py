@@ -8,6 +8,7 @@ import pyarrow as pa
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.job import (
     DecoderName,
+    ExaminerFacts,
     ExtractorFacts,
     FrameSize,
     PredictorFacts,
@@ -46,9 +47,26 @@ class ExtractJob:
     processors: int = 1
 
 
-Job = PredictJob | ExtractJob
+@dataclass(frozen=True, slots=True)
+class ExamineJob:
+    """To a worker, first: find out what every image is.
 
-Facts = PredictorFacts | ExtractorFacts
+    Attributes:
+        frames: of a volume.
+        options: where images are, and the caps; precision is of no matter.
+        full_decode: whether images are decoded that their headers vouch for.
+        processors: that it is to keep busy.
+    """
+
+    frames: int
+    options: PredictorOptions
+    full_decode: bool = False
+    processors: int = 1
+
+
+Job = PredictJob | ExtractJob | ExamineJob
+
+Facts = PredictorFacts | ExtractorFacts | ExaminerFacts
 
 
 @dataclass(frozen=True, slots=True)

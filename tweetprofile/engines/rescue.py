@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tweetprofile.engines.messages import Facts
-from tweetprofile.job import DecoderName, PredictorFacts
+from tweetprofile.findings import crashed_findings
+from tweetprofile.job import DecoderName, ExaminerFacts, PredictorFacts
 from tweetprofile.manifest import UserBatch
 from tweetprofile.profiles import crashed_frames, crashed_profile
 
@@ -126,6 +127,8 @@ class Workload:
 def _crashed_row(facts: Facts, images_given: int) -> pa.Table:
     if isinstance(facts, PredictorFacts):
         return crashed_profile(facts.schema, "", images_given)
+    if isinstance(facts, ExaminerFacts):
+        return crashed_findings(images_given)
     return crashed_frames(images_given)
 
 

@@ -1,4 +1,4 @@
-"""The process that predicts, or extracts frames: told by messages what to do, and free to die.
+"""The process that predicts, extracts frames or examines images: told what to do, and free to die.
 
 It works in lanes: threads that each take a task and do everything for it, from reading to
 profiles, so that no stage waits for another. On a CPU a lane computes on one processor; there are
@@ -36,6 +36,7 @@ from tweetprofile.devices import resolve_device
 from tweetprofile.engines.messages import (
     Begun,
     Done,
+    ExamineJob,
     ExtractJob,
     Facts,
     Job,
@@ -46,6 +47,7 @@ from tweetprofile.engines.messages import (
     unpack,
 )
 from tweetprofile.errors import TweetprofileError
+from tweetprofile.examination import Examiner
 from tweetprofile.extraction import FrameExtractor
 from tweetprofile.inference import Predictor
 from tweetprofile.job import DecoderName, PredictorOptions, usable_processors
@@ -65,7 +67,7 @@ _Given = tuple[Task, bytes]
 
 
 class Actor(Protocol):
-    """What a lane works with: a `Predictor`, or a `FrameExtractor`."""
+    """What a lane works with: a `Predictor`, a `FrameExtractor` or an `Examiner`."""
 
     @property
     def facts(self) -> Facts:
@@ -124,6 +126,8 @@ class Worker:
 def _actor_maker(job: Job) -> MakeActor:
     if isinstance(job, ExtractJob):
         return partial(FrameExtractor, job.frames)
+    if isinstance(job, ExamineJob):
+        return partial(Examiner, job.frames, job.full_decode)
     return partial(Predictor, load_checkpoint(job.checkpoint))
 
 

@@ -22,7 +22,7 @@ FROM_LABELS = "labels"
 UNKNOWN = -1
 """Class number of a label that is null; the loss ignores it."""
 
-_MOST_CLASSES = 64
+MOST_CLASSES = 64
 """A text column of more different values is taken for prose or names, not for a trait."""
 
 _LEAST_USERS_A_CLASS = 2
@@ -102,7 +102,7 @@ def encode_labels(table: pa.Table, schema: TraitSchema) -> NDArray[np.int64]:
 
 
 def _schema_from_labels(manifest: Manifest) -> FoundSchema:
-    columns = list(_text_columns(manifest))
+    columns = list(text_columns(manifest))
     if not columns:
         raise ManifestError(
             f"{manifest.source} has no label column to learn from; add a text column named as a "
@@ -110,7 +110,7 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
         )
     traits, left_out = [], {}
     for name, classes, labelled in _count_classes(manifest, columns):
-        if reason := _why_no_trait(len(classes), classes[:1], labelled):
+        if reason := why_no_trait(len(classes), classes[:1], labelled):
             left_out[name] = reason
         else:
             traits.append(Trait(name, tuple(classes)))
@@ -120,12 +120,19 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
     return FoundSchema(TraitSchema(tuple(traits)), left_out)
 
 
-def _why_no_trait(classes: int, first: list[str], labelled: int) -> str | None:
+def why_no_trait(classes: int, first: list[str], labelled: int) -> str | None:
+    """Why a column is no trait to learn, for people; None where it is one.
+
+    Args:
+        classes: different values in it.
+        first: the first of them, if there is one.
+        labelled: users who have one.
+    """
     if classes == 0:
         return "has no labels"
     if classes == 1:
         return f"is always '{first[0]}'"
-    if classes > _MOST_CLASSES or labelled < _LEAST_USERS_A_CLASS * classes:
+    if classes > MOST_CLASSES or labelled < _LEAST_USERS_A_CLASS * classes:
         return f"has too many different values ({classes} in {labelled} labels)"
     return None
 
@@ -152,7 +159,8 @@ def _count_classes(manifest: Manifest, columns: list[str]) -> Iterator[tuple[str
         yield name, sorted(counts[name].to_list()), int(counts["len"].sum())
 
 
-def _text_columns(manifest: Manifest) -> Iterator[str]:
+def text_columns(manifest: Manifest) -> Iterator[str]:
+    """The columns that may be labels: text, and named as a trait may be."""
     for field in manifest.schema:
         if field.name not in RESERVED_COLUMNS and field.name.isidentifier() and is_text(field.type):
             yield field.name

@@ -1,0 +1,260 @@
+"""A contact sheet shows the very frames that the network gets, and survives any name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.decoders import DecodeOptions
+from tweetprofile.decoders.pillow import PillowDecoder
+from tweetprofile.errors import ManifestError, OptionError, OutputError, WriteError
+from tweetprofile.inspection.contact_sheets import (
+    SheetOptions,
+    draw_contact_sheet,
+    draw_contact_sheets,
+)
+from tweetprofile.inspection.drawing import Sheet, draw_sheet
+from tweetprofile.inspection.tiles import Tile, TileKind
+from tweetprofile.networks import build_network, network_spec
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes import VolumeSpec
+
+PAPER = (250, 250, 248)
+AMBER = (178, 104, 0)
+RED = (170, 32, 32)
+FIRST_TILE = (32, 144)
+"""Left and top of the first frame of a sheet, in pixels."""
+
+STEP = 244
+"""From one frame to the next."""
+
+
+@pytest.fixture
+def manifest(
+    tmp_path: Path, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
+) -> Path:
+    """Of full, short and bad users, whose images are files."""
+    for number in range(13):
+        (tmp_path / f"{number}.png").write_bytes(encode(draw(90, 70, number), "PNG"))
+    (tmp_path / "page.jpg").write_text("<html>404</html>")
+    good = [f"{number}.png" for number in range(13)]
+    users = {
+        "full": good[:11],
+        "short": good[:2],
+        "partial": [*good[:10], "page.jpg"],
+        "bad": ["page.jpg", "gone.jpg"],
+        "nobody": [],
+        "../../odd \x1b[31m / id\n" + "x" * 300: good[:1],
+    }
+    frame = pl.DataFrame({"user_id": list(users), "images": list(users.values())})
+    frame.write_parquet(tmp_path / "m.parquet")
+    return tmp_path / "m.parquet"
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(path))
+
+
+def tile(sheet: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
+    """The inside of a tile of the first row, at the frame's own size."""
+    left, top = FIRST_TILE[0] + column * STEP, FIRST_TILE[1]
+    return sheet[top : top + 224, left : left + 224][::2, ::2]
+
+
+def has(sheet: NDArray[np.uint8], colour: tuple[int, int, int]) -> bool:
+    return bool((sheet == colour).all(axis=-1).any())
+
+
+def test_the_frames_are_those_of_the_decoder_to_the_bit(manifest: Path, tmp_path: Path) -> None:
+    draw_contact_sheet(manifest, "full", tmp_path / "sheet.png")
+    sheet = pixels(tmp_path / "sheet.png")
+    images = [(tmp_path / f"{number}.png").read_bytes() for number in range(4)]
+    frames = PillowDecoder(DecodeOptions(112, 112, threads=1)).decode(images).frames_FHWC.numpy()
+    for column, frame in enumerate(frames):
+        inner = slice(1, -1)  # the tile has an edge
+        assert (tile(sheet, column)[inner, inner] == frame[inner, inner]).all()
+    assert not has(sheet, AMBER)
+    assert not has(sheet, RED)
+
+
+def test_what_fills_a_volume_is_faded_and_framed(manifest: Path, tmp_path: Path) -> None:
+    draw_contact_sheet(manifest, "short", tmp_path / "sheet.png")
+    sheet = pixels(tmp_path / "sheet.png")
+    assert has(sheet, AMBER)
+    inner = slice(2, -2)
+    own, again = tile(sheet, 0)[inner, inner], tile(sheet, 2)[inner, inner]
+    faded = own * 0.45 + np.array(PAPER) * 0.55
+    assert np.abs(again - faded).max() <= 2
+
+
+def test_what_failed_is_red_and_makes_the_sheet_longer(manifest: Path, tmp_path: Path) -> None:
+    for user in ("full", "partial", "bad", "nobody"):
+        draw_contact_sheet(manifest, user, tmp_path / f"{user}.png")
+    sheets = {user: pixels(tmp_path / f"{user}.png") for user in ("full", "partial", "bad")}
+    assert {user: has(sheet, RED) for user, sheet in sheets.items()} == {
+        "full": False,
+        "partial": True,
+        "bad": True,
+    }
+    assert len(sheets["partial"]) > len(sheets["full"])
+
+
+def test_the_frame_size_is_the_one_asked_for_or_the_checkpoints(
+    manifest: Path, tmp_path: Path, model: Path
+) -> None:
+    for name, options in {
+        "size": SheetOptions(frame_size=32),
+        "model": SheetOptions(checkpoint=model),  # of 32 x 32, too
+        "usual": SheetOptions(),
+    }.items():
+        draw_contact_sheet(manifest, "full", tmp_path / f"{name}.png", options)
+    size, usual = pixels(tmp_path / "size.png"), pixels(tmp_path / "usual.png")
+    assert (size == pixels(tmp_path / "model.png")).all()
+    assert size.shape == usual.shape  # 32 x 32 is enlarged sevenfold, 112 x 112 twofold
+    assert (size != usual).any()
+
+
+def test_a_network_that_takes_any_number_of_frames_needs_no_filling(
+    manifest: Path, tmp_path: Path, model: Path
+) -> None:
+    spec = network_spec("deepset")
+    network = build_network(spec, VolumeSpec(height=32, width=32), PRESETS["mex-a3t-2019"])
+    save_checkpoint(tmp_path / "deepset.safetensors", network, {})
+    for checkpoint, filled in ((tmp_path / "deepset.safetensors", False), (model, True)):
+        options = SheetOptions(checkpoint=checkpoint, overwrite=True)
+        draw_contact_sheet(manifest, "short", tmp_path / "sheet.png", options)
+        assert has(pixels(tmp_path / "sheet.png"), AMBER) is filled
+
+
+def test_each_of_several_users_gets_a_picture_with_a_safe_name(
+    manifest: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sheets"
+    seen: list[tuple[int, int]] = []
+    drawn = draw_contact_sheets(
+        manifest, 100, folder, on_drawn=lambda drawn, total: seen.append((drawn, total))
+    )
+    assert drawn == 6
+    assert seen == [(number + 1, 6) for number in range(6)]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "0-full.png",
+        "1-short.png",
+        "2-partial.png",
+        "3-bad.png",
+        "4-nobody.png",
+        f"5-_odd_31m_id_{'x' * 68}.png",
+    ]
+    assert all(pixels(path).shape[1] == 1020 for path in folder.iterdir())
+
+
+def test_some_users_are_spread_over_the_manifest(manifest: Path, tmp_path: Path) -> None:
+    assert draw_contact_sheets(manifest, 2, tmp_path / "sheets") == 2
+    names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert names == ["0-full.png", "3-bad.png"]
+
+
+def test_of_nobody_nothing_is_drawn(tmp_path: Path) -> None:
+    empty = pl.DataFrame(schema={"user_id": pl.String, "images": pl.List(pl.String)})
+    empty.write_parquet(tmp_path / "m.parquet")
+    assert draw_contact_sheets(tmp_path / "m.parquet", 3, tmp_path / "sheets") == 0
+
+
+def test_who_is_not_in_the_manifest_is_named_with_it(manifest: Path, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"m\.parquet has no user 'zoe\\x1b'"):
+        draw_contact_sheet(manifest, "zoe\x1b", tmp_path / "sheet.png")
+
+
+def test_nothing_is_replaced_unasked(manifest: Path, tmp_path: Path) -> None:
+    taken, folder = tmp_path / "taken.png", tmp_path / "folder"
+    taken.write_text("mine")
+    folder.mkdir()
+    (folder / "mine").touch()
+    with pytest.raises(OutputError, match=r"taken.png exists; .* add --overwrite"):
+        draw_contact_sheet(manifest, "full", taken)
+    with pytest.raises(OutputError, match=r"folder is not empty; .* add --overwrite"):
+        draw_contact_sheets(manifest, 2, folder)
+    assert taken.read_text() == "mine"
+    draw_contact_sheet(manifest, "full", taken, SheetOptions(overwrite=True))
+    assert pixels(taken).ndim == 3
+
+
+def test_a_place_that_cannot_be_is_refused(manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out, sentence in {
+        tmp_path: "is a folder; give the name of a PNG file",
+        tmp_path / "no" / "sheet.png": "does not exist; make it first",
+    }.items():
+        with pytest.raises(OutputError, match=sentence):
+            draw_contact_sheet(manifest, "full", out)
+    for out, sentence in {
+        tmp_path / "file": "is a file; give a folder",
+        tmp_path / "no" / "sheets": "does not exist; make it first",
+    }.items():
+        with pytest.raises(OutputError, match=sentence):
+            draw_contact_sheets(manifest, 1, out)
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence_and_leaves_nothing(
+    manifest: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sheet.png.partial").mkdir()  # where it is written before it gets its name
+    with pytest.raises(WriteError, match=r"sheet\.png cannot be written: Is a directory"):
+        draw_contact_sheet(manifest, "full", tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
+
+
+def test_options_that_cannot_be_are_refused(manifest: Path, tmp_path: Path, model: Path) -> None:
+    with pytest.raises(OptionError, match="leave --frame-size out"):
+        SheetOptions(checkpoint=model, frame_size=32)
+    with pytest.raises(OptionError, match="--max-images 0 must be at least 1"):
+        SheetOptions(max_images=0)
+    with pytest.raises(OptionError, match="--contact-sheets 0 must be at least 1"):
+        draw_contact_sheets(manifest, 0, tmp_path / "sheets")
+    with pytest.raises(OptionError, match="8 pixels a side is out of range"):
+        draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(frame_size=8))
+    with pytest.raises(OptionError, match="is no folder"):
+        draw_contact_sheet(
+            manifest, "full", tmp_path / "x.png", SheetOptions(image_root=tmp_path / "gone")
+        )
+
+
+@pytest.mark.parametrize("name", ["", "ada", "ñandú", "漢字 \U0001f600", "\x1b[31m\0", "W" * 5000])
+def test_any_name_fits_onto_the_sheet(name: str) -> None:
+    failed = Tile(TileKind.FAILED, 0, name, reason="unsupported_format")
+    sheet = np.asarray(draw_sheet(Sheet(name, name, (112, 112), (failed,) * 3)))
+    margins = sheet[:, :31], sheet[:, -31:], sheet[:20], sheet[-20:]
+    assert all((margin == PAPER).all() for margin in margins)
+
+
+def test_accents_that_the_font_lacks_are_left_out_and_not_drawn_as_boxes() -> None:
+    accented, plain, other = (
+        draw_sheet(Sheet(name, "", (112, 112), ())) for name in ("ñú", "nu", "漢")
+    )
+    assert accented == plain
+    assert other == draw_sheet(Sheet("\\u6f22", "", (112, 112), ()))
+
+
+def test_without_a_frame_the_sheet_says_so() -> None:
+    failed = Tile(TileKind.FAILED, 0, "x", reason="missing")
+    with_volume = draw_sheet(Sheet("a", "", (112, 112), (Tile(TileKind.BLANK), failed)))
+    without = draw_sheet(Sheet("a", "", (112, 112), (failed,)))
+    assert 300 < without.height < with_volume.height
+    assert draw_sheet(Sheet("a", "", (112, 112), ())).height > 150
+
+
+def test_of_very_many_failures_the_first_are_shown() -> None:
+    failed = [Tile(TileKind.FAILED, number, "x", reason="missing") for number in range(5000)]
+    image = draw_sheet(Sheet("ada", "", (112, 112), tuple(failed)))
+    assert image.height < 1200
+
+
+@pytest.mark.parametrize(("side", "width"), [(16, 1020), (64, 1148), (224, 1020), (1024, 4220)])
+def test_frames_of_every_size_are_enlarged_by_whole_numbers(side: int, width: int) -> None:
+    frame = np.zeros((side, side, 3), np.uint8)
+    tiles = tuple(Tile(TileKind.FRAME, number, "x", frame) for number in range(11))
+    assert draw_sheet(Sheet("ada", "", (side, side), tiles)).width == width

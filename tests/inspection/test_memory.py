@@ -1,0 +1,49 @@
+"""Memory does not grow with the number of users."""
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+
+def peak(manifest: Path) -> int:
+    """The most bytes that inspecting a manifest held, in all its processes together."""
+    command = [sys.executable, "-m", "tweetprofile", "inspect", str(manifest), "--json"]
+    highest = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            with suppress(OSError):
+                everyone = [str(process.pid), *children.read_text().split()]
+                highest = max(highest, sum(map(proportional_set_size, everyone)))
+            time.sleep(0.05)
+    assert process.returncode == 0
+    return highest
+
+
+def proportional_set_size(process: str) -> int:
+    """Bytes, pages that several processes share counted in part; 0 of one that has ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
+def test_ten_times_the_users_take_a_tenth_more_memory_at_most(tmp_path: Path) -> None:
+    for number in range(8):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+    peaks = []
+    for users in (20_000, 200_000):
+        images = [[f"{user % 8}.png", f"{user // 8 % 8}.png"] for user in range(users)]
+        manifest = tmp_path / f"{users}.parquet"
+        pl.DataFrame({"user_id": range(users), "images": images}).write_parquet(manifest)
+        peaks.append(peak(manifest))
+    assert peaks[1] <= 1.1 * peaks[0], peaks

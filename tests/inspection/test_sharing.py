@@ -1,0 +1,93 @@
+"""Images that occur more than once are counted right, however many pairs there are."""
+
+import tempfile
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tweetprofile.errors import WriteError
+from tweetprofile.inspection.sharing import ImageLedger, Sharing
+
+
+def count(users: dict[int, list[int]], at_a_time: int = 1) -> Sharing:
+    """What a ledger makes of users with images of such digests."""
+    numbers = list(users)
+    with ImageLedger(max(numbers, default=0) + 1) as ledger:
+        for start in range(0, len(numbers), at_a_time):
+            part = numbers[start : start + at_a_time]
+            digests = np.array([d for user in part for d in users[user]], np.uint64)
+            owners = np.array([user for user in part for _ in users[user]], np.uint64)
+            ledger.add(digests, owners)
+        return ledger.count()
+
+
+def test_an_image_of_several_users_and_one_repeated_by_a_user_are_told_apart() -> None:
+    # 8 and 72 stand in the same file.
+    assert count({0: [7, 7, 8], 1: [8, 9], 5: [8, 10], 6: [72], 9: []}) == Sharing(
+        distinct=5, at_several_users=1, users=3, most_users=3, repeats=1
+    )
+
+
+def test_without_images_nothing_is_shared() -> None:
+    assert count({}) == Sharing()
+    assert count({0: [], 1: []}) == Sharing()
+
+
+@pytest.mark.parametrize("at_a_time", [16, 5000])
+def test_what_is_spilled_to_files_is_counted_as_what_is_not(at_a_time: int) -> None:
+    random = np.random.default_rng(0)
+    digests = random.integers(0, 2**64, 60_000, np.uint64)  # more pairs than are held in memory
+    users = {user: random.choice(digests, 11).tolist() for user in range(9_000)}
+    owners = Counter(digest for images in users.values() for digest in set(images))
+    shared = {digest for digest, number in owners.items() if number > 1}
+    assert count(users, at_a_time) == Sharing(
+        distinct=len(owners),
+        at_several_users=len(shared),
+        users=sum(not shared.isdisjoint(images) for images in users.values()),
+        most_users=max(owners.values()),
+        repeats=sum(len(images) - len(set(images)) for images in users.values()),
+    )
+
+
+def test_an_image_that_everyone_has_takes_no_memory_a_user() -> None:
+    def peak(users: int) -> int:
+        tracemalloc.start()
+        with ImageLedger(users) as ledger:
+            for first in range(0, users, 5_000):
+                numbers = np.repeat(np.arange(first, first + 5_000, dtype=np.uint64), 11)
+                ledger.add(np.tile(np.arange(11, dtype=np.uint64), 5_000), numbers)
+            assert ledger.count() == Sharing(11, 11, users, users, 0)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    assert peak(200_000) < 1.1 * peak(20_000)
+
+
+def test_temporary_files_go_with_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with ImageLedger(1) as ledger:
+        ledger.add(np.array([1], np.uint64), np.array([0], np.uint64))
+        ledger.count()
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_room_for_temporary_files_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(WriteError, match=r"gone \(No such file.*name another folder in \$TMPDIR"):
+        ImageLedger(1).__enter__()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with ImageLedger(1) as ledger:
+        (folder,) = tmp_path.iterdir()
+        folder.rmdir()
+        ledger.add(np.array([1], np.uint64), np.array([0], np.uint64))
+        with pytest.raises(WriteError, match="temporary files cannot be written"):
+            ledger.count()

@@ -1,0 +1,85 @@
+"""Numbers are counted in little memory, and still right."""
+
+from statistics import median_low
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
+from tweetprofile.inspection.tally import FailureTally, LabelTally, Spread
+from tweetprofile.manifest import UserBatch
+
+
+def spread(values: list[int], at_a_time: int = 7) -> Range | None:
+    found = Spread()
+    for start in range(0, len(values), at_a_time):
+        found.add(np.array(values[start : start + at_a_time], np.int64))
+    return found.range()
+
+
+@pytest.mark.parametrize(
+    "values", [[0], [5, 5, 5], [3, 1, 2], [4, 1, 2, 3], list(range(4095)), [4095, 0, 17] * 50]
+)
+def test_small_numbers_have_their_very_median(values: list[int]) -> None:
+    assert spread(values) == Range(min(values), median_low(values), max(values))
+
+
+def test_large_numbers_have_their_median_to_one_in_2000() -> None:
+    values = np.random.default_rng(0).integers(1, 2**40, 5_001).tolist()
+    found = spread(values)
+    assert found is not None
+    assert (found.minimum, found.maximum) == (min(values), max(values))
+    assert abs(found.median / median_low(values) - 1) <= 1 / 2000
+
+
+def test_a_single_large_number_is_its_own_median() -> None:
+    assert spread([123_456_789]) == Range(123_456_789, 123_456_789, 123_456_789)
+
+
+def test_nothing_has_no_range() -> None:
+    assert spread([]) is None
+
+
+def test_the_first_failures_of_the_manifest_are_the_examples_whatever_order_they_come_in() -> None:
+    tally = FailureTally()
+    missing = {"index": 0, "image": "a.jpg", "reason": "missing"}
+    for first in (8, 0, 4, 2, 6):
+        batch = UserBatch(0, first, pa.table({"user_id": [first, first + 1]}))
+        tally.add(batch, pa.chunked_array([[[missing, {**missing, "index": 1}], [missing]]]))
+    assert dict(tally.counts) == {"missing": 15}
+    assert tally.examples() == {
+        "missing": (
+            FailedExample(0, 0, "a.jpg"),
+            FailedExample(0, 1, "a.jpg"),
+            FailedExample(1, 0, "a.jpg"),
+        )
+    }
+
+
+def count(**columns: list[str | None]) -> LabelTally:
+    tally = LabelTally(list(columns))
+    table = pa.table(columns)
+    for start in range(0, len(table), 3):
+        tally.add(table.slice(start, 3))
+    return tally
+
+
+def test_labels_are_counted_with_those_who_have_none() -> None:
+    tally = count(gender=["male", None, "female", "female", None, "female", "male"])
+    assert tally.labels() == {"gender": LabelCounts({"female": 3, "male": 2}, 2)}
+    assert tally.no_traits() == {}
+
+
+def test_a_column_that_is_no_trait_is_named_with_the_reason() -> None:
+    tally = count(
+        note=[f"text {number}" for number in range(200)],
+        language=["es"] * 200,
+        empty=[None] * 200,
+    )
+    assert tally.labels() == {}
+    assert tally.no_traits() == {
+        "note": "has more than 64 different values",
+        "language": "is always 'es'",
+        "empty": "has no labels",
+    }

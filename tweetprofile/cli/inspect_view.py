@@ -1,0 +1,232 @@
+"""What `inspect` shows: a page about the manifest."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from tweetprofile.cli.console import CONSOLE, OUTPUT, make_bar
+from tweetprofile.inspection.naming import printable, shorten
+from tweetprofile.inspection.report import FailedExample, Inspection, Range
+
+_BAR = 24
+"""Characters of the longest bar."""
+
+_FORMATS_SHOWN = 8
+_CLASSES_SHOWN = 12
+_NAME_SHOWN = 28
+
+_BEFORE_EXAMPLE = 46
+"""Characters of the columns before it: the longest reason, millions of images, a share."""
+
+
+def print_json(inspection: Inspection) -> None:
+    """Everything that was found, as one JSON object on stdout."""
+    print(json.dumps(inspection.to_dict(), indent=2))  # noqa: T201 - it is the output
+
+
+def show_inspection(inspection: Inspection) -> None:
+    """What was found, as a page on stdout."""
+    _show_heading(inspection)
+    _show_users(inspection)
+    if inspection.images.usable:
+        _show_usable(inspection)
+        _show_sharing(inspection)
+    if inspection.reasons:
+        _show_failed(inspection)
+    _show_labels(inspection)
+    _show_outlook(inspection)
+    _show_footnotes(inspection)
+
+
+@contextmanager
+def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing elsewhere or where quiet."""
+    if quiet or not CONSOLE.is_terminal:
+        yield lambda drawn, total: None
+        return
+    with make_bar() as bar:
+        task = bar.add_task("contact sheets", total=sheets)
+        yield lambda drawn, total: bar.update(task, completed=drawn, total=total)
+
+
+def show_drawn(sheets: int, out: Path) -> None:
+    """Say what was drawn."""
+    drawn = "1 contact sheet" if sheets == 1 else f"{sheets:,} contact sheets"
+    CONSOLE.print(f"{drawn} -> {out}", markup=False)
+
+
+def _show_heading(found: Inspection) -> None:
+    _say(found.manifest, "bold")
+    of = f" of {found.users_in_manifest:,}" if found.is_sample else ""
+    _say(f"{_count(found.users, 'user')}{of}, {_count(found.images.given, 'image')}")
+    _say(f"form: {found.form}; images under {found.image_root}", "dim")
+    if found.is_sample:
+        _say("A sample: every figure below is of these users alone.", "yellow")
+
+
+def _show_users(found: Inspection) -> None:
+    _head("Images a user", _words_of(found.images_per_user))
+    _show_bars(found.histogram, found.users)
+
+
+def _show_usable(found: Inspection) -> None:
+    images = found.images
+    _head("Usable images", f"{images.usable:,} of {images.given - images.left_out:,} looked at")
+    _show_bars(_most(found.formats, _FORMATS_SHOWN, "other formats"), images.usable)
+    table = _table("", ">smallest", ">median", ">largest")
+    for name, each, unit in (
+        ("width", found.widths, _pixels),
+        ("height", found.heights, _pixels),
+        ("file", found.sizes, _bytes),
+    ):
+        if each is not None:
+            table.add_row(name, unit(each.minimum), unit(each.median), unit(each.maximum))
+    OUTPUT.print()
+    OUTPUT.print(table)
+
+
+def _show_sharing(found: Inspection) -> None:
+    sharing = found.sharing
+    _head("The same image more than once", f"{sharing.distinct:,} different images")
+    table = _table("", ">")
+    table.add_row("different images that several users have", f"{sharing.at_several_users:,}")
+    table.add_row("users who have one of those", f"{sharing.users:,} of {found.users:,}")
+    table.add_row("users who have the most frequent one", f"{sharing.most_users:,}")
+    table.add_row("repeated within a user's own list", f"{sharing.repeats:,}")
+    OUTPUT.print(table)
+
+
+def _show_failed(found: Inspection) -> None:
+    looked_at = found.images.given - found.images.left_out
+    _head("Unusable images", f"{found.images.failed:,} of {looked_at:,} looked at")
+    table = _table("reason", ">images", ">share", "for example")
+    for reason, count in found.reasons.items():
+        example = shorten(
+            _words_of_example(found.examples[reason][0]), OUTPUT.width - _BEFORE_EXAMPLE
+        )
+        table.add_row(reason, f"{count:,}", _share(count, looked_at), Text(example, "dim"))
+    OUTPUT.print(table)
+
+
+def _show_labels(found: Inspection) -> None:
+    for trait, labels in found.labels.items():
+        unlabelled = f"; {labels.unlabelled:,} users without" if labels.unlabelled else ""
+        _head(f"Label {trait}", f"{len(labels.classes)} classes{unlabelled}")
+        labelled = sum(labels.classes.values())
+        _show_bars(_most(labels.classes, _CLASSES_SHOWN, "other classes"), labelled)
+
+
+def _show_outlook(found: Inspection) -> None:
+    outlook = found.outlook
+    _head("What predict would make of it", f"it looks for {outlook.frames} usable images a user")
+    _show_bars(outlook.statuses, found.users)
+    none = found.users - outlook.full - outlook.short
+    _say(
+        f"Volumes: {outlook.full:,} full, {outlook.short:,} of fewer than {outlook.frames} frames, "
+        f"{none:,} users without any. {_count(outlook.tried_in_vain, 'image')} would be tried in "
+        "vain.",
+    )
+
+
+def _show_footnotes(found: Inspection) -> None:
+    images = found.images
+    OUTPUT.print()
+    judged = images.usable + images.failed - images.decoded
+    if found.full_decode:
+        _say("Every image that could be read was decoded.", "dim")
+    else:
+        _say(
+            f"As screening sees it: {images.decoded:,} images were decoded, {judged:,} judged by "
+            "header and end, or because they could not be read. Damage inside the pixel data of "
+            "an image that looks whole shows with --full-decode only.",
+            "dim",
+        )
+    if images.left_out:
+        _say(f"{images.left_out:,} images beyond --max-images were not looked at.", "dim")
+    for name, reason in found.no_traits.items():
+        _say(f"Column {name} is no label: it {reason}.", "dim")
+    for death in found.deaths:
+        _say(f"A worker was replaced: {death}.", "yellow")
+    rate = (images.usable + images.failed) / max(found.seconds, 1e-9)
+    _say(f"{found.seconds:.1f} s, {rate:,.0f} images/s", "dim")
+
+
+def _head(title: str, note: str) -> None:
+    OUTPUT.print()
+    OUTPUT.print(Text.assemble((title, "bold"), ("  " + note, "dim")))
+
+
+def _say(text: str, style: str = "") -> None:
+    OUTPUT.print(Text(printable(text), style))
+
+
+def _table(*columns: str) -> Table:
+    """A table without lines; columns that begin with `>` are of numbers."""
+    heads = any(column.strip(">") for column in columns)
+    table = Table(box=None, show_header=heads, header_style="dim", pad_edge=False, padding=(0, 2))
+    for column in columns:
+        table.add_column(
+            column.removeprefix(">"),
+            justify="right" if column.startswith(">") else "left",
+            overflow="fold",
+            no_wrap=column == "reason" or column.startswith(">"),
+        )
+    return table
+
+
+def _show_bars(counts: Mapping[str, int], total: int) -> None:
+    table = _table("", ">", ">", "")
+    longest = max(counts.values(), default=0)
+    for name, count in counts.items():
+        bar = Text("\u2588" * round(_BAR * count / max(1, longest)), "cyan")
+        if count and not bar:
+            bar = Text("\u258f", "cyan")
+        shown = shorten(printable(name), _NAME_SHOWN)
+        table.add_row(Text(shown), f"{count:,}", _share(count, total), bar)
+    OUTPUT.print(table)
+
+
+def _most(counts: Mapping[str, int], shown: int, others: str) -> dict[str, int]:
+    """The most frequent ones, and all others in one."""
+    if len(counts) <= shown:
+        return dict(counts)
+    items = list(counts.items())
+    rest = items[shown - 1 :]
+    return {**dict(items[: shown - 1]), f"{len(rest)} {others}": sum(count for _, count in rest)}
+
+
+def _words_of(each: Range | None) -> str:
+    if each is None:
+        return "none"
+    return f"from {each.minimum:,} to {each.maximum:,}, median {each.median:,}"
+
+
+def _words_of_example(example: FailedExample) -> str:
+    """Where to find it: its path, else whose it is."""
+    return printable(example.image or f"image {example.index} of {example.user_id}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + "s" * (number != 1)
+
+
+def _share(count: int, total: int) -> str:
+    if not count or not total:
+        return "-"
+    share = count / total
+    return "< 0.1%" if share < 0.001 else f"{share:.1%}"
+
+
+def _pixels(number: int) -> str:
+    return f"{number:,} px"
+
+
+def _bytes(number: int) -> str:
+    for unit, size in (("MB", 1_000_000), ("kB", 1_000)):
+        if number >= size:
+            return f"{number / size:,.1f} {unit}"
+    return f"{number} B"

@@ -1,0 +1,244 @@
+"""From a manifest to pictures of what the network sees of its users.
+
+Frames are chosen, decoded and resized by the very code that predicts, in a worker process that may
+die of an image.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.engines.local import EngineOptions, LocalEngine
+from tweetprofile.engines.messages import ExtractJob
+from tweetprofile.errors import ManifestError, OptionError, OutputError, WriteError
+from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.inspection.drawing import Sheet, draw_sheet
+from tweetprofile.inspection.naming import file_name, printable
+from tweetprofile.inspection.sampling import sample_batches, user_at
+from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
+from tweetprofile.job import MAX_PIXELS, ExtractorFacts, PredictorOptions
+from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.networks import DeepSetSpec
+from tweetprofile.profiles import FRAMES
+from tweetprofile.volumes import VolumeSpec
+
+OnDrawn = Callable[[int, int], None]
+"""Called with the sheets drawn, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetOptions:
+    """How contact sheets are made.
+
+    Attributes:
+        image_root: folder that image paths are relative to and never leave; None for the
+            manifest's own.
+        checkpoint: whose volumes to show; None for the usual ones.
+        frame_size: side of a frame in pixels; None for the checkpoint's, or 112.
+        max_images: images a user; those beyond are counted and not looked at.
+        max_pixels: cap of an image's width x height.
+        max_image_bytes: cap of an encoded image.
+        stall_seconds: a user who takes longer means that the worker hangs.
+        overwrite: whether existing pictures may be replaced.
+
+    Raises:
+        OptionError: a value out of range, or a frame size beside a checkpoint, which has one.
+    """
+
+    image_root: Path | None = None
+    checkpoint: Path | None = None
+    frame_size: int | None = None
+    max_images: int = MAX_IMAGES
+    max_pixels: int = MAX_PIXELS
+    max_image_bytes: int = MAX_IMAGE_BYTES
+    stall_seconds: float = 300.0
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.checkpoint is not None and self.frame_size is not None:
+            raise OptionError("the checkpoint has a frame size already; leave --frame-size out.")
+        if self.max_images < 1:
+            raise OptionError(f"--max-images {self.max_images} must be at least 1.")
+
+    def volume(self) -> tuple[VolumeSpec, Filling]:
+        """The volumes to show, and what fills a short one.
+
+        Raises:
+            InputError: the checkpoint cannot be loaded, or the frame size is out of range.
+        """
+        if self.checkpoint is None:
+            side = self.frame_size or VolumeSpec().height
+            spec = VolumeSpec(height=side, width=side)
+            return spec, spec.fill
+        loaded = load_checkpoint(self.checkpoint)
+        any_number = isinstance(loaded.network_spec, DeepSetSpec)
+        return loaded.volume_spec, "nothing" if any_number else loaded.volume_spec.fill
+
+
+def draw_contact_sheet(
+    manifest: str | Path, user_id: str, out: Path, options: SheetOptions | None = None
+) -> None:
+    """Draw what the network sees of one user.
+
+    Args:
+        manifest: a Parquet file, a folder of them or a glob.
+        user_id: whose, as text.
+        out: the PNG file to write.
+        options: how.
+
+    Raises:
+        InputError: manifest, option or output is unusable, or there is no such user.
+        WriteError: the picture could not be written.
+        WorkerError: workers die before they can begin.
+    """
+    options = options or SheetOptions()
+    opened = Manifest.open(manifest)
+    _check_file(out, overwrite=options.overwrite)
+    artist = _Artist(opened, options)
+    position = opened.find_user(user_id)
+    if position is None:
+        raise ManifestError(
+            f"{opened.source} has no user '{printable(user_id)}'; give an id of its column user_id."
+        )
+    one = user_at(opened, position, options.max_images)
+    for _, sheet in artist.draw(iter([one])):
+        _write_png(out, sheet)
+
+
+def draw_contact_sheets(
+    manifest: str | Path,
+    users: int,
+    folder: Path,
+    options: SheetOptions | None = None,
+    on_drawn: OnDrawn = lambda drawn, total: None,
+) -> int:
+    """Draw what the network sees of some users, spread over the manifest, a picture each.
+
+    Args:
+        manifest: a Parquet file, a folder of them or a glob.
+        users: how many; all of a manifest that has fewer.
+        folder: gets the pictures; it is made if need be.
+        options: how.
+        on_drawn: called after every picture.
+
+    Returns:
+        How many were drawn.
+
+    Raises:
+        InputError: manifest, option or output is unusable.
+        WriteError: a picture could not be written.
+        WorkerError: workers die before they can begin.
+    """
+    options = options or SheetOptions()
+    if users < 1:
+        raise OptionError(f"--contact-sheets {users} must be at least 1.")
+    opened = Manifest.open(manifest)
+    _check_folder(folder, overwrite=options.overwrite)
+    artist = _Artist(opened, options)
+    total = opened.count_users()
+    users = min(users, total)
+    drawn = 0
+    batches = sample_batches(opened, total, users, (), options.max_images) if users else iter(())
+    for batch, sheet in artist.draw(_one_by_one(batches)):
+        name = file_name(batch.first, batch.table["user_id"][0].as_py(), total)
+        _write_png(_made(folder) / name, sheet)
+        drawn += 1
+        on_drawn(drawn, users)
+    return drawn
+
+
+class _Artist:
+    """Draws batches of one user each."""
+
+    def __init__(self, manifest: Manifest, options: SheetOptions) -> None:
+        self._spec, self._filling = options.volume()
+        root = options.image_root or manifest.folder
+        ImageReader(root)
+        reading = PredictorOptions(
+            root,
+            decoder="pillow",
+            max_pixels=options.max_pixels,
+            max_image_bytes=options.max_image_bytes,
+        )
+        self._job = ExtractJob(self._spec.frame_size(), reading)
+        self._engine_options = EngineOptions("cpu", options.stall_seconds)
+
+    def draw(self, users: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, Sheet]]:
+        engine: LocalEngine[ExtractorFacts]
+        with LocalEngine(self._job, self._engine_options) as engine:
+            for batch, rows in engine.run(users):
+                yield batch, self._sheet(batch, rows)
+
+    def _sheet(self, batch: UserBatch, rows: pa.Table) -> Sheet:
+        (user,), (row,) = batch.users, rows.to_pylist()
+        _, height, width = self._spec.shape
+        frames = np.frombuffer(row[FRAMES], np.uint8).reshape(-1, height, width, 3)
+        failed = {error["index"]: error["reason"] for error in row["image_errors"]}
+        tiles = lay_out(user.images, frames, failed, self._spec.frames, self._filling)
+        again = sum(tile.kind is TileKind.REPEATED for tile in tiles)
+        subtitle = _subtitle(row, again)
+        return Sheet(str(user.user_id), subtitle, (height, width), tuple(tiles))
+
+
+def _subtitle(row: dict[str, Any], repeated: int) -> str:
+    return ", ".join(
+        [
+            f"status {row['status']}: {row['images_given']:,} images",
+            f"{row['frames_used']} used",
+            *([f"{repeated} repeated"] if repeated else []),
+            *([f"{row['images_failed']:,} tried in vain"] if row["images_failed"] else []),
+        ]
+    )
+
+
+def _one_by_one(batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
+    for batch in batches:
+        for position in range(len(batch)):
+            yield UserBatch(batch.shard, batch.first + position, batch.table.slice(position, 1))
+
+
+def _check_file(out: Path, *, overwrite: bool) -> None:
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder; give the name of a PNG file.")
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists; choose another name or add --overwrite.")
+    if not out.parent.is_dir():
+        raise OutputError(f"the folder {out.parent} does not exist; make it first.")
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give a folder for the pictures.")
+    if not folder.absolute().parent.is_dir():
+        raise OutputError(f"the folder {folder.absolute().parent} does not exist; make it first.")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise OutputError(f"{folder} is not empty; choose another folder or add --overwrite.")
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror}.") from error
+    return folder
+
+
+def _write_png(path: Path, sheet: Sheet) -> None:
+    """Write a picture, whole or not at all."""
+    encoded = io.BytesIO()
+    draw_sheet(sheet).save(encoded, "PNG")
+    unfinished = path.with_name(f"{path.name}.partial")
+    try:
+        unfinished.write_bytes(encoded.getbuffer())
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise WriteError(f"{path} cannot be written: {error.strerror}.") from error
