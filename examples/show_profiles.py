@@ -1,4 +1,4 @@
-"""Print predicted profiles beside the truth: the first users, and the accuracy over all."""
+"""Print predicted profiles beside the truth: the first users."""
 
 from pathlib import Path
 
@@ -21,7 +21,6 @@ def show_profiles(predictions: Path, labels: Path, users: int) -> None:
     joined = pl.read_parquet(predictions).join(truth, on="user_id", suffix="_true")
     console = Console(highlight=False)
     console.print(_profiles_table(joined.head(users), joined.height))
-    console.print(_accuracy_table(joined))
     console.print(f"All of them: {predictions}   Read it with polars.read_parquet(...).")
 
 
@@ -47,21 +46,6 @@ def _cell(row: dict[str, str | float | None], trait: str) -> str:
         return f"none [dim]({truth})[/dim]"
     said = f"{guess} {row[f'{trait}_confidence']:.2f}"
     return f"[green]{said}[/green]" if guess == truth else f"[red]{said}[/red] [dim]({truth})[/dim]"
-
-
-def _accuracy_table(joined: pl.DataFrame) -> Table:
-    table = Table(title="Share of users predicted right", title_justify="left", box=SIMPLE)
-    table.add_column("")
-    for heading in ("right", "always naming the commonest class"):
-        table.add_column(heading, justify="right")
-    for trait in TRAITS:
-        truth = joined[f"{trait}_true"]
-        right = (joined[trait].cast(pl.String) == truth).fill_null(False)
-        commonest = truth == truth.mode().sort()[0]
-        table.add_row(
-            trait, *(f"{int(each.sum()) / joined.height:.2f}" for each in (right, commonest))
-        )
-    return table
 
 
 if __name__ == "__main__":
