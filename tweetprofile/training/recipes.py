@@ -15,7 +15,7 @@ iterations". What it leaves open, and what was taken:
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from tweetprofile.networks import Norm, VolumeNetworkSpec, network_spec
 from tweetprofile.training.augment import AugmentOptions
@@ -119,12 +119,11 @@ RECIPES: Mapping[RecipeName, Recipe] = {
 }
 """The recipes that can be asked for by name, as they are for the networks that they name."""
 
-_DEFAULT_FOR_VOLUMES = replace(
-    RECIPES["default"],
-    learning_rate=1e-3,
-    augment=AugmentOptions(drop=0.3, regroup=0.5, crop=0.65, colour=0.2),
-)
-"""3D CNNs learn more slowly: a high rate or much variation keeps them from it."""
+_DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
+    "learning_rate": 1e-3,
+    "augment": AugmentOptions(drop=0.3, regroup=0.5, crop=0.65, colour=0.2),
+}
+"""What the default is for 3D CNNs: a high rate or much variation keeps them from learning."""
 
 
 def recipe_for(name: RecipeName, model: str | None = None) -> Recipe:
@@ -132,5 +131,5 @@ def recipe_for(name: RecipeName, model: str | None = None) -> Recipe:
     recipe = RECIPES[name]
     network = network_spec(model or recipe.model)
     if name == "default" and isinstance(network, VolumeNetworkSpec):
-        return replace(_DEFAULT_FOR_VOLUMES, model=network.name)
+        return replace(recipe, model=network.name, **_DEFAULT_OF_VOLUMES)
     return recipe
