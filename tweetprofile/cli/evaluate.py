@@ -139,7 +139,7 @@ def _predict(
         labelled_traits(plan.manifest, checkpoint.schema, plan.job.checkpoint)
     with (
         interruptions(lambda: "interrupted; run the command again."),
-        predict_view.started_engine(plan, quiet=quiet) as engine,
+        predict_view.started(plan.engine(), quiet=quiet) as engine,
         predict_view.predict_progress(plan.users, quiet=quiet) as on_progress,
     ):
         run_plan(plan, engine, on_progress)

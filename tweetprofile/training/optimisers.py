@@ -102,5 +102,5 @@ def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
         factor = a * identity + b * gram + c * gram @ gram
         gathered = factor @ gathered
         gram = factor @ gram @ factor
-    near = gathered @ wide
+    near: torch.Tensor = gathered @ wide
     return near if matrix.shape[0] <= matrix.shape[1] else near.T
