@@ -79,16 +79,17 @@ def _print_json(facts: Mapping[str, Any]) -> None:
 
 def _show_evaluation(evaluation: Evaluation) -> None:
     table = _table(_title(evaluation))
-    for head in ("users", "accuracy", "precision", "recall", "F1", "ECE"):
+    for head in ("accuracy", "precision", "recall", "F1", "ECE"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, metrics in evaluation.traits.items():
         error = f"{metrics.calibration.ece:.3f}"
-        table.add_row(name, f"{metrics.users:,}", *_figures(metrics.scores), error, style="bold")
+        users = f"{name}, {metrics.users:,} users"
+        table.add_row(users, *_figures(metrics.scores), error, style="bold")
         spread = [f"{each.low:.2f}-{each.high:.2f}" for each in evaluation.intervals[name].values()]
-        table.add_row("  95% of draws", "", *spread, style="dim")
+        table.add_row("  95% of draws", *spread, style="dim")
         majority = f"  always {metrics.majority_class}"
-        table.add_row(majority, "", *_figures(metrics.majority), style="dim")
-        table.add_row("  by dice", "", *_figures(metrics.random), style="dim", end_section=True)
+        table.add_row(majority, *_figures(metrics.majority), style="dim")
+        table.add_row("  by dice", *_figures(metrics.random), style="dim", end_section=True)
     OUTPUT.print(table)
     OUTPUT.print(_LEGEND, style="dim")
     for sentence in _sentences(evaluation):

@@ -4,7 +4,7 @@ Users are drawn again and again, with replacement, as many as there are (Efron 1
 each combination of labels and predictions occurs matters, so what is drawn is counts of these: a
 million users cost as much as a thousand.
 
-Shapes: R draws, U different users (combinations), K classes.
+Shapes: R draws, U different users (combinations), C columns of theirs, K classes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,23 +87,25 @@ def differences(first: Judged, second: Judged, seed: int = 0) -> dict[str, dict[
 
 def _replicates(judged: Sequence[Judged], seed: int) -> list[Replicates]:
     """The figures of each set of predictions in each draw; all see the same draws."""
-    traits = [trait.trait for trait in judged[0].traits]
-    codes, counts = np.unique(_combine(judged), axis=0, return_counts=True)
-    random = np.random.default_rng(seed)
-    parts: list[list[dict[str, dict[str, NDArray[np.float64]]]]] = [[] for _ in judged]
-    for draws_RU in _draw(counts, random):
-        for number, part in enumerate(parts):
-            labels = codes[:, : len(traits)]
-            guesses = codes[:, len(traits) * (number + 1) : len(traits) * (number + 2)]
-            part.append(
+    codes_UC, counts_U = np.unique(_combine(judged), axis=0, return_counts=True)
+    parts: list[list[Replicates]] = [[] for _ in judged]
+    for draws_RU in _draw(counts_U, np.random.default_rng(seed)):
+        for number, each in enumerate(judged):
+            traits = [judged_trait.trait for judged_trait in each.traits]
+            truth, guess = (_block(codes_UC, len(traits), block) for block in (0, number + 1))
+            parts[number].append(
                 {
-                    trait.name: _scores(
-                        draws_RU, labels[:, column], guesses[:, column], len(trait.classes)
-                    )
+                    trait.name: _scores(draws_RU, truth[column], guess[column], len(trait.classes))
                     for column, trait in enumerate(traits)
                 }
             )
     return [_with_mean(_join(part)) for part in parts]
+
+
+def _block(codes_UC: NDArray[np.int64], traits: int, number: int) -> NDArray[np.int64]:
+    """(traits, U) class numbers of the labels (number 0), or of a set of predictions."""
+    block: NDArray[np.int64] = codes_UC[:, traits * number : traits * (number + 1)].T
+    return block
 
 
 def _combine(judged: Sequence[Judged]) -> NDArray[np.int64]:
@@ -159,9 +161,7 @@ def _divide(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np
     return np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
 
 
-def _join(
-    parts: Sequence[Mapping[str, Mapping[str, NDArray[np.float64]]]],
-) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _join(parts: Sequence[Replicates]) -> dict[str, dict[str, NDArray[np.float64]]]:
     return {
         trait: {name: np.concatenate([part[trait][name] for part in parts]) for name in figures}
         for trait, figures in parts[0].items()
