@@ -4,7 +4,6 @@ import json
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import polars as pl
@@ -16,9 +15,10 @@ from tweetprofile.errors import ManifestError, OptionError, OutputError, Trainin
 from tweetprofile.models import last_trained
 from tweetprofile.networks import Norm
 from tweetprofile.predict import PredictOptions, predict_manifest
+from tweetprofile.training import settings
 from tweetprofile.training.augment import AugmentOptions
 from tweetprofile.training.loop import TrainObserver
-from tweetprofile.training.recipes import RECIPES, Recipe
+from tweetprofile.training.recipes import recipe_for
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions
@@ -87,15 +87,17 @@ def test_the_model_is_kept_for_predict(dump: Path, tmp_path: Path) -> None:
 def test_a_network_can_learn_a_few_users_by_heart(
     dump: Path, tmp_path: Path, model: str, norm: Norm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = replace(RECIPES["default"], augment=AugmentOptions.none(), label_smoothing=0.0)
-    monkeypatch.setitem(cast(dict[str, Recipe], RECIPES), "default", plain)
+    plain = replace(
+        recipe_for("default", model), augment=AugmentOptions.none(), label_smoothing=0.0
+    )
+    monkeypatch.setattr(settings, "recipe_for", lambda name, model: plain)
     options = replace(
         QUICK,
         model=model,
         norm=norm,
         val_fraction=0.0,
         frame_size=32,
-        epochs=25,
+        epochs=60,
         batch_size=12,
         learning_rate=2e-3,
     )
