@@ -309,6 +309,7 @@ def test_train_then_predict_needs_no_checkpoint_named(
     assert "gender: female, male" in said
     assert "epoch   1/1" in said
     assert sorted(path.name for path in run_folder.iterdir()) == [
+        "MODEL_CARD.md",
         "metrics.jsonl",
         "model.safetensors",
         "train.toml",

@@ -46,7 +46,7 @@ def test_every_users_frames_are_there_a_little_larger_than_they_will_be(
         source(users), CacheOptions(tmp_path / "cache"), lambda *done: seen.append(done)
     )
     assert cache.counts.tolist() == [2, 0, 1, 44], "four volumes' worth of a user, at most"
-    assert cache.frames_MSSC.shape == (47, 18, 18, 3)
+    assert cache.frames_MSSC.shape == (47, 20, 20, 3)
     assert cache.outcome.statuses == {"ok": 2, "no_images": 1, "partial": 1}
     assert seen[-1] == (4, 4)
 
