@@ -210,9 +210,9 @@ def test_training_stops_when_nothing_gets_better(dump: Path, tmp_path: Path) -> 
 
 def test_minutes_bound_the_number_of_epochs(dump: Path, tmp_path: Path) -> None:
     told = Told()
-    hasty = replace(QUICK, epochs=10_000, minutes=0.02, val_fraction=0.0)
+    hasty = replace(QUICK, epochs=10_000, minutes=0.1, val_fraction=0.0)
     train_manifest(dump / "train.parquet", tmp_path / "run", hasty, told)
-    assert 1 <= len(told.epochs) < 200
+    assert 1 <= len(told.epochs) < 1_000
     assert told.epochs[-1].learning_rate < max(each.learning_rate for each in told.epochs)
 
 
