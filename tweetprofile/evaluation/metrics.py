@@ -22,10 +22,8 @@ from torchmetrics.functional.classification import (
 )
 
 from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
+from tweetprofile.training.calibration import BINS
 from tweetprofile.traits import Trait
-
-BINS = 15
-"""Of the confidences, from 0 to 1 (Guo et al. 2017)."""
 
 _FRAME_BANDS = ((0, 0), (1, 2), (3, 4), (5, 7), (8, 10), (11, 2**31))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import cross_entropy
 
-_BINS = 15
+BINS = 15
 """Of the confidences, from 0 to 1 (Guo et al. 2017)."""
 
 _RANGE = (0.05, 20.0)
@@ -59,8 +59,8 @@ def expected_calibration_error(probabilities_NK: torch.Tensor, labels_N: torch.T
         return 0.0
     confidence, guess = probabilities_NK.double().max(dim=1)
     right = (guess == labels_N).double()
-    bins = (confidence * _BINS).long().clamp(max=_BINS - 1)
-    gaps = torch.zeros(_BINS, dtype=torch.float64).index_add(0, bins, confidence - right)
+    bins = (confidence * BINS).long().clamp(max=BINS - 1)
+    gaps = torch.zeros(BINS, dtype=torch.float64).index_add(0, bins, confidence - right)
     return float(gaps.abs().sum() / len(labels_N))
 
 
