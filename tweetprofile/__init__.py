@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         compare_predictions,
         evaluate_predictions,
     )
+    from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
     from tweetprofile.inference import Predictor
     from tweetprofile.inspection.report import Inspection
     from tweetprofile.inspection.run import InspectOptions, inspect_manifest
@@ -52,6 +53,8 @@ _HOMES = {
     "Evaluation": "evaluation.evaluate",
     "ImageError": "errors",
     "ImageRef": "manifest",
+    "ImportOptions": "importers.run",
+    "ImportSummary": "importers.run",
     "InputError": "errors",
     "InspectOptions": "inspection.run",
     "Inspection": "inspection.report",
@@ -76,6 +79,7 @@ _HOMES = {
     "WriteError": "errors",
     "compare_predictions": "evaluation.evaluate",
     "evaluate_predictions": "evaluation.evaluate",
+    "import_dump": "importers.run",
     "inspect_manifest": "inspection.run",
     "load_checkpoint": "checkpoint",
     "predict_manifest": "predict",
@@ -90,6 +94,8 @@ __all__ = [
     "Evaluation",
     "ImageError",
     "ImageRef",
+    "ImportOptions",
+    "ImportSummary",
     "InputError",
     "InspectOptions",
     "Inspection",
@@ -115,6 +121,7 @@ __all__ = [
     "__version__",
     "compare_predictions",
     "evaluate_predictions",
+    "import_dump",
     "inspect_manifest",
     "load_checkpoint",
     "predict_manifest",

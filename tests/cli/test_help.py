@@ -11,6 +11,7 @@ import pytest
 
 from tweetprofile import __version__
 from tweetprofile.cli import cli, main
+from tweetprofile.importers.run import ImportOptions
 from tweetprofile.inspection import InspectOptions
 from tweetprofile.inspection.contact_sheets import SheetOptions
 from tweetprofile.networks import PRESETS
@@ -18,12 +19,17 @@ from tweetprofile.predict import PredictOptions
 from tweetprofile.training.recipes import RECIPES
 from tweetprofile.training.settings import TrainOptions
 
+LAYOUTS = ("folder", "pan18", "twitter-api", "twitter-archive")
 COMMANDS = cli.list_commands(click.Context(cli))
+COMMANDS_AND_LAYOUTS = (*COMMANDS, *(f"import {layout}" for layout in LAYOUTS))
 HEAVY = ("torch", "nvidia.dali", "polars", "pyarrow", "numpy", "PIL", "rich")
 
 
 def command(name: str) -> click.Command:
-    found = cli.get_command(click.Context(cli), name)
+    found: click.Command | None = cli
+    for part in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), part)
     assert found is not None
     return found
 
@@ -43,14 +49,17 @@ def modules_after(code: str) -> set[str]:
     [
         "import tweetprofile",
         "from tweetprofile.cli import main; main(['--help'])",
-        *(f"from tweetprofile.cli import main; main(['{name}', '--help'])" for name in COMMANDS),
+        *(
+            f"from tweetprofile.cli import main; main({name.split()!r} + ['--help'])"
+            for name in COMMANDS_AND_LAYOUTS
+        ),
     ],
 )
 def test_help_and_import_load_no_heavy_library(code: str) -> None:
     assert not modules_after(code).intersection(HEAVY)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS_AND_LAYOUTS)
 def test_every_command_and_every_option_has_help(name: str) -> None:
     assert command(name).help
     for parameter in command(name).params:
@@ -65,6 +74,7 @@ def test_every_command_and_every_option_has_help(name: str) -> None:
         ("train", TrainOptions),
         ("inspect", InspectOptions),
         ("inspect", SheetOptions),
+        *((f"import {layout}", ImportOptions) for layout in LAYOUTS),
     ],
 )
 def test_the_defaults_of_a_command_are_those_of_its_options(name: str, options: type[Any]) -> None:

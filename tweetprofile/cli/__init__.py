@@ -16,7 +16,10 @@ from tweetprofile.version import __version__
 
 EXIT_INTERRUPTED = 130
 
-_COMMANDS = {name: name for name in ("inspect", "train", "predict", "evaluate", "info")}
+_COMMANDS = {
+    "import": "import_dump",
+    **{name: name for name in ("inspect", "train", "predict", "evaluate", "info")},
+}
 """Name of a command to the module of this package that holds it as `command`."""
 
 
@@ -46,6 +49,7 @@ def cli() -> None:
     """Predict gender, location and occupation of Twitter users from the images they posted.
 
     \b
+    tweetprofile import folder dump -o manifest.parquet
     tweetprofile inspect manifest.parquet
     tweetprofile train labelled.parquet -o run
     tweetprofile predict manifest.parquet -o out.parquet

@@ -1,0 +1,131 @@
+"""`import` says what it took and what it could not, and the next commands need no option."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from tweetprofile.cli import main
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def put_folder(root: Path, image: Image.Image) -> None:
+    (root / "7").mkdir(parents=True)
+    image.save(root / "7" / "A.jpg")
+    (root / "7" / "notes.txt").write_text("none")
+
+
+def put_pan18(root: Path, image: Image.Image) -> None:
+    (root / "en" / "photo" / "7").mkdir(parents=True)
+    image.save(root / "en" / "photo" / "7" / "7.0.jpeg")
+    (root / "en" / "truth.txt").write_text("7:::female\nbroken\n")
+
+
+def status(name: str) -> dict[str, object]:
+    media = [{"type": "photo", "media_url_https": f"https://pbs.twimg.com/media/{name}"}]
+    return {"id_str": "101", "user": {"id_str": "7"}, "extended_entities": {"media": media}}
+
+
+def put_twitter_api(root: Path, image: Image.Image) -> None:
+    root.mkdir()
+    image.save(root / "A.jpg")
+    whole = json.dumps(status("A.jpg"))
+    (root / "tweets.jsonl").write_text(f"{whole}\n{whole[:40]}\n")
+
+
+def put_twitter_archive(root: Path, image: Image.Image) -> None:
+    (root / "data" / "tweets_media").mkdir(parents=True)
+    image.save(root / "data" / "tweets_media" / "101-A.jpg")
+    account = [{"account": {"accountId": "7"}}]
+    (root / "data" / "account.js").write_text(f"window.YTD.account.part0 = {json.dumps(account)}")
+    tweets = json.dumps([{"tweet": status("A.jpg")}, {"tweet": status("B.jpg")}])
+    (root / "data" / "tweets.js").write_text(f"window.YTD.tweets.part0 = {tweets[:-30]}")
+
+
+LAYOUTS: dict[str, Callable[[Path, Image.Image], None]] = {
+    "folder": put_folder,
+    "pan18": put_pan18,
+    "twitter-api": put_twitter_api,
+    "twitter-archive": put_twitter_archive,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_dump_is_imported_inspected_and_predicted_without_an_option(
+    layout: str,
+    tmp_path: Path,
+    model: Path,
+    draw: Callable[..., Image.Image],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    LAYOUTS[layout](tmp_path / "dump", draw(40, 30))
+    manifest, out = tmp_path / "m.parquet", tmp_path / "out.parquet"
+    assert run("import", layout, tmp_path / "dump", "-o", manifest) == 0
+    assert "m.parquet.skipped.csv" in capsys.readouterr().err  # each has something broken
+    assert run("inspect", manifest) == 0
+    assert "1 user, 1 image" in capsys.readouterr().out
+    assert run("predict", manifest, "-o", out, "--checkpoint", model, "--devices", "cpu") == 0
+    profiles = pl.read_parquet(out)
+    assert profiles.select("user_id", "status").rows() == [("7", "ok")]
+
+
+def test_what_could_not_be_taken_is_counted_and_the_first_is_shown(
+    tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_twitter_api(tmp_path / "dump", draw(40, 30))
+    assert run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"malformed: 1, first {tmp_path}/dump/tweets.jsonl:2: no JSON")
+    assert lines[1] == f"all that could not be taken: {tmp_path}/m.parquet.skipped.csv"
+    assert lines[2] == f"1 user, 1 image -> {tmp_path}/m.parquet"
+    assert len(lines) == 3
+
+
+def test_images_outside_the_manifests_folder_come_with_the_option_to_give(
+    tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_folder(tmp_path / "dump", draw(40, 30))
+    (tmp_path / "elsewhere").mkdir()
+    assert run("import", "folder", tmp_path / "dump", "-o", tmp_path / "elsewhere/m.parquet") == 0
+    assert f"give --image-root {tmp_path}/dump to other commands" in capsys.readouterr().err
+
+
+def test_quiet_is_quiet(
+    tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_folder(tmp_path / "dump", draw(40, 30))
+    assert run("import", "folder", tmp_path / "dump", "-o", tmp_path / "m.parquet", "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere", "-o", "m.parquet"], "nowhere is no folder; give the dump's"),
+        ([".", "-o", "no/m.parquet"], "does not exist; make it first"),
+        ([".", "-o", "m.parquet", "--embed"], "named with a '/' at its end"),
+        ([".", "-o", "m.parquet", "--min-images", "3", "--max-images", "2"], "--max-images 2 must"),
+        ([".", "-o", "m.parquet", "--labels", "none.csv"], "none.csv cannot be read"),
+    ],
+)
+def test_who_errs_gets_one_sentence_and_code_2(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ada").mkdir()
+    assert run("import", "folder", *arguments) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "m.parquet").exists()

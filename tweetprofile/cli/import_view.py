@@ -1,0 +1,66 @@
+"""What `import` shows: how far it is, and what it came to."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tweetprofile.cli.console import CONSOLE
+from tweetprofile.importers.run import ImportSummary
+
+_LINE_EVERY = 30.0
+"""Seconds between lines where there is no terminal."""
+
+_REDRAWN_EVERY = 0.2
+
+_FIRST_SHOWN = 100
+"""Characters of an example."""
+
+
+@contextmanager
+def import_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A line that counts on a terminal, one every 30 s elsewhere, nothing where quiet."""
+    if quiet:
+        yield lambda users, images: None
+    elif CONSOLE.is_terminal:
+        with CONSOLE.status("reading the dump ...") as status:
+            yield _every(_REDRAWN_EVERY, status.update)
+    else:
+        yield _every(_LINE_EVERY, lambda text: CONSOLE.print(text, markup=False))
+
+
+def show_import(summary: ImportSummary) -> None:
+    """Say what became of the dump, losses first, the manifest last."""
+    for what, count in sorted(summary.asides.items()):
+        CONSOLE.print(f"left out: {count:,} {what}", markup=False)
+    for reason, count in summary.losses.items():
+        first = summary.first_losses[reason]
+        CONSOLE.print(f"{reason}: {count:,}, first {_shorten(first)}", markup=False)
+    if summary.lost_list is not None:
+        CONSOLE.print(f"all that could not be taken: {summary.lost_list}", markup=False)
+    CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}", markup=False)
+    if summary.image_root is not None:
+        CONSOLE.print(
+            f"The images lie elsewhere: give --image-root {summary.image_root} to other commands.",
+            markup=False,
+        )
+
+
+def _every(seconds: float, say: Callable[[str], object]) -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def report(users: int, images: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            say(_counted(users, images))
+
+    return report
+
+
+def _counted(users: int, images: int) -> str:
+    return f"{users:,} user{'s' * (users != 1)}, {images:,} image{'s' * (images != 1)}"
+
+
+def _shorten(text: str) -> str:
+    printable = "".join(each if each.isprintable() else "?" for each in text)
+    return printable if len(printable) <= _FIRST_SHOWN else f"{printable[: _FIRST_SHOWN - 3]}..."

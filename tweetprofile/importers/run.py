@@ -1,0 +1,213 @@
+"""The whole import: users of a dump, with labels and within bounds, into a manifest."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from tweetprofile.errors import OptionError, OutputError
+from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.importers.folder import folder_users
+from tweetprofile.importers.labels import LabelTable
+from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.importers.metadata import Metadata
+from tweetprofile.importers.pan18 import PAN18_COLUMNS, pan18_users
+from tweetprofile.importers.twitter_api import twitter_api_users
+from tweetprofile.importers.twitter_archive import archive_users
+from tweetprofile.importers.users import DumpUser
+from tweetprofile.importers.writing import ManifestWriter
+
+Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How `import_dump` works.
+
+    Attributes:
+        media_dir: folder of the photos (twitter-api); None for the source's own.
+        labels: CSV or Parquet file with `user_id` and a column a trait; None for none.
+        min_images: users with fewer are left out.
+        max_images: images a user; later ones are left out. None for all.
+        embed: whether the images themselves go into the manifest.
+        max_image_bytes: larger ones are not embedded.
+        overwrite: whether an existing manifest may be replaced.
+
+    Raises:
+        OptionError: a value out of range.
+    """
+
+    media_dir: Path | None = None
+    labels: Path | None = None
+    min_images: int = 0
+    max_images: int | None = None
+    embed: bool = False
+    max_image_bytes: int = MAX_IMAGE_BYTES
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_images is not None and self.max_images < max(1, self.min_images):
+            raise OptionError(
+                f"--max-images {self.max_images} must be at least 1 and not below --min-images."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What an import came to.
+
+    Attributes:
+        out: the manifest.
+        users: in it.
+        images: in it.
+        image_root: what `predict` must be given as --image-root; None where it needs nothing.
+        losses: what could not be taken, counted by reason.
+        first_losses: the first of each reason.
+        asides: what was left out on purpose, by what it is.
+        lost_list: file that lists all losses; None where there are none.
+    """
+
+    out: str
+    users: int
+    images: int
+    image_root: Path | None
+    losses: Mapping[Loss, int]
+    first_losses: Mapping[Loss, str]
+    asides: Mapping[str, int]
+    lost_list: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dump:
+    """A dump, opened.
+
+    Attributes:
+        images: folder that its users' image paths are relative to.
+        columns: of labels that it has itself.
+        users: reads them.
+    """
+
+    images: Path
+    columns: tuple[str, ...]
+    users: Callable[[Losses], Iterator[DumpUser]]
+
+
+def import_dump(
+    layout: Layout,
+    source: str | Path,
+    out: str | Path,
+    options: ImportOptions | None = None,
+    on_progress: Callable[[int, int], None] = lambda users, images: None,
+) -> ImportSummary:
+    """Write a manifest of a dump in a known layout.
+
+    Args:
+        layout: `folder`, `pan18`, `twitter-api` or `twitter-archive`.
+        source: the dump.
+        out: Parquet file to write; with `embed` a folder of them, named with a `/` at its end.
+        options: how.
+        on_progress: called with the users and images written so far.
+
+    Raises:
+        InputError: source, labels or output is unusable; says which.
+        WriteError: the manifest or temporary files could not be written.
+    """
+    options = options or ImportOptions()
+    path = _check_out(str(out), options)
+    dump = _open(layout, Path(source), options)
+    labels = LabelTable(options.labels) if options.labels is not None else None
+    prefix, image_root = _where(dump.images, path if options.embed else path.parent)
+    reader = ImageReader(dump.images, options.max_image_bytes) if options.embed else None
+    columns = tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels else ())]))
+    lost_list = path.with_name(f"{path.name}.skipped.csv")
+    with (
+        Losses(lost_list) as losses,
+        ManifestWriter(
+            path, columns, prefix, reader, losses, overwrite=options.overwrite
+        ) as writer,
+    ):
+        users = images = 0
+        for user in _bounded(_labelled(dump, labels, losses), options, losses):
+            writer.add(user)
+            users, images = users + 1, images + len(user.images)
+            on_progress(users, images)
+        writer.finish()
+        if not losses.counts:  # what an earlier import lost is of this one no more
+            lost_list.unlink(missing_ok=True)
+    return ImportSummary(
+        str(out),
+        users,
+        images,
+        None if options.embed else image_root,
+        dict(losses.counts),
+        losses.first,
+        dict(losses.asides),
+        lost_list if losses.counts else None,
+    )
+
+
+def _check_out(out: str, options: ImportOptions) -> Path:
+    if options.embed != out.endswith("/"):
+        raise OutputError(
+            f"{out}: with --embed the manifest is a folder of files, named with a '/' at its end, "
+            "and without it a file; name it so."
+        )
+    return Path(out).resolve()
+
+
+def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
+    """Check that the source is there, and what the layout takes.
+
+    Raises:
+        OptionError: it is not.
+    """
+    if layout != "twitter-api" and options.media_dir is not None:
+        raise OptionError(f"--media-dir is for twitter-api; {layout} knows where images are.")
+    if not (source.is_dir() or (layout == "twitter-api" and source.is_file())):
+        raise OptionError(f"{source} is no folder; give the dump's.")
+    match layout:
+        case "folder":
+            metadata = Metadata.find(source)
+            if metadata is not None:
+                return _Dump(source, metadata.labels, metadata.users)
+            return _Dump(source, (), lambda losses: folder_users(source, losses))
+        case "pan18":
+            return _Dump(source, PAN18_COLUMNS, lambda losses: pan18_users(source, losses))
+        case "twitter-archive":
+            return _Dump(source, (), lambda losses: archive_users(source, losses))
+        case "twitter-api":
+            media = options.media_dir or (source if source.is_dir() else source.parent)
+            return _Dump(media, (), lambda losses: twitter_api_users(source, media, losses))
+
+
+def _where(images: Path, folder: Path) -> tuple[str, Path | None]:
+    """What to put before image paths, and the image root that is needed to find them then."""
+    real = images.resolve()
+    if real.is_relative_to(folder):
+        below = real.relative_to(folder).as_posix()
+        return ("" if below == "." else f"{below}/"), None
+    return "", images
+
+
+def _labelled(dump: _Dump, labels: LabelTable | None, losses: Losses) -> Iterator[DumpUser]:
+    if labels is None:
+        yield from dump.users(losses)
+        return
+    yield from labels.attach(dump.users(losses))
+    labels.note_unmet(losses)
+
+
+def _bounded(
+    users: Iterator[DumpUser], options: ImportOptions, losses: Losses
+) -> Iterator[DumpUser]:
+    """The users who have enough images, without repeated ones and those beyond the most."""
+    for user in users:
+        images = list(dict.fromkeys(user.images))
+        if repeated := len(user.images) - len(images):
+            losses.set_aside("images repeated at the same user", repeated)
+        if len(images) < options.min_images:
+            losses.note(Loss.TOO_FEW_IMAGES, user.user_id, None, f"{len(images)} images")
+            continue
+        if beyond := len(images[options.max_images :]) if options.max_images else 0:
+            losses.set_aside("images beyond --max-images", beyond)
+        yield replace(user, images=images[: options.max_images])

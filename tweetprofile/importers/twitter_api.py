@@ -1,0 +1,56 @@
+"""`twitter-api`: what crawlers of Twitter's API keep, JSON lines, and the photos beside them.
+
+API v2 (twarc2), pages or flattened; API v1.1, streams, the Internet Archive's too; plain, .gz, .bz2
+or .zst. Photos are looked for by name among the files below a folder, and never fetched.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tweetprofile.errors import OptionError
+from tweetprofile.importers.grouping import PhotoSorter
+from tweetprofile.importers.losses import Line, Loss, Losses
+from tweetprofile.importers.media import MediaIndex
+from tweetprofile.importers.records import is_record_file, read_records
+from tweetprofile.importers.tweets import photos_of
+from tweetprofile.importers.users import DumpUser
+
+
+def twitter_api_users(source: Path, media: Path, losses: Losses) -> Iterator[DumpUser]:
+    """The users who have photos in a file of tweets, or in all below a folder.
+
+    Args:
+        source: the file or folder.
+        media: folder of the photos, which image paths are relative to.
+        losses: gets what cannot be taken.
+
+    Raises:
+        OptionError: there is no such file.
+    """
+    files = [source] if source.is_file() else list(_record_files(source))
+    if not files:
+        raise OptionError(
+            f"{source} holds no file of JSON lines (.jsonl or .json, also with .gz, .bz2 or .zst)."
+        )
+    with MediaIndex(media) as index, PhotoSorter() as sorter:
+        for file in files:
+            _sort_photos(file, index, sorter, losses)
+        yield from sorter.users()
+
+
+def _record_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent) / name for name in sorted(names) if is_record_file(name))
+
+
+def _sort_photos(file: Path, index: MediaIndex, sorter: PhotoSorter, losses: Losses) -> None:
+    for number, record in read_records(file, losses):
+        line = Line(losses, file, number)
+        for photo in photos_of(record, line):
+            path = index.find(photo)
+            if path is None:
+                line.lost(Loss.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
+            else:
+                sorter.add(photo.user_id, photo.tweet, photo.place, path)

@@ -1,0 +1,175 @@
+"""Users out of a dump, a manifest in: streamed, with the images themselves if asked for.
+
+The manifest appears whole or not at all: it is written under another name and renamed.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tweetprofile.errors import ImageError, OutputError, WriteError
+from tweetprofile.images import ImageReader
+from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.importers.users import DumpUser
+from tweetprofile.manifest import ImageRef
+
+_ROWS_A_GROUP = 1 << 14
+_BYTES_A_GROUP = 64 << 20
+_BYTES_A_FILE = 512 << 20
+
+_PATHS = pa.list_(pa.string())
+_EMBEDDED = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+
+
+class ManifestWriter:
+    """Writes users as a manifest; used as a `with` block around `add` and `finish`.
+
+    Args:
+        out: file to make; a folder of files of some 512 MB where images are embedded.
+        columns: of labels, beside `user_id` and `images`.
+        prefix: put before every image path, which is then relative to the manifest's folder.
+        reader: reads the images that are embedded; None to write their paths alone.
+        losses: gets the images that cannot be embedded.
+        overwrite: whether what is at `out` may be replaced.
+
+    Raises:
+        OutputError: on entering, if `out` must not be written.
+        WriteError: writing fails later.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        columns: Sequence[str],
+        prefix: str,
+        reader: ImageReader | None,
+        losses: Losses,
+        *,
+        overwrite: bool,
+    ) -> None:
+        self._out = out
+        self._prefix = prefix
+        self._reader = reader
+        self._overwrite = overwrite
+        self._as_folder = reader is not None
+        self._partial = out.with_name(f"{out.name}.partial")
+        images = _PATHS if reader is None else _EMBEDDED
+        labels = [pa.field(name, pa.string()) for name in columns]
+        self._schema = pa.schema([("user_id", pa.string()), ("images", images), *labels])
+        self._labels = tuple(columns)
+        self._losses = losses
+        self._rows: list[dict[str, Any]] = []
+        self._size = 0
+        self._file: pq.ParquetWriter | None = None
+        self._files = 0
+        self._bytes = 0
+
+    def __enter__(self) -> Self:
+        check_manifest_out(self._out, as_folder=self._as_folder, overwrite=self._overwrite)
+        self._remove_partial()
+        if self._as_folder:
+            with _writing(self._out):
+                self._partial.mkdir()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._remove_partial()
+
+    def add(self, user: DumpUser) -> None:
+        """Take a user."""
+        images: list[Any] = [self._prefix + path for path in user.images]
+        if self._reader is not None:
+            images = list(map(self._embed, user.images, images))
+            self._size += sum(len(image["bytes"] or b"") for image in images)
+        self._rows.append(
+            {"user_id": user.user_id, "images": images}
+            | {name: user.labels.get(name) for name in self._labels}
+        )
+        if len(self._rows) >= _ROWS_A_GROUP or self._size >= _BYTES_A_GROUP:
+            self._write_group()
+
+    def finish(self) -> None:
+        """Give the manifest its name."""
+        if self._rows or not self._files:
+            self._write_group()
+        with _writing(self._out):
+            self._close_file()
+            if self._as_folder and self._out.exists():
+                shutil.rmtree(self._out)
+            self._partial.rename(self._out)
+
+    def _embed(self, path: str, named: str) -> dict[str, Any]:
+        """An image itself; its path alone where it cannot be read, for `predict` to say why."""
+        assert self._reader is not None
+        try:
+            data = self._reader.read(ImageRef(path))
+        except ImageError as error:
+            self._losses.note(Loss.NOT_EMBEDDED, named, None, error.reason.value)
+            data = None
+        return {"bytes": data, "path": named}
+
+    def _write_group(self) -> None:
+        with _writing(self._out):
+            if self._file is None:
+                self._file = pq.ParquetWriter(self._next_path(), self._schema, compression="zstd")
+            self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._bytes += self._size
+            if self._bytes >= _BYTES_A_FILE:
+                self._close_file()
+        self._rows, self._size = [], 0
+
+    def _next_path(self) -> Path:
+        number, self._files = self._files, self._files + 1
+        return self._partial / f"part-{number:05}.parquet" if self._as_folder else self._partial
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file, self._bytes = None, 0
+
+    def _remove_partial(self) -> None:
+        if self._partial.is_dir():
+            shutil.rmtree(self._partial, ignore_errors=True)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+def check_manifest_out(out: Path, *, as_folder: bool, overwrite: bool) -> None:
+    """Raise OutputError unless a manifest can be written there: said before any work is done."""
+    if not out.parent.is_dir():
+        raise OutputError(f"the folder {out.parent} of {out} does not exist; make it first.")
+    if not os.access(out.parent, os.W_OK):
+        raise OutputError(f"the folder {out.parent} of {out} is not writable; choose another.")
+    if not out.exists():
+        return
+    if not overwrite:
+        raise OutputError(f"{out} exists; choose another name or add --overwrite.")
+    if out.is_dir() != as_folder:
+        raise OutputError(f"{out} is a folder where a file is asked for, or a file for a folder.")
+    if as_folder and not all(entry.suffix == ".parquet" for entry in out.iterdir()):
+        raise OutputError(f"{out} holds more than a manifest, so it is not overwritten; empty it.")
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise WriteError(
+            f"{out} cannot be written: {why}; mend that and run the command again."
+        ) from error
