@@ -277,7 +277,7 @@ def test_a_root_that_is_no_folder_is_an_error_that_names_it(
 def test_more_folders_than_are_remembered_are_all_read(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tweetprofile.images._FOLDERS_REMEMBERED", 2)
+    monkeypatch.setattr("tweetprofile.roots._FOLDERS_REMEMBERED", 2)
     reader = ImageReader(root)
     for _ in range(2):
         for number in range(5):

@@ -17,7 +17,7 @@ from PIL import Image
 from tweetprofile.decoders import DecodeOptions, FrameDecoder, make_decoder
 from tweetprofile.decoders.pillow import allowed_formats
 from tweetprofile.devices import resolve_device
-from tweetprofile.errors import ImageError, Reason
+from tweetprofile.errors import Reason
 from tweetprofile.findings import ImageFacts, UserFindings, make_findings
 from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.job import ExaminerFacts, PredictorOptions
@@ -96,12 +96,12 @@ class Examiner:
     def _verdicts(
         self, images: Sequence[ImageRef]
     ) -> Iterator[tuple[ImageRef, ImageFacts | Reason]]:
+        encoded = self._reader.read_all(images)
         for ref in images:
-            try:
-                with self._clock.timing(Stage.READ):
-                    data = self._reader.read(ref)
-            except ImageError as error:
-                yield ref, error.reason
+            with self._clock.timing(Stage.READ):
+                data = next(encoded)
+            if isinstance(data, Reason):
+                yield ref, data
             else:
                 with self._turn:
                     verdict = self._judge.judge(data)

@@ -14,7 +14,6 @@ Whatever came in, what leaves is one row a user: `user_id`,
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tweetprofile.errors import ManifestError
+from tweetprofile.storage import AnyPath
 
 
 class Form(StrEnum):
@@ -33,7 +33,7 @@ class Form(StrEnum):
     LONG = "long"
 
 
-def form_of(schema: pa.Schema, file: Path) -> Form:
+def form_of(schema: pa.Schema, file: AnyPath) -> Form:
     """The form that a file's schema says it has.
 
     Raises:
@@ -50,14 +50,14 @@ def form_of(schema: pa.Schema, file: Path) -> Form:
     raise ManifestError(f"{file} has no column 'images' or 'image' ({columns}); add one.")
 
 
-def _require_id_type(kind: pa.DataType, file: Path) -> None:
+def _require_id_type(kind: pa.DataType, file: AnyPath) -> None:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if not (pa.types.is_integer(kind) or is_text(kind)):
         raise ManifestError(f"{file}: 'user_id' is {kind}; it must be a string or an integer.")
 
 
-def _list_form(kind: pa.DataType, file: Path) -> Form:
+def _list_form(kind: pa.DataType, file: AnyPath) -> Form:
     if _is_list(kind):
         value = kind.value_type
         if is_text(value) or pa.types.is_null(value):
@@ -72,7 +72,7 @@ def _list_form(kind: pa.DataType, file: Path) -> Form:
     )
 
 
-def _long_form(kind: pa.DataType, file: Path) -> Form:
+def _long_form(kind: pa.DataType, file: AnyPath) -> Form:
     if is_text(kind) or _is_bytes(kind) or _is_image_struct(kind) or pa.types.is_null(kind):
         return Form.LONG
     raise ManifestError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from tweetprofile.decoders import FrameDecoder
-from tweetprofile.errors import ImageError, Reason
+from tweetprofile.errors import Reason
 from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.job import FrameSize
 from tweetprofile.manifest import UserId, UserImages
@@ -132,15 +132,15 @@ class FrameLoader:
             search.look_further()
 
     def _read_wanted(self, searches: list[_Search]) -> Iterator[tuple[bytes, _Owner]]:
-        for search in searches:
-            for index in search.wanted:
-                try:
-                    with self._clock.timing(Stage.READ):
-                        image = self._reader.read(search.user.images[index])
-                except ImageError as error:
-                    search.fail(index, error.reason)
-                else:
-                    yield image, (search, index)
+        owners = [(search, index) for search in searches for index in search.wanted]
+        images = self._reader.read_all(search.user.images[index] for search, index in owners)
+        for search, index in owners:
+            with self._clock.timing(Stage.READ):
+                image = next(images)
+            if isinstance(image, Reason):
+                search.fail(index, image)
+            else:
+                yield image, (search, index)
 
     def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:
         if not encoded:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from tweetprofile.errors import OptionError
 from tweetprofile.images import MAX_IMAGE_BYTES
+from tweetprofile.storage import AnyPath
 from tweetprofile.traits import TraitSchema
 
 DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
@@ -55,7 +56,7 @@ class PredictorOptions:
         OptionError: a value out of range.
     """
 
-    image_root: Path = Path()
+    image_root: AnyPath = Path()
     device: str = "auto"
     decoder: DecoderName = "auto"
     precision: Precision = "auto"

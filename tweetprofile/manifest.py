@@ -30,6 +30,16 @@ from tweetprofile.forms import (
     run_starts,
     unify_lists,
 )
+from tweetprofile.storage import (
+    AnyPath,
+    RemotePath,
+    as_path,
+    find_files,
+    open_binary,
+    size_of,
+    to_read,
+    why,
+)
 
 UserId = str | int
 
@@ -121,14 +131,14 @@ class Manifest:
     """
 
     source: str
-    files: tuple[Path, ...]
-    folder: Path
+    files: tuple[AnyPath, ...]
+    folder: AnyPath
     form: Form
     schema: pa.Schema
 
     @classmethod
     def open(cls, source: str | Path) -> "Manifest":
-        """Open a Parquet file, a folder of them or a glob.
+        """Open a Parquet file, a folder of them or a glob, here or behind an s3:// or gs:// URI.
 
         Raises:
             ManifestError: nothing there, not Parquet, or columns of no known form.
@@ -250,7 +260,7 @@ class Manifest:
         """
         digest = hashlib.sha256()
         for file in self.files:
-            size = file.stat().st_size
+            size = size_of(file)
             whole = size <= _HASHED_WHOLE
             digest.update(_hash_file(file) if whole else _read_footer(file) + str(size).encode())
         return digest.hexdigest()
@@ -262,11 +272,21 @@ class Manifest:
             return not is_text(self.schema.field("image").type)
         return self.form is not Form.PATHS
 
+    def columns(self, names: list[str]) -> Iterator[pa.Table]:
+        """Columns as they are, row by row of the files, without the images.
+
+        Raises:
+            ManifestError: the manifest cannot be read.
+        """
+        return self._read(1 << 16, names)
+
     def _read(self, rows: int, columns: list[str], begin: int = 0) -> Iterator[pa.Table]:
         """The rows from row `begin` on, so many at a time."""
         for file in self.files:
             try:
-                with pq.ParquetFile(file, buffer_size=_READ_BUFFER, pre_buffer=False) as parquet:
+                with pq.ParquetFile(
+                    to_read(file), buffer_size=_READ_BUFFER, pre_buffer=False
+                ) as parquet:
                     groups, begin = _groups_from(parquet.metadata, begin)
                     batches = parquet.iter_batches(rows, row_groups=groups, columns=columns)
                     tables = (pa.Table.from_batches([batch]) for batch in batches)
@@ -274,9 +294,9 @@ class Manifest:
                         yield self._alike(table, file)
                     begin = begin if not groups else 0
             except (pa.ArrowException, OSError) as error:
-                raise ManifestError(f"{file} cannot be read: {_one_line(error)}.") from error
+                raise ManifestError(f"{file} cannot be read: {why(error)}.") from error
 
-    def _alike(self, table: pa.Table, file: Path) -> pa.Table:
+    def _alike(self, table: pa.Table, file: AnyPath) -> pa.Table:
         """Give all columns but the images the types that they have in the first file."""
         for position, name in enumerate(table.column_names):
             if name in ("images", "image"):
@@ -292,13 +312,17 @@ class Manifest:
         return table
 
 
-def _find_files(source: str) -> tuple[list[Path], Path]:
-    if "://" in source:
-        raise ManifestError(f"{source}: remote manifests are not read yet; copy it to a disk here.")
-    path = Path(source)
-    if path.is_file():
+def _find_files(source: str) -> tuple[Sequence[AnyPath], AnyPath]:
+    path = as_path(source)
+    files: Sequence[AnyPath]
+    folder: AnyPath
+    if isinstance(path, RemotePath):
+        files, folder = _find_remote(path)
+    elif "://" in source:
+        raise ManifestError(f"{source}: only s3:// and gs:// are read; give one, or a path.")
+    elif path.is_file():
         return [path], path.parent
-    if path.is_dir():
+    elif path.is_dir():
         files, folder = sorted(path.glob("*.parquet")), path
     elif glob.has_magic(source):
         folder = _fixed_part(path)
@@ -311,27 +335,37 @@ def _find_files(source: str) -> tuple[list[Path], Path]:
     return files, folder
 
 
+def _find_remote(path: RemotePath) -> tuple[list[RemotePath], RemotePath]:
+    try:
+        return find_files(path, ".parquet")
+    except (OSError, ValueError) as error:
+        raise ManifestError(
+            f"{path} cannot be reached: {why(error)}; check the address, and the credentials in "
+            "the environment or profile."
+        ) from error
+
+
 def _fixed_part(pattern: Path) -> Path:
     return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
 
 
-def _read_schema(file: Path) -> pa.Schema:
+def _read_schema(file: AnyPath) -> pa.Schema:
     try:
-        return pq.read_schema(file)
+        return pq.read_schema(to_read(file))
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(
-            f"{file} is not a readable Parquet file ({_one_line(error)}); write it as Parquet."
+            f"{file} is not a readable Parquet file ({why(error)}); write it as Parquet."
         ) from error
 
 
-def _hash_file(file: Path) -> bytes:
-    with file.open("rb") as handle:
+def _hash_file(file: AnyPath) -> bytes:
+    with open_binary(file) as handle:
         return hashlib.file_digest(handle, "sha256").digest()
 
 
-def _read_footer(file: Path) -> bytes:
+def _read_footer(file: AnyPath) -> bytes:
     # A Parquet file ends with the footer, its length in 4 bytes, and the magic "PAR1".
-    with file.open("rb") as handle:
+    with open_binary(file) as handle:
         handle.seek(-8, 2)
         length = int.from_bytes(handle.read(4), "little")
         handle.seek(-8 - length, 2)
@@ -414,7 +448,3 @@ def _rechunk(tables: Iterable[pa.Table], sizes: Iterator[int]) -> Iterator[pa.Ta
         pending, held = [whole.slice(start)], held - start
     if held:
         yield pa.concat_tables(pending, promote_options="permissive")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")

@@ -8,25 +8,41 @@ its name::
 
 When all are there they are merged in manifest order, or the folder of shards becomes OUT itself.
 OUT appears whole or not at all, and a run that was killed goes on with the shards it finds.
+
+An OUT in an object store is made in the same way in a folder of this machine, and then uploaded.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.profiles import Counts
 from tweetprofile.record import RunRecord
+from tweetprofile.storage import (
+    AnyPath,
+    RemotePath,
+    as_path,
+    delete_files,
+    exists,
+    find_files,
+    require_reachable,
+    to_read,
+    upload,
+    why,
+)
 
 METADATA_KEY = "tweetprofile"
 """Key of the Parquet file metadata under which a run describes itself, as JSON."""
@@ -43,15 +59,20 @@ class Place:
         path: of the file or folder that is to appear; links are followed, so that what stands
             beside it is on the same file system.
         as_folder: whether it is to be a folder of shard files.
+        remote: where it is uploaded to when it is complete; None for what stays here.
     """
 
     path: Path
     as_folder: bool
+    remote: RemotePath | None = None
 
     @classmethod
     def of(cls, out: str) -> "Place":
         """The place that a user means; a `/` at the end asks for a folder."""
-        return cls(Path(os.path.realpath(out)), out.endswith("/"))
+        as_folder, path = out.endswith("/"), as_path(out)
+        if isinstance(path, RemotePath):
+            return cls(_staged(path), as_folder, path)
+        return cls(Path(os.path.realpath(path)), as_folder)
 
     @property
     def partial(self) -> Path:
@@ -80,7 +101,8 @@ class ProfileWriter:
     shards stay for a run that resumes; without any, nothing stays.
 
     Args:
-        out: the file to write; where it ends in `/`, a folder that gets one file a shard.
+        out: the file to write, or its URI in a store; where it ends in `/`, a folder that gets one
+            file a shard.
         schema: columns of every shard.
         record: what the run is.
         shards: how many there will be.
@@ -110,6 +132,8 @@ class ProfileWriter:
     def __enter__(self) -> Self:
         check_output(self._out, overwrite=self._record.overwrite, resume=self._resume)
         with _writing(self._out):
+            if self._place.remote is not None:
+                self._place.path.parent.mkdir(parents=True, exist_ok=True)
             self._place.partial.mkdir(exist_ok=True)
             self._lock = _lock(self._place.partial)
         try:
@@ -155,6 +179,7 @@ class ProfileWriter:
                 self._write_whole(merged, self._row_groups(), self.counts)
                 merged.replace(self._place.path)
             _sync(self._place.path.parent)
+            _publish(self._place)
             self._place.record.unlink()
 
     def _begin(self) -> None:
@@ -224,17 +249,32 @@ def check_output(out: str, *, overwrite: bool, resume: bool = False) -> None:
     """Raise OutputError unless `out` can be written: said before any work is done."""
     place = Place.of(out)
     path, parent = place.path, place.path.parent
-    if not parent.is_dir():
+    if place.remote is not None:
+        _check_remote(place.remote, overwrite=overwrite, resume=resume)
+    elif not parent.is_dir():
         raise OutputError(f"the folder {parent} of {out} does not exist; make it first.")
-    if not os.access(parent, os.W_OK):
+    elif not os.access(parent, os.W_OK):
         raise OutputError(f"the folder {parent} of {out} is not writable; choose another.")
     if place.record.exists() and not (overwrite or resume):
         raise OutputError(
             f"{place.partial} holds an unfinished run; add --resume to go on with it, or "
             "--overwrite to begin anew."
         )
-    if path.exists():
+    if path.exists() and place.remote is None:
         _check_existing(out, place, overwrite=overwrite, resume=resume)
+
+
+def _check_remote(out: RemotePath, *, overwrite: bool, resume: bool) -> None:
+    try:
+        require_reachable(out)
+        there = exists(out)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise OutputError(
+            f"{out} cannot be reached: {why(error)}; check the address, and the credentials in the "
+            "environment or profile."
+        ) from error
+    if there and not (overwrite or resume):
+        raise OutputError(f"{out} exists; choose another name or add --overwrite.")
 
 
 def _check_existing(out: str, place: Place, *, overwrite: bool, resume: bool) -> None:
@@ -255,9 +295,9 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
         OutputError: it is there, comes from another run, and may not be replaced.
     """
     place = Place.of(out)
-    if not place.path.exists():
-        return None
     found = list(_described(place))
+    if not found:
+        return None
     if place.record.exists():
         # The unfinished run may replace what is there, or has, and was killed just after.
         if RunRecord.read(place.record).run not in {each.get("run") for each in found}:
@@ -269,17 +309,47 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
             f"{out} exists and comes from another run, so there is nothing to resume; choose "
             "another name or add --overwrite."
         )
+    if place.path.exists():
+        with _writing(out):
+            _publish(place)  # what is to be in a store, and has not come there
     shutil.rmtree(place.partial, ignore_errors=True)
     return sum((Counts(**each["counts"]) for each in found), Counts())
 
 
 def _described(place: Place) -> Iterator[dict[str, Any]]:
     """What each file of an output says of itself; nothing where it was not written by us."""
-    for path in sorted(place.path.iterdir()) if place.path.is_dir() else [place.path]:
+    for path in _files_of(place):
         try:
             yield read_description(path)
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
             yield {}
+
+
+def _files_of(place: Place) -> Sequence[AnyPath]:
+    """The files of an output that is complete, here or in the store; none where there is none."""
+    if place.path.exists():
+        return sorted(place.path.iterdir()) if place.as_folder else [place.path]
+    return find_files(place.remote, ".parquet")[0] if place.remote is not None else []
+
+
+def _publish(place: Place) -> None:
+    """Upload a complete output that is to be in a store, and remove it here."""
+    if place.remote is None:
+        return
+    if place.as_folder:
+        delete_files(place.remote)
+        for part in sorted(place.path.iterdir()):
+            upload(part, place.remote / part.name)
+        shutil.rmtree(place.path)
+    else:
+        upload(place.path, place.remote)
+        place.path.unlink()
+
+
+def _staged(remote: RemotePath) -> Path:
+    """Where an output is made that is to be in a store: the same place for the same output."""
+    folder = Path(platformdirs.user_cache_dir("tweetprofile")) / "outputs"
+    return folder / hashlib.sha256(remote.uri.encode()).hexdigest()[:16] / remote.name
 
 
 def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
@@ -288,13 +358,13 @@ def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
     )
 
 
-def read_description(path: Path) -> dict[str, Any]:
+def read_description(path: AnyPath) -> dict[str, Any]:
     """What a run says of itself in a file of profiles.
 
     Raises:
         KeyError, OSError, ValueError, ArrowException: it is no such file.
     """
-    described = json.loads(pq.read_metadata(path).metadata[METADATA_KEY.encode()])
+    described = json.loads(pq.read_metadata(to_read(path)).metadata[METADATA_KEY.encode()])
     assert isinstance(described, dict)
     return described
 
@@ -338,9 +408,9 @@ def _writing(out: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or why(error)
         raise WriteError(
-            f"{out} cannot be written: {why}; mend that and run the same command with --resume."
+            f"{out} cannot be written: {reason}; mend that and run the same command with --resume."
         ) from error
 
 

@@ -21,6 +21,7 @@ from tweetprofile.output import Place, ProfileWriter, check_output, take_finishe
 from tweetprofile.profiles import Counts, profile_schema
 from tweetprofile.record import RunRecord
 from tweetprofile.stages import Stage, StageClock
+from tweetprofile.storage import AnyPath, canonical
 from tweetprofile.summary import PredictSummary, StageTimes, check_stats, write_stats
 from tweetprofile.version import __version__
 
@@ -57,7 +58,7 @@ class PredictOptions:
     """
 
     checkpoint: Path | None = None
-    image_root: Path | None = None
+    image_root: AnyPath | None = None
     devices: str = "auto"
     decoder: DecoderName = "auto"
     precision: Precision = "auto"
@@ -159,7 +160,7 @@ class PredictPlan:
             "precision": facts.precision,
             "batch_size": facts.batch_size,
             "manifest_fingerprint": self.manifest.fingerprint(),
-            "image_root_sha256": _sha256(self.job.options.image_root.resolve()),
+            "image_root_sha256": _sha256(self.job.options.image_root),
             "users_per_shard": options.users_per_shard,
             "limit": options.limit,
             "keep": options.keep,
@@ -376,9 +377,9 @@ def _refuse_clashes(keep: tuple[str, ...], facts: PredictorFacts) -> None:
             )
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: AnyPath) -> str:
     """Stands for a path in what may be published."""
-    return hashlib.sha256(str(path).encode()).hexdigest()
+    return hashlib.sha256(canonical(path).encode()).hexdigest()
 
 
 def _judge_failures(summary: PredictSummary, max_failed: float) -> None:

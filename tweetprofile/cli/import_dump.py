@@ -28,7 +28,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what every layout takes."""
     for option in reversed(
         (
-            click.argument("source", type=click.Path(path_type=Path)),
+            click.argument("source", type=shared.PATH),
             click.option(
                 "--out",
                 "-o",

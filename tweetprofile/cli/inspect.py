@@ -1,6 +1,5 @@
 """`tweetprofile inspect`: what a manifest's images are, before anything is done with them."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -48,7 +47,7 @@ _OF_PICTURES = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--ov
 @click.option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
+    type=shared.PATH,
     help="PNG file, or folder of PNG files, that contact sheets are written to.",
 )
 @click.option(

@@ -8,8 +8,33 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
+
+class _LocalPath(click.Path):
+    """A path on this machine; a URI would be taken for one, and a folder `s3:` made."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            self.fail(f"'{value}' is a URI, and this must be on a disk; give a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = _LocalPath(file_okay=False, path_type=Path)
+FILE = _LocalPath(dir_okay=False, path_type=Path)
+PATH = _LocalPath(path_type=Path)
+
+
+class _Root(click.ParamType[Any]):
+    """A folder here, or the URI of one in an object store."""
+
+    name = "folder or URI"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            from tweetprofile.storage import as_path, is_remote
+
+            if is_remote(str(value)):
+                return as_path(value)
+        return FOLDER.convert(value, param, ctx)
 
 
 def _note_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -25,9 +50,10 @@ def image_root(command: Command) -> Command:
     """Add --image-root."""
     return click.option(
         "--image-root",
-        type=FOLDER,
-        help="Folder that image paths are relative to and may not leave; '/' allows absolute "
-        "paths.  [default: the manifest's own folder]",
+        type=_Root(),
+        metavar="FOLDER",
+        help="Folder, or s3:// or gs:// URI of one, that image paths are relative to and may not "
+        "leave; '/' allows absolute paths.  [default: the manifest's own folder]",
     )(command)
 
 

@@ -169,11 +169,13 @@ def command(
     """
     from tweetprofile.cli import train_view as view
     from tweetprofile.cli.interruptions import interruptions
+    from tweetprofile.storage import RemotePath
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
 
     # Paths as text, as train.toml has them.
-    texts = {name: str(value) for name, value in choices.items() if isinstance(value, Path)}
+    paths = {name: each for name, each in choices.items() if isinstance(each, Path | RemotePath)}
+    texts = {name: str(path) for name, path in paths.items()}
     options = TrainOptions(**(choices | texts))
     again = f"interrupted; run the same command with --resume to go on with {run}."
     with interruptions(lambda: again), view.TrainView(quiet=quiet) as observer:

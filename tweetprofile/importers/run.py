@@ -147,6 +147,8 @@ def import_dump(
 
 
 def _check_out(out: str, options: ImportOptions) -> Path:
+    if "://" in out:
+        raise OutputError(f"{out}: a manifest is written to a disk; give a path, and copy it then.")
     if options.embed != out.endswith("/"):
         raise OutputError(
             f"{out}: with --embed the manifest is a folder of files, named with a '/' at its end, "

@@ -27,6 +27,7 @@ from tweetprofile.job import MAX_PIXELS, ExtractorFacts, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.profiles import FRAMES
+from tweetprofile.storage import AnyPath
 from tweetprofile.volumes import VolumeSpec
 
 OnDrawn = Callable[[int, int], None]
@@ -52,7 +53,7 @@ class SheetOptions:
         OptionError: a value out of range, or a frame size beside a checkpoint, which has one.
     """
 
-    image_root: Path | None = None
+    image_root: AnyPath | None = None
     checkpoint: Path | None = None
     frame_size: int | None = None
     max_images: int = MAX_IMAGES

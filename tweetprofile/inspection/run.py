@@ -17,6 +17,7 @@ from tweetprofile.job import MAX_PIXELS, VOLUME_FRAMES, ExaminerFacts, Predictor
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.predict import Progress
 from tweetprofile.profiles import Counts
+from tweetprofile.storage import AnyPath
 from tweetprofile.training.labels import text_columns
 
 _USERS_A_SHARD = 256
@@ -43,7 +44,7 @@ class InspectOptions:
         OptionError: a value out of range.
     """
 
-    image_root: Path | None = None
+    image_root: AnyPath | None = None
     checkpoint: Path | None = None
     sample: int | None = None
     full_decode: bool = False

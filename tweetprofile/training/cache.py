@@ -35,6 +35,7 @@ from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest
 from tweetprofile.profiles import FRAMES, Counts
+from tweetprofile.storage import AnyPath, canonical
 from tweetprofile.volumes import VolumeSpec
 
 _FORMAT = 1
@@ -90,14 +91,19 @@ class CacheSource:
     """
 
     manifest: Manifest
-    image_root: Path
+    image_root: AnyPath
     frames: FrameSize
     decoder: DecoderName
     device: str
 
     @classmethod
     def of(
-        cls, manifest: Manifest, image_root: Path, spec: VolumeSpec, decoder: DecoderName, kind: str
+        cls,
+        manifest: Manifest,
+        image_root: AnyPath,
+        spec: VolumeSpec,
+        decoder: DecoderName,
+        kind: str,
     ) -> "CacheSource":
         """The frames to train volumes of a spec from: more of them, and a little larger."""
         sides = (round(side * _MARGIN) for side in (spec.height, spec.width))
@@ -354,10 +360,13 @@ def _make_room(options: CacheOptions, wanted: int, keep: Path) -> None:
         del sizes[folder]
 
 
-def _hash_times(manifest: Manifest, root: Path) -> str:
-    """Sizes and times of all image files: one that was replaced makes another cache."""
-    digest = hashlib.sha256(str(root.resolve()).encode())
-    if not manifest.carries_bytes:
+def _hash_times(manifest: Manifest, root: AnyPath) -> str:
+    """Sizes and times of all image files: one that was replaced makes another cache.
+
+    Of files in a store it is their names alone, as asking for each would take as long as reading.
+    """
+    digest = hashlib.sha256(canonical(root).encode())
+    if not manifest.carries_bytes and isinstance(root, Path):
         for batch in manifest.shards(1 << 12):
             for user in batch.users:
                 for image in user.images:

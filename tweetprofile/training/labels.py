@@ -5,6 +5,7 @@ A label column is named as its trait and holds class names; null means unknown.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -183,5 +184,9 @@ def _scan_users(manifest: Manifest, columns: list[str]) -> pl.LazyFrame:
 
 
 def _scan(manifest: Manifest, columns: list[str]) -> pl.LazyFrame:
-    files = [str(file) for file in manifest.files]
-    return pl.scan_parquet(files, glob=False).select(pl.col(columns).cast(pl.String))
+    local = [str(file) for file in manifest.files if isinstance(file, Path)]
+    if len(local) == len(manifest.files):
+        frame = pl.scan_parquet(local, glob=False)
+    else:  # polars reaches stores in a way of its own, with other settings
+        frame = pl.LazyFrame(pa.concat_tables(manifest.columns(columns)))
+    return frame.select(pl.col(columns).cast(pl.String))

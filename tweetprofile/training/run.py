@@ -17,6 +17,7 @@ from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
 from tweetprofile.models import last_trained
 from tweetprofile.networks import NetworkSpec
+from tweetprofile.storage import AnyPath, as_path
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
 from tweetprofile.training.calibration import Calibration, calibrate
 from tweetprofile.training.card import CARD, make_card
@@ -184,8 +185,8 @@ def _settings(options: TrainOptions, manifest: Manifest, found: FoundSchema) -> 
     return {**told, "manifest": manifest.fingerprint(), "schema": found.schema.to_dict()}
 
 
-def _image_root(options: TrainOptions, manifest: Manifest) -> Path:
-    return Path(options.image_root) if options.image_root else manifest.folder
+def _image_root(options: TrainOptions, manifest: Manifest) -> AnyPath:
+    return as_path(options.image_root) if options.image_root else manifest.folder
 
 
 def _set_up(plan: _Plan, users: _Users, *, resume: bool) -> TrainingSetup:

@@ -1,0 +1,279 @@
+"""Where files are: on a disk here, or in an object store behind an s3:// or gs:// URI.
+
+Nothing here is touched for a file on a disk. Stores are reached through Arrow's file systems with
+the credentials that others use, too: the environment, a profile, the machine's own role. Requests
+that fail are repeated, later and later, before an error is raised.
+"""
+
+import fnmatch
+import glob
+import io
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+_SCHEMES = ("s3", "gs")
+
+_ATTEMPTS = 6
+"""Of a request, some seconds apart at the end: a store that throttles wants to be asked later."""
+
+_CONNECT_SECONDS = 10.0
+_RETRY_SECONDS = timedelta(seconds=60)
+
+_GCS_EMULATOR = "STORAGE_EMULATOR_HOST"
+
+_COPIED_AT_ONCE = 8 << 20
+
+_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds before something is done once more, at most."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePath:
+    """A file or folder in an object store.
+
+    Attributes:
+        uri: `s3://bucket/path` or `gs://bucket/path`, without a `/` at its end.
+    """
+
+    uri: str
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def __truediv__(self, below: str) -> "RemotePath":
+        return RemotePath(f"{self.uri}/{below}")
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        return self.uri.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """The last part, without its ending."""
+        return Path(self.name).stem
+
+    @property
+    def parent(self) -> "RemotePath":
+        """The folder that it is in."""
+        return RemotePath(self.uri.rpartition("/")[0])
+
+    @property
+    def key(self) -> str:
+        """`bucket/path`, which file systems take."""
+        return self.uri.partition("://")[2]
+
+    @property
+    def file_system(self) -> pafs.FileSystem:
+        """What reaches it."""
+        scheme = self.uri.partition("://")[0]
+        return _file_system(scheme, _endpoint(scheme))
+
+
+AnyPath = Path | RemotePath
+
+
+def is_remote(place: str) -> bool:
+    """Whether it is the URI of an object store."""
+    return place.partition("://")[0] in _SCHEMES and "://" in place
+
+
+def as_path(place: str | AnyPath) -> AnyPath:
+    """What a user's word for a place means."""
+    if not isinstance(place, str):
+        return place
+    return RemotePath(place.rstrip("/")) if is_remote(place) else Path(place)
+
+
+def canonical(path: AnyPath) -> str:
+    """The one name of a place, whichever way it was given."""
+    return path.uri if isinstance(path, RemotePath) else str(path.resolve())
+
+
+def to_read(path: AnyPath) -> Any:
+    """What Arrow's readers take to read a file: its path, or the file itself, opened.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return path.file_system.open_input_file(path.key) if isinstance(path, RemotePath) else path
+
+
+def open_binary(path: AnyPath) -> io.BufferedReader:
+    """A file, to be read from any position.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    if isinstance(path, RemotePath):
+        return cast("io.BufferedReader", path.file_system.open_input_file(path.key))
+    return path.open("rb")
+
+
+def size_of(path: AnyPath) -> int:
+    """Bytes of a file.
+
+    Raises:
+        OSError: there is none.
+    """
+    if isinstance(path, RemotePath):
+        with open_binary(path) as file:
+            return file.seek(0, os.SEEK_END)
+    return path.stat().st_size
+
+
+def exists(path: RemotePath) -> bool:
+    """Whether there is a file, or anything in a folder, of that name.
+
+    Raises:
+        OSError: the store cannot be reached.
+    """
+    (info,) = path.file_system.get_file_info([path.key])
+    return bool(info.type != pafs.FileType.NotFound)
+
+
+def require_reachable(path: RemotePath) -> None:
+    """Raise OSError unless the bucket answers."""
+    bucket = path.key.partition("/")[0]
+    (info,) = path.file_system.get_file_info([bucket])
+    if info.type == pafs.FileType.NotFound:
+        raise FileNotFoundError(f"there is no bucket '{bucket}'")
+
+
+def find_files(place: RemotePath, ending: str) -> tuple[list[RemotePath], RemotePath]:
+    """The files that a URI means, in order: itself, those in a folder, or those of a pattern.
+
+    Returns:
+        The files, and the folder that they are in.
+
+    Raises:
+        OSError: the store cannot be reached.
+    """
+    if glob.has_magic(place.key):
+        parts = place.uri.split("/")
+        fixed = RemotePath("/".join(takewhile(lambda part: not glob.has_magic(part), parts)))
+        found = _files_below(fixed, lambda uri: fnmatch.fnmatchcase(uri, place.uri), deep=True)
+        return found, fixed
+    (info,) = place.file_system.get_file_info([place.key])
+    if info.type == pafs.FileType.File:
+        return [place], place.parent
+    return _files_below(place, lambda uri: uri.endswith(ending), deep=False), place
+
+
+def read_whole(path: RemotePath, max_bytes: int) -> bytes | None:
+    """The bytes of a file; None where there are more than so many.
+
+    Raises:
+        OSError: it cannot be read, however often that is tried.
+    """
+
+    def read() -> bytes | None:
+        with open_binary(path) as file:
+            if file.seek(0, os.SEEK_END) > max_bytes:
+                return None
+            file.seek(0)
+            return file.read()
+
+    return _persist(read)
+
+
+def upload(source: Path, target: RemotePath) -> None:
+    """Copy a file of this machine; it appears whole or not at all.
+
+    Raises:
+        OSError: that failed, however often it was tried.
+    """
+
+    def copy() -> None:
+        with (
+            source.open("rb") as file,
+            target.file_system.open_output_stream(target.key) as stream,
+        ):
+            while piece := file.read(_COPIED_AT_ONCE):
+                stream.write(piece)
+
+    _persist(copy)
+
+
+def delete_files(folder: RemotePath) -> None:
+    """Delete what is in a folder.
+
+    Raises:
+        OSError: that failed.
+    """
+    folder.file_system.delete_dir_contents(folder.key, missing_dir_ok=True)
+
+
+def _files_below(
+    folder: RemotePath, wanted: Callable[[str], bool], *, deep: bool
+) -> list[RemotePath]:
+    selector = pafs.FileSelector(folder.key, allow_not_found=True, recursive=deep)
+    scheme = folder.uri.partition("://")[0]
+    found = folder.file_system.get_file_info(selector)
+    uris = (f"{scheme}://{info.path}" for info in found if info.type == pafs.FileType.File)
+    return [RemotePath(uri) for uri in sorted(uris) if wanted(uri)]
+
+
+def _persist(action: Callable[[], Result]) -> Result:
+    """Do something until it succeeds, or has failed too often; what is missing stays missing.
+
+    Arrow repeats requests by itself, but not all: no upload whose connection was cut, and no answer
+    whose kind of error it does not know.
+    """
+    for pause in _PAUSES:
+        try:
+            return action()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError:
+            time.sleep(pause * random.uniform(0.5, 1.0))
+    return action()
+
+
+@lru_cache
+def _file_system(scheme: str, endpoint: str | None) -> pafs.FileSystem:
+    if scheme == "s3":
+        return pafs.S3FileSystem(
+            region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+            connect_timeout=_CONNECT_SECONDS,
+            retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+            **_at(endpoint),
+        )
+    return pafs.GcsFileSystem(
+        anonymous=endpoint is not None, retry_time_limit=_RETRY_SECONDS, **_at(endpoint)
+    )
+
+
+def _endpoint(scheme: str) -> str | None:
+    """Address of a server other than the usual one, which Arrow does not look for by itself."""
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if scheme == "s3" else (_GCS_EMULATOR,)
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def _at(endpoint: str | None) -> dict[str, str]:
+    if not endpoint:
+        return {}
+    parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+    return {"scheme": parts.scheme, "endpoint_override": parts.netloc}
+
+
+def why(error: Exception) -> str:
+    """What an error of a store says, in one line and without the store's own long-windedness."""
+    text = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, pa.ArrowException | OSError):
+        text = text.partition("; Details:")[0].partition(" Detail: ")[0]
+    return text
