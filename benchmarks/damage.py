@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from dump import get_photos, make_model
 from report import report
 
-from tweetprofile.engines.local import LocalEngine
-from tweetprofile.job import DecoderName, PredictorFacts
+from tweetprofile.engines.shards import ShardEngine
+from tweetprofile.job import DecoderName
 from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
 
 Damage = Callable[[bytes, random.Random], bytes]
@@ -66,7 +66,7 @@ def main(
 
 
 def measure(
-    engine: LocalEngine[PredictorFacts],
+    engine: ShardEngine,
     dumps: dict[float, Path],
     out: Path,
     options: PredictOptions,

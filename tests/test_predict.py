@@ -13,10 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
-from tweetprofile.engines.local import LocalEngine
 from tweetprofile.engines.messages import PredictJob
+from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
-from tweetprofile.job import PredictorFacts
 from tweetprofile.output import METADATA_KEY
 from tweetprofile.predict import (
     PredictOptions,
@@ -38,7 +37,7 @@ def options(model: Path, drawn_dump: Path) -> PredictOptions:
 def predict() -> Iterator[Predict]:
     """What `predict_manifest` does, with workers that stay for the next test."""
     with ExitStack() as stack:
-        engines: dict[PredictJob, LocalEngine[PredictorFacts]] = {}
+        engines: dict[PredictJob, ShardEngine] = {}
 
         def predict(manifest: Path, out: Path, options: PredictOptions) -> pl.DataFrame:
             plan = plan_prediction(manifest, out, options)

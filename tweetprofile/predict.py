@@ -3,15 +3,15 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import PredictJob
+from tweetprofile.engines.shards import ShardEngine, ShardSource
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.job import MAX_PIXELS, DecoderName, Precision, PredictorFacts, PredictorOptions
@@ -25,6 +25,8 @@ from tweetprofile.storage import AnyPath, canonical
 from tweetprofile.summary import PredictSummary, StageTimes, check_stats, write_stats
 from tweetprofile.version import __version__
 
+EngineName = Literal["local", "ray"]
+
 
 @dataclass(frozen=True, slots=True)
 class PredictOptions:
@@ -35,6 +37,8 @@ class PredictOptions:
         image_root: folder that image paths are relative to and never leave; None for the
             manifest's own.
         devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between.
+        engine: `local`, or `ray` for the machines of a cluster.
+        ray_address: of the cluster; None for one of this machine alone.
         decoder: `auto`, `dali` or `pillow`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
         batch_size: users a forward pass; 0 for what suits the device.
@@ -60,6 +64,8 @@ class PredictOptions:
     checkpoint: Path | None = None
     image_root: AnyPath | None = None
     devices: str = "auto"
+    engine: EngineName = "local"
+    ray_address: str | None = None
     decoder: DecoderName = "auto"
     precision: Precision = "auto"
     batch_size: int = 0
@@ -79,6 +85,8 @@ class PredictOptions:
     keep_logs: bool = False
 
     def __post_init__(self) -> None:
+        if self.ray_address is not None and self.engine != "ray":
+            raise OptionError("--ray-address is for --engine ray; give both or neither.")
         if self.users_per_shard < 1:
             raise OptionError(f"--users-per-shard {self.users_per_shard} must be at least 1.")
         if self.limit is not None and self.limit < 0:
@@ -135,9 +143,19 @@ class PredictPlan:
         """Users of a shard."""
         return min(self.options.users_per_shard, self.users - shard * self.options.users_per_shard)
 
-    def engine(self) -> LocalEngine[PredictorFacts]:
+    def engine(self) -> ShardEngine:
         """What will do the work; to be entered."""
+        if self.options.engine == "ray":
+            return _ray_engine(self)
         return LocalEngine(self.job, self.engine_options)
+
+    @property
+    def source(self) -> ShardSource:
+        """Where the shards of the users come from."""
+        options = self.options
+        return ShardSource(
+            self.manifest, self.users, options.users_per_shard, options.keep, options.max_images
+        )
 
     def output_schema(self, facts: PredictorFacts) -> pa.Schema:
         """The columns that will be written."""
@@ -212,7 +230,7 @@ def plan_prediction(
 
 def run_plan(
     plan: PredictPlan,
-    engine: LocalEngine[PredictorFacts],
+    engine: ShardEngine,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> PredictSummary:
     """Predict every user of the plan and write the profiles.
@@ -244,7 +262,7 @@ def run_plan(
 
 def _write_profiles(
     plan: PredictPlan,
-    engine: LocalEngine[PredictorFacts],
+    engine: ShardEngine,
     record: RunRecord,
     on_progress: Callable[[Progress], None],
 ) -> PredictSummary:
@@ -252,7 +270,7 @@ def _write_profiles(
     schema = plan.output_schema(engine.facts)
     with ProfileWriter(plan.out, schema, record, plan.shards, resume=plan.options.resume) as writer:
         run = _Run(plan, writer, schema)
-        for batch, profiles in engine.run(run.batches(engine.users_per_task)):
+        for batch, profiles in run.predicted(engine):
             run.add(batch, profiles)
             on_progress(Progress(run.counts, plan.users, time.monotonic() - began, run.resumed))
         if run.counts.users != plan.users:
@@ -261,6 +279,7 @@ def _write_profiles(
                 f"where there were {plan.users}; run the command again."
             )
         run.finish()
+    run.clock.add(engine.beside.take())
     seconds = time.monotonic() - began
     return PredictSummary(
         plan.out,
@@ -312,33 +331,14 @@ class _Run:
         self.clock = StageClock()
         self.resumed = self.counts = writer.counts
 
-    def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
-        """The batches of the shards that are not finished, in manifest order."""
-        batches = self._batches(users_per_batch)
-        while True:
-            with self.clock.timing(Stage.MANIFEST):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
-
-    def _batches(self, users_per_batch: int) -> Iterator[UserBatch]:
-        plan, options = self._plan, self._plan.options
-        if not plan.users and not self._writer.finished:
+    def predicted(self, engine: ShardEngine) -> Iterator[tuple[UserBatch, pa.Table]]:
+        """The batches of the shards that are not finished, with their profiles, as they come."""
+        if not self._plan.users and not self._writer.finished:
             self._writer.write(0, self._schema.empty_table(), Counts())
         finished = self._writer.finished
-        unfinished = next(shard for shard in count() if shard not in finished)
-        for batch in plan.manifest.batches(
-            options.users_per_shard,
-            min(users_per_batch, options.users_per_shard),
-            options.keep,
-            options.max_images,
-            first_shard=unfinished,
-        ):
-            if batch.first >= plan.users:
-                return
-            if batch.shard not in finished:
-                yield replace(batch, table=batch.table.slice(0, plan.users - batch.first))
+        unfinished = [shard for shard in range(self._plan.shards) if shard not in finished]
+        if self._plan.users:
+            yield from engine.run_shards(self._plan.source, unfinished)
 
     def add(self, batch: UserBatch, profiles: pa.Table) -> None:
         """Take the profiles of a batch; its shard is written when it is complete."""
@@ -365,6 +365,17 @@ class _Run:
         for name in self._plan.options.keep:
             profiles = profiles.append_column(name, batch.table[name])
         return profiles.cast(self._schema)
+
+
+def _ray_engine(plan: PredictPlan) -> ShardEngine:
+    try:
+        from tweetprofile.engines.ray import RayEngine  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise OptionError(
+            f"--engine ray needs Ray, which cannot be imported ({error}); pip install "
+            "'tweetprofile[ray]'."
+        ) from error
+    return RayEngine(plan.job, plan.engine_options, plan.options.ray_address)
 
 
 def _refuse_clashes(keep: tuple[str, ...], facts: PredictorFacts) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tweetprofile.engines.local import EngineOptions
+from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, OptionError, WorkerError
 from tweetprofile.predict import PredictOptions, plan_prediction, predict_manifest
 
@@ -107,7 +107,7 @@ def test_a_machine_of_many_processors_gets_a_worker_for_every_four(
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(10))
     manifest = write_users(USERS, {})
     plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
-    with plan.engine() as engine:
+    with LocalEngine(plan.job, plan.engine_options) as engine:
         assert len(children()) == len(engine.devices) == 3
         assert sorted(batch.first for batch, _ in engine.run(plan.manifest.batches(8, 2))) == [
             *range(0, USERS, 2)
@@ -126,7 +126,7 @@ def test_while_one_user_hangs_all_others_go_on(
         options.checkpoint or "",
         replace(both, overwrite=True),
     )
-    with plan.engine() as engine:
+    with LocalEngine(plan.job, plan.engine_options) as engine:
         order = [batch.first for batch, _ in engine.run(plan.manifest.batches(2, 1))]
     assert sorted(order) == list(range(USERS))
     assert order[-1] == 0
@@ -203,7 +203,7 @@ def test_an_engine_can_be_used_again_after_a_run_that_was_given_up(
 ) -> None:
     manifest = write_users(USERS, {})
     plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
-    with plan.engine() as engine:
+    with LocalEngine(plan.job, plan.engine_options) as engine:
         batch, profiles = next(iter(engine.run(plan.manifest.batches(8, 2))))
         again = {each.first: found for each, found in engine.run(plan.manifest.batches(8, 2))}
     assert sorted(again) == [0, 2, 4, 6, 8]

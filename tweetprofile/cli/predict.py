@@ -78,6 +78,19 @@ from tweetprofile.cli import options as shared
     metavar="FILE",
     help="Write what the run came to, and the seconds of each stage, as JSON.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Work on this machine, or on those of a Ray cluster.",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="The cluster: auto on one of its machines, HOST:PORT, or ray://HOST:PORT.  [default: a "
+    "cluster of this machine alone]",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run, if there is one.")
 @shared.overwrite
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, stop.")

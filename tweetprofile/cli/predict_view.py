@@ -3,11 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TypeVar
 
 from tweetprofile.cli.console import CONSOLE, make_bar
-from tweetprofile.engines.local import FactsT, LocalEngine
-from tweetprofile.job import PredictorFacts
+from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.output import Place
 from tweetprofile.predict import PredictPlan, Progress
 from tweetprofile.profiles import Status
@@ -30,8 +30,11 @@ _BOUNDS = {
 """What to call the stage that a run spends most of its time in."""
 
 
+EngineT = TypeVar("EngineT", bound=AbstractContextManager[object])
+
+
 @contextmanager
-def started(engine: LocalEngine[FactsT], *, quiet: bool) -> Iterator[LocalEngine[FactsT]]:
+def started(engine: EngineT, *, quiet: bool) -> Iterator[EngineT]:
     """An engine, entered; until it is ready, which takes seconds, a terminal says so."""
     with ExitStack() as stack:
         wait = CONSOLE.status("starting workers ...") if not quiet else nullcontext()
@@ -40,7 +43,7 @@ def started(engine: LocalEngine[FactsT], *, quiet: bool) -> Iterator[LocalEngine
         yield engine
 
 
-def show_plan(plan: PredictPlan, engine: LocalEngine[PredictorFacts]) -> None:
+def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
     """Say what will be done, in two lines."""
     manifest, facts = plan.manifest, engine.facts
     CONSOLE.print(
@@ -55,7 +58,7 @@ def show_plan(plan: PredictPlan, engine: LocalEngine[PredictorFacts]) -> None:
     )
 
 
-def _devices(engine: LocalEngine[PredictorFacts]) -> str:
+def _devices(engine: ShardEngine) -> str:
     first = engine.facts.device
     workers = Counter(first if name == "auto" else name for name in engine.devices)
     return ", ".join(name if one == 1 else f"{name} x {one}" for name, one in workers.items())

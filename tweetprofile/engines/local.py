@@ -34,10 +34,11 @@ from tweetprofile.engines.messages import (
 from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.rescue import Attempt, Workload
 from tweetprofile.engines.seats import Held, Seat
+from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import ExaminerFacts, ExtractorFacts, PredictorFacts, usable_processors
 from tweetprofile.manifest import UserBatch
-from tweetprofile.stages import StageClock
+from tweetprofile.stages import Stage, StageClock
 
 _START_SECONDS = 300.0
 """Time for a worker to be ready: imports from a slow network drive take minutes."""
@@ -65,6 +66,7 @@ class EngineOptions:
         devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between; a worker each.
         stall_seconds: a batch that takes longer means that the worker hangs.
         log: path whose name begins the names of logs to keep; None to keep none.
+        processors: that workers on the CPU share; None for all that this process may use.
 
     Raises:
         OptionError: a value out of range.
@@ -73,6 +75,7 @@ class EngineOptions:
     devices: str = "auto"
     stall_seconds: float = 300.0
     log: Path | None = None
+    processors: int | None = None
 
     def __post_init__(self) -> None:
         if not self.stall_seconds > 0:
@@ -88,6 +91,11 @@ class EngineOptions:
                 f"--devices {self.devices}: CPU and CUDA give slightly different numbers; "
                 "name devices of one kind."
             )
+
+    @property
+    def usable(self) -> int:
+        """The processors to share."""
+        return self.processors or usable_processors()
 
     @property
     def device_names(self) -> tuple[str, ...]:
@@ -113,6 +121,7 @@ class LocalEngine(Generic[FactsT]):
         facts: what the workers came to be, once the block is entered.
         deaths: how workers died, in words, in order.
         clock: has counted what the lanes of all workers did for the last call of `run`.
+        beside: has counted what was done beside them, in this process.
 
     Raises:
         TweetprofileError: on entering, if the job cannot be done here.
@@ -141,6 +150,7 @@ class LocalEngine(Generic[FactsT]):
         self._numbers = count()
         self.deaths: list[str] = []
         self.clock = StageClock()
+        self.beside = StageClock()
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -150,7 +160,7 @@ class LocalEngine(Generic[FactsT]):
     def __enter__(self) -> Self:
         try:
             names = self._options.device_names
-            processors = _share(usable_processors(), len(names))
+            processors = _share(self._options.usable, len(names))
             self._take_seats(names, processors)
             self._wait_until_ready()
             if names in (("auto",), ("cpu",), ("cuda",)):
@@ -200,11 +210,25 @@ class LocalEngine(Generic[FactsT]):
                     self._hand_out(workload)  # before the caller takes its time
                     yield attempt.batch, whole
 
+    def run_shards(
+        self, source: ShardSource, shards: Sequence[int]
+    ) -> Iterator[tuple[UserBatch, pa.Table]]:
+        """The batches of those shards and the rows of each; see `run`."""
+        yield from self.run(self._timed(source.batches_of(shards, self.users_per_task)))
+
+    def _timed(self, batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
+        while True:
+            with self.beside.timing(Stage.MANIFEST):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
     def _others(self) -> list[str]:
         """The devices besides the first, where all of a kind are meant."""
         if self.facts.device == "cuda":
             return [f"cuda:{number}" for number in range(1, self.facts.cuda_devices)]
-        return ["cpu"] * (_workers_on_cpu(usable_processors()) - 1)
+        return ["cpu"] * (_workers_on_cpu(self._options.usable) - 1)
 
     # --- seats -------------------------------------------------------------------------------
 

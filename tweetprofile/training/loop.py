@@ -22,7 +22,7 @@ from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
 from tweetprofile.networks import DeepSet, Network, NetworkSpec, build_network
-from tweetprofile.training.augment import Distortion, FrameChooser, fill_volumes
+from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.labels import UNKNOWN, FoundSchema
@@ -185,10 +185,11 @@ class Trainer:
     def _step(
         self, users: NDArray[np.int64], rate: float, random: np.random.Generator, epoch: int
     ) -> float:
-        volumes, mask = self._make_volumes(users, random)
+        choices = self._chooser.choose(users, random)
+        volumes, mask = self._make_volumes(choices, random)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        loss = self._loss(self._logits(self._parallel, volumes, mask), users)
+        loss = self._loss(self._logits(self._parallel, volumes, mask), users, choices)
         total = self._rank.add_up(loss.item())
         if not np.isfinite(total):
             raise TrainingError(
@@ -204,17 +205,18 @@ class Trainer:
         return total
 
     def _make_volumes(
-        self, users: NDArray[np.int64], random: np.random.Generator
+        self, choices: list[Choice], random: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """This process's part of a batch, drawn for the whole of it."""
-        chosen = self._chooser.choose(users, random)
-        ends = np.cumsum([0, *map(len, chosen)])
-        distortion = Distortion.draw(int(ends[-1]), self._recipe.augment, random)
-        own = self._rank.share(len(users))
+        chosen = [choice.frames for choice in choices]
+        counts = [len(each) for each in chosen]
+        ends = np.cumsum([0, *counts])
+        distortion = Distortion.draw(counts, self._recipe.augment, random)
+        own = self._rank.share(len(chosen))
         part = slice(int(ends[own.start]), int(ends[own.stop]))
         pixels = self._pixels[self._setup.train.cache.path].take(np.concatenate(chosen)[part])
         frames = distortion.take(part).apply(pixels, self._setup.volume_spec)
-        return fill_volumes(frames, [len(each) for each in chosen[own]], self._setup.volume_spec)
+        return fill_volumes(frames, counts[own], self._setup.volume_spec)
 
     def _logits(
         self, network: nn.Module, volumes: torch.Tensor, mask: torch.Tensor
@@ -224,26 +226,39 @@ class Trainer:
             logits: dict[str, torch.Tensor] = network(volumes, mask)
         return {trait: values.float() for trait, values in logits.items()}
 
-    def _loss(self, logits: dict[str, torch.Tensor], users: NDArray[np.int64]) -> torch.Tensor:
+    def _loss(
+        self, logits: dict[str, torch.Tensor], users: NDArray[np.int64], choices: list[Choice]
+    ) -> torch.Tensor:
         """This process's part of the loss: cross-entropy summed over the traits (paper, Eq. 1).
 
-        Each is a mean over the labels of all processes, by the weight of their classes.
+        Each is a mean over the labels of all processes, by the weight of their classes. A user who
+        is mixed has two labels, by the share of the frames.
         """
-        labels = torch.from_numpy(self._setup.train.labels[users])
-        own = labels[self._rank.share(len(users))]
+        labels = self._setup.train.labels
+        partners = np.array([choice.partner for choice in choices])
+        shares = torch.tensor([choice.share for choice in choices])
         total = torch.zeros((), device=self._device)
         for column, (name, weights) in enumerate(self._weights.items()):
-            known = labels[:, column][labels[:, column] != UNKNOWN]
-            each = cross_entropy(
-                logits[name],
-                own[:, column].to(self._device),
-                weights.to(self._device),
-                ignore_index=UNKNOWN,
-                reduction="sum",
-                label_smoothing=self._recipe.label_smoothing,
-            )
-            total = total + each / weights[known].sum().clamp(min=1e-6).to(self._device)
+            own, lent = (torch.from_numpy(labels[each, column]) for each in (users, partners))
+            of_own, of_lent = shares * _weigh(own, weights), (1 - shares) * _weigh(lent, weights)
+            whole = (of_own.sum() + of_lent.sum()).clamp(min=1e-6)
+            for targets, factors in ((own, of_own), (lent, of_lent)):
+                total = total + self._part_of_loss(logits[name], targets, factors / whole)
         return total
+
+    def _part_of_loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, factors: torch.Tensor
+    ) -> torch.Tensor:
+        """Cross-entropy of this process's users, each by a factor."""
+        part = self._rank.share(len(labels))
+        each = cross_entropy(
+            logits,
+            labels[part].to(self._device),
+            ignore_index=UNKNOWN,
+            reduction="none",
+            label_smoothing=self._recipe.label_smoothing,
+        )
+        return (each * factors[part].to(self._device)).sum()
 
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
@@ -373,6 +388,11 @@ def _class_weights(train: Subset, schema: TraitSchema, balance: float) -> dict[s
         mean = (each * counts).sum() / max(1, counts.sum())
         weights[trait.name] = torch.tensor(each / (mean or 1.0), dtype=torch.float32)
     return weights
+
+
+def _weigh(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The weight of each label's class; none where there is no label."""
+    return weights[labels.clamp(min=0)] * (labels != UNKNOWN)
 
 
 def _cut_metrics(path: Path, epochs: int) -> None:

@@ -81,7 +81,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
     "default": Recipe(
         model="deepset",
         optimiser="muon",
-        epochs=60,
+        epochs=90,
         batch_size=16,
         learning_rate=2e-3,
         weight_decay=0.05,
@@ -121,7 +121,10 @@ RECIPES: Mapping[RecipeName, Recipe] = {
 
 _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
     "learning_rate": 1e-3,
-    "augment": AugmentOptions(drop=0.3, regroup=0.5, crop=0.65, colour=0.2),
+    "epochs": 60,
+    "augment": AugmentOptions(
+        drop=0.3, regroup=0.5, mix=0.0, crop=0.65, turn=0.0, colour=0.2, erase=0.0, paste=0.0
+    ),
 }
 """What the default is for 3D CNNs: a high rate or much variation keeps them from learning."""
 

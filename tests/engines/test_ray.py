@@ -1,0 +1,240 @@
+"""`--engine ray` writes what `--engine local` writes, on a cluster of this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tweetprofile.cli import main
+from tweetprofile.errors import CheckpointError, ManifestError, OptionError
+from tweetprofile.predict import PredictOptions, Progress, plan_prediction, predict_manifest
+
+pytestmark = pytest.mark.slow
+
+ray = pytest.importorskip("ray", reason="Ray is not installed")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cluster of four processors on this machine, whatever it has; it ends with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+        patch.setenv("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+        ray.init(
+            address="local",
+            num_cpus=4,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            object_store_memory=100 << 20,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture
+def options(model: Path) -> PredictOptions:
+    return PredictOptions(checkpoint=model, devices="cpu", users_per_shard=3)
+
+
+def profiles(out: Path) -> pl.DataFrame:
+    """What does not depend on how precise the hardware is."""
+    return pl.read_parquet(out)
+
+
+def assert_equal(found: pl.DataFrame, expected: pl.DataFrame) -> None:
+    """Ids, order, classes and counts the same, probabilities within 1e-4."""
+    shares = [name for name in expected.columns if name.endswith(("_confidence", "_probabilities"))]
+    assert found.drop(shares).equals(expected.drop(shares))
+    for name in shares:
+        for one, other in zip(_numbers(found[name]), _numbers(expected[name]), strict=True):
+            assert one == pytest.approx(other, abs=1e-4)
+
+
+def _numbers(column: pl.Series) -> list[float | None]:
+    if isinstance(column.dtype, pl.Struct):
+        return [number for field in column.struct.fields for number in column.struct.field(field)]
+    return column.to_list()
+
+
+def test_one_worker_two_workers_and_ray_give_the_same(
+    cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
+) -> None:
+    ways = {
+        "one": options,
+        "two": replace(options, devices="cpu,cpu"),
+        "ray": replace(options, devices="cpu,cpu", engine="ray"),
+    }
+    for name, each in ways.items():
+        predict_manifest(dump / "train.parquet", tmp_path / name, each)
+    expected = profiles(tmp_path / "one")
+    assert len(expected) == 12
+    assert set(expected["status"]) > {"ok", "no_images", "unusable"}
+    for name in ("two", "ray"):
+        assert_equal(profiles(tmp_path / name), expected)
+
+
+def test_an_actor_that_is_killed_loses_nothing(
+    cluster: None, large_dump: Path, options: PredictOptions, tmp_path: Path
+) -> None:
+    manifest = large_dump / "test.parquet"
+    options = replace(options, users_per_shard=1)
+    predict_manifest(manifest, tmp_path / "local", options)
+    killed: list[int] = []
+
+    def kill_one(progress: Progress) -> None:
+        if not killed and progress.counts.users < 40:
+            killed.append(_an_actor())
+            os.kill(killed[0], signal.SIGKILL)
+
+    on_ray = replace(options, engine="ray", devices="cpu,cpu")
+    summary = predict_manifest(manifest, tmp_path / "ray", on_ray, kill_one)
+    assert killed
+    assert summary.counts.users == 60
+    assert_equal(profiles(tmp_path / "ray"), profiles(tmp_path / "local"))
+
+
+def _an_actor() -> int:
+    """Process id of one of the actors that predict for this process."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _is_our_actor(entry):
+            return int(entry.name)
+    pytest.fail("there is no actor to be killed")
+
+
+def _is_our_actor(entry: Path) -> bool:
+    try:
+        if not (entry / "cmdline").read_bytes().startswith(b"ray::MapWorker"):
+            return False
+        return os.getpid() in _ancestors(int(entry.name))
+    except OSError:  # it has ended by now
+        return False
+
+
+def _ancestors(process: int) -> list[int]:
+    found = []
+    while process > 1:
+        status = Path(f"/proc/{process}/stat").read_text()
+        process = int(status.rpartition(")")[2].split()[1])
+        found.append(process)
+    return found
+
+
+@pytest.mark.usefixtures("deadly_library")
+def test_the_command_starts_a_cluster_of_its_own_and_who_kills_a_worker_is_crashed(
+    write_users: Callable[..., Path], model: Path, tmp_path: Path
+) -> None:
+    manifest = write_users(10, {4: [b"DEADLYSIGSEGV", b"?"]})
+    out = tmp_path / "out.parquet"
+    command = [
+        *(sys.executable, "-m", "tweetprofile", "predict", str(manifest), "-o", str(out)),
+        *("--checkpoint", str(model), "--engine", "ray", "--devices", "cpu"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "workers were replaced" in done.stderr
+    statuses = pl.read_parquet(out)["status"].to_list()
+    assert statuses == ["ok"] * 4 + ["crashed"] + ["ok"] * 5
+
+
+def test_an_interrupted_run_is_resumed_on_ray(
+    cluster: None, large_dump: Path, options: PredictOptions, tmp_path: Path
+) -> None:
+    manifest = large_dump / "test.parquet"
+
+    class StopError(Exception):
+        pass
+
+    def stop(progress: Progress) -> None:
+        if progress.counts.users >= 20:
+            raise StopError
+
+    with pytest.raises(StopError):
+        predict_manifest(manifest, tmp_path / "out", options, stop)
+    on_ray = replace(options, engine="ray", resume=True)
+    summary = predict_manifest(manifest, tmp_path / "out", on_ray)
+    assert summary.resumed.users > 0
+    assert summary.counts.users == 60
+    predict_manifest(manifest, tmp_path / "undisturbed", options)
+    assert_equal(profiles(tmp_path / "out"), profiles(tmp_path / "undisturbed"))
+
+
+def test_the_long_form_and_kept_columns_come_through(
+    cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
+) -> None:
+    users = pl.read_parquet(dump / "test.parquet").filter(pl.col("images").list.len() > 0)
+    long = users.explode("images").rename({"images": "image", "gender": "told"})
+    long.write_parquet(dump / "long.parquet")
+    options = replace(options, keep=("told",), limit=3, users_per_shard=2)
+    for engine in ("local", "ray"):
+        each = replace(options, engine=engine)
+        predict_manifest(dump / "long.parquet", tmp_path / engine, each)
+    assert_equal(profiles(tmp_path / "ray"), profiles(tmp_path / "local"))
+    assert len(profiles(tmp_path / "ray")) == 3
+
+
+@pytest.mark.parametrize(
+    ("devices", "sentence"),
+    [
+        ("cuda", "asks for 1 actors; the cluster has 0 GPUs"),
+        ("cuda:1", "Ray chooses GPUs; give cuda"),
+        ("cpu,cpu,cpu,cpu,cpu", "asks for 5 actors; the cluster has 0 GPUs and 4 processors"),
+    ],
+)
+def test_devices_that_the_cluster_lacks_are_refused(
+    cluster: None, dump: Path, options: PredictOptions, devices: str, sentence: str, tmp_path: Path
+) -> None:
+    on_ray = replace(options, engine="ray", devices=devices)
+    with pytest.raises(OptionError, match=sentence):
+        predict_manifest(dump / "test.parquet", tmp_path / "out", on_ray)
+
+
+def test_a_job_that_no_actor_can_do_is_refused_with_its_reason(
+    cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
+) -> None:
+    (tmp_path / "model.safetensors").write_text("no such thing")
+    on_ray = replace(options, engine="ray", checkpoint=tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        predict_manifest(dump / "test.parquet", tmp_path / "out", on_ray)
+
+
+def test_a_manifest_that_is_damaged_further_in_is_named_by_the_actor(
+    cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
+) -> None:
+    manifest = dump / "test.parquet"
+    plan = plan_prediction(manifest, tmp_path / "out", replace(options, engine="ray"))
+    data = bytearray(manifest.read_bytes())
+    data[4 : len(data) // 3] = bytes(len(data) // 3 - 4)  # after it was looked at
+    with plan.engine() as engine:
+        manifest.write_bytes(data)
+        with pytest.raises(ManifestError, match=r"test\.parquet cannot be read"):
+            list(engine.run_shards(plan.source, [0, 1]))
+
+
+def test_a_cluster_that_does_not_answer_is_said(
+    dump: Path, model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    places = (str(dump / "test.parquet"), "-o", str(tmp_path / "out"), "--checkpoint", str(model))
+    command = ("-m", "tweetprofile", "predict", *places, "--engine", "ray")
+    done = subprocess.run(
+        [sys.executable, *command, "--ray-address", "127.0.0.1:1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--ray-address 127.0.0.1:1: no cluster answers" in done.stderr
+
+
+def test_an_address_without_the_engine_is_refused(
+    dump: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = [str(dump / "test.parquet"), "-o", "out", "--ray-address", "auto"]
+    assert main(["predict", *places]) == 2
+    assert "--ray-address is for --engine ray" in capsys.readouterr().err
