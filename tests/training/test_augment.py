@@ -29,7 +29,7 @@ FOUR = users([11, 2, 5, 30], [[0, 0], [0, 1], [0, 0], [1, 1]])
 
 def choices(options: AugmentOptions, user: int, times: int = 60) -> list[list[int]]:
     chooser, random = FrameChooser(FOUR, 11, options), np.random.default_rng(0)
-    return [chooser.choose(np.array([user]), random)[0].tolist() for _ in range(times)]
+    return [chooser.choose(np.array([user]), random)[0].frames.tolist() for _ in range(times)]
 
 
 def test_as_they_are_users_show_their_first_volume_in_order() -> None:
@@ -39,7 +39,7 @@ def test_as_they_are_users_show_their_first_volume_in_order() -> None:
 
 
 def test_frames_are_dropped_at_random_down_to_the_fewest() -> None:
-    options = AugmentOptions(regroup=0.0, drop=1.0, fewest_frames=3)
+    options = AugmentOptions(regroup=0.0, mix=0.0, drop=1.0, fewest_frames=3)
     assert {len(frames) for frames in choices(options, 0, 200)} == set(range(3, 12))
     assert {len(frames) for frames in choices(options, 1)} == {2}, "no more than there are"
     lengths = [len(frames) for frames in choices(replace(options, drop=0.3), 0, 500)]
@@ -47,21 +47,42 @@ def test_frames_are_dropped_at_random_down_to_the_fewest() -> None:
 
 
 def test_order_is_drawn_anew() -> None:
-    orders = choices(AugmentOptions(regroup=0.0, drop=0.0), 0)
+    orders = choices(AugmentOptions(regroup=0.0, mix=0.0, drop=0.0), 0)
     assert all(sorted(order) == list(range(11)) for order in orders)
     assert len({tuple(order) for order in orders}) == len(orders)
 
 
 def test_regrouped_frames_are_of_users_who_share_every_label() -> None:
-    seen = {frame for frames in choices(AugmentOptions(regroup=1.0), 0, 200) for frame in frames}
+    seen = {
+        frame
+        for frames in choices(AugmentOptions(regroup=1.0, mix=0.0), 0, 200)
+        for frame in frames
+    }
     assert seen == {*range(11), *range(13, 18)}, "users 0 and 2 are alike"
-    alone = {frame for frames in choices(AugmentOptions(regroup=1.0), 1) for frame in frames}
+    alone = {
+        frame for frames in choices(AugmentOptions(regroup=1.0, mix=0.0), 1) for frame in frames
+    }
     assert alone == {11, 12}
+
+
+def test_mixed_users_show_up_to_half_of_anothers_frames_and_say_so() -> None:
+    options = AugmentOptions(regroup=0.0, mix=1.0, drop=0.0)
+    chooser, random = FrameChooser(FOUR, 11, options), np.random.default_rng(0)
+    shares = set()
+    for _ in range(100):
+        for user, choice in zip((0, 3), chooser.choose(np.array([0, 3]), random), strict=True):
+            own = np.isin(choice.frames, FOUR.frames_of(user))
+            assert np.isin(choice.frames[~own], FOUR.frames_of(choice.partner)).all()
+            if choice.partner != user:
+                assert choice.share == own.mean()
+                shares.add(choice.share)
+    assert 0.5 < min(shares) < 0.6
+    assert max(shares) == 1.0
 
 
 def test_a_frame_that_is_not_distorted_is_the_cached_one_in_size() -> None:
     frames = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8)
-    distortion = Distortion.draw(3, AugmentOptions.none(), np.random.default_rng(0))
+    distortion = Distortion.draw([3], AugmentOptions.none(), np.random.default_rng(0))
     torch.testing.assert_close(
         distortion.apply(frames, SPEC), SPEC.normalise_frames(frames), atol=1e-4, rtol=1e-4
     )
@@ -73,20 +94,64 @@ def test_flips_mirror_and_crops_look_at_a_part() -> None:
     plain = AugmentOptions.none()
     mirrored = replace(plain, flip=1.0)
     random = np.random.default_rng(0)
-    expected = Distortion.draw(2, plain, random).apply(frames, SPEC).flip(3)
-    found = Distortion.draw(2, mirrored, random).apply(frames, SPEC)
+    expected = Distortion.draw([2], plain, random).apply(frames, SPEC).flip(3)
+    found = Distortion.draw([2], mirrored, random).apply(frames, SPEC)
     torch.testing.assert_close(found, expected)
-    theta = Distortion.draw(500, AugmentOptions(crop=0.5, flip=0.0), random).theta_M23
+    theta = Distortion.draw([500], replace(plain, crop=0.5), random).theta_M23
     areas = theta[:, 0, 0] * theta[:, 1, 1]
     assert areas.min() > 0.45
     assert areas.max() <= 1.0
     assert (theta[:, :, 2].abs() + theta[:, [0, 1], [0, 1]] <= 1.0 + 1e-6).all(), "never outside"
 
 
+def test_frames_are_turned_about_their_middle() -> None:
+    plain = AugmentOptions.none()
+    theta = Distortion.draw([500], replace(plain, turn=0.3), np.random.default_rng(0)).theta_M23
+    angles = torch.atan2(theta[:, 1, 0], theta[:, 0, 0])
+    assert 0.25 < angles.abs().max() <= 0.3
+    torch.testing.assert_close(theta[:, :, :2].det(), torch.ones(500))
+    assert not theta[:, :, 2].any()
+
+
+def flat_frames(brightness: list[int]) -> torch.Tensor:
+    """Frames of one brightness each."""
+    levels = torch.tensor(brightness, dtype=torch.uint8)
+    return levels[:, None, None, None].expand(-1, 16, 16, 3).contiguous()
+
+
+def test_erased_parts_have_one_brightness_and_a_tenth_to_a_half_of_the_frame() -> None:
+    options = replace(AugmentOptions.none(), erase=1.0)
+    found = Distortion.draw([200], options, np.random.default_rng(0)).apply(
+        flat_frames([100] * 200), SPEC
+    )
+    covered = (found - SPEC.normalise_frames(flat_frames([100]))).abs() > 1e-6
+    shares = covered[:, 0].float().mean(dim=(1, 2))
+    assert (shares > 0.05).all()
+    assert (shares < 0.6).all()
+    for frame, part in zip(found[:, 0], covered[:, 0], strict=True):
+        assert torch.unique(frame[part]).numel() == 1
+
+
+def test_pasted_parts_are_of_other_frames_of_the_same_user() -> None:
+    options = replace(AugmentOptions.none(), paste=1.0)
+    own = flat_frames([0, 50, 100, 150, 200, 250])
+    levels = SPEC.normalise_frames(own)[:, 0, 0, 0]
+    random = np.random.default_rng(0)
+    seen: list[set[int]] = [set() for _ in own]
+    for _ in range(50):
+        found = Distortion.draw([2, 4], options, random).apply(own, SPEC)[:, 0]
+        for number, frame in enumerate(found):
+            near = (frame.flatten()[:, None] - levels).abs()
+            if near.min(dim=1).values.max() < 1e-4:  # else it has drawn itself, and is erased
+                seen[number] |= set(near.argmin(dim=1).tolist())
+    assert seen == [{0, 1}] * 2 + [{2, 3, 4, 5}] * 4
+
+
 def test_distortions_of_a_part_are_those_of_the_whole() -> None:
     """Two processes see what one would have seen."""
     frames = torch.randint(0, 256, (6, 18, 18, 3), dtype=torch.uint8)
-    distortion = Distortion.draw(6, AugmentOptions(), np.random.default_rng(0))
+    options = AugmentOptions(erase=0.4, paste=0.6)
+    distortion = Distortion.draw([2, 3, 1], options, np.random.default_rng(0))
     whole = distortion.apply(frames, SPEC)
     part = distortion.take(slice(2, 5)).apply(frames[2:5], SPEC)
     torch.testing.assert_close(part, whole[2:5])
@@ -105,7 +170,17 @@ def test_short_users_are_filled_as_in_predicting(fill: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"regroup": 1.5}, {"flip": -0.1}, {"crop": 0.0}, {"fewest_frames": 0}, {"drop": 2.0}]
+    "wrong",
+    [
+        {"regroup": 1.5},
+        {"flip": -0.1},
+        {"crop": 0.0},
+        {"fewest_frames": 0},
+        {"drop": 2.0},
+        {"mix": 1.1},
+        {"turn": -1.0},
+        {"erase": 0.6, "paste": 0.6},
+    ],
 )
 def test_an_augmentation_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionError):

@@ -9,7 +9,9 @@ and what it was at is computed again.
 import json
 import logging
 import os
+import pickle
 import secrets
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,8 @@ from tweetprofile.stages import Stage, StageClock
 
 _PROCESSORS_AN_ACTOR = 4
 
+_ANSWER_SECONDS = 10.0
+
 _MOST_SHARDS_A_RUN = 16
 _RUNS_AN_ACTOR = 8
 """At least, where there are shards enough: so that all end at about the same time."""
@@ -41,10 +45,12 @@ _RESULTS = pa.schema(
         ("batch", pa.large_binary()),
         ("profiles", pa.large_binary()),
         ("log", pa.string()),
+        ("error", pa.large_binary()),
     ]
 )
 """A row a batch: where it stands, its ids and kept columns, its profiles (both packed), and in the
-first row of a run what the actor has to say."""
+first row of a run what the actor has to say. In place of all that, an error of ours (pickled), of
+which Ray would leave the text alone."""
 
 
 class RayEngine:
@@ -137,6 +143,8 @@ class RayEngine:
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
         if self._address is None:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
+        else:
+            _require_answer(self._address)
         try:
             ray.init(
                 address=self._address or "local",
@@ -209,6 +217,8 @@ class RayEngine:
 
     def _unpack(self, results: pa.Table) -> Iterator[tuple[UserBatch, pa.Table]]:
         for row in results.to_pylist():
+            if row["error"] is not None:
+                raise pickle.loads(row["error"])
             if row["log"] is not None:
                 log = json.loads(row["log"])
                 self.deaths += log["deaths"]
@@ -227,7 +237,10 @@ class _ShardActor:
 
     def __call__(self, runs: pa.Table) -> pa.Table:
         """The results of each run of shards."""
-        rows = [row for run in runs.to_pylist() for row in self._predict(run["first"], run["stop"])]
+        try:
+            rows = [row for run in runs.to_pylist() for row in self._predict(**run)]
+        except TweetprofileError as error:
+            rows = [{"error": pickle.dumps(error)}]
         return pa.Table.from_pylist(rows, schema=_RESULTS)
 
     def _predict(self, first: int, stop: int) -> list[dict[str, Any]]:
@@ -246,6 +259,24 @@ class _ShardActor:
         seconds = {stage.value: spent for stage, spent in engine.clock.take().items()}
         rows[0]["log"] = json.dumps({"deaths": deaths, "seconds": seconds})
         return rows
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address where nobody listens: Ray would try for minutes, and end this process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:  # such as "auto", which Ray looks up in its own files
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address, str(error)) from error
+
+
+def _no_cluster(address: str | None, reason: str) -> OptionError:
+    return OptionError(
+        f"--ray-address {address or 'of this machine'}: no cluster answers ({reason}); give its "
+        "HOST:PORT, or start it."
+    )
 
 
 def _facts_of(job: PredictJob, options: EngineOptions) -> tuple[PredictorFacts, int]:

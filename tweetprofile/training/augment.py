@@ -38,7 +38,8 @@ class AugmentOptions:
         colour: how far brightness, contrast and saturation go, of 1.
         erase: share of the frames of which a part is covered with one colour (Zhong et al. 2020).
         paste: share of the frames of which a part is covered with that part of another frame of
-            the same user ("CutMix", Yun et al. 2019, that leaves labels as they are).
+            the same user ("CutMix", Yun et al. 2019, that leaves labels as they are); one that
+            draws itself is erased.
 
     Raises:
         OptionError: a value out of range.

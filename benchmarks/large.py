@@ -1,0 +1,114 @@
+"""Users a second and memory on a manifest of a million users, against one of ten thousand.
+
+    python benchmarks/large.py --photos FOLDER
+
+A run of the smaller manifest goes to its end; one of the larger is interrupted after as many users,
+as a whole one takes hours: what is compared is the rate between its first shard and its last one,
+and what the manifest itself costs before the first.
+"""
+
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from commands import predict_command
+from dump import get_photos, make_model
+from memory import proportional_set_size, tree
+from report import report
+
+_EVERY = 0.5
+"""Seconds between looks."""
+
+_IMAGES = 11
+_SHARD = 256
+
+
+@click.command()
+@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option("--users", default=10_000, show_default=True, help="To predict of both manifests.")
+@click.option("--times", default=100, show_default=True, help="How much larger the larger one is.")
+@click.option("--rounds", default=1, show_default=True)
+def main(photos: Path | None, users: int, times: int, rounds: int) -> None:
+    """Measure both in turn."""
+    encoded = get_photos(photos)
+    runs: dict[int, list[dict[str, float]]] = {users: [], users * times: []}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = make_model(folder, encoded)
+        for number, photo in enumerate(encoded):
+            (folder / f"{number}.jpg").write_bytes(photo)
+        for size in runs:
+            write_manifest(folder / f"{size}.parquet", size, len(encoded))
+        for _ in range(rounds):
+            for size, found in runs.items():
+                found.append(measure(folder / f"{size}.parquet", model, folder / "out", users))
+    show(runs, {"users": users, "times": times, "photos": bool(photos)})
+
+
+def write_manifest(path: Path, users: int, photos: int) -> None:
+    """So many users, each with a volume of paths drawn from few, in groups of 65,536 rows."""
+    dice = np.random.default_rng(0)
+    schema = pa.schema([("user_id", pa.string()), ("images", pa.list_(pa.string()))])
+    with pq.ParquetWriter(path, schema) as file:
+        for first in range(0, users, 1 << 16):
+            rows = min(1 << 16, users - first)
+            paths = [f"{number}.jpg" for number in dice.integers(0, photos, rows * _IMAGES)]
+            offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * _IMAGES)
+            lists = pa.ListArray.from_arrays(offsets, pa.array(paths))
+            ids = pa.array([f"user-{first + row}" for row in range(rows)])
+            file.write_table(pa.Table.from_arrays([ids, lists], schema=schema))
+
+
+def measure(manifest: Path, model: Path, out: Path, users: int) -> dict[str, float]:
+    """Run until so many users are predicted; seconds to the first shard, rate, and memory."""
+    command = predict_command(manifest, model, out, "--users-per-shard", str(_SHARD))
+    began, first, highest = time.time(), 0.0, 0
+    shards = out.with_name(f"{out.name}.partial") / "shards"
+    with subprocess.Popen(command) as process:
+        while process.poll() is None and len(parts(shards)) < users // _SHARD:
+            highest = max(highest, sum(map(proportional_set_size, tree(process.pid))))
+            times = parts(shards) or [first]
+            first, last, done = times[0], times[-1], len(times)
+            time.sleep(_EVERY)
+        process.send_signal(signal.SIGINT)
+    if process.returncode not in (0, 130):
+        raise click.ClickException(f"{' '.join(command)} ended with {process.returncode}")
+    rate = (done - 1) * _SHARD / (last - first)
+    return {"first_shard_s": first - began, "users_per_s": rate, "peak_bytes": highest}
+
+
+def parts(shards: Path) -> list[float]:
+    """When each finished shard was written, in order."""
+    return sorted(path.stat().st_mtime for path in shards.glob("part-*.parquet"))
+
+
+def show(runs: dict[int, list[dict[str, float]]], settings: dict[str, object]) -> None:
+    """Print each size, and the larger over the smaller."""
+    rows = [
+        (
+            f"{size:,}",
+            *(
+                _median(found, key, unit)
+                for key, unit in (("first_shard_s", 1), ("users_per_s", 1))
+            ),
+            _median(found, "peak_bytes", 1 << 20),
+        )
+        for size, found in runs.items()
+    ]
+    columns = ("users in the manifest", "s to the first shard", "users/s", "peak memory, MiB")
+    report("A large manifest against a small one", columns, rows, {**settings, "runs": runs})
+
+
+def _median(runs: Sequence[dict[str, float]], key: str, unit: float) -> str:
+    return f"{np.median([run[key] for run in runs]) / unit:,.1f}"
+
+
+if __name__ == "__main__":
+    main()
