@@ -206,15 +206,23 @@ def test_an_image_folder_is_read_from_json_lines(
         {"file_names": ["images/a.jpg"]},
         {"user_id": "bob", "file_names": ["images/c.jpg", "images/d.jpg", "../../secret.jpg"]},
         {"user_id": "eve", "file_names": 3},
+        {"user_id": "\ud800", "file_names": ["images/a.jpg"]},
+        {"user_id": "dan", "file_names": ["images/\ud800.jpg"]},
     )
     import_dump("folder", image_folder, tmp_path / "m.parquet")
-    assert pl.read_parquet(tmp_path / "m.parquet").rows() == [*EXPECTED, ("eve", [], None)]
-    assert lost(tmp_path / "m.parquet") == [
+    assert pl.read_parquet(tmp_path / "m.parquet").rows() == [
+        *EXPECTED,
+        ("eve", [], None),
+        ("dan", [], None),
+    ]
+    assert sorted(lost(tmp_path / "m.parquet"), key=lambda row: row[2] or 0) == [
         ("malformed", "metadata.jsonl", 2),
         ("missing_key", "metadata.jsonl", 3),
         ("missing_file", "metadata.jsonl", 4),
         ("outside", "metadata.jsonl", 4),
         ("malformed", "metadata.jsonl", 5),
+        ("bad_name", "metadata.jsonl", 6),
+        ("bad_name", "metadata.jsonl", 7),
     ]
 
 

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from tweetprofile.errors import OptionError
+from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
 
 Put = Callable[[Path], Path]
@@ -147,6 +148,7 @@ def test_what_is_wrong_with_a_line_is_listed_with_its_number(
         {"something": "else"},
         [1, 2],
         "[" * 100_000,
+        {"data": [tweet("106", "\ud800", "3_a")], "includes": {"media": [photo("3_a", "A.jpg")]}},
     )
     assert found == {"7": ["A.jpg"]}
     assert lost(tmp_path / "m.parquet") == [
@@ -160,6 +162,7 @@ def test_what_is_wrong_with_a_line_is_listed_with_its_number(
         ("missing_key", "tweets.jsonl", 8),
         ("malformed", "tweets.jsonl", 9),
         ("malformed", "tweets.jsonl", 10),
+        ("missing_key", "tweets.jsonl", 11),
     ]
 
 
@@ -299,6 +302,30 @@ def test_a_media_folder_that_is_not_there_is_named(
     options = ImportOptions(media_dir=tmp_path / "nowhere")
     with pytest.raises(OptionError, match=r"nowhere cannot be read .*give a --media-dir"):
         import_dump("twitter-api", source, tmp_path / "m.parquet", options)
+
+
+@pytest.mark.parametrize("fills_up", ["media.sqlite", "00-000000.arrow"])
+def test_no_room_for_temporary_files_is_one_sentence(
+    fills_up: str,
+    tmp_path: Path,
+    photos: Path,
+    write_lines: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """/dev/full takes nothing, as a full disk."""
+    users = [str(number) for number in range(500)]
+    lines = [status(str(1000 + row), user, "A.jpg") for row, user in enumerate(users)]
+    source = write_lines(tmp_path / "tweets.jsonl", *lines)
+    make = tempfile.TemporaryDirectory
+
+    def on_a_full_disk(prefix: str) -> tempfile.TemporaryDirectory[str]:
+        folder = make(prefix=prefix)
+        (Path(folder.name) / fills_up).symlink_to("/dev/full")
+        return folder
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", on_a_full_disk)
+    with pytest.raises(WriteError, match=r"temporary files cannot be written .*make room"):
+        import_file(source, photos)
 
 
 def test_media_dir_is_for_tweets_alone(tmp_path: Path) -> None:

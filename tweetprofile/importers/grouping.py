@@ -4,7 +4,6 @@ Every photo goes to one of 64 temporary files, chosen by its user; then one file
 sorted. In memory is a buffer of photos, and a 64th of all of them, some 100 bytes each.
 """
 
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Self
 import polars as pl
 import pyarrow as pa
 
-from tweetprofile.errors import WriteError
 from tweetprofile.importers.users import DumpUser
+from tweetprofile.scratch import make_scratch, no_room
 
 _FILES = 64
 
@@ -42,7 +41,7 @@ class PhotoSorter:
         self._parts = 0
 
     def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="tweetprofile-")
+        self._folder = make_scratch()
         return self
 
     def __exit__(
@@ -75,10 +74,7 @@ class PhotoSorter:
                     table = pa.Table.from_arrays(columns, schema=_SCHEMA)
                     pl.from_arrow(table).write_ipc(self._file(number, self._parts))  # type: ignore[union-attr]
         except OSError as error:
-            raise WriteError(
-                f"temporary files cannot be written in {tempfile.gettempdir()} "
-                f"({error.strerror}); make room, or name another folder in $TMPDIR."
-            ) from error
+            raise no_room(error) from error
         self._rows, self._held, self._parts = [[] for _ in range(_FILES)], 0, self._parts + 1
 
     def _file(self, number: int, part: int) -> Path:

@@ -2,15 +2,15 @@
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tweetprofile.errors import OptionError, WriteError
+from tweetprofile.errors import OptionError
 from tweetprofile.importers.tweets import Photo
 from tweetprofile.importers.users import is_text
+from tweetprofile.scratch import make_scratch, no_room
 
 _ENDINGS = ("jpg", "png", "jpeg", "webp", "gif")
 """Tried where a downloader has chosen the ending by what it got."""
@@ -34,17 +34,14 @@ class MediaIndex:
         self.files = 0
 
     def __enter__(self) -> Self:
-        self._temporary = tempfile.TemporaryDirectory(prefix="tweetprofile-")
+        self._temporary = make_scratch()
         self._database = sqlite3.connect(Path(self._temporary.name) / "media.sqlite")
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(
-            "CREATE TABLE media (name TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID"
-        )
         try:
             self._fill()
-        except BaseException:
+        except BaseException as error:
             self._leave()
+            if isinstance(error, sqlite3.Error):
+                raise no_room(error) from error
             raise
         return self
 
@@ -67,16 +64,16 @@ class MediaIndex:
         return None
 
     def _fill(self) -> None:
-        try:
-            with self._database:
-                self._database.executemany(
-                    "INSERT OR IGNORE INTO media VALUES (?, ?)", self._walk(self._folder)
-                )
-        except sqlite3.Error as error:
-            raise WriteError(
-                f"temporary files cannot be written in {tempfile.gettempdir()} ({error}); make "
-                "room, or name another folder in $TMPDIR."
-            ) from error
+        # Nobody needs it after a crash, so nothing is done to survive one.
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute(
+            "CREATE TABLE media (name TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID"
+        )
+        with self._database:
+            self._database.executemany(
+                "INSERT OR IGNORE INTO media VALUES (?, ?)", self._walk(self._folder)
+            )
 
     def _walk(self, folder: Path) -> Iterator[tuple[str, str]]:
         for parent, folders, names in os.walk(folder, onerror=_refuse):

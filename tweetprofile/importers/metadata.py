@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.records import read_records
-from tweetprofile.importers.users import DumpUser
+from tweetprofile.importers.users import DumpUser, is_text
 from tweetprofile.traits import RESERVED_COLUMNS
 
 _NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -72,6 +72,9 @@ class Metadata:
         if row.get("user_id") in (None, ""):
             losses.note(Loss.MISSING_KEY, self.file, line, "a row without user_id")
             return False
+        if not is_text(str(row["user_id"])):
+            losses.note(Loss.BAD_NAME, self.file, line, f"user_id {row['user_id']!r} is no UTF-8")
+            return False
         return True
 
     def _user(
@@ -93,6 +96,8 @@ class Metadata:
         for name in names or ():
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 losses.note(Loss.OUTSIDE, self.file, line, name)
+            elif not is_text(name):
+                losses.note(Loss.BAD_NAME, self.file, line, f"{name!r} is no UTF-8")
             elif not _exists(self.file.parent / name):
                 losses.note(Loss.MISSING_FILE, self.file, line, name)
             else:
@@ -121,7 +126,7 @@ def _parse_names(value: Any, *, as_list: bool) -> list[str] | None:
 
 
 def _label(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and is_text(value) else None
 
 
 def _columns(file: Path) -> list[str]:

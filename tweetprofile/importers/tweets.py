@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tweetprofile.importers.losses import Line, Loss
+from tweetprofile.importers.users import is_text
 
 Record = Mapping[str, Any]
 
@@ -179,7 +180,7 @@ def _who_and_which(user: object, tweet: object, line: Line) -> tuple[str, int] |
     if number is None:
         line.lost(Loss.MISSING_KEY, f"a tweet of user {user} without an id")
         return None
-    if not isinstance(user, str) or not user:
+    if not isinstance(user, str) or not user or not is_text(user):
         line.lost(Loss.MISSING_KEY, f"tweet {number} without its user")
         return None
     return user, number

@@ -15,7 +15,7 @@ from tweetprofile.importers.folder import sorted_entries
 from tweetprofile.importers.losses import Line, Loss, Losses
 from tweetprofile.importers.media import file_names
 from tweetprofile.importers.tweets import Photo, photos_of_status
-from tweetprofile.importers.users import DumpUser, in_order
+from tweetprofile.importers.users import DumpUser, in_order, is_text
 
 _TWEET_FILES = re.compile(r"tweets?(-part[0-9]+)?\.js")
 _MEDIA_FOLDERS = ("tweets_media", "tweet_media")
@@ -55,7 +55,7 @@ def _owner(archive: Path, source: Path, losses: Losses) -> Iterator[DumpUser]:
     data = archive / "data"
     accounts = [record for _, record in _records(data / "account.js", losses)]
     account = _within(accounts[0], "account").get("accountId") if accounts else None
-    if not isinstance(account, str) or not account:
+    if not isinstance(account, str) or not account or not is_text(account):
         losses.note(Loss.MISSING_KEY, data / "account.js", None, "it names no accountId")
         return
     photos = [photo for file in _tweet_files(data) for photo in _photos(file, account, losses)]

@@ -45,7 +45,7 @@ def in_order(name: str) -> list[tuple[int, int, str]]:
 
 
 def is_text(name: str) -> bool:
-    """Whether a name from a file system is text that Parquet can hold."""
+    """Whether a name from a file system, or a string of JSON, is text that Parquet can hold."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

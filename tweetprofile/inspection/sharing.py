@@ -5,8 +5,6 @@ after the other is counted. In memory are a buffer of pairs, the digests of one 
 64th of all distinct images, at some 16 bytes each), and a bit a user; on the disk, 16 bytes a pair.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.errors import WriteError
+from tweetprofile.scratch import make_scratch, no_room
 
 _FILES = 64
 
@@ -62,10 +60,7 @@ class ImageLedger:
         self._sharing_users = np.zeros(users // 8 + 1, np.uint8)  # a bit each
 
     def __enter__(self) -> Self:
-        try:
-            self._folder = tempfile.TemporaryDirectory(prefix="tweetprofile-")
-        except OSError as error:
-            raise _no_room(error) from error
+        self._folder = make_scratch()
         return self
 
     def __exit__(
@@ -113,7 +108,7 @@ class ImageLedger:
                 with path.open("ab") as file:
                     file.write(part.tobytes())
         except OSError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
         self._pairs, self._held = [], 0
 
     def _files(self) -> list[Path]:
@@ -152,10 +147,3 @@ def _merge(
     totals = np.zeros(len(merged), np.int64)
     np.add.at(totals, places, np.concatenate([users, counts]))
     return merged, totals
-
-
-def _no_room(error: OSError) -> WriteError:
-    return WriteError(
-        f"temporary files cannot be written in {tempfile.gettempdir()} "
-        f"({os.strerror(error.errno or 0)}); make room, or name another folder in $TMPDIR."
-    )
