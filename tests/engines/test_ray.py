@@ -44,6 +44,16 @@ def options(model: Path) -> PredictOptions:
     return PredictOptions(checkpoint=model, devices="cpu", users_per_shard=3)
 
 
+@pytest.fixture
+def many(dump: Path) -> Path:
+    """120 users: the 12 of the dump, ten times."""
+    twelve = pl.read_parquet(dump / "train.parquet")
+    again = (twelve.with_columns(pl.col("user_id") + f"-{number}") for number in range(10))
+    path = dump / "many.parquet"
+    pl.concat(again).write_parquet(path)
+    return path
+
+
 def profiles(out: Path) -> pl.DataFrame:
     """What does not depend on how precise the hardware is."""
     return pl.read_parquet(out)
@@ -82,22 +92,21 @@ def test_one_worker_two_workers_and_ray_give_the_same(
 
 
 def test_an_actor_that_is_killed_loses_nothing(
-    cluster: None, large_dump: Path, options: PredictOptions, tmp_path: Path
+    cluster: None, many: Path, options: PredictOptions, tmp_path: Path
 ) -> None:
-    manifest = large_dump / "test.parquet"
     options = replace(options, users_per_shard=1)
-    predict_manifest(manifest, tmp_path / "local", options)
+    predict_manifest(many, tmp_path / "local", options)
     killed: list[int] = []
 
     def kill_one(progress: Progress) -> None:
-        if not killed and progress.counts.users < 40:
+        if not killed and progress.counts.users < 80:
             killed.append(_an_actor())
             os.kill(killed[0], signal.SIGKILL)
 
     on_ray = replace(options, engine="ray", devices="cpu,cpu")
-    summary = predict_manifest(manifest, tmp_path / "ray", on_ray, kill_one)
+    summary = predict_manifest(many, tmp_path / "ray", on_ray, kill_one)
     assert killed
-    assert summary.counts.users == 60
+    assert summary.counts.users == 120
     assert_equal(profiles(tmp_path / "ray"), profiles(tmp_path / "local"))
 
 
@@ -144,10 +153,8 @@ def test_the_command_starts_a_cluster_of_its_own_and_who_kills_a_worker_is_crash
 
 
 def test_an_interrupted_run_is_resumed_on_ray(
-    cluster: None, large_dump: Path, options: PredictOptions, tmp_path: Path
+    cluster: None, many: Path, options: PredictOptions, tmp_path: Path
 ) -> None:
-    manifest = large_dump / "test.parquet"
-
     class StopError(Exception):
         pass
 
@@ -156,12 +163,12 @@ def test_an_interrupted_run_is_resumed_on_ray(
             raise StopError
 
     with pytest.raises(StopError):
-        predict_manifest(manifest, tmp_path / "out", options, stop)
+        predict_manifest(many, tmp_path / "out", options, stop)
     on_ray = replace(options, engine="ray", resume=True)
-    summary = predict_manifest(manifest, tmp_path / "out", on_ray)
+    summary = predict_manifest(many, tmp_path / "out", on_ray)
     assert summary.resumed.users > 0
-    assert summary.counts.users == 60
-    predict_manifest(manifest, tmp_path / "undisturbed", options)
+    assert summary.counts.users == 120
+    predict_manifest(many, tmp_path / "undisturbed", options)
     assert_equal(profiles(tmp_path / "out"), profiles(tmp_path / "undisturbed"))
 
 
