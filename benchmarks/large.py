@@ -7,11 +7,13 @@ as a whole one takes hours: what is compared is the rate between its first shard
 and what the manifest itself costs before the first.
 """
 
+import os
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -69,24 +71,32 @@ def write_manifest(path: Path, users: int, photos: int) -> None:
 def measure(manifest: Path, model: Path, out: Path, users: int) -> dict[str, float]:
     """Run until so many users are predicted; seconds to the first shard, rate, and memory."""
     command = predict_command(manifest, model, out, "--users-per-shard", str(_SHARD))
-    began, first, highest = time.time(), 0.0, 0
+    began, highest = time.time(), 0
+    found: list[os.stat_result] = []
     shards = out.with_name(f"{out.name}.partial") / "shards"
     with subprocess.Popen(command) as process:
         while process.poll() is None and len(parts(shards)) < users // _SHARD:
             highest = max(highest, sum(map(proportional_set_size, tree(process.pid))))
-            times = parts(shards) or [first]
-            first, last, done = times[0], times[-1], len(times)
+            found = parts(shards) or found
             time.sleep(_EVERY)
         process.send_signal(signal.SIGINT)
     if process.returncode not in (0, 130):
         raise click.ClickException(f"{' '.join(command)} ended with {process.returncode}")
-    rate = (done - 1) * _SHARD / (last - first)
-    return {"first_shard_s": first - began, "users_per_s": rate, "peak_bytes": highest}
+    first, last = found[0].st_mtime, found[-1].st_mtime
+    return {
+        "first_shard_s": first - began,
+        "users_per_s": (len(found) - 1) * _SHARD / (last - first),
+        "peak_bytes": highest,
+        "shard_bytes_a_user": sum(each.st_size for each in found) / (len(found) * _SHARD),
+    }
 
 
-def parts(shards: Path) -> list[float]:
-    """When each finished shard was written, in order."""
-    return sorted(path.stat().st_mtime for path in shards.glob("part-*.parquet"))
+def parts(shards: Path) -> list[os.stat_result]:
+    """The finished shards, in the order in which they were written."""
+    with suppress(FileNotFoundError):  # a run at its end has merged them
+        found = [path.stat() for path in shards.glob("part-*.parquet")]
+        return sorted(found, key=lambda each: each.st_mtime)
+    return []
 
 
 def show(runs: dict[int, list[dict[str, float]]], settings: dict[str, object]) -> None:

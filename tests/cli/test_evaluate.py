@@ -99,6 +99,8 @@ def test_submission_files_need_no_labels(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--format", "mex-a3t", "--json"], "--format mex-a3t takes neither --json nor"),
+        (["--format", "mex-a3t", "--min-confidence", "0.8"], "takes neither --json nor --min-conf"),
         (["--format", "mex-a3t"], "--format mex-a3t needs -o FOLDER and one set of predictions"),
         (["--run", "."], "--run adds to the report"),
         (["--min-confidence", "2"], "2.0 is not in the range 0<=x<=1"),

@@ -41,7 +41,7 @@ def test_ten_times_the_users_take_a_tenth_more_memory_at_most(tmp_path: Path) ->
     for number in range(8):
         Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
     peaks = []
-    for users in (20_000, 200_000):
+    for users in (10_000, 100_000):
         images = [[f"{user % 8}.png", f"{user // 8 % 8}.png"] for user in range(users)]
         manifest = tmp_path / f"{users}.parquet"
         pl.DataFrame({"user_id": range(users), "images": images}).write_parquet(manifest)

@@ -87,6 +87,8 @@ def command(
 
     given = (*others, *predictions)
     options = EvaluateOptions(choices["min_confidence"], choices["seed"])
+    if layout == "mex-a3t" and (as_json or choices["min_confidence"]):
+        raise click.UsageError("--format mex-a3t takes neither --json nor --min-confidence")
     epochs = _check(folder, layout, given, choices["run"])
     with ExitStack() as stack:
         if folder is not None:
