@@ -18,6 +18,7 @@ from tweetprofile.manifest import ImageRef, Manifest, UserImages
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.stages import Stage
 from tweetprofile.traits import PRESETS
+from tweetprofile.views import VIEWS
 from tweetprofile.volumes import VolumeSpec, draw_orders
 
 
@@ -214,6 +215,31 @@ def test_orders_are_the_mean_over_shuffled_volumes_and_always_the_same(
     assert np.abs(each - each[0]).max() > 1e-4, "the order does matter to model1"
 
 
+def test_views_are_the_mean_over_mirrored_and_enlarged_frames(
+    model: Path, dump: Path, users: list[UserImages]
+) -> None:
+    frames = torch.arange(2 * 3 * 5 * 10 * 20, dtype=torch.float32).reshape(2, 3, 5, 10, 20)
+    mirrored, middle, both = (view.of(frames) for view in VIEWS[1:])
+    assert torch.equal(mirrored, frames.flip(4))
+    assert middle.shape == frames.shape
+    # Enlarged, the middle eight rows reach from the second row to the last but one.
+    assert frames[0, 0, 0, 1, 2] <= middle[0, 0, 0, 0, 0] < frames[0, 0, 0, 1, 3]
+    assert torch.equal(both, middle.flip(4))
+
+    one, four = (predict(model, dump, users, views=views) for views in (1, 4))
+    assert one["status"] == four["status"]
+    assert not same_but_for_rounding(one, four, 1e-6)
+    assert same_but_for_rounding(one, four, 0.5)
+
+
+def test_a_symmetric_picture_looks_the_same_in_the_mirror(
+    model: Path, encode: Callable[..., bytes]
+) -> None:
+    grey = UserImages("grey", (ImageRef(data=encode(Image.new("RGB", (40, 40), "grey"), "PNG")),))
+    one, four = (predict(model, Path(), [grey], views=views) for views in (1, 4))
+    assert same_but_for_rounding(one, four, 1e-5)
+
+
 def test_orders_are_refused_for_a_network_that_cannot_see_them(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     spec, volume = network_spec("deepset"), VolumeSpec(height=32, width=32)
@@ -239,7 +265,7 @@ def test_a_temperature_makes_probabilities_flatter_and_changes_no_class(
     assert np.allclose(odds[0], 4 * odds[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("wrong", [{"clips": 0}, {"orders": 0}, {"clips": 10**6}])
-def test_clips_and_orders_out_of_range_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(OptionError, match="must be from 1 to 1000"):
+@pytest.mark.parametrize("wrong", [{"clips": 0}, {"orders": 0}, {"clips": 10**6}, {"views": 3}])
+def test_clips_orders_and_views_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(OptionError, match=r"must be (from 1 to 1000|1, 2 or 4)"):
         PredictorOptions(**wrong)  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from tweetprofile.manifest import UserImages
 from tweetprofile.networks import DeepSetSpec, for_inference
 from tweetprofile.profiles import Probabilities, UserOutcome, make_profiles
 from tweetprofile.stages import Stage, StageClock
+from tweetprofile.views import VIEWS
 from tweetprofile.volumes import draw_orders, frame_mask, split_clips, stack_volumes
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
@@ -62,6 +63,7 @@ class Predictor:
         self._batch_size = options.batch_size or _BATCH_SIZES[self.device.type]
         self._network = for_inference(checkpoint.network, self.device, self._precision)
         self._orders = self._draw_orders(options.orders)
+        self._views = VIEWS[: options.views]
         self._none = torch.empty((0, *self._spec.shape[1:], 3), dtype=torch.uint8)
         self._clock = StageClock()
         sizes = DecodeOptions(
@@ -145,7 +147,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _forward(self, volumes_NDHWC: torch.Tensor, mask_ND: torch.Tensor) -> Probabilities:
-        """Probabilities, the mean over the orders that were asked for."""
+        """Probabilities, the mean over the orders and views that were asked for."""
         users = len(volumes_NDHWC)
         if users == 1 and self._precision == torch.float32 and self.device.type == "cpu":
             # PyTorch hands a single fp32 volume to a convolution that takes five times as long.
@@ -153,7 +155,11 @@ class Predictor:
             mask_ND = mask_ND.expand(2, -1)
         volumes = self._spec.normalise(volumes_NDHWC.to(self.device), self._precision)
         mask = mask_ND.to(self.device)
-        passes = [self._network(self._reorder(volumes, order), mask) for order in self._orders]
+        passes = [
+            self._network(view.of(self._reorder(volumes, order)), mask)
+            for order in self._orders
+            for view in self._views
+        ]
         return {
             trait: self._mean_probabilities([each[trait][:users] for each in passes], trait)
             for trait in self._checkpoint.schema.names

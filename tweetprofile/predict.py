@@ -47,6 +47,7 @@ class PredictOptions:
         keep: columns of the manifest to copy to the output.
         clips: volumes to make of a user with more images than one holds; their mean is taken.
         orders: orders of the frames to take the mean over (model1, model2).
+        views: views of each frame to take the mean over: 1, 2 (mirrored) or 4 (and the middle).
         max_images: images a user; those beyond are counted and not looked at.
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
@@ -74,6 +75,7 @@ class PredictOptions:
     keep: tuple[str, ...] = ()
     clips: int = 1
     orders: int = 1
+    views: int = 1
     max_images: int = MAX_IMAGES
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
@@ -184,6 +186,7 @@ class PredictPlan:
             "keep": options.keep,
             "clips": options.clips,
             "orders": options.orders,
+            "views": options.views,
             "max_images": options.max_images,
             "max_pixels": options.max_pixels,
             "max_image_bytes": options.max_image_bytes,
@@ -221,6 +224,7 @@ def plan_prediction(
             max_image_bytes=options.max_image_bytes,
             clips=options.clips,
             orders=options.orders,
+            views=options.views,
         ),
     )
     users = opened.count_users()

@@ -63,6 +63,14 @@ from tweetprofile.cli import options as shared
     show_default=True,
     help="Orders of the frames to take the mean over, for model1 and model2, which see the order.",
 )
+@click.option(
+    "--views",
+    type=click.Choice([1, 2, 4]),
+    default=1,
+    show_default=True,
+    help="Views of each frame to take the mean over: 2 with the mirrored one, 4 with the enlarged "
+    "middle of both. A little more accurate, at as many times the network's time.",
+)
 @shared.caps
 @click.option(
     "--max-failed",
