@@ -1,6 +1,7 @@
 """Object stores: what is read from and written to one is what would be on a disk, faults or not."""
 
 import http.client
+import json
 import socket
 import struct
 import subprocess
@@ -301,6 +302,22 @@ def test_a_run_from_store_to_store_with_faults_equals_one_on_disk(
     assert "missing" in str(found["image_errors"].to_list())
     assert all(faults.done.values()), faults.done
     assert not list((tmp_path / "cache").rglob("*.parquet"))  # nothing is left behind here
+
+
+def test_profiles_in_a_store_are_evaluated_on_labels_in_a_store(
+    store: pafs.FileSystem, dump: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(store, dump, "dumps/crawl")
+    manifests = dump / "train.parquet", "s3://dumps/crawl/train.parquet"
+    places = str(dump / "out.parquet"), "s3://dumps/out.parquet"
+    said = []
+    for manifest, out in zip(manifests, places, strict=True):
+        same = ("--checkpoint", model, "--devices", "cpu", "--quiet")
+        assert run("predict", manifest, "-o", out, *same) == 0
+        assert run("evaluate", manifest, "-p", out, "--json") == 0
+        found = json.loads(capsys.readouterr().out)
+        said.append(found["traits"])
+    assert said[0] == said[1]
 
 
 def test_a_folder_of_shards_comes_to_the_store_and_replaces_an_old_one_only_if_told(

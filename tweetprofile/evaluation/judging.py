@@ -6,7 +6,7 @@ users that stand in one table alone are named.
 Shapes: N users who have a label for a trait, in manifest order, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
 from tweetprofile.manifest import Manifest
 from tweetprofile.output import read_description
 from tweetprofile.profiles import probabilities_column
+from tweetprofile.storage import AnyPath, RemotePath, as_path, find_files
 from tweetprofile.training.labels import (
     UNKNOWN,
     check_labels,
@@ -48,22 +49,23 @@ class Predictions:
     """
 
     name: str
-    path: Path
+    path: AnyPath
     schema: TraitSchema
     facts: Mapping[str, Any]
     table: pa.Table
 
     @classmethod
-    def read(cls, path: str | Path) -> "Predictions":
-        """Read a Parquet file of profiles, or a folder of them.
+    def read(cls, path: str | AnyPath) -> "Predictions":
+        """Read a Parquet file of profiles, or a folder of them, here or in an object store.
 
         Raises:
             PredictionsError: it is none.
         """
-        path = Path(path)
+        path = as_path(path)
         try:
-            data = ds.dataset(path, format="parquet")
-            facts = read_description(Path(data.files[0]))
+            files = find_files(path, ".parquet")[0] if isinstance(path, RemotePath) else None
+            data = ds.dataset(path if files is None else _keys(files), **_store(path))
+            facts = read_description(files[0] if files else Path(data.files[0]))
             schema = TraitSchema.from_dict(facts["schema"])
             table = data.to_table(_columns(schema))
         except (pa.ArrowException, OSError, IndexError, KeyError, ValueError, SchemaError) as error:
@@ -76,6 +78,16 @@ class Predictions:
     def called(self, name: str) -> "Predictions":
         """The same by another name."""
         return replace(self, name=name)
+
+
+def _keys(files: Sequence[RemotePath]) -> list[str]:
+    return [file.key for file in files]
+
+
+def _store(path: AnyPath) -> dict[str, Any]:
+    """What a dataset must be told of where it is."""
+    store = {"filesystem": path.file_system} if isinstance(path, RemotePath) else {}
+    return {"format": "parquet", **store}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +176,7 @@ def judge(manifest: Manifest, predictions: Predictions) -> Judged:
     )
 
 
-def labelled_traits(manifest: Manifest, schema: TraitSchema, source: Path) -> TraitSchema:
+def labelled_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) -> TraitSchema:
     """The traits of a schema that a manifest has label columns for, these being checked.
 
     Args:
