@@ -49,18 +49,29 @@ def test_images_that_lie_elsewhere_need_the_image_root_that_is_named(
 
 def test_what_is_no_image_by_its_name_is_listed(crawl: Path, tmp_path: Path, lost: Lost) -> None:
     (crawl / "readme.txt").write_text("about this crawl")
+    (crawl / "stray.jpg").write_bytes(b"")
     (crawl / "ada" / "profile.json").write_text("{}")
     (crawl / "ada" / "old").mkdir()
     (crawl / "ada" / ".DS_Store").write_bytes(b"")
     (crawl / "bob" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"")
     summary = import_dump("folder", crawl, tmp_path / "m.parquet")
     assert summary.images == 4
+    assert summary.asides == {"files beside the users' folders": 1}
     assert sorted(reason for reason, _, _ in lost(tmp_path / "m.parquet")) == [
         "bad_name",
         "not_an_image",
         "not_an_image",
         "not_an_image",
     ]
+
+
+def test_a_manifest_in_the_dump_itself_is_no_loss_when_it_is_made_again(
+    crawl: Path, lost: Lost
+) -> None:
+    for _ in range(2):
+        import_dump("folder", crawl, crawl / "m.parquet", ImportOptions(overwrite=True))
+        assert lost(crawl / "m.parquet") == []
+        assert pl.read_parquet(crawl / "m.parquet")["images"][1].to_list() == ["bob/photo"]
 
 
 def test_labels_come_from_a_table_by_user(crawl: Path, tmp_path: Path, lost: Lost) -> None:

@@ -19,8 +19,10 @@ def folder_users(root: Path, losses: Losses) -> Iterator[DumpUser]:
     for entry in sorted_entries(root):
         if entry.name.startswith("."):
             continue
-        if not entry.is_dir():
-            losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "a file beside the users' folders")
+        if not entry.is_dir() and not is_image_name(entry.name):
+            losses.set_aside("files beside the users' folders")  # tables, the manifest itself
+        elif not entry.is_dir():
+            losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "an image in no user's folder")
         elif not is_text(entry.name):
             losses.note(Loss.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
         else:
