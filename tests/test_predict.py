@@ -272,6 +272,7 @@ def test_the_output_says_how_it_was_made(
         "max_images",
         "clips",
         "orders",
+        "views",
         "max_pixels",
         "max_image_bytes",
         "run",

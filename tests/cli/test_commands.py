@@ -152,7 +152,7 @@ def wrong_inputs(
             [manifest, *usual, "--stats", tmp_path / "no" / "stats.json"],
             "make it first",
         ),
-        "remote": (["s3://bucket/m.parquet", *usual], "remote manifests are not read yet"),
+        "remote": (["https://server/m.parquet", *usual], "only s3:// and gs:// are read"),
     }
 
 

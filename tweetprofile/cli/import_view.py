@@ -12,7 +12,7 @@ _LINE_EVERY = 30.0
 
 _REDRAWN_EVERY = 0.2
 
-_FIRST_SHOWN = 100
+_FIRST_SHOWN = 300
 """Characters of an example."""
 
 
