@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +172,44 @@ def test_an_interrupted_run_is_resumed_on_ray(
     assert summary.counts.users == 120
     predict_manifest(many, tmp_path / "undisturbed", options)
     assert_equal(profiles(tmp_path / "out"), profiles(tmp_path / "undisturbed"))
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_stopped_says_how_to_go_on_and_leaves_no_process(
+    sent: signal.Signals, many: Path, model: Path, tmp_path: Path
+) -> None:
+    command = [
+        *(sys.executable, "-m", "tweetprofile", "predict", str(many), "--engine", "ray"),
+        *("-o", str(tmp_path / "out"), "--checkpoint", str(model), "--users-per-shard", "1"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        shards = tmp_path / "out.partial" / "shards"
+        while process.poll() is None and not list(shards.glob("*.parquet")):
+            time.sleep(0.02)
+        ours = [
+            int(entry.name) for entry in Path("/proc").iterdir() if _is_below(entry, process.pid)
+        ]
+        assert ours
+        process.send_signal(sent)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "run the same command with --resume to go on" in said
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(map(_lives, ours)):
+        time.sleep(0.1)
+    assert not [number for number in ours if _lives(number)]
+
+
+def _lives(number: int) -> bool:
+    with suppress(OSError):
+        return ") Z" not in Path(f"/proc/{number}/stat").read_text()
+    return False
+
+
+def _is_below(entry: Path, process: int) -> bool:
+    with suppress(OSError):
+        return entry.name.isdigit() and process in _ancestors(int(entry.name))
+    return False
 
 
 def test_the_long_form_and_kept_columns_come_through(

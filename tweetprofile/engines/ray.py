@@ -11,7 +11,9 @@ import logging
 import os
 import pickle
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -141,10 +143,12 @@ class RayEngine:
         # Nothing is told to Ray's makers, and nothing left in the home folder.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it speaks among our lines
         if self._address is None:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
         else:
             _require_answer(self._address)
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(
                 address=self._address or "local",
@@ -159,6 +163,8 @@ class RayEngine:
                 f"--ray-address {self._address}: no cluster answers ({first})."
             ) from error
         self._own_cluster = True
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place
 
     def _size_up(self) -> None:
         """How many actors, on what, and how many processors each."""
