@@ -104,6 +104,11 @@ def canonical(path: AnyPath) -> str:
     return path.uri if isinstance(path, RemotePath) else str(path.resolve())
 
 
+def absolute(path: AnyPath) -> AnyPath:
+    """The same place, from whichever folder it is looked for."""
+    return path if isinstance(path, RemotePath) else path.resolve()
+
+
 def to_read(path: AnyPath) -> Any:
     """What Arrow's readers take to read a file: its path, or the file itself, opened.
 

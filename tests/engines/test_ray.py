@@ -212,16 +212,24 @@ def _is_below(entry: Path, process: int) -> bool:
     return False
 
 
-def test_the_long_form_and_kept_columns_come_through(
-    cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
+def test_the_long_form_kept_columns_and_relative_paths_come_through(
+    cluster: None,
+    dump: Path,
+    options: PredictOptions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     users = pl.read_parquet(dump / "test.parquet").filter(pl.col("images").list.len() > 0)
     long = users.explode("images").rename({"images": "image", "gender": "told"})
     long.write_parquet(dump / "long.parquet")
-    options = replace(options, keep=("told",), limit=3, users_per_shard=2)
+    # Given from this folder, where no actor works.
+    monkeypatch.chdir(dump)
+    options = replace(
+        options, keep=("told",), limit=3, users_per_shard=2, image_root=Path("../dump")
+    )
     for engine in ("local", "ray"):
         each = replace(options, engine=engine)
-        predict_manifest(dump / "long.parquet", tmp_path / engine, each)
+        predict_manifest("long.parquet", tmp_path / engine, each)
     assert_equal(profiles(tmp_path / "ray"), profiles(tmp_path / "local"))
     assert len(profiles(tmp_path / "ray")) == 3
 

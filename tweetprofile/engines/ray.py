@@ -16,7 +16,6 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,8 +28,9 @@ from tweetprofile.engines.messages import PredictJob, pack, unpack
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, TweetprofileError, WorkerError
 from tweetprofile.job import PredictorFacts
-from tweetprofile.manifest import Manifest, UserBatch
+from tweetprofile.manifest import UserBatch
 from tweetprofile.stages import Stage, StageClock
+from tweetprofile.storage import absolute
 
 _PROCESSORS_AN_ACTOR = 4
 
@@ -77,7 +77,9 @@ class RayEngine:
     facts: PredictorFacts
 
     def __init__(self, job: PredictJob, options: EngineOptions, address: str | None = None) -> None:
-        self._job = replace(job, checkpoint=job.checkpoint.resolve())
+        root = absolute(job.options.image_root)
+        options_there = replace(job.options, image_root=root)
+        self._job = replace(job, checkpoint=job.checkpoint.resolve(), options=options_there)
         self._options = options
         self._address = address
         self._own_cluster = False
@@ -158,10 +160,7 @@ class RayEngine:
             )
             logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what is wrong is raised, too
         except (ConnectionError, ValueError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise OptionError(
-                f"--ray-address {self._address}: no cluster answers ({first})."
-            ) from error
+            raise _no_cluster(self._address, str(error).strip().splitlines()[0]) from error
         self._own_cluster = True
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place
@@ -211,7 +210,8 @@ class RayEngine:
         most = max(1, len(shards) // (self._actors * _RUNS_AN_ACTOR))
         runs = _runs(shards, min(_MOST_SHARDS_A_RUN, most))
         items = [{"first": run.start, "stop": run.stop} for run in runs]
-        visible = replace(source, manifest=_absolute(source.manifest))
+        files = tuple(map(absolute, source.manifest.files))
+        visible = replace(source, manifest=replace(source.manifest, files=files))
         return from_items(items, override_num_blocks=len(items)).map_batches(
             _ShardActor,
             batch_size=1,
@@ -263,7 +263,8 @@ class _ShardActor:
         ]
         deaths, self._told = engine.deaths[self._told :], len(engine.deaths)
         seconds = {stage.value: spent for stage, spent in engine.clock.take().items()}
-        rows[0]["log"] = json.dumps({"deaths": deaths, "seconds": seconds})
+        if rows:  # else the manifest has shrunk, which shows when all is counted
+            rows[0]["log"] = json.dumps({"deaths": deaths, "seconds": seconds})
         return rows
 
 
@@ -297,12 +298,6 @@ def _runs(shards: Sequence[int], most: int) -> Iterator[range]:
         if shard is None or shard != before + 1 or shard - first >= most:
             yield range(first, before + 1)
             first = shard or 0
-
-
-def _absolute(manifest: Manifest) -> Manifest:
-    """The same, wherever an actor happens to work."""
-    files = (file.resolve() if isinstance(file, Path) else file for file in manifest.files)
-    return replace(manifest, files=tuple(files))
 
 
 def _ours_in(error: BaseException) -> TweetprofileError:
