@@ -49,9 +49,10 @@ class ImageReader:
     def __post_init__(self) -> None:
         if isinstance(self.root, RemotePath):
             self._root = RemoteRoot(self.root, self.max_bytes)
-            self._pool = ThreadPoolExecutor(self._root.reads_at_once, "tweetprofile-read")
         else:
             self._root = LocalRoot(self.root, self.max_bytes)
+        if self._root.reads_at_once > 1:
+            self._pool = ThreadPoolExecutor(self._root.reads_at_once, "tweetprofile-read")
 
     def read(self, ref: ImageRef) -> bytes:
         """The encoded image that `ref` stands for.

@@ -248,13 +248,11 @@ class ProfileWriter:
 def check_output(out: str, *, overwrite: bool, resume: bool = False) -> None:
     """Raise OutputError unless `out` can be written: said before any work is done."""
     place = Place.of(out)
-    path, parent = place.path, place.path.parent
+    path = place.path
     if place.remote is not None:
         _check_remote(place.remote, overwrite=overwrite, resume=resume)
-    elif not parent.is_dir():
-        raise OutputError(f"the folder {parent} of {out} does not exist; make it first.")
-    elif not os.access(parent, os.W_OK):
-        raise OutputError(f"the folder {parent} of {out} is not writable; choose another.")
+    else:
+        check_parent(path.parent, out)
     if place.record.exists() and not (overwrite or resume):
         raise OutputError(
             f"{place.partial} holds an unfinished run; add --resume to go on with it, or "
@@ -262,6 +260,14 @@ def check_output(out: str, *, overwrite: bool, resume: bool = False) -> None:
         )
     if path.exists() and place.remote is None:
         _check_existing(out, place, overwrite=overwrite, resume=resume)
+
+
+def check_parent(folder: Path, out: str | Path) -> None:
+    """Raise OutputError unless `out` can be made in a folder."""
+    if not folder.is_dir():
+        raise OutputError(f"the folder {folder} of {out} does not exist; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"the folder {folder} of {out} is not writable; choose another.")
 
 
 def _check_remote(out: RemotePath, *, overwrite: bool, resume: bool) -> None:

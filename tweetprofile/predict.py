@@ -341,8 +341,7 @@ class _Run:
             self._writer.write(0, self._schema.empty_table(), Counts())
         finished = self._writer.finished
         unfinished = [shard for shard in range(self._plan.shards) if shard not in finished]
-        if self._plan.users:
-            yield from engine.run_shards(self._plan.source, unfinished)
+        yield from engine.run_shards(self._plan.source, unfinished)
 
     def add(self, batch: UserBatch, profiles: pa.Table) -> None:
         """Take the profiles of a batch; its shard is written when it is complete."""

@@ -4,16 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tweetprofile.cli.console import CONSOLE
+from tweetprofile.cli.console import CONSOLE, count_of
 from tweetprofile.importers.run import ImportSummary
+from tweetprofile.inspection.naming import printable
 
 _LINE_EVERY = 30.0
 """Seconds between lines where there is no terminal."""
 
 _REDRAWN_EVERY = 0.2
-
-_FIRST_SHOWN = 300
-"""Characters of an example."""
 
 
 @contextmanager
@@ -34,7 +32,7 @@ def show_import(summary: ImportSummary) -> None:
         CONSOLE.print(f"left out: {count:,} {what}", markup=False)
     for reason, count in summary.losses.items():
         first = summary.first_losses[reason]
-        CONSOLE.print(f"{reason}: {count:,}, first {_shorten(first)}", markup=False)
+        CONSOLE.print(f"{reason}: {count:,}, first {printable(first)}", markup=False)
     if summary.lost_list is not None:
         CONSOLE.print(f"all that could not be taken: {summary.lost_list}", markup=False)
     CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}", markup=False)
@@ -58,9 +56,4 @@ def _every(seconds: float, say: Callable[[str], object]) -> Callable[[int, int],
 
 
 def _counted(users: int, images: int) -> str:
-    return f"{users:,} user{'s' * (users != 1)}, {images:,} image{'s' * (images != 1)}"
-
-
-def _shorten(text: str) -> str:
-    printable = "".join(each if each.isprintable() else "?" for each in text)
-    return printable if len(printable) <= _FIRST_SHOWN else f"{printable[: _FIRST_SHOWN - 3]}..."
+    return f"{count_of(users, 'user')}, {count_of(images, 'image')}"

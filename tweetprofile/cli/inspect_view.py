@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from tweetprofile.cli.console import CONSOLE, OUTPUT, make_bar
+from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
 from tweetprofile.inspection.naming import printable, shorten
 from tweetprofile.inspection.report import FailedExample, Inspection, Range
 
@@ -62,7 +62,7 @@ def show_drawn(sheets: int, out: Path) -> None:
 def _show_heading(found: Inspection) -> None:
     _say(found.manifest, "bold")
     of = f" of {found.users_in_manifest:,}" if found.is_sample else ""
-    _say(f"{_count(found.users, 'user')}{of}, {_count(found.images.given, 'image')}")
+    _say(f"{count_of(found.users, 'user')}{of}, {count_of(found.images.given, 'image')}")
     _say(f"form: {found.form}; images under {found.image_root}", "dim")
     if found.is_sample:
         _say("A sample: every figure below is of these users alone.", "yellow")
@@ -127,7 +127,7 @@ def _show_outlook(found: Inspection) -> None:
     none = found.users - outlook.full - outlook.short
     _say(
         f"Volumes: {outlook.full:,} full, {outlook.short:,} of fewer than {outlook.frames} frames, "
-        f"{none:,} users without any. {_count(outlook.tried_in_vain, 'image')} would be tried in "
+        f"{none:,} users without any. {count_of(outlook.tried_in_vain, 'image')} would be tried in "
         "vain.",
     )
 
@@ -208,10 +208,6 @@ def _words_of(each: Range | None) -> str:
 def _words_of_example(example: FailedExample) -> str:
     """Where to find it: its path, else whose it is."""
     return printable(example.image or f"image {example.index} of {example.user_id}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + "s" * (number != 1)
 
 
 def _share(count: int, total: int) -> str:

@@ -214,7 +214,7 @@ class LocalEngine(Generic[FactsT]):
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
         """The batches of those shards and the rows of each; see `run`."""
-        yield from self.run(self._timed(source.batches_of(shards, self.users_per_task)))
+        yield from self.run(self._timed(source.batches(shards, self.users_per_task)))
 
     def _timed(self, batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
         while True:

@@ -251,7 +251,7 @@ class _ShardActor:
 
     def _predict(self, first: int, stop: int) -> list[dict[str, Any]]:
         engine = self._engine
-        batches = self._source.batches(first, stop, engine.users_per_task)
+        batches = self._source.batches(range(first, stop), engine.users_per_task)
         rows = [
             {
                 "shard": batch.shard,

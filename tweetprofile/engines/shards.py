@@ -31,27 +31,23 @@ class ShardSource:
     keep: tuple[str, ...]
     max_images: int
 
-    def batches(self, first: int, stop: int, users_per_batch: int) -> Iterator[UserBatch]:
-        """The batches of shards `first` to `stop` - 1, in order."""
+    def batches(self, shards: Sequence[int], users_per_batch: int) -> Iterator[UserBatch]:
+        """The batches of those shards, in the manifest's order."""
+        if not shards:
+            return
+        wanted, last = frozenset(shards), max(shards)
         batches = self.manifest.batches(
             self.users_per_shard,
             min(users_per_batch, self.users_per_shard),
             self.keep,
             self.max_images,
-            first_shard=first,
+            first_shard=min(shards),
         )
-        for batch in takewhile(lambda each: each.shard < stop, batches):
+        for batch in takewhile(lambda each: each.shard <= last, batches):
             if batch.first >= self.users:
                 return
-            yield replace(batch, table=batch.table.slice(0, self.users - batch.first))
-
-    def batches_of(self, shards: Sequence[int], users_per_batch: int) -> Iterator[UserBatch]:
-        """The batches of those shards, in order."""
-        wanted = frozenset(shards)
-        if not wanted:
-            return
-        batches = self.batches(min(wanted), max(wanted) + 1, users_per_batch)
-        yield from (batch for batch in batches if batch.shard in wanted)
+            if batch.shard in wanted:
+                yield replace(batch, table=batch.table.slice(0, self.users - batch.first))
 
 
 class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):

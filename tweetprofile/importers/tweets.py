@@ -26,7 +26,7 @@ _NOTICES = frozenset(
 )  # fmt: skip
 """What streams and pages send beside tweets."""
 
-_RETWEETS = "retweets, whose photos are their authors'"
+RETWEETS = "retweets, whose photos are their authors'"
 
 _LARGEST_ID = (1 << 63) - 1
 
@@ -88,7 +88,7 @@ def _photos_of_page(record: Record, line: Line) -> Iterator[Photo]:
 def _photos_of_tweet(tweet: Record, media: Mapping[str, Record], line: Line) -> Iterator[Photo]:
     references = map(_mapping, _list(tweet.get("referenced_tweets")))
     if any(each.get("type") == "retweeted" for each in references):
-        line.set_aside(_RETWEETS)
+        line.set_aside(RETWEETS)
         return
     attachments = _mapping(tweet.get("attachments"))
     own = _by_key(attachments.get("media"))
@@ -122,7 +122,7 @@ def photos_of_status(status: Record, line: Line, account: str | None = None) -> 
     for each in _statuses(status):
         owner = account if each is status else None
         if "retweeted_status" in each:
-            line.set_aside(_RETWEETS)
+            line.set_aside(RETWEETS)
         else:
             yield from _own_photos(each, line, owner)
 

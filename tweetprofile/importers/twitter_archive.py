@@ -14,7 +14,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.importers.folder import sorted_entries
 from tweetprofile.importers.losses import Line, Loss, Losses
 from tweetprofile.importers.media import file_names
-from tweetprofile.importers.tweets import Photo, photos_of_status
+from tweetprofile.importers.tweets import RETWEETS, Photo, photos_of_status
 from tweetprofile.importers.users import DumpUser, in_order, is_text
 
 _TWEET_FILES = re.compile(r"tweets?(-part[0-9]+)?\.js")
@@ -73,7 +73,7 @@ def _photos(file: Path, account: str, losses: Losses) -> Iterator[Photo]:
     for line, record in _records(file, losses):
         tweet = _within(record, "tweet")
         if str(tweet.get("full_text", "")).startswith("RT @"):
-            losses.set_aside("retweets, whose photos are their authors'")
+            losses.set_aside(RETWEETS)
             continue
         yield from photos_of_status(tweet, Line(losses, file, line), account)
 

@@ -3,7 +3,6 @@
 The manifest appears whole or not at all: it is written under another name and renamed.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from tweetprofile.images import ImageReader
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.users import DumpUser
 from tweetprofile.manifest import ImageRef
+from tweetprofile.output import check_parent
 
 _ROWS_A_GROUP = 1 << 14
 _BYTES_A_GROUP = 64 << 20
@@ -150,10 +150,7 @@ class ManifestWriter:
 
 def check_manifest_out(out: Path, *, as_folder: bool, overwrite: bool) -> None:
     """Raise OutputError unless a manifest can be written there: said before any work is done."""
-    if not out.parent.is_dir():
-        raise OutputError(f"the folder {out.parent} of {out} does not exist; make it first.")
-    if not os.access(out.parent, os.W_OK):
-        raise OutputError(f"the folder {out.parent} of {out} is not writable; choose another.")
+    check_parent(out.parent, out)
     if not out.exists():
         return
     if not overwrite:
