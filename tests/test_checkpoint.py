@@ -15,7 +15,12 @@ from safetensors.torch import save_file
 
 from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.errors import CheckpointError, OutputError
-from tweetprofile.networks import Network, build_network, network_spec
+from tweetprofile.networks import (
+    Network,
+    build_network,
+    ensemble_of,
+    network_spec,
+)
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes import VolumeSpec
 
@@ -107,7 +112,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused_with_the_versions(model: Path) -> None:
     newer = rewrite(model, lambda header: header | {"format": 99})
-    with pytest.raises(CheckpointError, match="has format 99 and this tweetprofile reads up to 2"):
+    with pytest.raises(CheckpointError, match="has format 99 and this tweetprofile reads up to 3"):
         load_checkpoint(newer)
 
 
@@ -117,6 +122,25 @@ def test_format_1_which_knew_neither_kinds_nor_temperatures_is_read(model: Path)
         return header | {"format": 1}
 
     assert set(load_checkpoint(rewrite(model, age)).temperatures.values()) == {1.0}
+
+
+def test_an_ensemble_is_saved_and_predicts_the_mean_of_its_members(tmp_path: Path) -> None:
+    schema = PRESETS["mex-a3t-2019"]
+    members = [build_network(network_spec("deepset"), SMALL, schema) for _ in range(2)]
+    for member in members:
+        member.initialise()
+    save_checkpoint(tmp_path / "two.safetensors", ensemble_of(members), {})
+    loaded, volumes = load_checkpoint(tmp_path / "two.safetensors"), torch.randn(2, 3, 5, 32, 32)
+    each = [member.eval()(volumes)["location"] for member in members]
+    assert not torch.allclose(each[0], each[1])
+    mean = torch.stack(each).mean(0)
+    torch.testing.assert_close(loaded.network(volumes)["location"], mean, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("members", [0, 10**6, "two"])
+def test_a_number_of_members_that_makes_no_sense_is_refused(model: Path, members: object) -> None:
+    with pytest.raises(CheckpointError, match=f"no sense: it has {members} members"):
+        load_checkpoint(rewrite(model, lambda header: header | {"members": members}))
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), "hot"])

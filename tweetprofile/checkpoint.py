@@ -20,9 +20,10 @@ from safetensors.torch import save
 
 from tweetprofile.errors import CheckpointError, InputError, OutputError
 from tweetprofile.networks import (
-    Network,
+    AnyNetwork,
+    Ensemble,
     NetworkSpec,
-    build_network,
+    build_ensemble,
     fold_normalisation,
     spec_from_dict,
     spec_to_dict,
@@ -30,10 +31,13 @@ from tweetprofile.networks import (
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec
 
-FORMAT = 2
+FORMAT = 3
 """Version of what stands in the header; raised when an older reader would misread it."""
 
 _HEADER_KEY = "tweetprofile"
+
+_MOST_MEMBERS = 64
+"""A file that claims more networks than anybody would train is none of ours."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Checkpoint:
     Attributes:
         path: the file.
         sha256: of the file.
-        network_spec: the network's layers.
+        network_spec: the layers of its network, or of each of its members.
+        members: networks whose mean it predicts.
         volume_spec: the volumes it takes.
         schema: the traits it predicts.
         training: how it was trained and how it scored, as JSON; for people.
@@ -54,6 +59,7 @@ class Checkpoint:
     path: Path
     sha256: str
     network_spec: NetworkSpec
+    members: int
     volume_spec: VolumeSpec
     schema: TraitSchema
     training: Mapping[str, Any]
@@ -61,17 +67,21 @@ class Checkpoint:
     state: Mapping[str, torch.Tensor] = field(repr=False)
 
     @cached_property
-    def network(self) -> Network:
+    def network(self) -> AnyNetwork:
         """The network in eval mode, normalisation folded in: (N, 3, D, H, W) to logits a trait."""
-        with torch.device("meta"):
-            network = build_network(self.network_spec, self.volume_spec, self.schema)
+        network = self.build()
         network.load_state_dict(self.state, assign=True)
         return fold_normalisation(network).requires_grad_(False)
+
+    def build(self) -> AnyNetwork:
+        """The network without memory for its weights."""
+        with torch.device("meta"):
+            return build_ensemble(self.network_spec, self.volume_spec, self.schema, self.members)
 
 
 def save_checkpoint(
     path: Path,
-    network: Network,
+    network: AnyNetwork,
     training: Mapping[str, Any],
     temperatures: Mapping[str, float] | None = None,
 ) -> None:
@@ -89,6 +99,7 @@ def save_checkpoint(
     header = {
         "format": FORMAT,
         "network": spec_to_dict(network.spec),
+        "members": len(network.members) if isinstance(network, Ensemble) else 1,
         "volume": asdict(network.volume_spec),
         "schema": network.schema.to_dict(),
         "training": dict(training),
@@ -123,6 +134,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             path,
             _sha256(path),
             spec_from_dict(header["network"]),
+            _members(header),
             VolumeSpec(**header["volume"]),
             TraitSchema.from_dict(header["schema"]),
             dict(header["training"]),
@@ -181,6 +193,14 @@ def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return header
 
 
+def _members(header: Mapping[str, Any]) -> int:
+    """How many networks; formats 1 and 2 had one."""
+    members = header.get("members", 1)
+    if not isinstance(members, int) or not 1 <= members <= _MOST_MEMBERS:
+        raise ValueError(f"it has {members} members")
+    return members
+
+
 def _temperatures(header: Mapping[str, Any]) -> dict[str, float]:
     """By trait; format 1 had none."""
     given = header.get("temperatures", {})
@@ -193,9 +213,7 @@ def _temperatures(header: Mapping[str, Any]) -> dict[str, float]:
 
 def _check_weights(checkpoint: Checkpoint) -> None:
     """Compare names and shapes with what the specs ask for, before any memory is given to them."""
-    with torch.device("meta"):
-        network = build_network(checkpoint.network_spec, checkpoint.volume_spec, checkpoint.schema)
-    wanted = {name: _kind(tensor) for name, tensor in network.state_dict().items()}
+    wanted = {name: _kind(tensor) for name, tensor in checkpoint.build().state_dict().items()}
     found = {name: _kind(tensor) for name, tensor in checkpoint.state.items()}
     for name in wanted.keys() | found.keys():
         if wanted.get(name) != found.get(name):

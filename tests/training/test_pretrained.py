@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from tweetprofile.checkpoint import save_checkpoint
 from tweetprofile.errors import CheckpointError
-from tweetprofile.networks import Network, build_network, network_spec
+from tweetprofile.networks import Network, build_network, ensemble_of, network_spec
 from tweetprofile.training.pretrained import load_weights
 from tweetprofile.traits import PRESETS, Trait, TraitSchema
 from tweetprofile.volumes import VolumeSpec
@@ -90,6 +90,15 @@ def test_a_checkpoint_with_other_heads_fills_all_but_the_heads(name: str, tmp_pa
     shared = [key for key in fresh.state_dict() if "heads" not in key]
     for key in shared:
         torch.testing.assert_close(fresh.state_dict()[key], trained.state_dict()[key])
+
+
+def test_of_an_ensemble_its_last_member_is_taken(tmp_path: Path) -> None:
+    members = [network("deepset", seed=seed) for seed in range(11)]
+    save_checkpoint(tmp_path / "model.safetensors", ensemble_of(members), {})
+    fresh = network("deepset", seed=99)
+    assert load_weights(fresh, tmp_path / "model.safetensors").missing == ()
+    name = "backbone.conv1.weight"
+    assert torch.equal(fresh.state_dict()[name], members[10].state_dict()[name])
 
 
 def test_a_weight_of_another_shape_is_named_and_left_out(tmp_path: Path) -> None:

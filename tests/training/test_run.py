@@ -69,6 +69,21 @@ def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> 
     assert summary.users + summary.val_users + summary.left_out == total
 
 
+def test_the_networks_that_both_cycles_end_at_predict_together(dump: Path, tmp_path: Path) -> None:
+    options = replace(QUICK, model="deepset", epochs=6)
+    summary = train_manifest(dump / "train.parquet", tmp_path / "run", options)
+    checkpoint = load_checkpoint(summary.checkpoint)
+    first, second = summary.kept_epochs
+    assert first in (2, 3)
+    assert second in (5, 6)
+    assert checkpoint.members == 2
+    assert checkpoint.training["kept_epochs"] == [first, second]
+    assert summary.best.epoch == second
+    epochs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    # The scores are of both together, not of the network that the second ended at.
+    assert summary.best.val_loss != pytest.approx(epochs[second - 1]["val_loss"], rel=1e-6)
+
+
 def test_the_model_is_kept_for_predict(dump: Path, tmp_path: Path) -> None:
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
     assert last_trained().read_bytes() == summary.checkpoint.read_bytes()

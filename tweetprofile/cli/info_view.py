@@ -24,7 +24,10 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     table = Table(title=str(checkpoint.path), title_justify="left", show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
-    table.add_row("network", f"{spec.name}, {weights:,} weights, normalisation {spec.norm}")
+    members = f", mean of {checkpoint.members} networks" if checkpoint.members > 1 else ""
+    table.add_row(
+        "network", f"{spec.name}{members}, {weights:,} weights, normalisation {spec.norm}"
+    )
     table.add_row("layers", _layers(spec))
     size = f"{volume.frames} frames of {volume.width} x {volume.height}"
     filled = "" if isinstance(spec, DeepSetSpec) else f", short ones filled by {volume.fill}"
@@ -58,8 +61,9 @@ def _score(score: dict[str, Any] | None, temperature: float) -> str:
 
 def _training(training: Any) -> str:
     facts = (f"on {training.get('users', '?')} users", f"{training.get('epochs', '?')} epochs")
-    best = training.get("best", {}).get("epoch", "?")
-    return f"{', '.join(facts)}, epoch {best} kept; tweetprofile {training.get('version', '?')}"
+    kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
+    epochs = " and ".join(map(str, kept))
+    return f"{', '.join(facts)}, epoch {epochs} kept; tweetprofile {training.get('version', '?')}"
 
 
 def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -67,6 +71,7 @@ def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "path": str(checkpoint.path),
         "sha256": checkpoint.sha256,
         "network": spec_to_dict(checkpoint.network_spec),
+        "members": checkpoint.members,
         "volume": asdict(checkpoint.volume_spec),
         "schema": checkpoint.schema.to_dict(),
         "training": dict(checkpoint.training),

@@ -153,7 +153,7 @@ def show_training(summary: TrainSummary) -> None:
         )
     CONSOLE.print(
         f"{summary.users:,} users learnt from, {aside}{left_out}, in {summary.seconds:.0f} s; "
-        f"kept epoch {summary.best.epoch} -> {summary.checkpoint}",
+        f"kept epoch {' and '.join(map(str, summary.kept_epochs))} -> {summary.checkpoint}",
         markup=False,
     )
     if not summary.kept:

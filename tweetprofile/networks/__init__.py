@@ -1,10 +1,12 @@
 """The networks: volumes in, one vector of logits a trait out."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 
 from tweetprofile.networks.deepset import DeepSet
+from tweetprofile.networks.ensemble import Ensemble
 from tweetprofile.networks.folding import Foldable
 from tweetprofile.networks.specs import (
     PRESETS,
@@ -22,14 +24,18 @@ from tweetprofile.volumes import VolumeSpec
 
 __all__ = [
     "PRESETS",
+    "AnyNetwork",
     "DeepSet",
     "DeepSetSpec",
+    "Ensemble",
     "Network",
     "NetworkSpec",
     "Norm",
     "VolumeNetwork",
     "VolumeNetworkSpec",
+    "build_ensemble",
     "build_network",
+    "ensemble_of",
     "fold_normalisation",
     "for_inference",
     "network_spec",
@@ -38,6 +44,9 @@ __all__ = [
 ]
 
 Network = VolumeNetwork | DeepSet
+"""That is trained; what predicts may be an ensemble of such."""
+
+AnyNetwork = Network | Ensemble
 
 
 def build_network(spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchema) -> Network:
@@ -47,7 +56,19 @@ def build_network(spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchem
     return VolumeNetwork(spec, volume_spec, schema)
 
 
-def fold_normalisation(network: Network) -> Network:
+def build_ensemble(
+    spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchema, members: int
+) -> AnyNetwork:
+    """So many networks of a spec as one, their weights not drawn yet."""
+    return ensemble_of([build_network(spec, volume_spec, schema) for _ in range(members)])
+
+
+def ensemble_of(members: Sequence[Network]) -> AnyNetwork:
+    """Networks as one, or the only one as it is."""
+    return Ensemble(members) if len(members) > 1 else members[0]
+
+
+def fold_normalisation(network: AnyNetwork) -> AnyNetwork:
     """A copy in eval mode whose batch normalisation is folded into its convolutions."""
     folded = copy.deepcopy(network).eval()
     for module in list(folded.modules()):
@@ -56,11 +77,11 @@ def fold_normalisation(network: Network) -> Network:
     return folded
 
 
-def for_inference(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+def for_inference(network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> AnyNetwork:
     """A copy on a device whose convolutions compute in `dtype`; it takes volumes of that type.
 
     Autocast would convert weights at every pass, and the result of every convolution.
     """
-    copied: Network = copy.deepcopy(network).to(device)
+    copied: AnyNetwork = copy.deepcopy(network).to(device)
     copied.lower(dtype)
     return copied

@@ -8,7 +8,7 @@ import copy
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,14 @@ from torch.nn.functional import cross_entropy
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
-from tweetprofile.networks import DeepSet, Network, NetworkSpec, build_network
+from tweetprofile.networks import (
+    AnyNetwork,
+    DeepSet,
+    Network,
+    NetworkSpec,
+    build_network,
+    ensemble_of,
+)
 from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
@@ -30,6 +37,7 @@ from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.recipes import Recipe
 from tweetprofile.training.scores import EpochMetrics, TraitScore, mean_macro_f1, score_traits
+from tweetprofile.training.selection import Selection
 from tweetprofile.training.state import TrainingState, optimiser_state, restore_optimiser
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
@@ -108,7 +116,8 @@ class Trainer:
         self._dtype = _training_dtype(setup.recipe, rank.device)
         torch.manual_seed(setup.seed)
         self.network = self._make_network()
-        self.average: Network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._average: Network = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.result: AnyNetwork = self._average
         self._parallel = rank.distribute(self.network)
         self._optimiser = make_optimiser(
             setup.recipe.optimiser,
@@ -123,20 +132,34 @@ class Trainer:
         self._size = min(setup.recipe.batch_size, len(setup.train))
         self._steps = len(setup.train) // self._size
         self._epochs = setup.recipe.epochs
-        self._kept: dict[str, torch.Tensor] = {}
-        self._best: EpochMetrics | None = None
+        self._selection = Selection()
 
     # --- epochs ------------------------------------------------------------------------------
 
     def run(self) -> EpochMetrics:
-        """All epochs; afterwards `average` is the network of the one that is returned."""
+        """All epochs; afterwards `result` is the network that the metrics returned are of."""
         epoch = self._restore()
         while epoch < self._epochs and not self._out_of_patience(epoch):
             epoch += 1
             self._finish_epoch(self._run_epoch(epoch))
-        self.average.load_state_dict(self._kept)
-        assert self._best is not None
-        return self._best
+        return self._take_kept()
+
+    @property
+    def kept_epochs(self) -> tuple[int, ...]:
+        """The epochs that the result is of."""
+        return tuple(kept.metrics.epoch for kept in self._selection.kept)
+
+    def _take_kept(self) -> EpochMetrics:
+        """Let `result` be what was kept of all cycles; its metrics."""
+        members = [copy.deepcopy(self._average) for _ in self._selection.kept]
+        for member, kept in zip(members, self._selection.kept, strict=True):
+            member.load_state_dict(kept.weights)
+        last = self._selection.kept[-1].metrics
+        self.result = ensemble_of(members)
+        if len(members) == 1 or self._rank.number > 0:
+            return last
+        val_loss, scores = self._validate()
+        return replace(last, val_loss=val_loss, scores=scores, mean_macro_f1=mean_macro_f1(scores))
 
     def _run_epoch(self, epoch: int) -> EpochMetrics:
         began = time.monotonic()
@@ -156,11 +179,12 @@ class Trainer:
         return EpochMetrics(epoch, loss / self._steps, val_loss, scores, mean, rate, seconds)
 
     def _finish_epoch(self, metrics: EpochMetrics) -> None:
-        """Keep the epoch if it is the best, and remember where the run is."""
+        """Keep the epoch if it is the best of its cycle, and remember where the run is."""
+        cycle = self._recipe.cycle_of(metrics.epoch, self._epochs)
+        better = self._recipe.patience is None or self._selection.is_better(metrics, cycle)
         # Only the first process has validated; the others do as it does.
-        if self._rank.agree(self._recipe.patience is None or metrics.beats(self._best)):
-            self._best = metrics
-            self._kept = {name: value.clone() for name, value in self.average.state_dict().items()}
+        if self._rank.agree(better):
+            self._selection.keep(metrics, cycle, self._average.state_dict())
         if metrics.epoch == 1 and self._setup.minutes is not None:
             fitting = int(self._setup.minutes * 60 / metrics.seconds)
             self._epochs = self._rank.agree(max(1, min(self._recipe.epochs, fitting)))
@@ -170,9 +194,10 @@ class Trainer:
 
     def _out_of_patience(self, epoch: int) -> bool:
         patience = self._recipe.patience
-        if patience is None or self._best is None or not len(self._setup.val):
+        if patience is None or not epoch or not len(self._setup.val):
             return False
-        return epoch - self._best.epoch >= patience
+        best = self._selection.best_of(self._recipe.cycle_of(epoch, self._epochs))
+        return best is not None and epoch - best.epoch >= patience
 
     # --- one step ----------------------------------------------------------------------------
 
@@ -265,7 +290,7 @@ class Trainer:
         """Move the mean of the weights, quickly at first, to forget how they were drawn."""
         share = min(self._recipe.average, (1 + step) / (10 + step))
         current = self.network.state_dict()
-        for name, mean in self.average.state_dict().items():
+        for name, mean in self._average.state_dict().items():
             if mean.is_floating_point():
                 mean.lerp_(current[name], 1 - share)
             else:
@@ -289,7 +314,7 @@ class Trainer:
 
     @torch.inference_mode()
     def judge(self, users: Subset) -> dict[str, torch.Tensor]:
-        """Logits of the averaged network, as predicting sees users: frames evenly spread, whole."""
+        """Logits of the result so far, as predicting sees users: frames evenly spread, whole."""
         rows: list[dict[str, torch.Tensor]] = []
         for start in range(0, len(users), self._size):
             rows.append(self._judge(users, range(start, min(start + self._size, len(users)))))
@@ -304,7 +329,7 @@ class Trainer:
         counts = [len(each) for each in chosen]
         seen = torch.split(stretch(pixels, spec.height, spec.width), counts)
         mask = frame_mask(counts, spec.frames).to(self._device)
-        return self._logits(self.average, spec.normalise(stack_volumes(seen, spec)), mask)
+        return self._logits(self.result, spec.normalise(stack_volumes(seen, spec)), mask)
 
     # --- beginning, and going on -------------------------------------------------------------
 
@@ -329,23 +354,21 @@ class Trainer:
             _cut_metrics(self._setup.folder / METRICS, done)
         if state is not None:
             self.network.load_state_dict(state.network)
-            self.average.load_state_dict(state.average)
+            self._average.load_state_dict(state.average)
             restore_optimiser(self._optimiser, state.optimiser)
-            self._kept, self._best, self._epochs = dict(state.kept), state.best, state.epochs
+            self._selection, self._epochs = Selection(state.kept), state.epochs
         return done
 
     def _write(self, metrics: EpochMetrics) -> None:
         with (self._setup.folder / METRICS).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(asdict(metrics)) + "\n")
-        assert self._best is not None
         TrainingState(
             self._setup.settings,
             metrics.epoch,
             self._epochs,
-            self._best,
+            self._selection.kept,
             self.network.state_dict(),
-            self.average.state_dict(),
-            self._kept,
+            self._average.state_dict(),
             optimiser_state(self._optimiser),
         ).save(self._setup.folder)
 

@@ -2,9 +2,11 @@
 
 A file of torchvision's layout (`resnet18`, `vgg16_bn` and their like, saved as safetensors) fills
 the part that frames go through; a checkpoint of this package fills everything but heads of other
-traits. Nothing is fitted silently: what the file lacks, and what it has too much, is named.
+traits, from its last member where it has several. Nothing is fitted silently: what the file lacks,
+and what it has too much, is named.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from safetensors import SafetensorError
 from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import CheckpointError
 from tweetprofile.networks import DeepSet, Network
+
+_MEMBER = re.compile(r"members\.(\d+)\.")
+"""What the names of an ensemble's weights begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ def load_weights(network: Network, path: Path) -> LoadedWeights:
     Raises:
         CheckpointError: no safetensors file, or nothing in it fits.
     """
-    given = _read(path)
+    given = _last_member(_read(path))
     wanted = network.state_dict()
     names = _match(given, wanted, network)
     fitting = {name: key for name, key in names.items() if given[key].shape == wanted[name].shape}
@@ -68,6 +73,17 @@ def _match(
     # Some save a network that was wrapped for several GPUs.
     names = {prefix + key.removeprefix("module."): key for key in given}
     return {name: key for name, key in names.items() if name in wanted}
+
+
+def _last_member(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Of a file of several networks, those of the one that learnt longest."""
+    numbers = [int(found[1]) for name in given if (found := _MEMBER.match(name))]
+    if not numbers:
+        return given
+    prefix = f"members.{max(numbers)}."
+    return {
+        name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)
+    }
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:

@@ -45,8 +45,9 @@ class TrainSummary:
     """What training came to.
 
     Attributes:
-        checkpoint: the model of the epoch that was kept.
-        best: that epoch.
+        checkpoint: the model of the epochs that were kept.
+        kept_epochs: these, one a cycle of the learning rate.
+        best: the last of them, with the scores of all together.
         users: trained on; `val_users` were set aside, `left_out` had no usable image, `unlabelled`
             no label.
         calibration: by trait, on the users set aside.
@@ -55,6 +56,7 @@ class TrainSummary:
     """
 
     checkpoint: Path
+    kept_epochs: tuple[int, ...]
     best: EpochMetrics
     users: int
     val_users: int
@@ -105,6 +107,7 @@ def train_manifest(
     calibration = _calibrate(trainer, setup)
     summary = TrainSummary(
         plan.folder / _MODEL,
+        trainer.kept_epochs,
         best,
         len(users.train),
         len(users.val),
@@ -118,7 +121,7 @@ def train_manifest(
     training = {**_describe(summary, plan), "warnings": users.warnings}
     card = make_card(setup.network, setup.volume_spec, setup.schema, training)
     (plan.folder / CARD).write_text(card, encoding="utf-8")
-    save_checkpoint(summary.checkpoint, trainer.average, training, temperatures)
+    save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
     (plan.folder / STATE).unlink(missing_ok=True)
     return replace(summary, kept=_keep_for_predict(summary.checkpoint))
 
@@ -280,9 +283,10 @@ def _recall(checkpoint: Checkpoint) -> TrainSummary:
     facts = checkpoint.training
     calibration = {name: Calibration(**each) for name, each in facts["calibration"].items()}
     best = EpochMetrics.from_dict(facts["best"])
+    epochs = tuple(facts.get("kept_epochs", [best.epoch]))
     counts = {name: facts[name] for name in ("users", "val_users", "left_out", "unlabelled")}
     return TrainSummary(
-        checkpoint.path, best, **counts, calibration=calibration, kept=True, seconds=0.0
+        checkpoint.path, epochs, best, **counts, calibration=calibration, kept=True, seconds=0.0
     )
 
 
@@ -320,6 +324,7 @@ def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:
         "unlabelled": summary.unlabelled,
         "epochs": plan.options.epochs,
         "seconds": summary.seconds,
+        "kept_epochs": summary.kept_epochs,
         "best": asdict(summary.best),
         "calibration": {name: asdict(each) for name, each in summary.calibration.items()},
         "settings": plan.settings,

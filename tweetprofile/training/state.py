@@ -1,13 +1,13 @@
 """What a run must remember to go on after it was killed: written after every epoch.
 
-One safetensors file: weights, their mean, the best weights, the optimiser's moments; as JSON in its
-header the epoch, the best epoch's metrics and the settings. Random numbers need no place in it: an
-epoch draws them from the seed and its own number.
+One safetensors file: weights, their mean, those that are kept, the optimiser's moments; as JSON in
+its header the epoch, the metrics of what is kept and the settings. Random numbers need no place in
+it: an epoch draws them from the seed and its own number.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.training.scores import EpochMetrics
+from tweetprofile.training.selection import Kept
 
 STATE = "state.safetensors"
 """Name of the file in the folder of a run that is not finished."""
@@ -34,20 +35,18 @@ class TrainingState:
         settings: what the run was told; another run cannot go on with it.
         epoch: the last one that was finished.
         epochs: after how many it is to end.
-        best: metrics of the epoch to keep.
+        kept: the best of each cycle that has begun.
         network: its weights.
         average: their mean, that is validated.
-        kept: the weights of the best epoch.
         optimiser: its moments, by parameter and name.
     """
 
     settings: Mapping[str, Any]
     epoch: int
     epochs: int
-    best: EpochMetrics
+    kept: Sequence[Kept]
     network: State = field(repr=False)
     average: State = field(repr=False)
-    kept: State = field(repr=False)
     optimiser: State = field(repr=False)
 
     def save(self, folder: Path) -> None:
@@ -57,15 +56,18 @@ class TrainingState:
             WriteError: the disk is full, say.
         """
         tensors = {
-            f"{part}/{name}": tensor.detach().cpu().contiguous().clone()
+            f"{part}/{name}": tensor
             for part in _PARTS
             for name, tensor in getattr(self, part).items()
         }
+        for number, kept in enumerate(self.kept):
+            tensors |= {f"{_kept(number)}/{name}": value for name, value in kept.weights.items()}
+        tensors = {name: _on_cpu(value) for name, value in tensors.items()}
         header = {
             "settings": dict(self.settings),
             "epoch": self.epoch,
             "epochs": self.epochs,
-            "best": asdict(self.best),
+            "kept": [asdict(kept.metrics) for kept in self.kept],
         }
         unfinished = folder / f".{STATE}.tmp"
         try:
@@ -94,8 +96,11 @@ class TrainingState:
             metadata, tensors = read_safetensors(path)
             header = json.loads(metadata["state"])
             parts = {part: _part(tensors, part) for part in _PARTS}
-            best = EpochMetrics.from_dict(header["best"])
-            return cls(header["settings"], header["epoch"], header["epochs"], best, **parts)
+            kept = [
+                Kept(EpochMetrics.from_dict(metrics), _part(tensors, _kept(number)))
+                for number, metrics in enumerate(header["kept"])
+            ]
+            return cls(header["settings"], header["epoch"], header["epochs"], kept, **parts)
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise OutputError(
                 f"{path} is no state of a run that could go on ({error}); train with --overwrite."
@@ -113,7 +118,16 @@ def require_same(settings: Mapping[str, Any], before: Mapping[str, Any], folder:
         )
 
 
-_PARTS = ("network", "average", "kept", "optimiser")
+_PARTS = ("network", "average", "optimiser")
+
+
+def _kept(number: int) -> str:
+    """What the weights that are kept of a cycle are called."""
+    return f"kept-{number}"
+
+
+def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().cpu().contiguous().clone()
 
 
 def _part(tensors: State, part: str) -> dict[str, torch.Tensor]:

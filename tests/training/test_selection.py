@@ -1,0 +1,43 @@
+"""Of each cycle the best epoch of its second half is kept."""
+
+import torch
+
+from tweetprofile.training.recipes import Cycle
+from tweetprofile.training.scores import EpochMetrics, TraitScore
+from tweetprofile.training.selection import Selection
+
+FIRST, SECOND = Cycle(1, 4), Cycle(5, 8)
+
+
+def epoch(number: int, f1: float) -> EpochMetrics:
+    scores = {"gender": TraitScore(f1, f1, 0.5, 10)}
+    return EpochMetrics(number, 1.0, 1.0, scores, f1, 1e-3, 1.0)
+
+
+def select(scores: list[float]) -> Selection:
+    selection = Selection()
+    for number, f1 in enumerate(scores, 1):
+        cycle, metrics = (FIRST if number <= 4 else SECOND), epoch(number, f1)
+        if selection.is_better(metrics, cycle):
+            selection.keep(metrics, cycle, {"w": torch.tensor(float(number))})
+    return selection
+
+
+def test_each_cycle_keeps_its_own_best_and_its_weights() -> None:
+    selection = select([0.1, 0.2, 0.4, 0.3, 0.2, 0.2, 0.1, 0.2])
+    assert [kept.metrics.epoch for kept in selection.kept] == [3, 8]
+    assert [float(kept.weights["w"]) for kept in selection.kept] == [3.0, 8.0]
+    assert selection.best_of(SECOND) == epoch(8, 0.2)
+
+
+def test_the_first_half_of_a_cycle_is_not_kept_however_good() -> None:
+    selection = select([0.1, 0.2, 0.3, 0.4, 0.9, 0.9])
+    assert [kept.metrics.epoch for kept in selection.kept] == [4]
+    assert selection.best_of(SECOND) is None
+
+
+def test_what_is_kept_does_not_change_with_the_network() -> None:
+    weights, selection = torch.zeros(2), Selection()
+    selection.keep(epoch(3, 0.5), FIRST, {"w": weights})
+    weights += 1
+    assert not selection.kept[0].weights["w"].any()

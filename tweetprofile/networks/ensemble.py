@@ -1,0 +1,44 @@
+"""Several networks as one: the mean of what they say is surer than what one of them says.
+
+Shapes: N users, C channels, D frames of a volume, H, W.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from tweetprofile.networks.deepset import DeepSet
+from tweetprofile.networks.volume import VolumeNetwork
+
+
+class Ensemble(nn.Module):
+    """The mean over networks of one spec, which have been trained each to its own end.
+
+    Args:
+        members: the networks, at least one; they stay what they are.
+    """
+
+    def __init__(self, members: Sequence[VolumeNetwork | DeepSet]) -> None:
+        super().__init__()
+        self.spec = members[0].spec
+        self.volume_spec = members[0].volume_spec
+        self.schema = members[0].schema
+        self.members = nn.ModuleList(members)
+
+    def forward(
+        self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Mean logits of every trait, from what a member takes: trait name to (N, classes)."""
+        each: list[dict[str, Any]] = [member(volumes_NCDHW, mask_ND) for member in self.members]
+        return {
+            name: torch.stack([logits[name] for logits in each]).mean(dim=0)
+            for name in self.schema.names
+        }
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Have the convolutions of all members compute in `dtype`."""
+        for member in self.members:
+            assert isinstance(member, (VolumeNetwork, DeepSet))
+            member.lower(dtype)
