@@ -25,8 +25,8 @@ VOLUME_FRAMES = 11
 MAX_PIXELS = 40_000_000
 """Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
 
-VIEW_COUNTS = (1, 2, 4, 12)
-"""As it is; mirrored, too; and of both the middle, enlarged; and the corners."""
+VIEW_COUNTS = (1, 2, 4)
+"""As it is; mirrored, too; and the middle of both, enlarged."""
 
 _MOST_PASSES = 1000
 """Volumes of a user, or orders of one; every image of the longest timeline is in 1,164 of 11."""
@@ -54,8 +54,7 @@ class PredictorOptions:
         threads: threads to decode and to compute with on a CPU; 0 for one a processor.
         clips: volumes to make of a user with more images than one holds; their mean is taken.
         orders: orders of the frames to take the mean over, for networks that see the order.
-        views: of each frame to take the mean over: 2 with the mirrored one, 4 with the middle,
-            12 with the corners.
+        views: of each frame to take the mean over: 2 with the mirrored one, 4 with the middle.
 
     Raises:
         OptionError: a value out of range.
@@ -79,7 +78,7 @@ class PredictorOptions:
         if not 1 <= self.orders <= _MOST_PASSES:
             raise OptionError(f"--orders {self.orders} must be from 1 to {_MOST_PASSES}.")
         if self.views not in VIEW_COUNTS:
-            raise OptionError(f"--views {self.views} must be 1, 2, 4 or 12.")
+            raise OptionError(f"--views {self.views} must be 1, 2 or 4.")
         if self.batch_size < 0:
             raise OptionError(f"batch size {self.batch_size} must be at least 1.")
         if self.max_pixels < 1:

@@ -47,8 +47,7 @@ class PredictOptions:
         keep: columns of the manifest to copy to the output.
         clips: volumes to make of a user with more images than one holds; their mean is taken.
         orders: orders of the frames to take the mean over (model1, model2).
-        views: views of each frame to take the mean over: 1, 2 (mirrored), 4 (and the middle)
-            or 12 (and the corners).
+        views: views of each frame to take the mean over: 1, 2 (mirrored) or 4 (and the middle).
         max_images: images a user; those beyond are counted and not looked at.
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.

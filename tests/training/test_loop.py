@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_result(
     command += [*options, "--epochs", "30", "--quiet", "-o"]
     subprocess.run([*command, str(tmp_path / "whole")], check=True)
     run = tmp_path / "killed"
-    for epochs in (3, 18):  # in either cycle of the learning rate
+    for epochs in (3, 18):  # while either member learns
         process = subprocess.Popen([*command, str(run), "--resume"])
         while process.poll() is None and epochs_done(run) < epochs:
             time.sleep(0.01)
@@ -200,12 +200,16 @@ def test_resuming_a_finished_run_says_what_it_came_to(dump: Path, tmp_path: Path
         train_manifest(dump / "train.parquet", tmp_path / "run", other, resume=True)
 
 
-def test_training_stops_when_nothing_gets_better(dump: Path, tmp_path: Path) -> None:
+def test_a_member_stops_when_nothing_gets_better_and_the_next_has_its_turn(
+    dump: Path, tmp_path: Path
+) -> None:
     told = Told()
     slow = replace(QUICK, epochs=200, learning_rate=1e-12)
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, told)
-    assert len(told.epochs) < 200
-    assert summary.best.mean_macro_f1 == max(each.mean_macro_f1 for each in told.epochs)
+    turns = [[each for each in told.epochs if (each.epoch > 100) is late] for late in (False, True)]
+    for turn, kept in zip(turns, summary.kept_epochs, strict=True):
+        assert 1 < len(turn) < 100
+        assert kept == max(turn, key=lambda metrics: metrics.mean_macro_f1).epoch
 
 
 def test_minutes_bound_the_number_of_epochs(dump: Path, tmp_path: Path) -> None:

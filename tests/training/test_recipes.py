@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tweetprofile.errors import OptionError
-from tweetprofile.training.recipes import RECIPES, Cycle, recipe_for
+from tweetprofile.training.recipes import RECIPES, Turn, recipe_for
 from tweetprofile.training.settings import TrainOptions
 
 PAPER = RECIPES["paper"]
@@ -23,7 +23,7 @@ def test_the_papers_decay_divides_the_learning_rate_by_one_more_each_step() -> N
 
 
 def test_the_default_warms_up_and_ends_at_nothing() -> None:
-    recipe = replace(RECIPES["default"], cycles=1)
+    recipe = RECIPES["default"]
     rates = [recipe.learning_rate_at(step, 10, 50) for step in range(500)]
     assert rates[0] < 0.1 * recipe.learning_rate
     assert max(rates) == pytest.approx(recipe.learning_rate, rel=0.01)
@@ -31,20 +31,17 @@ def test_the_default_warms_up_and_ends_at_nothing() -> None:
     assert rates[30:] == sorted(rates[30:], reverse=True)
 
 
-def test_a_cycle_warms_up_and_falls_to_nothing_and_the_next_begins() -> None:
-    recipe = replace(RECIPES["default"], cycles=2)
-    rates = [recipe.learning_rate_at(step, 10, 50) for step in range(500)]
-    assert rates[:250] == rates[250:]
-    assert rates[249] < 1e-3 * recipe.learning_rate
-    assert [recipe.cycle_of(epoch, 5) for epoch in (1, 2, 3, 5)] == [
-        Cycle(1, 2), Cycle(1, 2), Cycle(3, 5), Cycle(3, 5)
+def test_members_share_the_epochs_and_learn_one_after_the_other() -> None:
+    two = replace(RECIPES["default"], members=2)
+    assert [two.turn_of(epoch, 5) for epoch in (1, 2, 3, 5)] == [
+        Turn(1, 2), Turn(1, 2), Turn(3, 5), Turn(3, 5)
     ]  # fmt: skip
 
 
-def test_there_are_no_more_cycles_than_epochs() -> None:
-    recipe = replace(RECIPES["default"], cycles=3)
-    assert recipe.cycle_of(1, 1) == Cycle(1, 1)
-    assert [recipe.cycle_of(epoch, 2) for epoch in (1, 2)] == [Cycle(1, 1), Cycle(2, 2)]
+def test_there_are_no_more_members_than_epochs() -> None:
+    three = replace(RECIPES["default"], members=3)
+    assert three.turn_of(1, 1) == Turn(1, 1)
+    assert [three.turn_of(epoch, 2) for epoch in (1, 2)] == [Turn(1, 1), Turn(2, 2)]
 
 
 def test_options_change_the_recipe_and_the_rest_is_the_recipes() -> None:

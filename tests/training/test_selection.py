@@ -1,12 +1,12 @@
-"""Of each cycle the best epoch of its second half is kept."""
+"""Of each member its best epoch is kept."""
 
 import torch
 
-from tweetprofile.training.recipes import Cycle
+from tweetprofile.training.recipes import Turn
 from tweetprofile.training.scores import EpochMetrics, TraitScore
 from tweetprofile.training.selection import Selection
 
-FIRST, SECOND = Cycle(1, 4), Cycle(5, 8)
+FIRST, SECOND = Turn(1, 4), Turn(5, 8)
 
 
 def epoch(number: int, f1: float) -> EpochMetrics:
@@ -17,23 +17,17 @@ def epoch(number: int, f1: float) -> EpochMetrics:
 def select(scores: list[float]) -> Selection:
     selection = Selection()
     for number, f1 in enumerate(scores, 1):
-        cycle, metrics = (FIRST if number <= 4 else SECOND), epoch(number, f1)
-        if selection.is_better(metrics, cycle):
-            selection.keep(metrics, cycle, {"w": torch.tensor(float(number))})
+        turn, metrics = (FIRST if number <= 4 else SECOND), epoch(number, f1)
+        if metrics.beats(selection.best_of(turn)):
+            selection.keep(metrics, turn, {"w": torch.tensor(float(number))})
     return selection
 
 
-def test_each_cycle_keeps_its_own_best_and_its_weights() -> None:
-    selection = select([0.1, 0.2, 0.4, 0.3, 0.2, 0.2, 0.1, 0.2])
+def test_each_member_keeps_its_own_best_and_its_weights() -> None:
+    selection = select([0.1, 0.2, 0.4, 0.3, 0.1, 0.1, 0.1, 0.2])
     assert [kept.metrics.epoch for kept in selection.kept] == [3, 8]
     assert [float(kept.weights["w"]) for kept in selection.kept] == [3.0, 8.0]
     assert selection.best_of(SECOND) == epoch(8, 0.2)
-
-
-def test_the_first_half_of_a_cycle_is_not_kept_however_good() -> None:
-    selection = select([0.1, 0.2, 0.3, 0.4, 0.9, 0.9])
-    assert [kept.metrics.epoch for kept in selection.kept] == [4]
-    assert selection.best_of(SECOND) is None
 
 
 def test_what_is_kept_does_not_change_with_the_network() -> None:

@@ -65,11 +65,11 @@ from tweetprofile.cli import options as shared
 )
 @click.option(
     "--views",
-    type=click.Choice([1, 2, 4, 12]),
+    type=click.Choice([1, 2, 4]),
     default=1,
     show_default=True,
     help="Views of each frame to take the mean over: 2 with the mirrored one, 4 with the enlarged "
-    "middle of both, 12 with their corners. More accurate, at as many times the network's time.",
+    "middle of both. A little more accurate, at as many times the network's time.",
 )
 @shared.caps
 @click.option(

@@ -163,10 +163,10 @@ def command(
     MODEL_CARD.md that says how wrong it is, metrics.jsonl with a line an epoch, and train.toml
     with every setting.
 
-    Images are decoded once, in worker processes, and kept for later runs. The default recipe lets
-    the learning rate fall twice for deepset; of each fall the best epoch by mean macro-F1 on the
-    users set aside is kept, both predict together, and their probabilities are calibrated. After
-    an interruption, --resume goes on with the epoch that was under way.
+    Images are decoded once, in worker processes, and kept for later runs. By the default recipe two
+    deepsets learn, one after the other; of each the best epoch by mean macro-F1 on the users set
+    aside is kept, both predict together, and their probabilities are calibrated on these users.
+    After an interruption, --resume goes on with the epoch that was under way.
     """
     from tweetprofile.cli import train_view as view
     from tweetprofile.cli.interruptions import interruptions

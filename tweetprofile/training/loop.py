@@ -115,16 +115,13 @@ class Trainer:
         self._observer = observer or TrainObserver()
         self._dtype = _training_dtype(setup.recipe, rank.device)
         torch.manual_seed(setup.seed)
-        self.network = self._make_network()
+        self.network, loaded = self._make_network()
+        if loaded and rank.number == 0:
+            self._observer.on_loaded(loaded)
         self._average: Network = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.result: AnyNetwork = self._average
         self._parallel = rank.distribute(self.network)
-        self._optimiser = make_optimiser(
-            setup.recipe.optimiser,
-            self.network,
-            setup.recipe.learning_rate,
-            setup.recipe.weight_decay,
-        )
+        self._optimiser = self._make_optimiser()
         self._chooser = FrameChooser(setup.train, setup.volume_spec.frames, setup.recipe.augment)
         caches = {users.cache.path: users.cache for users in (setup.train, setup.val)}
         self._pixels = {path: _Pixels(cache, rank.device) for path, cache in caches.items()}
@@ -138,10 +135,10 @@ class Trainer:
 
     def run(self) -> EpochMetrics:
         """All epochs; afterwards `result` is the network that the metrics returned are of."""
-        epoch = self._restore()
-        while epoch < self._epochs and not self._out_of_patience(epoch):
-            epoch += 1
+        epoch = self._next_epoch(self._restore())
+        while epoch <= self._epochs:
             self._finish_epoch(self._run_epoch(epoch))
+            epoch = self._next_epoch(epoch)
         return self._take_kept()
 
     @property
@@ -150,7 +147,7 @@ class Trainer:
         return tuple(kept.metrics.epoch for kept in self._selection.kept)
 
     def _take_kept(self) -> EpochMetrics:
-        """Let `result` be what was kept of all cycles; its metrics."""
+        """Let `result` be what was kept of all members; its metrics."""
         members = [copy.deepcopy(self._average) for _ in self._selection.kept]
         for member, kept in zip(members, self._selection.kept, strict=True):
             member.load_state_dict(kept.weights)
@@ -166,11 +163,14 @@ class Trainer:
         # Of the epoch's number and the seed alone, so that a run that goes on draws the same.
         random = np.random.default_rng([self._setup.seed, epoch])
         torch.manual_seed(int(random.integers(1 << 62)))
+        turn = self._recipe.turn_of(epoch, self._epochs)
+        if 1 < epoch == turn.first:
+            self._begin_anew()
         self._parallel.train()
         loss = rate = 0.0
         for number, users in enumerate(self._batches(random)):
-            step = (epoch - 1) * self._steps + number
-            rate = self._recipe.learning_rate_at(step, self._steps, self._epochs)
+            step = (epoch - turn.first) * self._steps + number
+            rate = self._recipe.learning_rate_at(step, self._steps, turn.epochs)
             loss += self._step(users, rate, random, epoch)
             self._update_average(step)
         val_loss, scores = self._validate() if self._rank.number == 0 else (None, {})
@@ -179,12 +179,12 @@ class Trainer:
         return EpochMetrics(epoch, loss / self._steps, val_loss, scores, mean, rate, seconds)
 
     def _finish_epoch(self, metrics: EpochMetrics) -> None:
-        """Keep the epoch if it is the best of its cycle, and remember where the run is."""
-        cycle = self._recipe.cycle_of(metrics.epoch, self._epochs)
-        better = self._recipe.patience is None or self._selection.is_better(metrics, cycle)
+        """Keep the epoch if it is its member's best, and remember where the run is."""
+        turn = self._recipe.turn_of(metrics.epoch, self._epochs)
+        better = self._recipe.patience is None or metrics.beats(self._selection.best_of(turn))
         # Only the first process has validated; the others do as it does.
         if self._rank.agree(better):
-            self._selection.keep(metrics, cycle, self._average.state_dict())
+            self._selection.keep(metrics, turn, self._average.state_dict())
         if metrics.epoch == 1 and self._setup.minutes is not None:
             fitting = int(self._setup.minutes * 60 / metrics.seconds)
             self._epochs = self._rank.agree(max(1, min(self._recipe.epochs, fitting)))
@@ -192,12 +192,14 @@ class Trainer:
             self._write(metrics)
             self._observer.on_epoch(metrics, self._epochs)
 
-    def _out_of_patience(self, epoch: int) -> bool:
+    def _next_epoch(self, done: int) -> int:
+        """The epoch after the last one done: the next member's first where patience has ended."""
         patience = self._recipe.patience
-        if patience is None or not epoch or not len(self._setup.val):
-            return False
-        best = self._selection.best_of(self._recipe.cycle_of(epoch, self._epochs))
-        return best is not None and epoch - best.epoch >= patience
+        if patience is None or not done or not len(self._setup.val):
+            return done + 1
+        turn = self._recipe.turn_of(done, self._epochs)
+        best = self._selection.best_of(turn)
+        return turn.last + 1 if best and done - best.epoch >= patience else done + 1
 
     # --- one step ----------------------------------------------------------------------------
 
@@ -333,18 +335,28 @@ class Trainer:
 
     # --- beginning, and going on -------------------------------------------------------------
 
-    def _make_network(self) -> Network:
+    def _make_network(self) -> tuple[Network, LoadedWeights | None]:
         setup = self._setup
         network = build_network(setup.network, setup.volume_spec, setup.schema)
         network.initialise()
-        if setup.init is not None:
-            weights = load_weights(network, setup.init)
-            if self._rank.number == 0:
-                self._observer.on_loaded(weights)
+        loaded = load_weights(network, setup.init) if setup.init else None
         flat = isinstance(network, DeepSet)
         layout = torch.channels_last if flat else torch.channels_last_3d
         moved: Network = network.to(self._device, memory_format=layout)  # type: ignore[call-overload]
-        return moved
+        return moved, loaded
+
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        recipe = self._recipe
+        return make_optimiser(
+            recipe.optimiser, self.network, recipe.learning_rate, recipe.weight_decay
+        )
+
+    def _begin_anew(self) -> None:
+        """Forget what was learnt, for the next member to learn it from other weights."""
+        weights = self._make_network()[0].state_dict()
+        self.network.load_state_dict(weights)
+        self._average.load_state_dict(weights)
+        self._optimiser = self._make_optimiser()
 
     def _restore(self) -> int:
         """Go on where an earlier run has ended; the epochs that are done."""
@@ -418,7 +430,8 @@ def _weigh(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return weights[labels.clamp(min=0)] * (labels != UNKNOWN)
 
 
-def _cut_metrics(path: Path, epochs: int) -> None:
-    """Leave the lines of so many epochs: a run may be killed between a line and its state."""
+def _cut_metrics(path: Path, done: int) -> None:
+    """Leave the lines up to an epoch: a run may be killed between a line and its state."""
     lines = path.read_text(encoding="utf-8").splitlines(True) if path.exists() else []
-    path.write_text("".join(lines[:epochs]), encoding="utf-8")
+    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= done]
+    path.write_text("".join(kept), encoding="utf-8")

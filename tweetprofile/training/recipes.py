@@ -25,8 +25,8 @@ RecipeName = Literal["default", "paper"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cycle:
-    """The epochs from `first` to `last`, in which the learning rate falls once."""
+class Turn:
+    """The epochs from `first` to `last`, in which one member learns."""
 
     first: int
     last: int
@@ -36,10 +36,6 @@ class Cycle:
         """How many."""
         return self.last - self.first + 1
 
-    def is_late(self, epoch: int) -> bool:
-        """Whether an epoch is of the second half: before, a cycle is still like the one before."""
-        return 2 * (epoch - self.first) >= self.last - self.first
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -48,9 +44,9 @@ class Recipe:
     Attributes:
         model: the network to train where none is named.
         optimiser: `adam`, `adamw` or `muon`.
-        epochs: passes over the users, at most, in all cycles.
-        cycles: how often the learning rate falls from its highest to 0; the networks that it falls
-            to predict together ("snapshot ensembles", Huang et al. 2017).
+        epochs: passes over the users, at most, of all members together.
+        members: networks that learn one after the other, from other weights and in another order,
+            and predict together ("deep ensembles", Lakshminarayanan et al. 2017).
         batch_size: users a step.
         learning_rate: the highest.
         weight_decay: of adamw and muon; norms and biases are left alone.
@@ -62,7 +58,7 @@ class Recipe:
             1 for all classes alike.
         average: of the weights after every step, this share of the mean is kept; 0 for no mean.
         patience: epochs without a better mean macro-F1 after which training stops, the best epoch
-            of a cycle's second half being kept; None to go on to the end and keep the last.
+            of each member being kept; None to go on to the end and keep the last.
         norm: normalisation of model1 and model2.
         dropout: share of the features before the heads that is dropped.
         mixed_precision: whether to compute in bf16 (CUDA: fp16 where it has no bf16).
@@ -72,7 +68,7 @@ class Recipe:
     model: str
     optimiser: OptimiserName
     epochs: int
-    cycles: int
+    members: int
     batch_size: int
     learning_rate: float
     weight_decay: float
@@ -89,21 +85,19 @@ class Recipe:
     augment: AugmentOptions
 
     def learning_rate_at(self, step: int, epoch_steps: int, epochs: int) -> float:
-        """The learning rate of a step, counted from 0, of so many epochs of so many steps."""
+        """The learning rate of a member's step, counted from 0, of so many epochs of steps."""
         if self.decay is not None:
             return self.learning_rate / (1 + self.decay * step)
-        cycle = self.cycle_of(1 + step // epoch_steps, epochs)
-        into = step - (cycle.first - 1) * epoch_steps
-        warm = min(1.0, (into + 1) / max(1.0, self.warmup_epochs * epoch_steps))
-        cosine = 0.5 * (1 + math.cos(math.pi * into / max(1, cycle.epochs * epoch_steps)))
+        warm = min(1.0, (step + 1) / max(1.0, self.warmup_epochs * epoch_steps))
+        cosine = 0.5 * (1 + math.cos(math.pi * step / max(1, epochs * epoch_steps)))
         return self.learning_rate * warm * cosine
 
-    def cycle_of(self, epoch: int, epochs: int) -> "Cycle":
-        """The cycle that an epoch, counted from 1, of so many is in."""
-        cycles = min(self.cycles, epochs)
-        ends = [round(epochs * number / cycles) for number in range(cycles + 1)]
-        number = next(number for number in range(cycles) if epoch <= ends[number + 1])
-        return Cycle(ends[number] + 1, ends[number + 1])
+    def turn_of(self, epoch: int, epochs: int) -> Turn:
+        """The member's turn that an epoch, counted from 1, of so many is in."""
+        members = min(self.members, epochs)
+        ends = [round(epochs * number / members) for number in range(members + 1)]
+        number = next(number for number in range(members) if epoch <= ends[number + 1])
+        return Turn(ends[number] + 1, ends[number + 1])
 
 
 RECIPES: Mapping[RecipeName, Recipe] = {
@@ -111,7 +105,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         model="deepset",
         optimiser="muon",
         epochs=140,
-        cycles=2,
+        members=2,
         batch_size=16,
         learning_rate=2e-3,
         weight_decay=0.05,
@@ -131,7 +125,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         model="model1",
         optimiser="adam",
         epochs=100,
-        cycles=1,
+        members=1,
         batch_size=13,
         learning_rate=0.05,
         weight_decay=0.0,
@@ -153,7 +147,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
 _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
     "learning_rate": 1e-3,
     "epochs": 60,
-    "cycles": 1,
+    "members": 1,
     "augment": AugmentOptions(
         drop=0.3, regroup=0.5, mix=0.0, crop=0.65, turn=0.0, colour=0.2, erase=0.0, paste=0.0
     ),

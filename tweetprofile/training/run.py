@@ -46,7 +46,7 @@ class TrainSummary:
 
     Attributes:
         checkpoint: the model of the epochs that were kept.
-        kept_epochs: these, one a cycle of the learning rate.
+        kept_epochs: these, one a member.
         best: the last of them, with the scores of all together.
         users: trained on; `val_users` were set aside, `left_out` had no usable image, `unlabelled`
             no label.

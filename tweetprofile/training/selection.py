@@ -1,11 +1,11 @@
-"""Which weights a training keeps: those of the best epoch of each cycle of the learning rate."""
+"""Which weights a training keeps: those of the best epoch of each member."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 
-from tweetprofile.training.recipes import Cycle
+from tweetprofile.training.recipes import Turn
 from tweetprofile.training.scores import EpochMetrics
 
 Weights = Mapping[str, torch.Tensor]
@@ -23,24 +23,20 @@ class Selection:
     """What is kept so far.
 
     Args:
-        kept: the best of each cycle that an earlier run has begun.
+        kept: the best of each member that an earlier run has begun.
     """
 
     def __init__(self, kept: Iterable[Kept] = ()) -> None:
         self.kept = list(kept)
 
-    def best_of(self, cycle: Cycle) -> EpochMetrics | None:
-        """The epoch that is kept of the cycle that training is in."""
-        if self.kept and self.kept[-1].metrics.epoch >= cycle.first:
+    def best_of(self, turn: Turn) -> EpochMetrics | None:
+        """The epoch that is kept of the member whose turn it is."""
+        if self.kept and self.kept[-1].metrics.epoch >= turn.first:
             return self.kept[-1].metrics
         return None
 
-    def is_better(self, metrics: EpochMetrics, cycle: Cycle) -> bool:
-        """Whether an epoch should take the place of what is kept of its cycle."""
-        return cycle.is_late(metrics.epoch) and metrics.beats(self.best_of(cycle))
-
-    def keep(self, metrics: EpochMetrics, cycle: Cycle, weights: Weights) -> None:
-        """Keep a copy of the weights after an epoch instead of what was kept of its cycle."""
-        if self.best_of(cycle) is not None:
+    def keep(self, metrics: EpochMetrics, turn: Turn, weights: Weights) -> None:
+        """Keep a copy of the weights after an epoch instead of what was kept of its member."""
+        if self.best_of(turn) is not None:
             self.kept.pop()
         self.kept.append(Kept(metrics, {name: value.clone() for name, value in weights.items()}))

@@ -35,7 +35,7 @@ class TrainingState:
         settings: what the run was told; another run cannot go on with it.
         epoch: the last one that was finished.
         epochs: after how many it is to end.
-        kept: the best of each cycle that has begun.
+        kept: the best of each member that has begun.
         network: its weights.
         average: their mean, that is validated.
         optimiser: its moments, by parameter and name.
@@ -122,7 +122,7 @@ _PARTS = ("network", "average", "optimiser")
 
 
 def _kept(number: int) -> str:
-    """What the weights that are kept of a cycle are called."""
+    """What the weights that are kept of a member are called."""
     return f"kept-{number}"
 
 
