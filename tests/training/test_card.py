@@ -32,6 +32,12 @@ def test_a_card_stands_beside_the_checkpoint_with_its_own_figures(
     assert f"{summary.users} users (recipe `default`), {summary.val_users} more set aside" in card
 
 
+def test_the_card_of_two_networks_says_so(manifest: Path, tmp_path: Path) -> None:
+    train_manifest(manifest, tmp_path / "run", replace(QUICK, epochs=2))
+    card = (tmp_path / "run" / CARD).read_text()
+    assert "The network deepset (the mean of 2, trained one after the other) takes up to" in card
+
+
 def test_without_users_set_aside_the_card_says_that_nothing_was_measured(
     manifest: Path, tmp_path: Path
 ) -> None:

@@ -50,9 +50,9 @@ def make_card(
     recipe = training["settings"]["recipe"]
     parts = [
         f"# Model card: {network.name}, {', '.join(schema.names)}",
-        f"Made by tweetprofile {training['version']}. The network {network.name} takes up to "
-        f"{size} pixels, and gives a probability to each class of each trait. Nothing else is "
-        "seen: no name, no text.",
+        f"Made by tweetprofile {training['version']}. The network {network.name}"
+        f"{_together(training)} takes up to {size} pixels, and gives a probability to each class "
+        "of each trait. Nothing else is seen: no name, no text.",
         _USE,
         "## How wrong it is",
         "\n".join(_scores(training)),
@@ -64,6 +64,11 @@ def make_card(
         _LABELS,
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _together(training: Mapping[str, Any]) -> str:
+    members = len(training["kept_epochs"])
+    return f" (the mean of {members}, trained one after the other)" if members > 1 else ""
 
 
 def _scores(training: Mapping[str, Any]) -> list[str]:
