@@ -33,6 +33,7 @@ from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.labels import UNKNOWN, FoundSchema
+from tweetprofile.training.loss import UserLoss
 from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.recipes import Recipe
@@ -125,7 +126,7 @@ class Trainer:
         self._chooser = FrameChooser(setup.train, setup.volume_spec.frames, setup.recipe.augment)
         caches = {users.cache.path: users.cache for users in (setup.train, setup.val)}
         self._pixels = {path: _Pixels(cache, rank.device) for path, cache in caches.items()}
-        self._weights = _class_weights(setup.train, setup.schema, setup.recipe.balance)
+        self._loss = UserLoss(setup.train, setup.schema, setup.recipe, rank)
         self._size = min(setup.recipe.batch_size, len(setup.train))
         self._steps = len(setup.train) // self._size
         self._epochs = setup.recipe.epochs
@@ -253,40 +254,6 @@ class Trainer:
             logits: dict[str, torch.Tensor] = network(volumes, mask)
         return {trait: values.float() for trait, values in logits.items()}
 
-    def _loss(
-        self, logits: dict[str, torch.Tensor], users: NDArray[np.int64], choices: list[Choice]
-    ) -> torch.Tensor:
-        """This process's part of the loss: cross-entropy summed over the traits (paper, Eq. 1).
-
-        Each is a mean over the labels of all processes, by the weight of their classes. A user who
-        is mixed has two labels, by the share of the frames.
-        """
-        labels = self._setup.train.labels
-        partners = np.array([choice.partner for choice in choices])
-        shares = torch.tensor([choice.share for choice in choices])
-        total = torch.zeros((), device=self._device)
-        for column, (name, weights) in enumerate(self._weights.items()):
-            own, lent = (torch.from_numpy(labels[each, column]) for each in (users, partners))
-            of_own, of_lent = shares * _weigh(own, weights), (1 - shares) * _weigh(lent, weights)
-            whole = (of_own.sum() + of_lent.sum()).clamp(min=1e-6)
-            for targets, factors in ((own, of_own), (lent, of_lent)):
-                total = total + self._part_of_loss(logits[name], targets, factors / whole)
-        return total
-
-    def _part_of_loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, factors: torch.Tensor
-    ) -> torch.Tensor:
-        """Cross-entropy of this process's users, each by a factor."""
-        part = self._rank.share(len(labels))
-        each = cross_entropy(
-            logits,
-            labels[part].to(self._device),
-            ignore_index=UNKNOWN,
-            reduction="none",
-            label_smoothing=self._recipe.label_smoothing,
-        )
-        return (each * factors[part].to(self._device)).sum()
-
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
         """Move the mean of the weights, quickly at first, to forget how they were drawn."""
@@ -411,23 +378,6 @@ def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     dtype = resolve_precision("auto", device)
     # The gradients of fp16 would need scaling; bf16 has the range of fp32.
     return torch.float32 if dtype == torch.float16 else dtype
-
-
-def _class_weights(train: Subset, schema: TraitSchema, balance: float) -> dict[str, torch.Tensor]:
-    """By trait, a weight a class; over the labels their mean is 1."""
-    weights = {}
-    for column, trait in enumerate(schema):
-        labels = train.labels[:, column]
-        counts = np.bincount(labels[labels != UNKNOWN], minlength=len(trait.classes))
-        each = np.maximum(counts, 1.0) ** -balance
-        mean = (each * counts).sum() / max(1, counts.sum())
-        weights[trait.name] = torch.tensor(each / (mean or 1.0), dtype=torch.float32)
-    return weights
-
-
-def _weigh(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The weight of each label's class; none where there is no label."""
-    return weights[labels.clamp(min=0)] * (labels != UNKNOWN)
 
 
 def _cut_metrics(path: Path, done: int) -> None:
