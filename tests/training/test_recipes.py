@@ -31,6 +31,14 @@ def test_the_default_warms_up_and_ends_at_nothing() -> None:
     assert rates[30:] == sorted(rates[30:], reverse=True)
 
 
+def test_the_mean_of_weights_forgets_the_first_steps_and_reaches_back_over_its_share() -> None:
+    recipe = replace(RECIPES["default"], average=0.1)
+    assert recipe.average_kept(0, 5000) == 0.1
+    assert recipe.average_kept(4999, 5000) == pytest.approx(1 - 1 / 500)
+    assert recipe.average_kept(499, 500) == pytest.approx(1 - 1 / 50)
+    assert recipe.average_kept(2, 3) == PAPER.average_kept(4999, 5000) == 0.0
+
+
 def test_members_share_the_epochs_and_learn_one_after_the_other() -> None:
     two = replace(RECIPES["default"], members=2)
     assert [two.turn_of(epoch, 5) for epoch in (1, 2, 3, 5)] == [

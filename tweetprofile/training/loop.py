@@ -173,7 +173,7 @@ class Trainer:
             step = (epoch - turn.first) * self._steps + number
             rate = self._recipe.learning_rate_at(step, self._steps, turn.epochs)
             loss += self._step(users, rate, random, epoch)
-            self._update_average(step)
+            self._update_average(self._recipe.average_kept(step, turn.epochs * self._steps))
         val_loss, scores = self._validate() if self._rank.number == 0 else (None, {})
         seconds = time.monotonic() - began
         mean = mean_macro_f1(scores)
@@ -255,13 +255,12 @@ class Trainer:
         return {trait: values.float() for trait, values in logits.items()}
 
     @torch.no_grad()
-    def _update_average(self, step: int) -> None:
-        """Move the mean of the weights, quickly at first, to forget how they were drawn."""
-        share = min(self._recipe.average, (1 + step) / (10 + step))
+    def _update_average(self, kept: float) -> None:
+        """Move the mean of the weights, of which a share is kept."""
         current = self.network.state_dict()
         for name, mean in self._average.state_dict().items():
             if mean.is_floating_point():
-                mean.lerp_(current[name], 1 - share)
+                mean.lerp_(current[name], 1 - kept)
             else:
                 mean.copy_(current[name])
 

@@ -56,7 +56,8 @@ class Recipe:
         label_smoothing: share of a label that is spread over all classes.
         balance: a class counts as its frequency to the power of minus this: 0 for all users alike,
             1 for all classes alike.
-        average: of the weights after every step, this share of the mean is kept; 0 for no mean.
+        average: share of a member's steps that the mean of its weights reaches back over; 0 for
+            no mean.
         patience: epochs without a better mean macro-F1 after which training stops, the best epoch
             of each member being kept; None to go on to the end and keep the last.
         norm: normalisation of model1 and model2.
@@ -92,6 +93,11 @@ class Recipe:
         cosine = 0.5 * (1 + math.cos(math.pi * step / max(1, epochs * epoch_steps)))
         return self.learning_rate * warm * cosine
 
+    def average_kept(self, step: int, steps: int) -> float:
+        """Share of the mean of weights that is kept at a step of so many, little at first."""
+        span = self.average * steps
+        return min(1 - 1 / span, (1 + step) / (10 + step)) if span > 1 else 0.0
+
     def turn_of(self, epoch: int, epochs: int) -> Turn:
         """The member's turn that an epoch, counted from 1, of so many is in."""
         members = min(self.members, epochs)
@@ -114,7 +120,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         clip=5.0,
         label_smoothing=0.1,
         balance=0.5,
-        average=0.998,
+        average=0.085,
         patience=25,
         norm="batch",
         dropout=0.0,
@@ -148,6 +154,7 @@ _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
     "learning_rate": 1e-3,
     "epochs": 60,
     "members": 1,
+    "average": 0.1,
     "augment": AugmentOptions(
         drop=0.3, regroup=0.5, mix=0.0, crop=0.65, turn=0.0, colour=0.2, erase=0.0, paste=0.0
     ),
