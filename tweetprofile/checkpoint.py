@@ -36,8 +36,8 @@ FORMAT = 3
 
 _HEADER_KEY = "tweetprofile"
 
-_MOST_MEMBERS = 64
-"""A file that claims more networks than anybody would train is none of ours."""
+MOST_MEMBERS = 64
+"""Networks of a checkpoint; a file that claims more is none of ours."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
 def _members(header: Mapping[str, Any]) -> int:
     """How many networks; formats 1 and 2 had one."""
     members = header.get("members", 1)
-    if not isinstance(members, int) or not 1 <= members <= _MOST_MEMBERS:
+    if not isinstance(members, int) or not 1 <= members <= MOST_MEMBERS:
         raise ValueError(f"it has {members} members")
     return members
 

@@ -56,6 +56,7 @@ def test_options_change_the_recipe_and_the_rest_is_the_recipes() -> None:
     options = TrainOptions(recipe="paper", epochs=3, model="model2")
     assert options.resolved_recipe.epochs == 3
     assert options.resolved_recipe.learning_rate == 0.05
+    assert TrainOptions(members=3).resolved_recipe.members == 3
     assert options.resolved.batch_size == 13
     assert options.network_spec.norm == "none"
     assert TrainOptions().resolved.model == "deepset"

@@ -185,6 +185,8 @@ def test_a_run_folder_that_is_a_file_is_refused(dump: Path, tmp_path: Path) -> N
     "wrong",
     [
         {"epochs": 0},
+        {"members": 0},
+        {"members": 65},
         {"batch_size": 0},
         {"val_fraction": 1.0},
         {"learning_rate": 0.0},

@@ -60,7 +60,19 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     metavar="WEIGHTS",
     help="Weights to start from: a checkpoint, or torchvision's resnet18 or vgg as safetensors.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), show_default=_BY_RECIPE, help="At most.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    show_default=_BY_RECIPE,
+    help="Passes over the users, at most; the members share them.",
+)
+@click.option(
+    "--members",
+    type=click.IntRange(1, 64),
+    show_default=_BY_RECIPE,
+    help="Networks that learn one after the other and predict together: surer, at as many times "
+    "the network's time.",
+)
 @click.option(
     "--minutes",
     type=click.FloatRange(0, min_open=True),
@@ -163,10 +175,10 @@ def command(
     MODEL_CARD.md that says how wrong it is, metrics.jsonl with a line an epoch, and train.toml
     with every setting.
 
-    Images are decoded once, in worker processes, and kept for later runs. By the default recipe two
-    deepsets learn, one after the other; of each the best epoch by mean macro-F1 on the users set
-    aside is kept, both predict together, and their probabilities are calibrated on these users.
-    After an interruption, --resume goes on with the epoch that was under way.
+    Images are decoded once, in worker processes, and kept for later runs. The best epoch by mean
+    macro-F1 on the users set aside is kept, of each member, and the probabilities of what they
+    predict together are calibrated on these users. After an interruption, --resume goes on with
+    the epoch that was under way.
     """
     from tweetprofile.cli import train_view as view
     from tweetprofile.cli.interruptions import interruptions

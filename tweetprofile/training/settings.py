@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tweetprofile.checkpoint import MOST_MEMBERS
 from tweetprofile.errors import OptionError
 from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
@@ -12,7 +13,7 @@ from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec
 
 _FROM_RECIPE = (
-    "model", "norm", "dropout", "epochs", "batch_size", "learning_rate", "weight_decay",
+    "model", "norm", "dropout", "epochs", "members", "batch_size", "learning_rate", "weight_decay",
 )  # fmt: skip
 """What the recipe decides unless told otherwise."""
 
@@ -24,10 +25,11 @@ class TrainOptions:
     Attributes:
         recipe: `default`, or `paper` as published.
         model: `deepset` (order-free), `deepset-resnet18`, `deepset-vgg11`, `deepset-vgg16`,
-            `model1` or `model2`; None for the recipe's, as are the next six.
+            `model1` or `model2`; None for the recipe's, as are the next seven.
         norm: `batch` normalisation, or `none` as in the paper.
         dropout: share of the features before the heads dropped in training.
-        epochs: passes over the users, at most.
+        epochs: passes over the users, at most, of all members together.
+        members: networks that learn one after the other and predict together.
         batch_size: users a step, over all devices.
         learning_rate: the highest.
         weight_decay: of AdamW and Muon.
@@ -56,6 +58,7 @@ class TrainOptions:
     norm: Norm | None = None
     dropout: float | None = None
     epochs: int | None = None
+    members: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     weight_decay: float | None = None
@@ -79,6 +82,8 @@ class TrainOptions:
             raise OptionError(
                 f"--recipe {self.recipe} is unknown; give one of {', '.join(RECIPES)}."
             )
+        if self.members is not None and not 1 <= self.members <= MOST_MEMBERS:
+            raise OptionError(f"--members {self.members} must be from 1 to {MOST_MEMBERS}.")
         for name in ("epochs", "batch_size"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least 1.")
