@@ -205,7 +205,7 @@ def test_an_option_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 def trained(large_dump: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default network after a training as short as the demo's."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    options = TrainOptions(epochs=60, frame_size=32, val_fraction=0.0, devices="cpu")
+    options = TrainOptions(epochs=60, members=1, frame_size=32, val_fraction=0.0, devices="cpu")
     return train_manifest(large_dump / "train.parquet", run, options).checkpoint
 
 
