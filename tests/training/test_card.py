@@ -33,7 +33,7 @@ def test_a_card_stands_beside_the_checkpoint_with_its_own_figures(
 
 
 def test_the_card_of_two_networks_says_so(manifest: Path, tmp_path: Path) -> None:
-    train_manifest(manifest, tmp_path / "run", replace(QUICK, epochs=2))
+    train_manifest(manifest, tmp_path / "run", replace(QUICK, epochs=2, members=2))
     card = (tmp_path / "run" / CARD).read_text()
     assert "The network deepset (the mean of 2, trained one after the other) takes up to" in card
 

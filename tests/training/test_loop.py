@@ -55,7 +55,7 @@ def test_two_processes_have_the_loss_of_one(
 ) -> None:
     exact = replace(RECIPES["default"], mixed_precision=False)
     monkeypatch.setitem(cast(dict[str, Recipe], RECIPES), "default", exact)
-    options = replace(QUICK, model=model)
+    options = replace(QUICK, model=model, members=2)
     for devices in ("cpu", "cpu,cpu"):
         train_manifest(
             dump / "train.parquet", tmp_path / devices, replace(options, devices=devices)
@@ -128,6 +128,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_result(
     dump: Path, tmp_path: Path, model: str
 ) -> None:
     options = ["--frame-size", "16", "--batch-size", "4", "--devices", "cpu", "--model", model]
+    options += ["--members", "2"]
     command = [sys.executable, "-m", "tweetprofile", "train", str(dump / "train.parquet")]
     command += [*options, "--epochs", "30", "--quiet", "-o"]
     subprocess.run([*command, str(tmp_path / "whole")], check=True)
@@ -204,7 +205,7 @@ def test_a_member_stops_when_nothing_gets_better_and_the_next_has_its_turn(
     dump: Path, tmp_path: Path
 ) -> None:
     told = Told()
-    slow = replace(QUICK, epochs=200, learning_rate=1e-12)
+    slow = replace(QUICK, epochs=200, members=2, learning_rate=1e-12)
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, told)
     turns = [[each for each in told.epochs if (each.epoch > 100) is late] for late in (False, True)]
     for turn, kept in zip(turns, summary.kept_epochs, strict=True):

@@ -72,7 +72,7 @@ def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> 
 def test_two_networks_learn_one_after_the_other_and_predict_together(
     dump: Path, tmp_path: Path
 ) -> None:
-    options = replace(QUICK, model="deepset", epochs=6)
+    options = replace(QUICK, model="deepset", epochs=6, members=2)
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", options)
     checkpoint = load_checkpoint(summary.checkpoint)
     first, second = summary.kept_epochs
@@ -105,7 +105,7 @@ def test_a_network_can_learn_a_few_users_by_heart(
     dump: Path, tmp_path: Path, model: str, norm: Norm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = replace(
-        recipe_for("default", model), members=1, augment=AugmentOptions.none(), label_smoothing=0.0
+        recipe_for("default", model), augment=AugmentOptions.none(), label_smoothing=0.0
     )
     monkeypatch.setattr(settings, "recipe_for", lambda name, model: plain)
     options = replace(
@@ -205,7 +205,7 @@ def test_an_option_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 def trained(large_dump: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default network after a training as short as the demo's."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    options = TrainOptions(epochs=60, members=1, frame_size=32, val_fraction=0.0, devices="cpu")
+    options = TrainOptions(epochs=60, frame_size=32, val_fraction=0.0, devices="cpu")
     return train_manifest(large_dump / "train.parquet", run, options).checkpoint
 
 

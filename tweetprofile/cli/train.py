@@ -70,8 +70,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "--members",
     type=click.IntRange(1, 64),
     show_default=_BY_RECIPE,
-    help="Networks that learn one after the other and predict together: surer, at as many times "
-    "the network's time.",
+    help="Networks that learn one after the other and predict their mean, at as many times the "
+    "network's time.",
 )
 @click.option(
     "--minutes",

@@ -70,15 +70,10 @@ class Muon(torch.optim.AdamW):
         mean: torch.Tensor = state["momentum"].lerp_(gradient, 1 - self._momentum)
         # Nesterov's: a step further than the mean is.
         ahead = gradient.lerp(mean, self._momentum).flatten(1)
-        blocks = torch.split(ahead, _BLOCK)
-        step = torch.cat([orthogonalise(rows) * max(rows.shape) ** 0.5 for rows in blocks])
+        step = orthogonalise(ahead) * (_RMS * max(ahead.shape) ** 0.5)
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.sub_(step.view(parameter.shape), alpha=group["lr"] * _RMS)
+        parameter.sub_(step.view(parameter.shape), alpha=group["lr"])
 
-
-_BLOCK = 128
-"""Rows that are made orthogonal together: the time grows with their square, and so many at a time
-learn as well as all."""
 
 _RMS = 0.2
 """Of the entries of a step, as those of AdamW's are."""
