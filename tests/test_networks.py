@@ -27,7 +27,7 @@ MEX_A3T = SCHEMAS["mex-a3t-2019"]
 SMALL = VolumeSpec(height=32, width=32)
 
 
-def layers(network: Network, kind: type[nn.Module]) -> list[nn.Module]:
+def layers(network: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
     return [module for module in network.modules() if isinstance(module, kind)]
 
 
