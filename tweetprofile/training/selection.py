@@ -8,7 +8,8 @@ import torch
 from tweetprofile.training.recipes import Turn
 from tweetprofile.training.scores import EpochMetrics
 
-Weights = Mapping[str, torch.Tensor]
+Tensors = Mapping[str, torch.Tensor]
+"""By name."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Kept:
     """The weights after an epoch, by name, and how they did."""
 
     metrics: EpochMetrics
-    weights: Weights = field(repr=False)
+    weights: Tensors = field(repr=False)
 
 
 class Selection:
@@ -35,7 +36,7 @@ class Selection:
             return self.kept[-1].metrics
         return None
 
-    def keep(self, metrics: EpochMetrics, turn: Turn, weights: Weights) -> None:
+    def keep(self, metrics: EpochMetrics, turn: Turn, weights: Tensors) -> None:
         """Keep a copy of the weights after an epoch instead of what was kept of its member."""
         if self.best_of(turn) is not None:
             self.kept.pop()

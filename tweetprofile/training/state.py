@@ -19,12 +19,10 @@ from safetensors.torch import save_file
 from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.training.scores import EpochMetrics
-from tweetprofile.training.selection import Kept
+from tweetprofile.training.selection import Kept, Tensors
 
 STATE = "state.safetensors"
 """Name of the file in the folder of a run that is not finished."""
-
-State = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ class TrainingState:
     epoch: int
     epochs: int
     kept: Sequence[Kept]
-    network: State = field(repr=False)
-    average: State = field(repr=False)
-    optimiser: State = field(repr=False)
+    network: Tensors = field(repr=False)
+    average: Tensors = field(repr=False)
+    optimiser: Tensors = field(repr=False)
 
     def save(self, folder: Path) -> None:
         """Write it; the file appears whole or not at all.
@@ -130,7 +128,7 @@ def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().cpu().contiguous().clone()
 
 
-def _part(tensors: State, part: str) -> dict[str, torch.Tensor]:
+def _part(tensors: Tensors, part: str) -> dict[str, torch.Tensor]:
     prefix = f"{part}/"
     return {
         name.removeprefix(prefix): tensor
@@ -149,7 +147,7 @@ def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, moments: State) -> None:
+def restore_optimiser(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
     """The inverse of `optimiser_state`, for an optimiser of the same parameters."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in moments.items():
