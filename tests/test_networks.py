@@ -201,6 +201,24 @@ def test_what_fills_a_volume_does_not_count_for_a_deepset() -> None:
         torch.testing.assert_close(filled[trait][:1], logits, atol=1e-5, rtol=1e-4)
 
 
+def test_every_frame_adds_its_evidence_to_the_logits_of_a_deepset() -> None:
+    network, volumes = deepset(), torch.randn(1, 3, 11, 32, 32)
+    nothing = network(volumes[:, :, :0])
+    first, rest = network(volumes[:, :, :4]), network(volumes[:, :, 4:])
+    for trait, logits in network(volumes).items():
+        added = (first[trait] - nothing[trait]) + (rest[trait] - nothing[trait])
+        torch.testing.assert_close(logits - nothing[trait], added, atol=1e-4, rtol=1e-4)
+
+
+def test_a_deepset_of_a_checkpoint_that_names_no_pool_takes_the_mean() -> None:
+    told = spec_to_dict(network_spec("deepset"))
+    del told["pool"]
+    network = build_network(spec_from_dict(told), SMALL, MEX_A3T).eval()
+    volumes = torch.randn(1, 3, 4, 32, 32)
+    for trait, logits in network(volumes.repeat(1, 1, 2, 1, 1)).items():
+        torch.testing.assert_close(logits, network(volumes)[trait], atol=1e-5, rtol=1e-4)
+
+
 def test_in_training_what_fills_a_volume_takes_no_part_in_normalisation() -> None:
     network, volumes = deepset().train(), torch.randn(2, 3, 11, 32, 32)
     mask = frame_mask([4, 11], 11)
@@ -232,7 +250,14 @@ def test_folding_and_lower_precision_change_a_deepset_as_little_as_the_others(na
 
 
 @pytest.mark.parametrize(
-    "changes", [{"layers": (1,)}, {"layers": (0, 1, 1, 1)}, {"stem": "tiny"}, {"norm": "none"}]
+    "changes",
+    [
+        {"layers": (1,)},
+        {"layers": (0, 1, 1, 1)},
+        {"stem": "tiny"},
+        {"norm": "none"},
+        {"pool": "max"},
+    ],
 )
 def test_a_deepset_out_of_range_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(OptionError):

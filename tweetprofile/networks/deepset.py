@@ -1,7 +1,9 @@
-"""The order-free network: each frame by itself, then the mean over a user's frames.
+"""The order-free network: each frame by itself, then the sum over a user's frames.
 
 A user's images are a set and not a film. What is computed here is the same in any order and takes
-any number of frames ("Deep Sets", Zaheer et al. 2017, with the mean as the pool).
+any number of frames ("Deep Sets", Zaheer et al. 2017). As the heads are linear, each frame adds its
+own evidence to the logits, as images that a user chose one by one would add up in Bayes' rule: few
+frames say little, and a user who has few is predicted with less certainty.
 
 Shapes: N users, C channels, D frames of a volume, H, W, M frames of all users together.
 """
@@ -17,7 +19,7 @@ from tweetprofile.volumes import VolumeSpec
 
 
 class DeepSet(nn.Module):
-    """A 2D CNN over frames, mean-pooled over each user's, with one head a trait.
+    """A 2D CNN over frames, pooled over each user's, with one head a trait.
 
     Args:
         spec: its layers.
@@ -72,13 +74,18 @@ class DeepSet(nn.Module):
             features = self._features(frames_NDCHW.flatten(0, 1)) * mask_ND.flatten()[:, None]
             users = torch.arange(mask_ND.numel(), device=mask_ND.device) // mask_ND.shape[1]
         sums = features.new_zeros(len(mask_ND), features.shape[1]).index_add(0, users, features)
-        mean: torch.Tensor = sums / mask_ND.sum(1, keepdim=True).clamp(min=1)
-        logits: dict[str, torch.Tensor] = self.heads(self.dropout(mean))
+        logits: dict[str, torch.Tensor] = self.heads(self.dropout(self._pool(sums, mask_ND)))
         return logits
 
     def lower(self, dtype: torch.dtype) -> None:
         """Have the backbone compute in `dtype`, its weights channels-last."""
         self.backbone.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _pool(self, sums_NC: torch.Tensor, mask_ND: torch.Tensor) -> torch.Tensor:
+        if self.spec.pool == "sum":
+            # In units of a full volume's mean, so that features are as large as in that.
+            return sums_NC / self.volume_spec.frames
+        return sums_NC / mask_ND.sum(1, keepdim=True).clamp(min=1)
 
     def _features(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
         frames = frames_MCHW.contiguous(memory_format=torch.channels_last)

@@ -9,6 +9,7 @@ from tweetprofile.errors import OptionError
 Pool = tuple[int, int, int]
 Norm = Literal["none", "batch"]
 Backbone = Literal["residual", "vgg"]
+FramePool = Literal["sum", "mean"]
 
 POOL_ALL: Pool = (2, 2, 2)
 POOL_FRAME: Pool = (1, 2, 2)
@@ -73,6 +74,9 @@ class DeepSetSpec:
             it); VGG has none, and it stands at `small`.
         norm: `batch` normalisation, or `none` (vgg alone).
         dropout: share of a user's features that is dropped in training.
+        pool: how a user's frames become one: their `sum`, in units of a full volume's mean, to
+            which each frame adds what it knows; or their `mean`, which is as sure of three frames
+            as of eleven, and which checkpoints that do not say have.
 
     Raises:
         OptionError: a value out of range.
@@ -85,6 +89,7 @@ class DeepSetSpec:
     stem: Literal["small", "large"] = "small"
     norm: Norm = "batch"
     dropout: float = 0.0
+    pool: FramePool = "mean"
 
     def __post_init__(self) -> None:
         _check_common(self.widths, self.norm, self.dropout)
@@ -96,21 +101,23 @@ class DeepSetSpec:
             raise OptionError(f"backbone '{self.backbone}' with stem '{self.stem}' is unknown.")
         if self.backbone == "residual" and self.norm == "none":
             raise OptionError(f"{self.name} cannot do without normalisation; give --norm batch.")
+        if self.pool not in ("sum", "mean"):
+            raise OptionError(f"pool '{self.pool}' is unknown; give 'sum' or 'mean'.")
 
 
 NetworkSpec = VolumeNetworkSpec | DeepSetSpec
 
 PRESETS: Mapping[str, NetworkSpec] = {
-    "deepset": DeepSetSpec("deepset", widths=(32, 64, 128, 256), layers=(1, 1, 1, 1)),
+    "deepset": DeepSetSpec("deepset", (32, 64, 128, 256), (1, 1, 1, 1), pool="sum"),
     # The layouts of torchvision's resnet18, vgg11_bn and vgg16_bn, for which weights are at hand.
     "deepset-resnet18": DeepSetSpec(
-        "deepset-resnet18", widths=(64, 128, 256, 512), layers=(2, 2, 2, 2), stem="large"
+        "deepset-resnet18", (64, 128, 256, 512), (2, 2, 2, 2), stem="large", pool="sum"
     ),
     "deepset-vgg11": DeepSetSpec(
-        "deepset-vgg11", (64, 128, 256, 512, 512), (1, 1, 2, 2, 2), backbone="vgg"
+        "deepset-vgg11", (64, 128, 256, 512, 512), (1, 1, 2, 2, 2), backbone="vgg", pool="sum"
     ),
     "deepset-vgg16": DeepSetSpec(
-        "deepset-vgg16", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3), backbone="vgg"
+        "deepset-vgg16", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3), backbone="vgg", pool="sum"
     ),
     # After Ji et al. 2010: four layers, each pooled in all directions (depth 11, 6, 3, 2, 1).
     "model1": VolumeNetworkSpec("model1", widths=(16, 32, 64, 128), pools=(POOL_ALL,) * 4),
