@@ -110,18 +110,18 @@ RECIPES: Mapping[RecipeName, Recipe] = {
     "default": Recipe(
         model="deepset",
         optimiser="muon",
-        epochs=90,
+        epochs=150,
         members=1,
         batch_size=16,
         learning_rate=2e-3,
-        weight_decay=0.05,
+        weight_decay=0.5,
         warmup_epochs=2,
         decay=None,
         clip=5.0,
         label_smoothing=0.1,
         balance=0.5,
         average=0.066,
-        patience=25,
+        patience=40,
         norm="batch",
         dropout=0.0,
         mixed_precision=True,
@@ -152,9 +152,11 @@ RECIPES: Mapping[RecipeName, Recipe] = {
 
 _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
     "learning_rate": 1e-3,
+    "weight_decay": 0.05,
     "epochs": 60,
     "members": 1,
     "average": 0.1,
+    "patience": 25,
     "augment": AugmentOptions(
         drop=0.3, regroup=0.5, mix=0.0, crop=0.65, turn=0.0, colour=0.2, erase=0.0, paste=0.0
     ),
