@@ -67,7 +67,8 @@ def test_the_default_is_gentler_with_3d_cnns() -> None:
     volumes, frames = recipe_for("default", "model2"), recipe_for("default")
     assert (volumes.model, frames.model) == ("model2", "deepset")
     assert volumes.learning_rate < frames.learning_rate
-    assert volumes.weight_decay < frames.weight_decay
+    assert volumes.augment.mix < frames.augment.mix
+    assert volumes.augment.crop > frames.augment.crop
     assert TrainOptions(model="model1").resolved.learning_rate == volumes.learning_rate
     assert recipe_for("paper", "model1") == recipe_for("paper") == PAPER
 

@@ -152,13 +152,12 @@ RECIPES: Mapping[RecipeName, Recipe] = {
 
 _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
     "learning_rate": 1e-3,
-    "weight_decay": 0.05,
-    "epochs": 60,
+    "epochs": 160,
     "members": 1,
     "average": 0.1,
-    "patience": 25,
+    "patience": 60,
     "augment": AugmentOptions(
-        drop=0.3, regroup=0.5, mix=0.0, crop=0.65, turn=0.0, colour=0.2, erase=0.0, paste=0.0
+        drop=0.3, regroup=0.8, mix=0.3, crop=0.5, turn=0.1, colour=0.2, erase=0.0, paste=0.0
     ),
 }
 """What the default is for 3D CNNs: a high rate or much variation keeps them from learning."""
