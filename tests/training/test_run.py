@@ -185,6 +185,7 @@ def test_a_run_folder_that_is_a_file_is_refused(dump: Path, tmp_path: Path) -> N
     "wrong",
     [
         {"epochs": 0},
+        {"patience": 0},
         {"members": 0},
         {"members": 65},
         {"batch_size": 0},

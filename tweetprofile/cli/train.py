@@ -43,8 +43,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @click.option(
     "--model",
     type=click.Choice(_MODELS),
-    help="Network: deepset looks at each image by itself and takes the mean, in any order; model1 "
-    "and model2 are the paper's.  [default: deepset; model1 for the paper's recipe]",
+    help="Network: deepset looks at each image by itself and adds up what they say, in any order; "
+    "model1 and model2 are the paper's.  [default: deepset; model1 for the paper's recipe]",
 )
 @click.option("--val", metavar="MANIFEST", help="Users to validate on.  [default: set some aside]")
 @click.option(
@@ -65,6 +65,12 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     type=click.IntRange(min=1),
     show_default=_BY_RECIPE,
     help="Passes over the users, at most; the members share them.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    show_default=_BY_RECIPE,
+    help="Epochs without a better mean macro-F1 on the users set aside, after which training ends.",
 )
 @click.option(
     "--members",

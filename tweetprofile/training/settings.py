@@ -13,7 +13,8 @@ from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec
 
 _FROM_RECIPE = (
-    "model", "norm", "dropout", "epochs", "members", "batch_size", "learning_rate", "weight_decay",
+    "model", "norm", "dropout", "epochs", "patience", "members", "batch_size", "learning_rate",
+    "weight_decay",
 )  # fmt: skip
 """What the recipe decides unless told otherwise."""
 
@@ -25,10 +26,11 @@ class TrainOptions:
     Attributes:
         recipe: `default`, or `paper` as published.
         model: `deepset` (order-free), `deepset-resnet18`, `deepset-vgg11`, `deepset-vgg16`,
-            `model1` or `model2`; None for the recipe's, as are the next seven.
+            `model1` or `model2`; None for the recipe's, as are the next eight.
         norm: `batch` normalisation, or `none` as in the paper.
         dropout: share of the features before the heads dropped in training.
         epochs: passes over the users, at most, of all members together.
+        patience: epochs without a better mean macro-F1 after which a member has learnt enough.
         members: networks that learn one after the other and predict together.
         batch_size: users a step, over all devices.
         learning_rate: the highest.
@@ -58,6 +60,7 @@ class TrainOptions:
     norm: Norm | None = None
     dropout: float | None = None
     epochs: int | None = None
+    patience: int | None = None
     members: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -84,7 +87,7 @@ class TrainOptions:
             )
         if self.members is not None and not 1 <= self.members <= MOST_MEMBERS:
             raise OptionError(f"--members {self.members} must be from 1 to {MOST_MEMBERS}.")
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "patience", "batch_size"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least 1.")
         if not 0.0 <= self.val_fraction < 1.0:
