@@ -27,7 +27,7 @@ from tweetprofile.frames import FrameLoader
 from tweetprofile.images import ImageReader
 from tweetprofile.job import usable_processors
 from tweetprofile.manifest import Manifest, UserImages
-from tweetprofile.networks import for_inference
+from tweetprofile.networks import PRESETS, for_inference
 
 _USERS_A_PASS = 4
 """As `predict` has it on a CPU."""
@@ -39,9 +39,10 @@ Work = Callable[[Sequence[UserImages]], object]
 
 @click.command()
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option("--users", default=200, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
-def main(photos: Path | None, users: int, rounds: int) -> None:
+def main(photos: Path | None, model: str, users: int, rounds: int) -> None:
     """Measure decoding alone and the network alone."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -49,7 +50,7 @@ def main(photos: Path | None, users: int, rounds: int) -> None:
         encoded = get_photos(photos)
         manifest = write_users(folder, encoded, users)
         everyone = next(Manifest.open(manifest).shards(users)).users
-        checkpoint = load_checkpoint(make_model(folder, encoded))
+        checkpoint = load_checkpoint(make_model(folder, encoded, model))
         works = {
             "read and decode": lambda: loading(checkpoint, folder),
             "network": lambda: forwarding(checkpoint),
@@ -59,7 +60,10 @@ def main(photos: Path | None, users: int, rounds: int) -> None:
             for work, make in works.items():
                 rates[work].append(measure(make, everyone))
     bounds = [1 / sum(1 / rate for rate in pair) for pair in zip(*rates.values(), strict=True)]
-    show(rates | {"both, one after the other": bounds}, {"users": users, "photos": bool(photos)})
+    show(
+        rates | {"both, one after the other": bounds},
+        {"users": users, "photos": bool(photos), "model": model},
+    )
 
 
 def measure(make: Callable[[], Work], users: Sequence[UserImages]) -> float:

@@ -41,14 +41,14 @@ def get_photos(folder: Path | None) -> list[bytes]:
     return read_photos(folder) if folder else draw_photos()
 
 
-def make_model(folder: Path, photos: list[bytes]) -> Path:
-    """A model1 that has learnt nothing, but tells users apart: it costs what a trained one costs.
+def make_model(folder: Path, photos: list[bytes], name: str = "model1") -> Path:
+    """A network that has learnt nothing, but tells users apart: it costs what a trained one costs.
 
     Its heads are scaled to users of these photographs. As drawn by dice they would give everyone
     nearly the same probabilities, and who compares two predictions would see no difference.
     """
     torch.manual_seed(0)
-    spec = network_spec("model1", norm="batch")
+    spec = network_spec(name, norm="batch")
     network = build_network(spec, VolumeSpec(), PRESETS["mex-a3t-2019"]).eval()
     network.initialise()
     _spread_logits(network, _draw_volumes(photos, network.volume_spec))

@@ -20,6 +20,7 @@ from report import report
 from tweetprofile import Predictor, load_checkpoint
 from tweetprofile.job import DecoderName, PredictorOptions
 from tweetprofile.manifest import Manifest, UserImages
+from tweetprofile.networks import PRESETS
 from tweetprofile.stages import Stage
 
 _STAGES = (
@@ -40,13 +41,20 @@ Sample = dict[str, float]
 
 @click.command()
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option("--groups", default=60, show_default=True, help="Measured for each group size.")
 @click.option("--sizes", default="1,2,4,8,16,32,64", show_default=True, help="Users a group.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--decoder", type=click.Choice(["auto", "pillow", "dali"]), default="auto")
 @click.option("--precision", default="auto", show_default=True)
 def main(
-    photos: Path | None, groups: int, sizes: str, device: str, decoder: DecoderName, precision: str
+    photos: Path | None,
+    model: str,
+    groups: int,
+    sizes: str,
+    device: str,
+    decoder: DecoderName,
+    precision: str,
 ) -> None:
     """Measure what one group of users costs, stage by stage."""
     with tempfile.TemporaryDirectory() as name:
@@ -55,14 +63,14 @@ def main(
         manifest = write_users(folder, encoded, users=256)
         users = next(Manifest.open(manifest).shards(256)).users
         options = PredictorOptions(folder, device, decoder, precision)  # type: ignore[arg-type]
-        predictor = Predictor(load_checkpoint(make_model(folder, encoded)), options)
+        predictor = Predictor(load_checkpoint(make_model(folder, encoded, model)), options)
         results = {
             size: summarise(measure(predictor, users, size, groups, folder / "rows.parquet"))
             for size in map(int, sizes.split(","))
         }
         facts = predictor.facts
     settings = {"groups": groups, "photos": bool(photos), "device": facts.device}
-    settings |= {"decoder": facts.decoder, "precision": facts.precision}
+    settings |= {"model": model, "decoder": facts.decoder, "precision": facts.precision}
     show(results, settings | {"batch_size": facts.batch_size})
 
 

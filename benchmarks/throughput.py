@@ -30,6 +30,7 @@ from report import report
 
 from tweetprofile import load_checkpoint
 from tweetprofile.engines.process import ALLOCATOR
+from tweetprofile.networks import PRESETS
 
 _BOUND = Path(__file__).with_name("bound.py")
 
@@ -89,13 +90,20 @@ class Arena:
 
 @click.command()
 @click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option("--small", default=100, show_default=True, help="Users of the smaller manifest.")
 @click.option("--large", default=1300, show_default=True, help="Users of the larger one.")
 @click.option("--counted", default=700, show_default=True, help="Users that start-up counts with.")
 @click.option("--peers", default=",".join(CONTENDERS[1:]), show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 def main(
-    photos: Path | None, small: int, large: int, counted: int, peers: str, rounds: int
+    photos: Path | None,
+    model: str,
+    small: int,
+    large: int,
+    counted: int,
+    peers: str,
+    rounds: int,
 ) -> None:
     """Measure tweetprofile and its peers side by side."""
     contenders = [OURS, *peers.split(",")]
@@ -104,9 +112,9 @@ def main(
     timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
     bounds: list[float] = []
     with tempfile.TemporaryDirectory() as name:
-        arena = make_arena(Path(name), photos, (small, large), counted)
+        arena = make_arena(Path(name), photos, model, (small, large), counted)
         for _ in range(rounds):
-            bounds.append(measure_bound(photos))
+            bounds.append(measure_bound(photos, model))
             for contender in contenders:
                 timings[contender].append(arena.time(contender))
         arena.predict_exactly()
@@ -116,12 +124,15 @@ def main(
         "large": large,
         "counted": counted,
         "photos": bool(photos),
+        "model": model,
     }
     settings |= {name: version(name) for name in ("ray", "daft") if name in contenders}
     show(timings, bounds, agreement, settings)
 
 
-def make_arena(folder: Path, photos: Path | None, sizes: tuple[int, int], counted: int) -> Arena:
+def make_arena(
+    folder: Path, photos: Path | None, model: str, sizes: tuple[int, int], counted: int
+) -> Arena:
     """Write both manifests, whose users share the photographs, and the model."""
     encoded = get_photos(photos)
     manifests = []
@@ -129,13 +140,14 @@ def make_arena(folder: Path, photos: Path | None, sizes: tuple[int, int], counte
         place = folder / str(users)
         place.mkdir()
         manifests.append(write_users(place, encoded, users))
-    return Arena(folder, (manifests[0], manifests[1]), sizes, counted, make_model(folder, encoded))
+    checkpoint = make_model(folder, encoded, model)
+    return Arena(folder, (manifests[0], manifests[1]), sizes, counted, checkpoint)
 
 
-def measure_bound(photos: Path | None) -> float:
+def measure_bound(photos: Path | None, model: str) -> float:
     """Users a second that decoding and the network allow, by `bound.py`."""
     options = ["--photos", str(photos)] if photos else []
-    command = [sys.executable, str(_BOUND), "--rounds", "1", *options]
+    command = [sys.executable, str(_BOUND), "--rounds", "1", "--model", model, *options]
     environment = ALLOCATOR | os.environ  # as workers have it
     printed = subprocess.check_output(command, text=True, env=environment)
     rates = json.loads(printed.splitlines()[-1])["users_per_second"]

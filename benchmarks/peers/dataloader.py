@@ -26,6 +26,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from tweetprofile import Checkpoint, load_checkpoint
+from tweetprofile.networks import VolumeNetworkSpec
 from tweetprofile.volumes import VolumeSpec
 
 _PROCESSORS = len(os.sched_getaffinity(0))
@@ -95,7 +96,10 @@ def infer(
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Probabilities of each trait's classes, batch by batch."""
     layout = torch.channels_last_3d if tuned else torch.contiguous_format
-    network = model.network.to(memory_format=layout)  # type: ignore[call-overload]
+    # Weights of a 2D convolution have a layout of their own.
+    flat = tuned and not isinstance(model.network.spec, VolumeNetworkSpec)
+    weights = torch.channels_last if flat else layout
+    network = model.network.to(memory_format=weights)  # type: ignore[call-overload]
     lower = tuned and multiplies_bf16()
     spec = model.volume_spec
     for volumes in loader:
