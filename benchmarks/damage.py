@@ -22,7 +22,8 @@ from report import report
 
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.job import DecoderName
-from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
+from tweetprofile.plan import PredictOptions, plan_prediction
+from tweetprofile.predict import run_plan
 
 Damage = Callable[[bytes, random.Random], bytes]
 

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.output import METADATA_KEY, ProfileWriter, check_output, take_finished
+from tweetprofile.output import METADATA_KEY, ProfileWriter, take_finished
+from tweetprofile.place import check_output
 from tweetprofile.profiles import Counts, UserOutcome, make_profiles, profile_schema
 from tweetprofile.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema

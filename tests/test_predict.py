@@ -17,13 +17,8 @@ from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.output import METADATA_KEY
-from tweetprofile.predict import (
-    PredictOptions,
-    Progress,
-    plan_prediction,
-    predict_manifest,
-    run_plan,
-)
+from tweetprofile.plan import PredictOptions, plan_prediction
+from tweetprofile.predict import Progress, predict_manifest, run_plan
 
 Predict = Callable[[Path, Path, PredictOptions], pl.DataFrame]
 

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from tweetprofile.inspection.run import InspectOptions, inspect_manifest
     from tweetprofile.job import PredictorOptions
     from tweetprofile.manifest import ImageRef, Manifest, UserImages
-    from tweetprofile.predict import PredictOptions, predict_manifest
+    from tweetprofile.plan import PredictOptions
+    from tweetprofile.predict import predict_manifest
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
     from tweetprofile.traits import Trait, TraitSchema
@@ -63,7 +64,7 @@ _HOMES = {
     "ManifestError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
-    "PredictOptions": "predict",
+    "PredictOptions": "plan",
     "PredictionsError": "errors",
     "Predictor": "inference",
     "PredictorOptions": "job",

@@ -11,7 +11,8 @@ from PIL import Image
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, OptionError, WorkerError
-from tweetprofile.predict import PredictOptions, plan_prediction, predict_manifest
+from tweetprofile.plan import PredictOptions, plan_prediction
+from tweetprofile.predict import predict_manifest
 
 WriteUsers = Callable[..., Path]
 

@@ -15,7 +15,8 @@ import pytest
 
 from tweetprofile.cli import main
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError
-from tweetprofile.predict import PredictOptions, Progress, plan_prediction, predict_manifest
+from tweetprofile.plan import PredictOptions, plan_prediction
+from tweetprofile.predict import Progress, predict_manifest
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,8 @@ from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.errors import ManifestError, OptionError, OutputError, TrainingError
 from tweetprofile.models import last_trained
 from tweetprofile.networks import Norm
-from tweetprofile.predict import PredictOptions, predict_manifest
+from tweetprofile.plan import PredictOptions
+from tweetprofile.predict import predict_manifest
 from tweetprofile.training import settings
 from tweetprofile.training.augment import AugmentOptions
 from tweetprofile.training.loop import TrainObserver

@@ -131,7 +131,8 @@ def _predict(
     from tweetprofile.cli import predict_view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.evaluation.judging import labelled_traits
-    from tweetprofile.predict import PredictOptions, plan_prediction, run_plan
+    from tweetprofile.plan import PredictOptions, plan_prediction
+    from tweetprofile.predict import run_plan
 
     told = {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
     out = str(folder / "predictions.parquet")

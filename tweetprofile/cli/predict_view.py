@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.engines.shards import ShardEngine
-from tweetprofile.output import Place
-from tweetprofile.predict import PredictPlan, Progress
+from tweetprofile.place import Place
+from tweetprofile.plan import PredictPlan
+from tweetprofile.predict import Progress
 from tweetprofile.profiles import Status
 from tweetprofile.stages import Stage
 from tweetprofile.summary import PredictSummary

@@ -18,7 +18,7 @@ from tweetprofile.images import ImageReader
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.users import DumpUser
 from tweetprofile.manifest import ImageRef
-from tweetprofile.output import check_parent
+from tweetprofile.place import check_parent
 
 _ROWS_A_GROUP = 1 << 14
 _BYTES_A_GROUP = 64 << 20
