@@ -7,11 +7,9 @@ batches, a run of users at a time: Arrow tables of `user_id`,
 are counted from 0.
 """
 
-import glob
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, takewhile
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -30,24 +28,13 @@ from tweetprofile.forms import (
     run_starts,
     unify_lists,
 )
-from tweetprofile.storage import (
-    AnyPath,
-    RemotePath,
-    as_path,
-    find_files,
-    open_binary,
-    size_of,
-    to_read,
-    why,
-)
+from tweetprofile.sources import find_sources, fingerprint, read_schema
+from tweetprofile.storage import AnyPath, to_read, why
 
 UserId = str | int
 
 MAX_IMAGES = 12_800
 """Default cap of a user's images: all of a timeline that Twitter ever gave, 3,200 tweets of 4."""
-
-_HASHED_WHOLE = 1 << 30
-"""Bytes up to which a file is hashed whole: seconds, and ten million paths are smaller."""
 
 _READ_BUFFER = 1 << 20
 """Bytes read from a column at a time: with it, a row group larger than memory still streams."""
@@ -143,8 +130,8 @@ class Manifest:
         Raises:
             ManifestError: nothing there, not Parquet, or columns of no known form.
         """
-        files, folder = _find_files(str(source))
-        schemas = [_read_schema(file) for file in files]
+        files, folder = find_sources(str(source))
+        schemas = [read_schema(file) for file in files]
         forms = [form_of(schema, file) for schema, file in zip(schemas, files, strict=True)]
         for form, file in zip(forms, files, strict=True):
             if (form is Form.LONG) != (forms[0] is Form.LONG):
@@ -169,7 +156,7 @@ class Manifest:
         """Raise ManifestError unless every named column is there, in every file."""
         wanted = list(columns)
         for file in self.files if wanted else ():
-            names = _read_schema(file).names
+            names = read_schema(file).names
             for column in wanted:
                 if column not in names:
                     raise ManifestError(
@@ -258,12 +245,7 @@ class Manifest:
 
         Of a file too large to be read twice, its size and Parquet footer stand for it.
         """
-        digest = hashlib.sha256()
-        for file in self.files:
-            size = size_of(file)
-            whole = size <= _HASHED_WHOLE
-            digest.update(_hash_file(file) if whole else _read_footer(file) + str(size).encode())
-        return digest.hexdigest()
+        return fingerprint(self.files)
 
     @property
     def carries_bytes(self) -> bool:
@@ -310,66 +292,6 @@ class Manifest:
                     "write both alike."
                 ) from None
         return table
-
-
-def _find_files(source: str) -> tuple[Sequence[AnyPath], AnyPath]:
-    path = as_path(source)
-    files: Sequence[AnyPath]
-    folder: AnyPath
-    if isinstance(path, RemotePath):
-        files, folder = _find_remote(path)
-    elif "://" in source:
-        raise ManifestError(f"{source}: only s3:// and gs:// are read; give one, or a path.")
-    elif path.is_file():
-        return [path], path.parent
-    elif path.is_dir():
-        files, folder = sorted(path.glob("*.parquet")), path
-    elif glob.has_magic(source):
-        folder = _fixed_part(path)
-        matches = folder.glob(str(path.relative_to(folder)))
-        files = sorted(match for match in matches if match.is_file())
-    else:
-        raise ManifestError(f"{source} does not exist; give a Parquet file, a folder or a glob.")
-    if not files:
-        raise ManifestError(f"{source} holds no Parquet file; give one, a folder or a glob.")
-    return files, folder
-
-
-def _find_remote(path: RemotePath) -> tuple[list[RemotePath], RemotePath]:
-    try:
-        return find_files(path, ".parquet")
-    except (OSError, ValueError) as error:
-        raise ManifestError(
-            f"{path} cannot be reached: {why(error)}; check the address, and the credentials in "
-            "the environment or profile."
-        ) from error
-
-
-def _fixed_part(pattern: Path) -> Path:
-    return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
-
-
-def _read_schema(file: AnyPath) -> pa.Schema:
-    try:
-        return pq.read_schema(to_read(file))
-    except (pa.ArrowException, OSError) as error:
-        raise ManifestError(
-            f"{file} is not a readable Parquet file ({why(error)}); write it as Parquet."
-        ) from error
-
-
-def _hash_file(file: AnyPath) -> bytes:
-    with open_binary(file) as handle:
-        return hashlib.file_digest(handle, "sha256").digest()
-
-
-def _read_footer(file: AnyPath) -> bytes:
-    # A Parquet file ends with the footer, its length in 4 bytes, and the magic "PAR1".
-    with open_binary(file) as handle:
-        handle.seek(-8, 2)
-        length = int.from_bytes(handle.read(4), "little")
-        handle.seek(-8 - length, 2)
-        return handle.read(length)
 
 
 def _refuse_null_ids(ids: pa.Array, first_row: int, source: str) -> None:
