@@ -18,7 +18,11 @@ from statistics import mean, stdev
 import click
 import numpy as np
 import polars as pl
+import torch
 from report import report
+from torch.nn.functional import cross_entropy
+
+from tweetprofile.training.calibration import calibrate
 
 COMMAND = (sys.executable, "-m", "tweetprofile")
 
@@ -102,18 +106,12 @@ def lowest_loss(probabilities: pl.Series, labels: pl.Series) -> float:
     It tells recipes apart that accuracy does not, and says nothing of how well they are calibrated.
     """
     classes = probabilities.struct.fields
-    known = (
-        probabilities.struct.field(classes[0]).is_not_null() & labels.is_in(classes)
-    ).to_numpy()
-    logits = np.log(probabilities.struct.unnest().to_numpy()[known] + 1e-9)
-    guesses = [classes.index(label) for label in labels.to_numpy()[known]]
-
-    def loss(sharpness: float) -> float:
-        scaled = logits * sharpness
-        own = scaled[np.arange(len(guesses)), guesses]
-        return float((np.log(np.exp(scaled).sum(axis=1)) - own).mean())
-
-    return min(loss(sharpness) for sharpness in np.geomspace(0.3, 4.0, 53))
+    known = probabilities.struct.field(classes[0]).is_not_null() & labels.is_in(classes)
+    shares = torch.tensor(probabilities.filter(known).struct.unnest().to_numpy()).double()
+    logits = shares.clamp(min=1e-9).log()
+    guesses = torch.tensor([classes.index(label) for label in labels.filter(known)])
+    temperature = calibrate(logits, guesses).temperature
+    return float(cross_entropy(logits / temperature, guesses))
 
 
 def share_of_majority(labels: pl.Series) -> float:

@@ -1,6 +1,6 @@
 """What dropping frames in training is worth to users with few images.
 
-    python benchmarks/fewer_images.py TRAIN TEST --frame-size 40 --epochs 50 --image-root FOLDER
+    python benchmarks/fewer_images.py TRAIN TEST --frame-size 40 --epochs 150 --image-root FOLDER
 
 The default network is trained with the default recipe, and with the same but for frames that are
 never dropped. Both predict TEST with every user's list cut to so many images, so that the users
