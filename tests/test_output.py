@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,63 @@ def test_a_shard_that_was_damaged_since_is_written_again(tmp_path: Path) -> None
     shard.write_bytes(shard.read_bytes()[:-7])
     assert write(out, profiles("a"), profiles("-"), resume=True) == {1}
     assert ids_in(tmp_path / "out.parquet") == ["a", "b"]
+
+
+def unfinished_shard(folder: Path, number: int) -> Path:
+    return folder / "out.parquet.partial" / "shards" / f"part-{number:05}.parquet"
+
+
+def flip_a_bit_of_a_page(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[pq.read_metadata(file).row_group(0).column(0).data_page_offset + 40] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("journal", ["as it was", "of version 0.1.0, which had none"])
+def test_a_shard_with_a_damaged_page_is_written_again(tmp_path: Path, journal: str) -> None:
+    out = f"{tmp_path}/out.parquet"
+    write_some(out, (0, profiles("a")), (1, profiles("b")), of=2)
+    if journal != "as it was":
+        (tmp_path / "out.parquet.partial" / "shards.jsonl").unlink()
+    flip_a_bit_of_a_page(unfinished_shard(tmp_path, 0))
+    assert write(out, profiles("a"), profiles("-"), resume=True) == {1}
+    assert ids_in(tmp_path / "out.parquet") == ["a", "b"]
+
+
+def test_a_shard_that_was_copied_over_another_is_written_again(tmp_path: Path) -> None:
+    out = f"{tmp_path}/out.parquet"
+    write_some(out, (0, profiles("a")), (1, profiles("b")), of=2)
+    shutil.copyfile(unfinished_shard(tmp_path, 1), unfinished_shard(tmp_path, 0))
+    assert write(out, profiles("a"), profiles("-"), resume=True) == {1}
+    assert ids_in(tmp_path / "out.parquet") == ["a", "b"]
+
+
+def test_a_shard_whose_line_of_the_journal_was_cut_is_written_again(tmp_path: Path) -> None:
+    out = f"{tmp_path}/out.parquet"
+    write_some(out, (0, profiles("a")), (1, profiles("b")), of=3)
+    journal = tmp_path / "out.parquet.partial" / "shards.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-30])
+    with ProfileWriter(out, SCHEMA, record(), 3, resume=True) as writer:
+        assert set(writer.finished) == {0}
+        writer.write(1, profiles("b"), count(profiles("b")))
+    with ProfileWriter(out, SCHEMA, record(), 3, resume=True) as writer:
+        assert set(writer.finished) == {0, 1}
+
+
+def test_an_unfinished_run_of_version_0_1_0_goes_on_with_its_shards(tmp_path: Path) -> None:
+    out = f"{tmp_path}/out.parquet"
+    write_some(out, (0, profiles("a")), of=2)
+    (tmp_path / "out.parquet.partial" / "shards.jsonl").unlink()
+    assert write(out, profiles("-"), profiles("b"), resume=True) == {0}
+    assert ids_in(tmp_path / "out.parquet") == ["a", "b"]
+
+
+def test_every_page_of_an_output_has_a_checksum(tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    write(str(out), profiles("a"))
+    flip_a_bit_of_a_page(out)
+    with pytest.raises(OSError, match="CRC"):
+        pq.read_table(out, page_checksum_verification=True)
 
 
 def test_a_damaged_run_record_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ its name::
 
     OUT.partial/run.json                     the run record; without it the folder is rubbish
     OUT.partial/shards/part-00000.parquet    finished shards
+    OUT.partial/shards.jsonl                 the checksum of each, by which a later run verifies it
 
 When all are there they are merged in manifest order, or the folder of shards becomes OUT itself.
 OUT appears whole or not at all, and a run that was killed goes on with the shards it finds. Where
@@ -26,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import OutputError, WriteError
+from tweetprofile.journal import ShardJournal, matches
 from tweetprofile.place import Place, check_output
 from tweetprofile.profiles import Counts
 from tweetprofile.record import RunRecord
@@ -33,6 +35,9 @@ from tweetprofile.storage import AnyPath, delete_files, find_files, to_read, upl
 
 METADATA_KEY = "tweetprofile"
 """Key of the Parquet file metadata under which a run describes itself, as JSON."""
+
+_DAMAGED = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
+"""What reading a damaged shard raises."""
 
 _ROWS_A_GROUP = 1 << 14
 """Rows a Parquet row group: few enough to hold back in memory, enough to be read fast."""
@@ -72,6 +77,7 @@ class ProfileWriter:
         self._shards = shards
         self._resume = resume
         self._digits = max(5, len(str(shards - 1)))
+        self._journal = ShardJournal(self._place.partial / "shards.jsonl")
 
     def __enter__(self) -> Self:
         check_output(self._out, overwrite=self._record.overwrite, resume=self._resume)
@@ -109,6 +115,7 @@ class ProfileWriter:
         with _writing(self._out):
             self._write_whole(path, iter([profiles]), counts)
             _sync(path.parent)
+            self._journal.note(shard, path)
         self.finished[shard] = counts
 
     def finish(self) -> None:
@@ -134,17 +141,32 @@ class ProfileWriter:
             return
         shutil.rmtree(self._place.shards, ignore_errors=True)
         self._place.shards.mkdir()
+        self._journal.begin()
         self._record.write(self._place.record)
 
     def _find_finished(self) -> Iterator[tuple[int, Counts]]:
+        digests = self._journal.digests()
         for shard in range(self._shards):
             path = self._shard_path(shard)
-            if not path.exists():
+            if not path.is_file():
                 continue
             try:
-                yield shard, _counts_in(path)
-            except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
-                path.unlink()  # damaged since, whoever did it: it is computed again
+                known = digests is None or matches(path, digests.get(shard))
+                counts = self._read_old(path) if digests is None else _counts_in(path)
+            except _DAMAGED:
+                known = False
+            if known:
+                yield shard, counts
+            else:
+                path.unlink()  # damaged or replaced, whoever did it: it is computed again
+
+    def _read_old(self, path: Path) -> Counts:
+        """What a shard of version 0.1.0 came to, which has no checksum: it is read to its end."""
+        rows = len(pq.read_table(path, schema=self._schema))
+        described = read_description(path)
+        if described["run"] != self._record.run or described["counts"]["users"] != rows:
+            raise ValueError(f"{path} is of another run")
+        return Counts(**described["counts"])
 
     def _shard_path(self, shard: int) -> Path:
         return self._place.shards / f"part-{shard:0{self._digits}}.parquet"
@@ -153,7 +175,8 @@ class ProfileWriter:
         """All shards, in order, a row group at a time."""
         held: list[pa.Table] = []
         for shard in range(self._shards):
-            held.append(pq.read_table(self._shard_path(shard), schema=self._schema))
+            path = self._shard_path(shard)
+            held.append(pq.read_table(path, schema=self._schema, page_checksum_verification=True))
             if sum(map(len, held)) >= _ROWS_A_GROUP:
                 yield pa.concat_tables(held).unify_dictionaries()
                 held = []
@@ -164,7 +187,9 @@ class ProfileWriter:
         """Write a Parquet file that has its name only when it is complete and on the disk."""
         described = {**self._record.facts, "run": self._record.run, "counts": asdict(counts)}
         unfinished = path.with_suffix(".tmp")
-        with pq.ParquetWriter(unfinished, self._schema, compression="zstd") as file:
+        with pq.ParquetWriter(
+            unfinished, self._schema, compression="zstd", write_page_checksum=True
+        ) as file:
             for table in tables:
                 file.write_table(table)
             file.add_key_value_metadata({METADATA_KEY: json.dumps(described)})
@@ -222,7 +247,7 @@ def _described(place: Place) -> Iterator[dict[str, Any]]:
     for path in _files_of(place):
         try:
             yield read_description(path)
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+        except _DAMAGED:
             yield {}
 
 
