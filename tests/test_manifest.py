@@ -584,9 +584,9 @@ def test_what_is_left_is_read_without_the_row_groups_before(tmp_path: Path) -> N
     images = pa.array([[bytes([user]) * 1000] for user in range(8)], pa.list_(pa.binary()))
     table = pa.table({"user_id": range(8), "images": images})
     pq.write_table(table, file, row_group_size=2, compression="none", use_dictionary=False)
-    manifest = Manifest.open(file)
     content = file.read_bytes()
     file.write_bytes(b"PAR1" + bytes(2000) + content[2004:])  # no page can be read there any more
+    manifest = Manifest.open(file)
     with pytest.raises(ManifestError):
         list(manifest.batches(2, 2))
     (batch, *_) = manifest.batches(2, 2, first_shard=1)

@@ -15,7 +15,12 @@ from polars.testing import assert_frame_equal
 
 from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine
-from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
+from tweetprofile.errors import (
+    ChangedInputError,
+    ManifestError,
+    OptionError,
+    TooManyFailuresError,
+)
 from tweetprofile.output import METADATA_KEY
 from tweetprofile.plan import PredictOptions, plan_prediction
 from tweetprofile.predict import Progress, predict_manifest, run_plan
@@ -318,7 +323,10 @@ def test_a_manifest_that_changes_under_way_is_an_error_and_no_output(
     manifest = dump / "test.parquet"
     plan = plan_prediction(manifest, tmp_path / "out", options)
     pq.write_table(pq.read_table(manifest).slice(2), manifest)
-    with plan.engine() as engine, pytest.raises(ManifestError, match="has changed while it was"):
+    with (
+        plan.engine() as engine,
+        pytest.raises(ChangedInputError, match=r"test\.parquet was changed"),
+    ):
         run_plan(plan, engine)
     assert not (tmp_path / "out").exists()
 

@@ -12,6 +12,7 @@ from tweetprofile.version import __version__
 if TYPE_CHECKING:
     from tweetprofile.checkpoint import Checkpoint, load_checkpoint
     from tweetprofile.errors import (
+        ChangedInputError,
         CheckpointError,
         ImageError,
         InputError,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         OutputError,
         PredictionsError,
         SchemaError,
+        StoreError,
         TooManyFailuresError,
         TrainingError,
         TweetprofileError,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from tweetprofile.traits import Trait, TraitSchema
 
 _HOMES = {
+    "ChangedInputError": "errors",
     "Checkpoint": "checkpoint",
     "CheckpointError": "errors",
     "Comparison": "evaluation.evaluate",
@@ -69,6 +72,7 @@ _HOMES = {
     "Predictor": "inference",
     "PredictorOptions": "job",
     "SchemaError": "errors",
+    "StoreError": "errors",
     "TooManyFailuresError": "errors",
     "TrainOptions": "training.settings",
     "TrainingError": "errors",
@@ -88,6 +92,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ChangedInputError",
     "Checkpoint",
     "CheckpointError",
     "Comparison",
@@ -110,6 +115,7 @@ __all__ = [
     "Predictor",
     "PredictorOptions",
     "SchemaError",
+    "StoreError",
     "TooManyFailuresError",
     "TrainOptions",
     "TrainingError",

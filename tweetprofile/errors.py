@@ -12,6 +12,8 @@
     │   └── OutputError          a place that cannot be written to, or must not be overwritten
     ├── TrainingError            exit code 1: training cannot go on
     ├── WriteError               exit code 1: writing failed in mid-run (a full disk)
+    ├── ChangedInputError        exit code 1: an input was replaced or rewritten in mid-run
+    ├── StoreError               exit code 1: an object store stopped answering in mid-run
     ├── WorkerError              exit code 1: worker processes die before they can begin
     ├── InterruptedRunError      exit code 130: stopped from outside, and can be resumed
     ├── TooManyFailuresError     exit code 3: finished, but more images failed than allowed
@@ -66,6 +68,14 @@ class TrainingError(TweetprofileError):
 
 class WriteError(TweetprofileError):
     """Output could not be written, although the run had begun well: the disk is full, say."""
+
+
+class ChangedInputError(TweetprofileError):
+    """A manifest or checkpoint is no longer what it was when the run began."""
+
+
+class StoreError(TweetprofileError):
+    """An object store stopped answering, or refuses the credentials that it took before."""
 
 
 class WorkerError(TweetprofileError):

@@ -124,9 +124,16 @@ def unify_lists(table: pa.Table) -> pa.Table:
     return _columns_first(table.drop_columns("images"), unified)
 
 
-def group_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """One row a user from rows of (user_id, image), adjacent rows of a user joined."""
+def group_rows(tables: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
+    """One row a user from rows of (user_id, image), adjacent rows of a user joined.
+
+    Args:
+        tables: the rows.
+        most: images per user; those beyond are counted in `images_given` alone, so that a user of
+            a billion rows takes no more memory than one of `most`.
+    """
     pending: pa.Table | None = None
+    beyond = 0
     for table in map(_unify_images, tables):
         rows = table if pending is None else pa.concat_tables([pending, table]).combine_chunks()
         starts = run_starts(rows["user_id"].combine_chunks()).to_pylist()
@@ -134,20 +141,34 @@ def group_rows(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             continue
         # The last user may go on in the next table.
         if len(starts) > 1:
-            yield _join_runs(rows.slice(0, starts[-1]))
-        pending = rows.slice(starts[-1])
+            yield _join_runs(rows.slice(0, starts[-1]), beyond)
+            beyond = 0
+        pending, dropped = _first_images(rows.slice(starts[-1]), most)
+        beyond += dropped
     if pending is not None:
-        yield _join_runs(pending)
+        yield _join_runs(pending, beyond)
 
 
 def cap_images(table: pa.Table, most: int) -> pa.Table:
     """Leave out a user's images beyond the first `most`, and add how many there were."""
     images = table["images"].combine_chunks()
-    given = pc.list_value_length(images)
-    if (pc.max(given).as_py() or 0) > most:
+    if "images_given" not in table.column_names:
+        table = table.append_column("images_given", pc.list_value_length(images))
+    if (pc.max(pc.list_value_length(images)).as_py() or 0) > most:
         images = pc.list_slice(images, 0, most)
         table = table.set_column(table.schema.get_field_index("images"), "images", images)
-    return table.append_column("images_given", given)
+    return table
+
+
+def _first_images(rows: pa.Table, most: int) -> tuple[pa.Table, int]:
+    """The rows of one user up to their first `most` images, and how many images follow."""
+    given = rows["image"].combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+    images = int(given.sum())
+    if images <= most and len(rows) <= 2 * most:
+        return rows, 0
+    # Rows without an image say nothing, except the first, which holds the other columns.
+    kept = np.flatnonzero(given)[:most]
+    return rows.take(np.union1d([0], kept)), max(0, images - most)
 
 
 def _unify_images(rows: pa.Table) -> pa.Table:
@@ -157,14 +178,19 @@ def _unify_images(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("image"), "image", structs)
 
 
-def _join_runs(rows: pa.Table) -> pa.Table:
-    """Join runs of equal `user_id`; a null image is a user's way to say that there is none."""
+def _join_runs(rows: pa.Table, beyond: int) -> pa.Table:
+    """Join runs of equal `user_id`; a null image is a user's way to say that there is none.
+
+    The first user has `beyond` more images than the rows show.
+    """
     image = rows["image"].combine_chunks()
     starts = run_starts(rows["user_id"].combine_chunks())
     given = image.is_valid().to_numpy(zero_copy_only=False)
     lengths = np.add.reduceat(given.astype(np.int64), starts.to_numpy())
     unified = _lists_of(image.drop_null(), lengths)
-    return _columns_first(rows.drop_columns("image").take(starts), unified)
+    joined = _columns_first(rows.drop_columns("image").take(starts), unified)
+    lengths[0] += beyond
+    return joined.append_column("images_given", pa.array(lengths))
 
 
 def _as_structs(values: pa.Array, null: pa.Array | None = None) -> pa.StructArray:

@@ -8,16 +8,15 @@ are counted from 0.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from tweetprofile.errors import ManifestError
+from tweetprofile.errors import ChangedInputError, ManifestError
 from tweetprofile.forms import (
     Form,
     cap_images,
@@ -28,29 +27,34 @@ from tweetprofile.forms import (
     run_starts,
     unify_lists,
 )
+from tweetprofile.row_groups import SourceFile, drop_rows, read_rows
 from tweetprofile.sources import find_sources, fingerprint, read_schema
-from tweetprofile.storage import AnyPath, to_read, why
+from tweetprofile.storage import AnyPath
 
 UserId = str | int
 
 MAX_IMAGES = 12_800
 """Default cap of a user's images: all of a timeline that Twitter ever gave, 3,200 tweets of 4."""
 
-_READ_BUFFER = 1 << 20
-"""Bytes read from a column at a time: with it, a row group larger than memory still streams."""
-
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where one encoded image is: in the manifest itself (`data`) or behind a path or URI."""
+    """Where one encoded image is: in the manifest itself (`data`) or behind a path or URI.
+
+    Attributes:
+        path: its path or URI; None where it has none, or one that is not UTF-8.
+        data: the encoded image.
+        misnamed: a path that is not UTF-8, with the bytes that are not escaped.
+    """
 
     path: str | None = None
     data: bytes | None = None
+    misnamed: str = ""
 
     @property
     def label(self) -> str:
         """What to call it in `image_errors`: its path, or nothing."""
-        return self.path or ""
+        return self.path or self.misnamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +98,30 @@ class UserBatch:
 
 def users_of(table: pa.Table) -> list[UserImages]:
     """The users of a batch's table as Python objects."""
-    columns = (table[name].to_pylist() for name in ("user_id", "images", "images_given"))
+    ids, given = (table[name].to_pylist() for name in ("user_id", "images_given"))
+    images = _image_refs(table["images"].combine_chunks())
     return [
-        UserImages(
-            user_id,
-            tuple(ImageRef(ref["path"], ref["bytes"]) for ref in refs),
-            given - len(refs),
-        )
-        for user_id, refs, given in zip(*columns, strict=True)
+        UserImages(user_id, refs, count - len(refs))
+        for user_id, refs, count in zip(ids, images, given, strict=True)
     ]
+
+
+def _image_refs(images: pa.LargeListArray) -> list[tuple[ImageRef, ...]]:
+    """The references of each user; a path that is not UTF-8 leads nowhere, and keeps its label."""
+    try:
+        lists = images.to_pylist()
+    except UnicodeDecodeError:
+        fields = [pa.field("bytes", pa.large_binary()), pa.field("path", pa.large_binary())]
+        raw = images.cast(pa.large_list(pa.struct(fields))).to_pylist()
+        return [tuple(_ref_of(ref["path"], ref["bytes"]) for ref in refs) for refs in raw]
+    return [tuple(ImageRef(ref["path"], ref["bytes"]) for ref in refs) for refs in lists]
+
+
+def _ref_of(path: bytes | None, data: bytes | None) -> ImageRef:
+    try:
+        return ImageRef(None if path is None else path.decode(), data)
+    except UnicodeDecodeError:
+        return ImageRef(None, data, misnamed=(path or b"").decode(errors="backslashreplace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +130,16 @@ class Manifest:
 
     Attributes:
         source: what the user called it.
-        files: its Parquet files, in the order in which their rows count.
+        opened: its Parquet files as they were then, in the order in which their rows count.
         folder: what relative image paths are relative to, unless told otherwise.
         form: how it carries images.
         schema: Arrow schema of its first file.
+
+    Every later read compares the files with what they were when the manifest was opened.
     """
 
     source: str
-    files: tuple[AnyPath, ...]
+    opened: tuple[SourceFile, ...]
     folder: AnyPath
     form: Form
     schema: pa.Schema
@@ -131,6 +152,7 @@ class Manifest:
             ManifestError: nothing there, not Parquet, or columns of no known form.
         """
         files, folder = find_sources(str(source))
+        opened = tuple(map(SourceFile.of, files))
         schemas = [read_schema(file) for file in files]
         forms = [form_of(schema, file) for schema, file in zip(schemas, files, strict=True)]
         for form, file in zip(forms, files, strict=True):
@@ -139,7 +161,26 @@ class Manifest:
                     f"{file} is of form '{form}' but {files[0]} of form '{forms[0]}'; "
                     "give manifests of one form at a time."
                 )
-        return cls(str(source), tuple(files), folder, forms[0], schemas[0])
+        return cls(str(source), opened, folder, forms[0], schemas[0])
+
+    @property
+    def files(self) -> tuple[AnyPath, ...]:
+        """Where its Parquet files are, in the order in which their rows count."""
+        return tuple(file.path for file in self.opened)
+
+    def reopened(self, fingerprint: str) -> "Manifest":
+        """The same manifest on another machine, where its files have other numbers and times.
+
+        Raises:
+            ChangedInputError: they are not the files of that fingerprint.
+        """
+        here = replace(self, opened=tuple(map(SourceFile.of, self.files)))
+        if here.fingerprint() != fingerprint:
+            raise ChangedInputError(
+                f"{self.source} is not the same here as where the run was started; make the same "
+                "files visible on every machine, and continue with --resume."
+            )
+        return here
 
     @property
     def user_id_type(self) -> pa.DataType:
@@ -233,7 +274,7 @@ class Manifest:
         rows = users_per_batch if self.carries_bytes else users_per_shard
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
-            grouped = _drop_rows(group_rows(self._read(rows, names)), first)
+            grouped = drop_rows(group_rows(self._read(rows, names), max_images), first)
         else:
             grouped = map(unify_lists, self._read(rows, names, first))
         for table in _rechunk(grouped, _batch_sizes(users_per_shard, users_per_batch)):
@@ -245,7 +286,10 @@ class Manifest:
 
         Of a file too large to be read twice, its size and Parquet footer stand for it.
         """
-        return fingerprint(self.files)
+        digest = fingerprint(self.files)
+        for file in self.opened:
+            file.require_unchanged()
+        return digest
 
     @property
     def carries_bytes(self) -> bool:
@@ -264,19 +308,8 @@ class Manifest:
 
     def _read(self, rows: int, columns: list[str], begin: int = 0) -> Iterator[pa.Table]:
         """The rows from row `begin` on, so many at a time."""
-        for file in self.files:
-            try:
-                with pq.ParquetFile(
-                    to_read(file), buffer_size=_READ_BUFFER, pre_buffer=False
-                ) as parquet:
-                    groups, begin = _groups_from(parquet.metadata, begin)
-                    batches = parquet.iter_batches(rows, row_groups=groups, columns=columns)
-                    tables = (pa.Table.from_batches([batch]) for batch in batches)
-                    for table in _drop_rows(tables, begin):
-                        yield self._alike(table, file)
-                    begin = begin if not groups else 0
-            except (pa.ArrowException, OSError) as error:
-                raise ManifestError(f"{file} cannot be read: {why(error)}.") from error
+        for file, table in read_rows(self.opened, rows, columns, begin):
+            yield self._alike(table, file.path)
 
     def _alike(self, table: pa.Table, file: AnyPath) -> pa.Table:
         """Give all columns but the images the types that they have in the first file."""
@@ -285,13 +318,27 @@ class Manifest:
                 continue
             kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
             try:
-                table = table.set_column(position, name, table[name].cast(kind))
+                column = table[name].cast(kind)
             except pa.ArrowException:
                 raise ManifestError(
                     f"{file}: '{name}' is {table[name].type} where {self.files[0]} has {kind}; "
                     "write both alike."
                 ) from None
+            _require_utf8(column, name, file)
+            table = table.set_column(position, name, column)
         return table
+
+
+def _require_utf8(column: pa.ChunkedArray, name: str, file: AnyPath) -> None:
+    """Refuse text that is not UTF-8: Parquet allows it, and no library expects it."""
+    if not is_text(column.type):
+        return
+    try:
+        column.validate(full=True)
+    except pa.ArrowException:
+        raise ManifestError(
+            f"{file}: column '{name}' holds text that is not UTF-8; write it again as UTF-8."
+        ) from None
 
 
 def _refuse_null_ids(ids: pa.Array, first_row: int, source: str) -> None:
@@ -324,27 +371,6 @@ def _count_adjacent(runs: list[pa.Array], source: str) -> int:
             f"{source}: the rows of user '{repeated}' are not adjacent; sort it by user_id."
         )
     return len(ids)
-
-
-def _groups_from(metadata: pq.FileMetaData, begin: int) -> tuple[list[int], int]:
-    """The row groups from the one that holds row `begin` on, and which row of them that is.
-
-    Where the file has no such row, no row group, and how many rows more are to be left out.
-    """
-    for group in range(metadata.num_row_groups):
-        rows = metadata.row_group(group).num_rows
-        if begin < rows:
-            return list(range(group, metadata.num_row_groups)), begin
-        begin -= rows
-    return [], begin
-
-
-def _drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The tables without their first rows."""
-    for table in tables:
-        if len(table) > rows:
-            yield table.slice(rows)
-        rows = max(0, rows - len(table))
 
 
 def _batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:

@@ -141,6 +141,26 @@ def size_of(path: AnyPath) -> int:
     return path.stat().st_size
 
 
+def version_of(path: AnyPath) -> str:
+    """What changes whenever a file is replaced or rewritten, though its name stays.
+
+    For a file on a disk: its number, size and times, of which none can set the last one back. For
+    an object in a store: its size and its entity tag, or its time where the store gives no tag.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    if not isinstance(path, RemotePath):
+        found = path.stat()
+        return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+    with path.file_system.open_input_file(path.key) as file:
+        facts, size = file.metadata(), file.size()
+    if tag := facts.get("ETag"):
+        return f"{size} {tag!r}"
+    (info,) = path.file_system.get_file_info([path.key])
+    return f"{size} {info.mtime_ns}"
+
+
 def exists(path: RemotePath) -> bool:
     """Whether there is a file, or anything in a folder, of that name.
 

@@ -32,6 +32,7 @@ from tweetprofile.engines.messages import (
     unpack,
 )
 from tweetprofile.engines.process import WorkerProcess, wait_for
+from tweetprofile.engines.replacement import cannot_replace, require_same_model
 from tweetprofile.engines.rescue import Attempt, Workload
 from tweetprofile.engines.seats import Held, Seat
 from tweetprofile.engines.shards import ShardSource
@@ -300,10 +301,13 @@ class LocalEngine(Generic[FactsT]):
     def _listen(self, seat: Seat, workload: Workload | None) -> Iterator[_Ended]:
         match seat.process.receive():
             case Ready(facts, lanes, turns):
-                self.facts = cast(FactsT, facts)
+                if hasattr(self, "facts"):
+                    require_same_model(self.facts, facts, seat.device)
+                else:
+                    self.facts = cast(FactsT, facts)
                 seat.lanes, seat.turns = lanes, turns
             case Refused(error):
-                raise error
+                raise cannot_replace(seat.device, error) if self.deaths else error
             case Begun(number):
                 seat.held[number].begun = time.monotonic()
             case Done(number, table, seconds):

@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from ray.data import ActorPoolStrategy, Dataset, from_items
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import PredictJob, pack, unpack
+from tweetprofile.engines.replacement import require_same_model
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, TweetprofileError, WorkerError
 from tweetprofile.job import PredictorFacts
@@ -210,14 +211,15 @@ class RayEngine:
         most = max(1, len(shards) // (self._actors * _RUNS_AN_ACTOR))
         runs = _runs(shards, min(_MOST_SHARDS_A_RUN, most))
         items = [{"first": run.start, "stop": run.stop} for run in runs]
-        files = tuple(map(absolute, source.manifest.files))
-        visible = replace(source, manifest=replace(source.manifest, files=files))
+        opened = tuple(replace(each, path=absolute(each.path)) for each in source.manifest.opened)
+        visible = replace(source, manifest=replace(source.manifest, opened=opened))
+        expected = _Expected(self.facts, source.manifest.fingerprint())
         return from_items(items, override_num_blocks=len(items)).map_batches(
             _ShardActor,
             batch_size=1,
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=self._actors),
-            fn_constructor_args=(self._job, self._actor_options, visible),
+            fn_constructor_args=(self._job, self._actor_options, visible, expected),
             **self._resources,
         )
 
@@ -233,17 +235,35 @@ class RayEngine:
             yield batch, unpack(row["profiles"])
 
 
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What an actor must find on its machine: the run's model, and the manifest's content."""
+
+    facts: PredictorFacts
+    fingerprint: str
+
+
 class _ShardActor:
     """What Ray makes of an actor: an engine of its own, and the manifest's files."""
 
-    def __init__(self, job: PredictJob, options: EngineOptions, source: ShardSource) -> None:
-        self._source = source
+    def __init__(
+        self, job: PredictJob, options: EngineOptions, source: ShardSource, expected: _Expected
+    ) -> None:
         self._engine = LocalEngine(job, options).__enter__()
         self._told = 0
+        self._refusal: TweetprofileError | None = None
+        try:
+            require_same_model(expected.facts, self._engine.facts, socket.gethostname())
+            manifest = source.manifest.reopened(expected.fingerprint)
+            self._source = replace(source, manifest=manifest)
+        except TweetprofileError as error:
+            self._refusal = error  # told with the first rows: Ray would try to start it again
 
     def __call__(self, runs: pa.Table) -> pa.Table:
         """The results of each run of shards."""
         try:
+            if self._refusal is not None:
+                raise self._refusal
             rows = [row for run in runs.to_pylist() for row in self._predict(**run)]
         except TweetprofileError as error:
             rows = [{"error": pickle.dumps(error)}]

@@ -1,0 +1,288 @@
+"""The rows of a manifest's Parquet files, a few at a time, however much a file claims to hold.
+
+A manifest is untrusted. A file of 545 bytes can claim a row of a billion images, or one text a
+million times over, which takes gigabytes of memory as soon as it is decoded. So each row group is
+judged before it is read: by what its metadata claims, and by the longest text of its dictionaries.
+
+Every file is bound to what it was when the manifest was opened: after each read, and before any row
+of it is handed on, the file must still be the same.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tweetprofile.errors import ChangedInputError, ManifestError
+from tweetprofile.storage import AnyPath, open_binary, to_read, version_of, why
+
+_READ_BUFFER = 1 << 20
+"""Bytes read from a column at a time: with it, a row group larger than memory still streams."""
+
+_VALUES_AT_ONCE = 1 << 24
+"""Values of a list column that are decoded on the word of the metadata: some 400 MB of memory."""
+
+_BYTES_AT_ONCE = 1 << 30
+"""Bytes that a single read may decode into."""
+
+_UNPACKED_AT_ONCE = 1 << 28
+_MOST_COMPRESSED = 1000
+"""A column chunk of more than these bytes, packed more than a thousandfold, is no real one."""
+
+_PAGE_HEADER_BYTES = 32
+"""Of a page's header, more than its first two numbers take."""
+
+_DICTIONARY_PAGE = 2
+_INT32_TAG = b"\x15"
+"""Of a field whose number is one above that of the field before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A Parquet file as it was when its manifest was opened.
+
+    Attributes:
+        path: where it is.
+        version: what `storage.version_of` said of it.
+    """
+
+    path: AnyPath
+    version: str
+
+    @classmethod
+    def of(cls, path: AnyPath) -> "SourceFile":
+        """The file as it is now.
+
+        Raises:
+            ManifestError: it cannot be reached.
+        """
+        try:
+            return cls(path, version_of(path))
+        except (OSError, pa.ArrowException) as error:
+            raise ManifestError(f"{path} cannot be read: {why(error)}.") from error
+
+    def require_unchanged(self) -> None:
+        """Raise ChangedInputError if the file was replaced or rewritten since."""
+        try:
+            unchanged = version_of(self.path) == self.version
+        except (OSError, pa.ArrowException):
+            unchanged = False
+        if not unchanged:
+            raise ChangedInputError(
+                f"{self.path} was changed while it was being read, so the run stops before it uses "
+                "a row of the changed file; put the old file back and continue with --resume, or "
+                "start again with --overwrite."
+            )
+
+
+def read_rows(
+    files: Sequence[SourceFile], rows: int, columns: Sequence[str], begin: int = 0
+) -> Iterator[tuple[SourceFile, pa.Table]]:
+    """The rows of all files from row `begin` on, at most `rows` at a time, each with its file.
+
+    Raises:
+        ManifestError: a file is damaged, or claims more than can be held in memory.
+        ChangedInputError: a file is not what it was when it was opened.
+    """
+    for file in files:
+        with _reading(file), open_binary(file.path) as raw, _open(file.path) as parquet:
+            groups, begin = _groups_from(parquet.metadata, begin)
+            tables = (
+                table
+                for group in groups
+                for table in _rows_of_group(parquet, raw, file, group, rows, columns)
+            )
+            for table in drop_rows(tables, begin):
+                file.require_unchanged()
+                yield file, table
+            file.require_unchanged()  # one that was emptied under way only seems to end early
+            begin = begin if not groups else 0
+
+
+def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The tables without their first rows."""
+    for table in tables:
+        if len(table) > rows:
+            yield table.slice(rows)
+        rows = max(0, rows - len(table))
+
+
+@contextmanager
+def _reading(file: SourceFile) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        file.require_unchanged()  # a file that is being rewritten looks damaged, too
+        raise ManifestError(
+            f"{file.path} cannot be read: {why(error)}; write the file again."
+        ) from error
+
+
+def _groups_from(metadata: pq.FileMetaData, begin: int) -> tuple[list[int], int]:
+    """The row groups from the one that holds row `begin` on, and which row of them that is.
+
+    Where the file has no such row, no row group, and how many rows are left to skip.
+    """
+    for group in range(metadata.num_row_groups):
+        rows = metadata.row_group(group).num_rows
+        if begin < rows:
+            return list(range(group, metadata.num_row_groups)), begin
+        begin -= rows
+    return [], begin
+
+
+def _open(path: AnyPath, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        to_read(path),
+        read_dictionary=list(dictionaries),
+        buffer_size=_READ_BUFFER,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
+
+
+def _rows_of_group(
+    parquet: pq.ParquetFile,
+    raw: BinaryIO,
+    file: SourceFile,
+    group: int,
+    rows: int,
+    columns: Sequence[str],
+) -> Iterator[pa.Table]:
+    """A row group's rows: many at once if that is sure to take little memory, else one by one."""
+    metadata, careful = parquet.metadata.row_group(group), []
+    for number in range(metadata.num_columns):
+        chunk = metadata.column(number)
+        if chunk.path_in_schema.partition(".")[0] not in columns:
+            continue
+        in_lists = parquet.schema.column(number).max_repetition_level > 0
+        _require_plausible(chunk, file.path, group, in_lists=in_lists)
+        values = chunk.num_values if in_lists else min(rows, chunk.num_values)
+        if values * _dictionary_bytes(raw, chunk) > _BYTES_AT_ONCE:
+            longest = _longest_entry(file.path, group, chunk.path_in_schema)
+            if values * longest > _BYTES_AT_ONCE:
+                careful.append(chunk.path_in_schema)
+    if careful:
+        yield from _read_with_care(file, group, careful, columns)
+        return
+    for batch in parquet.iter_batches(rows, row_groups=[group], columns=list(columns)):
+        yield pa.Table.from_batches([batch])
+
+
+def _require_plausible(
+    chunk: pq.ColumnChunkMetaData, path: AnyPath, group: int, *, in_lists: bool
+) -> None:
+    """Refuse what only a bomb claims: values without bytes, or bytes out of next to nothing."""
+    name, stored = chunk.path_in_schema, chunk.total_compressed_size
+    if in_lists and chunk.num_values > max(_VALUES_AT_ONCE, stored):
+        claim = f"{chunk.num_values:,} values of '{name}'"
+    elif chunk.total_uncompressed_size > max(_UNPACKED_AT_ONCE, _MOST_COMPRESSED * stored):
+        claim = f"{chunk.total_uncompressed_size:,} bytes of '{name}'"
+    else:
+        return
+    raise ManifestError(
+        f"{path}: row group {group} claims {claim} in {stored:,} bytes, which cannot be read in "
+        "bounded memory; write the file in smaller row groups."
+    )
+
+
+def _dictionary_bytes(raw: BinaryIO, chunk: pq.ColumnChunkMetaData) -> int:
+    """Decoded size of a column chunk's dictionary, from its page's own header; 0 without one.
+
+    Only byte arrays are of variable length: a dictionary of numbers multiplies nothing.
+    """
+    if chunk.physical_type != "BYTE_ARRAY":
+        return 0
+    first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+    raw.seek(first)
+    kind, size = _page_header(raw.read(_PAGE_HEADER_BYTES))
+    return size if kind == _DICTIONARY_PAGE else 0
+
+
+def _page_header(header: bytes) -> tuple[int, int]:
+    """Type and uncompressed size of a page: the first fields of `PageHeader` (parquet.thrift).
+
+    Both are 32-bit integers in Thrift's compact protocol: a tag, then a zigzag varint. What is no
+    such header is taken for a dictionary of the largest size; reading it then fails by itself.
+    """
+    fields: list[int] = []
+    position = 0
+    while len(fields) < 2:
+        if header[position : position + 1] != _INT32_TAG:
+            return _DICTIONARY_PAGE, (1 << 31) - 1
+        number, shift, more, position = 0, 0, True, position + 1
+        while more and position < len(header):
+            byte = header[position]
+            number, more = number | (byte & 0x7F) << shift, byte >= 0x80
+            shift, position = shift + 7, position + 1
+        fields.append(number >> 1)
+    return fields[0], fields[1]
+
+
+def _longest_entry(path: AnyPath, group: int, column: str) -> int:
+    """Bytes of the longest entry of a column chunk's dictionary."""
+    with pq.ParquetFile(to_read(path), read_dictionary=[column], pre_buffer=False) as parquet:
+        batch = next(parquet.iter_batches(1, row_groups=[group], columns=[column]), None)
+    entries = _dictionaries_in(batch.column(0)) if batch is not None and batch.num_columns else []
+    return max((pc.max(pc.binary_length(each)).as_py() or 0 for each in entries), default=0)
+
+
+def _dictionaries_in(array: pa.Array) -> list[pa.Array]:
+    """The dictionaries of an array and of what it nests."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return [array.dictionary]
+    if pa.types.is_struct(kind):
+        return [each for field in array.flatten() for each in _dictionaries_in(field)]
+    return _dictionaries_in(array.flatten()) if pa.types.is_nested(kind) else []
+
+
+def _read_with_care(
+    file: SourceFile, group: int, dictionaries: Sequence[str], columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """A row group's rows one by one, each decoded only once its size is known.
+
+    Raises:
+        ManifestError: a row would take too much memory.
+    """
+    with _open(file.path) as parquet:
+        schema = pa.schema([parquet.schema_arrow.field(name) for name in columns])
+    with _open(file.path, dictionaries) as parquet:
+        batches = parquet.iter_batches(1, row_groups=[group], columns=list(columns))
+        for row, batch in enumerate(batches):
+            size = sum(map(_decoded_bytes, batch.columns))
+            if size > _BYTES_AT_ONCE:
+                raise ManifestError(
+                    f"{file.path}: row {row} of row group {group} unpacks into {size:,} bytes, "
+                    f"more than the {_BYTES_AT_ONCE:,} that are read at once; shorten it."
+                )
+            yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+
+
+def _decoded_bytes(array: pa.Array) -> int:
+    """Bytes of all texts and blobs of an array, as often as they occur."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        if not _has_length(kind.value_type):
+            return 0
+        lengths = pc.binary_length(array.dictionary).take(array.indices)
+        return int(pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(map(_decoded_bytes, array.flatten()))
+    if pa.types.is_nested(kind):
+        return _decoded_bytes(array.flatten())
+    return array.nbytes
+
+
+def _has_length(kind: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(
+        kinds.is_string(kind)
+        or kinds.is_large_string(kind)
+        or kinds.is_binary(kind)
+        or kinds.is_large_binary(kind)
+    )
