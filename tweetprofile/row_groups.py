@@ -275,7 +275,7 @@ def _decoded_bytes(array: pa.Array) -> int:
         return sum(map(_decoded_bytes, array.flatten()))
     if pa.types.is_nested(kind):
         return _decoded_bytes(array.flatten())
-    return array.nbytes
+    return int(array.nbytes)
 
 
 def _has_length(kind: pa.DataType) -> bool:

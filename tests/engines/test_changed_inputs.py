@@ -149,11 +149,11 @@ def test_a_changed_manifest_is_exit_code_1_and_one_sentence(
 def test_another_machine_may_have_a_copy_of_the_manifest_but_no_other_one(
     write_users: WriteUsers, tmp_path: Path
 ) -> None:
-    manifest = Manifest.open(write_users(8, {}))
+    file = write_users(8, {})
+    manifest = Manifest.open(file)
     expected = manifest.fingerprint()
-    copied = tmp_path / "copy.parquet"
-    shutil.copyfile(manifest.files[0], copied)
-    copied.replace(manifest.files[0])  # another file number and other times
+    copied = Path(shutil.copyfile(file, tmp_path / "copy.parquet"))
+    copied.replace(file)  # another file number and other times
     assert manifest.reopened(expected).count_users() == 8
     write_users(8, {0: []})
     with pytest.raises(ChangedInputError, match="is not the same here"):
