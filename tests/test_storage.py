@@ -10,7 +10,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -21,7 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.cli import main
-from tweetprofile.errors import ImageError, Reason
+from tweetprofile.errors import ChangedInputError, ImageError, Reason, StoreError
+from tweetprofile.fetching import Fetcher
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import ImageRef, Manifest
 from tweetprofile.storage import RemotePath, as_path, is_remote
@@ -362,6 +364,166 @@ def test_what_could_not_be_uploaded_is_kept_and_uploaded_by_resume(
     assert len(profiles_of("dumps/out.parquet", store)) == len(
         pl.read_parquet(dump / "test.parquet")
     )
+
+
+# --- a store that fails in mid-run --------------------------------------------------------------
+
+
+class Gate(Faults):
+    """A server before the store that refuses, or dawdles, by the test's own rule.
+
+    Attributes:
+        denied: whether a request (its method, path and number) is answered with 403.
+        dawdled: parts of paths whose objects are sent a byte at a time.
+    """
+
+    def __init__(self, store: str) -> None:
+        super().__init__(store)
+        self.denied: Callable[[str, str, int], bool] = lambda method, path, number: False
+        self.dawdled: tuple[str, ...] = ()
+        self.closing = threading.Event()
+
+    def _answer(self, request: BaseHTTPRequestHandler, number: int, store: str) -> None:
+        body = _body_of(request)
+        if self.denied(request.command, request.path, number):
+            said = b"" if request.command == "HEAD" else _EXPIRED
+            request.send_response(403, "Forbidden")
+            request.send_header("Content-Length", str(len(said)))
+            request.end_headers()
+            request.wfile.write(said)
+        elif request.command == "GET" and any(part in request.path for part in self.dawdled):
+            self._dawdle(request)
+        else:
+            self._pass_on(request, body, store)
+
+    def _dawdle(self, request: BaseHTTPRequestHandler) -> None:
+        request.send_response(206)
+        request.send_header("Content-Length", "1000")
+        request.send_header("Content-Range", "bytes 0-999/1000")
+        request.end_headers()
+        with suppress(OSError):  # until the other side hangs up, or the test ends
+            while not self.closing.wait(0.5):
+                request.wfile.write(b"x")
+                request.wfile.flush()
+
+
+_EXPIRED = (
+    b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+)
+
+
+@pytest.fixture
+def gate(server: str, store: pafs.FileSystem, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """The store is reached through this from now on."""
+    between = Gate(server)
+    thread = threading.Thread(target=between.server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", between.address)
+    yield between
+    between.closing.set()
+    between.server.shutdown()
+    between.server.server_close()
+
+
+def test_credentials_that_expire_in_mid_run_end_it_and_resume_goes_on(
+    store: pafs.FileSystem,
+    gate: Gate,
+    dump: Path,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put(store, dump, "dumps/crawl")
+    out, expected = tmp_path / "out.parquet", tmp_path / "expected.parquet"
+    same = ("--checkpoint", model, "--devices", "cpu", "--users-per-shard", "2", "--quiet")
+    assert run("predict", "s3://dumps/crawl/train.parquet", "-o", expected, *same) == 0
+
+    gate.denied = _Expiry(images=150)
+    assert run("predict", "s3://dumps/crawl/train.parquet", "-o", out, *same) == 1
+    said = capsys.readouterr().err.splitlines()  # beside what the server of the test has to say
+    (sentence,) = (line for line in said if line.startswith("tweetprofile: "))
+    assert "s3://dumps/crawl cannot be read any more" in sentence
+    assert sentence.endswith("continue with --resume.")
+    assert not out.exists()
+
+    gate.denied = lambda method, path, number: False
+    assert run("predict", "s3://dumps/crawl/train.parquet", "-o", out, *same, "--resume") == 0
+    assert profiles_of(str(out)).equals(profiles_of(str(expected)))
+
+
+class _Expiry:
+    """Denies everything once so many images have been asked for."""
+
+    def __init__(self, images: int) -> None:
+        self._left = images
+
+    def __call__(self, method: str, path: str, number: int) -> bool:
+        self._left -= ".jpg" in path
+        return self._left < 0
+
+
+def test_an_object_that_alone_is_refused_is_unreadable_and_the_run_goes_on(
+    store: pafs.FileSystem, gate: Gate, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        with store.open_output_stream(f"dumps/few/{name}.jpg") as file:
+            file.write(name.encode())
+    gate.denied = lambda method, path, number: "b.jpg" in path
+    reader = ImageReader(RemotePath("s3://dumps/few"))
+    refs = [ImageRef(f"{name}.jpg") for name in ("a", "b", "c", "none")]
+    assert list(reader.read_all(refs)) == [b"a", Reason.UNREADABLE, b"c", Reason.MISSING]
+
+
+def test_a_bucket_that_goes_in_mid_run_is_no_missing_image(
+    server: str, store: pafs.FileSystem
+) -> None:
+    store = pafs.S3FileSystem(
+        scheme="http",
+        endpoint_override=server.removeprefix("http://"),
+        region="us-east-1",
+        allow_bucket_creation=True,
+        allow_bucket_deletion=True,
+    )
+    store.create_dir("leaving")
+    with store.open_output_stream("leaving/a.jpg") as file:
+        file.write(b"a")
+    reader = ImageReader(RemotePath("s3://leaving"))
+    assert reader.read(ImageRef("a.jpg")) == b"a"
+    store.delete_file("leaving/a.jpg")
+    store.delete_dir("leaving")
+    with pytest.raises(StoreError, match="s3://leaving cannot be read any more"):
+        reader.read(ImageRef("b.jpg"))
+
+
+def test_an_object_that_comes_a_byte_at_a_time_is_too_slow_and_holds_nobody_up(
+    store: pafs.FileSystem, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fetcher.__init__, "__defaults__", (2.0,))  # seconds
+    for number in range(60):
+        with store.open_output_stream(f"dumps/many/{number:02}.jpg") as file:
+            file.write(bytes(1000))
+    gate.dawdled = tuple(f"{number:02}.jpg" for number in range(0, 60, 10))
+    reader = ImageReader(RemotePath("s3://dumps/many"))
+    began = time.monotonic()
+    found = list(reader.read_all(ImageRef(f"{number:02}.jpg") for number in range(60)))
+    assert time.monotonic() - began < 20
+    slow = [number for number, each in enumerate(found) if each is Reason.TOO_SLOW]
+    assert slow == list(range(0, 60, 10))
+    assert all(each == bytes(1000) for number, each in enumerate(found) if number % 10)
+
+
+def test_a_manifest_that_is_replaced_in_a_store_is_noticed(
+    store: pafs.FileSystem, dump: Path
+) -> None:
+    put(store, dump, "dumps/crawl")
+    manifest = Manifest.open("s3://dumps/crawl/test.parquet")
+    batches = manifest.batches(1, 1)
+    next(batches)
+    pafs.copy_files(
+        str(dump / "train.parquet"), "dumps/crawl/test.parquet", destination_filesystem=store
+    )
+    with pytest.raises(ChangedInputError, match=r"s3://dumps/crawl/test\.parquet was changed"):
+        list(batches)
 
 
 # --- who errs ------------------------------------------------------------------------------------

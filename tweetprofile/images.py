@@ -1,11 +1,10 @@
 """Image references in, encoded bytes out: what a manifest names is read here and nowhere else."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tweetprofile.errors import ImageError, Reason
+from tweetprofile.fetching import Fetcher, Watch
 from tweetprofile.manifest import ImageRef
 from tweetprofile.roots import LocalRoot, RemoteRoot
 from tweetprofile.storage import AnyPath, RemotePath
@@ -44,23 +43,26 @@ class ImageReader:
     root: AnyPath
     max_bytes: int = MAX_IMAGE_BYTES
     _root: LocalRoot | RemoteRoot = field(init=False)
-    _pool: ThreadPoolExecutor | None = field(init=False, default=None)
+    _fetcher: Fetcher[ImageRef] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if isinstance(self.root, RemotePath):
             self._root = RemoteRoot(self.root, self.max_bytes)
         else:
             self._root = LocalRoot(self.root, self.max_bytes)
-        if self._root.reads_at_once > 1:
-            self._pool = ThreadPoolExecutor(self._root.reads_at_once, "tweetprofile-read")
 
-    def read(self, ref: ImageRef) -> bytes:
+    def read(self, ref: ImageRef, watch: Watch | None = None) -> bytes:
         """The encoded image that `ref` stands for.
+
+        Args:
+            ref: the image.
+            watch: is told how reading it from a store gets on.
 
         Raises:
             ImageError: with the reason why there is none.
+            StoreError: the store that it is in does not answer any more.
         """
-        data = ref.data if ref.data is not None else self._read_path(ref.path)
+        data = ref.data if ref.data is not None else self._read_path(ref.path, watch)
         if not data:
             raise ImageError(Reason.EMPTY)
         if len(data) > self.max_bytes:
@@ -71,25 +73,23 @@ class ImageReader:
         """The encoded image of each, in order, or the reason why there is none.
 
         From a store several are read at once, ahead of what is asked for.
-        """
-        if self._pool is None:
-            yield from map(self._try, refs)
-            return
-        ahead: deque[Future[bytes | Reason]] = deque()
-        for ref in refs:
-            ahead.append(self._pool.submit(self._try, ref))
-            if len(ahead) > self._root.reads_at_once:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
 
-    def _try(self, ref: ImageRef) -> bytes | Reason:
+        Raises:
+            StoreError: the store does not answer any more.
+        """
+        if self._root.reads_at_once == 1:
+            return map(self._try, refs)
+        if self._fetcher is None:  # not before: most readers are made to check the root alone
+            self._fetcher = Fetcher(self._try, self._root.reads_at_once)
+        return self._fetcher.fetch_all(refs)
+
+    def _try(self, ref: ImageRef, watch: Watch | None = None) -> bytes | Reason:
         try:
-            return self.read(ref)
+            return self.read(ref, watch)
         except ImageError as error:
             return error.reason
 
-    def _read_path(self, path: str | None) -> bytes:
+    def _read_path(self, path: str | None, watch: Watch | None) -> bytes:
         if not path:
             raise ImageError(Reason.MISSING)
-        return self._root.read(path)
+        return self._root.read(path, watch)

@@ -15,8 +15,16 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 
-from tweetprofile.errors import ImageError, OptionError, Reason
-from tweetprofile.storage import RemotePath, is_remote, read_whole, require_reachable, why
+from tweetprofile.errors import ImageError, OptionError, Reason, StoreError
+from tweetprofile.fetching import Watch
+from tweetprofile.storage import (
+    RemotePath,
+    is_remote,
+    read_whole,
+    require_reachable,
+    size_of,
+    why,
+)
 
 _FOLDERS_REMEMBERED = 65_536
 """Resolved folders kept; bounded, since a dump may hold a folder a user."""
@@ -24,6 +32,9 @@ _FOLDERS_REMEMBERED = 65_536
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # O_NONBLOCK: a pipe that takes a file's place just before it is opened must not hang the run.
 
+
+_UNREACHABLE = (OSError, ValueError, pa.ArrowException)
+"""What Arrow raises where a store cannot be reached, or does not give a file."""
 
 _READS_AT_ONCE = 32
 """From a store, where each takes two round trips of some 20 ms, whatever its size."""
@@ -52,8 +63,8 @@ class LocalRoot:
             raise OptionError(f"image root {self.folder} is no folder; give one with --image-root.")
         self._real_root = os.path.realpath(self.folder)
 
-    def read(self, path: str) -> bytes:
-        """The bytes of a file.
+    def read(self, path: str, watch: Watch | None = None) -> bytes:
+        """The bytes of a file; `watch` is for stores, as a disk answers at once.
 
         Raises:
             ImageError: with the reason why there are none.
@@ -109,9 +120,13 @@ class LocalRoot:
         return file.read(status.st_size)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RemoteRoot:
     """A folder in an object store.
+
+    An error of the store must not be taken for one of an image, or a run whose credentials expire
+    would call all images after that unusable. So an image that cannot be read is called missing or
+    unreadable only if the store still answers, and still gives what it gave before.
 
     Args:
         folder: paths are relative to it, or URIs of files below it.
@@ -123,32 +138,53 @@ class RemoteRoot:
 
     folder: RemotePath
     max_bytes: int
-    reads_at_once: int = _READS_AT_ONCE
+    reads_at_once: int = field(init=False, default=_READS_AT_ONCE)
+    _last_read: RemotePath | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         try:
             require_reachable(self.folder)
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except _UNREACHABLE as error:
             raise OptionError(
                 f"image root {self.folder} cannot be reached: {why(error)}; check the address, and "
                 "the credentials in the environment or profile."
             ) from error
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, watch: Watch | None = None) -> bytes:
         """The bytes of a file.
+
+        Args:
+            path: relative to the folder, or a URI.
+            watch: is told of each attempt, and of the file's size.
 
         Raises:
             ImageError: with the reason why there are none.
+            StoreError: the store does not answer any more, or refuses what it gave before.
         """
+        watch = watch or Watch()
+        file = self._confine(path)
         try:
-            data = read_whole(self._confine(path), self.max_bytes)
-        except FileNotFoundError:
-            raise ImageError(Reason.MISSING) from None
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise ImageError(Reason.UNREADABLE) from error
+            data = read_whole(file, self.max_bytes, watch.begin, watch.expect)
+        except _UNREACHABLE as error:
+            self._require_store()
+            missing = isinstance(error, FileNotFoundError)
+            raise ImageError(Reason.MISSING if missing else Reason.UNREADABLE) from error
         if data is None:
             raise ImageError(Reason.TOO_LARGE)
+        self._last_read = file
         return data
+
+    def _require_store(self) -> None:
+        """Raise StoreError unless the store answers, and gives what was last read from it."""
+        try:
+            require_reachable(self.folder)
+            if self._last_read is not None:
+                size_of(self._last_read)
+        except _UNREACHABLE as error:
+            raise StoreError(
+                f"{self.folder} cannot be read any more: {why(error)}; check the connection and "
+                "the credentials, and continue with --resume."
+            ) from error
 
     def _confine(self, path: str) -> RemotePath:
         below = path

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tweetprofile.errors import ChangedInputError, ManifestError
-from tweetprofile.storage import AnyPath, open_binary, to_read, version_of, why
+from tweetprofile.errors import ChangedInputError, ManifestError, StoreError
+from tweetprofile.storage import AnyPath, is_of_store, open_binary, to_read, version_of, why
 
 _READ_BUFFER = 1 << 20
 """Bytes read from a column at a time: with it, a row group larger than memory still streams."""
@@ -69,7 +69,8 @@ class SourceFile:
         """Raise ChangedInputError if the file was replaced or rewritten since."""
         try:
             unchanged = version_of(self.path) == self.version
-        except (OSError, pa.ArrowException):
+        except (OSError, pa.ArrowException) as error:
+            _require_store(self.path, error)
             unchanged = False
         if not unchanged:
             raise ChangedInputError(
@@ -116,9 +117,19 @@ def _reading(file: SourceFile) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
+        _require_store(file.path, error)
         file.require_unchanged()  # a file that is being rewritten looks damaged, too
         raise ManifestError(
             f"{file.path} cannot be read: {why(error)}; write the file again."
+        ) from error
+
+
+def _require_store(path: AnyPath, error: Exception) -> None:
+    """Raise StoreError if an error is the store's, and says nothing of the file."""
+    if is_of_store(error):
+        raise StoreError(
+            f"{path} cannot be read any more: {why(error)}; check the connection and the "
+            "credentials, and continue with --resume."
         ) from error
 
 

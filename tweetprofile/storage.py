@@ -173,6 +173,10 @@ def exists(path: RemotePath) -> bool:
 
 def require_reachable(path: RemotePath) -> None:
     """Raise OSError unless the bucket answers."""
+    _persist(lambda: _require_bucket(path))
+
+
+def _require_bucket(path: RemotePath) -> None:
     bucket = path.key.partition("/")[0]
     (info,) = path.file_system.get_file_info([bucket])
     if info.type == pafs.FileType.NotFound:
@@ -199,21 +203,44 @@ def find_files(place: RemotePath, ending: str) -> tuple[list[RemotePath], Remote
     return _files_below(place, lambda uri: uri.endswith(ending), deep=False), place
 
 
-def read_whole(path: RemotePath, max_bytes: int) -> bytes | None:
-    """The bytes of a file; None where there are more than so many.
+def read_whole(
+    path: RemotePath,
+    max_bytes: int,
+    on_attempt: Callable[[], None] = lambda: None,
+    on_size: Callable[[int], None] = lambda size: None,
+) -> bytes | None:
+    """The bytes of a file; None where there are more than `max_bytes`.
+
+    Args:
+        path: the file.
+        max_bytes: of it, at most.
+        on_attempt: called before each attempt, without the pauses between them.
+        on_size: called with its size, before it is read.
 
     Raises:
         OSError: it cannot be read, however often that is tried.
     """
 
     def read() -> bytes | None:
+        on_attempt()
         with open_binary(path) as file:
-            if file.seek(0, os.SEEK_END) > max_bytes:
+            if (size := file.seek(0, os.SEEK_END)) > max_bytes:
                 return None
+            on_size(size)
             file.seek(0)
             return file.read()
 
     return _persist(read)
+
+
+def is_denied(error: OSError) -> bool:
+    """Whether a store has answered, and refuses this request: asking again is of no use."""
+    return "ACCESS_DENIED" in str(error) or "PERMISSION_DENIED" in str(error)
+
+
+def is_of_store(error: Exception) -> bool:
+    """Whether an error comes from a store or the way to it, and not from what a file holds."""
+    return any(sign in str(error) for sign in ("AWS Error", "google::cloud", "curlCode"))
 
 
 def upload(source: Path, target: RemotePath) -> None:
@@ -264,7 +291,9 @@ def _persist(action: Callable[[], Result]) -> Result:
             return action()
         except (FileNotFoundError, PermissionError):
             raise
-        except OSError:
+        except OSError as error:
+            if is_denied(error):
+                raise
             time.sleep(pause * random.uniform(0.5, 1.0))
     return action()
 

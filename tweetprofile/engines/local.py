@@ -307,7 +307,9 @@ class LocalEngine(Generic[FactsT]):
                     self.facts = cast(FactsT, facts)
                 seat.lanes, seat.turns = lanes, turns
             case Refused(error):
-                raise cannot_replace(seat.device, error) if self.deaths else error
+                raise (
+                    cannot_replace(seat.device, error) if self.deaths and not seat.ready else error
+                )
             case Begun(number):
                 seat.held[number].begun = time.monotonic()
             case Done(number, table, seconds):

@@ -86,7 +86,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """From a worker: its job cannot be done here, and why."""
+    """From a worker: its job cannot be done here, or not be continued, and why."""
 
     error: TweetprofileError
 

@@ -153,6 +153,8 @@ class _Lane:
             with _own_stream(self._device):
                 while True:
                     self._do(*tasks.get())
+        except TweetprofileError as error:  # of a store, say: no user is to blame
+            self._send(Refused(error))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
