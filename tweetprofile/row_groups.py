@@ -11,6 +11,7 @@ of it is handed on, the file must still be the same.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -18,6 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import ChangedInputError, ManifestError, StoreError
+from tweetprofile.footers import (
+    ColumnClaims,
+    GroupClaims,
+    dictionary_bytes,
+    read_claims,
+    require_sound_pages,
+)
 from tweetprofile.storage import AnyPath, is_of_store, open_binary, to_read, version_of, why
 
 _READ_BUFFER = 1 << 20
@@ -32,13 +40,6 @@ _BYTES_AT_ONCE = 1 << 30
 _UNPACKED_AT_ONCE = 1 << 28
 _MOST_COMPRESSED = 1000
 """A column chunk of more than these bytes, packed more than a thousandfold, is no real one."""
-
-_PAGE_HEADER_BYTES = 32
-"""Of a page's header, more than its first two numbers take."""
-
-_DICTIONARY_PAGE = 2
-_INT32_TAG = b"\x15"
-"""Of a field whose number is one above that of the field before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,14 @@ def read_rows(
     """
     for file in files:
         with _reading(file), open_binary(file.path) as raw, _open(file.path) as parquet:
-            groups, begin = _groups_from(parquet.metadata, begin)
+            claims = read_claims(raw)
+            groups, begin = _groups_from(claims, begin)
             tables = (
                 table
                 for group in groups
-                for table in _rows_of_group(parquet, raw, file, group, rows, columns)
+                for table in _rows_of_group(
+                    parquet, raw, file, group, claims[group].columns, rows, columns
+                )
             )
             for table in drop_rows(tables, begin):
                 file.require_unchanged()
@@ -116,7 +120,7 @@ def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 def _reading(file: SourceFile) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         _require_store(file.path, error)
         file.require_unchanged()  # a file that is being rewritten looks damaged, too
         raise ManifestError(
@@ -133,16 +137,15 @@ def _require_store(path: AnyPath, error: Exception) -> None:
         ) from error
 
 
-def _groups_from(metadata: pq.FileMetaData, begin: int) -> tuple[list[int], int]:
+def _groups_from(claims: Sequence[GroupClaims], begin: int) -> tuple[list[int], int]:
     """The row groups from the one that holds row `begin` on, and which row of them that is.
 
     Where the file has no such row, no row group, and how many rows are left to skip.
     """
-    for group in range(metadata.num_row_groups):
-        rows = metadata.row_group(group).num_rows
-        if begin < rows:
-            return list(range(group, metadata.num_row_groups)), begin
-        begin -= rows
+    for group, claimed in enumerate(claims):
+        if begin < claimed.rows:
+            return list(range(group, len(claims))), begin
+        begin -= claimed.rows
     return [], begin
 
 
@@ -161,22 +164,26 @@ def _rows_of_group(
     raw: BinaryIO,
     file: SourceFile,
     group: int,
+    claims: Sequence[ColumnClaims],
     rows: int,
     columns: Sequence[str],
 ) -> Iterator[pa.Table]:
     """A row group's rows: many at once if that is sure to take little memory, else one by one."""
-    metadata, careful = parquet.metadata.row_group(group), []
-    for number in range(metadata.num_columns):
-        chunk = metadata.column(number)
-        if chunk.path_in_schema.partition(".")[0] not in columns:
+    careful = []
+    if len(claims) != len(parquet.schema):
+        raise ValueError(f"row group {group} has {len(claims)} columns of {len(parquet.schema)}")
+    for number, claimed in enumerate(claims):
+        if claimed.top not in columns:
             continue
+        if isinstance(file.path, Path):  # in a store, it would take a request for each page
+            require_sound_pages(raw, claimed)
         in_lists = parquet.schema.column(number).max_repetition_level > 0
-        _require_plausible(chunk, file.path, group, in_lists=in_lists)
-        values = chunk.num_values if in_lists else min(rows, chunk.num_values)
-        if values * _dictionary_bytes(raw, chunk) > _BYTES_AT_ONCE:
-            longest = _longest_entry(file.path, group, chunk.path_in_schema)
+        _require_plausible(claimed, file.path, group, in_lists=in_lists)
+        values = claimed.values if in_lists else min(rows, claimed.values)
+        if values * dictionary_bytes(raw, claimed) > _BYTES_AT_ONCE:
+            longest = _longest_entry(file.path, group, claimed.path)
             if values * longest > _BYTES_AT_ONCE:
-                careful.append(chunk.path_in_schema)
+                careful.append(claimed.path)
     if careful:
         yield from _read_with_care(file, group, careful, columns)
         return
@@ -184,54 +191,18 @@ def _rows_of_group(
         yield pa.Table.from_batches([batch])
 
 
-def _require_plausible(
-    chunk: pq.ColumnChunkMetaData, path: AnyPath, group: int, *, in_lists: bool
-) -> None:
+def _require_plausible(claimed: ColumnClaims, path: AnyPath, group: int, *, in_lists: bool) -> None:
     """Refuse what only a bomb claims: values without bytes, or bytes out of next to nothing."""
-    name, stored = chunk.path_in_schema, chunk.total_compressed_size
-    if in_lists and chunk.num_values > max(_VALUES_AT_ONCE, stored):
-        claim = f"{chunk.num_values:,} values of '{name}'"
-    elif chunk.total_uncompressed_size > max(_UNPACKED_AT_ONCE, _MOST_COMPRESSED * stored):
-        claim = f"{chunk.total_uncompressed_size:,} bytes of '{name}'"
+    if in_lists and claimed.values > max(_VALUES_AT_ONCE, claimed.packed):
+        claim = f"{claimed.values:,} values"
+    elif claimed.unpacked > max(_UNPACKED_AT_ONCE, _MOST_COMPRESSED * claimed.packed):
+        claim = f"{claimed.unpacked:,} bytes"
     else:
         return
     raise ManifestError(
-        f"{path}: row group {group} claims {claim} in {stored:,} bytes, which cannot be read in "
-        "bounded memory; write the file in smaller row groups."
+        f"{path}: row group {group} claims {claim} of '{claimed.path}' in {claimed.packed:,} "
+        "bytes, which cannot be read in bounded memory; write the file in smaller row groups."
     )
-
-
-def _dictionary_bytes(raw: BinaryIO, chunk: pq.ColumnChunkMetaData) -> int:
-    """Decoded size of a column chunk's dictionary, from its page's own header; 0 without one.
-
-    Only byte arrays are of variable length: a dictionary of numbers multiplies nothing.
-    """
-    if chunk.physical_type != "BYTE_ARRAY":
-        return 0
-    first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
-    raw.seek(first)
-    kind, size = _page_header(raw.read(_PAGE_HEADER_BYTES))
-    return size if kind == _DICTIONARY_PAGE else 0
-
-
-def _page_header(header: bytes) -> tuple[int, int]:
-    """Type and uncompressed size of a page: the first fields of `PageHeader` (parquet.thrift).
-
-    Both are 32-bit integers in Thrift's compact protocol: a tag, then a zigzag varint. What is no
-    such header is taken for a dictionary of the largest size; reading it then fails by itself.
-    """
-    fields: list[int] = []
-    position = 0
-    while len(fields) < 2:
-        if header[position : position + 1] != _INT32_TAG:
-            return _DICTIONARY_PAGE, (1 << 31) - 1
-        number, shift, more, position = 0, 0, True, position + 1
-        while more and position < len(header):
-            byte = header[position]
-            number, more = number | (byte & 0x7F) << shift, byte >= 0x80
-            shift, position = shift + 7, position + 1
-        fields.append(number >> 1)
-    return fields[0], fields[1]
 
 
 def _longest_entry(path: AnyPath, group: int, column: str) -> int:

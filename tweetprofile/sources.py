@@ -74,8 +74,9 @@ def read_schema(file: AnyPath) -> pa.Schema:
         ManifestError: it is no Parquet.
     """
     try:
-        return pq.read_schema(to_read(file))
-    except (pa.ArrowException, OSError) as error:
+        schema: pa.Schema = pq.read_schema(to_read(file))
+        return schema
+    except (pa.ArrowException, OSError, ValueError) as error:  # names may not even be UTF-8
         raise ManifestError(
             f"{file} is not a readable Parquet file ({why(error)}); write it as Parquet."
         ) from error
