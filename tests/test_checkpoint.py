@@ -137,9 +137,9 @@ def test_an_ensemble_is_saved_and_predicts_the_mean_of_its_members(tmp_path: Pat
     torch.testing.assert_close(loaded.network(volumes)["location"], mean, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("members", [0, 10**6, "two"])
+@pytest.mark.parametrize("members", [0, 10**6, "two", True, 1.0, None])
 def test_a_number_of_members_that_makes_no_sense_is_refused(model: Path, members: object) -> None:
-    with pytest.raises(CheckpointError, match=f"no sense: it has {members} members"):
+    with pytest.raises(CheckpointError, match=r"makes no sense: .*members"):
         load_checkpoint(rewrite(model, lambda header: header | {"members": members}))
 
 
@@ -190,7 +190,7 @@ def test_a_weight_of_the_wrong_shape_is_named_with_both_shapes(model: Path) -> N
 
 
 def test_a_header_that_asks_for_terabytes_costs_no_memory(model: Path) -> None:
-    greedy = rewrite(model, lambda header: header | {"volume": {"frames": 1024, "height": 1024}})
+    greedy = rewrite(model, lambda header: header | {"volume": {"frames": 1024, "height": 256}})
     with pytest.raises(CheckpointError, match="where its header asks for"):
         load_checkpoint(greedy)
 

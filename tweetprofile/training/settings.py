@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tweetprofile.checkpoint import MOST_MEMBERS
 from tweetprofile.errors import OptionError
+from tweetprofile.header import MOST_MEMBERS
 from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
 from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
