@@ -28,7 +28,7 @@ from tweetprofile.networks import (
 )
 from tweetprofile.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.traits import TraitSchema
-from tweetprofile.untrusted import printable
+from tweetprofile.untrusted import printable, shorten
 from tweetprofile.volumes import VolumeSpec
 
 _HEADER_KEY = "tweetprofile"
@@ -169,7 +169,7 @@ def _parse_header(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:
     except CheckpointError:
         raise
     except (FieldError, InputError) as error:
-        reason = str(error).rstrip(".")
+        reason = shorten(str(error).rstrip("."), 500)
         raise CheckpointError(
             f"{path} has a header that makes no sense: {reason}; train it anew."
         ) from None
@@ -216,4 +216,4 @@ def _is_negative(name: str, tensor: torch.Tensor) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    return shorten(getattr(error, "strerror", None) or str(error), 500).rstrip(".")

@@ -7,6 +7,9 @@ so none of them may reach one; what is escaped here is text, whatever it held.
 LONGEST_SHOWN = 400
 """Characters; nobody reads more, whatever a manifest holds."""
 
+LONGEST_LINE = 4000
+"""Characters of a sentence, or of a cell of a table: a path can have so many."""
+
 
 def printable(text: str, longest: int = LONGEST_SHOWN) -> str:
     """A text with everything escaped that is not for eyes: control and terminal codes above all.
