@@ -48,6 +48,7 @@ from tweetprofile.training.scores import (
 )
 from tweetprofile.training.selection import Selection
 from tweetprofile.training.state import TrainingState, optimiser_state
+from tweetprofile.training.writing import writing
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
 
@@ -344,7 +345,8 @@ class Trainer:
         return done
 
     def _write(self, metrics: EpochMetrics) -> None:
-        with (self._setup.folder / METRICS).open("a", encoding="utf-8") as lines:
+        path = self._setup.folder / METRICS
+        with writing(path), path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(finite(asdict(metrics))) + "\n")
         TrainingState(
             self._setup.settings,
@@ -395,7 +397,8 @@ def _epoch_of(line: str) -> float:
 
 def _cut_metrics(path: Path, done: int) -> None:
     """Leave the lines up to an epoch: a run may be killed between a line and its state."""
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    lines = text.splitlines(True)
-    kept = [line for line in lines if line.endswith("\n") and _epoch_of(line) <= done]
-    path.write_text("".join(kept), encoding="utf-8")
+    with writing(path):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        lines = text.splitlines(True)
+        kept = [line for line in lines if line.endswith("\n") and _epoch_of(line) <= done]
+        path.write_text("".join(kept), encoding="utf-8")

@@ -35,6 +35,7 @@ from tweetprofile.training.scores import EpochMetrics, read_metrics
 from tweetprofile.training.settings import TrainOptions, write_settings
 from tweetprofile.training.split import split_users
 from tweetprofile.training.state import STATE, TrainingState, require_same
+from tweetprofile.training.writing import writing
 from tweetprofile.version import __version__
 
 _MODEL = "model.safetensors"
@@ -98,7 +99,8 @@ def train_manifest(
     plan = _check(manifest, run, options or TrainOptions(), overwrite=overwrite, resume=resume)
     if resume and (finished := _finished(plan)) is not None:
         return finished
-    write_settings(plan.folder / "train.toml", manifest, plan.options)
+    with writing(plan.folder / "train.toml"):
+        write_settings(plan.folder / "train.toml", manifest, plan.options)
     observer.on_schema(plan.found)
     users = _load_users(plan, observer)
     setup = _set_up(plan, users, resume=resume)
@@ -121,9 +123,11 @@ def train_manifest(
     temperatures = {name: each.temperature for name, each in calibration.items()}
     training = {**_describe(summary, plan), "warnings": users.warnings}
     card = make_card(setup.network, setup.volume_spec, setup.schema, training)
-    (plan.folder / CARD).write_text(card, encoding="utf-8")
-    save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
-    (plan.folder / STATE).unlink(missing_ok=True)
+    with writing(plan.folder / CARD):
+        (plan.folder / CARD).write_text(card, encoding="utf-8")
+    with writing(summary.checkpoint):
+        save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
+        (plan.folder / STATE).unlink(missing_ok=True)
     return replace(summary, kept=_keep_for_predict(summary.checkpoint))
 
 
