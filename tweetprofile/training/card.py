@@ -103,6 +103,7 @@ def _scores(training: Mapping[str, Any]) -> list[str]:
         each = calibration[name]
         lines.append(
             f"| {as_markdown(name)} | {score['users']:,} | {score['accuracy']:.3f} | "
-            f"{score['majority']:.3f} | {score['macro_f1']:.3f} | {each['ece_before']:.3f} | {each['ece_after']:.3f} |"
+            f"{score['majority']:.3f} | {score['macro_f1']:.3f} | {each['ece_before']:.3f} | "
+            f"{each['ece_after']:.3f} |"
         )
     return lines
