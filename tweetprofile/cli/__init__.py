@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        _require_working_folder()
         _refuse_foreign_bytes(arguments)
         cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False)
     except click.exceptions.Exit as request:
@@ -113,6 +115,16 @@ def _finish(code: int) -> int:
         code = code or error.exit_code
     streams.stderr().flush()
     return code
+
+
+def _require_working_folder() -> None:
+    """Raise OptionError where the working folder was deleted: libraries crash without one."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise OptionError(
+            "the working folder was deleted or is out of reach; change to another."
+        ) from None
 
 
 def _refuse_foreign_bytes(arguments: Sequence[str]) -> None:
