@@ -19,7 +19,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tweetprofile.fields import (
     FieldError,
@@ -113,14 +115,15 @@ class TensorFile:
             FieldError: the file ends early, or memory does.
         """
         try:
-            data = bytearray(self._size - 8 - self._length)
+            # Not a bytearray, which is filled with zeros first.
+            data = np.empty(self._size - 8 - self._length, np.uint8)
         except MemoryError:
             raise FieldError(f"it takes {self._size:,} bytes, more than memory has") from None
-        if self._file.readinto(data) != len(data):
+        if self._file.readinto(data.data) != len(data):
             raise FieldError("it was cut while it was read")
         digest = hashlib.sha256(self._length.to_bytes(8, "little"))
         digest.update(self._header)
-        digest.update(data)
+        digest.update(data.data)
         tensors = {name: _tensor(data, entry) for name, entry in self._entries.items()}
         return tensors, digest.hexdigest()
 
@@ -212,7 +215,7 @@ def _check_offsets(entries: Mapping[str, _Entry], size: int) -> None:
         raise FieldError(f"it holds {size:,} bytes of tensors where its header has {end:,}")
 
 
-def _tensor(data: bytearray, entry: _Entry) -> torch.Tensor:
+def _tensor(data: NDArray[np.uint8], entry: _Entry) -> torch.Tensor:
     dtype, shape = entry.kind.dtype, entry.kind.shape
     if not entry.kind.size:
         return torch.empty(shape, dtype=dtype)
@@ -221,7 +224,7 @@ def _tensor(data: bytearray, entry: _Entry) -> torch.Tensor:
     return _view(data, entry, dtype)
 
 
-def _view(data: bytearray, entry: _Entry, dtype: torch.dtype) -> torch.Tensor:
+def _view(data: NDArray[np.uint8], entry: _Entry, dtype: torch.dtype) -> torch.Tensor:
     count = entry.kind.size // dtype.itemsize
     flat = torch.frombuffer(data, dtype=dtype, count=count, offset=entry.begin)
     # Files of others need not keep numbers at multiples of their size.
