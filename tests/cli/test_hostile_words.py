@@ -126,18 +126,7 @@ def test_train_accepts_them_and_its_model_can_be_used(
         dump / "hostile.parquet"
     )
     run_folder = tmp_path / "run"
-    options = [
-        "--epochs",
-        "1",
-        "--frame-size",
-        "16",
-        "--batch-size",
-        "4",
-        "--devices",
-        "cpu",
-        "--val-fraction",
-        "0.25",
-    ]
+    options = ["--epochs", "1", "--frame-size", "16", "--batch-size", "4", "--devices", "cpu"]
     assert run("train", dump / "hostile.parquet", "-o", run_folder, *options) == 0
     assert r"gender: \x1b[31mm, [/red]" in printed(capsys)
     assert run("info", run_folder / "model.safetensors") == 0

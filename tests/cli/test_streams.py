@@ -133,7 +133,10 @@ def shown(arguments: list[object], **environment: str | None) -> str:
     return printed.decode("latin-1")
 
 
-@pytest.mark.parametrize("columns", ["0", "-3", "²", "wide", "99999999999"])
+@pytest.mark.parametrize(
+    "columns",
+    ["0", "²", *(pytest.param(each, marks=pytest.mark.slow) for each in ("-3", "wide", "9" * 11))],
+)
 def test_a_width_that_no_terminal_has_counts_as_none(model: Path, columns: str) -> None:
     assert "gender" in shown(["info", model], COLUMNS=columns, LINES=columns)
 
@@ -173,7 +176,14 @@ def on_a_terminal(arguments: list[object], **environment: str | None) -> bytes:
     return drawn
 
 
-@pytest.mark.parametrize("term", ["dumb", None, ""])
+@pytest.mark.parametrize(
+    "term",
+    [
+        "dumb",
+        pytest.param(None, marks=pytest.mark.slow),
+        pytest.param("", marks=pytest.mark.slow),
+    ],
+)
 def test_a_terminal_that_knows_no_escape_sequences_gets_none(
     dump: Path, model: Path, tmp_path: Path, term: str | None
 ) -> None:
