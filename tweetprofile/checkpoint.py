@@ -4,40 +4,34 @@ Loading one never runs code: the file is numbers and text, whatever it claims. E
 predicting needs besides images is inside: network, volumes, traits and classes.
 """
 
-import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from tweetprofile.errors import CheckpointError, InputError, OutputError
+from tweetprofile.fields import FieldError, finite, parse_json
+from tweetprofile.header import FORMAT, CheckpointHeader, format_of
 from tweetprofile.networks import (
     AnyNetwork,
     Ensemble,
     NetworkSpec,
     build_ensemble,
+    build_network,
     fold_normalisation,
-    spec_from_dict,
-    spec_to_dict,
 )
+from tweetprofile.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.traits import TraitSchema
+from tweetprofile.untrusted import printable, shorten
 from tweetprofile.volumes import VolumeSpec
 
-FORMAT = 3
-"""Version of what stands in the header; raised when an older reader would misread it."""
-
 _HEADER_KEY = "tweetprofile"
-
-MOST_MEMBERS = 64
-"""Networks of a checkpoint; a file that claims more is none of ours."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +90,16 @@ def save_checkpoint(
     Raises:
         OutputError: the place cannot be written to.
     """
-    header = {
-        "format": FORMAT,
-        "network": spec_to_dict(network.spec),
-        "members": len(network.members) if isinstance(network, Ensemble) else 1,
-        "volume": asdict(network.volume_spec),
-        "schema": network.schema.to_dict(),
-        "training": dict(training),
-        "temperatures": dict.fromkeys(network.schema.names, 1.0) | dict(temperatures or {}),
-    }
+    header = CheckpointHeader(
+        network.spec,
+        len(network.members) if isinstance(network, Ensemble) else 1,
+        network.volume_spec,
+        network.schema,
+        finite(training),
+        dict.fromkeys(network.schema.names, 1.0) | dict(temperatures or {}),
+    )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    data = save(state, metadata={_HEADER_KEY: json.dumps(header)})
+    data = save(state, metadata={_HEADER_KEY: json.dumps(header.to_dict(), allow_nan=False)})
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:
@@ -124,109 +117,103 @@ def save_checkpoint(
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Load a checkpoint, having checked that header and weights fit together.
 
+    The file is opened once: what is checked, what is hashed and what is loaded are the same bytes,
+    whatever becomes of its name meanwhile.
+
     Raises:
         CheckpointError: missing, foreign, damaged or of a newer format; says which.
     """
     path = Path(path)
-    header, state = _read(path)
     try:
-        checkpoint = Checkpoint(
-            path,
-            _sha256(path),
-            spec_from_dict(header["network"]),
-            _members(header),
-            VolumeSpec(**header["volume"]),
-            TraitSchema.from_dict(header["schema"]),
-            dict(header["training"]),
-            _temperatures(header),
-            state,
-        )
-    except KeyError as error:
-        raise CheckpointError(f"{path} lacks {error} in its header; train it anew.") from None
-    except (TypeError, ValueError, InputError) as error:
-        raise CheckpointError(f"{path} has a header that makes no sense: {error}") from None
-    _check_weights(checkpoint)
-    return checkpoint
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
-    """Header and tensors by name of a safetensors file, whoever wrote it.
-
-    Raises:
-        SafetensorError: it is none, or is damaged.
-        OSError: it cannot be read.
-    """
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return file.metadata() or {}, tensors
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    if not path.exists():
-        raise CheckpointError(f"checkpoint {path} does not exist; give the path of a model file.")
-    try:
-        metadata, state = read_safetensors(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        with open_tensors(path) as file:
+            header = _parse_header(path, file.metadata)
+            _check_kinds(path, header, file.kinds)
+            state, sha256 = file.read()
+    except FileNotFoundError:
         raise CheckpointError(
-            f"{path} is not a readable safetensors file ({error}); give one that "
+            f"checkpoint {path} does not exist; give the path of a model file."
+        ) from None
+    except (FieldError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({_reason(error)}); give one that "
             "'tweetprofile train' wrote."
         ) from None
-    return _parse_header(path, metadata), state
+    _check_numbers(path, state)
+    return Checkpoint(
+        path,
+        sha256,
+        header.network_spec,
+        header.members,
+        header.volume_spec,
+        header.schema,
+        header.training,
+        header.temperatures,
+        state,
+    )
 
 
-def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+def _parse_header(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:
     if _HEADER_KEY not in metadata:
         raise CheckpointError(
             f"{path} holds weights but was not written by tweetprofile; give one that "
             "'tweetprofile train' wrote."
         )
     try:
-        header = json.loads(metadata[_HEADER_KEY])
-        version = int(header["format"])
-    except (ValueError, TypeError, KeyError):
-        raise CheckpointError(f"{path} has a damaged header; train it anew.") from None
-    if version > FORMAT:
+        data = parse_json(metadata[_HEADER_KEY], "its header")
+        if (version := format_of(data)) > FORMAT:
+            raise CheckpointError(
+                f"{path} has format {version} and this tweetprofile reads up to {FORMAT}; upgrade "
+                "it."
+            )
+        return CheckpointHeader.from_dict(data)
+    except CheckpointError:
+        raise
+    except (FieldError, InputError) as error:
+        reason = shorten(str(error).rstrip("."), 500)
         raise CheckpointError(
-            f"{path} has format {version} and this tweetprofile reads up to {FORMAT}; upgrade it."
-        )
-    assert isinstance(header, dict)
-    return header
+            f"{path} has a header that makes no sense: {reason}; train it anew."
+        ) from None
 
 
-def _members(header: Mapping[str, Any]) -> int:
-    """How many networks; formats 1 and 2 had one."""
-    members = header.get("members", 1)
-    if not isinstance(members, int) or not 1 <= members <= MOST_MEMBERS:
-        raise ValueError(f"it has {members} members")
-    return members
-
-
-def _temperatures(header: Mapping[str, Any]) -> dict[str, float]:
-    """By trait; format 1 had none."""
-    given = header.get("temperatures", {})
-    temperatures = {name: float(given.get(name, 1.0)) for name in header["schema"]}
-    for name, temperature in temperatures.items():
-        if not 0.0 < temperature < math.inf:
-            raise ValueError(f"the temperature of '{name}' is {temperature}")
-    return temperatures
-
-
-def _check_weights(checkpoint: Checkpoint) -> None:
+def _check_kinds(path: Path, header: CheckpointHeader, found: Mapping[str, TensorKind]) -> None:
     """Compare names and shapes with what the specs ask for, before any memory is given to them."""
-    wanted = {name: _kind(tensor) for name, tensor in checkpoint.build().state_dict().items()}
-    found = {name: _kind(tensor) for name, tensor in checkpoint.state.items()}
-    for name in wanted.keys() | found.keys():
+    wanted = _wanted_kinds(header)
+    for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise CheckpointError(
-                f"{checkpoint.path}: weight '{name}' is {found.get(name, 'missing')} where its "
-                f"header asks for {wanted.get(name, 'none')}; train it anew."
+                f"{path}: weight '{printable(name, 200)}' is {found.get(name, 'missing')} where "
+                f"its header asks for {wanted.get(name, 'none')}; train it anew."
             )
 
 
-def _kind(tensor: torch.Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+def _wanted_kinds(header: CheckpointHeader) -> dict[str, TensorKind]:
+    """Those of a member, under the names that each has in an ensemble: members are built alike."""
+    with torch.device("meta"):
+        network = build_network(header.network_spec, header.volume_spec, header.schema)
+    kinds = {name: TensorKind.of(tensor) for name, tensor in network.state_dict().items()}
+    if header.members == 1:
+        return kinds
+    return {
+        f"members.{number}.{name}": kind
+        for number in range(header.members)
+        for name, kind in kinds.items()
+    }
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _check_numbers(path: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights by which every prediction would be no number."""
+    name = first_not_finite(state)
+    what = "holds numbers that are infinite or none (NaN)"
+    if name is None:
+        name = next((name for name, each in state.items() if _is_negative(name, each)), None)
+        what = "holds negative variances"
+    if name is not None:
+        raise CheckpointError(f"{path}: weight '{printable(name, 200)}' {what}; train it anew.")
+
+
+def _is_negative(name: str, tensor: torch.Tensor) -> bool:
+    return name.endswith("running_var") and bool(tensor.min() < 0)
+
+
+def _reason(error: Exception) -> str:
+    return shorten(getattr(error, "strerror", None) or str(error), 500).rstrip(".")

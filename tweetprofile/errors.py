@@ -16,6 +16,7 @@
     ├── StoreError               exit code 1: an object store stopped answering in mid-run
     ├── WorkerError              exit code 1: worker processes die before they can begin
     ├── InterruptedRunError      exit code 130: stopped from outside, and can be resumed
+    ├── ReaderGoneError          exit code 141: nobody reads standard output any more
     ├── TooManyFailuresError     exit code 3: finished, but more images failed than allowed
     └── ImageError               one unusable image; becomes a row's `image_errors`, never an exit
 
@@ -79,13 +80,32 @@ class StoreError(TweetprofileError):
 
 
 class WorkerError(TweetprofileError):
-    """A worker process died again and again while no user could be to blame."""
+    """A worker process died again and again while no user could be to blame.
+
+    Attributes:
+        sentence: how.
+        printed: the last lines that it printed; they may hold anything.
+    """
+
+    def __init__(self, sentence: str, printed: str = "") -> None:
+        super().__init__(sentence, printed)
+        self.sentence = sentence
+        self.printed = printed
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, (self.sentence, self.printed)))
 
 
 class InterruptedRunError(TweetprofileError):
     """The run was stopped by Ctrl-C or SIGTERM; what is finished is kept."""
 
     exit_code = 130
+
+
+class ReaderGoneError(TweetprofileError):
+    """Standard output is a pipe that nobody reads any more."""
+
+    exit_code = 141  # what shells give for SIGPIPE
 
 
 class TooManyFailuresError(TweetprofileError):

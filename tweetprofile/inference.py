@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tweetprofile.checkpoint import Checkpoint
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.devices import precision_name, resolve_device, resolve_precision
-from tweetprofile.errors import OptionError
+from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.frames import FrameLoader
 from tweetprofile.images import ImageReader
 from tweetprofile.job import PredictorFacts, PredictorOptions
@@ -46,6 +46,7 @@ class Predictor:
     Raises:
         OptionError: the machine lacks the device or decoder, the image root is no folder, or orders
             are asked for that the network cannot see.
+        CheckpointError: in a call, if the network's numbers overflow.
     """
 
     def __init__(
@@ -176,6 +177,12 @@ class Predictor:
         temperature = self._checkpoint.temperatures[trait]
         each = [(values / temperature).softmax(dim=1) for values in logits]
         mean: NDArray[np.float32] = torch.stack(each).mean(dim=0).cpu().numpy()
+        if not np.isfinite(mean).all():
+            raise CheckpointError(
+                f"{self._checkpoint.path} gives probabilities of '{trait}' that are no numbers: "
+                "its weights are too large to compute with; train it anew, or give --precision "
+                "fp32."
+            )
         return mean
 
     def _join(self, rows: list[Probabilities]) -> Probabilities:

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import OutputError, WriteError
+from tweetprofile.fields import mapping, parse_json
 from tweetprofile.journal import ShardJournal, matches
 from tweetprofile.place import Place, check_output
 from tweetprofile.profiles import Counts
@@ -284,9 +285,8 @@ def read_description(path: AnyPath) -> dict[str, Any]:
     Raises:
         KeyError, OSError, ValueError, ArrowException: it is no such file.
     """
-    described = json.loads(pq.read_metadata(to_read(path)).metadata[METADATA_KEY.encode()])
-    assert isinstance(described, dict)
-    return described
+    metadata = pq.read_metadata(to_read(path)).metadata or {}
+    return mapping(parse_json(metadata[METADATA_KEY.encode()], "its description"), "it")
 
 
 def _counts_in(path: Path) -> Counts:

@@ -4,16 +4,23 @@ Shapes: F frames, N users, C channels, D frames of a volume, H, W.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from tweetprofile.errors import OptionError
+from tweetprofile.fields import Reader, build, number, text, whole
 from tweetprofile.job import VOLUME_FRAMES, FrameSize
 
 Fill = Literal["repeat", "zeros"]
+
+MOST_PIXELS = 1 << 25
+"""Of a volume (400 MB as the network's input): three times 11 frames of the largest size."""
+
+_STD_RANGE = (1e-3, 1e6)
+"""Beyond, pixels that differ by one grey level are infinitely far apart, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,16 @@ class VolumeSpec:
                 )
         if self.fill not in ("repeat", "zeros"):
             raise OptionError(f"fill '{self.fill}' is unknown; give 'repeat' or 'zeros'.")
-        if not self.std > 0:
-            raise OptionError(f"std {self.std} must be above 0.")
+        if self.frames * self.height * self.width > MOST_PIXELS:
+            raise OptionError(
+                f"a volume of {self.frames} frames of {self.width} x {self.height} is more than "
+                f"{MOST_PIXELS:,} pixels; give fewer or smaller frames."
+            )
+        if not 0 <= self.mean <= 255:
+            raise OptionError(f"mean {self.mean} is no grey level; give 0 to 255.")
+        low, high = _STD_RANGE
+        if not low <= self.std <= high:
+            raise OptionError(f"std {self.std} must be above 0: give {low:g} to {high:g}.")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -82,6 +97,26 @@ class VolumeSpec:
     def normalise_frames(self, frames_FHWC: torch.Tensor) -> torch.Tensor:
         """The same for single frames: (F, H, W, 3) uint8 to (F, 3, H, W) float, of any size."""
         return self.normalise(frames_FHWC[None])[0].transpose(0, 1)
+
+
+_READERS: Mapping[str, Reader] = {
+    "frames": whole,
+    "height": whole,
+    "width": whole,
+    "fill": text,
+    "mean": number,
+    "std": number,
+}
+
+
+def volume_from_dict(data: Mapping[str, Any]) -> VolumeSpec:
+    """The inverse of `dataclasses.asdict`, from untrusted JSON.
+
+    Raises:
+        FieldError: a field is unknown or of another type.
+        OptionError: a value is out of range.
+    """
+    return build(VolumeSpec, dict(data), "volume", _READERS)
 
 
 def select_evenly(images: int, wanted: int) -> list[int]:

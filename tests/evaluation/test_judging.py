@@ -10,6 +10,7 @@ import pytest
 from tweetprofile.errors import InputError, ManifestError, PredictionsError
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, Predictions, judge
 from tweetprofile.manifest import Manifest
+from tweetprofile.output import METADATA_KEY
 
 
 def bring_together(labels: Path, predictions: Path) -> Judged:
@@ -119,3 +120,51 @@ def test_labels_that_say_nothing_are_refused(
 ) -> None:
     with pytest.raises(error, match=sentence):
         bring_together(write_labels(["a"], **labels), write_predictions(["a"]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "null",
+        "[" * 5000,
+        '{"schema": []}',
+        '{"schema": {"gender": "female"}}',
+        '{"schema": {"gender": ["female", "male"]}, "network": 1}',
+        '{"schema": {"gender": ["female", "male"]}, "checkpoint_sha256": [1]}',
+        '{"schema": {"gender": ["female", "robot"]}}',
+        '{"schema": {"age": ["young", "old"]}}',
+        '{"schema": {"gender": ["female", "male"], "gender": ["female", "male"]}}',
+    ],
+)
+def test_a_description_of_another_form_is_refused(
+    write_predictions: Callable[..., Path], text: str
+) -> None:
+    out = write_predictions(["a"], gender=[0])
+    table = pq.read_table(out)
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: text}), out)
+    with pytest.raises(PredictionsError, match="does not hold profiles as `tweetprofile predict`"):
+        Predictions.read(out)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5])
+def test_probabilities_that_are_none_are_refused(
+    write_predictions: Callable[..., Path], value: float
+) -> None:
+    out = write_predictions(["a"], gender=[0])
+    table = pq.read_table(out)
+    wrong = pa.array([{"female": value, "male": 0.5}])
+    place = table.schema.get_field_index("gender_probabilities")
+    pq.write_table(table.set_column(place, "gender_probabilities", wrong), out)
+    with pytest.raises(PredictionsError, match="probabilities of gender are not from 0 to 1"):
+        Predictions.read(out)
+
+
+def test_columns_of_other_types_are_refused(write_predictions: Callable[..., Path]) -> None:
+    out = write_predictions(["a"], gender=[0])
+    table = pq.read_table(out)
+    for name, values in (("frames_used", ["many"]), ("gender_probabilities", [0.5])):
+        place = table.schema.get_field_index(name)
+        pq.write_table(table.set_column(place, name, pa.array(values)), out)
+        with pytest.raises(PredictionsError, match=f"its column {name} is"):
+            Predictions.read(out)

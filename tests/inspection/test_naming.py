@@ -2,7 +2,8 @@
 
 import pytest
 
-from tweetprofile.inspection.naming import file_name, printable, shorten
+from tweetprofile.inspection.naming import file_name
+from tweetprofile.untrusted import printable, shorten
 
 
 @pytest.mark.parametrize(

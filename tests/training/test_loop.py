@@ -189,6 +189,18 @@ def test_a_damaged_state_is_refused_with_the_mend(dump: Path, tmp_path: Path) ->
         train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, resume=True)
 
 
+def test_damaged_lines_of_metrics_are_left_out_when_a_run_goes_on(
+    dump: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    interrupted(dump, run)
+    with (run / METRICS).open("ab") as lines:
+        lines.write(b"[]\n{\xff}\n" + b"[" * 5000 + b"\n")
+    train_manifest(dump / "train.parquet", run, QUICK, resume=True)
+    epochs = [json.loads(line)["epoch"] for line in (run / METRICS).read_text().splitlines()]
+    assert epochs == [1, 2, 3, 4]
+
+
 def test_resuming_a_finished_run_says_what_it_came_to(dump: Path, tmp_path: Path) -> None:
     first = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
     told = Told()

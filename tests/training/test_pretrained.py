@@ -120,3 +120,29 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "w.pt")
     with pytest.raises(CheckpointError, match=r"w.pt is no readable safetensors file .*save_file"):
         load_weights(network("deepset"), tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float8_e4m3fn])
+def test_weights_that_are_no_numbers_are_refused_by_name(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    state = network("deepset").state_dict()
+    name = "heads.head_mood.bias"
+    state[name] = torch.full_like(state[name], torch.nan).to(dtype)
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(CheckpointError, match=rf"its weight '{name}' holds numbers that are inf"):
+        load_weights(network("deepset"), tmp_path / "w.safetensors")
+
+
+def test_weights_of_fewer_bits_and_numbers_at_odd_places_are_read(tmp_path: Path) -> None:
+    state = network("deepset", seed=5).state_dict()
+    half = {name: value.half() for name, value in state.items()} | {"z": torch.ones(3).bool()}
+    save_file(half, tmp_path / "w.safetensors")
+    data = (tmp_path / "w.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    odd = (length + 1).to_bytes(8, "little") + b" " + data[8:]  # no number at a multiple of two
+    (tmp_path / "odd.safetensors").write_bytes(odd)
+    fresh = network("deepset")
+    load_weights(fresh, tmp_path / "odd.safetensors")
+    name = "heads.head_mood.weight"
+    torch.testing.assert_close(fresh.state_dict()[name], state[name], atol=1e-3, rtol=1e-2)

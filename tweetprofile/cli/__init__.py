@@ -4,14 +4,26 @@ A command's module imports only click at its top; what does the work is imported
 runs, so that `--help` answers at once.
 """
 
+import errno
 import importlib
+import signal
+import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
-from tweetprofile.errors import TweetprofileError
+from tweetprofile.cli import streams
+from tweetprofile.errors import (
+    OptionError,
+    ReaderGoneError,
+    TweetprofileError,
+    WorkerError,
+    WriteError,
+)
+from tweetprofile.untrusted import printable
 from tweetprofile.version import __version__
 
 EXIT_INTERRUPTED = 130
@@ -39,7 +51,7 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except Exception:
             if ctx.meta.get("tweetprofile.debug"):
-                traceback.print_exc()
+                streams.say(traceback.format_exc().splitlines())
             raise
 
 
@@ -60,32 +72,108 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; errors become one sentence on stderr."""
+    """Run a command and return its exit code; errors become one sentence on stderr.
+
+    Args:
+        arguments: of the command; None for those of this process, which then ends with us.
+    """
     try:
+        if arguments is None:
+            streams.open_closed_streams()
+        code = _finish(_run(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    if arguments is None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to interrupt
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        _require_working_folder()
+        _refuse_foreign_bytes(arguments)
         cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False)
     except click.exceptions.Exit as request:
         return request.exit_code
+    except SystemExit:
+        return ReaderGoneError.exit_code  # click's answer to a pipe that nobody reads
     except Exception as error:
-        code, sentence = _explain(error)
-        click.echo(sentence, err=True)
+        code, lines = _explain(error)
+        streams.say(lines)
         return code
     return 0
 
 
-def _explain(error: Exception) -> tuple[int, str]:
-    """Exit code and sentence for whatever ended a command."""
+def _finish(code: int) -> int:
+    """Write what stdout and stderr hold back, while its failure can still be told."""
+    try:
+        streams.stdout().flush()
+    except ReaderGoneError as error:
+        code = code or error.exit_code
+    except WriteError as error:
+        streams.say([f"tweetprofile: {error}"])
+        code = code or error.exit_code
+    streams.stderr().flush()
+    return code
+
+
+def _require_working_folder() -> None:
+    """Raise OptionError where the working folder was deleted: libraries crash without one."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise OptionError(
+            "the working folder was deleted or is out of reach; change to another."
+        ) from None
+
+
+def _refuse_foreign_bytes(arguments: Sequence[str]) -> None:
+    """Raise OptionError for an argument that cannot be written into any of our files."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise OptionError(
+                f"the argument '{printable(argument)}' holds bytes that are not UTF-8; rename the "
+                "file."
+            ) from None
+
+
+def _explain(error: Exception) -> tuple[int, list[str]]:
+    """Exit code and lines for whatever ended a command: a sentence, and what goes with it."""
+    code, more = 1, []
     match error:
         case click.exceptions.NoArgsIsHelpError():
-            return 2, error.format_message()
+            return 2, error.format_message().splitlines()
+        case ReaderGoneError():
+            return error.exit_code, []
         case click.Abort():
-            discarded = "what was under way is discarded; run the command again."
-            return EXIT_INTERRUPTED, f"tweetprofile: interrupted: {discarded}"
+            code = EXIT_INTERRUPTED
+            sentence = "interrupted: what was under way is discarded; run the command again."
         case click.ClickException():
-            return 2, f"tweetprofile: {_with_hint(error)}"
+            code, sentence = 2, _with_hint(error)
+        case WorkerError():
+            sentence, more = error.sentence, error.printed.splitlines()
         case TweetprofileError():
-            return error.exit_code, f"tweetprofile: {error}"
-    fault = f"{type(error).__name__}: {error}"
-    return 1, f"tweetprofile: a fault of tweetprofile itself ({fault}); add --debug and report it."
+            code, sentence = error.exit_code, str(error)
+        case OSError():
+            # No name that is too long will ever be shorter: it is the command that must change.
+            code = 2 if error.errno == errno.ENAMETOOLONG else 1
+            sentence = f"{_what_the_system_said(error)}; mend that and run the command again."
+        case MemoryError():
+            sentence = "there is not enough memory; run the command where there is more."
+        case UnicodeEncodeError():
+            code = 2
+            sentence = f"'{printable(error.object)}' holds bytes that are not UTF-8; rename it."
+        case _:
+            fault = f"{type(error).__name__}: {error}"
+            sentence = f"a fault of tweetprofile itself ({fault}); add --debug and report it."
+    return code, [f"tweetprofile: {sentence}", *more]
+
+
+def _what_the_system_said(error: OSError) -> str:
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([*names, error.strerror or str(error)])
 
 
 def _with_hint(error: click.ClickException) -> str:

@@ -11,7 +11,7 @@ from tweetprofile.cli import options as shared
 
 
 @click.command("evaluate", short_help="Say how good predictions are, beside doing nothing clever.")
-@click.argument("manifest")
+@shared.manifest
 @click.argument("others", nargs=-1, metavar="[PREDICTIONS]...")
 @click.option(
     "--predictions",

@@ -1,14 +1,14 @@
 """What `evaluate` shows: tables beside their baselines, and where the rest was written."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
-from tweetprofile.cli.console import CONSOLE, OUTPUT
+from tweetprofile.cli.console import CONSOLE, OUTPUT, print_json
 from tweetprofile.evaluation import submission
 from tweetprofile.evaluation.evaluate import (
     Comparison,
@@ -39,11 +39,11 @@ def evaluate(
     evaluation = evaluate_predictions(manifest, predictions, options)
     report = write_evaluation(evaluation, folder, epochs) if folder else None
     if as_json:
-        _print_json(evaluation.to_dict())
+        print_json(evaluation.to_dict(), indent=1)
     elif not quiet:
         _show_evaluation(evaluation)
         if report is not None:
-            CONSOLE.print(f"report -> {report}", markup=False)
+            CONSOLE.print(f"report -> {report}")
 
 
 def compare(
@@ -60,7 +60,7 @@ def compare(
     if folder is not None:
         write_comparison(comparison, folder)
     if as_json:
-        _print_json(comparison.to_dict())
+        print_json(comparison.to_dict(), indent=1)
     elif not quiet:
         _show_comparison(comparison)
 
@@ -70,11 +70,7 @@ def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
     for path, left_out in submission.write_submission(Predictions.read(predictions), folder):
         if not quiet:
             without = f"; {left_out:,} users have no prediction and no line" if left_out else ""
-            CONSOLE.print(f"{path}{without}", markup=False)
-
-
-def _print_json(facts: Mapping[str, Any]) -> None:
-    print(json.dumps(facts, indent=1))  # noqa: T201 - it is the output
+            CONSOLE.print(f"{path}{without}")
 
 
 def _show_evaluation(evaluation: Evaluation) -> None:
@@ -93,7 +89,7 @@ def _show_evaluation(evaluation: Evaluation) -> None:
     OUTPUT.print(table)
     OUTPUT.print(_LEGEND, style="dim")
     for sentence in _sentences(evaluation):
-        OUTPUT.print(sentence, markup=False)
+        OUTPUT.print(sentence)
 
 
 _LEGEND = (
@@ -155,17 +151,19 @@ def _show_comparison(comparison: Comparison) -> None:
         OUTPUT.print(
             f"{best.name} is ahead of {name} by {difference.mean:.3f} in mean macro-F1 "
             f"(95% of draws: {_range(difference.interval)}): {_verdict(difference.interval)}.",
-            markup=False,
         )
 
 
 _LABELS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 
 
-def _mark_best(values: Sequence[float]) -> list[str]:
+def _mark_best(values: Sequence[float]) -> list[Text]:
     best = max(values)
     return [
-        f"[bold green]{value:.3f} *[/]" if value == best else f"{value:.3f}  " for value in values
+        OUTPUT.text(f"{value:.3f} *", "bold green")
+        if value == best
+        else OUTPUT.text(f"{value:.3f}  ")
+        for value in values
     ]
 
 

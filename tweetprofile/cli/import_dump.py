@@ -29,12 +29,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.argument("source", type=shared.PATH),
-            click.option(
-                "--out",
-                "-o",
-                required=True,
-                metavar="MANIFEST",
-                help="Parquet file to write; with --embed a folder, named with a '/' at its end.",
+            shared.output(
+                "MANIFEST",
+                "Parquet file to write; with --embed a folder, named with a '/' at its end.",
             ),
             click.option(
                 "--labels",

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 from tweetprofile.cli.console import CONSOLE, count_of
 from tweetprofile.importers.run import ImportSummary
-from tweetprofile.inspection.naming import printable
 
 _LINE_EVERY = 30.0
 """Seconds between lines where there is no terminal."""
@@ -19,27 +18,26 @@ def import_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A line that counts on a terminal, one every 30 s elsewhere, nothing where quiet."""
     if quiet:
         yield lambda users, images: None
-    elif CONSOLE.is_terminal:
-        with CONSOLE.status("reading the dump ...") as status:
-            yield _every(_REDRAWN_EVERY, status.update)
+    elif CONSOLE.is_animated:
+        with CONSOLE.status(CONSOLE.text("reading the dump ...")) as status:
+            yield _every(_REDRAWN_EVERY, lambda words: status.update(CONSOLE.text(words)))
     else:
-        yield _every(_LINE_EVERY, lambda text: CONSOLE.print(text, markup=False))
+        yield _every(_LINE_EVERY, CONSOLE.print)
 
 
 def show_import(summary: ImportSummary) -> None:
     """Say what became of the dump, losses first, the manifest last."""
     for what, count in sorted(summary.asides.items()):
-        CONSOLE.print(f"left out: {count:,} {what}", markup=False)
+        CONSOLE.print(f"left out: {count:,} {what}")
     for reason, count in summary.losses.items():
         first = summary.first_losses[reason]
-        CONSOLE.print(f"{reason}: {count:,}, first {printable(first)}", markup=False)
+        CONSOLE.print(f"{reason}: {count:,}, first {first}")
     if summary.lost_list is not None:
-        CONSOLE.print(f"all that could not be taken: {summary.lost_list}", markup=False)
-    CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}", markup=False)
+        CONSOLE.print(f"all that could not be taken: {summary.lost_list}")
+    CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}")
     if summary.image_root is not None:
         CONSOLE.print(
             f"The images lie elsewhere: give --image-root {summary.image_root} to other commands.",
-            markup=False,
         )
 
 

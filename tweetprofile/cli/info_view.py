@@ -1,6 +1,5 @@
 """What `info` shows of a checkpoint."""
 
-import json
 import math
 from dataclasses import asdict
 from typing import Any
@@ -8,13 +7,14 @@ from typing import Any
 from rich.table import Table
 
 from tweetprofile.checkpoint import Checkpoint
+from tweetprofile.cli import console
 from tweetprofile.cli.console import OUTPUT
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, spec_to_dict
 
 
 def print_json(checkpoint: Checkpoint) -> None:
     """What a checkpoint is, as JSON on stdout."""
-    print(json.dumps(_checkpoint_facts(checkpoint), indent=2))  # noqa: T201 - it is the output
+    console.print_json(_checkpoint_facts(checkpoint))
 
 
 def show_checkpoint(checkpoint: Checkpoint) -> None:
@@ -35,8 +35,9 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
         temperature = checkpoint.temperatures[trait.name]
-        classes = ", ".join(trait.classes)
-        table.add_row(trait.name, classes + _score(scores.get(trait.name), temperature))
+        table.add_row(trait.name, ", ".join(trait.classes))
+        if score := scores.get(trait.name):
+            table.add_row("", _score(score, temperature))
     table.add_row("trained", _training(checkpoint.training))
     table.add_row("sha256", checkpoint.sha256)
     OUTPUT.print(table)
@@ -49,11 +50,9 @@ def _layers(spec: NetworkSpec) -> str:
     return f"{widths}, then {spec.hidden}"
 
 
-def _score(score: dict[str, Any] | None, temperature: float) -> str:
-    if not score:
-        return ""
+def _score(score: dict[str, Any], temperature: float) -> str:
     return (
-        f"\naccuracy {score['accuracy']:.3f}, macro-F1 {score.get('macro_f1', math.nan):.3f} on "
+        f"accuracy {score['accuracy']:.3f}, macro-F1 {score.get('macro_f1', math.nan):.3f} on "
         f"{score['users']} users set aside (majority class: {score['majority']:.3f}); "
         f"temperature {temperature:.2f}"
     )

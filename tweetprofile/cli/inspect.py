@@ -17,7 +17,7 @@ _OF_PICTURES = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--ov
 @click.command(
     "inspect", short_help="Say what is in a manifest, and what predict would make of it."
 )
-@click.argument("manifest")
+@shared.manifest
 @shared.image_root
 @click.option(
     "--sample",

@@ -1,6 +1,5 @@
 """What `inspect` shows: a page about the manifest."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from tweetprofile.cli import console
 from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
-from tweetprofile.inspection.naming import printable, shorten
 from tweetprofile.inspection.report import FailedExample, Inspection, Range
+from tweetprofile.untrusted import printable, shorten
 
 _BAR = 24
 """Characters of the longest bar."""
@@ -25,7 +25,7 @@ _BEFORE_EXAMPLE = 46
 
 def print_json(inspection: Inspection) -> None:
     """Everything that was found, as one JSON object on stdout."""
-    print(json.dumps(inspection.to_dict(), indent=2))  # noqa: T201 - it is the output
+    console.print_json(inspection.to_dict())
 
 
 def show_inspection(inspection: Inspection) -> None:
@@ -45,7 +45,7 @@ def show_inspection(inspection: Inspection) -> None:
 @contextmanager
 def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, nothing elsewhere or where quiet."""
-    if quiet or not CONSOLE.is_terminal:
+    if quiet or not CONSOLE.is_animated:
         yield lambda drawn, total: None
         return
     with make_bar() as bar:
@@ -56,7 +56,7 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
 def show_drawn(sheets: int, out: Path) -> None:
     """Say what was drawn."""
     drawn = "1 contact sheet" if sheets == 1 else f"{sheets:,} contact sheets"
-    CONSOLE.print(f"{drawn} -> {out}", markup=False)
+    CONSOLE.print(f"{drawn} -> {out}")
 
 
 def _show_heading(found: Inspection) -> None:
@@ -108,7 +108,7 @@ def _show_failed(found: Inspection) -> None:
         example = shorten(
             _words_of_example(found.examples[reason][0]), OUTPUT.width - _BEFORE_EXAMPLE
         )
-        table.add_row(reason, f"{count:,}", _share(count, looked_at), Text(example, "dim"))
+        table.add_row(reason, f"{count:,}", _share(count, looked_at), OUTPUT.text(example, "dim"))
     OUTPUT.print(table)
 
 
@@ -157,11 +157,11 @@ def _show_footnotes(found: Inspection) -> None:
 
 def _head(title: str, note: str) -> None:
     OUTPUT.print()
-    OUTPUT.print(Text.assemble((title, "bold"), ("  " + note, "dim")))
+    OUTPUT.print(OUTPUT.text(title, "bold") + OUTPUT.text("  " + note, "dim"))
 
 
 def _say(text: str, style: str = "") -> None:
-    OUTPUT.print(Text(printable(text), style))
+    OUTPUT.print(OUTPUT.text(text, style))
 
 
 def _table(*columns: str) -> Table:
@@ -186,7 +186,7 @@ def _show_bars(counts: Mapping[str, int], total: int) -> None:
         if count and not bar:
             bar = Text("\u258f", "cyan")
         shown = shorten(printable(name), _NAME_SHOWN)
-        table.add_row(Text(shown), f"{count:,}", _share(count, total), bar)
+        table.add_row(shown, f"{count:,}", _share(count, total), bar)
     OUTPUT.print(table)
 
 

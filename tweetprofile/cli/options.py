@@ -1,10 +1,16 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from tweetprofile.untrusted import shorten
+
+_LONGEST_NAME = 220
+"""Bytes of a file's name; file systems take 255."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -15,7 +21,45 @@ class _LocalPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if "://" in str(value):
             self.fail(f"'{value}' is a URI, and this must be on a disk; give a path", param, ctx)
-        return super().convert(value, param, ctx)
+        require_short(str(value))
+        try:
+            return super().convert(value, param, ctx)
+        except ValueError:  # a NUL byte
+            self.fail(f"'{value}' is no path", param, ctx)
+
+
+def require_short(path: str) -> None:
+    """Raise UsageError for a path with a name in it that no file system here takes.
+
+    A few bytes are left to what is made beside it: `.partial`, logs, unfinished files.
+    """
+    for name in path.split("/"):
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise click.UsageError(
+                f"'{shorten(name, 60)}' is a name of {len(os.fsencode(name))} bytes, and "
+                f"{_LONGEST_NAME} at most can be used; give a shorter one"
+            )
+
+
+def _check_length(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    require_short(value)
+    return value
+
+
+def manifest(command: Command) -> Command:
+    """Add the argument MANIFEST: a path, a glob or a URI."""
+    return click.argument("manifest", callback=_check_length)(command)
+
+
+def output(metavar: str, help_text: str) -> Callable[[Command], Command]:
+    """Add --out, a path or a URI."""
+
+    def add(command: Command) -> Command:
+        return click.option(
+            "--out", "-o", required=True, metavar=metavar, help=help_text, callback=_check_length
+        )(command)
+
+    return add
 
 
 FOLDER = _LocalPath(file_okay=False, path_type=Path)

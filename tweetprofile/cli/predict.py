@@ -8,13 +8,9 @@ from tweetprofile.cli import options as shared
 
 
 @click.command("predict", short_help="Write one profile a user, from a manifest of images.")
-@click.argument("manifest")
-@click.option(
-    "--out",
-    "-o",
-    required=True,
-    metavar="OUT",
-    help="Parquet file to write; with a '/' at its end, a folder that gets a file a shard.",
+@shared.manifest
+@shared.output(
+    "OUT", "Parquet file to write; with a '/' at its end, a folder that gets a file a shard."
 )
 @click.option(
     "--checkpoint",

@@ -38,8 +38,7 @@ EngineT = TypeVar("EngineT", bound=AbstractContextManager[object])
 def started(engine: EngineT, *, quiet: bool) -> Iterator[EngineT]:
     """An engine, entered; until it is ready, which takes seconds, a terminal says so."""
     with ExitStack() as stack:
-        wait = CONSOLE.status("starting workers ...") if not quiet else nullcontext()
-        with wait:
+        with nullcontext() if quiet else CONSOLE.waiting("starting workers ..."):
             stack.enter_context(engine)
         yield engine
 
@@ -50,12 +49,10 @@ def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
         f"{plan.job.options.image_root}) -> {plan.out}",
-        markup=False,
     )
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint}: {', '.join(facts.schema.names)}; on "
         f"{_devices(engine)}, {facts.precision}, decoder {facts.decoder}",
-        markup=False,
     )
 
 
@@ -81,7 +78,7 @@ def predict_progress(users: int, *, quiet: bool) -> Iterator[Callable[[Progress]
     """A bar on a terminal, a line every 30 s elsewhere, nothing where quiet."""
     if quiet:
         yield lambda progress: None
-    elif CONSOLE.is_terminal:
+    elif CONSOLE.is_animated:
         with make_bar("{task.fields[rates]}") as bar:
             task = bar.add_task("users", total=users, rates="")
             yield lambda progress: bar.update(
@@ -100,14 +97,12 @@ def show_summary(summary: PredictSummary) -> None:
     if summary.deaths:
         CONSOLE.print(
             f"{len(summary.deaths)} workers were replaced: {_shorten(summary.deaths)}",
-            markup=False,
         )
     if counts.left_out:
         CONSOLE.print(f"{counts.left_out:,} images beyond --max-images were not looked at.")
     CONSOLE.print(
         f"{counts.users:,} users ({statuses or 'none'}), {counts.images:,} images, "
         f"{counts.failed:,} failed, {_how_fast(summary)} -> {summary.out}",
-        markup=False,
     )
     if counts.images and counts.failed == counts.images:
         CONSOLE.print(
@@ -147,7 +142,7 @@ def _line_reporter() -> Callable[[Progress], None]:
         if time.monotonic() - last >= _LINE_EVERY:
             last = time.monotonic()
             done = f"{progress.counts.users:,} of {progress.users_total:,} users"
-            CONSOLE.print(f"{done}, {_rates(progress)}", markup=False)
+            CONSOLE.print(f"{done}, {_rates(progress)}")
 
     return report
 

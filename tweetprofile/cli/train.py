@@ -19,17 +19,22 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
         return
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise click.BadParameter(f"{path} cannot be read as TOML: {error}", context) from None
-    known = {option.name for option in context.command.params}
-    for name in settings:
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.BadParameter(f"{path} cannot be read as TOML: {reason}", context) from None
+    known = {option.name: option for option in context.command.params}
+    for name, value in settings.items():
         if name not in known:
             raise click.BadParameter(f"{path} has '{name}', which is no setting of train", context)
+        is_flag = isinstance(known[name].type, click.types.BoolParamType)
+        if isinstance(value, bool) != is_flag or not isinstance(value, str | int | float):
+            kind = type(value).__name__
+            raise click.BadParameter(f"{path} has a {kind} for '{name}', not a value", context)
     context.default_map = settings
 
 
 @click.command("train", short_help="Train a network on labelled users.")
-@click.argument("manifest")
+@shared.manifest
 @click.option(
     "--out", "-o", "run", required=True, type=shared.FOLDER, metavar="RUN", help="Folder to make."
 )

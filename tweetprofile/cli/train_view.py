@@ -27,7 +27,7 @@ class TrainView(TrainObserver):
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._live = CONSOLE.is_terminal and not quiet
+        self._live = CONSOLE.is_animated and not quiet
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._table: Live | None = None
@@ -74,7 +74,7 @@ class TrainView(TrainObserver):
 
     def on_warning(self, sentence: str) -> None:
         """Print it, even when nothing else is."""
-        CONSOLE.print(f"warning: {sentence}", markup=False)
+        CONSOLE.print(f"warning: {sentence}")
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """A row in the table, or the epoch's line."""
@@ -130,7 +130,7 @@ class TrainView(TrainObserver):
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            CONSOLE.print(line, markup=False)
+            CONSOLE.print(line)
 
 
 def _score(score: TraitScore) -> str:
@@ -149,12 +149,10 @@ def show_training(summary: TrainSummary) -> None:
             f"{score.majority:.3f}) on {score.users} users; calibration error "
             f"{calibration.ece_before:.3f}, after temperature {calibration.temperature:.2f} "
             f"{calibration.ece_after:.3f}",
-            markup=False,
         )
     CONSOLE.print(
         f"{summary.users:,} users learnt from, {aside}{left_out}, in {summary.seconds:.0f} s; "
         f"kept epoch {' and '.join(map(str, summary.kept_epochs))} -> {summary.checkpoint}",
-        markup=False,
     )
     if not summary.kept:
         CONSOLE.print("No copy could be kept in your data folder: give predict --checkpoint.")

@@ -345,7 +345,8 @@ class LocalEngine(Generic[FactsT]):
             words = seat.process.last_words() or "(nothing)"
             raise WorkerError(
                 f"{self.deaths[-1]}, {_STARTS} times in a row, so it is not the images: mend what "
-                f"it says or try other --devices or another --decoder. It printed:\n{words}"
+                "it says or try other --devices or another --decoder. It printed:",
+                words,
             )
 
 

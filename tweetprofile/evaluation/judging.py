@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
+from tweetprofile.fields import mapping, read_known, text
 from tweetprofile.manifest import Manifest
 from tweetprofile.output import read_description
 from tweetprofile.profiles import probabilities_column
@@ -66,8 +67,10 @@ class Predictions:
             files = find_files(path, ".parquet")[0] if isinstance(path, RemotePath) else None
             data = ds.dataset(path if files is None else _keys(files), **_store(path))
             facts = read_description(files[0] if files else Path(data.files[0]))
+            read_known(facts, "its description", _FACTS, ("schema",))
             schema = TraitSchema.from_dict(facts["schema"])
             table = data.to_table(_columns(schema))
+            _check_table(table, schema)
         except (pa.ArrowException, OSError, IndexError, KeyError, ValueError, SchemaError) as error:
             raise PredictionsError(
                 f"{path} does not hold profiles as `tweetprofile predict` writes them "
@@ -78,6 +81,27 @@ class Predictions:
     def called(self, name: str) -> "Predictions":
         """The same by another name."""
         return replace(self, name=name)
+
+
+_FACTS = {"schema": mapping, "network": text, "checkpoint_sha256": text, "version": text}
+"""What a run says of itself, as far as it is shown or relied on."""
+
+
+def _check_table(table: pa.Table, schema: TraitSchema) -> None:
+    """Raise ValueError unless columns have the types, and probabilities the range, of profiles."""
+    if not pa.types.is_integer(table["frames_used"].type) or table["frames_used"].null_count:
+        raise ValueError("its column frames_used is not of whole numbers")
+    for trait in schema:
+        column = table[probabilities_column(trait.name)]
+        if not pa.types.is_struct(column.type):
+            raise ValueError(f"its column {trait.name}_probabilities is {column.type}")
+        given = {field.name: field.type for field in column.type}
+        for name in trait.classes:
+            if not pa.types.is_floating(given.get(name, pa.null())):
+                raise ValueError(f"{trait.name} has no probabilities of '{name}'")
+        values = _probabilities(table, trait)
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(f"probabilities of {trait.name} are not from 0 to 1")
 
 
 def _keys(files: Sequence[RemotePath]) -> list[str]:

@@ -11,6 +11,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
 from tweetprofile.evaluation.metrics import TraitMetrics
+from tweetprofile.untrusted import printable, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,9 +34,15 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": _INK,
     "ytick.color": _INK,
     "legend.frameon": False,
+    "text.parse_math": False,  # a class may be called "$\\frac"
 }
 
 _DPI = 150
+
+_MOST_INCHES = 60
+"""Of a picture's side; matplotlib refuses 65,536 pixels, and memory ends before."""
+
+_NAME_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +69,14 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
     """Confusion, reliability, confidence, coverage and frames of a trait."""
     metrics = evaluation.traits[trait]
     judged = next(each for each in evaluation.judged.traits if each.trait.name == trait)
-    classes = judged.trait.classes
+    classes = [shorten(printable(name), _NAME_SHOWN) for name in judged.trait.classes]
+    each = len(classes)
     return [
         _plot(
             f"{trait}-confusion",
             f"Confusion matrix of {trait}: a row a label, a column a prediction.",
             lambda axes: _draw_confusion(axes, metrics, classes),
-            (2.6 + 0.5 * len(classes), 2.2 + 0.42 * len(classes)),
+            (min(_MOST_INCHES, 2.6 + 0.5 * each), min(_MOST_INCHES, 2.2 + 0.42 * each)),
         ),
         _plot(
             f"{trait}-reliability",
@@ -216,4 +224,11 @@ def _curves(
     epochs: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     for trait in epochs[-1]["scores"]:
-        yield trait, [(each["epoch"], each["scores"][trait]["macro_f1"]) for each in epochs]
+        yield (
+            trait,
+            [
+                (each["epoch"], each["scores"][trait]["macro_f1"])
+                for each in epochs
+                if trait in each["scores"]
+            ],
+        )

@@ -1,7 +1,6 @@
 """The report: one HTML file that needs nothing else, and the pictures beside it as PNG."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +13,8 @@ from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.plots import Plot, training_plots, trait_plots
 from tweetprofile.evaluation.tables import Cell, Table, classes_table, scores_table
+from tweetprofile.fields import parse_json
+from tweetprofile.training.scores import read_metrics
 from tweetprofile.version import __version__
 
 REPORT = "report.html"
@@ -56,12 +57,16 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
     """
     path = run / "metrics.jsonl"
     try:
-        epochs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        if not epochs or not all({"epoch", "loss", "scores"} <= set(each) for each in epochs):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        epochs = [parse_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
+        for number, epoch in enumerate(epochs, 1):
+            read_metrics(epoch, f"line {number}")
+        if not epochs:
             raise ValueError("no epoch in it")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise OptionError(
-            f"--run {run}: {path} cannot be read ({error}); give the folder that "
+            f"--run {run}: {path} cannot be read ({reason}); give the folder that "
             "`tweetprofile train` wrote."
         ) from None
     return epochs

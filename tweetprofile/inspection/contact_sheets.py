@@ -20,7 +20,7 @@ from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
-from tweetprofile.inspection.naming import file_name, printable
+from tweetprofile.inspection.naming import file_name
 from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
 from tweetprofile.job import MAX_PIXELS, ExtractorFacts, PredictorOptions
@@ -28,6 +28,7 @@ from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.profiles import FRAMES
 from tweetprofile.storage import AnyPath
+from tweetprofile.untrusted import printable
 from tweetprofile.volumes import VolumeSpec
 
 OnDrawn = Callable[[int, int], None]

@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tweetprofile.inspection.naming import escape, printable, shorten
 from tweetprofile.inspection.tiles import Tile, TileKind
+from tweetprofile.untrusted import escape, printable, shorten
 
 # All lengths are in pixels.
 _TILE = 224

@@ -1,4 +1,4 @@
-"""What users and images are called for eyes and file systems: their own names are untrusted."""
+"""What users are called in a file system: their own names are untrusted."""
 
 import re
 
@@ -6,28 +6,6 @@ from tweetprofile.manifest import UserId
 
 _LONGEST_FILE_NAME = 80
 """Characters of an id in it; file systems take 255 bytes in all."""
-
-_LONGEST_SHOWN = 400
-"""Characters; nobody reads more, whatever a manifest holds."""
-
-
-def printable(text: str) -> str:
-    """A text with everything escaped that is not for eyes: control and terminal codes above all."""
-    shown = shorten(text, _LONGEST_SHOWN)
-    return "".join(char if char.isprintable() else escape(char) for char in shown)
-
-
-def escape(char: str) -> str:
-    """A character's number, as Python writes it."""
-    return char.encode("unicode_escape").decode("ascii")
-
-
-def shorten(text: str, longest: int) -> str:
-    """A text with its middle left out where it is too long: ends tell most, of paths and ids."""
-    if len(text) <= longest:
-        return text
-    kept = max(0, longest - 3)
-    return f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
 
 
 def file_name(position: int, user_id: UserId, users: int) -> str:

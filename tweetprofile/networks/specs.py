@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from tweetprofile.errors import OptionError
+from tweetprofile.fields import Reader, build, list_of, number, text, whole
+from tweetprofile.untrusted import printable
 
 Pool = tuple[int, int, int]
 Norm = Literal["none", "batch"]
@@ -21,9 +23,15 @@ _MAX_STAGES = 5
 """Each halves a frame; the smallest frame that is allowed has 16 pixels a side."""
 
 
-def _check_common(widths: tuple[int, ...], norm: str, dropout: float) -> None:
+_LONGEST_NAME = 100
+"""Characters of what a network is called; longer names are no names."""
+
+
+def _check_common(name: str, widths: tuple[int, ...], norm: str, dropout: float) -> None:
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise OptionError(f"a network's name must have 1 to {_LONGEST_NAME} characters.")
     if not all(isinstance(size, int) and 1 <= size <= _MAX_WIDTH for size in widths):
-        raise OptionError(f"network widths {widths} must be whole numbers from 1 to {_MAX_WIDTH}.")
+        raise OptionError(f"network widths must be whole numbers from 1 to {_MAX_WIDTH}.")
     if norm not in ("none", "batch"):
         raise OptionError(f"norm '{norm}' is unknown; give 'none' or 'batch'.")
     if not 0.0 <= dropout < 1.0:
@@ -54,11 +62,11 @@ class VolumeNetworkSpec:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_common((*self.widths, self.hidden), self.norm, self.dropout)
+        _check_common(self.name, (*self.widths, self.hidden), self.norm, self.dropout)
         if len(self.pools) != len(self.widths) or not 1 <= len(self.widths) <= _MAX_LAYERS:
             raise OptionError(f"a network needs 1 to {_MAX_LAYERS} layers and a pool for each.")
         if any(len(pool) != 3 or not all(side in (1, 2) for side in pool) for pool in self.pools):
-            raise OptionError(f"network pools {self.pools} must be triples of 1 and 2.")
+            raise OptionError("network pools must be triples of 1 and 2.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +100,11 @@ class DeepSetSpec:
     pool: FramePool = "mean"
 
     def __post_init__(self) -> None:
-        _check_common(self.widths, self.norm, self.dropout)
+        _check_common(self.name, self.widths, self.norm, self.dropout)
         if len(self.layers) != len(self.widths) or not 1 <= len(self.widths) <= _MAX_STAGES:
             raise OptionError(f"a backbone needs 1 to {_MAX_STAGES} stages with layers for each.")
         if not all(isinstance(count, int) and 1 <= count <= _MAX_LAYERS for count in self.layers):
-            raise OptionError(f"a stage needs 1 to {_MAX_LAYERS} layers, not {self.layers}.")
+            raise OptionError(f"a stage needs 1 to {_MAX_LAYERS} layers.")
         if self.backbone not in ("residual", "vgg") or self.stem not in ("small", "large"):
             raise OptionError(f"backbone '{self.backbone}' with stem '{self.stem}' is unknown.")
         if self.backbone == "residual" and self.norm == "none":
@@ -136,6 +144,28 @@ _KINDS: Mapping[str, type[VolumeNetworkSpec] | type[DeepSetSpec]] = {
     "deepset": DeepSetSpec,
 }
 
+_READERS: Mapping[str, Mapping[str, Reader]] = {
+    "volume": {
+        "name": text,
+        "widths": list_of(whole),
+        "pools": list_of(list_of(whole)),
+        "hidden": whole,
+        "norm": text,
+        "dropout": number,
+    },
+    "deepset": {
+        "name": text,
+        "widths": list_of(whole),
+        "layers": list_of(whole),
+        "backbone": text,
+        "stem": text,
+        "norm": text,
+        "dropout": number,
+        "pool": text,
+    },
+}
+"""What the JSON of each kind of network may hold."""
+
 
 def network_spec(name: str, **changes: Any) -> NetworkSpec:
     """The preset of that name, with some of its fields changed.
@@ -155,17 +185,16 @@ def spec_to_dict(spec: NetworkSpec) -> dict[str, Any]:
 
 
 def spec_from_dict(data: Mapping[str, Any]) -> NetworkSpec:
-    """The inverse of `spec_to_dict`, from JSON's lists; one without a kind is a volume network.
+    """The inverse of `spec_to_dict`, from untrusted JSON; one without a kind is a volume network.
 
     Raises:
-        OptionError: a value out of range, or an unknown kind.
+        FieldError: a field is missing, unknown or of another type.
+        OptionError: a value is out of range.
     """
-    fields = {name: _tuples(value) for name, value in data.items()}
-    kind = fields.pop("kind", "volume")
+    fields = dict(data)
+    kind = text(fields.pop("kind", "volume"), "network.kind")
     if kind not in _KINDS:
-        raise OptionError(f"a network of kind '{kind}' is unknown; upgrade tweetprofile.")
-    return _KINDS[kind](**fields)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+        raise OptionError(
+            f"a network of kind '{printable(kind, 40)}' is unknown; upgrade tweetprofile."
+        )
+    return build(_KINDS[kind], fields, "network", _READERS[kind])

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import cross_entropy
 
+from tweetprofile.fields import build, number, whole
+
 BINS = 15
 """Of the confidences, from 0 to 1 (Guo et al. 2017)."""
 
@@ -36,6 +38,16 @@ class Calibration:
     ece_before: float
     ece_after: float
     users: int
+
+
+def read_calibration(value: object, what: str) -> Calibration:
+    """The inverse of `dataclasses.asdict`, from untrusted JSON.
+
+    Raises:
+        FieldError: a field is missing, unknown or of another type.
+    """
+    readers = dict.fromkeys(("temperature", "ece_before", "ece_after"), number)
+    return build(Calibration, value, what, {**readers, "users": whole})
 
 
 def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> Calibration:

@@ -3,11 +3,13 @@
 After Mitchell et al. 2019, "Model Cards for Model Reporting"; every figure is the run's own.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from tweetprofile.networks import NetworkSpec
-from tweetprofile.traits import TraitSchema
+from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.untrusted import printable
 from tweetprofile.volumes import VolumeSpec
 
 CARD = "MODEL_CARD.md"
@@ -49,8 +51,9 @@ def make_card(
     size = f"{volume_spec.frames} images of a user, each {volume_spec.width} x {volume_spec.height}"
     recipe = training["settings"]["recipe"]
     parts = [
-        f"# Model card: {network.name}, {', '.join(schema.names)}",
-        f"Made by tweetprofile {training['version']}. The network {network.name}"
+        f"# Model card: {as_markdown(network.name)}, {as_markdown(', '.join(schema.names))}",
+        f"Made by tweetprofile {training['version']}. The network "
+        f"{as_markdown(network.name)}"
         f"{_together(training)} takes up to {size} pixels, and gives a probability to each class "
         "of each trait. Nothing else is seen: no name, no text.",
         _USE,
@@ -60,10 +63,22 @@ def make_card(
         f"{training['users']:,} users (recipe `{recipe}`), {training['val_users']:,} more set "
         f"aside; {training['left_out']:,} had no usable image and {training['unlabelled']:,} no "
         "label.",
-        "\n".join(f"- {trait.name}: {', '.join(trait.classes)}" for trait in schema),
+        "\n".join(map(_classes, schema)),
         _LABELS,
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def as_markdown(text: str) -> str:
+    """A text that means nothing in Markdown or HTML: no link, no table, no tag.
+
+    A backslash before any sign of ASCII makes it a letter (CommonMark 0.31, "Backslash escapes").
+    """
+    return re.sub(r"([!-+/:-@\[-`{-~.])", r"\\\1", printable(text))
+
+
+def _classes(trait: Trait) -> str:
+    return f"- {as_markdown(trait.name)}: {', '.join(map(as_markdown, trait.classes))}"
 
 
 def _together(training: Mapping[str, Any]) -> str:
@@ -87,7 +102,8 @@ def _scores(training: Mapping[str, Any]) -> list[str]:
     for name, score in scores.items():
         each = calibration[name]
         lines.append(
-            f"| {name} | {score['users']:,} | {score['accuracy']:.3f} | {score['majority']:.3f} | "
-            f"{score['macro_f1']:.3f} | {each['ece_before']:.3f} | {each['ece_after']:.3f} |"
+            f"| {as_markdown(name)} | {score['users']:,} | {score['accuracy']:.3f} | "
+            f"{score['majority']:.3f} | {score['macro_f1']:.3f} | {each['ece_before']:.3f} | "
+            f"{each['ece_after']:.3f} |"
         )
     return lines

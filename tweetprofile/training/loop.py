@@ -6,6 +6,7 @@ validates, writes and tells an observer.
 
 import copy
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
+from tweetprofile.fields import FieldError, finite, parse_json
 from tweetprofile.networks import (
     AnyNetwork,
     DeepSet,
@@ -37,9 +39,16 @@ from tweetprofile.training.loss import UserLoss
 from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.recipes import Recipe
-from tweetprofile.training.scores import EpochMetrics, TraitScore, mean_macro_f1, score_traits
+from tweetprofile.training.scores import (
+    EpochMetrics,
+    TraitScore,
+    mean_macro_f1,
+    read_metrics,
+    score_traits,
+)
 from tweetprofile.training.selection import Selection
-from tweetprofile.training.state import TrainingState, optimiser_state, restore_optimiser
+from tweetprofile.training.state import TrainingState, optimiser_state
+from tweetprofile.training.writing import writing
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
 
@@ -331,15 +340,14 @@ class Trainer:
         if self._rank.number == 0:
             _cut_metrics(self._setup.folder / METRICS, done)
         if state is not None:
-            self.network.load_state_dict(state.network)
-            self._average.load_state_dict(state.average)
-            restore_optimiser(self._optimiser, state.optimiser)
+            state.restore(self._setup.folder, self.network, self._average, self._optimiser)
             self._selection, self._epochs = Selection(state.kept), state.epochs
         return done
 
     def _write(self, metrics: EpochMetrics) -> None:
-        with (self._setup.folder / METRICS).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(asdict(metrics)) + "\n")
+        path = self._setup.folder / METRICS
+        with writing(path), path.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(finite(asdict(metrics))) + "\n")
         TrainingState(
             self._setup.settings,
             metrics.epoch,
@@ -379,8 +387,18 @@ def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     return torch.float32 if dtype == torch.float16 else dtype
 
 
+def _epoch_of(line: str) -> float:
+    """The epoch that a line is of; a damaged one is of none that could be kept."""
+    try:
+        return read_metrics(parse_json(line, "it"), "it").epoch
+    except FieldError:
+        return math.inf
+
+
 def _cut_metrics(path: Path, done: int) -> None:
     """Leave the lines up to an epoch: a run may be killed between a line and its state."""
-    lines = path.read_text(encoding="utf-8").splitlines(True) if path.exists() else []
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= done]
-    path.write_text("".join(kept), encoding="utf-8")
+    with writing(path):
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        lines = text.splitlines(True)
+        kept = [line for line in lines if line.endswith("\n") and _epoch_of(line) <= done]
+        path.write_text("".join(kept), encoding="utf-8")

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 
-from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import CheckpointError
+from tweetprofile.fields import FieldError
 from tweetprofile.networks import DeepSet, Network
+from tweetprofile.tensors import first_not_finite, open_tensors
+from tweetprofile.untrusted import printable
 
 _MEMBER = re.compile(r"members\.(\d+)\.")
 """What the names of an ensemble's weights begin with."""
@@ -44,7 +45,7 @@ def load_weights(network: Network, path: Path) -> LoadedWeights:
     torchvision differ from them by a sixth of a unit at most, which training makes up for.
 
     Raises:
-        CheckpointError: no safetensors file, or nothing in it fits.
+        CheckpointError: no safetensors file, nothing in it fits, or a weight is not finite.
     """
     given = _last_member(_read(path))
     wanted = network.state_dict()
@@ -56,7 +57,13 @@ def load_weights(network: Network, path: Path) -> LoadedWeights:
             "checkpoint of the same network or, for the deepset ones, torchvision weights of its "
             "backbone."
         )
-    network.load_state_dict({name: given[key] for name, key in fitting.items()}, strict=False)
+    weights = {name: given[key] for name, key in fitting.items()}
+    if (name := first_not_finite(weights)) is not None:
+        raise CheckpointError(
+            f"--init {path}: its weight '{printable(fitting[name], 200)}' holds numbers that are "
+            "infinite or none (NaN); give another file."
+        )
+    network.load_state_dict(weights, strict=False)
     # A count of batches is no weight, and older files lack it.
     missing = (name for name in wanted if name not in fitting and not name.endswith("_tracked"))
     unexpected = sorted(given.keys() - set(fitting.values()))
@@ -88,9 +95,11 @@ def _last_member(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
-        return read_safetensors(path)[1]
-    except (SafetensorError, OSError) as error:
+        with open_tensors(path) as file:
+            return file.read()[0]
+    except (FieldError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise CheckpointError(
-            f"--init {path} is no readable safetensors file ({error}); save the weights with "
+            f"--init {path} is no readable safetensors file ({reason}); save the weights with "
             "safetensors.torch.save_file."
         ) from None

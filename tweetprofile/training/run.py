@@ -13,13 +13,14 @@ import torch
 from tweetprofile.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from tweetprofile.devices import resolve_devices
 from tweetprofile.errors import CheckpointError, OptionError, OutputError, TrainingError
+from tweetprofile.fields import FieldError, Reader, mapping_of, read_known, whole
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
 from tweetprofile.models import last_trained
 from tweetprofile.networks import NetworkSpec
 from tweetprofile.storage import AnyPath, as_path
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
-from tweetprofile.training.calibration import Calibration, calibrate
+from tweetprofile.training.calibration import Calibration, calibrate, read_calibration
 from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.labels import (
@@ -30,10 +31,11 @@ from tweetprofile.training.labels import (
     read_labels,
 )
 from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, train_rank
-from tweetprofile.training.scores import EpochMetrics
+from tweetprofile.training.scores import EpochMetrics, read_metrics
 from tweetprofile.training.settings import TrainOptions, write_settings
 from tweetprofile.training.split import split_users
 from tweetprofile.training.state import STATE, TrainingState, require_same
+from tweetprofile.training.writing import writing
 from tweetprofile.version import __version__
 
 _MODEL = "model.safetensors"
@@ -97,7 +99,8 @@ def train_manifest(
     plan = _check(manifest, run, options or TrainOptions(), overwrite=overwrite, resume=resume)
     if resume and (finished := _finished(plan)) is not None:
         return finished
-    write_settings(plan.folder / "train.toml", manifest, plan.options)
+    with writing(plan.folder / "train.toml"):
+        write_settings(plan.folder / "train.toml", manifest, plan.options)
     observer.on_schema(plan.found)
     users = _load_users(plan, observer)
     setup = _set_up(plan, users, resume=resume)
@@ -120,9 +123,11 @@ def train_manifest(
     temperatures = {name: each.temperature for name, each in calibration.items()}
     training = {**_describe(summary, plan), "warnings": users.warnings}
     card = make_card(setup.network, setup.volume_spec, setup.schema, training)
-    (plan.folder / CARD).write_text(card, encoding="utf-8")
-    save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
-    (plan.folder / STATE).unlink(missing_ok=True)
+    with writing(plan.folder / CARD):
+        (plan.folder / CARD).write_text(card, encoding="utf-8")
+    with writing(summary.checkpoint):
+        save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
+        (plan.folder / STATE).unlink(missing_ok=True)
     return replace(summary, kept=_keep_for_predict(summary.checkpoint))
 
 
@@ -281,13 +286,20 @@ def _finished(plan: _Plan) -> TrainSummary | None:
 
 def _recall(checkpoint: Checkpoint) -> TrainSummary:
     facts = checkpoint.training
-    calibration = {name: Calibration(**each) for name, each in facts["calibration"].items()}
-    best = EpochMetrics.from_dict(facts["best"])
-    epochs = tuple(facts.get("kept_epochs", [best.epoch]))
-    counts = {name: facts[name] for name in ("users", "val_users", "left_out", "unlabelled")}
-    return TrainSummary(
-        checkpoint.path, epochs, best, **counts, calibration=calibration, kept=True, seconds=0.0
-    )
+    counts = dict.fromkeys(("users", "val_users", "left_out", "unlabelled"), whole)
+    readers: dict[str, Reader] = {
+        **counts,
+        "calibration": mapping_of(read_calibration),
+        "best": read_metrics,
+    }
+    try:
+        found = read_known(facts, "training", readers, readers)
+    except FieldError as error:
+        raise OutputError(
+            f"{checkpoint.path} does not say how it was trained ({error}); train with --overwrite."
+        ) from None
+    epochs = tuple(facts.get("kept_epochs", [found["best"].epoch]))
+    return TrainSummary(checkpoint.path, epochs, **found, kept=True, seconds=0.0)
 
 
 def _prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> Path:

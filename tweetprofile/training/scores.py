@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tweetprofile.fields import Reader, build, mapping_of, number, optional, whole
 from tweetprofile.training.labels import UNKNOWN
 from tweetprofile.traits import TraitSchema
 
@@ -54,11 +54,36 @@ class EpochMetrics:
         """Whether this epoch is to be kept; without users set aside the later one is better."""
         return best is None or not self.scores or self.mean_macro_f1 > best.mean_macro_f1
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "EpochMetrics":
-        """The inverse of `dataclasses.asdict`."""
-        scores = {name: TraitScore(**score) for name, score in data["scores"].items()}
-        return cls(**{**data, "scores": scores})
+
+def read_metrics(value: object, what: str) -> EpochMetrics:
+    """The inverse of `dataclasses.asdict`, from untrusted JSON.
+
+    Raises:
+        FieldError: a field is missing, unknown or of another type.
+    """
+    return build(EpochMetrics, value, what, _METRICS)
+
+
+def _read_score(value: object, what: str) -> TraitScore:
+    return build(TraitScore, value, what, _SCORE)
+
+
+_SCORE: Mapping[str, Reader] = {
+    "accuracy": number,
+    "macro_f1": number,
+    "majority": number,
+    "users": whole,
+}
+
+_METRICS: Mapping[str, Reader] = {
+    "epoch": whole,
+    "loss": number,
+    "val_loss": optional(number),
+    "scores": mapping_of(_read_score),
+    "mean_macro_f1": number,
+    "learning_rate": number,
+    "seconds": number,
+}
 
 
 def score_traits(

@@ -1,11 +1,12 @@
 """What can be set in training, and the file that remembers it."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tweetprofile.checkpoint import MOST_MEMBERS
 from tweetprofile.errors import OptionError
+from tweetprofile.header import MOST_MEMBERS
 from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
 from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
@@ -92,14 +93,15 @@ class TrainOptions:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least 1.")
         if not 0.0 <= self.val_fraction < 1.0:
             raise OptionError(f"--val-fraction {self.val_fraction} must be at least 0 and below 1.")
-        if self.learning_rate is not None and self.learning_rate <= 0:
-            raise OptionError("--learning-rate must be above 0.")
-        if self.weight_decay is not None and self.weight_decay < 0:
-            raise OptionError("--weight-decay must not be below 0.")
-        if self.minutes is not None and self.minutes <= 0:
-            raise OptionError(f"--minutes {self.minutes:g} must be above 0.")
-        if self.seed < 0:
-            raise OptionError(f"--seed {self.seed} must not be below 0.")
+        # Written so that what is no number (NaN) fails, too.
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise OptionError(f"--learning-rate {self.learning_rate} must be above 0, and finite.")
+        if self.weight_decay is not None and not 0 <= self.weight_decay < math.inf:
+            raise OptionError(f"--weight-decay {self.weight_decay} must be 0 or more, and finite.")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise OptionError(f"--minutes {self.minutes:g} must be above 0, and finite.")
+        if not 0 <= self.seed < 1 << 63:
+            raise OptionError(f"--seed {self.seed} must be from 0 to {(1 << 63) - 1}.")
 
     @property
     def volume_spec(self) -> VolumeSpec:

@@ -16,10 +16,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.training.scores import EpochMetrics
+from tweetprofile.fields import FieldError, finite, list_of, mapping, parse_json, read_fields, whole
+from tweetprofile.header import MOST_MEMBERS
+from tweetprofile.networks import Network
+from tweetprofile.tensors import TensorKind, first_not_finite, open_tensors
+from tweetprofile.training.scores import read_metrics
 from tweetprofile.training.selection import Kept, Tensors
+from tweetprofile.untrusted import printable
 
 STATE = "state.safetensors"
 """Name of the file in the folder of a run that is not finished."""
@@ -65,7 +69,7 @@ class TrainingState:
             "settings": dict(self.settings),
             "epoch": self.epoch,
             "epochs": self.epochs,
-            "kept": [asdict(kept.metrics) for kept in self.kept],
+            "kept": [finite(asdict(kept.metrics)) for kept in self.kept],
         }
         unfinished = folder / f".{STATE}.tmp"
         try:
@@ -91,18 +95,49 @@ class TrainingState:
         if not path.exists():
             return None
         try:
-            metadata, tensors = read_safetensors(path)
-            header = json.loads(metadata["state"])
-            parts = {part: _part(tensors, part) for part in _PARTS}
-            kept = [
-                Kept(EpochMetrics.from_dict(metrics), _part(tensors, _kept(number)))
-                for number, metrics in enumerate(header["kept"])
-            ]
-            return cls(header["settings"], header["epoch"], header["epochs"], kept, **parts)
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise OutputError(
-                f"{path} is no state of a run that could go on ({error}); train with --overwrite."
-            ) from None
+            with open_tensors(path) as file:
+                header = parse_json(file.metadata.get("state", "null"), "its header")
+                found = read_fields(header, "its header", _READERS, _READERS)
+                tensors, _ = file.read()
+        except (OSError, ValueError) as error:
+            raise _unusable(folder, error) from None
+        kept = [
+            Kept(metrics, _part(tensors, _kept(number)))
+            for number, metrics in enumerate(found["kept"])
+        ]
+        parts = {part: _part(tensors, part) for part in _PARTS}
+        return cls(found["settings"], found["epoch"], found["epochs"], kept, **parts)
+
+    def restore(
+        self,
+        folder: Path,
+        network: Network,
+        average: Network,
+        optimiser: torch.optim.Optimizer,
+    ) -> None:
+        """Fill a network, the mean of its weights and its optimiser.
+
+        Raises:
+            OutputError: the state is of other networks, or was damaged; nothing was filled.
+        """
+        try:
+            self._check(network, optimiser)
+        except ValueError as error:
+            raise _unusable(folder, error) from None
+        network.load_state_dict(self.network)
+        average.load_state_dict(self.average)
+        restore_optimiser(optimiser, self.optimiser)
+
+    def _check(self, network: Network, optimiser: torch.optim.Optimizer) -> None:
+        if not 1 <= self.epoch <= self.epochs or not 1 <= len(self.kept) <= MOST_MEMBERS:
+            raise FieldError(f"it has {len(self.kept)} members after epoch {self.epoch}")
+        wanted = _kinds(network.state_dict())
+        for tensors in (self.network, self.average, *(kept.weights for kept in self.kept)):
+            if _kinds(tensors) != wanted:
+                raise FieldError(f"its weights are not those of {network.spec.name}")
+            if (name := first_not_finite(tensors)) is not None:
+                raise FieldError(f"its weight '{name}' holds numbers that are infinite or none")
+        _check_moments(optimiser, self.optimiser)
 
 
 def require_same(settings: Mapping[str, Any], before: Mapping[str, Any], folder: Path) -> None:
@@ -117,6 +152,24 @@ def require_same(settings: Mapping[str, Any], before: Mapping[str, Any], folder:
 
 
 _PARTS = ("network", "average", "optimiser")
+
+_READERS = {
+    "settings": mapping,
+    "epoch": whole,
+    "epochs": whole,
+    "kept": list_of(read_metrics),
+}
+"""What the header of a state must hold."""
+
+
+def _unusable(folder: Path, error: Exception) -> OutputError:
+    return OutputError(
+        f"{folder / STATE} is no state of a run that could go on ({error}); train with --overwrite."
+    )
+
+
+def _kinds(tensors: Tensors) -> dict[str, TensorKind]:
+    return {name: TensorKind.of(tensor) for name, tensor in tensors.items()}
 
 
 def _kept(number: int) -> str:
@@ -145,6 +198,28 @@ def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]
         for number, values in state.items()
         for name, value in values.items()
     }
+
+
+_MOMENTS = ({"step", "exp_avg", "exp_avg_sq"}, {"step", "momentum"})
+"""What an optimiser remembers of a parameter: Adam's, and Muon's."""
+
+
+def _check_moments(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
+    names: dict[str, set[str]] = {str(number): set() for number in range(len(parameters))}
+    for key, tensor in moments.items():
+        number, _, name = key.partition(".")
+        if number not in names or name not in set().union(*_MOMENTS):
+            raise FieldError(f"its optimiser has no place for '{printable(key, 100)}'")
+        if name != "step" and tensor.shape != parameters[int(number)].shape:
+            raise FieldError(f"'{key}' of its optimiser has another shape than its weight")
+        if name == "step" and tensor.numel() != 1:
+            raise FieldError(f"'{key}' of its optimiser is no single number")
+        names[number].add(name)
+    if any(found and found not in _MOMENTS for found in names.values()):
+        raise FieldError("its optimiser has lost some of what it knew")
+    if (wrong := first_not_finite(moments)) is not None:
+        raise FieldError(f"'{wrong}' of its optimiser holds numbers that are infinite or none")
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:

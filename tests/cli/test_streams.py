@@ -1,0 +1,247 @@
+"""Streams that are closed, full, of few letters or without a reader end no run, nor does Ctrl-C."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.networks import build_network, network_spec
+from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.volumes import VolumeSpec
+
+COMMAND = [sys.executable, "-m", "tweetprofile"]
+
+
+@pytest.fixture
+def accented(tmp_path: Path) -> Path:
+    """A model with names that neither ASCII nor Latin-1 has."""
+    torch.manual_seed(0)
+    schema = TraitSchema((Trait("origin", ("niña", "漢字")),))
+    spec = replace(network_spec("deepset"), widths=(4,) * 4)
+    network = build_network(spec, VolumeSpec(height=16, width=16), schema)
+    network.initialise()
+    path = tmp_path / "accented.safetensors"
+    save_checkpoint(path, network, {})
+    return path
+
+
+def started(*arguments: object, **options: object) -> "subprocess.Popen[bytes]":
+    command = [*COMMAND, *map(os.fspath, map(str, arguments))]
+    return subprocess.Popen(command, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def unread(arguments: list[object], stream: str) -> tuple[int, bytes]:
+    """Run with a pipe nobody reads as stdout or stderr; exit code, and what the other one got."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    other = "stderr" if stream == "stdout" else "stdout"
+    with started(*arguments, **{stream: writing, other: subprocess.PIPE}) as process:
+        os.close(writing)
+        said = process.communicate()[0 if other == "stdout" else 1]
+    return process.returncode, said
+
+
+def full(arguments: list[object], stream: str) -> tuple[int, bytes]:
+    """Run with a full disk as stdout or stderr; exit code, and what the other one got."""
+    other = "stderr" if stream == "stdout" else "stdout"
+    with (
+        Path("/dev/full").open("wb") as disk,
+        started(*arguments, **{stream: disk, other: subprocess.PIPE}) as process,
+    ):
+        said = process.communicate()[0 if other == "stdout" else 1]
+    return process.returncode, said
+
+
+# --- stderr ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", [unread, full])
+def test_a_run_goes_on_without_anybody_to_talk_to(
+    dump: Path, model: Path, tmp_path: Path, broken: object
+) -> None:
+    out = tmp_path / "out.parquet"
+    arguments = ["predict", dump / "test.parquet", "-o", out, "--checkpoint", model]
+    assert callable(broken)
+    assert broken(arguments, "stderr") == (0, b"")
+    assert out.exists()
+
+
+def test_an_error_that_nobody_can_read_has_its_exit_code(tmp_path: Path) -> None:
+    assert unread(["info", tmp_path / "nowhere"], "stderr") == (2, b"")
+    assert full(["info", tmp_path / "nowhere"], "stderr") == (2, b"")
+
+
+def test_closed_streams_take_nothing_of_a_run(dump: Path, tmp_path: Path) -> None:
+    """Closed, a descriptor would be given to the next file, and what is printed go into that."""
+    out = tmp_path / "manifest.parquet"
+    folder = tmp_path / "users" / "ada"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(b"never looked at")
+    line = f"'{sys.executable}' -m tweetprofile import folder '{folder.parent}' -o '{out}'"
+    done = subprocess.run(["bash", "-c", f"{line} <&- >&- 2>&-"], check=False)
+    assert done.returncode == 0
+    assert out.read_bytes().startswith(b"PAR1")
+    assert out.read_bytes().endswith(b"PAR1")
+
+
+# --- stdout ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_full_disk_under_stdout_is_one_sentence(model: Path, more: list[object]) -> None:
+    code, said = full(["info", model, *more], "stdout")
+    assert code == 1
+    assert said.decode().splitlines() == [
+        "tweetprofile: standard output cannot be written: No space left on device; lead it to a "
+        "place with room and run the command again."
+    ]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_reader_of_stdout_that_has_gone_ends_a_command_quietly(
+    model: Path, more: list[object]
+) -> None:
+    assert unread(["info", model, *more], "stdout") == (141, b"")
+
+
+def test_help_on_a_full_disk_is_one_sentence_and_without_a_reader_nothing() -> None:
+    code, said = full(["--help"], "stdout")
+    assert code == 1
+    assert re.fullmatch(rb"tweetprofile: [^\n]*No space left on device[^\n]*\n", said)
+    assert unread(["--help"], "stdout") == (141, b"")
+
+
+# --- terminals ---------------------------------------------------------------------------------
+
+
+def shown(arguments: list[object], **environment: str | None) -> str:
+    """What a command prints on stdout, in another environment; None takes a variable away."""
+    wanted = {name: value for name, value in environment.items() if value is not None}
+    inherited = {name: value for name, value in os.environ.items() if name not in environment}
+    with started(*arguments, stdout=subprocess.PIPE, env=inherited | wanted) as process:
+        printed = process.communicate()[0]
+    assert process.returncode == 0
+    return printed.decode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    ["0", "²", *(pytest.param(each, marks=pytest.mark.slow) for each in ("-3", "wide", "9" * 11))],
+)
+def test_a_width_that_no_terminal_has_counts_as_none(model: Path, columns: str) -> None:
+    assert "gender" in shown(["info", model], COLUMNS=columns, LINES=columns)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": None},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_what_a_terminal_has_no_letters_for_is_escaped(
+    accented: Path, environment: dict[str, str | None]
+) -> None:
+    printed = shown(["info", accented], **environment)
+    assert r"\u6f22\u5b57" in printed
+    assert ("niña" if environment["PYTHONIOENCODING"] == "latin-1" else r"ni\xf1a") in printed
+    assert r"\u25" not in printed  # boxes are drawn with what there is
+
+
+def on_a_terminal(arguments: list[object], **environment: str | None) -> bytes:
+    """What a command draws on a terminal, both streams."""
+    inherited = {name: value for name, value in os.environ.items() if name not in environment}
+    wanted = {name: value for name, value in environment.items() if value is not None}
+    ours, theirs = pty.openpty()
+    drawn = b""
+    with started(*arguments, stdout=theirs, stderr=theirs, env=inherited | wanted) as process:
+        os.close(theirs)
+        try:
+            while data := os.read(ours, 1 << 16):
+                drawn += data
+        except OSError:  # how Linux says that the other end is closed
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    return drawn
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        "dumb",
+        pytest.param(None, marks=pytest.mark.slow),
+        pytest.param("", marks=pytest.mark.slow),
+    ],
+)
+def test_a_terminal_that_knows_no_escape_sequences_gets_none(
+    dump: Path, model: Path, tmp_path: Path, term: str | None
+) -> None:
+    arguments: list[object] = ["predict", dump / "test.parquet", "-o", tmp_path / "out.parquet"]
+    drawn = on_a_terminal([*arguments, "--checkpoint", model], TERM=term)
+    assert b"\x1b" not in drawn
+    assert b"users (" in drawn
+
+
+def test_without_colours_none_are_used(model: Path) -> None:
+    coloured = on_a_terminal(["info", model], TERM="xterm-256color", NO_COLOR=None)
+    plain = on_a_terminal(["info", model], TERM="xterm-256color", NO_COLOR="1")
+    assert b"gender" in plain
+    assert not re.search(rb"\x1b\[[0-9;]*3[0-9]", plain)
+    assert b"gender" in coloured
+
+
+# --- where a command runs, and how it ends -----------------------------------------------------
+
+
+def test_a_deleted_working_folder_is_one_sentence(model: Path, tmp_path: Path) -> None:
+    info = f"'{sys.executable}' -m tweetprofile info '{model}'"
+    done = subprocess.run(
+        ["bash", "-c", f"mkdir gone && cd gone && rmdir ../gone && {info}"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "tweetprofile: the working folder was deleted or is out of reach; change to another.\n"
+    )
+
+
+def test_folders_of_the_user_that_are_not_there_are_not_needed(model: Path) -> None:
+    nowhere = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR"), "/nonexistent")
+    assert '"gender"' in shown(["info", model, "--json"], **nowhere)
+
+
+def test_bytes_that_are_no_text_in_an_argument_are_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*map(os.fsencode, COMMAND), b"info", os.fsencode(tmp_path) + b"/caf\xe9"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(rb"tweetprofile: [^\n]*caf\\udce9' holds bytes [^\n]+\n", done.stderr)
+
+
+def test_ctrl_c_while_libraries_load_is_one_sentence(model: Path) -> None:
+    with started("info", model, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while "libtorch" not in maps.read_text():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    if process.returncode:  # it may have been faster
+        assert process.returncode == 130
+        assert re.fullmatch(rb"\n?tweetprofile: interrupted: [^\n]+\n", said)

@@ -1,0 +1,101 @@
+"""What a run must remember is read field by field, and nothing of it fails in mid-training."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from tweetprofile.errors import OutputError
+from tweetprofile.networks import Network, build_network, network_spec
+from tweetprofile.training.optimisers import OptimiserName, make_optimiser
+from tweetprofile.training.scores import EpochMetrics, TraitScore
+from tweetprofile.training.selection import Kept
+from tweetprofile.training.state import STATE, TrainingState, optimiser_state
+from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.volumes import VolumeSpec
+
+SMALL = VolumeSpec(frames=2, height=16, width=16)
+MOODS = TraitSchema((Trait("mood", ("calm", "cross")),))
+METRICS = EpochMetrics(1, 2.5, float("nan"), {"mood": TraitScore(0.5, 0.4, 0.3, 6)}, 0.4, 1e-3, 9.0)
+
+
+def begin(name: OptimiserName) -> tuple[Network, torch.optim.Optimizer]:
+    """A network and its optimiser, which have had one step."""
+    torch.manual_seed(0)
+    network = build_network(network_spec("deepset", widths=(4,) * 4), SMALL, MOODS)
+    network.initialise()
+    optimiser = make_optimiser(name, network, 1e-3, 0.01)
+    network(torch.randn(2, 3, *SMALL.shape))["mood"].sum().backward()
+    optimiser.step()
+    return network, optimiser
+
+
+def write(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> None:
+    weights = network.state_dict()
+    moments = optimiser_state(optimiser)
+    kept = [Kept(METRICS, weights)]
+    TrainingState({"seed": 0}, 1, 4, kept, weights, weights, moments).save(folder)
+
+
+def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> TrainingState:
+    state = TrainingState.load(folder)
+    assert state is not None
+    state.restore(folder, network, network, optimiser)
+    return state
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon"])
+def test_what_is_saved_is_restored(tmp_path: Path, name: OptimiserName) -> None:
+    network, optimiser = begin(name)
+    write(tmp_path, network, optimiser)
+    before = {key: value.clone() for key, value in optimiser_state(optimiser).items()}
+    weights = {key: value.clone() for key, value in network.state_dict().items()}
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    state = restore(tmp_path, network, optimiser)
+    for key, value in weights.items():
+        assert torch.equal(network.state_dict()[key], value), key
+    for key, value in before.items():
+        assert torch.equal(optimiser_state(optimiser)[key], value), key
+    assert state.kept[0].metrics.val_loss is None  # which was no number
+    assert state.kept[0].metrics.scores == METRICS.scores
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header, tensors: header.update(epoch="1"),
+        lambda header, tensors: header.update(epoch=True),
+        lambda header, tensors: header.update(epoch=0),
+        lambda header, tensors: header.update(epoch=5),
+        lambda header, tensors: header.update(kept=[]),
+        lambda header, tensors: header.update(kept=[{"epoch": 1}]),
+        lambda header, tensors: header.update(settings=[1]),
+        lambda header, tensors: header.update(colour=1),
+        lambda header, tensors: tensors.pop("network/heads.head_mood.bias"),
+        lambda header, tensors: tensors.update({"average/more": torch.zeros(1)}),
+        lambda header, tensors: tensors["kept-0/heads.head_mood.bias"].fill_(torch.nan),
+        lambda header, tensors: tensors.update({"optimiser/0.momentum": torch.zeros(3)}),
+        lambda header, tensors: tensors.update({"optimiser/x.momentum": torch.zeros(3)}),
+        lambda header, tensors: tensors.update({"optimiser/0.step": torch.zeros(3)}),
+        lambda header, tensors: tensors["optimiser/0.momentum"].fill_(torch.inf),
+        lambda header, tensors: tensors.pop("optimiser/0.step"),
+    ],
+)
+def test_a_state_with_anything_wrong_in_it_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
+) -> None:
+    network, optimiser = begin("muon")
+    write(tmp_path, network, optimiser)
+    with safe_open(tmp_path / STATE, "pt") as file:
+        header = json.loads(file.metadata()["state"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header, tensors)
+    save_file(tensors, tmp_path / STATE, {"state": json.dumps(header)})
+    with pytest.raises(OutputError, match=r"is no state of a run .* train with --overwrite"):
+        restore(tmp_path, network, optimiser)
