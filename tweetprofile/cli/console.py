@@ -50,6 +50,7 @@ class SafeConsole(Console):
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
         super().__init__(
             stderr=stderr,
+            markup=False,
             emoji=False,
             highlight=False,
             _environ=_sane_environment(),
@@ -114,10 +115,10 @@ def count_of(number: int, noun: str) -> str:
 def make_bar(*texts: str) -> Progress:
     """A progress bar that goes when it is done, with further texts from its task's fields."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        *(TextColumn(text) for text in texts),
+        *(TextColumn(text, markup=False) for text in texts),
         TimeRemainingColumn(),
         console=CONSOLE,
         transient=True,

@@ -6,7 +6,6 @@ validates, writes and tells an observer.
 
 import copy
 import json
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
-from tweetprofile.fields import FieldError, finite, parse_json
+from tweetprofile.fields import finite
 from tweetprofile.networks import (
     AnyNetwork,
     DeepSet,
@@ -42,8 +41,8 @@ from tweetprofile.training.recipes import Recipe
 from tweetprofile.training.scores import (
     EpochMetrics,
     TraitScore,
+    epoch_of,
     mean_macro_f1,
-    read_metrics,
     score_traits,
 )
 from tweetprofile.training.selection import Selection
@@ -387,18 +386,10 @@ def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     return torch.float32 if dtype == torch.float16 else dtype
 
 
-def _epoch_of(line: str) -> float:
-    """The epoch that a line is of; a damaged one is of none that could be kept."""
-    try:
-        return read_metrics(parse_json(line, "it"), "it").epoch
-    except FieldError:
-        return math.inf
-
-
 def _cut_metrics(path: Path, done: int) -> None:
     """Leave the lines up to an epoch: a run may be killed between a line and its state."""
     with writing(path):
         text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         lines = text.splitlines(True)
-        kept = [line for line in lines if line.endswith("\n") and _epoch_of(line) <= done]
+        kept = [line for line in lines if line.endswith("\n") and epoch_of(line) <= done]
         path.write_text("".join(kept), encoding="utf-8")

@@ -1,12 +1,22 @@
 """How well a network does, beside what naming the most frequent class would do."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.fields import Reader, build, mapping_of, number, optional, whole
+from tweetprofile.fields import (
+    FieldError,
+    Reader,
+    build,
+    mapping_of,
+    number,
+    optional,
+    parse_json,
+    whole,
+)
 from tweetprofile.training.labels import UNKNOWN
 from tweetprofile.traits import TraitSchema
 
@@ -62,6 +72,14 @@ def read_metrics(value: object, what: str) -> EpochMetrics:
         FieldError: a field is missing, unknown or of another type.
     """
     return build(EpochMetrics, value, what, _METRICS)
+
+
+def epoch_of(line: str) -> float:
+    """The epoch that a line of `metrics.jsonl` is of; a damaged one is of none that was done."""
+    try:
+        return read_metrics(parse_json(line, "it"), "it").epoch
+    except FieldError:
+        return math.inf
 
 
 def _read_score(value: object, what: str) -> TraitScore:
