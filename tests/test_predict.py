@@ -16,9 +16,9 @@ from polars.testing import assert_frame_equal
 from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
-from tweetprofile.output import METADATA_KEY
 from tweetprofile.plan import PredictOptions, plan_prediction
 from tweetprofile.predict import Progress, predict_manifest, run_plan
+from tweetprofile.provenance import METADATA_KEY
 
 Predict = Callable[[Path, Path, PredictOptions], pl.DataFrame]
 
