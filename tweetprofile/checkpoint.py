@@ -7,7 +7,6 @@ predicting needs besides images is inside: network, volumes, traits and classes.
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -28,8 +27,11 @@ from tweetprofile.networks import (
     spec_from_dict,
     spec_to_dict,
 )
+from tweetprofile.protection import is_earlier
+from tweetprofile.provenance import Kind
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec
+from tweetprofile.whole import write_whole
 
 FORMAT = 3
 """Version of what stands in the header; raised when an older reader would misread it."""
@@ -87,6 +89,8 @@ def save_checkpoint(
 ) -> None:
     """Write a network and all that describes it; the file appears whole or not at all.
 
+    It replaces another checkpoint, and nothing else.
+
     Args:
         path: where to.
         network: with its weights.
@@ -107,15 +111,9 @@ def save_checkpoint(
     }
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     data = save(state, metadata={_HEADER_KEY: json.dumps(header)})
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_whole(path, data, is_earlier(Kind.MODEL))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise OutputError(
             f"{path} cannot be written: {error.strerror}; choose another place."
         ) from error

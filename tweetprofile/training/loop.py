@@ -8,6 +8,7 @@ import copy
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
-from tweetprofile.errors import TrainingError
+from tweetprofile.errors import TrainingError, WriteError
 from tweetprofile.networks import (
     AnyNetwork,
     DeepSet,
@@ -29,6 +30,8 @@ from tweetprofile.networks import (
     build_network,
     ensemble_of,
 )
+from tweetprofile.protection import is_earlier
+from tweetprofile.provenance import Kind
 from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
@@ -42,6 +45,7 @@ from tweetprofile.training.selection import Selection
 from tweetprofile.training.state import TrainingState, optimiser_state, restore_optimiser
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
+from tweetprofile.whole import write_whole
 
 METRICS = "metrics.jsonl"
 """Name of the file in a run's folder that gets a line an epoch."""
@@ -338,7 +342,8 @@ class Trainer:
         return done
 
     def _write(self, metrics: EpochMetrics) -> None:
-        with (self._setup.folder / METRICS).open("a", encoding="utf-8") as lines:
+        path = self._setup.folder / METRICS
+        with _writing(path), path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(asdict(metrics)) + "\n")
         TrainingState(
             self._setup.settings,
@@ -380,7 +385,25 @@ def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
 
 
 def _cut_metrics(path: Path, done: int) -> None:
-    """Leave the lines up to an epoch: a run may be killed between a line and its state."""
+    """Leave the lines up to an epoch: a run may be killed between a line and its state.
+
+    What is left stands in a new file, so that no other name of the old one is written to.
+    """
     lines = path.read_text(encoding="utf-8").splitlines(True) if path.exists() else []
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= done]
-    path.write_text("".join(kept), encoding="utf-8")
+    with _writing(path):
+        if kept:
+            write_whole(path, "".join(kept).encode(), is_earlier(Kind.METRICS))
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"{path} cannot be written: {error.strerror}; mend that, then give the same command "
+            "with --resume."
+        ) from error

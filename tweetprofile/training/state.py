@@ -6,7 +6,6 @@ it: an epoch draws them from the seed and its own number.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,8 +17,11 @@ from safetensors.torch import save_file
 
 from tweetprofile.checkpoint import read_safetensors
 from tweetprofile.errors import OutputError, WriteError
+from tweetprofile.protection import is_earlier
+from tweetprofile.provenance import Kind
 from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.selection import Kept, Tensors
+from tweetprofile.whole import written_whole
 
 STATE = "state.safetensors"
 """Name of the file in the folder of a run that is not finished."""
@@ -67,14 +69,10 @@ class TrainingState:
             "epochs": self.epochs,
             "kept": [asdict(kept.metrics) for kept in self.kept],
         }
-        unfinished = folder / f".{STATE}.tmp"
         try:
-            save_file(tensors, unfinished, {"state": json.dumps(header)})
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())
-            unfinished.replace(folder / STATE)
+            with written_whole(folder / STATE, is_earlier(Kind.STATE)) as unfinished:
+                save_file(tensors, unfinished, {"state": json.dumps(header)})
         except (OSError, SafetensorError) as error:
-            unfinished.unlink(missing_ok=True)
             raise WriteError(
                 f"{folder} cannot take what the run must remember ({error}); make room there, then "
                 "give the same command with --resume."
