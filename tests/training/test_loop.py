@@ -18,7 +18,8 @@ from torch import nn
 
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.errors import OptionError, OutputError
-from tweetprofile.training.loop import METRICS, TrainObserver
+from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.metrics import METRICS
 from tweetprofile.training.recipes import RECIPES, Recipe
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.scores import EpochMetrics

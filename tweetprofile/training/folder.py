@@ -9,7 +9,7 @@ from tweetprofile.models import last_trained
 from tweetprofile.protection import Reads, check_file, is_earlier, real_path, refuse_stranger
 from tweetprofile.provenance import Kind, kind_of
 from tweetprofile.training.card import CARD
-from tweetprofile.training.loop import METRICS
+from tweetprofile.training.metrics import METRICS
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
 from tweetprofile.whole import write_whole, written_whole

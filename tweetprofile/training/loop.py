@@ -5,11 +5,9 @@ validates, writes and tells an observer.
 """
 
 import copy
-import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
-from tweetprofile.errors import TrainingError, WriteError
+from tweetprofile.errors import TrainingError
 from tweetprofile.networks import (
     AnyNetwork,
     DeepSet,
@@ -30,13 +28,12 @@ from tweetprofile.networks import (
     build_network,
     ensemble_of,
 )
-from tweetprofile.protection import is_earlier
-from tweetprofile.provenance import Kind
 from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.labels import UNKNOWN, FoundSchema
 from tweetprofile.training.loss import UserLoss
+from tweetprofile.training.metrics import append_metrics, cut_metrics
 from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.recipes import Recipe
@@ -45,10 +42,6 @@ from tweetprofile.training.selection import Selection
 from tweetprofile.training.state import TrainingState, optimiser_state, restore_optimiser
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
-from tweetprofile.whole import write_whole
-
-METRICS = "metrics.jsonl"
-"""Name of the file in a run's folder that gets a line an epoch."""
 
 
 class TrainObserver:
@@ -333,7 +326,7 @@ class Trainer:
         state = TrainingState.load(self._setup.folder) if self._setup.resume else None
         done = state.epoch if state else 0
         if self._rank.number == 0:
-            _cut_metrics(self._setup.folder / METRICS, done)
+            cut_metrics(self._setup.folder, done)
         if state is not None:
             self.network.load_state_dict(state.network)
             self._average.load_state_dict(state.average)
@@ -342,9 +335,7 @@ class Trainer:
         return done
 
     def _write(self, metrics: EpochMetrics) -> None:
-        path = self._setup.folder / METRICS
-        with _writing(path), path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(asdict(metrics)) + "\n")
+        append_metrics(self._setup.folder, metrics)
         TrainingState(
             self._setup.settings,
             metrics.epoch,
@@ -382,28 +373,3 @@ def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     dtype = resolve_precision("auto", device)
     # The gradients of fp16 would need scaling; bf16 has the range of fp32.
     return torch.float32 if dtype == torch.float16 else dtype
-
-
-def _cut_metrics(path: Path, done: int) -> None:
-    """Leave the lines up to an epoch: a run may be killed between a line and its state.
-
-    What is left stands in a new file, so that no other name of the old one is written to.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines(True) if path.exists() else []
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= done]
-    with _writing(path):
-        if kept:
-            write_whole(path, "".join(kept).encode(), is_earlier(Kind.METRICS))
-        else:
-            path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(
-            f"{path} cannot be written: {error.strerror}; mend that, then give the same command "
-            "with --resume."
-        ) from error
