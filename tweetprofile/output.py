@@ -155,12 +155,11 @@ class ProfileWriter:
         try:
             (folder / self._place.shards.name).mkdir()
             self._record.write(folder / self._place.record.name)
-            lock = _lock(folder)
             move(folder, self._place.partial)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return lock
+        return _lock(self._place.partial)
 
     def _begin(self, *, new: bool) -> None:
         """Go on with the unfinished run, or begin anew."""

@@ -26,11 +26,13 @@ METADATA_KEY = "tweetprofile"
 _LINE_BYTES = 512
 """Of a first line that can be a record."""
 
-_HEADER_BYTES = 100_000_000
-"""Longest safetensors header; the format allows no more."""
+_HEADER_BYTES = 32 << 20
+_JSON_BYTES = 16 << 20
+_EPOCH_BYTES = 1 << 20
+"""Larger safetensors headers, JSON files and lines of metrics are none of ours, and not read."""
 
-_JSON_BYTES = 64 << 20
-"""A JSON file of ours is smaller by far."""
+_CHUNKS = 64
+"""Of a PNG file, before its pixels; ours has two."""
 
 
 class Kind(StrEnum):
@@ -136,7 +138,10 @@ def _kind_of_parquet(file: IO[bytes]) -> Kind | None:
 def _kind_of_png(file: IO[bytes]) -> Kind | None:
     """The kind that a tEXt chunk before the pixels names."""
     file.seek(8)
-    while len(header := file.read(8)) == 8 and header[4:] != b"IDAT":
+    for _ in range(_CHUNKS):
+        header = file.read(8)
+        if len(header) < 8 or header[4:] == b"IDAT":
+            break
         length = int.from_bytes(header[:4], "big")
         if header[4:] != b"tEXt" or length > _LINE_BYTES:
             file.seek(length + 4, os.SEEK_CUR)
@@ -172,7 +177,7 @@ def _kind_of_text(head: bytes, file: IO[bytes]) -> Kind | None:
 
 def _kind_of_json(file: IO[bytes]) -> Kind | None:
     file.seek(0)
-    line = file.readline(_JSON_BYTES)
+    line = file.readline(_EPOCH_BYTES)
     if line.strip() != b"{":  # else an object over several lines
         return Kind.METRICS if json.loads(line).keys() == _EPOCH else None
     written = json.loads(line + file.read(_JSON_BYTES)).get(METADATA_KEY) or {}

@@ -448,7 +448,8 @@ def objects(store: pafs.FileSystem) -> dict[str, tuple[object, bytes]]:
     ("out", "sentence"),
     [
         ("s3://dumps/a/", "holds the manifest"),
-        ("s3://dumps/a", "is a folder where a file is asked for"),
+        ("s3://dumps/a", "holds the manifest"),
+        ("s3://dumps/mixed", "is a folder where a file is asked for"),
         ("s3://dumps//a/", "holds the manifest"),
         ("s3://dumps/a/m.parquet", "is the manifest"),
         ("s3://dumps/a/new.parquet", "would become part of the manifest"),

@@ -16,7 +16,7 @@ from tweetprofile.importers.twitter_api import twitter_api_users
 from tweetprofile.importers.twitter_archive import archive_users
 from tweetprofile.importers.users import DumpUser
 from tweetprofile.importers.writing import ManifestWriter
-from tweetprofile.protection import Reads, Taking, check_file
+from tweetprofile.protection import Reads, Taking, check_file, real_path
 from tweetprofile.provenance import Kind
 
 Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
@@ -164,7 +164,7 @@ def _check_out(out: str, options: ImportOptions) -> Path:
             f"{out}: with --embed the manifest is a folder of files, named with a '/' at its end, "
             "and without it a file; name it so."
         )
-    return Path(out).resolve()
+    return real_path(out)
 
 
 def _reads(layout: Layout, source: Path, dump: _Dump, options: ImportOptions) -> Reads:

@@ -1,6 +1,7 @@
 """The folder of a run: what an earlier run has left there may be replaced, and nothing else."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def keep_for_predict(checkpoint: Path, reads: Reads) -> bool:
         check_file(kept, Kind.MODEL, reads, overwrite=True)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(real_path(kept), is_earlier(Kind.MODEL)) as unfinished:
-            unfinished.write_bytes(checkpoint.read_bytes())
+            shutil.copyfile(checkpoint, unfinished)
     except (OSError, OutputError):
         return False
     return True
