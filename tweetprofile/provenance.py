@@ -57,6 +57,9 @@ class Kind(StrEnum):
         return self.name.lower()
 
 
+_NO_RECORD = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a record raises where there is none, or JSON of another form."""
+
 _FIRST_LINES = {
     Kind.LOG: re.compile(r"# tweetprofile \S+: what a worker and its libraries print\."),
     Kind.LOSSES: re.compile(r"reason,file,line,what,written by tweetprofile \S+"),
@@ -82,7 +85,7 @@ def kind_of(path: AnyPath) -> Kind | None:
             head = file.read(_LINE_BYTES)
             file.seek(0)
             return _kind(head, file)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException):
+    except (*_NO_RECORD, pa.ArrowException):
         return None
 
 

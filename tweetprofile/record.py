@@ -47,7 +47,7 @@ class RunRecord:
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             return cls(str(fields["run"]), dict(fields["facts"]), bool(fields["overwrite"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise OutputError(
                 f"{path} is no record of a run that could go on; add --overwrite to begin anew."
             ) from None

@@ -1,5 +1,6 @@
 """The report stands alone, says everything, and shows itself in a real browser."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -178,6 +179,22 @@ def test_an_earlier_evaluation_is_replaced_only_if_asked_for(
     assert not (folder / "unmatched.csv").exists()
     assert not (folder / "report.html").exists()
     prepare_folder(folder, overwrite=True)
+
+
+@pytest.mark.parametrize("files", [[], {"../mine.txt": 1}, {"../mine.txt": ["DIGEST"]}])
+def test_a_list_of_what_was_written_leads_out_of_no_folder(
+    evaluation: Evaluation, tmp_path: Path, files: object
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    digest = hashlib.sha256(b"mine").hexdigest()
+    record = {"tweetprofile": {"kind": "evaluation"}, "files": files}
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / ".tweetprofile.json").write_text(
+        json.dumps(record, indent=1).replace("DIGEST", digest)
+    )
+    prepare_folder(tmp_path / "folder", overwrite=True)
+    write_evaluation(evaluation, tmp_path / "folder")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_what_came_while_an_evaluation_was_made_is_not_replaced(

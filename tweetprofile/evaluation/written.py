@@ -98,9 +98,9 @@ def _read_record(folder: Path) -> Digests:
         return {}
     files = json.loads(path.read_text(encoding="utf-8")).get("files")
     return {
-        str(name): list(map(str, digests))
-        for name, digests in dict(files or {}).items()
-        if not {"..", "/"} & set(PurePosixPath(name).parts)
+        name: [digest for digest in digests if isinstance(digest, str)]
+        for name, digests in (files if isinstance(files, dict) else {}).items()
+        if isinstance(digests, list) and not {"..", "/"} & set(PurePosixPath(name).parts)
     }
 
 

@@ -385,7 +385,7 @@ def _is_cache(folder: Path) -> bool:
         return {"height", "width", "manifest", "outcome"} <= facts.keys() and all(
             (folder / name).exists() for name in _FILES
         )
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 
