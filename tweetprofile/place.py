@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tweetprofile.errors import OutputError
 from tweetprofile.manifest import Manifest
-from tweetprofile.protection import Reads, check_entries, refuse_stranger
+from tweetprofile.protection import Reads, check_folder, refuse_stranger
 from tweetprofile.provenance import Kind, kind_of
 from tweetprofile.record import RunRecord
 from tweetprofile.storage import (
@@ -157,7 +157,7 @@ def check_existing(place: Place, called: object, *, may_replace: bool = True) ->
     if os.path.ismount(path):
         raise OutputError(f"{called} is where a disk is mounted; give a folder or file in it.")
     if place.as_folder:
-        check_entries(path, Kind.PREDICTIONS, called, _PARTS)
+        check_folder(path, Kind.PREDICTIONS, called, _PARTS)
     else:
         refuse_stranger(path, Kind.PREDICTIONS, called)
     if not may_replace:

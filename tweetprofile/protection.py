@@ -151,21 +151,26 @@ def check_file(
         raise OutputError(f"{called} exists; choose another name or add --overwrite.")
 
 
-def check_entries(
-    folder: Path, kind: Kind, called: object, names: str = "*", but: Sequence[str] = ()
-) -> None:
-    """Raise OutputError unless all that a folder holds are earlier outputs.
+def check_folder(folder: Path, kind: Kind, called: object, names: str) -> None:
+    """Raise OutputError unless a folder, which is to be replaced, is an earlier output.
 
     Args:
         folder: that is there.
-        kind: of what may be in it.
+        kind: of the files that it is made of.
         called: what the user calls it.
-        names: pattern of what earlier outputs are called.
-        but: names of entries that are looked at elsewhere.
+        names: pattern of their names.
     """
+    check_entries(folder, kind, called, names)
+    if not any(folder.iterdir()):
+        raise OutputError(
+            f"{called} is an empty folder, which is not replaced; choose another name, or remove "
+            "it yourself."
+        )
+
+
+def check_entries(folder: Path, kind: Kind, called: object, names: str = "*") -> None:
+    """Raise OutputError unless all that a folder holds are earlier outputs; see `check_folder`."""
     for entry in sorted(folder.iterdir()):
-        if entry.name in but:
-            continue
         if not fnmatchcase(entry.name, names) or stranger(entry, kind) is not None:
             raise OutputError(
                 f"{called} holds {entry.name}, which is not {kind} that tweetprofile wrote, so it "

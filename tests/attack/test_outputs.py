@@ -136,6 +136,7 @@ def users(drawn_users: Path, model: Path, tmp_path: Path) -> Path:
     (root / "foreign.partial").mkdir()
     (root / "foreign.partial" / "thesis.tex").write_text("precious")
     (root / "logged.worker-0.log").write_text("precious")
+    (root / "empty").mkdir()
     (root / "tables").mkdir()
     shutil.copyfile(root / "labels.csv", root / "tables" / "labels.csv")
     (root / "manifests").mkdir()
@@ -177,6 +178,7 @@ PREDICT = {
     "ROOT/notes": "is a folder where a file is asked for",
     "ROOT/notes/": "holds thesis.tex, which is not a table of predictions",
     "ROOT/data/": "holds part-00000.parquet, which is not a table of predictions",
+    "ROOT/empty/": "is an empty folder, which is not replaced",
     "ROOT/foreign": "foreign.partial/thesis.tex is in the way",
     "ROOT/data/part-00000.parquet": "is not a table of predictions",
 }
@@ -274,6 +276,7 @@ IMPORT = {
     ("ROOT/tables/", "--embed", "--labels", "ROOT/tables/labels.csv"): "holds the table of",
     ("ROOT/manifests/", "--embed"): "holds part-00000.parquet, which is not",
     ("ROOT/dump/", "--embed"): "is the dump",
+    ("ROOT/empty/", "--embed"): "is an empty folder, which is not replaced",
     ("ROOT/", "--embed"): "holds the dump",
     ("ROOT/dump/ada/", "--embed"): "would become part of the dump",
     ("ROOT/dump/new/", "--embed"): "would become part of the dump",

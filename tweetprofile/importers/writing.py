@@ -21,7 +21,7 @@ from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.users import DumpUser
 from tweetprofile.manifest import ImageRef
 from tweetprofile.place import check_parent
-from tweetprofile.protection import Reads, check_entries, check_file, is_earlier
+from tweetprofile.protection import Reads, check_file, check_folder, is_earlier
 from tweetprofile.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.whole import fresh_name, move, sync
 
@@ -201,7 +201,7 @@ def check_manifest_out(
         return
     if not out.is_dir():
         raise OutputError(f"{out} is a file where a folder is asked for; choose another name.")
-    check_entries(out, Kind.MANIFEST, out, _PARTS)
+    check_folder(out, Kind.MANIFEST, out, _PARTS)
     if not overwrite:
         raise OutputError(f"{out} exists; choose another name or add --overwrite.")
 
