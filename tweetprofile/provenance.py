@@ -66,6 +66,10 @@ _FIRST_LINES = {
     Kind.SETTINGS: re.compile(r"# tweetprofile \S+: every setting of this run\."),
     Kind.CARD: re.compile(r"# Model card: .+, .+"),
 }
+_HEADERS = {
+    Kind.MODEL: rb'{"__metadata__":{"tweetprofile":"{\"format\": ',
+    Kind.STATE: rb'{"__metadata__":{"state":"{\"settings\": ',
+}
 _MADE_BY = re.compile(r"Made by tweetprofile \d\S*\. The network ")
 """Begins the second paragraph of a model card."""
 
@@ -157,8 +161,16 @@ def _kind_of_png(file: IO[bytes]) -> Kind | None:
 
 
 def _kind_of_safetensors(file: IO[bytes]) -> Kind | None:
-    """The kind that the header names; it is as in version 0.1.0."""
+    """The kind that the header names; it is as in version 0.1.0.
+
+    Its beginning is enough: a state that was damaged further in is a training's all the same.
+    """
     length = int.from_bytes(file.read(8), "little")
+    beginning = file.read(_LINE_BYTES)
+    for kind, begins in _HEADERS.items():
+        if beginning.startswith(begins):
+            return kind
+    file.seek(8)
     if length > _HEADER_BYTES:
         return None
     metadata = json.loads(file.read(length)).get("__metadata__") or {}
