@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.output import METADATA_KEY, ProfileWriter, take_finished
+from tweetprofile.output import ProfileWriter, take_finished
 from tweetprofile.place import check_output
 from tweetprofile.profiles import Counts, UserOutcome, make_profiles, profile_schema
+from tweetprofile.provenance import METADATA_KEY
 from tweetprofile.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
 
@@ -269,11 +270,11 @@ def test_a_run_killed_just_after_its_output_appeared_is_complete(
 ) -> None:
     out = f"{tmp_path}/{name}"
 
-    def die(path: Path) -> None:
+    def die(path: Path, missing_ok: bool = False) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(Path, "unlink", die)  # the record is the first thing to be removed
+        patch.setattr(Path, "unlink", die)  # nothing of the unfinished run is removed
         write(out, profiles("a"))
     assert ids_in(tmp_path / name) == ["a"]
     counts = take_finished(out, record())
@@ -287,7 +288,9 @@ def test_an_output_that_appeared_in_the_meantime_is_not_replaced(tmp_path: Path)
     write_some(out, (0, profiles("a")), of=2)
     (tmp_path / "out.parquet").write_text("someone else's")
     assert take_finished(out, record()) is None
-    with pytest.raises(OutputError, match="exists by now"):
+    with pytest.raises(
+        OutputError, match="exists and is not a table of predictions that tweetprofile wrote"
+    ):
         write(out, profiles("a"), profiles("b"), resume=True)
     assert (tmp_path / "out.parquet").read_text() == "someone else's"
 
@@ -338,7 +341,9 @@ def test_a_link_is_followed_to_where_the_output_is_to_be(tmp_path: Path) -> None
 def test_a_folder_with_other_files_in_it_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").touch()
-    with pytest.raises(OutputError, match="holds more than predictions"):
+    with pytest.raises(
+        OutputError, match=r"holds thesis\.tex, which is not a table of predictions"
+    ):
         write(f"{tmp_path}/out/", profiles("a"), overwrite=True)
     assert names_in(tmp_path / "out") == ["thesis.tex"]
 

@@ -21,9 +21,9 @@ from tweetprofile.errors import (
     OptionError,
     TooManyFailuresError,
 )
-from tweetprofile.output import METADATA_KEY
 from tweetprofile.plan import PredictOptions, plan_prediction
 from tweetprofile.predict import Progress, predict_manifest, run_plan
+from tweetprofile.provenance import METADATA_KEY
 
 Predict = Callable[[Path, Path, PredictOptions], pl.DataFrame]
 

@@ -4,12 +4,8 @@ import http.client
 import json
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,57 +24,7 @@ from tweetprofile.images import ImageReader
 from tweetprofile.manifest import ImageRef, Manifest
 from tweetprofile.storage import RemotePath, as_path, is_remote
 
-ACCOUNT = {
-    "AWS_ACCESS_KEY_ID": "nobody",
-    "AWS_SECRET_ACCESS_KEY": "nothing",
-    "AWS_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Address of a server that speaks S3, on this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/moto-api/", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        assert process.poll() is None
-        try:
-            urllib.request.urlopen(address, timeout=1).close()
-            return
-        except (OSError, urllib.error.URLError):
-            time.sleep(0.1)
-    pytest.fail("the server of the test does not answer")
-
-
-@pytest.fixture
-def store(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pafs.FileSystem:
-    """What is in the bucket `dumps`, which is empty."""
-    for name, value in ACCOUNT.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    address = server.removeprefix("http://")
-    store = pafs.S3FileSystem(
-        scheme="http", endpoint_override=address, region="us-east-1", allow_bucket_creation=True
-    )
-    store.create_dir("dumps")
-    store.delete_dir_contents("dumps")
-    return store
 
 
 def put(store: pafs.FileSystem, folder: Path, key: str) -> None:

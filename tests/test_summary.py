@@ -7,7 +7,9 @@ import pytest
 
 from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.job import PredictorFacts
+from tweetprofile.place import Place
 from tweetprofile.profiles import Counts
+from tweetprofile.protection import Reads
 from tweetprofile.stages import Stage
 from tweetprofile.summary import PredictSummary, StageTimes, check_stats, write_stats
 from tweetprofile.traits import PRESETS
@@ -15,6 +17,10 @@ from tweetprofile.traits import PRESETS
 FACTS = PredictorFacts(
     "0" * 64, "model1", PRESETS["mex-a3t-2019"], {}, "cpu", "pillow", "bf16", 2, 0
 )
+
+
+def place(folder: Path) -> Place:
+    return Place.of(str(folder / "out.parquet"))
 
 
 def test_the_stages_of_all_lanes_and_what_is_idle_make_up_the_run() -> None:
@@ -54,21 +60,34 @@ def test_statistics_are_json_with_all_that_decides_the_speed(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("no/such/folder.json", "there is no folder"), ("there.json", "exists; give another")],
+    [
+        ("no/such/folder.json", "there is no folder"),
+        ("there.json", "exists and is not a file of statistics that tweetprofile wrote"),
+        ("out.parquet", "is where the profiles are written; give another name"),
+        ("out.parquet.partial/stats.json", "there is no folder"),
+        (".", "is a folder where a file is to be written"),
+    ],
 )
+@pytest.mark.parametrize("overwrite", [False, True])
 def test_a_place_for_statistics_is_looked_at_before_the_work(
-    tmp_path: Path, name: str, complaint: str
+    tmp_path: Path, name: str, complaint: str, *, overwrite: bool
 ) -> None:
     (tmp_path / "there.json").write_text("precious")
     with pytest.raises(OptionError, match=complaint):
-        check_stats(tmp_path / name, overwrite=False)
+        check_stats(tmp_path / name, place(tmp_path), Reads(), overwrite=overwrite)
 
 
-def test_old_statistics_may_be_overwritten_but_never_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "there.json").write_text("old")
-    check_stats(tmp_path / "there.json", overwrite=True)
-    with pytest.raises(OptionError, match="exists"):
-        check_stats(tmp_path, overwrite=True)
+def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path: Path) -> None:
+    path, summary = tmp_path / "stats.json", PredictSummary("out", Counts(), 1.0, FACTS)
+    write_stats(path, summary)
+    with pytest.raises(OptionError, match="exists; choose another name or add --overwrite"):
+        check_stats(path, place(tmp_path), Reads(), overwrite=False)
+    check_stats(path, place(tmp_path), Reads(), overwrite=True)
+    write_stats(path, summary, overwrite=True)
+    path.write_text("precious by now")
+    with pytest.raises(WriteError, match="something else stands there by now"):
+        write_stats(path, summary, overwrite=True)
+    assert path.read_text() == "precious by now"
 
 
 def test_statistics_that_cannot_be_written_do_not_make_the_output_look_lost(tmp_path: Path) -> None:

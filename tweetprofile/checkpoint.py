@@ -5,7 +5,6 @@ predicting needs besides images is inside: network, volumes, traits and classes.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,10 +25,13 @@ from tweetprofile.networks import (
     build_network,
     fold_normalisation,
 )
+from tweetprofile.protection import is_earlier
+from tweetprofile.provenance import Kind
 from tweetprofile.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted import printable, shorten
 from tweetprofile.volumes import VolumeSpec
+from tweetprofile.whole import write_whole
 
 _HEADER_KEY = "tweetprofile"
 
@@ -81,6 +83,8 @@ def save_checkpoint(
 ) -> None:
     """Write a network and all that describes it; the file appears whole or not at all.
 
+    It replaces another checkpoint, and nothing else.
+
     Args:
         path: where to.
         network: with its weights.
@@ -100,15 +104,9 @@ def save_checkpoint(
     )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     data = save(state, metadata={_HEADER_KEY: json.dumps(header.to_dict(), allow_nan=False)})
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_whole(path, data, is_earlier(Kind.MODEL))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise OutputError(
             f"{path} cannot be written: {error.strerror}; choose another place."
         ) from error

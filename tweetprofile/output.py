@@ -12,11 +12,12 @@ OUT appears whole or not at all, and a run that was killed goes on with the shar
 these things stand, and whether they may, is in `place.py`.
 """
 
+import errno
 import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -27,15 +28,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.fields import mapping, parse_json
 from tweetprofile.journal import ShardJournal, matches
-from tweetprofile.place import Place, check_output
+from tweetprofile.place import (
+    Place,
+    check_existing,
+    check_output,
+    check_stored,
+    check_target,
+    clear_partial,
+)
 from tweetprofile.profiles import Counts
+from tweetprofile.protection import Reads, is_earlier
+from tweetprofile.provenance import METADATA_KEY, Kind, read_description
 from tweetprofile.record import RunRecord
-from tweetprofile.storage import AnyPath, delete_files, find_files, to_read, upload, why
-
-METADATA_KEY = "tweetprofile"
-"""Key of the Parquet file metadata under which a run describes itself, as JSON."""
+from tweetprofile.storage import AnyPath, RemotePath, delete_files, find_files, upload, why
+from tweetprofile.whole import fresh_name, move, sync
 
 _DAMAGED = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 """What reading a damaged shard raises."""
@@ -57,6 +64,7 @@ class ProfileWriter:
         record: what the run is.
         shards: how many there will be.
         resume: whether to go on with an unfinished run that is the same.
+        reads: what the run reads and `out` must not replace; None for nothing.
 
     Attributes:
         finished: the shards that need no writing any more, by number, and what each came to.
@@ -68,30 +76,40 @@ class ProfileWriter:
     """
 
     def __init__(
-        self, out: str, schema: pa.Schema, record: RunRecord, shards: int, *, resume: bool = False
+        self,
+        out: str,
+        schema: pa.Schema,
+        record: RunRecord,
+        shards: int,
+        *,
+        resume: bool = False,
+        reads: Reads | None = None,
     ) -> None:
         self.finished: dict[int, Counts] = {}
         self._out = out
         self._place = Place.of(out)
         self._schema = schema
         self._record = record
+        self._overwrite = record.overwrite
         self._shards = shards
         self._resume = resume
+        self._reads = reads
         self._digits = max(5, len(str(shards - 1)))
         self._journal = ShardJournal(self._place.partial / "shards.jsonl")
+        self._complete = False
 
     def __enter__(self) -> Self:
-        check_output(self._out, overwrite=self._record.overwrite, resume=self._resume)
+        self._check(check_output)
         with _writing(self._out):
             if self._place.remote is not None:
                 self._place.path.parent.mkdir(parents=True, exist_ok=True)
-            self._place.partial.mkdir(exist_ok=True)
-            self._lock = _lock(self._place.partial)
+            new = not self._place.partial.exists()
+            self._lock = self._make_partial() if new else _lock(self._place.partial)
         try:
             # Once more: before it was locked, another run may have begun or ended.
-            check_output(self._out, overwrite=self._record.overwrite, resume=self._resume)
+            self._check(check_target if new else check_output)
             with _writing(self._out):
-                self._begin()
+                self._begin(new=new)
         except BaseException:
             self._leave()
             raise
@@ -115,7 +133,7 @@ class ProfileWriter:
         path = self._shard_path(shard)
         with _writing(self._out):
             self._write_whole(path, iter([profiles]), counts)
-            _sync(path.parent)
+            sync(path.parent)
             self._journal.note(shard, path)
         self.finished[shard] = counts
 
@@ -123,25 +141,44 @@ class ProfileWriter:
         """Make `out` of the shards."""
         missing = set(range(self._shards)).difference(self.finished)
         assert not missing, f"shards {sorted(missing)} were never written"
-        with _writing(self._out):
+        with _finishing(), _writing(self._out):
             if self._place.as_folder:
                 self._move_folder()
             else:
-                merged = self._place.partial / "merged.parquet"
-                self._write_whole(merged, self._row_groups(), self.counts)
-                merged.replace(self._place.path)
-            _sync(self._place.path.parent)
-            _publish(self._place)
-            self._place.record.unlink()
+                self._write_whole(self._place.merged, self._row_groups(), self.counts)
+                may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
+                move(self._place.merged, self._place.path, may_replace)
+            sync(self._place.path.parent)
+            _publish(self._place, self._record.run, overwrite=self._overwrite)
+        self._complete = True
 
-    def _begin(self) -> None:
+    def _check(self, check: Callable[..., None]) -> None:
+        check(self._out, overwrite=self._overwrite, resume=self._resume, reads=self._reads)
+
+    def _make_partial(self) -> int:
+        """Make the folder of the run and lock it; it appears with its record in it."""
+        folder = fresh_name(self._place.path.parent)
+        folder.mkdir()
+        try:
+            (folder / self._place.shards.name).mkdir()
+            self._record.write(folder / self._place.record.name)
+            move(folder, self._place.partial)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return _lock(self._place.partial)
+
+    def _begin(self, *, new: bool) -> None:
         """Go on with the unfinished run, or begin anew."""
+        if new:
+            return
         if self._resume and self._place.record.exists():
             self._record = _same_run(self._place, self._record)
+            self._overwrite = self._overwrite or self._record.overwrite
             self.finished = dict(self._find_finished())
             return
-        shutil.rmtree(self._place.shards, ignore_errors=True)
-        self._place.shards.mkdir()
+        clear_partial(self._place, but=self._place.record)
+        self._place.shards.mkdir(exist_ok=True)
         self._journal.begin()
         self._record.write(self._place.record)
 
@@ -194,25 +231,29 @@ class ProfileWriter:
             for table in tables:
                 file.write_table(table)
             file.add_key_value_metadata({METADATA_KEY: json.dumps(described)})
-        _sync(unfinished)
+        sync(unfinished)
         unfinished.replace(path)
 
     def _move_folder(self) -> None:
         out = self._place.path
-        if out.exists():  # A folder cannot be renamed over another that is not empty.
-            out.rename(self._place.partial / "replaced")
-        self._place.shards.rename(out)
+        if os.path.lexists(out):  # A folder cannot be renamed over another that is not empty.
+            check_existing(self._place, self._out, may_replace=self._may_replace_any)
+            move(out, self._place.replaced)
+        move(self._place.shards, out)
+
+    @property
+    def _may_replace_any(self) -> bool:
+        """Whether an earlier output may be replaced; one that waits to be uploaded always may."""
+        return self._overwrite or self._place.remote is not None
 
     def _leave(self) -> None:
         """Keep what a run could go on with, and nothing else."""
-        keep = self._place.kept_shards() > 0
-        with suppress(OSError):
-            if keep:
-                for unfinished in self._place.partial.rglob("*.tmp"):
-                    unfinished.unlink()
-            else:
-                shutil.rmtree(self._place.partial)
-        os.close(self._lock)
+        keep = not self._complete and self._place.kept_shards() > 0
+        try:
+            with suppress(OSError):
+                clear_partial(self._place, whole=not keep)
+        finally:
+            os.close(self._lock)
 
 
 def take_finished(out: str, record: RunRecord) -> Counts | None:
@@ -225,9 +266,12 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
     found = list(_described(place))
     if not found:
         return None
+    overwrite = record.overwrite
     if place.record.exists():
         # The unfinished run may replace what is there, or has, and was killed just after.
-        if RunRecord.read(place.record).run not in {each.get("run") for each in found}:
+        unfinished = RunRecord.read(place.record)
+        overwrite = overwrite or unfinished.overwrite
+        if unfinished.run not in {each.get("run") for each in found}:
             return None
     elif record.overwrite and not _same_facts(found, record):
         return None
@@ -238,8 +282,9 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
         )
     if place.path.exists():
         with _writing(out):
-            _publish(place)  # what is to be in a store, and has not come there
-    shutil.rmtree(place.partial, ignore_errors=True)
+            # what is to be in a store, and has not come there
+            _publish(place, found[0]["run"], overwrite=overwrite)
+    clear_partial(place)
     return sum((Counts(**each["counts"]) for each in found), Counts())
 
 
@@ -259,34 +304,40 @@ def _files_of(place: Place) -> Sequence[AnyPath]:
     return find_files(place.remote, ".parquet")[0] if place.remote is not None else []
 
 
-def _publish(place: Place) -> None:
-    """Upload a complete output that is to be in a store, and remove it here."""
+def _publish(place: Place, run: str, *, overwrite: bool) -> None:
+    """Upload a complete output that is to be in a store, and remove it here.
+
+    Args:
+        place: of the output.
+        run: that has made it, and may have uploaded a part of it before it was killed.
+        overwrite: whether another run's output may be replaced.
+    """
     if place.remote is None:
         return
+    stored = check_stored(place.remote, as_folder=place.as_folder)
+    if not overwrite and (other := _of_another_run(stored, run)) is not None:
+        raise FileExistsError(errno.EEXIST, f"{other} is there by now", str(other))
     if place.as_folder:
-        delete_files(place.remote)
-        for part in sorted(place.path.iterdir()):
+        parts = sorted(place.path.glob("part-*.parquet"))
+        delete_files(stored)
+        for part in parts:
             upload(part, place.remote / part.name)
-        shutil.rmtree(place.path)
+        for part in parts:
+            part.unlink()
+        place.path.rmdir()
     else:
         upload(place.path, place.remote)
         place.path.unlink()
+
+
+def _of_another_run(stored: Sequence[RemotePath], run: str) -> RemotePath | None:
+    return next((path for path in stored if read_description(path).get("run") != run), None)
 
 
 def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
     return bool(found) and all(
         each.get(key) == value for each in found for key, value in record.facts.items()
     )
-
-
-def read_description(path: AnyPath) -> dict[str, Any]:
-    """What a run says of itself in a file of profiles.
-
-    Raises:
-        KeyError, OSError, ValueError, ArrowException: it is no such file.
-    """
-    metadata = pq.read_metadata(to_read(path)).metadata or {}
-    return mapping(parse_json(metadata[METADATA_KEY.encode()], "its description"), "it")
 
 
 def _counts_in(path: Path) -> Counts:
@@ -320,6 +371,16 @@ def _lock(folder: Path) -> int:
 
 
 @contextmanager
+def _finishing() -> Iterator[None]:
+    """What must not be replaced has come since the run began, which its shards survive."""
+    try:
+        yield
+    except OutputError as error:
+        sentence = str(error).rstrip(".")
+        raise WriteError(f"{sentence}, and then run the same command with --resume.") from error
+
+
+@contextmanager
 def _writing(out: str) -> Iterator[None]:
     try:
         yield
@@ -328,11 +389,3 @@ def _writing(out: str) -> Iterator[None]:
         raise WriteError(
             f"{out} cannot be written: {reason}; mend that and run the same command with --resume."
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

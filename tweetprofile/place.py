@@ -6,14 +6,39 @@ then uploaded.
 
 import hashlib
 import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import platformdirs
 import pyarrow as pa
 
 from tweetprofile.errors import OutputError
-from tweetprofile.storage import RemotePath, as_path, exists, require_reachable, why
+from tweetprofile.manifest import Manifest
+from tweetprofile.protection import Reads, check_folder, refuse_stranger
+from tweetprofile.provenance import Kind, kind_of
+from tweetprofile.record import RunRecord
+from tweetprofile.storage import (
+    AnyPath,
+    RemotePath,
+    as_path,
+    exists,
+    is_file,
+    list_below,
+    require_reachable,
+    why,
+)
+from tweetprofile.whole import is_fresh_name
+
+_PARTS = "part-*.parquet"
+"""Names of shard files."""
+
+_READ_AT_ONCE = 16
+"""Footers from a store, where each takes some round trips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +75,16 @@ class Place:
         return self.partial / "run.json"
 
     @property
+    def merged(self) -> Path:
+        """The output while it is put together there."""
+        return self.partial / "merged.parquet"
+
+    @property
+    def replaced(self) -> Path:
+        """The folder that the output replaces, just before it is removed."""
+        return self.partial / "replaced"
+
+    @property
     def shards(self) -> Path:
         """Its finished shards."""
         return self.partial / "shards"
@@ -59,21 +94,83 @@ class Place:
         return len(list(self.shards.glob("part-*.parquet"))) if self.record.exists() else 0
 
 
-def check_output(out: str, *, overwrite: bool, resume: bool = False) -> None:
-    """Raise OutputError unless `out` can be written: said before any work is done."""
+def check_output(
+    out: str, *, overwrite: bool, resume: bool = False, reads: Reads | None = None
+) -> None:
+    """Raise OutputError unless `out` can be written: said before any work is done.
+
+    Args:
+        out: as the user gave it.
+        overwrite: whether an earlier output may be replaced.
+        resume: whether an unfinished run may be gone on with.
+        reads: what the run reads; None for nothing.
+    """
     place = Place.of(out)
-    path = place.path
-    if place.remote is not None:
-        _check_remote(place.remote, overwrite=overwrite, resume=resume)
-    else:
-        check_parent(path.parent, out)
-    if place.record.exists() and not (overwrite or resume):
+    check_target(out, overwrite=overwrite, resume=resume, reads=reads)
+    if not os.path.lexists(place.partial):
+        return
+    if (entry := stranger_in_partial(place)) is not None:
+        raise OutputError(
+            f"{entry} is in the way of {out} and of no unfinished run; choose another name, or "
+            "remove it yourself."
+        )
+    if not (overwrite or resume):
         raise OutputError(
             f"{place.partial} holds an unfinished run; add --resume to go on with it, or "
             "--overwrite to begin anew."
         )
-    if path.exists() and place.remote is None:
-        _check_existing(out, place, overwrite=overwrite, resume=resume)
+
+
+def reads_of(manifest: Manifest, image_root: AnyPath | None = None) -> Reads:
+    """What a run reads that looks at a manifest's users."""
+    root = image_root or manifest.folder
+    files = Reads.of_tables("the manifest", manifest.source, manifest.files)
+    return files + Reads.of(image_root=root)
+
+
+def check_target(
+    out: str, *, overwrite: bool, resume: bool = False, reads: Reads | None = None
+) -> None:
+    """Raise OutputError unless the file or folder `out` may appear; see `check_output`."""
+    place = Place.of(out)
+    for path in claimed(place):
+        (reads or Reads()).refuse(path, out if path.name == place.path.name else path)
+    may_replace = overwrite or resume
+    if place.remote is not None:
+        with _reaching(place.remote):
+            require_reachable(place.remote)
+            _check_remote(place.remote, as_folder=place.as_folder, may_replace=may_replace)
+    else:
+        check_parent(place.path.parent, out)
+        check_existing(place, out, may_replace=may_replace)
+
+
+def check_existing(place: Place, called: object, *, may_replace: bool = True) -> None:
+    """Raise OutputError if what stands at a place on a disk is no earlier output to replace."""
+    path = place.path
+    if not os.path.lexists(path):
+        return
+    if path.is_dir() != place.as_folder:
+        raise OutputError(
+            f"{called} is a folder where a file is asked for, or a file for a folder."
+        )
+    if os.path.ismount(path):
+        raise OutputError(f"{called} is where a disk is mounted; give a folder or file in it.")
+    if place.as_folder:
+        check_folder(path, Kind.PREDICTIONS, called, _PARTS)
+    else:
+        refuse_stranger(path, Kind.PREDICTIONS, called)
+    if not may_replace:
+        raise OutputError(f"{called} exists; choose another name or add --overwrite.")
+
+
+def claimed(place: Place) -> list[AnyPath]:
+    """The places that a run writes to, of which none may be what it reads or writes otherwise."""
+    part = "part-00000.parquet"
+    if place.remote is not None:
+        return [place.remote, *([place.remote / part] if place.as_folder else [])]
+    inside = [place.path / part] if place.as_folder else []
+    return [place.path, *inside, place.partial, place.shards / part]
 
 
 def check_parent(folder: Path, out: str | Path) -> None:
@@ -84,35 +181,125 @@ def check_parent(folder: Path, out: str | Path) -> None:
         raise OutputError(f"the folder {folder} of {out} is not writable; choose another.")
 
 
-def _check_remote(out: RemotePath, *, overwrite: bool, resume: bool) -> None:
+def check_stored(remote: RemotePath, *, as_folder: bool) -> list[RemotePath]:
+    """The files of an earlier output in a store, each recognised by its record.
+
+    Raises:
+        OutputError: there is anything else.
+        OSError: the store cannot be reached.
+    """
+    found = list_below(remote) if as_folder else []
+    if is_file(remote):
+        if as_folder:
+            raise OutputError(f"{remote} is a file where a folder is asked for.")
+        found = [(remote, True)]
+    elif not as_folder and exists(remote):
+        raise OutputError(f"{remote} is a folder where a file is asked for.")
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        recognised = list(pool.map(lambda each: _is_stored_part(each[0], remote), found))
+    for (path, _), ours in zip(found, recognised, strict=True):
+        if not ours:
+            raise OutputError(
+                f"{path} is not {Kind.PREDICTIONS} that tweetprofile wrote, so {remote} is not "
+                "replaced; choose another place, or remove it yourself."
+            )
+    return [path for path, _ in found]
+
+
+def stranger_in_partial(place: Place) -> Path | None:
+    """Something in the folder of an unfinished run that no run has put there; None if nothing is.
+
+    It is the folder itself where neither its record nor a shard shows that it is a run's.
+    """
+    partial = place.partial
+    if partial.is_symlink() or not partial.is_dir():
+        return partial
+    if (other := next((entry for entry, ours in _within(place) if not ours), None)) is not None:
+        return other
+    # A record may be damaged, and so may shards, which are then computed again.
+    shards = place.shards.glob(_PARTS)
+    known = RunRecord.is_one(place.record) or any(
+        kind_of(shard) is Kind.PREDICTIONS for shard in shards
+    )
+    return None if known else partial
+
+
+def clear_partial(place: Place, *, whole: bool = True, but: Path | None = None) -> None:
+    """Remove what a run has put into the folder of an unfinished run, and nothing else.
+
+    Args:
+        place: of the run.
+        whole: whether record and shards go, too, and with them the folder; else what is half
+            written goes. The record goes last: without it nobody would know whose the folder is.
+        but: the record, where it is to be replaced.
+    """
+    entries = [entry for entry, ours in _within(place) if ours and entry != but]
+    for entry in sorted(entries, key=lambda entry: entry == place.record):
+        if entry.is_dir():
+            if whole:
+                _remove_empty(entry)
+        elif whole or _is_half_written(entry.name):
+            entry.unlink(missing_ok=True)
+    if whole:
+        _remove_empty(place.partial)
+
+
+def _within(place: Place) -> Iterator[tuple[Path, bool]]:
+    """All that is in the folder of an unfinished run, and whether a run has put it there."""
+    folders = (place.shards, place.replaced)
+    for folder in folders:
+        if folder.is_dir() and not folder.is_symlink():
+            for entry in folder.iterdir():
+                named = fnmatchcase(entry.name, _PARTS) or _is_half_written(entry.name)
+                yield entry, named and _is_regular(entry)
+    for entry in place.partial.iterdir() if place.partial.is_dir() else ():
+        if entry in folders:
+            yield entry, entry.is_dir() and not entry.is_symlink()
+        else:
+            named = entry in (place.record, place.merged) or _is_half_written(entry.name)
+            yield entry, named and _is_regular(entry)
+
+
+def _is_half_written(name: str) -> bool:
+    return name.endswith(".tmp") and (
+        is_fresh_name(name) or name.startswith(("part-", "merged.", "run."))
+    )
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # somebody has put something of theirs into it
+        folder.rmdir()
+
+
+@contextmanager
+def _reaching(remote: RemotePath) -> Iterator[None]:
     try:
-        require_reachable(out)
-        there = exists(out)
+        yield
     except (OSError, ValueError, pa.ArrowException) as error:
         raise OutputError(
-            f"{out} cannot be reached: {why(error)}; check the address, and the credentials in the "
-            "environment or profile."
+            f"{remote} cannot be reached: {why(error)}; check the address, and the credentials in "
+            "the environment or profile."
         ) from error
-    if there and not (overwrite or resume):
-        raise OutputError(f"{out} exists; choose another name or add --overwrite.")
 
 
-def _check_existing(out: str, place: Place, *, overwrite: bool, resume: bool) -> None:
-    if not (overwrite or resume):
-        raise OutputError(f"{out} exists; choose another name or add --overwrite.")
-    if place.path.is_dir() != place.as_folder:
-        raise OutputError(f"{out} is a folder where a file is asked for, or a file for a folder.")
-    if os.path.ismount(place.path):
-        raise OutputError(f"{out} is where a disk is mounted; give a folder or file in it.")
-    if place.as_folder and not all(map(_is_part, place.path.iterdir())):
-        raise OutputError(f"{out} holds more than predictions, so it is not overwritten; empty it.")
+def _check_remote(remote: RemotePath, *, as_folder: bool, may_replace: bool) -> None:
+    if not exists(remote):
+        return
+    check_stored(remote, as_folder=as_folder)
+    if not may_replace:
+        raise OutputError(f"{remote} exists; choose another name or add --overwrite.")
+
+
+def _is_stored_part(path: RemotePath, folder: RemotePath) -> bool:
+    direct = path == folder or (path.parent == folder and fnmatchcase(path.name, _PARTS))
+    return direct and kind_of(path) is Kind.PREDICTIONS
 
 
 def _staged(remote: RemotePath) -> Path:
     """Where an output is made that is to be in a store: the same place for the same output."""
     folder = Path(platformdirs.user_cache_dir("tweetprofile")) / "outputs"
     return folder / hashlib.sha256(remote.uri.encode()).hexdigest()[:16] / remote.name
-
-
-def _is_part(entry: Path) -> bool:
-    return entry.name.startswith("part-") and entry.suffix == ".parquet"

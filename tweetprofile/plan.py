@@ -13,10 +13,12 @@ from tweetprofile.engines.shards import ShardEngine, ShardSource
 from tweetprofile.errors import OptionError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.job import MAX_PIXELS, DecoderName, Precision, PredictorFacts, PredictorOptions
+from tweetprofile.logs import check_logs
 from tweetprofile.manifest import MAX_IMAGES, Manifest
 from tweetprofile.models import find_checkpoint
-from tweetprofile.place import Place, check_output
+from tweetprofile.place import Place, check_output, reads_of
 from tweetprofile.profiles import profile_schema
+from tweetprofile.protection import Reads
 from tweetprofile.record import RunRecord
 from tweetprofile.storage import AnyPath, canonical
 from tweetprofile.summary import check_stats
@@ -107,6 +109,7 @@ class PredictPlan:
         out: where to.
         options: the options as given.
         engine_options: what they mean for the engine.
+        reads: what the run reads, and its outputs never replace.
     """
 
     manifest: Manifest
@@ -115,6 +118,7 @@ class PredictPlan:
     out: str
     options: PredictOptions
     engine_options: EngineOptions
+    reads: Reads
 
     @property
     def shards(self) -> int:
@@ -183,15 +187,19 @@ def plan_prediction(
         InputError: manifest, option or output is unusable; says which.
     """
     options = options or PredictOptions()
-    log = Place.of(str(out)).path if options.keep_logs else None
+    place = Place.of(str(out))
+    log = place.path if options.keep_logs else None
     engine_options = EngineOptions(options.devices, options.stall_seconds, log)
-    check_output(str(out), overwrite=options.overwrite, resume=options.resume)
-    if options.stats is not None:
-        check_stats(options.stats, overwrite=options.overwrite or options.resume)
     opened = Manifest.open(manifest)
     opened.require_columns(options.keep)
     checkpoint = find_checkpoint(options.checkpoint)
     root = options.image_root or opened.folder
+    reads = reads_of(opened, root) + Reads.of(checkpoint=checkpoint)
+    check_output(str(out), overwrite=options.overwrite, resume=options.resume, reads=reads)
+    if options.stats is not None:
+        check_stats(options.stats, place, reads, overwrite=options.overwrite or options.resume)
+    if log is not None:
+        check_logs(log, reads)
     ImageReader(root)
     job = PredictJob(
         checkpoint,
@@ -209,7 +217,7 @@ def plan_prediction(
     )
     users = opened.count_users()
     users = users if options.limit is None else min(users, options.limit)
-    return PredictPlan(opened, users, job, str(out), options, engine_options)
+    return PredictPlan(opened, users, job, str(out), options, engine_options, reads)
 
 
 def _ray_engine(plan: PredictPlan) -> ShardEngine:

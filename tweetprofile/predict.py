@@ -63,7 +63,8 @@ def run_plan(
     else:
         summary = _write_profiles(plan, engine, record, on_progress)
     if plan.options.stats is not None:
-        write_stats(plan.options.stats, summary)
+        overwrite = plan.options.overwrite or plan.options.resume
+        write_stats(plan.options.stats, summary, overwrite=overwrite)
     _judge_failures(summary, plan.options.max_failed)
     return summary
 
@@ -76,7 +77,9 @@ def _write_profiles(
 ) -> PredictSummary:
     began = time.monotonic()
     schema = plan.output_schema(engine.facts)
-    with ProfileWriter(plan.out, schema, record, plan.shards, resume=plan.options.resume) as writer:
+    with ProfileWriter(
+        plan.out, schema, record, plan.shards, resume=plan.options.resume, reads=plan.reads
+    ) as writer:
         run = _Run(plan, writer, schema)
         for batch, profiles in run.predicted(engine):
             run.add(batch, profiles)

@@ -1,7 +1,6 @@
 """The run record: what an unfinished run was, so that only the same run goes on with it."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from tweetprofile.errors import OutputError
+from tweetprofile.whole import write_whole
 
 _NAMES = {
     "checkpoint_sha256": "checkpoint",
@@ -47,20 +47,25 @@ class RunRecord:
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             return cls(str(fields["run"]), dict(fields["facts"]), bool(fields["overwrite"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise OutputError(
                 f"{path} is no record of a run that could go on; add --overwrite to begin anew."
             ) from None
 
+    @classmethod
+    def is_one(cls, path: Path) -> bool:
+        """Whether a file holds a record."""
+        try:
+            cls.read(path)
+        except OutputError:
+            return False
+        return True
+
     def write(self, path: Path) -> None:
-        """Write it; the file appears whole or not at all."""
-        unfinished = path.with_suffix(".tmp")
+        """Write it; the file appears whole or not at all, and replaces what is there."""
         fields = {"run": self.run, "facts": self.facts, "overwrite": self.overwrite}
-        with unfinished.open("w", encoding="utf-8") as file:
-            json.dump(fields, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        data = json.dumps(fields, indent=1).encode()
+        write_whole(path, data, may_replace=lambda _: True)
 
     def differences(self, facts: Mapping[str, Any]) -> list[str]:
         """Names of the facts in which another run differs from this one."""

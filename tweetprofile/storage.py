@@ -11,7 +11,9 @@ import io
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -34,6 +36,8 @@ _RETRY_SECONDS = timedelta(seconds=60)
 _GCS_EMULATOR = "STORAGE_EMULATOR_HOST"
 
 _COPIED_AT_ONCE = 8 << 20
+
+_DELETED_AT_ONCE = 16
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds before something is done once more, at most."""
@@ -171,6 +175,29 @@ def exists(path: RemotePath) -> bool:
     return bool(info.type != pafs.FileType.NotFound)
 
 
+def is_file(path: RemotePath) -> bool:
+    """Whether there is a file of that name.
+
+    Raises:
+        OSError: the store cannot be reached.
+    """
+    (info,) = path.file_system.get_file_info([path.key])
+    return bool(info.type == pafs.FileType.File)
+
+
+def list_below(folder: RemotePath) -> list[tuple[RemotePath, bool]]:
+    """Everything below a folder, however deep and in order, and whether it is a file.
+
+    Raises:
+        OSError: the store cannot be reached.
+    """
+    selector = pafs.FileSelector(folder.key, allow_not_found=True, recursive=True)
+    scheme = folder.uri.partition("://")[0]
+    found = folder.file_system.get_file_info(selector)
+    kinds = {f"{scheme}://{info.path}": info.type == pafs.FileType.File for info in found}
+    return [(RemotePath(uri), kinds[uri]) for uri in sorted(kinds)]
+
+
 def require_reachable(path: RemotePath) -> None:
     """Raise OSError unless the bucket answers."""
     _persist(lambda: _require_bucket(path))
@@ -261,13 +288,19 @@ def upload(source: Path, target: RemotePath) -> None:
     _persist(copy)
 
 
-def delete_files(folder: RemotePath) -> None:
-    """Delete what is in a folder.
+def delete_files(files: Sequence[RemotePath]) -> None:
+    """Delete files, by their names.
 
     Raises:
         OSError: that failed.
     """
-    folder.file_system.delete_dir_contents(folder.key, missing_dir_ok=True)
+
+    def delete(file: RemotePath) -> None:
+        with suppress(FileNotFoundError):
+            file.file_system.delete_file(file.key)
+
+    with ThreadPoolExecutor(_DELETED_AT_ONCE) as pool:
+        list(pool.map(delete, files))
 
 
 def _files_below(

@@ -6,10 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tweetprofile.errors import OptionError, WriteError
+from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.job import PredictorFacts
+from tweetprofile.place import Place, claimed
 from tweetprofile.profiles import Counts
+from tweetprofile.protection import Reads, check_file, is_earlier, real_path
+from tweetprofile.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.stages import Stage
+from tweetprofile.whole import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,26 +112,43 @@ class PredictSummary:
         }
 
 
-def check_stats(path: Path, *, overwrite: bool) -> None:
+def check_stats(path: Path, out: Place, reads: Reads, *, overwrite: bool) -> None:
     """Refuse a place for statistics where they could not be written, or something else stands.
+
+    Args:
+        path: of the statistics.
+        out: where the run writes its profiles.
+        reads: what the run reads.
+        overwrite: whether earlier statistics may be replaced.
 
     Raises:
         OptionError: says which.
     """
     if not path.parent.is_dir():
         raise OptionError(f"--stats {path}: there is no folder {path.parent}; make it first.")
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise OptionError(f"--stats {path} exists; give another name, or --overwrite.")
+    if any(real_path(path).is_relative_to(each) for each in claimed(out) if isinstance(each, Path)):
+        raise OptionError(f"--stats {path} is where the profiles are written; give another name.")
+    try:
+        check_file(path, Kind.STATISTICS, reads, overwrite=overwrite, called=f"--stats {path}")
+    except OutputError as error:
+        raise OptionError(str(error)) from None
 
 
-def write_stats(path: Path, summary: PredictSummary) -> None:
+def write_stats(path: Path, summary: PredictSummary, *, overwrite: bool = False) -> None:
     """Write a run's summary as JSON.
+
+    Args:
+        path: where to.
+        summary: what to write.
+        overwrite: whether earlier statistics may be replaced.
 
     Raises:
         WriteError: it could not be written.
     """
+    fields = {METADATA_KEY: stamp(Kind.STATISTICS), **summary.to_dict()}
+    data = (json.dumps(fields, indent=2) + "\n").encode()
     try:
-        path.write_text(json.dumps(summary.to_dict(), indent=2) + "\n", encoding="utf-8")
+        write_whole(real_path(path), data, is_earlier(Kind.STATISTICS, overwrite=overwrite))
     except OSError as error:
         raise WriteError(
             f"{summary.out} is complete, but --stats {path} cannot be written: {error.strerror}."

@@ -129,7 +129,7 @@ def wrong_inputs(
         "no checkpoint at all": ([manifest, "-o", out], "train one with 'tweetprofile train"),
         "output exists": (
             [manifest, "-o", taken, "--checkpoint", model],
-            "taken.parquet exists; choose another name or add --overwrite",
+            "taken.parquet exists and is not a table of predictions that tweetprofile wrote, so",
         ),
         "output nowhere": (
             [manifest, "-o", tmp_path / "no" / "out", "--checkpoint", model],
@@ -146,7 +146,7 @@ def wrong_inputs(
         "keep what is not there": ([manifest, *usual, "--keep", "age"], "has no column 'age'"),
         "stats exist": (
             [manifest, *usual, "--stats", taken],
-            "taken.parquet exists; give another name, or --overwrite",
+            "taken.parquet exists and is not a file of statistics that tweetprofile wrote, so",
         ),
         "stats nowhere": (
             [manifest, *usual, "--stats", tmp_path / "no" / "stats.json"],

@@ -54,7 +54,8 @@ def test_without_predictions_the_checkpoint_is_run_and_gives_the_same(
     found = json.loads((folder / "metrics.json").read_text())
     assert found["traits"] == given["traits"]
     assert sorted(path.name for path in folder.iterdir()) == [
-        "metrics.json", "plots", "predictions.parquet", "report.html", "tables",
+        ".tweetprofile.json", "metrics.json", "plots", "predictions.parquet", "report.html",
+        "tables",
     ]  # fmt: skip
 
 

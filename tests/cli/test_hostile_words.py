@@ -18,8 +18,8 @@ from tweetprofile.checkpoint import save_checkpoint
 from tweetprofile.cli import main, streams
 from tweetprofile.errors import WorkerError
 from tweetprofile.networks import build_network, network_spec
-from tweetprofile.output import METADATA_KEY
 from tweetprofile.profiles import UserOutcome, make_profiles
+from tweetprofile.provenance import METADATA_KEY
 from tweetprofile.training.card import as_markdown, make_card
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.volumes import VolumeSpec

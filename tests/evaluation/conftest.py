@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from tweetprofile.output import METADATA_KEY
 from tweetprofile.profiles import UserOutcome, make_profiles
+from tweetprofile.provenance import METADATA_KEY
 from tweetprofile.traits import Trait, TraitSchema
 
 SCHEMA = TraitSchema(

@@ -10,7 +10,7 @@ import pytest
 from tweetprofile.errors import InputError, ManifestError, PredictionsError
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, Predictions, judge
 from tweetprofile.manifest import Manifest
-from tweetprofile.output import METADATA_KEY
+from tweetprofile.provenance import METADATA_KEY
 
 
 def bring_together(labels: Path, predictions: Path) -> Judged:

@@ -1,5 +1,6 @@
 """The report stands alone, says everything, and shows itself in a real browser."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -13,8 +14,13 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from tweetprofile.errors import OptionError, OutputError, WriteError
-from tweetprofile.evaluation.evaluate import EvaluateOptions, Evaluation, evaluate_predictions
-from tweetprofile.evaluation.folder import prepare_folder, write_evaluation
+from tweetprofile.evaluation.evaluate import (
+    Comparison,
+    EvaluateOptions,
+    Evaluation,
+    evaluate_predictions,
+)
+from tweetprofile.evaluation.folder import prepare_folder, write_comparison, write_evaluation
 from tweetprofile.evaluation.report import read_epochs
 from tweetprofile.traits import Trait, TraitSchema
 
@@ -144,14 +150,63 @@ def test_everything_is_in_metrics_json_too(evaluation: Evaluation, tmp_path: Pat
     ]  # fmt: skip
 
 
-def test_a_folder_that_holds_files_is_left_alone_unless_told_otherwise(tmp_path: Path) -> None:
-    (tmp_path / "precious.txt").write_text("mine")
-    with pytest.raises(OutputError, match="is not empty; choose another folder or add --overwrite"):
-        prepare_folder(tmp_path, overwrite=False)
-    prepare_folder(tmp_path, overwrite=True)
-    assert (tmp_path / "precious.txt").read_text() == "mine"
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["precious.txt", "report.html", "tables/gender.csv"])
+def test_a_folder_with_files_of_others_is_never_written_to(
+    evaluation: Evaluation, tmp_path: Path, name: str, *, overwrite: bool
+) -> None:
+    folder = tmp_path / "folder"
+    prepare_folder(folder, overwrite=False)
+    write_evaluation(evaluation, folder)
+    (folder / name).write_text("mine")
+    with pytest.raises(OutputError, match=f"holds {name}, which no evaluation is known to have"):
+        prepare_folder(folder, overwrite=overwrite)
+    assert (folder / name).read_text() == "mine"
     with pytest.raises(OutputError, match="cannot be written to"):
-        prepare_folder(tmp_path / "precious.txt" / "folder", overwrite=False)
+        prepare_folder(folder / name / "folder", overwrite=overwrite)
+
+
+def test_an_earlier_evaluation_is_replaced_only_if_asked_for(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    prepare_folder(folder, overwrite=False)
+    write_evaluation(evaluation, folder)
+    with pytest.raises(OutputError, match="is not empty; choose another folder or add --overwrite"):
+        prepare_folder(folder, overwrite=False)
+    prepare_folder(folder, overwrite=True)
+    write_comparison(Comparison((evaluation,), 0, {}), folder)
+    assert not (folder / "unmatched.csv").exists()
+    assert not (folder / "report.html").exists()
+    prepare_folder(folder, overwrite=True)
+
+
+@pytest.mark.parametrize("files", [[], {"../mine.txt": 1}, {"../mine.txt": ["DIGEST"]}])
+def test_a_list_of_what_was_written_leads_out_of_no_folder(
+    evaluation: Evaluation, tmp_path: Path, files: object
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    digest = hashlib.sha256(b"mine").hexdigest()
+    record = {"tweetprofile": {"kind": "evaluation"}, "files": files}
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / ".tweetprofile.json").write_text(
+        json.dumps(record, indent=1).replace("DIGEST", digest)
+    )
+    prepare_folder(tmp_path / "folder", overwrite=True)
+    write_evaluation(evaluation, tmp_path / "folder")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_what_came_while_an_evaluation_was_made_is_not_replaced(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    prepare_folder(tmp_path / "folder", overwrite=True)
+    (tmp_path / "folder" / "report.html").write_text("mine")
+    with pytest.raises(WriteError, match="something else stands there by now"):
+        write_evaluation(evaluation, tmp_path / "folder")
+    assert (tmp_path / "folder" / "report.html").read_text() == "mine"
+    (tmp_path / "folder" / "report.html").unlink()
+    prepare_folder(tmp_path / "folder", overwrite=True)  # what it wrote until then is known
 
 
 def test_what_cannot_be_written_is_said(evaluation: Evaluation, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -169,24 +170,55 @@ def test_who_is_not_in_the_manifest_is_named_with_it(manifest: Path, tmp_path: P
         draw_contact_sheet(manifest, "zoe\x1b", tmp_path / "sheet.png")
 
 
-def test_nothing_is_replaced_unasked(manifest: Path, tmp_path: Path) -> None:
+def test_only_an_earlier_sheet_is_replaced_and_only_if_asked_for(
+    manifest: Path, tmp_path: Path
+) -> None:
     taken, folder = tmp_path / "taken.png", tmp_path / "folder"
-    taken.write_text("mine")
-    folder.mkdir()
-    (folder / "mine").touch()
+    draw_contact_sheet(manifest, "short", taken)
+    before = taken.read_bytes()
     with pytest.raises(OutputError, match=r"taken.png exists; .* add --overwrite"):
         draw_contact_sheet(manifest, "full", taken)
-    with pytest.raises(OutputError, match=r"folder is not empty; .* add --overwrite"):
-        draw_contact_sheets(manifest, 2, folder)
-    assert taken.read_text() == "mine"
     draw_contact_sheet(manifest, "full", taken, SheetOptions(overwrite=True))
-    assert pixels(taken).ndim == 3
+    assert taken.read_bytes() != before
+    assert draw_contact_sheets(manifest, 1, folder) == 1
+    with pytest.raises(OutputError, match=r"folder is not empty; .* add --overwrite"):
+        draw_contact_sheets(manifest, 1, folder)
+    assert draw_contact_sheets(manifest, 1, folder, SheetOptions(overwrite=True)) == 1
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_earlier_sheet_is_never_replaced(
+    manifest: Path, tmp_path: Path, *, overwrite: bool
+) -> None:
+    options, folder = SheetOptions(overwrite=overwrite), tmp_path / "folder"
+    folder.mkdir()
+    (folder / "mine.png").write_bytes((tmp_path / "0.png").read_bytes())
+    before = (tmp_path / "0.png").read_bytes()
+    with pytest.raises(OutputError, match=r"0\.png exists and is not a contact sheet"):
+        draw_contact_sheet(manifest, "full", tmp_path / "0.png", options)
+    with pytest.raises(OutputError, match=r"m\.parquet is the manifest .* that this run reads"):
+        draw_contact_sheet(manifest, "full", manifest, options)
+    with pytest.raises(OutputError, match=r"folder holds mine\.png, which is not a contact sheet"):
+        draw_contact_sheets(manifest, 1, folder, options)
+    assert (tmp_path / "0.png").read_bytes() == (folder / "mine.png").read_bytes() == before
+
+
+def test_a_sheet_that_has_become_an_image_of_the_user_is_not_replaced(
+    manifest: Path, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    draw_contact_sheet(manifest, "short", sheet)
+    users = pl.DataFrame({"user_id": ["ada"], "images": [["sheet.png"]]})
+    users.write_parquet(tmp_path / "n.parquet")
+    with pytest.raises(OutputError, match=r"sheet\.png is an image .* that this run reads"):
+        draw_contact_sheet(tmp_path / "n.parquet", "ada", sheet, SheetOptions(overwrite=True))
 
 
 def test_a_place_that_cannot_be_is_refused(manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
     for out, sentence in {
-        tmp_path: "is a folder; give the name of a PNG file",
+        tmp_path / "folder": "is a folder where a file is to be written",
         tmp_path / "no" / "sheet.png": "does not exist; make it first",
     }.items():
         with pytest.raises(OutputError, match=sentence):
@@ -200,12 +232,20 @@ def test_a_place_that_cannot_be_is_refused(manifest: Path, tmp_path: Path) -> No
 
 
 def test_a_picture_that_cannot_be_written_is_one_sentence_and_leaves_nothing(
-    manifest: Path, tmp_path: Path
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "sheet.png.partial").mkdir()  # where it is written before it gets its name
-    with pytest.raises(WriteError, match=r"sheet\.png cannot be written: Is a directory"):
-        draw_contact_sheet(manifest, "full", tmp_path / "sheet.png")
-    assert not (tmp_path / "sheet.png").exists()
+    sheet = tmp_path / "sheet.png"
+
+    def meanwhile(*arguments: Any) -> Image.Image:
+        sheet.write_text("somebody else's")  # it comes while the sheet is drawn
+        return draw_sheet(*arguments)
+
+    monkeypatch.setattr("tweetprofile.inspection.contact_sheets.draw_sheet", meanwhile)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(WriteError, match=r"sheet\.png cannot be written: something else stands"):
+        draw_contact_sheet(manifest, "full", sheet, SheetOptions(overwrite=True))
+    assert sheet.read_text() == "somebody else's"
+    assert sorted(tmp_path.iterdir()) == sorted([*before, sheet])
 
 
 def test_options_that_cannot_be_are_refused(manifest: Path, tmp_path: Path, model: Path) -> None:

@@ -18,7 +18,8 @@ from torch import nn
 
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.errors import OptionError, OutputError
-from tweetprofile.training.loop import METRICS, TrainObserver
+from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.metrics import METRICS, append_metrics, cut_metrics
 from tweetprofile.training.recipes import RECIPES, Recipe
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.scores import EpochMetrics
@@ -276,3 +277,15 @@ def test_all_gpus_train_together(dump: Path, tmp_path: Path) -> None:
         dump / "train.parquet", tmp_path / "run", replace(QUICK, devices="cuda", batch_size=8)
     )
     assert summary.checkpoint.exists()
+
+
+def test_a_hard_link_to_the_metrics_of_a_run_is_not_written_to(tmp_path: Path) -> None:
+    metrics = EpochMetrics(1, 1.0, None, {}, 0.0, 0.1, 1.0)
+    append_metrics(tmp_path, metrics)
+    append_metrics(tmp_path, replace(metrics, epoch=2))
+    (tmp_path / "backup").hardlink_to(tmp_path / METRICS)
+    before = (tmp_path / "backup").read_text()
+    for done in (1, 0):
+        cut_metrics(tmp_path, done)
+        append_metrics(tmp_path, metrics)
+        assert (tmp_path / "backup").read_text() == before

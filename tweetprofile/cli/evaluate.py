@@ -83,7 +83,8 @@ def command(
     """
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.evaluation.evaluate import EvaluateOptions
-    from tweetprofile.evaluation.folder import prepare_folder
+    from tweetprofile.evaluation.folder import prepare_folder, reads_of_evaluation
+    from tweetprofile.protection import Reads
 
     given = (*others, *predictions)
     options = EvaluateOptions(choices["min_confidence"], choices["seed"])
@@ -92,7 +93,11 @@ def command(
     epochs = _check(folder, layout, given, choices["run"])
     with ExitStack() as stack:
         if folder is not None:
-            prepare_folder(folder, overwrite=overwrite)
+            reads = reads_of_evaluation(
+                manifest, given, run=choices["run"], image_root=choices["image_root"]
+            )
+            checkpoint = Reads.of(checkpoint=choices["checkpoint"])
+            prepare_folder(folder, overwrite=overwrite, reads=reads + checkpoint)
         if not given:
             place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             given = (
@@ -131,11 +136,12 @@ def _predict(
     from tweetprofile.cli import predict_view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.evaluation.judging import labelled_traits
+    from tweetprofile.evaluation.written import PREDICTIONS
     from tweetprofile.plan import PredictOptions, plan_prediction
     from tweetprofile.predict import run_plan
 
     told = {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
-    out = str(folder / "predictions.parquet")
+    out = str(folder / PREDICTIONS)
     plan = plan_prediction(manifest, out, PredictOptions(**told, overwrite=True))
     if needs_labels:
         checkpoint = load_checkpoint(plan.job.checkpoint)

@@ -175,7 +175,11 @@ def stall_seconds(command: Command) -> Command:
 
 def overwrite(command: Command) -> Command:
     """Add --overwrite."""
-    return click.option("--overwrite", is_flag=True, help="Replace what is there already.")(command)
+    return click.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace an earlier output of this command; nothing else is ever replaced.",
+    )(command)
 
 
 def talk(command: Command) -> Command:

@@ -12,6 +12,9 @@ _MODELS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16", "mod
 
 _BY_RECIPE = "the recipe's"
 
+_CONFIG = "tweetprofile.config"
+"""Under this key the context remembers which file the settings are from."""
+
 
 def _read_config(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
     """Make the settings of a `train.toml` the defaults of this call."""
@@ -31,6 +34,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
             kind = type(value).__name__
             raise click.BadParameter(f"{path} has a {kind} for '{name}', not a value", context)
     context.default_map = settings
+    context.meta[_CONFIG] = path
 
 
 @click.command("train", short_help="Train a network on labelled users.")
@@ -204,7 +208,13 @@ def command(
     again = f"interrupted; run the same command with --resume to go on with {run}."
     with interruptions(lambda: again), view.TrainView(quiet=quiet) as observer:
         summary = train_manifest(
-            manifest, run, options, observer, overwrite=overwrite, resume=resume
+            manifest,
+            run,
+            options,
+            observer,
+            overwrite=overwrite,
+            resume=resume,
+            config=click.get_current_context().meta.get(_CONFIG),
         )
     if not quiet:
         view.show_training(summary)

@@ -38,6 +38,7 @@ from tweetprofile.engines.seats import Held, Seat
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import ExaminerFacts, ExtractorFacts, PredictorFacts, usable_processors
+from tweetprofile.logs import open_log
 from tweetprofile.manifest import UserBatch
 from tweetprofile.stages import Stage, StageClock
 
@@ -243,7 +244,7 @@ class LocalEngine(Generic[FactsT]):
     def _open_log(self, number: int) -> BinaryIO:
         if (path := self._options.log) is None:
             return cast(BinaryIO, tempfile.TemporaryFile("a+b"))
-        return path.with_name(f"{path.name}.worker-{number}.log").open("a+b")
+        return open_log(path, number)
 
     def _start(self, job: Job, log: BinaryIO) -> WorkerProcess:
         process = WorkerProcess(log, self._options.stall_seconds)

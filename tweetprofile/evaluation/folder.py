@@ -7,9 +7,11 @@
     plots/*.png        its pictures
     tables/*.csv       the paper's tables, in form
     unmatched.csv      users in the manifest or in the predictions alone, where there are any
+    .tweetprofile.json what evaluations have written here, and a later one may replace
 """
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,20 +20,54 @@ from typing import Any
 
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.evaluation.evaluate import Comparison, Evaluation
-from tweetprofile.evaluation.report import REPORT, write_report
+from tweetprofile.evaluation.report import METRICS_OF_RUN, REPORT, make_report
 from tweetprofile.evaluation.tables import tables
+from tweetprofile.evaluation.written import check_folder, write_files
+from tweetprofile.manifest import Manifest
+from tweetprofile.place import reads_of
+from tweetprofile.protection import Reads, real_path
+from tweetprofile.storage import AnyPath, as_path
 
 METRICS = "metrics.json"
 
 
-def prepare_folder(folder: Path, *, overwrite: bool) -> None:
-    """Make the folder, or see that what an earlier evaluation left may be replaced.
+def reads_of_evaluation(
+    manifest: str,
+    predictions: Sequence[str] = (),
+    *,
+    run: Path | None = None,
+    image_root: AnyPath | None = None,
+) -> Reads:
+    """What an evaluation reads, and its outputs never replace.
 
     Raises:
-        OutputError: it cannot be made, or holds files and must not be overwritten.
+        ManifestError: the manifest cannot be opened.
     """
+    reads = reads_of(Manifest.open(manifest), image_root)
+    for source in predictions:
+        path = as_path(source)
+        files = [path] if isinstance(path, Path) and path.is_file() else []
+        reads += Reads.of_tables("the predictions", source, files, "**")
+    return reads + Reads.of(metrics_of_training=run / METRICS_OF_RUN if run is not None else None)
+
+
+def prepare_folder(folder: Path, *, overwrite: bool, reads: Reads | None = None) -> None:
+    """Make the folder, or see that what an earlier evaluation left may be replaced.
+
+    Args:
+        folder: to write to.
+        overwrite: whether what an earlier evaluation left may be replaced.
+        reads: what the evaluation reads; None for nothing.
+
+    Raises:
+        OutputError: it cannot be made, is or holds what is read, holds what no evaluation wrote, or
+            must not be overwritten.
+    """
+    for path in (folder, folder / METRICS):
+        (reads or Reads()).refuse(real_path(path), folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        check_folder(folder)
         occupied = any(folder.iterdir())
     except OSError as error:
         raise OutputError(f"{folder} cannot be written to: {error.strerror}.") from None
@@ -48,42 +84,44 @@ def write_evaluation(
         WriteError: the disk is full, say.
     """
     with _writing(folder):
-        _write_tables([evaluation], folder)
-        _write_unmatched(evaluation, folder)
-        write_report(evaluation, folder, epochs)
-        _write_json(evaluation.to_dict(), folder)
+        write_files(
+            folder,
+            {
+                **_tables([evaluation]),
+                **_unmatched(evaluation),
+                **make_report(evaluation, epochs),
+                METRICS: _json(evaluation.to_dict()),
+            },
+        )
     return folder / REPORT
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
     """Write metrics and tables of several sets of predictions."""
     with _writing(folder):
-        _write_tables(comparison.evaluations, folder)
-        _write_json(comparison.to_dict(), folder)
+        metrics = {METRICS: _json(comparison.to_dict())}
+        write_files(folder, {**_tables(comparison.evaluations), **metrics})
 
 
-def _write_tables(evaluations: Sequence[Evaluation], folder: Path) -> None:
-    (folder / "tables").mkdir(exist_ok=True)
-    for table in tables(evaluations):
-        table.write_csv(folder / "tables")
+def _tables(evaluations: Sequence[Evaluation]) -> dict[str, bytes]:
+    return {f"tables/{table.name}.csv": table.to_csv() for table in tables(evaluations)}
 
 
-def _write_unmatched(evaluation: Evaluation, folder: Path) -> None:
+def _unmatched(evaluation: Evaluation) -> dict[str, bytes]:
     judged = evaluation.judged
-    path = folder / "unmatched.csv"
-    path.unlink(missing_ok=True)
     rows = [
         *((user, "manifest") for user in judged.only_in_manifest),
         *((user, "predictions") for user in judged.only_in_predictions),
     ]
-    if rows:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("user_id", "only_in"), *rows])
+    if not rows:
+        return {}
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("user_id", "only_in"), *rows])
+    return {"unmatched.csv": text.getvalue().encode()}
 
 
-def _write_json(facts: Mapping[str, Any], folder: Path) -> None:
-    text = json.dumps(facts, indent=1, ensure_ascii=False)
-    (folder / METRICS).write_text(text + "\n", encoding="utf-8")
+def _json(facts: Mapping[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
 from tweetprofile.fields import mapping, read_known, text
 from tweetprofile.manifest import Manifest
-from tweetprofile.output import read_description
 from tweetprofile.profiles import probabilities_column
+from tweetprofile.provenance import read_description
 from tweetprofile.storage import AnyPath, RemotePath, as_path, find_files
 from tweetprofile.training.labels import (
     UNKNOWN,

@@ -19,6 +19,9 @@ from tweetprofile.version import __version__
 
 REPORT = "report.html"
 
+METRICS_OF_RUN = "metrics.jsonl"
+"""Of a training run: what its curves are drawn from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -55,7 +58,7 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
     Raises:
         OptionError: there is none, or it is damaged.
     """
-    path = run / "metrics.jsonl"
+    path = run / METRICS_OF_RUN
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         epochs = [parse_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
@@ -72,21 +75,18 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
     return epochs
 
 
-def write_report(
-    evaluation: Evaluation, folder: Path, epochs: Sequence[Mapping[str, Any]] = ()
-) -> Path:
-    """Write `report.html` and `plots/*.png`.
+def make_report(
+    evaluation: Evaluation, epochs: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, bytes]:
+    """`report.html` and `plots/*.png`, by these names.
 
     Args:
         evaluation: what to show.
-        folder: that is there.
         epochs: of the training run, if it is at hand.
     """
     sections = [_section(evaluation, trait) for trait in evaluation.traits]
     training = training_plots(epochs) if epochs else []
-    (folder / "plots").mkdir(exist_ok=True)
-    for plot in [*training, *(plot for section in sections for plot in section.plots)]:
-        (folder / "plots" / f"{plot.name}.png").write_bytes(plot.png)
+    plots = [*training, *(plot for section in sections for plot in section.plots)]
     page = (
         _environment()
         .get_template("report.html.jinja")
@@ -98,9 +98,7 @@ def write_report(
             version=__version__,
         )
     )
-    path = folder / REPORT
-    path.write_text(page, encoding="utf-8")
-    return path
+    return {**{f"plots/{plot.name}.png": plot.png for plot in plots}, REPORT: page.encode()}
 
 
 def _section(evaluation: Evaluation, trait: str) -> Section:

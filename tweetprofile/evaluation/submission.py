@@ -6,8 +6,9 @@ and Evaluation", MEX-A3T 2019).
 
 from pathlib import Path
 
-from tweetprofile.errors import PredictionsError
+from tweetprofile.errors import PredictionsError, WriteError
 from tweetprofile.evaluation.judging import Predictions
+from tweetprofile.evaluation.written import write_files
 
 _UNWRITABLE = ('"', "\t", "\n", "\r")
 
@@ -20,9 +21,10 @@ def write_submission(predictions: Predictions, folder: Path) -> list[tuple[Path,
 
     Raises:
         PredictionsError: a user id or class with a character that a line cannot hold.
+        WriteError: the files cannot be written.
     """
     ids = [str(user) for user in predictions.table["user_id"].to_pylist()]
-    written = []
+    files, left_out = {}, {}
     for trait in predictions.schema.names:
         classes = predictions.table[trait].to_pylist()
         lines = [
@@ -30,10 +32,15 @@ def write_submission(predictions: Predictions, folder: Path) -> list[tuple[Path,
             for user, name in zip(ids, classes, strict=True)
             if name is not None
         ]
-        path = folder / f"{trait}.txt"
-        path.write_text("".join(lines), encoding="utf-8", newline="\n")
-        written.append((path, len(ids) - len(lines)))
-    return written
+        files[f"{trait}.txt"] = "".join(lines).encode()
+        left_out[f"{trait}.txt"] = len(ids) - len(lines)
+    try:
+        write_files(folder, files)
+    except OSError as error:
+        raise WriteError(
+            f"{folder} could not be written ({error.strerror}); mend that and run it again."
+        ) from error
+    return [(folder / name, count) for name, count in left_out.items()]
 
 
 def _line(trait: str, user: str, name: str, predictions: Predictions) -> str:

@@ -6,6 +6,7 @@ and occupation.
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -31,10 +32,11 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
-    def write_csv(self, folder: Path) -> None:
-        """Write `<name>.csv`, figures in full."""
-        with (folder / f"{self.name}.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([self.columns, *self.rows])
+    def to_csv(self) -> bytes:
+        """The table as CSV, figures in full."""
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([self.columns, *self.rows])
+        return text.getvalue().encode()
 
 
 def tables(evaluations: Sequence[Evaluation]) -> list[Table]:

@@ -1,6 +1,7 @@
 """What an import could not take: counted by reason, and listed with file and line."""
 
 import csv
+import os
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,10 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from tweetprofile.errors import WriteError
+from tweetprofile.protection import is_earlier
+from tweetprofile.provenance import Kind
+from tweetprofile.version import __version__
+from tweetprofile.whole import fresh_name, move
 
 
 class Loss(StrEnum):
@@ -44,7 +49,8 @@ class Losses:
     """Keeps book of what could not be taken; used as a `with` block.
 
     Args:
-        path: CSV file that lists every one; there is none where nothing was lost. None for no list.
+        path: CSV file that lists every one, from `finish` on; there is none where nothing was lost.
+            None for no list.
 
     Attributes:
         counts: by reason.
@@ -58,6 +64,7 @@ class Losses:
         self.first: dict[Loss, str] = {}
         self.path = path
         self._file: TextIO | None = None
+        self._unfinished: Path | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +77,26 @@ class Losses:
     ) -> None:
         if self._file is not None:
             self._file.close()
+        if self._unfinished is not None:
+            self._unfinished.unlink(missing_ok=True)
+
+    def finish(self, *, overwrite: bool) -> None:
+        """Give the list its name; where nothing was lost, remove that of an earlier import.
+
+        Raises:
+            WriteError: it cannot be written, or something else has its name by now.
+        """
+        if self.path is None:
+            return
+        earlier = is_earlier(Kind.LOSSES, overwrite=overwrite)
+        try:
+            if self._file is not None and self._unfinished is not None:
+                self._file.close()
+                move(self._unfinished, self.path, earlier)
+            elif os.path.lexists(self.path) and earlier(self.path):
+                self.path.unlink()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     def note(self, reason: Loss, file: Path | str, line: int | None, what: str) -> None:
         """Note one.
@@ -91,10 +118,7 @@ class Losses:
         try:
             self._write(self.path, [reason.value, _printable(file), line, _printable(what)])
         except OSError as error:
-            raise WriteError(
-                f"{self.path} cannot be written: {error.strerror}; mend that and run the command "
-                "again."
-            ) from error
+            raise _unwritable(self.path, error) from error
 
     def set_aside(self, what: str, count: int = 1) -> None:
         """Count something that is left out on purpose."""
@@ -102,9 +126,11 @@ class Losses:
 
     def _write(self, path: Path, row: list[object]) -> None:
         if self._file is None:
-            self._file = path.open("w", encoding="utf-8", newline="")
-            csv.writer(self._file).writerow(["reason", "file", "line", "what"])
-        csv.writer(self._file).writerow(row)
+            self._unfinished = fresh_name(path.parent)
+            self._file = self._unfinished.open("x", encoding="utf-8", newline="")
+            record = f"written by tweetprofile {__version__}"  # by which it is known again
+            csv.writer(self._file).writerow(["reason", "file", "line", "what", record])
+        csv.writer(self._file).writerow([*row, None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +148,12 @@ class Line:
     def set_aside(self, what: str) -> None:
         """Count something of it that is left out on purpose."""
         self.losses.set_aside(what)
+
+
+def _unwritable(path: Path, error: OSError) -> WriteError:
+    return WriteError(
+        f"{path} cannot be written: {error.strerror}; mend that and run the command again."
+    )
 
 
 def _printable(text: object) -> str:

@@ -16,8 +16,17 @@ from tweetprofile.importers.twitter_api import twitter_api_users
 from tweetprofile.importers.twitter_archive import archive_users
 from tweetprofile.importers.users import DumpUser
 from tweetprofile.importers.writing import ManifestWriter
+from tweetprofile.protection import Reads, Taking, check_file, real_path
+from tweetprofile.provenance import Kind
 
 Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
+
+
+_TAKEN: Mapping[Layout, tuple[str, ...]] = {
+    "folder": ("metadata.csv", "metadata.jsonl", "metadata.parquet"),
+    "twitter-api": ("**/*.json*", "**/*.ndjson*"),
+}
+"""Patterns of files of a dump that an import reads, as far as a manifest could have such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +129,12 @@ def import_dump(
     reader = ImageReader(dump.images, options.max_image_bytes) if options.embed else None
     columns = tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels else ())]))
     lost_list = path.with_name(f"{path.name}.skipped.csv")
+    reads = _reads(layout, Path(source), dump, options)
+    check_file(lost_list, Kind.LOSSES, reads, overwrite=options.overwrite)
     with (
         Losses(lost_list) as losses,
         ManifestWriter(
-            path, columns, prefix, reader, losses, overwrite=options.overwrite
+            path, columns, prefix, reader, losses, overwrite=options.overwrite, reads=reads
         ) as writer,
     ):
         users = images = 0
@@ -132,8 +143,7 @@ def import_dump(
             users, images = users + 1, images + len(user.images)
             on_progress(users, images)
         writer.finish()
-        if not losses.counts:  # what an earlier import lost is of this one no more
-            lost_list.unlink(missing_ok=True)
+        losses.finish(overwrite=options.overwrite)
     return ImportSummary(
         str(out),
         users,
@@ -154,7 +164,16 @@ def _check_out(out: str, options: ImportOptions) -> Path:
             f"{out}: with --embed the manifest is a folder of files, named with a '/' at its end, "
             "and without it a file; name it so."
         )
-    return Path(out).resolve()
+    return real_path(out)
+
+
+def _reads(layout: Layout, source: Path, dump: _Dump, options: ImportOptions) -> Reads:
+    """What an import reads, and its outputs never replace."""
+    reads = Reads.of(dump=source, media_folder=dump.images, table_of_labels=options.labels)
+    patterns = _TAKEN.get(layout, ())
+    if layout == "folder" and options.embed:
+        patterns = ("*",)  # a folder in the dump is a user's
+    return reads + Reads(taking=tuple(Taking("the dump", source, each) for each in patterns))
 
 
 def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:

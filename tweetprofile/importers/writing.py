@@ -3,9 +3,11 @@
 The manifest appears whole or not at all: it is written under another name and renamed.
 """
 
+import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +21,16 @@ from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.users import DumpUser
 from tweetprofile.manifest import ImageRef
 from tweetprofile.place import check_parent
+from tweetprofile.protection import Reads, check_file, check_folder, is_earlier
+from tweetprofile.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.whole import fresh_name, move, sync
 
 _ROWS_A_GROUP = 1 << 14
 _BYTES_A_GROUP = 64 << 20
 _BYTES_A_FILE = 512 << 20
+
+_PARTS = "part-*.parquet"
+"""Names of the files of a folder."""
 
 _PATHS = pa.list_(pa.string())
 _EMBEDDED = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
@@ -37,7 +45,8 @@ class ManifestWriter:
         prefix: put before every image path, which is then relative to the manifest's folder.
         reader: reads the images that are embedded; None to write their paths alone.
         losses: gets the images that cannot be embedded.
-        overwrite: whether what is at `out` may be replaced.
+        overwrite: whether an earlier manifest at `out` may be replaced.
+        reads: what the import reads and `out` must not replace; None for nothing.
 
     Raises:
         OutputError: on entering, if `out` must not be written.
@@ -53,13 +62,15 @@ class ManifestWriter:
         losses: Losses,
         *,
         overwrite: bool,
+        reads: Reads | None = None,
     ) -> None:
         self._out = out
         self._prefix = prefix
         self._reader = reader
         self._overwrite = overwrite
         self._as_folder = reader is not None
-        self._partial = out.with_name(f"{out.name}.partial")
+        self._partial = fresh_name(out.parent)
+        self._reads = reads
         images = _PATHS if reader is None else _EMBEDDED
         labels = [pa.field(name, pa.string()) for name in columns]
         self._schema = pa.schema([("user_id", pa.string()), ("images", images), *labels])
@@ -72,11 +83,12 @@ class ManifestWriter:
         self._bytes = 0
 
     def __enter__(self) -> Self:
-        check_manifest_out(self._out, as_folder=self._as_folder, overwrite=self._overwrite)
-        self._remove_partial()
-        if self._as_folder:
-            with _writing(self._out):
+        self._check()
+        with _writing(self._out):
+            if self._as_folder:
                 self._partial.mkdir()
+            else:
+                self._partial.touch(exist_ok=False)
         return self
 
     def __exit__(
@@ -108,9 +120,34 @@ class ManifestWriter:
             self._write_group()
         with _writing(self._out):
             self._close_file()
-            if self._as_folder and self._out.exists():
-                shutil.rmtree(self._out)
-            self._partial.rename(self._out)
+            if self._as_folder:
+                self._move_folder()
+            else:
+                sync(self._partial)
+                move(self._partial, self._out, is_earlier(Kind.MANIFEST, overwrite=self._overwrite))
+            sync(self._out.parent)
+
+    def _check(self) -> None:
+        check_manifest_out(
+            self._out, as_folder=self._as_folder, overwrite=self._overwrite, reads=self._reads
+        )
+
+    def _move_folder(self) -> None:
+        """Give the folder its name, having moved an earlier manifest out of the way."""
+        if not os.path.lexists(self._out):
+            move(self._partial, self._out)
+            return
+        self._check()
+        earlier = fresh_name(self._out.parent)
+        move(self._out, earlier)
+        with ExitStack() as undo:
+            undo.callback(move, earlier, self._out)
+            move(self._partial, self._out)
+            undo.pop_all()
+        for part in earlier.glob(_PARTS):
+            part.unlink()
+        with suppress(OSError):  # somebody has put something into it just now
+            earlier.rmdir()
 
     def _embed(self, path: str, named: str) -> dict[str, Any]:
         """An image itself; its path alone where it cannot be read, for `predict` to say why."""
@@ -138,6 +175,8 @@ class ManifestWriter:
 
     def _close_file(self) -> None:
         if self._file is not None:
+            record = json.dumps(stamp(Kind.MANIFEST))
+            self._file.add_key_value_metadata({METADATA_KEY: record})
             self._file.close()
         self._file, self._bytes = None, 0
 
@@ -148,17 +187,23 @@ class ManifestWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def check_manifest_out(out: Path, *, as_folder: bool, overwrite: bool) -> None:
+def check_manifest_out(
+    out: Path, *, as_folder: bool, overwrite: bool, reads: Reads | None = None
+) -> None:
     """Raise OutputError unless a manifest can be written there: said before any work is done."""
     check_parent(out.parent, out)
-    if not out.exists():
+    reads = reads or Reads()
+    if not as_folder:
+        check_file(out, Kind.MANIFEST, reads, overwrite=overwrite)
         return
+    reads.refuse(out, out)
+    if not os.path.lexists(out):
+        return
+    if not out.is_dir():
+        raise OutputError(f"{out} is a file where a folder is asked for; choose another name.")
+    check_folder(out, Kind.MANIFEST, out, _PARTS)
     if not overwrite:
         raise OutputError(f"{out} exists; choose another name or add --overwrite.")
-    if out.is_dir() != as_folder:
-        raise OutputError(f"{out} is a folder where a file is asked for, or a file for a folder.")
-    if as_folder and not all(entry.suffix == ".parquet" for entry in out.iterdir()):
-        raise OutputError(f"{out} holds more than a manifest, so it is not overwritten; empty it.")
 
 
 @contextmanager

@@ -5,14 +5,16 @@ die of an image.
 """
 
 import io
+import json
+import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from PIL.PngImagePlugin import PngInfo
 
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.engines.local import EngineOptions, LocalEngine
@@ -26,10 +28,14 @@ from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
 from tweetprofile.job import MAX_PIXELS, ExtractorFacts, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.networks import DeepSetSpec
+from tweetprofile.place import reads_of
 from tweetprofile.profiles import FRAMES
+from tweetprofile.protection import Reads, check_entries, check_file, is_earlier, real_path
+from tweetprofile.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.storage import AnyPath
 from tweetprofile.untrusted import printable
 from tweetprofile.volumes import VolumeSpec
+from tweetprofile.whole import write_whole
 
 OnDrawn = Callable[[int, int], None]
 """Called with the sheets drawn, and of how many."""
@@ -102,7 +108,8 @@ def draw_contact_sheet(
     """
     options = options or SheetOptions()
     opened = Manifest.open(manifest)
-    _check_file(out, overwrite=options.overwrite)
+    reads = _reads(opened, options)
+    _check_file(out, reads, overwrite=options.overwrite)
     artist = _Artist(opened, options)
     position = opened.find_user(user_id)
     if position is None:
@@ -110,8 +117,9 @@ def draw_contact_sheet(
             f"{opened.source} has no user '{printable(user_id)}'; give an id of its column user_id."
         )
     one = user_at(opened, position, options.max_images)
+    _images_of(one, opened, options).refuse(real_path(out), out)
     for _, sheet in artist.draw(iter([one])):
-        _write_png(out, sheet)
+        _write_png(out, sheet, overwrite=options.overwrite)
 
 
 def draw_contact_sheets(
@@ -142,7 +150,8 @@ def draw_contact_sheets(
     if users < 1:
         raise OptionError(f"--contact-sheets {users} must be at least 1.")
     opened = Manifest.open(manifest)
-    _check_folder(folder, overwrite=options.overwrite)
+    reads = _reads(opened, options)
+    _check_folder(folder, reads, overwrite=options.overwrite)
     artist = _Artist(opened, options)
     total = opened.count_users()
     users = min(users, total)
@@ -150,7 +159,9 @@ def draw_contact_sheets(
     batches = sample_batches(opened, total, users, (), options.max_images) if users else iter(())
     for batch, sheet in artist.draw(_one_by_one(batches)):
         name = file_name(batch.first, batch.table["user_id"][0].as_py(), total)
-        _write_png(_made(folder) / name, sheet)
+        path = _made(folder) / name
+        _images_of(batch, opened, options).refuse(real_path(path), path)
+        _write_png(path, sheet, overwrite=options.overwrite)
         drawn += 1
         on_drawn(drawn, users)
     return drawn
@@ -206,21 +217,36 @@ def _one_by_one(batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
             yield UserBatch(batch.shard, batch.first + position, batch.table.slice(position, 1))
 
 
-def _check_file(out: Path, *, overwrite: bool) -> None:
-    if out.is_dir():
-        raise OutputError(f"{out} is a folder; give the name of a PNG file.")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists; choose another name or add --overwrite.")
+def _reads(manifest: Manifest, options: SheetOptions) -> Reads:
+    return reads_of(manifest, options.image_root) + Reads.of(checkpoint=options.checkpoint)
+
+
+def _images_of(batch: UserBatch, manifest: Manifest, options: SheetOptions) -> Reads:
+    """The image files of a user: an earlier sheet may have become one of them."""
+    root = options.image_root or manifest.folder
+    if not isinstance(root, Path):
+        return Reads()
+    paths = (image.path for user in batch.users for image in user.images if image.path is not None)
+    return Reads(tuple(("an image", root / path) for path in paths if "\0" not in path))
+
+
+def _check_file(out: Path, reads: Reads, *, overwrite: bool) -> None:
     if not out.parent.is_dir():
         raise OutputError(f"the folder {out.parent} does not exist; make it first.")
+    check_file(out, Kind.SHEET, reads, overwrite=overwrite)
 
 
-def _check_folder(folder: Path, *, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
+def _check_folder(folder: Path, reads: Reads, *, overwrite: bool) -> None:
+    reads.refuse(real_path(folder), folder)
+    reads.refuse(real_path(folder / "0-user.png"), folder)
+    if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the pictures.")
     if not folder.absolute().parent.is_dir():
         raise OutputError(f"the folder {folder.absolute().parent} does not exist; make it first.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    if not folder.is_dir():
+        return
+    check_entries(folder, Kind.SHEET, folder)
+    if any(folder.iterdir()) and not overwrite:
         raise OutputError(f"{folder} is not empty; choose another folder or add --overwrite.")
 
 
@@ -232,15 +258,14 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write_png(path: Path, sheet: Sheet) -> None:
+def _write_png(path: Path, sheet: Sheet, *, overwrite: bool) -> None:
     """Write a picture, whole or not at all."""
     encoded = io.BytesIO()
-    draw_sheet(sheet).save(encoded, "PNG")
-    unfinished = path.with_name(f"{path.name}.partial")
+    record = PngInfo()
+    record.add_text(METADATA_KEY, json.dumps(stamp(Kind.SHEET)))
+    draw_sheet(sheet).save(encoded, "PNG", pnginfo=record)
+    earlier = is_earlier(Kind.SHEET, overwrite=overwrite)
     try:
-        unfinished.write_bytes(encoded.getbuffer())
-        unfinished.replace(path)
+        write_whole(real_path(path), encoded.getvalue(), earlier)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise WriteError(f"{path} cannot be written: {error.strerror}.") from error

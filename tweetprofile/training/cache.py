@@ -13,10 +13,11 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
+import re
+import stat
 import tempfile
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +38,17 @@ from tweetprofile.manifest import MAX_IMAGES, Manifest
 from tweetprofile.profiles import FRAMES, Counts
 from tweetprofile.storage import AnyPath, canonical
 from tweetprofile.volumes import VolumeSpec
+from tweetprofile.whole import move
+
+_FRAMES, _USERS, _FACTS, _LOCK = "frames.uint8", "users.npz", "cache.json", "lock"
+_FILES = (_FRAMES, _USERS, _FACTS)
+"""All that a complete cache holds."""
+
+_LOCK_RECORD = b"frames that a training of tweetprofile decodes\n"
+"""By which a cache is known that is being built, or was."""
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+"""Of a cache; see `CacheSource.key`."""
 
 _FORMAT = 1
 
@@ -151,17 +163,17 @@ class FrameCache:
             OutputError: it is damaged.
         """
         try:
-            facts = json.loads((path / "cache.json").read_text(encoding="utf-8"))
-            with np.load(path / "users.npz", allow_pickle=False) as arrays:
+            facts = json.loads((path / _FACTS).read_text(encoding="utf-8"))
+            with np.load(path / _USERS, allow_pickle=False) as arrays:
                 starts, counts, hashes = (arrays[name] for name in ("starts", "counts", "hashes"))
-            frames = _map(path / "frames.uint8", (len(hashes), facts["height"], facts["width"], 3))
+            frames = _map(path / _FRAMES, (len(hashes), facts["height"], facts["width"], 3))
             outcome = Counts(**facts["outcome"])
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise OutputError(
                 f"the decoded frames in {path} are damaged ({error}); remove that folder."
             ) from None
         with suppress(OSError):
-            os.utime(path / "cache.json")  # when it was last used
+            os.utime(path / _FACTS)  # when it was last used
         return cls(path, frames, starts, counts, hashes, outcome)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -233,7 +245,7 @@ def open_cache(
     except OSError as error:
         raise OptionError(f"--cache {options.place} cannot be made: {error.strerror}.") from error
     path = options.place / source.key()
-    if not (path / "cache.json").exists():
+    if not (path / _FACTS).exists():
         _remove_abandoned(options.place)
         _build(source, path, options, on_progress)
     return FrameCache.open(path)
@@ -246,7 +258,7 @@ def _build(
     on_progress: Callable[[int, int], None],
 ) -> None:
     try:
-        with _unfinished(path) as folder, (folder / "frames.uint8").open("wb") as file:
+        with _unfinished(path) as folder, (folder / _FRAMES).open("wb") as file:
             builder = _Builder(source, file, options.gigabytes)
             builder.run(on_progress)
             file.flush()
@@ -289,7 +301,7 @@ class _Builder:
     def describe(self, folder: Path) -> None:
         """Write what is in it; last, as a cache without it is none."""
         np.savez(
-            folder / "users.npz",
+            folder / _USERS,
             starts=self._starts,
             counts=self._counts,
             hashes=np.frombuffer(self._hashes, np.uint64),
@@ -301,7 +313,7 @@ class _Builder:
             "manifest": self._source.manifest.source,
             "outcome": asdict(self._outcome),
         }
-        (folder / "cache.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        (folder / _FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
     def _add(self, user: int, pixels: pa.Buffer) -> None:
         frame = self._source.frames.height * self._source.frames.width * 3
@@ -329,35 +341,69 @@ def _unfinished(path: Path) -> Iterator[Path]:
     """A folder that becomes `path` if the block ends well, and vanishes if it does not."""
     folder = Path(tempfile.mkdtemp(".tmp", f"{path.name}.", path.parent))
     try:
-        with (folder / "lock").open("wb") as lock:
+        with (folder / _LOCK).open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # tells others that it is not abandoned
+            lock.write(_LOCK_RECORD)
+            lock.flush()
             yield folder
-            (folder / "lock").unlink()
+            (folder / _LOCK).unlink()
             with suppress(OSError):
-                folder.rename(path)  # or else somebody was faster, with the same result
+                move(folder, path)  # or else somebody was faster, with the same result
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def _remove_abandoned(place: Path) -> None:
     """Remove what runs have left that did not live to finish it."""
     for folder in place.glob("*.tmp"):
-        with suppress(OSError), (folder / "lock").open("rb") as lock:
+        if not _holds(folder, {*_FILES, _LOCK}):
+            continue
+        with suppress(OSError), (folder / _LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            if lock.read() == _LOCK_RECORD:
+                _remove(folder)
 
 
 def _make_room(options: CacheOptions, wanted: int, keep: Path) -> None:
     """Remove the caches used longest ago until so many bytes fit in."""
-    found = [folder for folder in options.place.iterdir() if (folder / "cache.json").exists()]
-    others = [folder for folder in found if folder != keep]
-    others.sort(key=lambda folder: (folder / "cache.json").stat().st_mtime)
-    sizes = {folder: (folder / "frames.uint8").stat().st_size for folder in others}
+    others = [folder for folder in options.place.iterdir() if folder != keep and _is_cache(folder)]
+    others.sort(key=lambda folder: (folder / _FACTS).stat().st_mtime)
+    sizes = {folder: (folder / _FRAMES).stat().st_size for folder in others}
     for folder in others:
         if sum(sizes.values()) + wanted <= options.gigabytes * 1e9:
             return
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         del sizes[folder]
+
+
+def _is_cache(folder: Path) -> bool:
+    """Whether a folder is a complete cache and nothing else, by what is in it."""
+    if not _NAME.fullmatch(folder.name) or not _holds(folder, _FILES):
+        return False
+    try:
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        return {"height", "width", "manifest", "outcome"} <= facts.keys() and all(
+            (folder / name).exists() for name in _FILES
+        )
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+def _holds(folder: Path, names: Collection[str]) -> bool:
+    """Whether it is a folder that holds regular files of these names alone."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return all(
+        entry.name in names and stat.S_ISREG(entry.lstat().st_mode) for entry in folder.iterdir()
+    )
+
+
+def _remove(folder: Path) -> None:
+    """Remove a cache's files and then its folder, if nothing of others is in it."""
+    with suppress(OSError):
+        for name in (*_FILES, _LOCK):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _hash_times(manifest: Manifest, root: AnyPath) -> str:

@@ -5,10 +5,9 @@ validates, writes and tells an observer.
 """
 
 import copy
-import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from torch.nn.functional import cross_entropy
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
-from tweetprofile.fields import finite
 from tweetprofile.networks import (
     AnyNetwork,
     DeepSet,
@@ -35,24 +33,20 @@ from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.labels import UNKNOWN, FoundSchema
 from tweetprofile.training.loss import UserLoss
+from tweetprofile.training.metrics import append_metrics, cut_metrics
 from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.recipes import Recipe
 from tweetprofile.training.scores import (
     EpochMetrics,
     TraitScore,
-    epoch_of,
     mean_macro_f1,
     score_traits,
 )
 from tweetprofile.training.selection import Selection
 from tweetprofile.training.state import TrainingState, optimiser_state
-from tweetprofile.training.writing import writing
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
-
-METRICS = "metrics.jsonl"
-"""Name of the file in a run's folder that gets a line an epoch."""
 
 
 class TrainObserver:
@@ -337,16 +331,14 @@ class Trainer:
         state = TrainingState.load(self._setup.folder) if self._setup.resume else None
         done = state.epoch if state else 0
         if self._rank.number == 0:
-            _cut_metrics(self._setup.folder / METRICS, done)
+            cut_metrics(self._setup.folder, done)
         if state is not None:
             state.restore(self._setup.folder, self.network, self._average, self._optimiser)
             self._selection, self._epochs = Selection(state.kept), state.epochs
         return done
 
     def _write(self, metrics: EpochMetrics) -> None:
-        path = self._setup.folder / METRICS
-        with writing(path), path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(finite(asdict(metrics))) + "\n")
+        append_metrics(self._setup.folder, metrics)
         TrainingState(
             self._setup.settings,
             metrics.epoch,
@@ -384,12 +376,3 @@ def _training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
     dtype = resolve_precision("auto", device)
     # The gradients of fp16 would need scaling; bf16 has the range of fp32.
     return torch.float32 if dtype == torch.float16 else dtype
-
-
-def _cut_metrics(path: Path, done: int) -> None:
-    """Leave the lines up to an epoch: a run may be killed between a line and its state."""
-    with writing(path):
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        lines = text.splitlines(True)
-        kept = [line for line in lines if line.endswith("\n") and epoch_of(line) <= done]
-        path.write_text("".join(kept), encoding="utf-8")

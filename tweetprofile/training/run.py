@@ -1,6 +1,5 @@
 """The whole of training: check, decode once, split, train, calibrate, write the run's files."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,13 +15,22 @@ from tweetprofile.errors import CheckpointError, OptionError, OutputError, Train
 from tweetprofile.fields import FieldError, Reader, mapping_of, read_known, whole
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
-from tweetprofile.models import last_trained
 from tweetprofile.networks import NetworkSpec
+from tweetprofile.place import reads_of
+from tweetprofile.protection import Reads
 from tweetprofile.storage import AnyPath, as_path
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
 from tweetprofile.training.calibration import Calibration, calibrate, read_calibration
 from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
+from tweetprofile.training.folder import (
+    MODEL,
+    FolderOptions,
+    goes_on,
+    keep_for_predict,
+    prepare_folder,
+    write_card,
+)
 from tweetprofile.training.labels import (
     UNKNOWN,
     FoundSchema,
@@ -32,14 +40,11 @@ from tweetprofile.training.labels import (
 )
 from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, train_rank
 from tweetprofile.training.scores import EpochMetrics, read_metrics
-from tweetprofile.training.settings import TrainOptions, write_settings
+from tweetprofile.training.settings import SETTINGS, TrainOptions, write_settings
 from tweetprofile.training.split import split_users
 from tweetprofile.training.state import STATE, TrainingState, require_same
 from tweetprofile.training.writing import writing
 from tweetprofile.version import __version__
-
-_MODEL = "model.safetensors"
-"""The file that a run writes last: a folder without it holds no finished run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ def train_manifest(
     *,
     overwrite: bool = False,
     resume: bool = False,
+    config: Path | None = None,
 ) -> TrainSummary:
     """Train a network on the labelled users of a manifest.
 
@@ -88,6 +94,7 @@ def train_manifest(
         observer: is told how it goes.
         overwrite: whether the files of an earlier run in `run` may be replaced.
         resume: whether to go on with an unfinished run in `run`, where there is one.
+        config: file that the options were read from, which is not replaced; None for none.
 
     Raises:
         InputError: manifest, option or output is unusable, before any work.
@@ -96,11 +103,12 @@ def train_manifest(
     """
     began = time.monotonic()
     observer = observer or TrainObserver()
-    plan = _check(manifest, run, options or TrainOptions(), overwrite=overwrite, resume=resume)
+    wanted = FolderOptions(overwrite, resume, config)
+    plan = _check(manifest, Path(run), options or TrainOptions(), wanted)
     if resume and (finished := _finished(plan)) is not None:
         return finished
-    with writing(plan.folder / "train.toml"):
-        write_settings(plan.folder / "train.toml", manifest, plan.options)
+    if not goes_on(plan.folder, wanted):  # else they stand there, and are the same
+        write_settings(plan.folder / SETTINGS, manifest, plan.options)
     observer.on_schema(plan.found)
     users = _load_users(plan, observer)
     setup = _set_up(plan, users, resume=resume)
@@ -109,7 +117,7 @@ def train_manifest(
         best = trainer.run()
     calibration = _calibrate(trainer, setup)
     summary = TrainSummary(
-        plan.folder / _MODEL,
+        plan.folder / MODEL,
         trainer.kept_epochs,
         best,
         len(users.train),
@@ -123,12 +131,11 @@ def train_manifest(
     temperatures = {name: each.temperature for name, each in calibration.items()}
     training = {**_describe(summary, plan), "warnings": users.warnings}
     card = make_card(setup.network, setup.volume_spec, setup.schema, training)
-    with writing(plan.folder / CARD):
-        (plan.folder / CARD).write_text(card, encoding="utf-8")
+    write_card(plan.folder / CARD, card)
     with writing(summary.checkpoint):
         save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
         (plan.folder / STATE).unlink(missing_ok=True)
-    return replace(summary, kept=_keep_for_predict(summary.checkpoint))
+    return replace(summary, kept=keep_for_predict(summary.checkpoint, plan.reads))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +150,8 @@ class _Plan:
     devices: list[torch.device]
     cache: CacheOptions
     folder: Path
-
     settings: Mapping[str, Any]
+    reads: Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +165,7 @@ class _Users:
     warnings: tuple[str, ...]
 
 
-def _check(
-    manifest: str | Path, run: str | Path, options: TrainOptions, *, overwrite: bool, resume: bool
-) -> _Plan:
+def _check(manifest: str | Path, run: Path, options: TrainOptions, wanted: FolderOptions) -> _Plan:
     devices = resolve_devices(options.devices)
     network, recipe = options.network_spec, options.resolved_recipe
     if recipe.batch_size < len(devices):
@@ -177,13 +182,26 @@ def _check(
     for each in filter(None, (opened, validation)):
         check_labels(each, found.schema)
         ImageReader(_image_root(options, each))
-    folder = _prepare_folder(Path(run), overwrite=overwrite, resume=resume)
+    reads = _reads(options, opened, validation)
+    folder = prepare_folder(run, reads, wanted)
     options = options.resolved
     settings = _settings(options, opened, found)
-    plan = _Plan(options, network, opened, validation, found, devices, cache, folder, settings)
-    if resume and (state := TrainingState.load(folder)) is not None:
+    plan = _Plan(
+        options, network, opened, validation, found, devices, cache, folder, settings, reads
+    )
+    if wanted.resume and (state := TrainingState.load(folder)) is not None:
         require_same(plan.settings, state.settings, folder)
     return plan
+
+
+def _reads(options: TrainOptions, manifest: Manifest, validation: Manifest | None) -> Reads:
+    """What the run reads, and its outputs never replace."""
+    reads = reads_of(manifest, _image_root(options, manifest))
+    if validation is not None:
+        reads += reads_of(validation, _image_root(options, validation))
+    init = Path(options.init) if options.init else None
+    schema = Path(options.schema) if Path(options.schema).is_file() else None
+    return reads + Reads.of(initial_weights=init, schema=schema)
 
 
 def _settings(options: TrainOptions, manifest: Manifest, found: FoundSchema) -> dict[str, Any]:
@@ -276,7 +294,7 @@ def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, Calibration]
 
 def _finished(plan: _Plan) -> TrainSummary | None:
     """The summary of a run that has nothing left to do."""
-    path = plan.folder / _MODEL
+    path = plan.folder / MODEL
     if not path.exists():
         return None
     checkpoint = load_checkpoint(path)
@@ -302,30 +320,6 @@ def _recall(checkpoint: Checkpoint) -> TrainSummary:
     return TrainSummary(checkpoint.path, epochs, **found, kept=True, seconds=0.0)
 
 
-def _prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> Path:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; give a folder for the run.")
-    finished, begun = (folder / _MODEL).exists(), (folder / STATE).exists()
-    if not (overwrite or resume) and finished:
-        raise OutputError(
-            f"{folder} holds a finished run already ({_MODEL}); choose another folder or add "
-            "--overwrite."
-        )
-    if not (overwrite or resume) and begun:
-        raise OutputError(
-            f"{folder} holds an unfinished run; add --resume to go on with it, or --overwrite to "
-            "begin anew."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if overwrite and not resume:
-            (folder / _MODEL).unlink(missing_ok=True)
-            (folder / STATE).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another.") from error
-    return folder
-
-
 def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:
     """What a checkpoint says of its training."""
     return {
@@ -341,16 +335,3 @@ def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:
         "calibration": {name: asdict(each) for name, each in summary.calibration.items()},
         "settings": plan.settings,
     }
-
-
-def _keep_for_predict(checkpoint: Path) -> bool:
-    """Keep a copy for `predict` to use when none is named; whether that was possible."""
-    kept = last_trained()
-    unfinished = kept.with_suffix(".tmp")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(checkpoint, unfinished)
-        unfinished.replace(kept)
-    except OSError:
-        return False
-    return True

@@ -5,13 +5,19 @@ import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tweetprofile.errors import OptionError
+from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.header import MOST_MEMBERS
 from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
+from tweetprofile.protection import is_earlier
+from tweetprofile.provenance import Kind
 from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec
+from tweetprofile.whole import write_whole
+
+SETTINGS = "train.toml"
+"""Name of its file in a run's folder."""
 
 _FROM_RECIPE = (
     "model", "norm", "dropout", "epochs", "patience", "members", "batch_size", "learning_rate",
@@ -140,11 +146,18 @@ class TrainOptions:
 
 
 def write_settings(path: Path, manifest: str | Path, options: TrainOptions) -> None:
-    """Write `train.toml`, which `tweetprofile train --config` reads back."""
+    """Write `train.toml`, which `tweetprofile train --config` reads back.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
     lines = [f"# tweetprofile {__version__}: every setting of this run.", ""]
     settings = {"manifest": str(manifest), **asdict(options)}
     # A JSON string, number or truth value is a TOML one.
     lines += [
         f"{key} = {json.dumps(value)}" for key, value in settings.items() if value is not None
     ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        write_whole(path, ("\n".join(lines) + "\n").encode(), is_earlier(Kind.SETTINGS))
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error.strerror}; mend that.") from error

@@ -6,7 +6,6 @@ it: an epoch draws them from the seed and its own number.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,10 +19,13 @@ from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.fields import FieldError, finite, list_of, mapping, parse_json, read_fields, whole
 from tweetprofile.header import MOST_MEMBERS
 from tweetprofile.networks import Network
+from tweetprofile.protection import is_earlier
+from tweetprofile.provenance import Kind
 from tweetprofile.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.training.scores import read_metrics
 from tweetprofile.training.selection import Kept, Tensors
 from tweetprofile.untrusted import printable
+from tweetprofile.whole import written_whole
 
 STATE = "state.safetensors"
 """Name of the file in the folder of a run that is not finished."""
@@ -71,14 +73,10 @@ class TrainingState:
             "epochs": self.epochs,
             "kept": [finite(asdict(kept.metrics)) for kept in self.kept],
         }
-        unfinished = folder / f".{STATE}.tmp"
         try:
-            save_file(tensors, unfinished, {"state": json.dumps(header)})
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())
-            unfinished.replace(folder / STATE)
+            with written_whole(folder / STATE, is_earlier(Kind.STATE)) as unfinished:
+                save_file(tensors, unfinished, {"state": json.dumps(header)})
         except (OSError, SafetensorError) as error:
-            unfinished.unlink(missing_ok=True)
             raise WriteError(
                 f"{folder} cannot take what the run must remember ({error}); make room there, then "
                 "give the same command with --resume."

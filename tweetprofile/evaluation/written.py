@@ -1,0 +1,121 @@
+"""What an evaluation has written into its folder: listed there, with a digest of each file.
+
+Reports and tables have names that anybody may give to a file. By the list and the digests a later
+evaluation knows which files are an earlier one's, unchanged, and replaces no others. A file is
+listed before it appears, so that an evaluation that is killed leaves nothing that nobody knows.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from tweetprofile.errors import OutputError
+from tweetprofile.place import Place, stranger_in_partial
+from tweetprofile.protection import is_earlier, refuse_stranger
+from tweetprofile.provenance import METADATA_KEY, Kind, kind_of, stamp
+from tweetprofile.whole import is_fresh_name, write_whole
+
+RECORD = ".tweetprofile.json"
+"""Name of the list; hidden, so that it is not handed in with a submission's files."""
+
+PREDICTIONS = "predictions.parquet"
+"""Name of the predictions that an evaluation makes itself; they carry their own record."""
+
+Digests = Mapping[str, Sequence[str]]
+"""Of each file, by its path below the folder, the digests that it may have."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OutputError unless all that a folder holds was written by evaluations."""
+    refuse_stranger(folder / RECORD, Kind.EVALUATION, folder / RECORD)
+    digests = _read_record(folder)
+    for entry in sorted(folder.rglob("*")):
+        if not _is_known(entry, folder, digests):
+            raise OutputError(
+                f"{folder} holds {entry.relative_to(folder)}, which no evaluation is known to have "
+                "written, so it is not overwritten; choose another folder, or remove it yourself."
+            )
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of an evaluation, and remove those of an earlier one that are none of it.
+
+    Args:
+        folder: that is there.
+        files: by path below it.
+
+    Raises:
+        FileExistsError: a file that is no earlier evaluation's has such a name.
+        OSError: they cannot be written.
+    """
+    before = _read_record(folder)
+    after = {name: [_digest(data)] for name, data in files.items()}
+    _write_record(folder, {name: [*before.get(name, ()), *after.get(name, ())]
+                           for name in before.keys() | after.keys()})  # fmt: skip
+    for name, data in files.items():
+        path = folder / name
+        if path.parent != folder:
+            _make_folder(path.parent)
+        write_whole(path, data, partial(_has_digest, digests=before.get(name, ())))
+    for name in before.keys() - after.keys():
+        if _has_digest(folder / name, before[name]):
+            (folder / name).unlink()
+            if (parent := (folder / name).parent) != folder:
+                with suppress(OSError):  # others of an evaluation are in it still
+                    parent.rmdir()
+    _write_record(folder, after)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there; a link to one may lead anywhere."""
+    if folder.is_symlink():
+        raise FileExistsError(errno.EEXIST, f"{folder.name} is a link", str(folder))
+    folder.mkdir(exist_ok=True)
+
+
+def _is_known(entry: Path, folder: Path, digests: Digests) -> bool:
+    name = entry.relative_to(folder).as_posix()
+    unfinished = folder / f"{PREDICTIONS}.partial"
+    if entry == unfinished or unfinished in entry.parents:
+        return stranger_in_partial(Place.of(str(folder / PREDICTIONS))) is None
+    if name == PREDICTIONS:
+        return kind_of(entry) is Kind.PREDICTIONS
+    if stat.S_ISDIR(entry.lstat().st_mode):
+        return any(listed.startswith(f"{name}/") for listed in digests)
+    return name == RECORD or is_fresh_name(name) or _has_digest(entry, digests.get(name, ()))
+
+
+def _read_record(folder: Path) -> Digests:
+    """The list; an empty one where there is none."""
+    path = folder / RECORD
+    if kind_of(path) is not Kind.EVALUATION:
+        return {}
+    files = json.loads(path.read_text(encoding="utf-8")).get("files")
+    return {
+        name: [digest for digest in digests if isinstance(digest, str)]
+        for name, digests in (files if isinstance(files, dict) else {}).items()
+        if isinstance(digests, list) and not {"..", "/"} & set(PurePosixPath(name).parts)
+    }
+
+
+def _write_record(folder: Path, digests: Digests) -> None:
+    fields = {METADATA_KEY: stamp(Kind.EVALUATION), "files": digests}
+    data = (json.dumps(fields, indent=1) + "\n").encode()
+    write_whole(folder / RECORD, data, is_earlier(Kind.EVALUATION))
+
+
+def _has_digest(path: Path, digests: Sequence[str]) -> bool:
+    """Whether it is a regular file with one of these digests."""
+    if not digests or not os.path.lexists(path) or not stat.S_ISREG(path.lstat().st_mode):
+        return False
+    return _digest(path.read_bytes()) in digests
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,137 @@
+"""The folder of a run: what an earlier run has left there may be replaced, and nothing else."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tweetprofile.errors import OutputError
+from tweetprofile.models import last_trained
+from tweetprofile.protection import Reads, check_file, is_earlier, real_path, refuse_stranger
+from tweetprofile.provenance import Kind, kind_of
+from tweetprofile.training.card import CARD
+from tweetprofile.training.metrics import METRICS
+from tweetprofile.training.settings import SETTINGS
+from tweetprofile.training.state import STATE
+from tweetprofile.training.writing import writing
+from tweetprofile.whole import write_whole, written_whole
+
+MODEL = "model.safetensors"
+"""The file that a run writes last: a folder without it holds no finished run."""
+
+_KINDS = {
+    SETTINGS: Kind.SETTINGS,
+    METRICS: Kind.METRICS,
+    CARD: Kind.CARD,
+    STATE: Kind.STATE,
+    MODEL: Kind.MODEL,
+}
+"""What a run writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOptions:
+    """What may be done with a folder in which something is.
+
+    Attributes:
+        overwrite: whether an earlier run's files may be replaced.
+        resume: whether to go on with an unfinished run.
+        config: file that the options were read from; None for none.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+    config: Path | None = None
+
+
+def prepare_folder(folder: Path, reads: Reads, options: FolderOptions) -> Path:
+    """Make the folder of a run, or make room in it.
+
+    Args:
+        folder: to write to.
+        reads: what the run reads.
+        options: what may be done with what is in it.
+
+    Raises:
+        OutputError: it is or holds what is read, holds files of others where the run's would stand,
+            holds a run that must not be replaced, or cannot be made.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; give a folder for the run.")
+    reads.refuse(real_path(folder), folder)
+    if not goes_on(folder, options):
+        _refuse_config(folder, options)
+    for name, kind in _KINDS.items():
+        path = folder / name
+        reads.refuse(real_path(path), path)
+        if not _is_begun(path):
+            refuse_stranger(path, kind, path)
+    _refuse_run(folder, options)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if options.overwrite and not options.resume:
+            (folder / MODEL).unlink(missing_ok=True)
+            (folder / STATE).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another.") from error
+    return folder
+
+
+def goes_on(folder: Path, options: FolderOptions) -> bool:
+    """Whether the run goes on with one in the folder, whose settings are the same."""
+    begun = (folder / STATE).exists() or (folder / MODEL).exists()
+    return options.resume and begun and kind_of(folder / SETTINGS) is Kind.SETTINGS
+
+
+def write_card(path: Path, card: str) -> None:
+    """Write the model card.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    with writing(path):
+        write_whole(path, card.encode(), is_earlier(Kind.CARD))
+
+
+def keep_for_predict(checkpoint: Path, reads: Reads) -> bool:
+    """Keep a copy for `predict` to use when none is named; whether that was possible."""
+    kept = last_trained()
+    try:
+        check_file(kept, Kind.MODEL, reads, overwrite=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(real_path(kept), is_earlier(Kind.MODEL)) as unfinished:
+            shutil.copyfile(checkpoint, unfinished)
+    except (OSError, OutputError):
+        return False
+    return True
+
+
+def _refuse_config(folder: Path, options: FolderOptions) -> None:
+    config = Reads.of(settings=options.config)
+    for path in (folder, folder / SETTINGS):
+        config.refuse(real_path(path), path)
+
+
+def _refuse_run(folder: Path, options: FolderOptions) -> None:
+    if options.overwrite or options.resume:
+        return
+    if (folder / MODEL).exists():
+        raise OutputError(
+            f"{folder} holds a finished run already ({MODEL}); choose another folder or add "
+            "--overwrite."
+        )
+    if (folder / STATE).exists():
+        raise OutputError(
+            f"{folder} holds an unfinished run; add --resume to go on with it, or --overwrite to "
+            "begin anew."
+        )
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether it is a run's file of metrics in which no line is complete: the run was killed."""
+    if path.name != METRICS or path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        line = file.readline(1 << 20)
+    begun = not line or (line.startswith(b'{"epoch": ') and not line.endswith(b"\n"))
+    return begun and kind_of(path.with_name(SETTINGS)) is Kind.SETTINGS
