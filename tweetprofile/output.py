@@ -95,7 +95,7 @@ class ProfileWriter:
         self._resume = resume
         self._reads = reads
         self._digits = max(5, len(str(shards - 1)))
-        self._journal = ShardJournal(self._place.partial / "shards.jsonl")
+        self._journal = ShardJournal(self._place.journal)
         self._complete = False
 
     def __enter__(self) -> Self:
@@ -161,6 +161,7 @@ class ProfileWriter:
         folder.mkdir()
         try:
             (folder / self._place.shards.name).mkdir()
+            ShardJournal(folder / self._place.journal.name).begin()
             self._record.write(folder / self._place.record.name)
             move(folder, self._place.partial)
         except BaseException:
@@ -194,6 +195,8 @@ class ProfileWriter:
             except _DAMAGED:
                 known = False
             if known:
+                if digests is None:
+                    self._journal.note(shard, path)
                 yield shard, counts
             else:
                 path.unlink()  # damaged or replaced, whoever did it: it is computed again

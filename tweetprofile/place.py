@@ -75,6 +75,11 @@ class Place:
         return self.partial / "run.json"
 
     @property
+    def journal(self) -> Path:
+        """The checksums of its finished shards."""
+        return self.partial / "shards.jsonl"
+
+    @property
     def merged(self) -> Path:
         """The output while it is put together there."""
         return self.partial / "merged.parquet"
@@ -256,7 +261,9 @@ def _within(place: Place) -> Iterator[tuple[Path, bool]]:
         if entry in folders:
             yield entry, entry.is_dir() and not entry.is_symlink()
         else:
-            named = entry in (place.record, place.merged) or _is_half_written(entry.name)
+            named = entry in (place.record, place.journal, place.merged) or _is_half_written(
+                entry.name
+            )
             yield entry, named and _is_regular(entry)
 
 

@@ -7,7 +7,7 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ from tweetprofile.provenance import Kind
 from tweetprofile.record import RunRecord
 from tweetprofile.summary import PredictSummary, check_stats, write_stats
 from tweetprofile.training.folder import FolderOptions, prepare_folder, write_card
+from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions, write_settings
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.volumes import VolumeSpec
@@ -361,7 +362,8 @@ def test_an_evaluation_does_not_come_into_a_folder_of_others(
         pytest.skip("a submission takes no run")
     (users / "predicted").mkdir()
     (users / "p.parquet").rename(users / "predicted" / "part-00000.parquet")
-    (users / "run" / "metrics.jsonl").write_text('{"epoch": 1, "loss": 1, "scores": {}}\n')
+    line = EpochMetrics(1, 1.0, None, {}, 0.0, 0.1, 1.0)
+    (users / "run" / "metrics.jsonl").write_text(json.dumps(asdict(line)) + "\n")
     run = ["--run", "ROOT/run"] if layout == "report" else []
     said = refused(
         users, capsys, "evaluate", "ROOT/data/part-00000.parquet", "-p", "ROOT/predicted", "-o",
