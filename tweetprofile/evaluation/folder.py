@@ -9,7 +9,6 @@
     unmatched.csv      users in the manifest or in the predictions alone, where there are any
 """
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.evaluation.evaluate import Comparison, Evaluation
 from tweetprofile.evaluation.report import REPORT, write_report
 from tweetprofile.evaluation.tables import tables
+from tweetprofile.spreadsheets import write_rows
 
 METRICS = "metrics.json"
 
@@ -78,7 +78,7 @@ def _write_unmatched(evaluation: Evaluation, folder: Path) -> None:
     ]
     if rows:
         with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("user_id", "only_in"), *rows])
+            write_rows(file, [("user_id", "only_in"), *rows])
 
 
 def _write_json(facts: Mapping[str, Any], folder: Path) -> None:

@@ -5,12 +5,12 @@ of gender, location and occupation; Tables 3 and 5 give precision, recall and F1
 and occupation.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tweetprofile.evaluation.evaluate import Evaluation
+from tweetprofile.spreadsheets import write_rows
 
 Cell = str | int | float
 
@@ -34,7 +34,7 @@ class Table:
     def write_csv(self, folder: Path) -> None:
         """Write `<name>.csv`, figures in full."""
         with (folder / f"{self.name}.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([self.columns, *self.rows])
+            write_rows(file, [self.columns, *self.rows])
 
 
 def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
