@@ -13,8 +13,7 @@ from typing import TextIO
 Cell = str | int | float | None
 
 _FORMULA = re.compile(r"(^|;)(\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - full-width ones run, too
-"""Where a formula begins: with the cell, or after the `;` at which some languages' spreadsheets part
-cells."""
+"""Where a formula begins: with the cell, or after a `;`, at which some spreadsheets part cells."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 

@@ -75,9 +75,7 @@ class MediaIndex:
             "CREATE TABLE media (name TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID"
         )
         with self._database:
-            self._database.executemany(
-                "INSERT OR IGNORE INTO media VALUES (?, ?)", self._files()
-            )
+            self._database.executemany("INSERT OR IGNORE INTO media VALUES (?, ?)", self._files())
 
     def _files(self) -> Iterator[tuple[str, str]]:
         """Name and path of each file."""
@@ -113,4 +111,3 @@ def file_names(photo: Photo) -> list[str]:
     endings = dict.fromkeys([ending, *_ENDINGS]) if stem else _ENDINGS
     numbered = [f"{photo.tweet}_{photo.place}.{each}" for each in endings]
     return [photo.name, f"{photo.tweet}-{photo.name}", *numbered]
-

@@ -201,8 +201,8 @@ def _why(error: Exception) -> str:
 
 
 def _csv_rows(file: Path, losses: Losses) -> Rows:
-    header = read_header(file)
-    return ((line, dict(zip(header, cells, strict=True))) for line, cells in read_rows(file, losses))
+    header, rows = read_header(file), read_rows(file, losses)
+    return ((line, dict(zip(header, cells, strict=True))) for line, cells in rows)
 
 
 def _parquet_rows(file: Path, columns: list[str], losses: Losses) -> Rows:

@@ -135,16 +135,14 @@ def _lengths_of(column: pa.Array) -> NDArray[np.int64]:
         offsets = column.offsets.to_numpy().astype(np.int64)
         counts = np.diff(offsets)
         if counts.max(initial=0) > _MOST_IMAGES_A_ROW:  # too long, whatever its values are
-            return counts * (LONGEST_RECORD // _MOST_IMAGES_A_ROW)
+            return np.asarray(counts * (LONGEST_RECORD // _MOST_IMAGES_A_ROW), np.int64)
         values = column.values.slice(offsets[0], offsets[-1] - offsets[0])
         ends = np.concatenate([[0], np.cumsum(_lengths_of(values) + 8)])
-        found: NDArray[np.int64] = ends[offsets[1:] - offsets[0]] - ends[offsets[:-1] - offsets[0]]
-        return found
+        return np.asarray(np.diff(ends[offsets - offsets[0]]), np.int64)
     if not pa.types.is_dictionary(column.type):
         return np.full(len(column), 8, np.int64)
     each = pc.binary_length(column.dictionary).take(column.indices)
-    lengths: NDArray[np.int64] = pc.fill_null(each, 0).to_numpy().astype(np.int64)
-    return lengths
+    return np.asarray(pc.fill_null(each, 0).to_numpy(), np.int64)
 
 
 def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -64,7 +64,7 @@ class _Rows:
     def __init__(self, dump_file: DumpFile, file: Path, losses: Losses) -> None:
         # csv's own limit, 131,072 characters a cell, is replaced by that of lines and rows.
         csv.field_size_limit(max(csv.field_size_limit(), 2 * LONGEST_RECORD))
-        text = io.TextIOWrapper(dump_file.bytes, "utf-8", "surrogateescape", newline="")
+        text = io.TextIOWrapper(dump_file.bytes, "utf-8-sig", "surrogateescape", newline="")
         self._read_line = text.readline
         self._file = file
         self._losses = losses
@@ -87,7 +87,8 @@ class _Rows:
             except csv.Error:
                 cells = None
             if len(self._taken) > 1 and (cells is None or width not in (None, len(cells))):
-                cells = self._give_back()
+                self._give_back()
+                cells = None
             elif cells is None:
                 cells = _leniently(self._taken[0][1])
             if cells is None:

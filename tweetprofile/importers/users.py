@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 _ENDINGS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "gif", "webp", "bmp", "tif", "tiff", "avif",
@@ -17,6 +18,8 @@ MOST_IMAGES = 1_000_000
 """Of a user: an account has at most 3,200 tweets of 4 that Twitter would give."""
 
 IMAGES_BEYOND = f"images beyond the {MOST_IMAGES:,} that a user may have"
+
+REPEATED = "images repeated at the same user"
 
 _SIZES = re.compile(r"[:?].*$")
 """What crawlers leave in names of the address: `abc.jpg:large`, `abc.jpg?name=orig`."""
@@ -57,7 +60,7 @@ def in_order(name: str) -> str:
     return f"{''.join(keys)}\0{name}"
 
 
-def is_id(value: object) -> bool:
+def is_id(value: object) -> TypeGuard[str]:
     """Whether a value of a dump can be the id of a user."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and is_text(value)
 

@@ -24,6 +24,12 @@ _ROWS_A_GROUP = 1 << 14
 _BYTES_A_GROUP = 64 << 20
 _BYTES_A_FILE = 512 << 20
 
+_HELD_A_GROUP = 256 << 20
+"""Bytes of paths and labels in memory, which users with a million images would otherwise exceed."""
+
+_BYTES_A_PATH = 200
+"""In memory, some."""
+
 _PATHS = pa.list_(pa.string())
 _EMBEDDED = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
@@ -67,6 +73,7 @@ class ManifestWriter:
         self._losses = losses
         self._rows: list[dict[str, Any]] = []
         self._size = 0
+        self._held = 0
         self._file: pq.ParquetWriter | None = None
         self._files = 0
         self._bytes = 0
@@ -95,11 +102,14 @@ class ManifestWriter:
         if self._reader is not None:
             images = list(map(self._embed, user.images, images))
             self._size += sum(len(image["bytes"] or b"") for image in images)
+        self._held += sum(map(len, filter(None, user.labels.values())))
+        self._held += _BYTES_A_PATH * len(user.images)
         self._rows.append(
             {"user_id": user.user_id, "images": images}
             | {name: user.labels.get(name) for name in self._labels}
         )
-        if len(self._rows) >= _ROWS_A_GROUP or self._size >= _BYTES_A_GROUP:
+        full = self._size >= _BYTES_A_GROUP or self._held >= _HELD_A_GROUP
+        if full or len(self._rows) >= _ROWS_A_GROUP:
             self._write_group()
 
     def finish(self) -> None:
@@ -130,7 +140,7 @@ class ManifestWriter:
             self._bytes += self._size
             if self._bytes >= _BYTES_A_FILE:
                 self._close_file()
-        self._rows, self._size = [], 0
+        self._rows, self._size, self._held = [], 0, 0
 
     def _next_path(self) -> Path:
         number, self._files = self._files, self._files + 1
