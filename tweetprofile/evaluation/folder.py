@@ -83,7 +83,8 @@ def _write_unmatched(evaluation: Evaluation, folder: Path) -> None:
 
 def _write_json(facts: Mapping[str, Any], folder: Path) -> None:
     text = json.dumps(facts, indent=1, ensure_ascii=False)
-    (folder / METRICS).write_text(text + "\n", encoding="utf-8")
+    # What is no text in paths becomes JSON's own escapes.
+    (folder / METRICS).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

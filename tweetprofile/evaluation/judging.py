@@ -6,7 +6,7 @@ users that stand in one table alone are named.
 Shapes: N users who have a label for a trait, in manifest order, K classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
+from tweetprofile.forms import is_text
 from tweetprofile.manifest import Manifest
 from tweetprofile.output import read_description
 from tweetprofile.profiles import probabilities_column
-from tweetprofile.storage import AnyPath, RemotePath, as_path, find_files
+from tweetprofile.storage import AnyPath, RemotePath, as_path, find_files, size_of
 from tweetprofile.training.labels import (
     UNKNOWN,
     check_labels,
@@ -31,6 +32,19 @@ from tweetprofile.training.labels import (
     read_user_ids,
 )
 from tweetprofile.traits import Trait, TraitSchema
+
+_NO_PROFILES = (
+    pa.ArrowException, AssertionError, AttributeError, LookupError, OSError, RecursionError,
+    SchemaError, TypeError, ValueError,
+)  # fmt: skip
+"""What reading a file raises that holds anything else."""
+
+_ROWS_BELIEVED = 1_000_000
+_MOST_ROWS_A_BYTE = 8
+"""Of profiles, which have a different id in each row."""
+
+_LONGEST_ID = 10_000
+"""Bytes."""
 
 NO_GUESS = -1
 """Class number of a prediction that there is not."""
@@ -65,10 +79,12 @@ class Predictions:
         try:
             files = find_files(path, ".parquet")[0] if isinstance(path, RemotePath) else None
             data = ds.dataset(path if files is None else _keys(files), **_store(path))
+            _check_size(data, files or [Path(file) for file in data.files])
             facts = read_description(files[0] if files else Path(data.files[0]))
             schema = TraitSchema.from_dict(facts["schema"])
-            table = data.to_table(_columns(schema))
-        except (pa.ArrowException, OSError, IndexError, KeyError, ValueError, SchemaError) as error:
+            _check_types(data.schema, schema)
+            table = _plain(data.to_table(_columns(schema)))
+        except _NO_PROFILES as error:
             raise PredictionsError(
                 f"{path} does not hold profiles as `tweetprofile predict` writes them "
                 f"({_first_line(error)}); give the file or folder that it wrote."
@@ -87,7 +103,57 @@ def _keys(files: Sequence[RemotePath]) -> list[str]:
 def _store(path: AnyPath) -> dict[str, Any]:
     """What a dataset must be told of where it is."""
     store = {"filesystem": path.file_system} if isinstance(path, RemotePath) else {}
-    return {"format": "parquet", **store}
+    # Ids stay dictionaries until it is known how long they are.
+    options = ds.ParquetReadOptions(dictionary_columns={"user_id"})
+    return {"format": ds.ParquetFileFormat(read_options=options), **store}
+
+
+def _check_size(data: ds.Dataset, files: Sequence[AnyPath]) -> None:
+    """Raise ValueError where a file claims more rows than its bytes can hold."""
+    for fragment, file in zip(data.get_fragments(), files, strict=True):
+        rows, size = fragment.metadata.num_rows, size_of(file)
+        if rows > max(_ROWS_BELIEVED, _MOST_ROWS_A_BYTE * size):
+            raise ValueError(f"{file} claims {rows:,} rows in {size:,} bytes")
+
+
+def _check_types(columns: pa.Schema, schema: TraitSchema) -> None:
+    """Raise ValueError unless the columns are those of profiles."""
+    wanted: dict[str, Callable[[pa.DataType], bool]] = {
+        "user_id": lambda kind: is_text(kind) or pa.types.is_integer(kind),
+        "frames_used": pa.types.is_integer,
+    }
+    for trait in schema:
+        floats = {(name, pa.float32()) for name in trait.classes}
+        wanted[trait.name] = is_text
+        wanted[probabilities_column(trait.name)] = lambda kind, floats=floats: (  # type: ignore[misc]
+            pa.types.is_struct(kind) and floats <= {(each.name, each.type) for each in kind}
+        )
+    for name, fits in wanted.items():
+        kind = columns.field(name).type
+        if not fits(kind.value_type if pa.types.is_dictionary(kind) else kind):
+            raise ValueError(f"column '{name}' is {kind}")
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The table with its ids resolved.
+
+    Raises:
+        ArrowInvalid: text that is no UTF-8.
+        ValueError: ids that are too long.
+    """
+    ids = table["user_id"]
+    if pa.types.is_dictionary(ids.type) and is_text(ids.type.value_type):
+        longest = (pc.max(pc.binary_length(chunk.dictionary)).as_py() for chunk in ids.chunks)
+        if any((length or 0) > _LONGEST_ID for length in longest):
+            raise ValueError(f"a user_id has more than {_LONGEST_ID:,} bytes")
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.cast(ids.type.value_type)
+    position = table.column_names.index("user_id")
+    table = table.set_column(position, "user_id", ids)
+    table.validate(full=True)
+    if table["frames_used"].null_count or ids.null_count:
+        raise ValueError("a row lacks its user_id or frames_used")
+    return table
 
 
 @dataclass(frozen=True, slots=True)

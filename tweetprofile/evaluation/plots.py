@@ -37,6 +37,9 @@ _STYLE: dict[Any, Any] = {
 
 _DPI = 150
 
+_MOST_NAMED = 64
+"""Classes in a confusion matrix; one of more is drawn without names and counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plot:
@@ -68,7 +71,7 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
             f"{trait}-confusion",
             f"Confusion matrix of {trait}: a row a label, a column a prediction.",
             lambda axes: _draw_confusion(axes, metrics, classes),
-            (2.6 + 0.5 * len(classes), 2.2 + 0.42 * len(classes)),
+            _confusion_size(len(classes)),
         ),
         _plot(
             f"{trait}-reliability",
@@ -122,6 +125,11 @@ def _as_png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
+def _confusion_size(classes: int) -> tuple[float, float]:
+    shown = min(classes, _MOST_NAMED)
+    return 2.6 + 0.5 * shown, 2.2 + 0.42 * shown
+
+
 def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str]) -> None:
     counts = np.array(metrics.confusion, dtype=np.int64)
     names = [*classes, "none"]
@@ -130,9 +138,11 @@ def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str])
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.grid(False)
+    axes.set(xlabel="predicted", ylabel="label", title="Confusion")
+    if len(classes) > _MOST_NAMED:
+        return
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="predicted", ylabel="label", title="Confusion")
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else _INK
         axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
@@ -216,4 +226,5 @@ def _curves(
     epochs: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     for trait in epochs[-1]["scores"]:
-        yield trait, [(each["epoch"], each["scores"][trait]["macro_f1"]) for each in epochs]
+        known = [each for each in epochs if trait in each["scores"]]
+        yield trait, [(each["epoch"], each["scores"][trait]["macro_f1"]) for each in known]

@@ -18,6 +18,9 @@ from tweetprofile.version import __version__
 
 REPORT = "report.html"
 
+LARGEST_METRICS = 64 << 20
+"""Bytes of a run's metrics.jsonl: an epoch has some 500."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -56,15 +59,51 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
     """
     path = run / "metrics.jsonl"
     try:
-        epochs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        if not epochs or not all({"epoch", "loss", "scores"} <= set(each) for each in epochs):
+        epochs = [_epoch(line) for line in _read_bounded(path).splitlines()]
+        if not epochs:
             raise ValueError("no epoch in it")
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OptionError(
             f"--run {run}: {path} cannot be read ({error}); give the folder that "
             "`tweetprofile train` wrote."
         ) from None
     return epochs
+
+
+def _read_bounded(path: Path) -> str:
+    if not path.is_file() and path.exists():
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        data = file.read(LARGEST_METRICS + 1)
+    if len(data) > LARGEST_METRICS:
+        raise ValueError(f"it has more than {LARGEST_METRICS >> 20} MiB")
+    return data.decode("utf-8")
+
+
+def _epoch(line: str) -> dict[str, Any]:
+    """An epoch, as far as the report shows it.
+
+    Raises:
+        ValueError: the line is none.
+    """
+    record = json.loads(line)
+    record = record if isinstance(record, dict) else {}
+    val_loss, scores = record.get("val_loss"), record.get("scores")
+    figures = [record.get("epoch"), record.get("loss"), *([] if val_loss is None else [val_loss])]
+    if not all(map(_is_figure, figures)) or not isinstance(scores, dict):
+        raise ValueError("a line of it is no epoch")
+    f1 = {
+        trait: {"macro_f1": each["macro_f1"]}
+        for trait, each in scores.items()
+        if isinstance(each, dict) and _is_figure(each.get("macro_f1"))
+    }
+    if len(f1) < len(scores):
+        raise ValueError("the scores of an epoch are none")
+    return {**record, "val_loss": val_loss, "scores": f1}
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def write_report(
@@ -94,7 +133,7 @@ def write_report(
         )
     )
     path = folder / REPORT
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")  # of paths that are no text
     return path
 
 
