@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tweetprofile.cli.console import CONSOLE, count_of
+from tweetprofile.importers.losses import MOST_LISTED
 from tweetprofile.importers.run import ImportSummary
 from tweetprofile.inspection.naming import printable
 
@@ -34,7 +35,9 @@ def show_import(summary: ImportSummary) -> None:
         first = summary.first_losses[reason]
         CONSOLE.print(f"{reason}: {count:,}, first {printable(first)}", markup=False)
     if summary.lost_list is not None:
-        CONSOLE.print(f"all that could not be taken: {summary.lost_list}", markup=False)
+        lost = sum(summary.losses.values())
+        listed = "all" if lost <= MOST_LISTED else f"the first {MOST_LISTED:,} of {lost:,}"
+        CONSOLE.print(f"{listed} that could not be taken: {summary.lost_list}", markup=False)
     CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}", markup=False)
     if summary.image_root is not None:
         CONSOLE.print(

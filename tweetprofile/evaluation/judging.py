@@ -39,6 +39,8 @@ _NO_PROFILES = (
 )  # fmt: skip
 """What reading a file raises that holds anything else."""
 
+_FACTS = ("network", "checkpoint_sha256", "version")
+
 _ROWS_BELIEVED = 1_000_000
 _MOST_ROWS_A_BYTE = 8
 """Of profiles, which have a different id in each row."""
@@ -58,7 +60,7 @@ class Predictions:
         name: what to call them.
         path: where they are.
         schema: their traits.
-        facts: what the run says of itself.
+        facts: what the run says of itself: network, checkpoint and version, where it says so.
         table: `user_id`, `frames_used` and, a trait, its class and probabilities.
     """
 
@@ -89,7 +91,8 @@ class Predictions:
                 f"{path} does not hold profiles as `tweetprofile predict` writes them "
                 f"({_first_line(error)}); give the file or folder that it wrote."
             ) from None
-        return cls(path.stem or str(path), path, schema, facts, table)
+        said = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str)}
+        return cls(path.stem or str(path), path, schema, said, table)
 
     def called(self, name: str) -> "Predictions":
         """The same by another name."""
@@ -294,6 +297,10 @@ def _judge_trait(
     missing = rows[users] < 0
     found = np.where(missing, 0, rows[users])
     probabilities = _probabilities(table, trait)
+    if not ((probabilities >= 0) & (probabilities <= 1.001)).all():
+        raise PredictionsError(
+            f"a probability of '{trait.name}' is not from 0 to 1; predict that manifest anew."
+        )
     if not len(table):  # nothing to look up, and nobody is found
         empty = np.zeros((len(users), len(trait.classes)))
         none = np.full(len(users), NO_GUESS)
@@ -312,9 +319,8 @@ def _probabilities(table: pa.Table, trait: Trait) -> NDArray[np.float64]:
     """(rows, K); zeros for users without a prediction."""
     column = table[probabilities_column(trait.name)].combine_chunks()
     each = [pc.fill_null(pc.struct_field(column, name), 0.0) for name in trait.classes]
-    return np.stack([column.to_numpy(zero_copy_only=False) for column in each], axis=1).astype(
-        np.float64
-    )
+    columns = [column.to_numpy(zero_copy_only=False) for column in each]
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def _columns(schema: TraitSchema) -> list[str]:

@@ -66,7 +66,8 @@ class _Records:
                 if not self._at_something():
                     return
                 self._lose(Loss.MALFORMED, "text behind the end of the list")
-                if not self._skip_to_beginning():
+                here = _BEGINNING.match(self._window, self._at)
+                if not here and not self._skip_to_beginning():
                     return
                 continue
             line, beginning = self._current_line(), self._window[self._at : self._at + 60]
