@@ -3,13 +3,24 @@
 A schema travels inside the checkpoint, so no class name is ever written in code but in `PRESETS`.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tweetprofile.errors import SchemaError
+from tweetprofile.toml_files import read_toml
+
+MOST_TRAITS = 1_000
+"""Of a schema."""
+
+MOST_CLASSES_A_TRAIT = 1_000
+
+LONGEST_TRAIT_NAME = 100
+"""Bytes in UTF-8: files of reports are named after traits, and file systems take 255 in all."""
+
+LONGEST_CLASS_NAME = 256
+"""Characters."""
 
 RESERVED_COLUMNS = frozenset(
     {
@@ -29,18 +40,35 @@ def _first_repeated(names: Sequence[str]) -> str | None:
     return None
 
 
+def why_no_class(name: str) -> str | None:
+    """Why a text cannot name a class, to stand behind "which"; None where it can."""
+    if len(name) > LONGEST_CLASS_NAME:
+        return f"has {len(name):,} characters, more than {LONGEST_CLASS_NAME}; shorten it"
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return "is no UTF-8; rename it"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Trait:
     """One thing to predict about a user, and the classes it may take, in order.
 
     Raises:
-        SchemaError: an unusable name, fewer than two classes, or a class twice.
+        SchemaError: an unusable name, fewer than two classes or more than `MOST_CLASSES_A_TRAIT`,
+            a class twice, or one whose name is no text or longer than `LONGEST_CLASS_NAME`.
     """
 
     name: str
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if len(self.name.encode("utf-8", "replace")) > LONGEST_TRAIT_NAME:
+            raise SchemaError(
+                f"'{self.name[:20]}...' cannot name a trait: it has more than {LONGEST_TRAIT_NAME} "
+                "bytes; rename it."
+            )
         if not self.name.isidentifier() or self.name in RESERVED_COLUMNS:
             raise SchemaError(
                 f"'{self.name}' cannot name a trait: it must be a word of letters, digits and "
@@ -51,8 +79,16 @@ class Trait:
                 f"trait '{self.name}' has {len(self.classes)} class(es) and needs at least two "
                 "to be worth predicting; add classes or leave the trait out."
             )
+        if len(self.classes) > MOST_CLASSES_A_TRAIT:
+            raise SchemaError(
+                f"trait '{self.name}' has {len(self.classes):,} classes, and can have "
+                f"{MOST_CLASSES_A_TRAIT:,}; merge some."
+            )
         if repeated := _first_repeated(self.classes):
             raise SchemaError(f"trait '{self.name}' has class '{repeated}' twice; keep one.")
+        for each in self.classes:
+            if reason := why_no_class(each):
+                raise SchemaError(f"trait '{self.name}' has class {each[:20]!r}, which {reason}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +96,8 @@ class TraitSchema:
     """The traits of a profile, in the order in which they are written.
 
     Raises:
-        SchemaError: no trait at all, a trait twice, or one named as another's output column.
+        SchemaError: no trait at all or more than `MOST_TRAITS`, a trait twice, or one named as
+            another's output column.
     """
 
     traits: tuple[Trait, ...]
@@ -68,11 +105,17 @@ class TraitSchema:
     def __post_init__(self) -> None:
         if not self.traits:
             raise SchemaError("a schema needs at least one trait; name one with its classes.")
+        if len(self.traits) > MOST_TRAITS:
+            raise SchemaError(
+                f"a schema can have {MOST_TRAITS:,} traits, and this one has {len(self.traits):,}; "
+                "leave some out."
+            )
+        names = set(self.names)
         if repeated := _first_repeated(self.names):
             raise SchemaError(f"trait '{repeated}' stands twice in the schema; keep one.")
         for name in self.names:
             for taken in (f"{name}_confidence", f"{name}_probabilities"):
-                if taken in self.names:
+                if taken in names:
                     raise SchemaError(
                         f"trait '{taken}' is named as a column that goes with '{name}'; rename it."
                     )
@@ -98,6 +141,11 @@ class TraitSchema:
         """
         if not isinstance(data, Mapping):
             raise SchemaError("a schema must map each trait to the list of its classes.")
+        if len(data) > MOST_TRAITS:  # said before any of them is looked at
+            raise SchemaError(
+                f"a schema can have {MOST_TRAITS:,} traits, and this one has {len(data):,}; "
+                "leave some out."
+            )
         return cls(tuple(_trait(name, classes) for name, classes in data.items()))
 
 
@@ -130,13 +178,13 @@ def load_schema(name: str) -> TraitSchema:
     if name in PRESETS:
         return PRESETS[name]
     try:
-        content = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        content = read_toml(Path(name))
     except FileNotFoundError:
         raise SchemaError(
             f"schema '{name}' is neither a preset ({', '.join(PRESETS)}) nor a file; "
             "name one of these or a TOML file with a [traits] table."
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SchemaError(f"{name} cannot be read as TOML: {error}; correct the file.") from None
     if "traits" not in content:
         raise SchemaError(f'{name} has no [traits] table; write lines like gender = ["a", "b"].')

@@ -115,9 +115,9 @@ def test_broken_tweets_are_listed_with_their_lines_and_the_others_kept(
     assert lost(tmp_path / "m.parquet") == [
         ("malformed", "tweets.js", 3),
         ("missing_key", "tweets.js", 5),
+        ("missing_file", "tweets.js", 6),
         ("malformed", "tweets.js", 7),
         ("cut", "tweets.js", 8),
-        ("missing_file", "data", None),
     ]
 
 

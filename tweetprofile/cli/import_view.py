@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tweetprofile.cli.console import CONSOLE, count_of
+from tweetprofile.importers.losses import MOST_LISTED
 from tweetprofile.importers.run import ImportSummary
 
 _LINE_EVERY = 30.0
@@ -33,7 +34,9 @@ def show_import(summary: ImportSummary) -> None:
         first = summary.first_losses[reason]
         CONSOLE.print(f"{reason}: {count:,}, first {first}")
     if summary.lost_list is not None:
-        CONSOLE.print(f"all that could not be taken: {summary.lost_list}")
+        lost = sum(summary.losses.values())
+        listed = "all" if lost <= MOST_LISTED else f"the first {MOST_LISTED:,} of {lost:,}"
+        CONSOLE.print(f"{listed} that could not be taken: {summary.lost_list}")
     CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}")
     if summary.image_root is not None:
         CONSOLE.print(

@@ -1,12 +1,12 @@
 """`tweetprofile train`: from a labelled manifest to a checkpoint."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.toml_files import read_toml
 
 _MODELS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16", "model1", "model2"]
 
@@ -21,8 +21,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     if path is None:
         return
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        settings = read_toml(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise click.BadParameter(f"{path} cannot be read as TOML: {reason}", context) from None
     known = {option.name: option for option in context.command.params}

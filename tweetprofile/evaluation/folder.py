@@ -10,7 +10,6 @@
     .tweetprofile.json what evaluations have written here, and a later one may replace
 """
 
-import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from tweetprofile.evaluation.written import check_folder, write_files
 from tweetprofile.manifest import Manifest
 from tweetprofile.place import reads_of
 from tweetprofile.protection import Reads, real_path
+from tweetprofile.spreadsheets import write_rows
 from tweetprofile.storage import AnyPath, as_path
 
 METRICS = "metrics.json"
@@ -116,12 +116,15 @@ def _unmatched(evaluation: Evaluation) -> dict[str, bytes]:
     if not rows:
         return {}
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([("user_id", "only_in"), *rows])
+    write_rows(text, [("user_id", "only_in"), *rows])
     return {"unmatched.csv": text.getvalue().encode()}
 
 
 def _json(facts: Mapping[str, Any]) -> bytes:
-    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+    # What is no text in paths becomes JSON's own escapes.
+    return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode(
+        errors="backslashreplace"
+    )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ users that stand in one table alone are named.
 Shapes: N users who have a label for a trait, in manifest order, K classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
 from tweetprofile.fields import mapping, read_known, text
+from tweetprofile.forms import is_text
 from tweetprofile.manifest import Manifest
 from tweetprofile.profiles import probabilities_column
 from tweetprofile.provenance import read_description
-from tweetprofile.storage import AnyPath, RemotePath, as_path, find_files
+from tweetprofile.storage import AnyPath, RemotePath, as_path, find_files, size_of
 from tweetprofile.training.labels import (
     UNKNOWN,
     check_labels,
@@ -32,6 +33,20 @@ from tweetprofile.training.labels import (
     read_user_ids,
 )
 from tweetprofile.traits import Trait, TraitSchema
+
+_NO_PROFILES = (
+    pa.ArrowException, AssertionError, AttributeError, LookupError, OSError, RecursionError,
+    SchemaError, TypeError, ValueError,
+)  # fmt: skip
+"""What reading a file raises that holds anything else."""
+
+
+_ROWS_BELIEVED = 1_000_000
+_MOST_ROWS_A_BYTE = 8
+"""Of profiles, which have a different id in each row."""
+
+_LONGEST_ID = 10_000
+"""Bytes."""
 
 NO_GUESS = -1
 """Class number of a prediction that there is not."""
@@ -45,7 +60,7 @@ class Predictions:
         name: what to call them.
         path: where they are.
         schema: their traits.
-        facts: what the run says of itself.
+        facts: what the run says of itself: network, checkpoint and version, where it says so.
         table: `user_id`, `frames_used` and, a trait, its class and probabilities.
     """
 
@@ -66,17 +81,20 @@ class Predictions:
         try:
             files = find_files(path, ".parquet")[0] if isinstance(path, RemotePath) else None
             data = ds.dataset(path if files is None else _keys(files), **_store(path))
+            _check_size(data, files or [Path(file) for file in data.files])
             facts = read_description(files[0] if files else Path(data.files[0]))
             read_known(facts, "its description", _FACTS, ("schema",))
             schema = TraitSchema.from_dict(facts["schema"])
-            table = data.to_table(_columns(schema))
-            _check_table(table, schema)
-        except (pa.ArrowException, OSError, IndexError, KeyError, ValueError, SchemaError) as error:
+            _check_types(data.schema, schema)
+            table = _plain(data.to_table(_columns(schema)))
+            _check_range(table, schema)
+        except _NO_PROFILES as error:
             raise PredictionsError(
                 f"{path} does not hold profiles as `tweetprofile predict` writes them "
                 f"({_first_line(error)}); give the file or folder that it wrote."
             ) from None
-        return cls(path.stem or str(path), path, schema, facts, table)
+        said = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str)}
+        return cls(path.stem or str(path), path, schema, said, table)
 
     def called(self, name: str) -> "Predictions":
         """The same by another name."""
@@ -87,18 +105,9 @@ _FACTS = {"schema": mapping, "network": text, "checkpoint_sha256": text, "versio
 """What a run says of itself, as far as it is shown or relied on."""
 
 
-def _check_table(table: pa.Table, schema: TraitSchema) -> None:
-    """Raise ValueError unless columns have the types, and probabilities the range, of profiles."""
-    if not pa.types.is_integer(table["frames_used"].type) or table["frames_used"].null_count:
-        raise ValueError("its column frames_used is not of whole numbers")
+def _check_range(table: pa.Table, schema: TraitSchema) -> None:
+    """Raise ValueError unless all probabilities are from 0 to 1."""
     for trait in schema:
-        column = table[probabilities_column(trait.name)]
-        if not pa.types.is_struct(column.type):
-            raise ValueError(f"its column {trait.name}_probabilities is {column.type}")
-        given = {field.name: field.type for field in column.type}
-        for name in trait.classes:
-            if not pa.types.is_floating(given.get(name, pa.null())):
-                raise ValueError(f"{trait.name} has no probabilities of '{name}'")
         values = _probabilities(table, trait)
         if not ((values >= 0) & (values <= 1)).all():
             raise ValueError(f"probabilities of {trait.name} are not from 0 to 1")
@@ -111,7 +120,57 @@ def _keys(files: Sequence[RemotePath]) -> list[str]:
 def _store(path: AnyPath) -> dict[str, Any]:
     """What a dataset must be told of where it is."""
     store = {"filesystem": path.file_system} if isinstance(path, RemotePath) else {}
-    return {"format": "parquet", **store}
+    # Ids stay dictionaries until it is known how long they are.
+    options = ds.ParquetReadOptions(dictionary_columns={"user_id"})
+    return {"format": ds.ParquetFileFormat(read_options=options), **store}
+
+
+def _check_size(data: ds.Dataset, files: Sequence[AnyPath]) -> None:
+    """Raise ValueError where a file claims more rows than its bytes can hold."""
+    for fragment, file in zip(data.get_fragments(), files, strict=True):
+        rows, size = fragment.metadata.num_rows, size_of(file)
+        if rows > max(_ROWS_BELIEVED, _MOST_ROWS_A_BYTE * size):
+            raise ValueError(f"{file} claims {rows:,} rows in {size:,} bytes")
+
+
+def _check_types(columns: pa.Schema, schema: TraitSchema) -> None:
+    """Raise ValueError unless the columns are those of profiles."""
+    wanted: dict[str, Callable[[pa.DataType], bool]] = {
+        "user_id": lambda kind: is_text(kind) or pa.types.is_integer(kind),
+        "frames_used": pa.types.is_integer,
+    }
+    for trait in schema:
+        floats = {(name, pa.float32()) for name in trait.classes}
+        wanted[trait.name] = is_text
+        wanted[probabilities_column(trait.name)] = lambda kind, floats=floats: (  # type: ignore[misc]
+            pa.types.is_struct(kind) and floats <= {(each.name, each.type) for each in kind}
+        )
+    for name, fits in wanted.items():
+        kind = columns.field(name).type
+        if not fits(kind.value_type if pa.types.is_dictionary(kind) else kind):
+            raise ValueError(f"column '{name}' is {kind}")
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """The table with its ids resolved.
+
+    Raises:
+        ArrowInvalid: text that is no UTF-8.
+        ValueError: ids that are too long.
+    """
+    ids = table["user_id"]
+    if pa.types.is_dictionary(ids.type) and is_text(ids.type.value_type):
+        longest = (pc.max(pc.binary_length(chunk.dictionary)).as_py() for chunk in ids.chunks)
+        if any((length or 0) > _LONGEST_ID for length in longest):
+            raise ValueError(f"a user_id has more than {_LONGEST_ID:,} bytes")
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.cast(ids.type.value_type)
+    position = table.column_names.index("user_id")
+    table = table.set_column(position, "user_id", ids)
+    table.validate(full=True)
+    if table["frames_used"].null_count or ids.null_count:
+        raise ValueError("a row lacks its user_id or frames_used")
+    return table
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +311,10 @@ def _judge_trait(
     missing = rows[users] < 0
     found = np.where(missing, 0, rows[users])
     probabilities = _probabilities(table, trait)
+    if not ((probabilities >= 0) & (probabilities <= 1.001)).all():
+        raise PredictionsError(
+            f"a probability of '{trait.name}' is not from 0 to 1; predict that manifest anew."
+        )
     if not len(table):  # nothing to look up, and nobody is found
         empty = np.zeros((len(users), len(trait.classes)))
         none = np.full(len(users), NO_GUESS)
@@ -270,9 +333,8 @@ def _probabilities(table: pa.Table, trait: Trait) -> NDArray[np.float64]:
     """(rows, K); zeros for users without a prediction."""
     column = table[probabilities_column(trait.name)].combine_chunks()
     each = [pc.fill_null(pc.struct_field(column, name), 0.0) for name in trait.classes]
-    return np.stack([column.to_numpy(zero_copy_only=False) for column in each], axis=1).astype(
-        np.float64
-    )
+    columns = [column.to_numpy(zero_copy_only=False) for column in each]
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def _columns(schema: TraitSchema) -> list[str]:

@@ -39,10 +39,9 @@ _STYLE: dict[Any, Any] = {
 
 _DPI = 150
 
-_MOST_INCHES = 60
-"""Of a picture's side; matplotlib refuses 65,536 pixels, and memory ends before."""
-
 _NAME_SHOWN = 40
+_MOST_NAMED = 64
+"""Classes in a confusion matrix; one of more is drawn without names and counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,12 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
     metrics = evaluation.traits[trait]
     judged = next(each for each in evaluation.judged.traits if each.trait.name == trait)
     classes = [shorten(printable(name), _NAME_SHOWN) for name in judged.trait.classes]
-    each = len(classes)
     return [
         _plot(
             f"{trait}-confusion",
             f"Confusion matrix of {trait}: a row a label, a column a prediction.",
             lambda axes: _draw_confusion(axes, metrics, classes),
-            (min(_MOST_INCHES, 2.6 + 0.5 * each), min(_MOST_INCHES, 2.2 + 0.42 * each)),
+            _confusion_size(len(classes)),
         ),
         _plot(
             f"{trait}-reliability",
@@ -130,6 +128,11 @@ def _as_png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
+def _confusion_size(classes: int) -> tuple[float, float]:
+    shown = min(classes, _MOST_NAMED)
+    return 2.6 + 0.5 * shown, 2.2 + 0.42 * shown
+
+
 def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str]) -> None:
     counts = np.array(metrics.confusion, dtype=np.int64)
     names = [*classes, "none"]
@@ -138,9 +141,11 @@ def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str])
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.grid(False)
+    axes.set(xlabel="predicted", ylabel="label", title="Confusion")
+    if len(classes) > _MOST_NAMED:
+        return
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="predicted", ylabel="label", title="Confusion")
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.55 else _INK
         axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
@@ -224,11 +229,5 @@ def _curves(
     epochs: Sequence[Mapping[str, Any]],
 ) -> Iterator[tuple[str, list[tuple[int, float]]]]:
     for trait in epochs[-1]["scores"]:
-        yield (
-            trait,
-            [
-                (each["epoch"], each["scores"][trait]["macro_f1"])
-                for each in epochs
-                if trait in each["scores"]
-            ],
-        )
+        known = [each for each in epochs if trait in each["scores"]]
+        yield trait, [(each["epoch"], each["scores"][trait]["macro_f1"]) for each in known]

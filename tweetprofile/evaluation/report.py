@@ -22,6 +22,9 @@ REPORT = "report.html"
 METRICS_OF_RUN = "metrics.jsonl"
 """Of a training run: what its curves are drawn from."""
 
+LARGEST_METRICS = 64 << 20
+"""Bytes of a run's metrics.jsonl: an epoch has some 500."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -60,7 +63,7 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
     """
     path = run / METRICS_OF_RUN
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = _read_bounded(path).splitlines()
         epochs = [parse_json(line, f"line {number}") for number, line in enumerate(lines, 1)]
         for number, epoch in enumerate(epochs, 1):
             read_metrics(epoch, f"line {number}")
@@ -73,6 +76,16 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
             "`tweetprofile train` wrote."
         ) from None
     return epochs
+
+
+def _read_bounded(path: Path) -> str:
+    if not path.is_file() and path.exists():
+        raise ValueError("it is no regular file")
+    with path.open("rb") as file:
+        data = file.read(LARGEST_METRICS + 1)
+    if len(data) > LARGEST_METRICS:
+        raise ValueError(f"it has more than {LARGEST_METRICS >> 20} MiB")
+    return data.decode("utf-8")
 
 
 def make_report(
@@ -98,7 +111,10 @@ def make_report(
             version=__version__,
         )
     )
-    return {**{f"plots/{plot.name}.png": plot.png for plot in plots}, REPORT: page.encode()}
+    return {
+        **{f"plots/{plot.name}.png": plot.png for plot in plots},
+        REPORT: page.encode(errors="backslashreplace"),
+    }
 
 
 def _section(evaluation: Evaluation, trait: str) -> Section:

@@ -5,13 +5,13 @@ of gender, location and occupation; Tables 3 and 5 give precision, recall and F1
 and occupation.
 """
 
-import csv
 import io
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tweetprofile.evaluation.evaluate import Evaluation
+from tweetprofile.spreadsheets import write_rows
 
 Cell = str | int | float
 
@@ -35,7 +35,7 @@ class Table:
     def to_csv(self) -> bytes:
         """The table as CSV, figures in full."""
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([self.columns, *self.rows])
+        write_rows(text, [self.columns, *self.rows])
         return text.getvalue().encode()
 
 

@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tweetprofile.errors import OptionError
+from tweetprofile.importers.files import is_folder, sorted_entries
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.users import DumpUser, in_order, is_image_name, is_text
+from tweetprofile.importers.users import (
+    IMAGES_BEYOND,
+    MOST_IMAGES,
+    DumpUser,
+    is_image_name,
+    is_text,
+)
 
 
 def folder_users(root: Path, losses: Losses) -> Iterator[DumpUser]:
@@ -16,51 +23,64 @@ def folder_users(root: Path, losses: Losses) -> Iterator[DumpUser]:
         OptionError: there is no folder in it.
     """
     found = False
-    for entry in sorted_entries(root):
+    for entry in root_entries(root):
         if entry.name.startswith("."):
             continue
-        if not entry.is_dir() and not is_image_name(entry.name):
+        if not is_folder(entry) and not is_image_name(entry.name):
             losses.set_aside("files beside the users' folders")  # tables, the manifest itself
-        elif not entry.is_dir():
+        elif not is_folder(entry):
             losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "an image in no user's folder")
         elif not is_text(entry.name):
             losses.note(Loss.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
         else:
             found = True
-            yield DumpUser(entry.name, list(_images(Path(entry.path), entry.name, losses)))
+            yield DumpUser(entry.name, image_paths(Path(entry.path), entry.name, losses))
     if not found:
         raise OptionError(f"{root} holds no folder of a user; it must be ROOT/<user>/<image>.")
 
 
-def sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What a folder holds, in the order of names.
+def root_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What the folder of a dump holds, in the order of names.
 
     Raises:
         OptionError: it cannot be read.
     """
     try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: in_order(entry.name))
+        return sorted_entries(folder)
     except OSError as error:
         raise OptionError(
             f"{folder} cannot be read ({error.strerror}); give a folder that you may read."
         ) from error
 
 
-def image_names(folder: Path, losses: Losses) -> Iterator[str]:
-    """Names of the images right in a folder, in order; hidden files are none."""
-    for entry in sorted_entries(folder):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "a folder among a user's images")
-        elif not is_text(entry.name):
-            losses.note(Loss.BAD_NAME, entry.path, None, "the file's name is no UTF-8")
-        elif not is_image_name(entry.name):
-            losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "its name is no image's")
-        else:
-            yield entry.name
+def image_paths(folder: Path, below: str, losses: Losses) -> list[str]:
+    """Paths of the images right in a user's folder, in order; hidden files are none.
+
+    Args:
+        folder: the user's.
+        below: what its path is to begin with.
+        losses: gets what is no image, or the folder where it cannot be read.
+    """
+    try:
+        entries = sorted_entries(folder)
+    except OSError as error:
+        losses.note(Loss.UNREADABLE, folder, None, f"the user's folder: {error.strerror}")
+        return []
+    paths = [f"{below}/{entry.name}" for entry in entries if _is_image(entry, losses)]
+    if beyond := len(paths[MOST_IMAGES:]):
+        losses.set_aside(IMAGES_BEYOND, beyond)
+    return paths[:MOST_IMAGES]
 
 
-def _images(folder: Path, user: str, losses: Losses) -> Iterator[str]:
-    return (f"{user}/{name}" for name in image_names(folder, losses))
+def _is_image(entry: os.DirEntry[str], losses: Losses) -> bool:
+    if entry.name.startswith("."):
+        return False
+    if is_folder(entry):
+        losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "a folder among a user's images")
+    elif not is_text(entry.name):
+        losses.note(Loss.BAD_NAME, entry.path, None, "the file's name is no UTF-8")
+    elif not is_image_name(entry.name):
+        losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "its name is no image's")
+    else:
+        return True
+    return False

@@ -1,19 +1,40 @@
 """Labels from a table beside the dump, joined to its users by their ids."""
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.users import DumpUser
+from tweetprofile.forms import is_text as is_text_type
+from tweetprofile.importers.losses import Loss, Losses, brief
+from tweetprofile.importers.parquet import count_rows, read_parquet_rows, read_schema
+from tweetprofile.importers.rows import read_header, read_rows
+from tweetprofile.importers.users import DumpUser, is_text
 from tweetprofile.traits import RESERVED_COLUMNS
 
 _USERS_A_BATCH = 1 << 12
+
+MOST_ROWS = 10_000_000
+"""Of a table; all of them are held in memory, 40 bytes a row and more."""
+
+MOST_LABELS = 1_000
+"""Columns of a table, beside the users' ids."""
+
+MOST_TEXT = 256 << 20
+"""Characters in a table."""
+
+_ROWS_A_PART = 1 << 16
+
+Cells = list[str | None]
 
 
 class LabelTable:
@@ -23,26 +44,22 @@ class LabelTable:
         file: the table.
 
     Raises:
-        OptionError: it cannot be read, has no column to take, or names a user twice.
+        OptionError: it cannot be read, has no column to take, a row that is none, or names a user
+            twice.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        table = _read(file)
-        if "user_id" not in table.columns:
-            raise OptionError(f"{file} has no column 'user_id'; it has {', '.join(table.columns)}.")
-        columns = [name for name in table.columns if name != "user_id"]
-        if taken := RESERVED_COLUMNS.intersection(columns):
-            raise OptionError(f"{file}: no label can be called '{min(taken)}'; rename the column.")
-        if not columns:
-            raise OptionError(f"{file} has no column beside 'user_id'; add one a trait.")
-        # An empty cell is no label, in whichever way a CSV writes it.
-        labels = pl.col(columns).cast(pl.String).replace("", None)
-        self._table = table.select(pl.col("user_id").cast(pl.String), labels).with_row_index("row")
-        repeated = self._table.filter(pl.col("user_id").is_duplicated()).head(1)
+        self._is_parquet = file.suffix.lower() == ".parquet"
+        names = self._names()
+        columns = [name for name in names if name != "user_id"]
+        self._check(names, columns)
+        self.columns = tuple(columns)
+        self._table = pl.concat(self._parts(names)).with_row_index("row")
+        ids = pl.col("user_id")
+        repeated = self._table.filter(ids.is_duplicated() & ids.is_not_null()).head(1)
         for user_id in repeated["user_id"]:
             raise OptionError(f"{file} has user '{user_id}' twice; keep one row a user.")
-        self.columns = tuple(columns)
         self._met = np.zeros(len(self._table), bool)
 
     def attach(self, users: Iterator[DumpUser]) -> Iterator[DumpUser]:
@@ -61,12 +78,101 @@ class LabelTable:
         for row, user_id in unmet.select("row", "user_id").iter_rows():
             losses.note(Loss.NO_SUCH_USER, self.file, row + 1, f"row {row + 1}: {user_id}")
 
+    def _names(self) -> list[str]:
+        with _reading(self.file):
+            if not self._is_parquet:
+                if header := read_header(self.file):
+                    return header
+                raise OSError(None, "it is empty", str(self.file))
+            schema = read_schema(self.file)
+        for field in schema:
+            if not (is_text_type(field.type) or pa.types.is_primitive(field.type)):
+                raise OptionError(
+                    f"{self.file}: column '{field.name}' is {field.type}; make it text, or drop it."
+                )
+        return list(schema.names)
 
-def _read(file: Path) -> pl.DataFrame:
+    def _check(self, names: list[str], columns: list[str]) -> None:
+        """Raise OptionError unless the columns can be taken."""
+        if "user_id" not in names:
+            said = ", ".join(names[:20]) or "none"
+            raise OptionError(f"{self.file} has no column 'user_id'; it has {said}.")
+        if taken := RESERVED_COLUMNS.intersection(columns):
+            said = f"no label can be called '{min(taken)}'"
+        elif not columns:
+            raise OptionError(f"{self.file} has no column beside 'user_id'; add one a trait.")
+        elif len(columns) > MOST_LABELS:
+            raise OptionError(f"{self.file} has more than {MOST_LABELS:,} columns; drop some.")
+        elif repeated := [name for name, count in Counter(names).items() if count > 1]:
+            said = f"column '{repeated[0]}' stands there twice"
+        elif broken := [name for name in columns if not is_text(name)]:
+            said = f"the name of column {broken[0]!r} is no UTF-8"
+        else:
+            return
+        raise OptionError(f"{self.file}: {said}; rename the column.")
+
+    def _parts(self, names: list[str]) -> Iterator[pl.DataFrame]:
+        """The table, some thousands of rows at a time."""
+        schema = dict.fromkeys(names, pl.String)
+        count = size = 0
+        rows = self._parquet_rows(names) if self._is_parquet else self._csv_rows()
+        with _reading(self.file):
+            yield pl.DataFrame(schema=schema)
+            while part := list(islice(rows, _ROWS_A_PART)):
+                frame = pl.DataFrame(part, schema=schema, orient="row")
+                count += len(part)
+                size += sum(int(column.str.len_bytes().sum()) for column in frame)
+                self._check_size(count, size)
+                yield frame
+
+    def _check_size(self, rows: int, size: int) -> None:
+        if rows > MOST_ROWS:
+            raise OptionError(f"{self.file} has more than {MOST_ROWS:,} rows; split it.")
+        if size > MOST_TEXT:
+            raise OptionError(
+                f"{self.file} holds more than {MOST_TEXT >> 20} MiB of text; drop columns that "
+                "are no labels."
+            )
+
+    def _csv_rows(self) -> Iterator[Cells]:
+        for line, cells in read_rows(self.file, _Refusing()):
+            yield [self._cell(line, cell) for cell in cells]
+
+    def _parquet_rows(self, names: list[str]) -> Iterator[Cells]:
+        self._check_size(count_rows(self.file), 0)
+        refuse = partial(_Refusing().note, Loss.MALFORMED, self.file)
+        for number, row in read_parquet_rows(self.file, names, refuse):
+            yield [self._cell(number, _as_text(row[name])) for name in names]
+
+    def _cell(self, number: int, cell: str | None) -> str | None:
+        """A cell; None for an empty one, which is no label, in whichever way a CSV writes it."""
+        if cell and not cell.isascii() and not is_text(cell):
+            raise OptionError(f"{self.file}:{number}: {brief(cell)!r} is no UTF-8; correct it.")
+        return cell or None
+
+
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)
+
+
+class _Refusing(Losses):
+    """Ends the import with what is wrong: unlike a dump, a table of labels can be corrected."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def note(self, reason: Loss, file: Path | str, line: int | None, what: str) -> None:
+        where = f"{file}:{line}" if line is not None else str(file)
+        raise OptionError(f"{where}: {what}; correct the table.")
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
     try:
-        if file.suffix.lower() == ".parquet":
-            return pl.read_parquet(file)
-        return pl.read_csv(file, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise OptionError(f"{file} cannot be read as CSV or Parquet: {first}.") from error
+        yield
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        said = " ".join(why.split()).rstrip(".")
+        raise OptionError(f"{file} cannot be read as CSV or Parquet: {said}.") from error

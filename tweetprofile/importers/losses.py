@@ -1,6 +1,5 @@
 """What an import could not take: counted by reason, and listed with file and line."""
 
-import csv
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -12,8 +11,18 @@ from typing import Self, TextIO
 from tweetprofile.errors import WriteError
 from tweetprofile.protection import is_earlier
 from tweetprofile.provenance import Kind
+from tweetprofile.spreadsheets import write_rows
 from tweetprofile.version import __version__
 from tweetprofile.whole import fresh_name, move
+
+MOST_LISTED = 100_000
+"""Losses that are listed one by one; those beyond are counted, and the list's last line says so."""
+
+_NOT_LISTED = "not_listed"
+"""What stands in place of a reason in the list's last line, where not all losses are listed."""
+
+_LONGEST_SAID = 500
+"""Characters of what is said of a loss, whatever the dump holds."""
 
 
 class Loss(StrEnum):
@@ -43,14 +52,16 @@ class Loss(StrEnum):
     """An image that cannot be read; its path stands in the manifest in its place."""
     TOO_FEW_IMAGES = "too_few_images"
     """A user with fewer images than were asked for."""
+    UNREADABLE = "unreadable"
+    """A file or folder that cannot be opened, or a pipe or device where a file should be."""
 
 
 class Losses:
     """Keeps book of what could not be taken; used as a `with` block.
 
     Args:
-        path: CSV file that lists every one, from `finish` on; there is none where nothing was lost.
-            None for no list.
+        path: CSV file that lists the first `MOST_LISTED`, from `finish` on; there is none where
+            nothing was lost. None for no list.
 
     Attributes:
         counts: by reason.
@@ -63,6 +74,7 @@ class Losses:
         self.asides: Counter[str] = Counter()
         self.first: dict[Loss, str] = {}
         self.path = path
+        self._listed = 0
         self._file: TextIO | None = None
         self._unfinished: Path | None = None
 
@@ -111,12 +123,18 @@ class Losses:
             WriteError: the list cannot be written.
         """
         self.counts[reason] += 1
-        where = f"{file}:{line}" if line is not None else str(file)
-        self.first.setdefault(reason, f"{where}: {what}")
-        if self.path is None:
+        if reason not in self.first:
+            where = f"{file}:{line}" if line is not None else str(file)
+            self.first[reason] = f"{where}: {what[:_LONGEST_SAID]}"
+        if self.path is None or self._listed > MOST_LISTED:
             return
+        row: list[str | int | None] = [reason.value, str(file), line, what[:_LONGEST_SAID]]
+        if self._listed == MOST_LISTED:
+            more = f"only the first {MOST_LISTED:,} are listed; all are counted on the screen"
+            row = [_NOT_LISTED, None, None, more]
+        self._listed += 1
         try:
-            self._write(self.path, [reason.value, _printable(file), line, _printable(what)])
+            self._write(self.path, row)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
@@ -124,13 +142,13 @@ class Losses:
         """Count something that is left out on purpose."""
         self.asides[what] += count
 
-    def _write(self, path: Path, row: list[object]) -> None:
+    def _write(self, path: Path, row: list[str | int | None]) -> None:
         if self._file is None:
             self._unfinished = fresh_name(path.parent)
             self._file = self._unfinished.open("x", encoding="utf-8", newline="")
             record = f"written by tweetprofile {__version__}"  # by which it is known again
-            csv.writer(self._file).writerow(["reason", "file", "line", "what", record])
-        csv.writer(self._file).writerow([*row, None])
+            write_rows(self._file, [["reason", "file", "line", "what", record]])
+        write_rows(self._file, [[*row, None]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +174,10 @@ def _unwritable(path: Path, error: OSError) -> WriteError:
     )
 
 
-def _printable(text: object) -> str:
-    """Without what is no UTF-8, which file names may hold."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+def brief(value: object) -> str:
+    """What a value of a dump is, in few characters, however large or deep it is."""
+    if isinstance(value, str):
+        return value[:80]
+    if isinstance(value, bool | int | float | None):
+        return str(value)[:80]
+    return "a list" if isinstance(value, list) else "an object"

@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from tweetprofile.errors import OptionError
+from tweetprofile.importers.files import is_file, walk_files
+from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.tweets import Photo
 from tweetprofile.importers.users import is_text
 from tweetprofile.scratch import make_scratch, no_room
@@ -23,14 +25,16 @@ class MediaIndex:
 
     Args:
         folder: to look through. Of files of one name the first counts, in the order of paths.
+        losses: gets names that are no text, and folders that cannot be read.
 
     Raises:
         OptionError: the folder cannot be read.
         WriteError: the database cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, losses: Losses) -> None:
         self._folder = folder
+        self._losses = losses
         self.files = 0
 
     def __enter__(self) -> Self:
@@ -71,19 +75,30 @@ class MediaIndex:
             "CREATE TABLE media (name TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID"
         )
         with self._database:
-            self._database.executemany(
-                "INSERT OR IGNORE INTO media VALUES (?, ?)", self._walk(self._folder)
-            )
+            self._database.executemany("INSERT OR IGNORE INTO media VALUES (?, ?)", self._files())
 
-    def _walk(self, folder: Path) -> Iterator[tuple[str, str]]:
-        for parent, folders, names in os.walk(folder, onerror=_refuse):
-            folders.sort()
-            below = os.path.relpath(parent, folder)
-            for name in filter(is_text, sorted(names)):
-                path = name if below == "." else f"{below}/{name}"
-                if is_text(path):
+    def _files(self) -> Iterator[tuple[str, str]]:
+        """Name and path of each file."""
+        root = len(os.path.join(self._folder, ""))  # noqa: PTH118 - as scandir joins them
+        for entries in walk_files(self._folder, self._has_text_for_name, self._refuse):
+            for entry in entries:
+                if is_file(entry):
                     self.files += 1
-                    yield name, path
+                    yield entry.name, entry.path[root:]
+
+    def _has_text_for_name(self, entry: os.DirEntry[str]) -> bool:
+        if is_text(entry.name):
+            return True
+        self._losses.note(Loss.BAD_NAME, entry.path, None, "the name is no UTF-8")
+        return False
+
+    def _refuse(self, error: OSError) -> None:
+        if error.filename == str(self._folder):
+            raise OptionError(
+                f"{error.filename} cannot be read ({error.strerror}); give a --media-dir that you "
+                "may read."
+            ) from error
+        self._losses.note(Loss.UNREADABLE, str(error.filename), None, str(error.strerror))
 
     def _leave(self) -> None:
         self._database.close()
@@ -96,9 +111,3 @@ def file_names(photo: Photo) -> list[str]:
     endings = dict.fromkeys([ending, *_ENDINGS]) if stem else _ENDINGS
     numbered = [f"{photo.tweet}_{photo.place}.{each}" for each in endings]
     return [photo.name, f"{photo.tweet}-{photo.name}", *numbered]
-
-
-def _refuse(error: OSError) -> None:
-    raise OptionError(
-        f"{error.filename} cannot be read ({error.strerror}); give a --media-dir that you may read."
-    ) from error

@@ -5,25 +5,38 @@
 adjacent). Its other columns of text are taken as labels.
 """
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.forms import is_text as is_text_type
+from tweetprofile.importers.files import is_file
+from tweetprofile.importers.losses import Loss, Losses, brief
+from tweetprofile.importers.parquet import read_parquet_rows, read_schema
 from tweetprofile.importers.records import read_records
-from tweetprofile.importers.users import DumpUser, is_text
+from tweetprofile.importers.rows import read_header, read_rows
+from tweetprofile.importers.users import (
+    IMAGES_BEYOND,
+    LONGEST_ID,
+    MOST_IMAGES,
+    DumpUser,
+    is_id,
+    is_text,
+)
 from tweetprofile.traits import RESERVED_COLUMNS
 
 _NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _LISTS, _SINGLE = "file_names", "file_name"
+
+MOST_COLUMNS = 1_000
+"""Of a table of users."""
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
@@ -49,7 +62,7 @@ class Metadata:
         Raises:
             OptionError: it cannot be read, or lacks a column.
         """
-        file = next((folder / name for name in _NAMES if (folder / name).is_file()), None)
+        file = next((folder / name for name in _NAMES if is_file(folder / name)), None)
         if file is None:
             return None
         columns = _columns(file)
@@ -57,58 +70,72 @@ class Metadata:
         if images is None or "user_id" not in columns:
             raise OptionError(
                 f"{file} needs the columns 'user_id' and 'file_names' (or 'file_name'); it has "
-                f"{', '.join(columns) or 'none'}."
+                f"{', '.join(columns[:20]) or 'none'}."
             )
         others = (name for name in columns if name not in {images, *RESERVED_COLUMNS})
         return cls(file, images, tuple(others))
 
     def users(self, losses: Losses) -> Iterator[DumpUser]:
         """Its users; image paths are relative to its folder."""
-        usable = (row for row in _rows(self.file, losses) if self._has_user(*row, losses))
+        usable = (row for row in self._rows(losses) if self._has_user(*row, losses))
         for user_id, rows in groupby(usable, key=lambda row: str(row[1]["user_id"])):
-            yield self._user(user_id, list(rows), losses)
+            yield self._user(user_id, rows, losses)
+
+    def _rows(self, losses: Losses) -> Rows:
+        """Rows with the lines that they end in; of Parquet, the number of the row."""
+        match self.file.suffix:
+            case ".csv":
+                return _csv_rows(self.file, losses)
+            case ".parquet":
+                return _parquet_rows(self.file, ["user_id", self.images, *self.labels], losses)
+            case _:
+                return read_records(self.file, losses)
 
     def _has_user(self, line: int, row: dict[str, Any], losses: Losses) -> bool:
-        if row.get("user_id") in (None, ""):
+        user_id = row.get("user_id")
+        if user_id in (None, "") or not isinstance(user_id, str | int) or user_id is True:
             losses.note(Loss.MISSING_KEY, self.file, line, "a row without user_id")
             return False
-        if not is_text(str(row["user_id"])):
-            losses.note(Loss.BAD_NAME, self.file, line, f"user_id {row['user_id']!r} is no UTF-8")
+        if not is_id(str(user_id)):
+            what = f"user_id {brief(user_id)!r} is no UTF-8, or longer than {LONGEST_ID} characters"
+            losses.note(Loss.BAD_NAME, self.file, line, what)
             return False
         return True
 
-    def _user(
-        self, user_id: str, rows: list[tuple[int, dict[str, Any]]], losses: Losses
-    ) -> DumpUser:
-        images = [
-            image
-            for line, row in rows
-            for image in self._images(row.get(self.images), line, losses)
-        ]
-        first = rows[0][1]
-        labels = {name: _label(first.get(name)) for name in self.labels}
-        return DumpUser(user_id, images, labels)
+    def _user(self, user_id: str, rows: Rows, losses: Losses) -> DumpUser:
+        images: list[str] = []
+        labels: dict[str, str | None] | None = None
+        for line, row in rows:
+            if labels is None:
+                labels = {name: self._label(name, row, line, losses) for name in self.labels}
+            found = list(self._images(row.get(self.images), line, losses))
+            if beyond := max(0, len(images) + len(found) - MOST_IMAGES):
+                losses.set_aside(IMAGES_BEYOND, beyond)
+                del found[len(found) - beyond :]
+            images += found
+        return DumpUser(user_id, images, labels or {})
+
+    def _label(self, name: str, row: dict[str, Any], line: int, losses: Losses) -> str | None:
+        value = row.get(name)
+        if isinstance(value, str) and is_text(value):
+            return value or None
+        if value is not None:
+            losses.note(Loss.BAD_LABEL, self.file, line, f"{name} is no text: {brief(value)}")
+        return None
 
     def _images(self, value: Any, line: int, losses: Losses) -> Iterator[str]:
         names = _parse_names(value, as_list=self.images.endswith(_LISTS))
         if names is None:
-            losses.note(Loss.MALFORMED, self.file, line, f"no list of paths: {str(value)[:60]}")
+            losses.note(Loss.MALFORMED, self.file, line, f"no list of paths: {brief(value)}")
         for name in names or ():
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 losses.note(Loss.OUTSIDE, self.file, line, name)
             elif not is_text(name):
-                losses.note(Loss.BAD_NAME, self.file, line, f"{name!r} is no UTF-8")
-            elif not _exists(self.file.parent / name):
+                losses.note(Loss.BAD_NAME, self.file, line, f"{brief(name)!r} is no UTF-8")
+            elif not is_file(self.file.parent / name):
                 losses.note(Loss.MISSING_FILE, self.file, line, name)
             else:
                 yield PurePosixPath(name).as_posix()
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a null byte
-        return False
 
 
 def _parse_names(value: Any, *, as_list: bool) -> list[str] | None:
@@ -118,76 +145,71 @@ def _parse_names(value: Any, *, as_list: bool) -> list[str] | None:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         return None
     return value
 
 
-def _label(value: Any) -> str | None:
-    return value if isinstance(value, str) and value and is_text(value) else None
-
-
 def _columns(file: Path) -> list[str]:
-    """Columns that may be of use: user, paths and text."""
+    """Columns that may be of use: user, paths and text.
+
+    Raises:
+        OptionError: the file cannot be read, or has too many.
+    """
     try:
         match file.suffix:
             case ".csv":
-                with file.open(encoding="utf-8", newline="") as lines:
-                    return [name for name in next(csv.reader(lines), []) if name]
+                columns = [name for name in read_header(file) if name]
             case ".parquet":
-                return list(pq.read_schema(file).names)
+                columns = [field.name for field in read_schema(file) if _is_useful(field)]
             case _:
-                rows = (row for _, row in read_records(file, Losses(None)))
-                return list(dict.fromkeys(name for row in rows for name in _useful(row)))
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
-        raise OptionError(f"{file} cannot be read: {error}; mend or remove it.") from error
+                columns = list(_keys(file))
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise OptionError(f"{file} cannot be read: {_why(error)}; mend or remove it.") from error
+    if len(columns) > MOST_COLUMNS:
+        raise OptionError(f"{file} has more than {MOST_COLUMNS:,} columns; keep those of labels.")
+    if broken := [name for name in columns if not is_text(name)]:
+        raise OptionError(f"{file} cannot be read: column {broken[0]!r} is no UTF-8; rename it.")
+    return columns
 
 
-def _useful(row: dict[str, Any]) -> Iterable[str]:
-    return (
-        name
-        for name, value in row.items()
-        if isinstance(value, str) or name == "user_id" or name.endswith((_LISTS, _SINGLE))
-    )
+def _keys(file: Path) -> Iterable[str]:
+    """The keys of JSON lines that may be of use, up to one more than there may be."""
+    found: dict[str, None] = {}
+    for _, record in read_records(file, Losses(None)):
+        found |= dict.fromkeys(
+            name
+            for name, value in record.items()
+            if isinstance(value, str) or name == "user_id" or name.endswith((_LISTS, _SINGLE))
+        )
+        if len(found) > MOST_COLUMNS:
+            break
+    return found
 
 
-def _rows(file: Path, losses: Losses) -> Rows:
-    """Rows with the lines that they end in; of Parquet, the number of the row."""
-    match file.suffix:
-        case ".csv":
-            return _csv_rows(file, losses)
-        case ".parquet":
-            return _parquet_rows(file, losses)
-        case _:
-            return read_records(file, losses)
+def _is_useful(field: pa.Field) -> bool:
+    kind, name = field.type, field.name
+    if name.endswith(_LISTS) and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        kind = kind.value_type
+    return is_text_type(kind) or (name == "user_id" and pa.types.is_integer(kind))
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
 
 
 def _csv_rows(file: Path, losses: Losses) -> Rows:
-    with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        reader = csv.DictReader(lines)
-        while True:
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                losses.note(Loss.MALFORMED, file, reader.line_num, str(error))
-                continue
-            if row is None:
-                return
-            if None in row or None in row.values():
-                losses.note(Loss.MALFORMED, file, reader.line_num, "not as many cells as columns")
-            else:
-                yield reader.line_num, row
+    header, rows = read_header(file), read_rows(file, losses)
+    return ((line, dict(zip(header, cells, strict=True))) for line, cells in rows)
 
 
-def _parquet_rows(file: Path, losses: Losses) -> Rows:
+def _parquet_rows(file: Path, columns: list[str], losses: Losses) -> Rows:
     number = 0
+    lose = partial(losses.note, Loss.MALFORMED, file)
     try:
-        with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(1 << 12):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (OSError, pa.ArrowException) as error:
-        losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {error}")
+        for number, row in read_parquet_rows(file, columns, lose):
+            yield number, row
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {_why(error)}")

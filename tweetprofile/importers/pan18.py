@@ -5,12 +5,15 @@ images an author as `photo/<id>/<id>.<0-9>.{jpeg,png}`, and `truth.txt` (or one 
 language) with a line `id:::male` an author.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.folder import image_names, sorted_entries
+from tweetprofile.importers.files import is_file, is_folder
+from tweetprofile.importers.folder import image_paths, root_entries
 from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.importers.records import read_lines
 from tweetprofile.importers.users import DumpUser, is_text
 
 PAN18_COLUMNS = ("gender", "language")
@@ -26,7 +29,7 @@ def pan18_users(root: Path, losses: Losses) -> Iterator[DumpUser]:
     Raises:
         OptionError: it is not the corpus.
     """
-    languages = [root] if (root / "photo").is_dir() else _languages(root)
+    languages = [root] if is_folder(root / "photo") else _languages(root)
     if not languages:
         raise OptionError(
             f"{root} is not PAN 2018's corpus: neither it nor a folder in it has a folder 'photo'."
@@ -36,59 +39,68 @@ def pan18_users(root: Path, losses: Losses) -> Iterator[DumpUser]:
 
 
 def _languages(root: Path) -> list[Path]:
-    folders = [Path(entry.path) for entry in sorted_entries(root) if entry.is_dir()]
-    return [folder for folder in folders if (folder / "photo").is_dir()]
+    folders = [Path(entry.path) for entry in root_entries(root) if is_folder(entry)]
+    return [folder for folder in folders if is_folder(folder / "photo")]
 
 
 def _authors(language: Path, root: Path, losses: Losses) -> Iterator[DumpUser]:
     name = language.resolve().name
-    genders = _read_truth(language, name, losses)
-    for entry in sorted_entries(language / "photo"):
+    if not is_text(name):
+        losses.note(Loss.BAD_NAME, language, None, "the language's name is no UTF-8")
+        return
+    folders = list(_author_folders(language / "photo", losses))
+    truth = _Truth(_truth_file(language, name), {entry.name for entry in folders}, losses)
+    for entry in folders:
+        folder = Path(entry.path)
+        images = image_paths(folder, folder.relative_to(root).as_posix(), losses)
+        gender = truth.genders.get(entry.name)
+        yield DumpUser(entry.name, images, {"gender": gender, "language": name})
+
+
+def _author_folders(photos: Path, losses: Losses) -> Iterator[os.DirEntry[str]]:
+    for entry in root_entries(photos):
         if entry.name.startswith("."):
             continue
-        if not entry.is_dir() or not is_text(entry.name):
+        if is_folder(entry) and is_text(entry.name):
+            yield entry
+        else:
             losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "no folder of an author")
-            continue
-        folder = Path(entry.path)
-        below = folder.relative_to(root).as_posix()
-        images = [f"{below}/{image}" for image in image_names(folder, losses)]
-        gender, _ = genders.pop(entry.name, (None, 0))
-        yield DumpUser(entry.name, images, {"gender": gender, "language": name})
-    for author, (_, line) in genders.items():
-        losses.note(Loss.NO_SUCH_USER, _truth_file(language, name), line, author)
 
 
 def _truth_file(language: Path, name: str) -> Path:
     files = [language / "truth.txt", language / f"{name}.txt"]
-    return next((file for file in files if file.is_file()), files[0])
+    return next((file for file in files if is_file(file)), files[0])
 
 
-def _read_truth(language: Path, name: str, losses: Losses) -> dict[str, tuple[str, int]]:
-    """Gender of each author, and the line that says so; none where there is no such file."""
-    file = _truth_file(language, name)
-    if not file.is_file():
-        losses.note(Loss.MISSING_FILE, file, None, "no labels for this language")
-        return {}
-    genders: dict[str, tuple[str, int]] = {}
-    for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
-        if line.strip():
-            _read_line(line.strip(), file, number, genders, losses)
-    return genders
+class _Truth:
+    """What a truth file says of the authors who have folders.
 
+    Attributes:
+        genders: of each of them; none where there is no such file.
+    """
 
-def _read_line(
-    line: str, file: Path, number: int, genders: dict[str, tuple[str, int]], losses: Losses
-) -> None:
-    author, separator, gender = line.partition(_SEPARATOR)
-    if not separator or not author:
-        losses.note(Loss.MALFORMED, file, number, f"not id{_SEPARATOR}gender: {line[:80]}")
-    elif gender not in _GENDERS:
-        losses.note(Loss.BAD_LABEL, file, number, f"gender '{gender[:80]}' of {author}")
-    elif author in genders and _other(genders, author) != gender:
-        losses.note(Loss.BAD_LABEL, file, number, f"{author} is {_other(genders, author)} above")
-    else:
-        genders[author] = (gender, number)
+    def __init__(self, file: Path, authors: set[str], losses: Losses) -> None:
+        self.genders: dict[str, str] = {}
+        self._file = file
+        self._authors = authors
+        self._losses = losses
+        if not is_file(file):
+            losses.note(Loss.MISSING_FILE, file, None, "no labels for this language")
+            return
+        for number, line in read_lines(file, losses):
+            if line.strip():
+                self._read_line(line.strip(), number)
 
+    def _read_line(self, line: str, number: int) -> None:
+        author, separator, gender = line.partition(_SEPARATOR)
+        if not separator or not author:
+            self._lose(Loss.MALFORMED, number, f"not id{_SEPARATOR}gender: {line[:80]}")
+        elif gender not in _GENDERS:
+            self._lose(Loss.BAD_LABEL, number, f"gender '{gender[:80]}' of {author[:80]}")
+        elif author not in self._authors:
+            self._lose(Loss.NO_SUCH_USER, number, author)
+        elif self.genders.setdefault(author, gender) != gender:
+            self._lose(Loss.BAD_LABEL, number, f"{author} is {self.genders[author]} above")
 
-def _other(genders: Mapping[str, tuple[str, int]], author: str) -> str:
-    return genders[author][0]
+    def _lose(self, reason: Loss, number: int, what: str) -> None:
+        self._losses.note(reason, self._file, number, what)

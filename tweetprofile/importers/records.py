@@ -1,29 +1,27 @@
 """Lines of plain or compressed files, and the JSON records in them, each with its line's number."""
 
-import bz2
-import gzip
 import io
 import json
-import lzma
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
-
-import pyarrow as pa
+from typing import Any
 
 from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.importers.streams import DumpFile
 
-_LONGEST_LINE = 256 << 20
-"""Bytes: a page of 500 tweets has 2 MB; what is larger is no record."""
+LONGEST_RECORD = 16 << 20
+"""Bytes of a line, or characters of a record: a page of 500 tweets has 2 MB. What is longer is no
+record; parsed, 16 MiB of JSON can take 30 times as much memory."""
 
-_BUFFER = 1 << 20
+LONGEST_LINE = 1 << 16
+"""Characters of a line of text that is no JSON."""
+
+_LONGEST_SAID = f"{LONGEST_RECORD >> 20} MiB"
+_SKIPPED_AT_ONCE = 1 << 16
+_NO_JSON = "no JSON"
 
 RECORD_ENDINGS = (".jsonl", ".json", ".ndjson")
 COMPRESSED_ENDINGS = ("", ".gz", ".bz2", ".zst")
-
-_ENDS_EARLY = (EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException)
-"""What reading raises where compressed data is cut or damaged."""
 
 
 def is_record_file(name: str) -> bool:
@@ -38,45 +36,79 @@ def read_records(file: Path, losses: Losses) -> Iterator[tuple[int, dict[str, An
 
     What is none is noted among the losses; of a file that ends early, what stands before is given.
     """
-    number, complete = 0, True
     try:
-        with _open(file) as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE), b""), 1):
-                complete = line.endswith(b"\n")
-                if (record := _parse(line, file, number, losses, last=not complete)) is not None:
-                    yield number, record
-    except _ENDS_EARLY as error:
-        losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {error}")
+        dump_file = DumpFile(file)
+    except OSError as error:
+        losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
+        return
+    with dump_file:
+        yield from _records(dump_file, file, losses)
 
 
-def _parse(
-    line: bytes, file: Path, number: int, losses: Losses, *, last: bool
-) -> dict[str, Any] | None:
+def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
+    """The lines of a file of text, with their numbers, from 1; bytes that are none are replaced.
+
+    A line longer than `LONGEST_LINE` is noted among the losses.
+    """
+    try:
+        dump_file = DumpFile(file)
+    except OSError as error:
+        losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
+        return
+    number = 0
+    with dump_file:
+        text = io.TextIOWrapper(dump_file.bytes, "utf-8", "replace")
+        for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE + 1), ""), 1):
+            if len(line) <= LONGEST_LINE or line.endswith("\n"):
+                yield number, line
+                continue
+            while (rest := text.readline(_SKIPPED_AT_ONCE)) and not rest.endswith("\n"):
+                pass
+            what = f"a line of more than {LONGEST_LINE:,} characters"
+            losses.note(Loss.MALFORMED, file, number, what)
+    if dump_file.damage is not None:
+        losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {dump_file.damage}")
+
+
+def _records(dump_file: DumpFile, file: Path, losses: Losses) -> Iterator[tuple[int, Any]]:
+    number, cut_line = 0, None
+    read = dump_file.bytes.readline
+    for number, line in enumerate(iter(lambda: read(LONGEST_RECORD + 1), b""), 1):
+        whole = line.endswith(b"\n")
+        if len(line) > LONGEST_RECORD and not whole:
+            _skip_line(dump_file)
+            losses.note(Loss.MALFORMED, file, number, f"a line of more than {_LONGEST_SAID}")
+            continue
+        record, fault = _parse(line)
+        if record is not None:
+            yield number, record
+        elif fault and not whole and dump_file.damage is not None:
+            cut_line = number  # by the damage, which is noted below
+        elif fault:
+            # Without an end of line, it is where a crawler was stopped.
+            reason = Loss.MALFORMED if whole or fault != _NO_JSON else Loss.CUT
+            losses.note(reason, file, number, f"{fault}: {_beginning(line)}")
+    if dump_file.damage is not None:
+        at = cut_line or number + 1
+        losses.note(Loss.CUT, file, at, f"cannot be read on: {dump_file.damage}")
+
+
+def _skip_line(dump_file: DumpFile) -> None:
+    """Leave the rest of a line unread, in pieces."""
+    while (piece := dump_file.bytes.readline(_SKIPPED_AT_ONCE)) and not piece.endswith(b"\n"):
+        pass
+
+
+def _parse(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """The record of a line, or what is wrong with it; neither of an empty line."""
     if not line.strip():
-        return None
+        return None, None
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
-        # Without an end of line, it is where a crawler was stopped.
-        reason = Loss.CUT if last else Loss.MALFORMED
-        losses.note(reason, file, number, f"no JSON: {_beginning(line)}")
-        return None
-    if not isinstance(record, dict):
-        losses.note(Loss.MALFORMED, file, number, f"no JSON object: {_beginning(line)}")
-        return None
-    return record
+        return None, _NO_JSON
+    return (record, None) if isinstance(record, dict) else (None, "no JSON object")
 
 
 def _beginning(line: bytes) -> str:
     return line[:80].decode("utf-8", "replace").strip()
-
-
-def _open(file: Path) -> IO[bytes]:
-    if file.suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(file))
-    if file.suffix == ".bz2":
-        return bz2.open(file)
-    if file.suffix == ".zst":  # which Python reads by itself only from 3.14 on
-        stream = pa.CompressedInputStream(pa.OSFile(str(file)), "zstd")
-        return io.BufferedReader(stream, _BUFFER)
-    return file.open("rb")

@@ -14,7 +14,7 @@ from tweetprofile.importers.metadata import Metadata
 from tweetprofile.importers.pan18 import PAN18_COLUMNS, pan18_users
 from tweetprofile.importers.twitter_api import twitter_api_users
 from tweetprofile.importers.twitter_archive import archive_users
-from tweetprofile.importers.users import DumpUser
+from tweetprofile.importers.users import REPEATED, DumpUser
 from tweetprofile.importers.writing import ManifestWriter
 from tweetprofile.protection import Reads, Taking, check_file, real_path
 from tweetprofile.provenance import Kind
@@ -225,7 +225,7 @@ def _bounded(
     for user in users:
         images = list(dict.fromkeys(user.images))
         if repeated := len(user.images) - len(images):
-            losses.set_aside("images repeated at the same user", repeated)
+            losses.set_aside(REPEATED, repeated)
         if len(images) < options.min_images:
             losses.note(Loss.TOO_FEW_IMAGES, user.user_id, None, f"{len(images)} images")
             continue

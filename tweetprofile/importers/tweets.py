@@ -12,13 +12,15 @@ Photos of a retweet are its author's. So is a photo that a tweet shows out of an
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from tweetprofile.importers.losses import Line, Loss
-from tweetprofile.importers.users import is_text
+from tweetprofile.importers.losses import Line, Loss, brief
+from tweetprofile.importers.users import is_id
 
 Record = Mapping[str, Any]
+
+Kind = TypeVar("Kind", dict[str, Any], list[Any])
 
 _NOTICES = frozenset(
     {"delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "warning", "disconnect",
@@ -29,6 +31,9 @@ _NOTICES = frozenset(
 RETWEETS = "retweets, whose photos are their authors'"
 
 _LARGEST_ID = (1 << 63) - 1
+
+_LONGEST_URL = 2_048
+"""Characters; the addresses of photos have some 60."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def photos_of(record: Record, line: Line) -> Iterator[Photo]:
         line.set_aside("notices that are no tweets")
     else:
         line.lost(
-            Loss.MISSING_KEY, f"no tweet: it has {', '.join(sorted(record))[:80] or 'no key'}"
+            Loss.MISSING_KEY, f"no tweet: it has {', '.join(sorted(record)[:9])[:80] or 'no key'}"
         )
 
 
@@ -77,7 +82,7 @@ def _photos_of_page(record: Record, line: Line) -> Iterator[Photo]:
     tweets = [*(data if isinstance(data, list) else [data]), *_list(includes.get("tweets"))]
     for tweet in tweets:
         if not isinstance(tweet, dict):
-            line.lost(Loss.MALFORMED, f"a tweet that is no object: {str(tweet)[:80]}")
+            line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(tweet)}")
             continue
         others = map(_mapping, _list(tweet.get("referenced_tweets")))
         # Whole ones are among them where twarc2 has flattened a page.
@@ -90,12 +95,12 @@ def _photos_of_tweet(tweet: Record, media: Mapping[str, Record], line: Line) -> 
     if any(each.get("type") == "retweeted" for each in references):
         line.set_aside(RETWEETS)
         return
-    attachments = _mapping(tweet.get("attachments"))
-    own = _by_key(attachments.get("media"))
-    keys = _list(attachments.get("media_keys")) or list(own)
+    attachments = _checked(tweet.get("attachments"), dict, "attachments", line) or {}
+    own = _by_key(_checked(attachments.get("media"), list, "media", line))
+    keys = _checked(attachments.get("media_keys"), list, "media_keys", line) or list(own)
     if not keys or (whose := _who_and_which(tweet.get("author_id"), tweet.get("id"), line)) is None:
         return
-    for place, key in enumerate(map(str, keys), 1):
+    for place, key in enumerate(map(brief, keys), 1):
         described = own.get(key) or media.get(key)
         if described is None:
             line.lost(Loss.UNKNOWN_MEDIA, f"media {key} of tweet {whose[1]} is not described")
@@ -138,13 +143,14 @@ def _statuses(status: Record) -> Iterator[Record]:
 
 
 def _own_photos(status: Record, line: Line, account: str | None) -> Iterator[Photo]:
-    media = _media_of_status(status)
+    media = _media_of_status(status, line)
     user = account or _id_of(_mapping(status.get("user")))
     if not media or (whose := _who_and_which(user, _id_of(status), line)) is None:
         return
     for place, each in enumerate(media, 1):
         name = _photo_name(each, "media_url_https", f"media of tweet {whose[1]}", line)
         source = _id_of(each, "source_user_id")
+        source = source if is_id(source) else None
         if name and account is not None and source not in (None, account):
             line.set_aside("photos of others in a tweet")
         elif name:
@@ -152,7 +158,7 @@ def _own_photos(status: Record, line: Line, account: str | None) -> Iterator[Pho
             yield Photo(source or whose[0], tweet or whose[1], place, name)
 
 
-def _media_of_status(status: Record) -> list[Record]:
+def _media_of_status(status: Record, line: Line) -> list[Record]:
     """Those of the whole tweet, which streams hide in `extended_tweet`; `entities` has one only."""
     extended = _mapping(status.get("extended_tweet"))
     for each, name in (
@@ -161,14 +167,18 @@ def _media_of_status(status: Record) -> list[Record]:
         (extended, "entities"),
         (status, "entities"),
     ):
-        if media := _list(_mapping(each.get(name)).get("media")):
+        entities = _checked(each.get(name), dict, name, line) or {}
+        if media := _checked(entities.get("media"), list, "media", line):
             return [_mapping(one) for one in media]
     return []
 
 
 def _id_of(thing: Record, name: str = "id") -> str | None:
-    number = thing.get(f"{name}_str") or thing.get(name)
-    return None if number is None else str(number)
+    """Its id as text; None of one that is neither text nor a whole number."""
+    for value in (thing.get(f"{name}_str"), thing.get(name)):
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            return str(value)
+    return None
 
 
 # --- both --------------------------------------------------------------------------------------
@@ -178,9 +188,9 @@ def _who_and_which(user: object, tweet: object, line: Line) -> tuple[str, int] |
     """Id of the user and number of the tweet, where there are both."""
     number = _tweet_number(tweet)
     if number is None:
-        line.lost(Loss.MISSING_KEY, f"a tweet of user {user} without an id")
+        line.lost(Loss.MISSING_KEY, f"a tweet of user {brief(user)} without an id")
         return None
-    if not isinstance(user, str) or not user or not is_text(user):
+    if not isinstance(user, str) or not is_id(user):
         line.lost(Loss.MISSING_KEY, f"tweet {number} without its user")
         return None
     return user, number
@@ -210,7 +220,7 @@ def media_name(url: object) -> str | None:
 
     `https://pbs.twimg.com/media/ABC?format=jpg&name=large` and `.../ABC.jpg:large` are `ABC.jpg`.
     """
-    if not isinstance(url, str):
+    if not isinstance(url, str) or len(url) > _LONGEST_URL:
         return None
     try:
         parts = urlsplit(url)
@@ -222,6 +232,14 @@ def media_name(url: object) -> str | None:
         name = f"{name}.{kind}"
     plain = re.fullmatch(r"[\w\-][\w.\-]*", name, re.ASCII)
     return name if plain else None
+
+
+def _checked(value: Any, kind: type[Kind], name: str, line: Line) -> Kind | None:
+    """A value of the kind that it should have; one of another is lost, with the photos in it."""
+    if value is None or isinstance(value, kind):
+        return value
+    line.lost(Loss.MALFORMED, f"{name} of a tweet is not as it should be: {brief(value)}")
+    return None
 
 
 def _mapping(value: object) -> dict[str, Any]:

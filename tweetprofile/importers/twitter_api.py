@@ -4,11 +4,11 @@ API v2 (twarc2), pages or flattened; API v1.1, streams, the Internet Archive's t
 or .zst. Photos are looked for by name among the files below a folder, and never fetched.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from tweetprofile.errors import OptionError
+from tweetprofile.importers.files import is_file, walk_files
 from tweetprofile.importers.grouping import PhotoSorter
 from tweetprofile.importers.losses import Line, Loss, Losses
 from tweetprofile.importers.media import MediaIndex
@@ -28,21 +28,23 @@ def twitter_api_users(source: Path, media: Path, losses: Losses) -> Iterator[Dum
     Raises:
         OptionError: there is no such file.
     """
-    files = [source] if source.is_file() else list(_record_files(source))
+    files = [source] if is_file(source) else list(_record_files(source, losses))
     if not files:
         raise OptionError(
             f"{source} holds no file of JSON lines (.jsonl or .json, also with .gz, .bz2 or .zst)."
         )
-    with MediaIndex(media) as index, PhotoSorter() as sorter:
+    with MediaIndex(media, losses) as index, PhotoSorter() as sorter:
         for file in files:
             _sort_photos(file, index, sorter, losses)
         yield from sorter.users()
 
 
-def _record_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        yield from (Path(parent) / name for name in sorted(names) if is_record_file(name))
+def _record_files(folder: Path, losses: Losses) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        losses.note(Loss.UNREADABLE, str(error.filename), None, str(error.strerror))
+
+    for entries in walk_files(folder, lambda entry: True, refuse):
+        yield from (Path(entry.path) for entry in entries if is_record_file(entry.name))
 
 
 def _sort_photos(file: Path, index: MediaIndex, sorter: PhotoSorter, losses: Losses) -> None:

@@ -4,23 +4,23 @@
 hold the tweets, `data/tweets_media/` (or older `tweet_media/`) the files, each `<tweet>-<name>`.
 """
 
-import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.folder import sorted_entries
-from tweetprofile.importers.losses import Line, Loss, Losses
+from tweetprofile.importers.archive_records import read_archive
+from tweetprofile.importers.files import is_file, sorted_entries
+from tweetprofile.importers.folder import root_entries
+from tweetprofile.importers.losses import Line, Loss, Losses, brief
 from tweetprofile.importers.media import file_names
 from tweetprofile.importers.tweets import RETWEETS, Photo, photos_of_status
-from tweetprofile.importers.users import DumpUser, in_order, is_text
+from tweetprofile.importers.users import REPEATED, DumpUser, is_id, is_text
 
 _TWEET_FILES = re.compile(r"tweets?(-part[0-9]+)?\.js")
 _MEDIA_FOLDERS = ("tweets_media", "tweet_media")
-_NEXT_RECORD = re.compile(r"\{\s*\"tweet\"\s*:")
-_BETWEEN = re.compile(r"[\s,]*")
 
 
 def archive_users(source: Path, losses: Losses) -> Iterator[DumpUser]:
@@ -40,84 +40,81 @@ def archive_users(source: Path, losses: Losses) -> Iterator[DumpUser]:
 
 
 def _is_archive(folder: Path) -> bool:
-    return (folder / "data" / "account.js").is_file()
+    return is_file(folder / "data" / "account.js")
 
 
 def _archives(folder: Path, losses: Losses) -> Iterator[Path]:
-    for entry in sorted_entries(folder):
-        if _is_archive(Path(entry.path)):
-            yield Path(entry.path)
-        elif not entry.name.startswith("."):
-            losses.note(Loss.MISSING_FILE, entry.path, None, "no unpacked archive: data/account.js")
+    for entry in root_entries(folder):
+        if not entry.name.startswith("."):
+            if not is_text(entry.name):
+                losses.note(Loss.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
+            elif _is_archive(Path(entry.path)):
+                yield Path(entry.path)
+            else:
+                what = "no unpacked archive: data/account.js"
+                losses.note(Loss.MISSING_FILE, entry.path, None, what)
 
 
 def _owner(archive: Path, source: Path, losses: Losses) -> Iterator[DumpUser]:
     data = archive / "data"
-    accounts = [record for _, record in _records(data / "account.js", losses)]
-    account = _within(accounts[0], "account").get("accountId") if accounts else None
-    if not isinstance(account, str) or not account or not is_text(account):
+    _, account = next(read_archive(data / "account.js", losses), (0, {}))
+    account_id = _within(account, "account").get("accountId")
+    if not is_id(account_id):
         losses.note(Loss.MISSING_KEY, data / "account.js", None, "it names no accountId")
         return
-    photos = [photo for file in _tweet_files(data) for photo in _photos(file, account, losses)]
-    photos.sort(key=lambda photo: (photo.tweet, photo.place))
-    paths = (_find(photo, data, losses) for photo in dict.fromkeys(photos))
-    yield DumpUser(account, [path.relative_to(source).as_posix() for path in paths if path])
+    media = [_Media(data / name) for name in _MEDIA_FOLDERS]
+    places: dict[str, tuple[int, int]] = {}
+    for file in _tweet_files(data, losses):
+        for photo, line in _photos(file, account_id, losses):
+            found = next(filter(None, (folder.find(photo) for folder in media)), None)
+            if found is None:
+                line.lost(Loss.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
+                continue
+            place = (photo.tweet, photo.place)
+            if found in places and places[found] != place:
+                line.set_aside(REPEATED)
+            places[found] = min(place, places.get(found, place))
+    below = data.relative_to(source).as_posix()
+    paths = sorted(places, key=places.__getitem__)
+    yield DumpUser(account_id, [f"{below}/{path}" for path in paths])
 
 
-def _tweet_files(data: Path) -> list[Path]:
-    names = [entry.name for entry in sorted_entries(data) if _TWEET_FILES.fullmatch(entry.name)]
-    return [data / name for name in sorted(names, key=in_order)]
+def _tweet_files(data: Path, losses: Losses) -> list[Path]:
+    try:
+        entries = sorted_entries(data)
+    except OSError as error:
+        losses.note(Loss.UNREADABLE, data, None, str(error.strerror))
+        return []
+    return [data / entry.name for entry in entries if _TWEET_FILES.fullmatch(entry.name)]
 
 
-def _photos(file: Path, account: str, losses: Losses) -> Iterator[Photo]:
-    for line, record in _records(file, losses):
-        tweet = _within(record, "tweet")
-        if str(tweet.get("full_text", "")).startswith("RT @"):
+def _photos(file: Path, account: str, losses: Losses) -> Iterator[tuple[Photo, Line]]:
+    for number, record in read_archive(file, losses):
+        tweet, line = _within(record, "tweet"), Line(losses, file, number)
+        text = tweet.get("full_text")
+        if not isinstance(record.get("tweet", record), dict):
+            line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(record['tweet'])}")
+        elif isinstance(text, str) and text.startswith("RT @"):
             losses.set_aside(RETWEETS)
-            continue
-        yield from photos_of_status(tweet, Line(losses, file, line), account)
-
-
-def _find(photo: Photo, data: Path, losses: Losses) -> Path | None:
-    for folder in _MEDIA_FOLDERS:
-        for name in file_names(photo):
-            if (data / folder / name).is_file():
-                return data / folder / name
-    losses.note(Loss.MISSING_FILE, data, None, f"{photo.name} of tweet {photo.tweet}")
-    return None
-
-
-def _records(file: Path, losses: Losses) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of `window.YTD.<name>.part<N> = [...]`, each with the line that it begins in.
-
-    What cannot be read is noted, and reading goes on with the next tweet.
-    """
-    text = file.read_text("utf-8", "replace")
-    decoder, position, line = json.JSONDecoder(), text.find("[") + 1, 1
-    counted, cut = 0, False
-    while (position := _skip(text, position)) < len(text) and text[position] != "]":
-        line, counted = line + text.count("\n", counted, position), position
-        try:
-            record, position = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            following = _NEXT_RECORD.search(text, position + 1)
-            cut = following is None
-            reason = Loss.CUT if cut else Loss.MALFORMED
-            losses.note(reason, file, line, f"no JSON: {text[position : position + 60]}")
-            position = following.start() if following else len(text)
-            continue
-        if isinstance(record, dict):
-            yield line, record
         else:
-            losses.note(Loss.MALFORMED, file, line, f"no JSON object: {str(record)[:60]}")
-    if position >= len(text) and not cut:
-        losses.note(Loss.CUT, file, line, "the list of records has no end")
+            yield from ((photo, line) for photo in photos_of_status(tweet, line, account))
 
 
-def _skip(text: str, position: int) -> int:
-    found = _BETWEEN.match(text, position)
-    assert found is not None
-    return found.end()
+class _Media:
+    """A folder of an archive's photos, of which the names are held."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            with os.scandir(folder) as entries:
+                self._names = {entry.name for entry in entries if is_file(entry)}
+        except OSError:
+            self._names = set()  # archives have one such folder or the other
+
+    def find(self, photo: Photo) -> str | None:
+        """The path of a photo's file below `data`; None where there is none."""
+        name = next((name for name in file_names(photo) if name in self._names), None)
+        return None if name is None else f"{self._folder.name}/{name}"
 
 
 def _within(record: dict[str, Any], name: str) -> dict[str, Any]:

@@ -32,6 +32,12 @@ _BYTES_A_FILE = 512 << 20
 _PARTS = "part-*.parquet"
 """Names of the files of a folder."""
 
+_HELD_A_GROUP = 256 << 20
+"""Bytes of paths and labels in memory, which users with a million images would otherwise exceed."""
+
+_BYTES_A_PATH = 200
+"""In memory, some."""
+
 _PATHS = pa.list_(pa.string())
 _EMBEDDED = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
@@ -78,6 +84,7 @@ class ManifestWriter:
         self._losses = losses
         self._rows: list[dict[str, Any]] = []
         self._size = 0
+        self._held = 0
         self._file: pq.ParquetWriter | None = None
         self._files = 0
         self._bytes = 0
@@ -107,11 +114,14 @@ class ManifestWriter:
         if self._reader is not None:
             images = list(map(self._embed, user.images, images))
             self._size += sum(len(image["bytes"] or b"") for image in images)
+        self._held += sum(map(len, filter(None, user.labels.values())))
+        self._held += _BYTES_A_PATH * len(user.images)
         self._rows.append(
             {"user_id": user.user_id, "images": images}
             | {name: user.labels.get(name) for name in self._labels}
         )
-        if len(self._rows) >= _ROWS_A_GROUP or self._size >= _BYTES_A_GROUP:
+        full = self._size >= _BYTES_A_GROUP or self._held >= _HELD_A_GROUP
+        if full or len(self._rows) >= _ROWS_A_GROUP:
             self._write_group()
 
     def finish(self) -> None:
@@ -162,12 +172,14 @@ class ManifestWriter:
     def _write_group(self) -> None:
         with _writing(self._out):
             if self._file is None:
-                self._file = pq.ParquetWriter(self._next_path(), self._schema, compression="zstd")
+                self._file = pq.ParquetWriter(
+                    self._next_path(), self._schema, compression="zstd", write_page_checksum=True
+                )
             self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
             self._bytes += self._size
             if self._bytes >= _BYTES_A_FILE:
                 self._close_file()
-        self._rows, self._size = [], 0
+        self._rows, self._size, self._held = [], 0, 0
 
     def _next_path(self) -> Path:
         number, self._files = self._files, self._files + 1

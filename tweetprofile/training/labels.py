@@ -3,7 +3,8 @@
 A label column is named as its trait and holds class names; null means unknown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from numpy.typing import NDArray
 from tweetprofile.errors import ManifestError
 from tweetprofile.forms import Form, is_text
 from tweetprofile.manifest import Manifest
-from tweetprofile.traits import RESERVED_COLUMNS, Trait, TraitSchema, load_schema
+from tweetprofile.traits import (
+    MOST_TRAITS,
+    RESERVED_COLUMNS,
+    Trait,
+    TraitSchema,
+    load_schema,
+    why_no_class,
+)
 
 FROM_LABELS = "labels"
 """Name of the schema that stands for the classes found in the manifest."""
@@ -25,6 +33,9 @@ UNKNOWN = -1
 
 MOST_CLASSES = 64
 """A text column of more different values is taken for prose or names, not for a trait."""
+
+_MOST_SHOWN = 100
+"""Characters of a value in messages."""
 
 _LEAST_USERS_A_CLASS = 2
 """On average; a column with fewer rows a value is taken for names."""
@@ -65,30 +76,30 @@ def check_labels(manifest: Manifest, schema: TraitSchema) -> None:
         if trait.name not in manifest.schema.names:
             continue
         _require_text(manifest, trait.name)
-        unknown = (
-            _scan(manifest, [trait.name])
-            .with_row_index("row")
-            .filter(~pl.col(trait.name).is_in(list(trait.classes)))
-            .head(1)
-            .collect()
-        )
+        rows = _scan(manifest, [trait.name]).with_row_index("row")
+        known = pl.col(trait.name).is_in(list(trait.classes))
+        with _reading(manifest):
+            unknown = rows.filter(~known).head(1).collect()
         for row, value in unknown.iter_rows():
             raise ManifestError(
-                f"{manifest.source}: row {row}, column '{trait.name}': '{value}' is no class of "
-                f"the schema ({', '.join(trait.classes)}); correct it, or train with another "
-                "--schema."
+                f"{manifest.source}: row {row}, column '{trait.name}': '{value[:_MOST_SHOWN]}' is "
+                f"no class of the schema ({_some(trait.classes)}); correct it, or train with "
+                "another --schema."
             )
 
 
 def read_labels(manifest: Manifest, schema: TraitSchema) -> NDArray[np.int64]:
     """Class numbers of every user of a manifest, in order; images are not read."""
     columns = [name for name in schema.names if name in manifest.schema.names]
-    return encode_labels(_scan_users(manifest, columns).collect().to_arrow(), schema)
+    with _reading(manifest):
+        table = _scan_users(manifest, columns).collect().to_arrow()
+    return encode_labels(table, schema)
 
 
 def read_user_ids(manifest: Manifest) -> pl.Series:
     """The id of every user of a manifest as text, in order; images are not read."""
-    return _scan_users(manifest, []).collect()["user_id"]
+    with _reading(manifest):
+        return _scan_users(manifest, []).collect()["user_id"]
 
 
 def encode_labels(table: pa.Table, schema: TraitSchema) -> NDArray[np.int64]:
@@ -109,9 +120,16 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
             f"{manifest.source} has no label column to learn from; add a text column named as a "
             "trait, such as 'gender'."
         )
+    if len(columns) > MOST_TRAITS:
+        raise ManifestError(
+            f"{manifest.source} has {len(columns):,} columns of text, and a schema can have "
+            f"{MOST_TRAITS:,} traits; name those to learn with --schema."
+        )
     traits, left_out = [], {}
     for name, classes, labelled in _count_classes(manifest, columns):
-        if reason := why_no_trait(len(classes), classes[:1], labelled):
+        reason = why_no_trait(len(classes), classes[:1], labelled)
+        broken = next(filter(None, map(why_no_class, classes)), None)
+        if reason := reason or (f"has a class that {broken}" if broken else None):
             left_out[name] = reason
         else:
             traits.append(Trait(name, tuple(classes)))
@@ -132,7 +150,7 @@ def why_no_trait(classes: int, first: list[str], labelled: int) -> str | None:
     if classes == 0:
         return "has no labels"
     if classes == 1:
-        return f"is always '{first[0]}'"
+        return f"is always '{first[0][:_MOST_SHOWN]}'"
     if classes > MOST_CLASSES or labelled < _LEAST_USERS_A_CLASS * classes:
         return f"has too many different values ({classes} in {labelled} labels)"
     return None
@@ -154,9 +172,9 @@ def _only_labelled(schema: TraitSchema, manifest: Manifest) -> FoundSchema:
 def _count_classes(manifest: Manifest, columns: list[str]) -> Iterator[tuple[str, list[str], int]]:
     """Name, sorted classes and number of labels of each column."""
     for name in columns:
-        counts = (
-            _scan(manifest, [name]).drop_nulls().group_by(name).len().collect(engine="streaming")
-        )
+        counted = _scan(manifest, [name]).drop_nulls().group_by(name).len()
+        with _reading(manifest):
+            counts = counted.collect(engine="streaming")
         yield name, sorted(counts[name].to_list()), int(counts["len"].sum())
 
 
@@ -167,12 +185,27 @@ def text_columns(manifest: Manifest) -> Iterator[str]:
             yield field.name
 
 
+def _some(names: Sequence[str], most: int = 20) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
 def _require_text(manifest: Manifest, name: str) -> None:
     kind = manifest.schema.field(name).type
     if not (is_text(kind) or pa.types.is_null(kind)):
         raise ManifestError(
             f"{manifest.source}: label column '{name}' is {kind}; it must hold class names as text."
         )
+
+
+@contextmanager
+def _reading(manifest: Manifest) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        said = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise ManifestError(f"{manifest.source} cannot be read: {said}.") from error
 
 
 def _scan_users(manifest: Manifest, columns: list[str]) -> pl.LazyFrame:

@@ -1,0 +1,89 @@
+"""Folders of anything: pipes, loops of links, names that are no text, entries that are gone."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tweetprofile.errors import OptionError, TweetprofileError
+from tweetprofile.importers import files
+from tweetprofile.importers.files import sorted_entries
+from tweetprofile.importers.losses import Loss
+from tweetprofile.importers.run import ImportOptions, import_dump
+from tweetprofile.importers.users import in_order
+
+
+def put_oddities(folder: Path) -> None:
+    """Entries of every kind, named as what importers look for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (
+        "metadata.csv",
+        "tweets.js",
+        "truth.txt",
+        "a.jsonl",
+        "b.json.gz",
+        "c.jpg",
+        "photo",
+    ):
+        os.mkfifo(folder / f"{name}.pipe")
+        (folder / f"pipe-{name}").symlink_to(f"{name}.pipe")
+        (folder / f"loop-{name}").symlink_to(f"loop-{name}")
+        (folder / f"gone-{name}").symlink_to("nowhere")
+        (folder / f"zero-{name}").symlink_to("/dev/zero")
+        (folder / f"up-{name}").symlink_to("..", target_is_directory=True)
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / os.fsdecode(b"caf\xe9.jpg")).touch()
+    (folder / os.fsdecode(b"caf\xe9.d")).mkdir()
+    (folder / ("n" * 255)).touch()
+
+
+@pytest.mark.parametrize("layout", ["folder", "pan18", "twitter-api", "twitter-archive"])
+def test_entries_of_every_kind_never_hang_or_end_an_import(layout: str, tmp_path: Path) -> None:
+    dump = tmp_path / "dump"
+    for below in ("", "ada", "data", "photo", "photo/ada", "en/photo/bob", "data/tweets_media"):
+        put_oddities(dump / below)
+    for name in ("truth.txt", "metadata.csv", "data/tweets.js"):
+        os.mkfifo(dump / name)
+    (dump / "data" / "account.js").write_text('x = [{"account": {"accountId": "7"}}]')
+    try:
+        summary = import_dump(layout, dump, tmp_path / "m.parquet")  # type: ignore[arg-type]
+    except TweetprofileError as error:
+        assert "\n" not in str(error)
+    else:
+        assert summary.losses
+
+
+def test_records_in_a_pipe_are_a_loss_and_those_beside_it_are_taken(tmp_path: Path) -> None:
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    os.mkfifo(dump / "a.jsonl")
+    (dump / "loop.jsonl").symlink_to("loop.jsonl")
+    (dump / "A.jpg").touch()
+    (dump / os.fsdecode(b"\xff.jpg")).touch()
+    (dump / "b.jsonl").write_text(
+        '{"id_str": "1", "user": {"id_str": "7"}, "entities": {"media": '
+        '[{"media_url": "http://x/A.jpg"}]}}\n'
+    )
+    summary = import_dump("twitter-api", dump, tmp_path / "m.parquet")
+    assert pl.read_parquet(tmp_path / "m.parquet").rows() == [("7", ["dump/A.jpg"])]
+    assert summary.losses == {Loss.UNREADABLE: 2, Loss.BAD_NAME: 1}
+
+
+def test_names_sort_as_people_sort_them() -> None:
+    names = ["10.jpg", "2.jpg", "1.jpg", "a10b", "a2b", "a2", "02.jpg", "a", "", "a2b10", "a2b9"]
+    assert sorted(names, key=in_order) == [
+        "", "1.jpg", "02.jpg", "2.jpg", "10.jpg", "a", "a2", "a2b", "a2b9", "a2b10", "a10b",
+    ]  # fmt: skip
+
+
+def test_a_folder_of_more_names_than_are_held_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_ENTRIES", 10)
+    for number in range(11):
+        (tmp_path / "dump" / str(number)).mkdir(parents=True)
+    with pytest.raises(OSError, match="more than 10 names"):
+        sorted_entries(tmp_path / "dump")
+    with pytest.raises(OptionError, match="cannot be read .it holds more than 10 names"):
+        import_dump("folder", tmp_path / "dump", tmp_path / "m.parquet", ImportOptions())

@@ -1,0 +1,66 @@
+"""Compressed JSON lines, cut or damaged at random: all before the damage is taken, and no more."""
+
+import bz2
+import gzip
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tweetprofile.importers.losses import Losses
+from tweetprofile.importers.records import read_records
+
+
+def pack_zstd(data: bytes) -> bytes:
+    packed: bytes = pa.Codec("zstd").compress(data, asbytes=True)
+    return packed
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".zst": pack_zstd,
+}
+
+
+@pytest.mark.parametrize("ending", PACK)
+@pytest.mark.parametrize("rounds", [15, pytest.param(400, marks=pytest.mark.slow)])
+def test_damage_anywhere_costs_what_stands_behind_it(
+    ending: str, rounds: int, tmp_path: Path
+) -> None:
+    """Each file is of five streams; those before the damaged one come out whole, and in order."""
+    chance = random.Random(ending)
+    path = tmp_path / f"tweets.jsonl{ending}"
+    for _ in range(rounds):
+        streams, lines = [], 0
+        for _ in range(5):
+            count = chance.randrange(1, 400)
+            rows = (json.dumps({"n": n, "x": chance.random()}) for n in range(lines, lines + count))
+            streams.append((PACK[ending]("".join(f"{row}\n" for row in rows).encode()), lines))
+            lines += count
+        broken = chance.randrange(5)
+        packed, before = streams[broken]
+        cut = packed[: chance.randrange(1, len(packed))]
+        behind = chance.choice([b"", chance.randbytes(50), b"".join(s for s, _ in streams)])
+        path.write_bytes(b"".join(s for s, _ in streams[:broken]) + cut + behind)
+        losses = Losses(None)
+        found = [record.get("n") for _, record in read_records(path, losses)]
+        assert found[:before] == list(range(before))
+        assert losses.counts.total() >= 1 or len(cut) == len(packed)
+
+
+@pytest.mark.parametrize("ending", PACK)
+@pytest.mark.parametrize("rounds", [30, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_flipped_bits_never_end_a_reading(ending: str, rounds: int, tmp_path: Path) -> None:
+    chance = random.Random(ending)
+    path = tmp_path / f"tweets.jsonl{ending}"
+    whole = PACK[ending](b"".join(b'{"n": %d}\n' % n for n in range(2_000)))
+    for _ in range(rounds):
+        damaged = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        assert sum(1 for _ in read_records(path, Losses(None))) <= 2_100

@@ -1,0 +1,149 @@
+"""What a hostile dump costs: the command runs in a process of its own, whose peak is looked at."""
+
+import bz2
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MOST_BYTES = 1 << 30
+MOST_SECONDS = 10  # of computing: the machine may be busy with other things
+
+_RUN = """
+import resource, sys
+from tweetprofile.cli import main
+code = main(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(code, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime)
+"""
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """Exit code and what is said of a command, which must keep within the bounds."""
+    command = [sys.executable, "-c", _RUN, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    code, peak, seconds = done.stdout.split()[-3:]
+    assert "fault of tweetprofile" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert int(peak) < MOST_BYTES
+    assert float(seconds) < MOST_SECONDS
+    return int(code), done.stderr
+
+
+def put_long_lines(folder: Path) -> None:
+    """Lines of 200 MB: one of a value, one of small objects."""
+    with gzip.open(folder / "a.jsonl.gz", "wb", compresslevel=1) as file:
+        file.write(b'{"a": "' + b"x" * (200 << 20) + b'"}\n')
+        file.write(b'{"a": [' + b'{"":0},' * (30 << 20) + b"0]}\n")
+
+
+def put_dense_lines(folder: Path) -> None:
+    """Lines just within the cap, of what takes the most memory and loses the most."""
+    with gzip.open(folder / "a.jsonl.gz", "wb", compresslevel=1) as file:
+        file.write(b'{"data": [' + b'{"":0},' * 2_300_000 + b"0]}\n")
+        file.write(b'{"data": [' + b"0," * 1_000_000 + b"0]}\n")
+
+
+def put_many_losses(folder: Path) -> None:
+    """Some KB that unpack to five million lines, each of them a loss."""
+    (folder / "a.jsonl.bz2").write_bytes(bz2.compress(b"x\n" * 2_000_000))
+
+
+def put_long_ids(folder: Path) -> None:
+    """A user's id of 8 MB, and 400,000 photos of theirs."""
+    (folder / "A.jpg").touch()
+    media = {"media_key": "k", "type": "photo", "url": "http://x/A.jpg"}
+    tweet = {
+        "id": "1",
+        "author_id": "7" * (8 << 20),
+        "attachments": {"media_keys": ["k"] * 400_000},
+    }
+    record = {"data": [tweet], "includes": {"media": [media]}}
+    (folder / "a.jsonl").write_text(json.dumps(record) + "\n")
+
+
+def put_long_addresses(folder: Path) -> None:
+    media = [{"media_key": str(n), "type": "photo", "url": f"http://x/{n}" + "y" * (1 << 20)}
+             for n in range(12)]  # fmt: skip
+    tweet = {
+        "id": "1",
+        "author_id": "7",
+        "attachments": {"media_keys": [str(n) for n in range(12)]},
+    }
+    line = json.dumps({"data": [tweet], "includes": {"media": media}})
+    with gzip.open(folder / "a.jsonl.gz", "wt", compresslevel=1) as file:
+        file.writelines(f"{line}{n}\n".replace(f"}}{n}\n", "}\n") for n in range(12))
+
+
+def put_numbers(folder: Path) -> None:
+    digits = "9" * 4_000_000
+    (folder / "a.jsonl").write_text(
+        f'{{"id": {digits}}}\n{{"id": 0.{digits}}}\n{{"id": {digits}e9}}\n'
+    )
+
+
+DUMPS: dict[str, Callable[[Path], None]] = {
+    "long lines": put_long_lines,
+    "dense lines": put_dense_lines,
+    "many losses": put_many_losses,
+    "long ids": put_long_ids,
+    "long addresses": put_long_addresses,
+    "numbers": put_numbers,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DUMPS)
+def test_a_dump_that_unpacks_to_much_takes_little(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "dump").mkdir()
+    DUMPS[kind](tmp_path / "dump")
+    code, said = run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet")
+    assert code == 0
+    assert "m.parquet.skipped.csv" in said
+    assert (tmp_path / "m.parquet.skipped.csv").stat().st_size < 40 << 20
+
+
+@pytest.mark.slow
+def test_a_list_of_losses_ends_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "dump").mkdir()
+    put_many_losses(tmp_path / "dump")
+    _, said = run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet")
+    assert "malformed: 2,000,000, first" in said
+    assert "the first 100,000 of 2,000,000 that could not be taken" in said
+    lines = (tmp_path / "m.parquet.skipped.csv").read_text().splitlines()
+    assert len(lines) == 100_002
+    assert lines[-1].startswith("not_listed,,,")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"tweet": {"id_str": "1", "full_text": "cut\n',
+        '{"tweet": {"id_str": "1", "a": [\n',
+        "[" * 99,
+    ],
+)
+def test_an_archive_of_300_000_broken_records_takes_seconds(record: str, tmp_path: Path) -> None:
+    data = tmp_path / "dump" / "data"
+    data.mkdir(parents=True)
+    (data / "account.js").write_text('x = [{"account": {"accountId": "7"}}]')
+    with (data / "tweets.js").open("w") as file:
+        file.write("x = [")
+        file.writelines(record for _ in range(300_000))
+    code, said = run("import", "twitter-archive", tmp_path / "dump", "-o", tmp_path / "m.parquet")
+    assert code == 0
+    assert "cut: 1" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["x" * (300 << 20), '"' + "x\n" * (20 << 20), 'a","b\n' * 300_000])
+def test_a_table_of_one_cell_takes_little(cell: str, tmp_path: Path) -> None:
+    (tmp_path / "dump" / "ada").mkdir(parents=True)
+    (tmp_path / "dump" / "metadata.csv").write_text(f"user_id,file_names\nada,{cell}\nbob,[]\n")
+    code, _ = run("import", "folder", tmp_path / "dump", "-o", tmp_path / "m.parquet")
+    assert code == 0
