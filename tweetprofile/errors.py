@@ -101,6 +101,8 @@ class Reason(StrEnum):
     """A known format whose content cannot be decoded."""
     TOO_LARGE = "too_large"
     """More pixels or more bytes than the caps allow."""
+    TOO_SLOW = "too_slow"
+    """An image that takes more work or time than the caps allow."""
     OUTSIDE_ROOT = "outside_root"
     """A path that leads out of the image root."""
     NOT_A_FILE = "not_a_file"
