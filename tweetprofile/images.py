@@ -60,6 +60,8 @@ class ImageReader:
         Raises:
             ImageError: with the reason why there is none.
         """
+        if ref.refused is not None:
+            raise ImageError(ref.refused)
         data = ref.data if ref.data is not None else self._read_path(ref.path)
         if not data:
             raise ImageError(Reason.EMPTY)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tweetprofile.errors import ManifestError
+from tweetprofile.errors import ManifestError, Reason
 from tweetprofile.forms import (
     Form,
     cap_images,
@@ -42,10 +42,17 @@ _READ_BUFFER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where one encoded image is: in the manifest itself (`data`) or behind a path or URI."""
+    """Where one encoded image is: in the manifest itself (`data`) or behind a path or URI.
+
+    Attributes:
+        path: as the manifest gives it.
+        data: the encoded image.
+        refused: why the image is not to be read, where that is known beforehand.
+    """
 
     path: str | None = None
     data: bytes | None = None
+    refused: Reason | None = None
 
     @property
     def label(self) -> str:
