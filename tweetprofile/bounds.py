@@ -11,6 +11,7 @@ import struct
 
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.jpeg_headers import JpegHeader, OverlongHeaderError, read_jpeg_header
+from tweetprofile.tiff_headers import read_tiff_tags
 
 MAX_SIDE = 65_535
 """Pixels of an image's width or height; JPEG and GIF hold no more.
@@ -37,12 +38,6 @@ _PIXELS_TO_BEGIN = 10_000
 """What the beginning of a scan costs, in pixels: so tiny images cannot have millions of them."""
 
 _PSD = b"8BPS"
-
-_TIFF = {b"II*\x00": "<", b"MM\x00*": ">"}
-_BIG_TIFF = {b"II+\x00": "<", b"MM\x00+": ">"}
-
-_BYTE_TYPES = frozenset({1, 2, 7})
-"""TIFF's types whose values Pillow keeps as one string of bytes, however many there are."""
 
 
 class CountedFile(io.BytesIO):
@@ -95,7 +90,7 @@ def why_excessive(data: bytes, max_pixels: int) -> Reason | None:
     if data.startswith(_PSD) and len(data) >= 22:  # Pillow loops over its rows to open it
         height, width = struct.unpack_from(">II", data, 14)
         return None if fits(width, height, max_pixels) else Reason.TOO_LARGE
-    return Reason.TOO_SLOW if _has_overlong_tag(data) else None
+    return _why_excessive_tiff(data, max_pixels)
 
 
 def _why_excessive_jpeg(header: JpegHeader, data: bytes, max_pixels: int) -> Reason | None:
@@ -105,24 +100,14 @@ def _why_excessive_jpeg(header: JpegHeader, data: bytes, max_pixels: int) -> Rea
     return Reason.TOO_SLOW if header.count_scans(data) * pixels > MAX_SCAN_PIXELS else None
 
 
-def _has_overlong_tag(data: bytes) -> bool:
-    """Whether a TIFF's first directory has more numbers in a tag than an image can need.
-
-    Pillow makes Python objects of them: of 16 million strip offsets, 5 GB.
-    """
-    if (order := _TIFF.get(data[:4])) is not None:
-        first, count, entry = "I", "H", "HHI4x"
-    elif (order := _BIG_TIFF.get(data[:4])) is not None:
-        first, count, entry = "4xQ", "Q", "HHQ8x"
-    else:
-        return False
-    try:
-        (start,) = struct.unpack_from(order + first, data, 4)
-        (tags,) = struct.unpack_from(order + count, data, start)
-    except (struct.error, OverflowError):
-        return False  # it has no directory to be opened by
-    start += struct.calcsize(order + count)
-    size = struct.calcsize(order + entry)
-    tags = min(tags, MAX_READS, max(0, len(data) - start) // size)
-    entries = struct.iter_unpack(order + entry, data[start : start + tags * size])
-    return any(values > MAX_TAG_VALUES and kind not in _BYTE_TYPES for _, kind, values in entries)
+def _why_excessive_tiff(data: bytes, max_pixels: int) -> Reason | None:
+    # Pillow makes Python objects of numbers: 5 GB of 16 million strip offsets. And libtiff holds a
+    # whole tile in memory, however small the image is.
+    tile_sides: list[int] = []
+    for tag in read_tiff_tags(data):
+        if tag.values > MAX_TAG_VALUES and not tag.is_bytes:
+            return Reason.TOO_SLOW
+        if tag.is_tile_side:
+            tile_sides.append(tag.value)
+    width, height = max(tile_sides, default=0), min(tile_sides, default=0)
+    return None if fits(width, height, max_pixels) else Reason.TOO_LARGE

@@ -16,6 +16,9 @@ from tweetprofile.bounds import fits
 from tweetprofile.decoders.base import DecodeOptions
 from tweetprofile.screening import is_cut
 
+_MAX_CHANNELS = 4
+"""Of an image whose memory is bounded by its pixels; a TIFF may have thousands."""
+
 
 class NvImageCodec:
     """Decodes what it can; does nothing where nvImageCodec is not installed (it is for Linux)."""
@@ -48,6 +51,8 @@ class NvImageCodec:
             stream = self._codec.CodeStream(data)
             width, height = stream.width, stream.height
             if not width * height or not fits(width, height, self._max_pixels):
+                return None
+            if stream.num_channels > _MAX_CHANNELS:
                 return None
             pixels: object | None = self._decoder.decode(stream)
         except (RuntimeError, TypeError, ValueError):
