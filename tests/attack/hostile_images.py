@@ -1,4 +1,4 @@
-"""Images that are made to take a run hostage: each kind asks for time, work or memory beyond reason.
+"""Images made to take a run hostage: each kind asks for time, work or memory beyond reason.
 
 A kind is a function from a share of the full attack (1.0) to the encoded image; small shares do for
 fast tests, as what gives a kind away is seen long before its end.
@@ -37,19 +37,24 @@ def small() -> Image.Image:
     return Image.new("RGB", (8, 8), "teal")
 
 
+def _blank(share: float) -> Image.Image:
+    """As many megapixels as a large attack needs, or the square root of it for a small one."""
+    return Image.new("RGB", (int(SIDE * share**0.25),) * 2)
+
+
 # -- JPEG -------------------------------------------------------------------------------------
 
 
 def jpeg_of_scans(share: float) -> bytes:
     """A megabyte: 40 megapixels that are visited by 80,000 empty scans."""
-    jpeg = encode(Image.new("RGB", (SIDE, SIDE)), "JPEG", progressive=True)
+    jpeg = encode(_blank(share), "JPEG", progressive=True)
     scan = bytes.fromhex("ffda 0008 01 01 00 01 3f 00")
     return jpeg[:-2] + scan * int(80_000 * share) + jpeg[-2:]
 
 
 def jpeg_of_single_components(share: float) -> bytes:
     """A sequential JPEG may have several scans, too, where its first holds one component."""
-    jpeg = encode(Image.new("RGB", (SIDE, SIDE)), "JPEG")
+    jpeg = encode(_blank(share), "JPEG")
     scan = bytes.fromhex("ffda 0008 01 01 00 00 3f 00")
     head = jpeg[: jpeg.index(b"\xff\xda")]
     return head + scan * int(80_000 * share) + b"\xff\xd9"
@@ -204,8 +209,8 @@ def animated(kind: str) -> Maker:
     """An animation of a thousand frames."""
 
     def make(share: float) -> bytes:
-        frames = [noise(2).resize((64, 64)).rotate(turn) for turn in range(0, 360, 3)]
-        frames *= max(1, int(8 * share))
+        frames = [noise(2).resize((64, 64)).rotate(turn) for turn in range(0, 360, 30)]
+        frames *= max(1, int(80 * share))
         return encode(frames[0], kind, save_all=True, append_images=frames[1:])
 
     return make
@@ -347,7 +352,7 @@ KINDS: dict[str, tuple[Maker, str | None, float]] = {
     "png of empty pixels": (png_of_empty_pixels, TOO_SLOW, 0.05),
     "thin png": (thin_png, TOO_LARGE, 0.01),
     "flat png": (flat_png, TOO_LARGE, 0.01),
-    "longest png": (longest_png, USED, 1.0),
+    "longest png": (longest_png, USED, 0.3),
     "png of text": (png_of_text, USED, 0.01),
     "png of a profile": (png_of_profile, USED, 0.01),
     "png of more pixels": (png_of_more_pixels, USED, 0.01),
