@@ -253,8 +253,8 @@ def tiff_of_huge_tiles(share: float) -> bytes:
 
 
 def ico_of_large_png(share: float) -> bytes:
-    """An icon that says 16 x 16 and holds 49 megapixels."""
-    inside = encode(Image.new("1", (int(7000 * share),) * 2), "PNG")
+    """An icon that says 16 x 16 and holds 60 megapixels."""
+    inside = encode(Image.new("1", (int(7800 * share),) * 2), "PNG")
     entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(inside), 22)
     return b"\0\0\1\0\1\0" + entry + inside
 
@@ -280,8 +280,8 @@ def psd_of_resources(share: float) -> bytes:
 
 
 def plain_ppm(share: float) -> bytes:
-    """16 megapixels in digits."""
-    side = int(4000 * share**0.5)
+    """10 megapixels in digits."""
+    side = int(3200 * share**0.5)
     return b"P3\n%d %d\n255\n" % (side, side) + b"7 " * (3 * side * side)
 
 
@@ -368,7 +368,7 @@ KINDS: dict[str, tuple[Maker, str | None, float]] = {
     "icns of blocks": (icns_of_blocks, TOO_SLOW, 0.1),
     "psd of rows": (psd_of_rows, TOO_LARGE, 0.1),
     "psd of resources": (psd_of_resources, TOO_SLOW, 0.1),
-    "plain ppm": (plain_ppm, TOO_SLOW, 0.3),
+    "plain ppm": (plain_ppm, TOO_SLOW, 0.5),
     "odd ppm": (odd_ppm, TOO_SLOW, 0.3),
     "qoi": (qoi, TOO_SLOW, 0.2),
     "bmp in runs": (bmp_in_runs, TOO_SLOW, 0.2),
