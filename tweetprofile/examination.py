@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
+from tweetprofile.bounds import fits, why_excessive
 from tweetprofile.decoders import DecodeOptions, FrameDecoder, make_decoder
 from tweetprofile.decoders.pillow import allowed_formats
 from tweetprofile.devices import resolve_device
@@ -26,6 +27,7 @@ from tweetprofile.profiles import UserOutcome
 from tweetprofile.screening import is_complete
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes import VolumeSpec, choose_frames
+from tweetprofile.watch import ImageWatch, NoWatch
 
 _VOUCHED_FORMATS = ("JPEG", "PNG", "WEBP")
 """What `is_complete` knows of; Pillow calls a JPEG of several pictures MPO."""
@@ -44,6 +46,8 @@ class Examiner:
         full_decode: whether images are decoded that their headers vouch for.
         options: where images are, and the caps.
         turn: entered to compute, and left to read.
+        watch: is told which image is being looked at. Without a supervisor that acts on it, nothing
+            bounds the time of an image but what its header shows.
 
     Raises:
         OptionError: the machine lacks the device or decoder, or the image root is no folder.
@@ -55,10 +59,12 @@ class Examiner:
         full_decode: bool,
         options: PredictorOptions,
         turn: AbstractContextManager[object] | None = None,
+        watch: ImageWatch | None = None,
     ) -> None:
         device = resolve_device(options.device)
         self._clock = StageClock()
         self._turn = turn or nullcontext()
+        self._watch = watch or NoWatch()
         self._frames = frames
         self._reader = ImageReader(options.image_root, options.max_image_bytes)
         self._judge = _Judge(options, device, self._clock, full_decode=full_decode)
@@ -78,7 +84,7 @@ class Examiner:
         usable: list[ImageFacts] = []
         failed: dict[int, FailedImage] = {}
         decoded = self._judge.decoded
-        for index, (ref, verdict) in enumerate(self._verdicts(user.images)):
+        for index, (ref, verdict) in enumerate(self._verdicts(user)):
             if isinstance(verdict, Reason):
                 failed[index] = FailedImage(index, ref.label, verdict)
             else:
@@ -93,18 +99,19 @@ class Examiner:
         decoded = self._judge.decoded - decoded
         return UserFindings(outcome, tuple(usable), tuple(failed.values()), decoded)
 
-    def _verdicts(
-        self, images: Sequence[ImageRef]
-    ) -> Iterator[tuple[ImageRef, ImageFacts | Reason]]:
-        encoded = self._reader.read_all(images)
-        for ref in images:
+    def _verdicts(self, user: UserImages) -> Iterator[tuple[ImageRef, ImageFacts | Reason]]:
+        encoded = self._reader.read_all(user.images)
+        for index, ref in enumerate(user.images):
             with self._clock.timing(Stage.READ):
                 data = next(encoded)
+            self._watch.end()
             if isinstance(data, Reason):
                 yield ref, data
             else:
                 with self._turn:
+                    self._watch.begin(user.user_id, index)
                     verdict = self._judge.judge(data)
+                    self._watch.end()
                 yield ref, verdict
 
 
@@ -149,10 +156,10 @@ class _Judge:
 
     def _screen(self, data: bytes) -> tuple[str, int, int] | None:
         """Format, width and height of an image that its header and its ends vouch for."""
-        if not is_complete(data):
+        if not is_complete(data) or why_excessive(data, self._max_pixels) is not None:
             return None
         name, width, height = _identify(data, _VOUCHED_FORMATS)
-        if not width or not height or width * height > self._max_pixels:
+        if not width or not height or not fits(width, height, self._max_pixels):
             return None
         return name, width, height
 

@@ -14,6 +14,7 @@ from tweetprofile.job import ExtractorFacts, FrameSize, PredictorOptions
 from tweetprofile.manifest import UserImages
 from tweetprofile.profiles import UserOutcome, make_frame_rows
 from tweetprofile.stages import Stage, StageClock
+from tweetprofile.watch import ImageWatch
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
 """Users that a call should have, as in predicting; on a GPU, DALI needs some 700 images."""
@@ -26,6 +27,8 @@ class FrameExtractor:
         frames: how many of a user, and of what size.
         options: where images are, and how to decode them.
         turn: entered to decode, and left to read.
+        watch: is told which image is being decoded. Without a supervisor that acts on it, nothing
+            bounds the time of an image but what its header shows.
 
     Raises:
         OptionError: the machine lacks the device or decoder, or the image root is no folder.
@@ -36,13 +39,14 @@ class FrameExtractor:
         frames: FrameSize,
         options: PredictorOptions,
         turn: AbstractContextManager[object] | None = None,
+        watch: ImageWatch | None = None,
     ) -> None:
         device = resolve_device(options.device)
         self._clock = StageClock()
         sizes = DecodeOptions(frames.height, frames.width, options.max_pixels, options.threads)
         decoder = make_decoder(options.decoder, sizes, device, self._clock)
         reader = ImageReader(options.image_root, options.max_image_bytes)
-        self._loader = FrameLoader(reader, decoder, frames, self._clock, turn)
+        self._loader = FrameLoader(reader, decoder, frames, self._clock, turn, watch)
         batch_size = options.batch_size or _BATCH_SIZES[device.type]
         self.facts = ExtractorFacts(
             device.type, decoder.name, batch_size, torch.cuda.device_count()

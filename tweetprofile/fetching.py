@@ -38,7 +38,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
-class Watch:
+class ReadProgress:
     """A read that is under way.
 
     Attributes:
@@ -61,7 +61,7 @@ class Watch:
 @dataclass(slots=True)
 class _Fetch(Generic[Item]):
     item: Item
-    watch: Watch = field(default_factory=Watch)
+    progress: ReadProgress = field(default_factory=ReadProgress)
     future: "Future[bytes | Reason]" = field(default_factory=Future)
     given_up: bool = False
 
@@ -70,14 +70,14 @@ class Fetcher(Generic[Item]):
     """Reads items in threads, ahead of what is asked for.
 
     Args:
-        read: reads one item; it calls `Watch.begin` at each attempt, and sets the size it finds.
+        read: reads one item; it calls `ReadProgress.begin` at each attempt, and sets the size it finds.
         threads: reads at a time.
         seconds: that a read may take, however small it is.
     """
 
     def __init__(
         self,
-        read: Callable[[Item, Watch], bytes | Reason],
+        read: Callable[[Item, ReadProgress], bytes | Reason],
         threads: int,
         seconds: float = SECONDS,
     ) -> None:
@@ -115,28 +115,28 @@ class Fetcher(Generic[Item]):
         given_up = False
         while not given_up:
             fetch = self._queue.get()
-            fetch.watch.begin()
+            fetch.progress.begin()
             try:
-                fetch.future.set_result(self._read(fetch.item, fetch.watch))
+                fetch.future.set_result(self._read(fetch.item, fetch.progress))
             except BaseException as error:  # whoever waits for the item gets it
                 fetch.future.set_exception(error)
             with self._lock:
                 given_up = fetch.given_up
                 self._left_behind -= given_up
-            self._rate(fetch.watch)
+            self._rate(fetch.progress)
 
     def _wait_for(self, fetch: _Fetch[Item]) -> bytes | Reason:
         # The items before it are done or given up, so that a thread takes it up at once.
-        while (left := self._seconds_left(fetch.watch)) > 0:
+        while (left := self._seconds_left(fetch.progress)) > 0:
             try:
                 return fetch.future.result(left)
             except FutureTimeoutError:
                 continue  # by now its size may be known, or it is being tried again
         return Reason.TOO_SLOW if self._give_up(fetch) else fetch.future.result()
 
-    def _seconds_left(self, watch: Watch) -> float:
-        allowed = self._seconds + watch.size * _TIMES_SLOWER / self._usual_rate()
-        return allowed if watch.began is None else watch.began + allowed - time.monotonic()
+    def _seconds_left(self, progress: ReadProgress) -> float:
+        allowed = self._seconds + progress.size * _TIMES_SLOWER / self._usual_rate()
+        return allowed if progress.began is None else progress.began + allowed - time.monotonic()
 
     def _give_up(self, fetch: _Fetch[Item]) -> bool:
         """Leave its thread behind, unless the read has just ended."""
@@ -154,11 +154,11 @@ class Fetcher(Generic[Item]):
         self._start_thread()
         return True
 
-    def _rate(self, watch: Watch) -> None:
+    def _rate(self, progress: ReadProgress) -> None:
         """Note how fast a read was, for others to be compared with."""
-        if watch.began is not None and watch.size >= _RATED_BYTES:
-            seconds = max(time.monotonic() - watch.began, 1e-6)
-            self._rates.append(watch.size / seconds)
+        if progress.began is not None and progress.size >= _RATED_BYTES:
+            seconds = max(time.monotonic() - progress.began, 1e-6)
+            self._rates.append(progress.size / seconds)
 
     def _usual_rate(self) -> float:
         """Bytes per second that a read gets here, among those that are under way beside it."""

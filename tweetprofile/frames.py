@@ -17,6 +17,7 @@ from tweetprofile.job import FrameSize
 from tweetprofile.manifest import UserId, UserImages
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes import FrameChoice
+from tweetprofile.watch import ImageWatch, NoWatch
 
 _HELD_BYTES = 64 * 1024 * 1024
 """Encoded images held before they are decoded, so that what a batch takes is bounded."""
@@ -87,6 +88,7 @@ class FrameLoader:
         wanted: how many frames a user needs, and of what size.
         clock: counts the time that reading takes.
         turn: entered to decode, and left to read.
+        watch: is told which image is being decoded.
     """
 
     def __init__(
@@ -96,7 +98,9 @@ class FrameLoader:
         wanted: FrameSize,
         clock: StageClock | None = None,
         turn: AbstractContextManager[object] | None = None,
+        watch: ImageWatch | None = None,
     ) -> None:
+        self._watch = watch or NoWatch()
         self._clock = clock or StageClock()
         self._turn = turn or nullcontext()
         self._reader = reader
@@ -137,6 +141,7 @@ class FrameLoader:
         for search, index in owners:
             with self._clock.timing(Stage.READ):
                 image = next(images)
+            self._watch.end()
             if isinstance(image, Reason):
                 search.fail(index, image)
             else:
@@ -145,8 +150,16 @@ class FrameLoader:
     def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:
         if not encoded:
             return
+
+        def on_image(position: int | None) -> None:
+            if position is None:
+                self._watch.end()
+            else:
+                search, index = owners[position]
+                self._watch.begin(search.user.user_id, index)
+
         with self._turn:
-            decoded = self._decoder.decode(encoded)
+            decoded = self._decoder.decode(encoded, on_image)
         frames = iter(decoded.frames_FHWC)
         for (search, index), failure in zip(owners, decoded.failures, strict=True):
             if failure is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tweetprofile.errors import ImageError, Reason
-from tweetprofile.fetching import Fetcher, Watch
+from tweetprofile.fetching import Fetcher, ReadProgress
 from tweetprofile.manifest import ImageRef
 from tweetprofile.roots import LocalRoot, RemoteRoot
 from tweetprofile.storage import AnyPath, RemotePath
@@ -51,18 +51,20 @@ class ImageReader:
         else:
             self._root = LocalRoot(self.root, self.max_bytes)
 
-    def read(self, ref: ImageRef, watch: Watch | None = None) -> bytes:
+    def read(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes:
         """The encoded image that `ref` stands for.
 
         Args:
             ref: the image.
-            watch: is told how reading it from a store gets on.
+            progress: is told how reading it from a store gets on.
 
         Raises:
             ImageError: with the reason why there is none.
             StoreError: the store that it is in does not answer any more.
         """
-        data = ref.data if ref.data is not None else self._read_path(ref.path, watch)
+        if ref.refused is not None:
+            raise ImageError(ref.refused)
+        data = ref.data if ref.data is not None else self._read_path(ref.path, progress)
         if not data:
             raise ImageError(Reason.EMPTY)
         if len(data) > self.max_bytes:
@@ -83,13 +85,13 @@ class ImageReader:
             self._fetcher = Fetcher(self._try, self._root.reads_at_once)
         return self._fetcher.fetch_all(refs)
 
-    def _try(self, ref: ImageRef, watch: Watch | None = None) -> bytes | Reason:
+    def _try(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes | Reason:
         try:
-            return self.read(ref, watch)
+            return self.read(ref, progress)
         except ImageError as error:
             return error.reason
 
-    def _read_path(self, path: str | None, watch: Watch | None) -> bytes:
+    def _read_path(self, path: str | None, progress: ReadProgress | None) -> bytes:
         if not path:
             raise ImageError(Reason.MISSING)
-        return self._root.read(path, watch)
+        return self._root.read(path, progress)

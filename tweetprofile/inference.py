@@ -25,6 +25,7 @@ from tweetprofile.profiles import Probabilities, UserOutcome, make_profiles
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.views import VIEWS
 from tweetprofile.volumes import draw_orders, frame_mask, split_clips, stack_volumes
+from tweetprofile.watch import ImageWatch, NoWatch
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
 """Users a forward pass where none is asked for.
@@ -42,6 +43,9 @@ class Predictor:
         checkpoint: the network and all that belongs to it.
         options: how to work.
         turn: entered to compute, and left to read: who shares processors with others waits there.
+        watch: is told which image is being decoded. Without a supervisor that acts on it, as
+            `predict_manifest` has one, nothing bounds the time of an image but what its header
+            shows: `max_image_seconds` is for supervisors.
 
     Raises:
         OptionError: the machine lacks the device or decoder, the image root is no folder, or orders
@@ -54,8 +58,10 @@ class Predictor:
         checkpoint: Checkpoint,
         options: PredictorOptions | None = None,
         turn: AbstractContextManager[object] | None = None,
+        watch: ImageWatch | None = None,
     ) -> None:
         options = options or PredictorOptions()
+        self._watch = watch or NoWatch()
         self._turn = turn or nullcontext()
         self.device = resolve_device(options.device)
         self._precision = resolve_precision(options.precision, self.device)
@@ -72,8 +78,9 @@ class Predictor:
         )
         self._decoder = make_decoder(options.decoder, sizes, self.device, self._clock)
         reader = ImageReader(options.image_root, options.max_image_bytes)
+        wanted = self._spec.frame_size(options.clips)
         self._loader = FrameLoader(
-            reader, self._decoder, self._spec.frame_size(options.clips), self._clock, self._turn
+            reader, self._decoder, wanted, self._clock, self._turn, self._watch
         )
 
     @property
@@ -156,11 +163,11 @@ class Predictor:
             mask_ND = mask_ND.expand(2, -1)
         volumes = self._spec.normalise(volumes_NDHWC.to(self.device), self._precision)
         mask = mask_ND.to(self.device)
-        passes = [
-            self._network(view.of(self._reorder(volumes, order)), mask)
-            for order in self._orders
-            for view in self._views
-        ]
+        passes = []
+        for order in self._orders:
+            for view in self._views:
+                passes.append(self._network(view.of(self._reorder(volumes, order)), mask))
+                self._watch.end()
         return {
             trait: self._mean_probabilities([each[trait][:users] for each in passes], trait)
             for trait in self._checkpoint.schema.names

@@ -25,6 +25,10 @@ VOLUME_FRAMES = 11
 MAX_PIXELS = 40_000_000
 """Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
 
+MAX_IMAGE_SECONDS = 10.0
+"""Default cap of the processor time for an image. One of 40 megapixels takes 0.5 to 2 s in the
+formats that people post; the slowest honest one, 64 MB of JPEG 2000, 10 s."""
+
 VIEW_COUNTS = (1, 2, 4)
 """As it is; mirrored, too; and the middle of both, enlarged."""
 
@@ -55,6 +59,8 @@ class PredictorOptions:
         clips: volumes to make of a user with more images than one holds; their mean is taken.
         orders: orders of the frames to take the mean over, for networks that see the order.
         views: of each frame to take the mean over: 2 with the mirrored one, 4 with the middle.
+        max_image_seconds: processor time that decoding an image may take, as far as a supervisor
+            is there to end it.
 
     Raises:
         OptionError: a value out of range.
@@ -71,8 +77,11 @@ class PredictorOptions:
     clips: int = 1
     orders: int = 1
     views: int = 1
+    max_image_seconds: float = MAX_IMAGE_SECONDS
 
     def __post_init__(self) -> None:
+        if not self.max_image_seconds > 0:
+            raise OptionError(f"--max-image-seconds {self.max_image_seconds} must be above 0.")
         if not 1 <= self.clips <= _MOST_PASSES:
             raise OptionError(f"--clips {self.clips} must be from 1 to {_MOST_PASSES}.")
         if not 1 <= self.orders <= _MOST_PASSES:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tweetprofile.errors import ChangedInputError, ManifestError
+from tweetprofile.errors import ChangedInputError, ManifestError, Reason
 from tweetprofile.forms import (
     Form,
     cap_images,
@@ -45,11 +45,13 @@ class ImageRef:
         path: its path or URI; None where it has none, or one that is not UTF-8.
         data: the encoded image.
         misnamed: a path that is not UTF-8, with the bytes that are not escaped.
+        refused: why the image is not to be read, where that is known beforehand.
     """
 
     path: str | None = None
     data: bytes | None = None
     misnamed: str = ""
+    refused: Reason | None = None
 
     @property
     def label(self) -> str:

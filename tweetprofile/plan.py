@@ -12,7 +12,14 @@ from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine, ShardSource
 from tweetprofile.errors import OptionError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
-from tweetprofile.job import MAX_PIXELS, DecoderName, Precision, PredictorFacts, PredictorOptions
+from tweetprofile.job import (
+    MAX_IMAGE_SECONDS,
+    MAX_PIXELS,
+    DecoderName,
+    Precision,
+    PredictorFacts,
+    PredictorOptions,
+)
 from tweetprofile.logs import check_logs
 from tweetprofile.manifest import MAX_IMAGES, Manifest
 from tweetprofile.models import find_checkpoint
@@ -50,9 +57,10 @@ class PredictOptions:
         max_images: images a user; those beyond are counted and not looked at.
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
+        max_image_seconds: cap of the processor time that decoding an image takes.
         max_failed: share of the images (0 to 1) that may fail before the run counts as a failure.
         stats: file that gets the summary as JSON; None for none.
-        stall_seconds: a batch that takes longer means that its worker hangs.
+        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
         overwrite: whether an existing output may be replaced.
         resume: whether to go on with an unfinished run, where there is one.
         keep_logs: whether what decoding libraries print is kept beside the output.
@@ -78,6 +86,7 @@ class PredictOptions:
     max_images: int = MAX_IMAGES
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
+    max_image_seconds: float = MAX_IMAGE_SECONDS
     max_failed: float = 1.0
     stats: Path | None = None
     stall_seconds: float = 300.0
@@ -174,6 +183,7 @@ class PredictPlan:
             "max_images": options.max_images,
             "max_pixels": options.max_pixels,
             "max_image_bytes": options.max_image_bytes,
+            "max_image_seconds": options.max_image_seconds,
         }
         return RunRecord.new(described, overwrite=options.overwrite)
 
@@ -210,6 +220,7 @@ def plan_prediction(
             batch_size=options.batch_size,
             max_pixels=options.max_pixels,
             max_image_bytes=options.max_image_bytes,
+            max_image_seconds=options.max_image_seconds,
             clips=options.clips,
             orders=options.orders,
             views=options.views,

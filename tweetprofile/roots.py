@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 
 from tweetprofile.errors import ImageError, OptionError, Reason, StoreError
-from tweetprofile.fetching import Watch
+from tweetprofile.fetching import ReadProgress
 from tweetprofile.storage import (
     RemotePath,
     is_remote,
@@ -63,8 +63,8 @@ class LocalRoot:
             raise OptionError(f"image root {self.folder} is no folder; give one with --image-root.")
         self._real_root = os.path.realpath(self.folder)
 
-    def read(self, path: str, watch: Watch | None = None) -> bytes:
-        """The bytes of a file; `watch` is for stores, as a disk answers at once.
+    def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
+        """The bytes of a file; `progress` is for stores, as a disk answers at once.
 
         Raises:
             ImageError: with the reason why there are none.
@@ -150,21 +150,21 @@ class RemoteRoot:
                 "the credentials in the environment or profile."
             ) from error
 
-    def read(self, path: str, watch: Watch | None = None) -> bytes:
+    def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
         """The bytes of a file.
 
         Args:
             path: relative to the folder, or a URI.
-            watch: is told of each attempt, and of the file's size.
+            progress: is told of each attempt, and of the file's size.
 
         Raises:
             ImageError: with the reason why there are none.
             StoreError: the store does not answer any more, or refuses what it gave before.
         """
-        watch = watch or Watch()
+        progress = progress or ReadProgress()
         file = self._confine(path)
         try:
-            data = read_whole(file, self.max_bytes, watch.begin, watch.expect)
+            data = read_whole(file, self.max_bytes, progress.begin, progress.expect)
         except _UNREACHABLE as error:
             self._require_store()
             missing = isinstance(error, FileNotFoundError)

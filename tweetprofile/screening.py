@@ -7,6 +7,7 @@ passes here goes to DALI, and the rest goes to Pillow, which fails one image at 
 
 import zlib
 
+from tweetprofile.bounds import fits, why_excessive
 from tweetprofile.errors import OptionError, Reason
 
 _JPEG = b"\xff\xd8\xff"
@@ -40,6 +41,10 @@ _NOT_READ: tuple[tuple[int, bytes], ...] = (
 
 _JPEG_TAIL = 4096
 """Bytes at the end in which a complete JPEG has its end marker; some tools pad after it."""
+
+
+_MAX_CHUNKS = 10_000
+"""Of a PNG that its ends may vouch for; 64 MB in chunks of 8 kB are 8,192."""
 
 
 def why_unidentified(data: bytes) -> Reason:
@@ -90,19 +95,23 @@ class HeaderScreen:
 
         One passes that is complete as far as its ends tell, and whose header is sane.
         """
-        return self._pixels_of_header(data) if is_complete(data) else 0
+        if not is_complete(data) or why_excessive(data, self._max_pixels) is not None:
+            return 0
+        return self._pixels_of_header(data)
 
     def _pixels_of_header(self, data: bytes) -> int:
         try:
             header = self._parse(data)
-            pixels = header.height * header.width
+            height, width = header.height, header.width
             channels, dtype = header.num_channels, header.dtype
             codec = header.codec_name
         except (RuntimeError, TypeError, ValueError):
             return 0
         if codec == "jpeg" and channels not in (1, 3):
             return 0  # CMYK without Adobe's marker comes out far off
-        return int(pixels) if dtype == "uint8" and 0 < pixels <= self._max_pixels else 0
+        if dtype != "uint8" or not fits(width, height, self._max_pixels):
+            return 0
+        return int(height * width)
 
 
 def is_complete(data: bytes) -> bool:
@@ -121,7 +130,9 @@ def _has_sound_chunks(data: bytes) -> bool:
     """Whether every chunk of a PNG has its checksum: DALI decodes some damage into noise."""
     view = memoryview(data)
     start = len(_PNG)
-    while start + 12 <= len(data):
+    for _ in range(_MAX_CHUNKS):
+        if start + 12 > len(data):
+            break
         end = start + 8 + int.from_bytes(view[start : start + 4], "big")
         if zlib.crc32(view[start + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             return False

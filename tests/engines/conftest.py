@@ -1,7 +1,8 @@
 """Images that take a worker down, by way of a real fault in a real library of it.
 
 A `sitecustomize` on the worker's path registers one more format with Pillow, whose decoder does
-what its image says: die by a signal, hang, print. It makes DALI die of marked JPEGs, too.
+what its image says: die by a signal, hang, compute for ever, print. It makes DALI die of marked
+JPEGs, too.
 """
 
 import os
@@ -23,6 +24,9 @@ def suffer(how):
         os._exit(7)
     elif how == "hang":
         time.sleep(1000)
+    elif how == "compute":
+        while True:
+            pass
     elif how == "hang with the lock":
         ctypes.PyDLL(None).sleep(1000)
     elif how == "print":

@@ -138,7 +138,14 @@ def devices(command: Command) -> Command:
 
 
 def caps(command: Command) -> Command:
-    """Add --max-images, --max-pixels and --max-image-bytes."""
+    """Add --max-images, --max-pixels, --max-image-bytes and --max-image-seconds."""
+    command = click.option(
+        "--max-image-seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=10.0,
+        show_default=True,
+        help="Images whose decoding takes more processor time are too_slow.",
+    )(command)
     command = click.option(
         "--max-image-bytes",
         type=click.IntRange(min=1),
@@ -169,7 +176,8 @@ def stall_seconds(command: Command) -> Command:
         type=click.FloatRange(0, min_open=True),
         default=300.0,
         show_default=True,
-        help="A batch that takes longer means that its worker hangs; it is replaced.",
+        help="A worker that finishes nothing for so long, not even an image, hangs; it is "
+        "replaced.",
     )(command)
 
 

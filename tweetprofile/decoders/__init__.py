@@ -2,13 +2,26 @@
 
 import torch
 
-from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, FrameDecoder
+from tweetprofile.decoders.base import (
+    DecodedFrames,
+    DecodeOptions,
+    FrameDecoder,
+    OnImage,
+    ignore_image,
+)
 from tweetprofile.decoders.guarded import GuardedDaliDecoder
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.job import DecoderName
 from tweetprofile.stages import StageClock
 
-__all__ = ["DecodeOptions", "DecodedFrames", "FrameDecoder", "make_decoder"]
+__all__ = [
+    "DecodeOptions",
+    "DecodedFrames",
+    "FrameDecoder",
+    "OnImage",
+    "ignore_image",
+    "make_decoder",
+]
 
 
 def make_decoder(

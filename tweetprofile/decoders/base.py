@@ -1,6 +1,6 @@
 """What every decoder is: encoded images in, one frame or one reason for each out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,15 @@ class DecodedFrames:
     failures: tuple[Reason | None, ...]
 
 
+OnImage = Callable[[int | None], None]
+"""Called in the thread that decodes: with an image's position as its decoding begins, with None
+when the thread has finished with it."""
+
+
+def ignore_image(position: int | None) -> None:
+    """Do nothing: the `OnImage` of those who do not watch what is being decoded."""
+
+
 class FrameDecoder(Protocol):
     """Decodes, turns upright (EXIF), converts to RGB and stretches to the frame's size.
 
@@ -50,6 +59,11 @@ class FrameDecoder(Protocol):
     name: DecoderName
     device: torch.device
 
-    def decode(self, images: Sequence[bytes]) -> DecodedFrames:
-        """Decode every image; one that cannot be decoded is a failure, never an exception."""
+    def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
+        """Decode every image; one that cannot be decoded is a failure, never an exception.
+
+        Args:
+            images: encoded.
+            on_image: told which image each thread is decoding, as far as there is one.
+        """
         ...

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
+from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
 from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import Reason
@@ -38,17 +38,20 @@ class GuardedDaliDecoder:
         self._pixels_at_once = _pixels_at_once(device)
         self.device = device
 
-    def decode(self, images: Sequence[bytes]) -> DecodedFrames:
+    def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
         """See `FrameDecoder.decode`; the frames are on the decoder's device."""
         with self._clock.timing(Stage.SCREEN):
             parts = self._safe_parts(images)
         with self._clock.timing(Stage.DECODE):
-            decoded, fast_frames = self._decode_fast(images, parts)
+            decoded, fast_frames = self._decode_fast(images, parts, on_image)
         if len(decoded) == len(images):
             return DecodedFrames(fast_frames, (None,) * len(images))
         taken = set(decoded)
         rest = [position for position in range(len(images)) if position not in taken]
-        slow = self._fallback.decode([images[position] for position in rest])
+        slow = self._fallback.decode(
+            [images[position] for position in rest],
+            lambda which: on_image(None if which is None else rest[which]),
+        )
         return self._merge(len(images), (decoded, fast_frames), (rest, slow))
 
     def _safe_parts(self, images: Sequence[bytes]) -> list[list[int]]:
@@ -66,7 +69,7 @@ class GuardedDaliDecoder:
         return parts
 
     def _decode_fast(
-        self, images: Sequence[bytes], parts: list[list[int]]
+        self, images: Sequence[bytes], parts: list[list[int]], on_image: OnImage
     ) -> tuple[list[int], torch.Tensor]:
         """The positions that DALI could decode, and their frames."""
         decoded: list[int] = []
@@ -81,6 +84,7 @@ class GuardedDaliDecoder:
             except RuntimeError:
                 # Not put down to one image: it must not cost the others their decoder.
                 parts += _halves(part) if len(part) > 1 else []
+            on_image(None)  # a part that is done is progress; DALI does not tell images apart
         return decoded, frames[-1] if len(frames) == 2 else torch.cat(frames)
 
     def _merge(

@@ -12,8 +12,12 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from tweetprofile.bounds import fits
 from tweetprofile.decoders.base import DecodeOptions
 from tweetprofile.screening import is_cut
+
+_MAX_CHANNELS = 4
+"""Of an image whose memory is bounded by its pixels; a TIFF may have thousands."""
 
 
 class NvImageCodec:
@@ -45,7 +49,10 @@ class NvImageCodec:
         assert self._codec is not None
         try:
             stream = self._codec.CodeStream(data)
-            if not 0 < stream.height * stream.width <= self._max_pixels:
+            width, height = stream.width, stream.height
+            if not width * height or not fits(width, height, self._max_pixels):
+                return None
+            if stream.num_channels > _MAX_CHANNELS:
                 return None
             pixels: object | None = self._decoder.decode(stream)
         except (RuntimeError, TypeError, ValueError):

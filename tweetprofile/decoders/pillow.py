@@ -7,16 +7,16 @@ resize still has pixels to average. What Pillow refuses, nvImageCodec looks at, 
 decoder uses the same images.
 """
 
-import io
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
-from tweetprofile.decoders.base import DecodedFrames, DecodeOptions
+from tweetprofile.bounds import CountedFile, fits, why_excessive
+from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
 from tweetprofile.decoders.resizing import stretch_into
 from tweetprofile.decoders.turbojpeg import Pixels, decode_jpeg
@@ -28,6 +28,11 @@ from tweetprofile.stages import Stage, StageClock
 # What Pillow warns of either comes out as a frame or as a reason; the terminal is not its place.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module="PIL")
+
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # processors are shared out by images already
+
+_PNG = b"\x89PNG"
+"""Of the PNGs whose pixels Pillow could not decode, nvImageCodec decoded none of 1,469."""
 
 _DRAFT_MARGIN = 4
 """Scaled decoding stops at this many times the frame's side.
@@ -48,8 +53,19 @@ _TURNS: Mapping[object, Image.Transpose] = {
 }
 """What undoes each EXIF orientation."""
 
-# EPS runs Ghostscript and WMF needs Windows: neither is an image anyone posts.
-_REFUSED_FORMATS = frozenset({"EPS", "WMF"})
+# EPS runs Ghostscript, IPTC opens what it contains as any format, EPS among them, and WMF needs
+# Windows: none is an image anyone posts.
+_REFUSED_FORMATS = frozenset({"EPS", "IPTC", "WMF"})
+
+_MAX_PIXELS_IN_PYTHON = 4_000_000
+"""Cap for formats that Pillow decodes in Python (QOI, plain PPM, RLE in BMP), at up to 2 us a
+pixel."""
+
+_MAX_EXIF = 1 << 20
+"""Bytes of EXIF that are looked at; cameras write at most 64 kB."""
+
+_STRIP_PIXELS = 4_000_000
+"""Images of more are converted a strip at a time, so that no second copy of them is made."""
 
 
 def allowed_formats() -> tuple[str, ...]:
@@ -73,6 +89,7 @@ class PillowDecoder:
     def __init__(
         self, options: DecodeOptions, clock: StageClock | None = None, *, alone: bool = False
     ) -> None:
+        _permit_pixels(options.max_pixels)
         self._clock = clock or StageClock()
         self.name = "pillow-alone" if alone else "pillow"
         self._options = options
@@ -82,12 +99,19 @@ class PillowDecoder:
         threads = options.threads or usable_processors()
         self._map = ThreadPoolExecutor(threads).map if threads > 1 else map
 
-    def decode(self, images: Sequence[bytes]) -> DecodedFrames:
+    def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
         """See `FrameDecoder.decode`; the frames are on the CPU."""
         options = self._options
         frames = torch.empty((len(images), options.height, options.width, 3), dtype=torch.uint8)
+
+        def decode_at(position: int) -> Reason | None:
+            on_image(position)
+            failure = self._decode_into(images[position], frames[position])
+            on_image(None)
+            return failure
+
         with self._clock.timing(Stage.DECODE):
-            outcomes = tuple(self._map(self._decode_into, images, frames))
+            outcomes = tuple(self._map(decode_at, range(len(images))))
         usable = [position for position, failure in enumerate(outcomes) if failure is None]
         return DecodedFrames(frames if len(usable) == len(images) else frames[usable], outcomes)
 
@@ -95,23 +119,29 @@ class PillowDecoder:
         try:
             pixels = self._decode_one(image)
         except ImageError as error:
-            second = self._look_again(image, error.reason)
+            second = self._look_again(image, error)
             if second is None:
                 return error.reason
             pixels = second
         stretch_into(frame_HWC, pixels)
         return None
 
-    def _look_again(self, image: bytes, refused: Reason) -> Pixels | None:
+    def _look_again(self, image: bytes, refused: ImageError) -> Pixels | None:
         """The pixels of an image that Pillow refused, if there are any."""
-        if self._second is None or refused is Reason.TOO_LARGE:
+        if self._second is None or refused.reason in (Reason.TOO_LARGE, Reason.TOO_SLOW):
+            return None
+        if isinstance(refused, _BrokenPixelsError) and image.startswith(_PNG):
             return None
         return self._second.decode(image)
 
     def _decode_one(self, data: bytes) -> Pixels:
         """(height, width, 3) RGB, upright and at least as large as the draft, or an ImageError."""
+        if (excess := why_excessive(data, self._options.max_pixels)) is not None:
+            raise ImageError(excess)
+        is_open = False
         try:
-            with Image.open(io.BytesIO(data), formats=self._formats) as image:
+            with Image.open(CountedFile(data), formats=self._formats) as image:
+                is_open = True
                 return self._pixels_of(image, data)
         except (ImageError, MemoryError):
             raise  # that memory is short is no fault of the image
@@ -121,17 +151,39 @@ class PillowDecoder:
             raise ImageError(why_unidentified(data)) from None
         except Exception as error:  # Pillow's plugins raise whatever broken bytes make them raise.
             reason = Reason.TRUNCATED if is_cut(data) else _reason_of(error)
-            raise ImageError(reason) from None
+            raise (_BrokenPixelsError if is_open else ImageError)(reason) from None
 
     def _pixels_of(self, image: Image.Image, data: bytes) -> Pixels:
-        if image.width * image.height > self._options.max_pixels:
-            raise ImageError(Reason.TOO_LARGE)
+        self._require_fitting(image)
+        if image.width * image.height > _MAX_PIXELS_IN_PYTHON and _is_decoded_in_python(image):
+            raise ImageError(Reason.TOO_SLOW)
         image.draft(None, self._draft_size)  # square: it may yet be turned
         if _is_plain_jpeg(image):
             pixels = decode_jpeg(data, image.width, image.height)
             if pixels is not None:
                 return pixels
-        return np.array(_to_rgb(_upright(image)))
+        image.load()  # some formats carry EXIF after the pixels, and TIFF turns itself
+        self._require_fitting(image)  # what is inside an icon may be larger than the icon says
+        return _rgb_pixels(_upright(image))
+
+    def _require_fitting(self, image: Image.Image) -> None:
+        if not fits(image.width, image.height, self._options.max_pixels):
+            raise ImageError(Reason.TOO_LARGE)
+
+
+class _BrokenPixelsError(ImageError):
+    """The header could be read and the pixels could not."""
+
+
+def _permit_pixels(max_pixels: int) -> None:
+    """Have Pillow open images within the cap. It refuses those of more than twice its own."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, (max_pixels + 1) // 2)
+
+
+def _is_decoded_in_python(image: Image.Image) -> bool:
+    tiles = getattr(image, "tile", [])
+    return bool(tiles) and tiles[0].codec_name in Image.DECODERS
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
@@ -140,16 +192,28 @@ def _is_plain_jpeg(image: Image.Image) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    image.load()  # some formats carry EXIF after the pixels, and TIFF turns itself
     turn = _turn_of(image)
     return image if turn is None else image.transpose(turn)
 
 
 def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    if len(image.info.get("exif", b"")) > _MAX_EXIF:
+        return None
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:  # Whatever broken EXIF makes Pillow raise, the pixels are unharmed.
         return None
+
+
+def _rgb_pixels(image: Image.Image) -> Pixels:
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if image.height <= rows:
+        return np.array(_to_rgb(image))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        pixels[top:bottom] = np.asarray(_to_rgb(image.crop((0, top, image.width, bottom))))
+    return pixels
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -36,6 +36,7 @@ from tweetprofile.engines.replacement import cannot_replace, require_same_model
 from tweetprofile.engines.rescue import Attempt, Workload
 from tweetprofile.engines.seats import Held, Seat
 from tweetprofile.engines.shards import ShardSource
+from tweetprofile.engines.watchdog import SlowImage, Watchdog
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import ExaminerFacts, ExtractorFacts, PredictorFacts, usable_processors
 from tweetprofile.logs import open_log
@@ -66,7 +67,7 @@ class EngineOptions:
 
     Attributes:
         devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between; a worker each.
-        stall_seconds: a batch that takes longer means that the worker hangs.
+        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
         log: path whose name begins the names of logs to keep; None to keep none.
         processors: that workers on the CPU share; None for all that this process may use.
 
@@ -239,17 +240,18 @@ class LocalEngine(Generic[FactsT]):
             options = replace(self._job.options, device=device)
             job = replace(self._job, options=options, processors=processors)
             log = self._logs.enter_context(self._open_log(len(self._seats)))
-            self._seats.append(Seat(job, log, self._start(job, log), time.monotonic()))
+            process, watchdog = self._start(job, log)
+            self._seats.append(Seat(job, log, process, time.monotonic(), watchdog))
 
     def _open_log(self, number: int) -> BinaryIO:
         if (path := self._options.log) is None:
             return cast(BinaryIO, tempfile.TemporaryFile("a+b"))
         return open_log(path, number)
 
-    def _start(self, job: Job, log: BinaryIO) -> WorkerProcess:
+    def _start(self, job: Job, log: BinaryIO) -> tuple[WorkerProcess, Watchdog]:
         process = WorkerProcess(log, self._options.stall_seconds)
         process.send(job)  # where it is not taken, the process is dead, which shows soon enough
-        return process
+        return process, Watchdog(process.board, process.number, job.options.max_image_seconds)
 
     def _wait_until_ready(self) -> None:
         while not all(seat.ready for seat in self._seats):
@@ -277,7 +279,8 @@ class LocalEngine(Generic[FactsT]):
 
     def _give(self, seat: Seat, attempt: Attempt, workload: Workload) -> None:
         number = next(self._numbers)
-        if seat.process.send(Task(number, attempt.decoder), memoryview(pack(attempt.users))):
+        task = Task(number, attempt.decoder, attempt.too_slow)
+        if seat.process.send(task, memoryview(pack(attempt.users))):
             seat.held[number] = Held(attempt, time.monotonic())
         else:
             workload.put_back(attempt)
@@ -287,10 +290,14 @@ class LocalEngine(Generic[FactsT]):
         """Wait for a worker to say something, to die or to be overdue."""
         active = [seat for seat in self._seats if seat.held or not seat.ready]
         soonest = min(-seat.overdue(self._patience(seat)) for seat in active)
+        soonest = min(soonest, *(seat.watchdog.look_seconds for seat in active))
         heard = wait_for([seat.process for seat in active], max(0.0, soonest))
         for seat in active:
             if seat.process in heard:
                 yield from self._listen(seat, workload)
+            elif slow := seat.look():
+                assert workload is not None
+                self._give_up(seat, slow, workload)
             elif seat.overdue(self._patience(seat)) >= 0:
                 seat.process.kill()
                 how = f"hung for {self._patience(seat):.0f} s"
@@ -312,7 +319,7 @@ class LocalEngine(Generic[FactsT]):
                     cannot_replace(seat.device, error) if self.deaths and not seat.ready else error
                 )
             case Begun(number):
-                seat.held[number].begun = time.monotonic()
+                seat.held[number].moved = time.monotonic()
             case Done(number, table, seconds):
                 seat.failed_starts = 0
                 self.clock.add(seconds)
@@ -322,8 +329,8 @@ class LocalEngine(Generic[FactsT]):
 
     def _bury(self, seat: Seat, how: str, workload: Workload | None) -> list[_Ended]:
         """Start a worker in place of one that died; what it may have died of."""
-        suspects = [held.attempt for held in seat.held.values() if held.begun is not None]
-        innocent = [held.attempt for held in seat.held.values() if held.begun is None]
+        suspects = [held.attempt for held in seat.held.values() if held.moved is not None]
+        innocent = [held.attempt for held in seat.held.values() if held.moved is None]
         self.deaths.append(f"the worker on {seat.device} {how}, {_of(suspects)}")
         if not suspects:
             self._count_failed_start(seat)
@@ -333,10 +340,22 @@ class LocalEngine(Generic[FactsT]):
             workload.put_back(attempt)
         return [(attempt, None) for attempt in suspects]
 
+    def _give_up(self, seat: Seat, slow: list[SlowImage], workload: Workload) -> None:
+        """Start a worker in place of one that decodes images for too long, and leave those out."""
+        seat.process.kill()
+        attempts = [
+            held.attempt.without((each.user, each.index) for each in slow if each.task == number)
+            for number, held in seat.held.items()
+        ]
+        self._seat_anew(seat)
+        for attempt in reversed(attempts):
+            workload.put_back(attempt)
+
     def _seat_anew(self, seat: Seat) -> None:
         if self._options.log is None and os.fstat(seat.log.fileno()).st_size > _LOG_BYTES:
             seat.log.truncate(0)
-        seat.process, seat.started = self._start(seat.job, seat.log), time.monotonic()
+        seat.process, seat.watchdog = self._start(seat.job, seat.log)
+        seat.started = time.monotonic()
         seat.lanes = 0
         seat.held.clear()
 

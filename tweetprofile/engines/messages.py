@@ -96,10 +96,17 @@ class Task:
     """To a worker: what to decode the users with that follow it, packed; its number comes back.
 
     They follow as bytes of their own: pickling copies images embedded in a manifest three times.
+
+    Attributes:
+        number: of the task.
+        decoder: what to decode with.
+        too_slow: images that are not to be tried again: user's position among the users, and
+            image's position in the user's list.
     """
 
     number: int
     decoder: DecoderName
+    too_slow: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import BinaryIO
 
+from tweetprofile.engines.board import Board, make_board
+
 _BOOT = """import sys
 sys.path += [entry for entry in {path!r} if entry not in sys.path]
 from tweetprofile.engines.worker import main
-main({descriptor}, {supervisor})
+main({descriptor}, {board}, {supervisor})
 """
 """What the process runs. Modules come from where they come from here, never from the folder in
 which the command is run: that may be a dump."""
@@ -37,31 +39,44 @@ class WorkerProcess:
     Args:
         log: gets what the process and its libraries print; opened for appending.
         send_seconds: a process that takes or sends no byte for so long counts as dead.
+
+    Attributes:
+        connection: to it.
+        board: what its threads are at.
     """
 
     def __init__(self, log: BinaryIO, send_seconds: float) -> None:
         self._log = log
         self._log_start = os.fstat(log.fileno()).st_size
         ours, theirs = socket.socketpair()
+        board = make_board()
         with theirs:
             boot = _BOOT.format(
                 path=[entry for entry in sys.path if entry],
                 descriptor=theirs.fileno(),
+                board=board,
                 supervisor=os.getpid(),
             )
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", boot],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), board],
                 env=ALLOCATOR | os.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+        self.board = Board(board)
+        os.close(board)
         # A process that is stopped in the middle of a message must not stop us with it.
         limit = struct.pack("ll", max(1, int(send_seconds)), 0)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         self.connection = Connection(ours.detach())
+
+    @property
+    def number(self) -> int:
+        """The id of the process."""
+        return self._process.pid
 
     def send(self, message: object, data: memoryview | None = None) -> bool:
         """Whether the message, and data after it, was taken.

@@ -4,11 +4,14 @@ The batches that a worker was at when it died are tried again a user at a time, 
 decoder and nothing beside; who kills a worker alone is tried with Pillow and nothing else. Who
 kills a worker then, too, gets the status `crashed`. Everyone else's row is what it would have been:
 the users of a batch are never split up, those who are not tried stand in it without images.
+
+Of an image over its deadline it is known which it is. The worker is replaced, and its batches are
+tried again as they were, but for that image, which is not read any more.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -27,11 +30,18 @@ class Attempt:
         batch: the batch.
         decoder: what to decode with.
         alone: position of the only user to be tried; None for all.
+        too_slow: images that have been over their deadline and are not to be tried again: user's
+            position in the batch, and image's position in the user's list.
     """
 
     batch: UserBatch
     decoder: DecoderName
     alone: int | None = None
+    too_slow: frozenset[tuple[int, int]] = frozenset()
+
+    def without(self, images: Iterable[tuple[int, int]]) -> "Attempt":
+        """The same, but for some images that have turned out to be too slow."""
+        return replace(self, too_slow=self.too_slow.union(images))
 
     @property
     def users(self) -> pa.Table:
@@ -83,7 +93,7 @@ class Workload:
         return bool(self._waiting or self._alone)
 
     def put_back(self, attempt: Attempt) -> None:
-        """Have an attempt tried again that was not begun."""
+        """Have an attempt tried again that nobody is to blame for."""
         (self._waiting if attempt.alone is None else self._alone).appendleft(attempt)
 
     def settle(self, attempt: Attempt, rows: pa.Table | None) -> pa.Table | None:
@@ -107,10 +117,10 @@ class Workload:
         batch = attempt.batch
         if (position := attempt.alone) is None:
             # Even where it is one user: another batch may have been to blame.
-            self._alone += [Attempt(batch, self._facts.decoder, each) for each in range(len(batch))]
+            self._alone += [replace(attempt, alone=each) for each in range(len(batch))]
             return None
         if attempt.decoder != "pillow-alone":
-            self._alone.appendleft(Attempt(batch, "pillow-alone", position))
+            self._alone.appendleft(replace(attempt, decoder="pillow-alone"))
             return None
         given = batch.table["images_given"][position].as_py()
         row = _crashed_row(self._facts, given).drop_columns("user_id")

@@ -7,15 +7,16 @@ from typing import BinaryIO
 from tweetprofile.engines.messages import Job
 from tweetprofile.engines.process import WorkerProcess
 from tweetprofile.engines.rescue import Attempt
+from tweetprofile.engines.watchdog import SlowImage, Watchdog
 
 
 @dataclass(slots=True)
 class Held:
-    """An attempt that a worker holds: since when, and since when it is at it."""
+    """An attempt that a worker holds: since when, and when it last got on with it."""
 
     attempt: Attempt
     given: float
-    begun: float | None = None
+    moved: float | None = None
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Seat:
     log: BinaryIO
     process: WorkerProcess
     started: float
+    watchdog: Watchdog
     lanes: int = 0
     turns: int = 0
     held: dict[int, Held] = field(default_factory=dict)
@@ -47,10 +49,23 @@ class Seat:
         alone = any(held.attempt.alone is not None for held in self.held.values())
         return self.ready and not alone and len(self.held) <= self.lanes
 
-    def overdue(self, seconds: float) -> float:
-        """Seconds by which its worker has had more than its time for something, if above 0."""
+    def look(self) -> list[SlowImage]:
+        """Note which tasks have moved; the images in them that are over their deadline."""
+        moved, slow = self.watchdog.look()
         now = time.monotonic()
-        begun = [held.begun for held in self.held.values() if held.begun is not None]
+        for number in moved & self.held.keys():
+            self.held[number].moved = now
+        return [image for image in slow if image.task in self.held]
+
+    def overdue(self, seconds: float) -> float:
+        """Seconds by which its worker has moved nothing for too long, if above 0.
+
+        One lane that moves is enough: the others may be waiting for their turn.
+        """
+        now = time.monotonic()
+        moved = [held.moved for held in self.held.values() if held.moved is not None]
         given = [held.given for held in self.held.values()]
-        since = begun or given or [now if self.ready else self.started]
+        if moved:
+            return now - max(moved) - seconds
+        since = given or [now if self.ready else self.started]
         return now - min(since) - seconds

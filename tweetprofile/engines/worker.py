@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
@@ -33,6 +34,7 @@ from PIL import Image
 
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.devices import resolve_device
+from tweetprofile.engines.board import Board, LaneWatch
 from tweetprofile.engines.messages import (
     Begun,
     Done,
@@ -46,13 +48,14 @@ from tweetprofile.engines.messages import (
     pack,
     unpack,
 )
-from tweetprofile.errors import TweetprofileError
+from tweetprofile.errors import Reason, TweetprofileError
 from tweetprofile.examination import Examiner
 from tweetprofile.extraction import FrameExtractor
 from tweetprofile.inference import Predictor
 from tweetprofile.job import DecoderName, PredictorOptions, usable_processors
 from tweetprofile.manifest import ImageRef, UserImages, users_of
 from tweetprofile.stages import Stage
+from tweetprofile.watch import ImageWatch
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -60,6 +63,9 @@ _LANES_A_PROCESSOR = 2
 """While one computes, another waits for the disk, or for its turn, at no measurable cost."""
 
 _LANES_ON_CUDA = 3
+
+MOST_SLOW_IMAGES = 50
+"""Of a user, by their deadline; at ten seconds each, a quarter of an hour."""
 
 Send = Callable[[object], None]
 
@@ -81,10 +87,14 @@ class Actor(Protocol):
 
 
 class MakeActor(Protocol):
-    """Makes an actor of options, and of the turn that it waits for to compute."""
+    """Makes an actor of options, the turn that it waits for to compute, and whom it tells what."""
 
     def __call__(
-        self, options: PredictorOptions, *, turn: AbstractContextManager[object] | None = None
+        self,
+        options: PredictorOptions,
+        *,
+        turn: AbstractContextManager[object] | None = None,
+        watch: ImageWatch | None = None,
     ) -> Actor:
         """An actor for one lane."""
 
@@ -95,12 +105,13 @@ class Worker:
     Args:
         job: what to be.
         send: takes messages for the supervisor, from any thread.
+        board: shows the supervisor what is being decoded.
 
     Raises:
         TweetprofileError: the job cannot be done on this machine.
     """
 
-    def __init__(self, job: Job, send: Send) -> None:
+    def __init__(self, job: Job, send: Send, board: Board) -> None:
         # Pillow refuses twice this: images inside of images (ICO) are within the cap, too.
         Image.MAX_IMAGE_PIXELS = (job.options.max_pixels + 1) // 2
         device = resolve_device(job.options.device)
@@ -115,7 +126,9 @@ class Worker:
         self._tasks: SimpleQueue[_Given] = SimpleQueue()
         turn = BoundedSemaphore(self.ready.turns)
         for _ in range(lanes):
-            lane = _Lane(partial(make_actor, turn=turn), options, device, send)
+            watch = LaneWatch(board)
+            make_own = partial(make_actor, turn=turn, watch=watch)
+            lane = _Lane(make_own, options, device, send, watch)
             Thread(target=lane.work, args=(self._tasks,), daemon=True).start()
 
     def give(self, task: Task, users: bytes) -> None:
@@ -140,7 +153,9 @@ class _Lane:
         options: PredictorOptions,
         device: torch.device,
         send: Send,
+        watch: LaneWatch,
     ) -> None:
+        self._watch = watch
         self._make_actor = make_actor
         self._options = options
         self._device = device
@@ -161,8 +176,9 @@ class _Lane:
 
     def _do(self, task: Task, users: bytes) -> None:
         self._send(Begun(task.number))
+        self._watch.task = task.number
         actor = self._actor(task.decoder)
-        table = pack(actor(users_of(unpack(users))))
+        table = pack(actor(refuse_images(users_of(unpack(users)), task.too_slow)))
         self._send(Done(task.number, table, actor.take_seconds()))
 
     def _actor(self, decoder: DecoderName) -> Actor:
@@ -170,6 +186,26 @@ class _Lane:
             options = replace(self._options, decoder=decoder)
             self._actors[decoder] = self._make_actor(options)
         return self._actors[decoder]
+
+
+def refuse_images(
+    users: list[UserImages], too_slow: frozenset[tuple[int, int]]
+) -> list[UserImages]:
+    """The users, with the images refused that have been found to be too slow.
+
+    Finding one out costs its deadline and the start of a worker, so of a user with
+    `MOST_SLOW_IMAGES` of them no image is tried any more.
+    """
+    found = Counter(user for user, _ in too_slow)
+    refused = list(users)
+    for user in found:
+        every = found[user] >= MOST_SLOW_IMAGES
+        images = (
+            replace(ref, refused=Reason.TOO_SLOW) if every or (user, index) in too_slow else ref
+            for index, ref in enumerate(users[user].images)
+        )
+        refused[user] = replace(users[user], images=tuple(images))
+    return refused
 
 
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:
@@ -186,11 +222,12 @@ def _threads_on_cuda() -> int:
     return min(max(1, share), 8)
 
 
-def main(descriptor: int, supervisor: int) -> None:
+def main(descriptor: int, board: int, supervisor: int) -> None:
     """Serve the supervisor at the other end of a connection until it closes it.
 
     Args:
         descriptor: file descriptor of the connection.
+        board: file descriptor of the memory that the supervisor looks at.
         supervisor: process id of the supervisor; when it dies, so does this process.
     """
     _die_with(supervisor)
@@ -199,10 +236,10 @@ def main(descriptor: int, supervisor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the supervisor decides
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not fill the disk
     with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError):
-        _serve(connection)
+        _serve(connection, Board(board))
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, board: Board) -> None:
     lock = Lock()
 
     def send(message: object) -> None:
@@ -210,7 +247,7 @@ def _serve(connection: Connection) -> None:
             connection.send(message)
 
     try:
-        worker = Worker(connection.recv(), send)
+        worker = Worker(connection.recv(), send, board)
     except TweetprofileError as error:
         send(Refused(error))
         return

@@ -25,7 +25,7 @@ from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.naming import file_name
 from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
-from tweetprofile.job import MAX_PIXELS, ExtractorFacts, PredictorOptions
+from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, ExtractorFacts, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.place import reads_of
@@ -53,7 +53,8 @@ class SheetOptions:
         max_images: images a user; those beyond are counted and not looked at.
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
-        stall_seconds: a user who takes longer means that the worker hangs.
+        max_image_seconds: cap of the processor time that decoding an image takes.
+        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
         overwrite: whether existing pictures may be replaced.
 
     Raises:
@@ -66,6 +67,7 @@ class SheetOptions:
     max_images: int = MAX_IMAGES
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
+    max_image_seconds: float = MAX_IMAGE_SECONDS
     stall_seconds: float = 300.0
     overwrite: bool = False
 
@@ -179,6 +181,7 @@ class _Artist:
             decoder="pillow",
             max_pixels=options.max_pixels,
             max_image_bytes=options.max_image_bytes,
+            max_image_seconds=options.max_image_seconds,
         )
         self._job = ExtractJob(self._spec.frame_size(), reading)
         self._engine_options = EngineOptions("cpu", options.stall_seconds)

@@ -13,7 +13,13 @@ from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import ImageLedger
 from tweetprofile.inspection.tally import Tally, ranked
-from tweetprofile.job import MAX_PIXELS, VOLUME_FRAMES, ExaminerFacts, PredictorOptions
+from tweetprofile.job import (
+    MAX_IMAGE_SECONDS,
+    MAX_PIXELS,
+    VOLUME_FRAMES,
+    ExaminerFacts,
+    PredictorOptions,
+)
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.predict import Progress
 from tweetprofile.profiles import Counts
@@ -38,7 +44,8 @@ class InspectOptions:
         max_images: images a user; those beyond are counted and not looked at.
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
-        stall_seconds: a batch that takes longer means that its worker hangs.
+        max_image_seconds: cap of the processor time that decoding an image takes.
+        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
 
     Raises:
         OptionError: a value out of range.
@@ -51,6 +58,7 @@ class InspectOptions:
     max_images: int = MAX_IMAGES
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
+    max_image_seconds: float = MAX_IMAGE_SECONDS
     stall_seconds: float = 300.0
 
     def __post_init__(self) -> None:
@@ -117,6 +125,7 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
         decoder="pillow",
         max_pixels=options.max_pixels,
         max_image_bytes=options.max_image_bytes,
+        max_image_seconds=options.max_image_seconds,
     )
     job = ExamineJob(_frames_of(options.checkpoint), predictor_options, options.full_decode)
     columns = tuple(name for name in text_columns(opened) if _is_everywhere(opened, name))
