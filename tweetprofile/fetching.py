@@ -70,7 +70,7 @@ class Fetcher(Generic[Item]):
     """Reads items in threads, ahead of what is asked for.
 
     Args:
-        read: reads one item; it calls `ReadProgress.begin` at each attempt, and sets the size it finds.
+        read: reads one item; it tells its `ReadProgress` of each attempt, and the size it finds.
         threads: reads at a time.
         seconds: that a read may take, however small it is.
     """
