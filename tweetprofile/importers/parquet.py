@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tweetprofile.footers import read_claims
 from tweetprofile.importers.records import LONGEST_RECORD
 from tweetprofile.importers.streams import open_regular
 
@@ -78,8 +79,8 @@ def read_parquet_rows(
 
 def _open(file: Path, columns: Sequence[str]) -> pq.ParquetFile:
     os.close(open_regular(file))
+    _check(file, set(columns))
     metadata = pq.read_metadata(file)
-    _check(metadata, set(columns))
     leaves = (metadata.schema.column(number) for number in range(metadata.num_columns))
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     return pq.ParquetFile(
@@ -91,23 +92,24 @@ def _open(file: Path, columns: Sequence[str]) -> pq.ParquetFile:
     )
 
 
-def _check(metadata: pq.FileMetaData, columns: set[str]) -> None:
+def _check(file: Path, columns: set[str]) -> None:
     """Raise ArrowInvalid where a column of a row group would take too much memory."""
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        for position in range(group.num_columns):
-            chunk = group.column(position)
-            name = chunk.path_in_schema.partition(".")[0]
-            if name not in columns:
+    try:
+        with file.open("rb") as opened:
+            groups = read_claims(opened)
+    except ValueError as error:
+        raise pa.ArrowInvalid(str(error)) from error
+    for number, group in enumerate(groups):
+        for claimed in group.columns:
+            if claimed.top not in columns:
                 continue
-            unpacked, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
-            if chunk.num_values > MOST_VALUES:
-                size = f"{chunk.num_values:,} values, more than {MOST_VALUES:,}"
-            elif unpacked > max(LARGEST_UNPACKED, _LARGEST_RATIO * packed):
-                size = f"{unpacked >> 20:,} MiB packed into {packed:,} bytes"
+            if claimed.values > MOST_VALUES:
+                size = f"{claimed.values:,} values, more than {MOST_VALUES:,}"
+            elif claimed.unpacked > max(LARGEST_UNPACKED, _LARGEST_RATIO * claimed.packed):
+                size = f"{claimed.unpacked >> 20:,} MiB packed into {claimed.packed:,} bytes"
             else:
                 continue
-            raise pa.ArrowInvalid(f"column '{name}' of row group {number} claims {size}")
+            raise pa.ArrowInvalid(f"column '{claimed.top}' of row group {number} claims {size}")
 
 
 def _pieces(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
