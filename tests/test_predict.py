@@ -275,6 +275,7 @@ def test_the_output_says_how_it_was_made(
         "views",
         "max_pixels",
         "max_image_bytes",
+        "max_image_seconds",
         "run",
         "counts",
     }
@@ -341,6 +342,7 @@ def test_a_manifest_that_changes_under_way_is_an_error_and_no_output(
         {"max_images": 0},
         {"max_pixels": 0},
         {"max_image_bytes": 0},
+        {"max_image_seconds": 0},
         {"stall_seconds": 0.0},
     ],
 )

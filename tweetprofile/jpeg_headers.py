@@ -65,7 +65,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
         if marker == _START_OF_SCAN and components:
             several = start < len(data) and data[start] < components
             return JpegHeader(width, height, start - 4, progressive or several)
-        if marker in _FRAMES and size >= 6:
+        if marker in _FRAMES and size >= 6 and start + 6 <= len(data):
             height, width, components = _FRAME.unpack_from(data, start)
             progressive = marker in _PROGRESSIVE_FRAMES
         elif marker == _APP1 and data.startswith(b"Exif", start):

@@ -293,3 +293,45 @@ decoder.decode([image])
     )
     assert done.returncode == 1
     assert b"MemoryError" in done.stderr.splitlines()[-1]
+
+
+# -- Bounds -----------------------------------------------------------------------------------
+
+
+def test_a_cap_above_pillows_own_is_honoured_and_a_callers_is_not_lowered(
+    draw: Callable[..., Image.Image],
+    encode: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = encode(draw(100, 80), "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert failure(image, DecodeOptions(height=16, width=16, max_pixels=8000, threads=1)) is None
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
+    PillowDecoder(DecodeOptions(height=16, width=16, max_pixels=100, threads=1))
+    assert Image.MAX_IMAGE_PIXELS == 1_000_000
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "F", "I;16"])
+def test_a_large_image_converted_in_strips_comes_out_as_in_one_go(
+    draw: Callable[..., Image.Image],
+    encode: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+) -> None:
+    grey = draw(300, 200).convert("L")
+    image = grey.convert("I").convert(mode) if mode == "I;16" else draw(300, 200).convert(mode)
+    encoded = encode(image, "TIFF" if mode in ("CMYK", "F") else "PNG")
+    whole = frame(encoded)
+    monkeypatch.setattr("tweetprofile.decoders.pillow._STRIP_PIXELS", 300 * 7)
+    assert np.array_equal(frame(encoded), whole)
+
+
+def test_the_pixels_of_a_broken_png_are_not_decoded_a_second_time(
+    damaged_images: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1,469 PNGs broken in their pixels, nvImageCodec decoded none that Pillow did not."""
+    decoder = PillowDecoder(WIDE)
+    looked_at: list[bytes] = []
+    monkeypatch.setattr(decoder._second, "decode", looked_at.append)
+    decoder.decode([damaged_images["png with a scratch"], damaged_images["gif cut in half"]])
+    assert looked_at == [damaged_images["gif cut in half"]]

@@ -18,17 +18,25 @@ _SLOTS = 1024
 
 _BEAT, _THREAD, _TASK, _USER, _INDEX = range(5)
 _NUMBERS = 5
-_BYTES_A_NUMBER = 8
+_BYTES = _SLOTS * _NUMBERS * 8
 
 
 def make_board() -> int:
-    """The file descriptor of a new board, for `Board` here and in the worker."""
+    """The file descriptor of a new board, for `Board` here and in the worker.
+
+    Where the size of files is limited to less (`ulimit -f`), each side gets memory of its own: the
+    supervisor then sees nothing, and knows of a hung worker alone.
+    """
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("tweetprofile-board")
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, _SLOTS * _NUMBERS * _BYTES_A_NUMBER)
+    try:
+        os.ftruncate(descriptor, _BYTES)
+    except OSError:
+        os.close(descriptor)
+        return os.open("/dev/zero", os.O_RDWR)
     return descriptor
 
 
@@ -65,7 +73,7 @@ class Board:
 
     def __init__(self, descriptor: int) -> None:
         # Numbers are written whole, as views of this kind copy them in one go.
-        self._numbers = memoryview(mmap.mmap(descriptor, 0)).cast("q")
+        self._numbers = memoryview(mmap.mmap(descriptor, _BYTES)).cast("q")
         self._free = count()
 
     def look(self) -> Iterator[Sight]:
