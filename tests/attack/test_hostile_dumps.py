@@ -1,4 +1,4 @@
-"""JSON lines and archives, mutated at random: what is sound is taken exactly, the rest is counted."""
+"""JSON lines and archives, mutated at random: what is sound is taken, and the rest is counted."""
 
 import json
 import random

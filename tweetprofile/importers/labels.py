@@ -114,16 +114,19 @@ class LabelTable:
     def _parts(self, names: list[str]) -> Iterator[pl.DataFrame]:
         """The table, some thousands of rows at a time."""
         schema = dict.fromkeys(names, pl.String)
-        count = size = 0
-        rows = self._parquet_rows(names) if self._is_parquet else self._csv_rows()
+        rows = self._bounded(self._parquet_rows(names) if self._is_parquet else self._csv_rows())
         with _reading(self.file):
             yield pl.DataFrame(schema=schema)
             while part := list(islice(rows, _ROWS_A_PART)):
-                frame = pl.DataFrame(part, schema=schema, orient="row")
-                count += len(part)
-                size += sum(int(column.str.len_bytes().sum()) for column in frame)
-                self._check_size(count, size)
-                yield frame
+                yield pl.DataFrame(part, schema=schema, orient="row")
+
+    def _bounded(self, rows: Iterator[Cells]) -> Iterator[Cells]:
+        size = 0
+        for number, cells in enumerate(rows, 1):
+            size += sum(map(len, filter(None, cells)))
+            if number > MOST_ROWS or size > MOST_TEXT:
+                self._check_size(number, size)
+            yield cells
 
     def _check_size(self, rows: int, size: int) -> None:
         if rows > MOST_ROWS:

@@ -15,6 +15,9 @@ from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.records import LONGEST_RECORD
 from tweetprofile.importers.streams import DumpFile
 
+_MOST_LINES = 1 << 16
+"""Of a row: a list of paths may have each on a line of its own."""
+
 _SKIPPED_AT_ONCE = 1 << 16
 _LONGEST_SAID = f"{LONGEST_RECORD >> 20} Mi characters"
 
@@ -121,7 +124,8 @@ class _Rows:
     def _may_go_on(self) -> bool:
         number, line = self._taken[-1]
         self._size += len(line)
-        return number >= self._alone_before and self._size <= LONGEST_RECORD
+        short = self._size <= LONGEST_RECORD and len(self._taken) < _MOST_LINES
+        return short and number >= self._alone_before
 
     def _leave_out(self) -> str:
         """Skip the rest of a line that is too long; the next one, unless it ends a row, too."""
