@@ -32,9 +32,14 @@ def write_rows(file: TextIO, rows: Iterable[Iterable[Cell]]) -> None:
 
 
 def _harmless(cell: Cell) -> Cell:
-    if not isinstance(cell, str) or _NUMBER.fullmatch(cell):
+    if not isinstance(cell, str) or _is_plain(cell) or _NUMBER.fullmatch(cell):
         return cell
     return _FORMULA.sub(r"\1\2'", _HIDDEN.sub(_escaped, cell))
+
+
+def _is_plain(cell: str) -> bool:
+    """Whether a look is enough, as it is for nearly all cells."""
+    return cell.isascii() and cell.isprintable() and cell[:1] not in " =+-@" and ";" not in cell
 
 
 def _escaped(match: re.Match[str]) -> str:

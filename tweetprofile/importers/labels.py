@@ -17,7 +17,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.forms import is_text as is_text_type
 from tweetprofile.importers.losses import Loss, Losses, brief
 from tweetprofile.importers.parquet import count_rows, read_parquet_rows, read_schema
-from tweetprofile.importers.rows import read_header, read_rows
+from tweetprofile.importers.rows import Row, read_header, read_rows
 from tweetprofile.importers.users import DumpUser, is_text
 from tweetprofile.traits import RESERVED_COLUMNS
 
@@ -33,8 +33,6 @@ MOST_TEXT = 256 << 20
 """Characters in a table."""
 
 _ROWS_A_PART = 1 << 16
-
-Cells = list[str | None]
 
 
 class LabelTable:
@@ -114,19 +112,40 @@ class LabelTable:
     def _parts(self, names: list[str]) -> Iterator[pl.DataFrame]:
         """The table, some thousands of rows at a time."""
         schema = dict.fromkeys(names, pl.String)
-        rows = self._bounded(self._parquet_rows(names) if self._is_parquet else self._csv_rows())
+        rows = self._parquet_rows(names) if self._is_parquet else read_rows(self.file, _Refusing())
         with _reading(self.file):
             yield pl.DataFrame(schema=schema)
-            while part := list(islice(rows, _ROWS_A_PART)):
-                yield pl.DataFrame(part, schema=schema, orient="row")
+            for part in self._bounded(rows):
+                columns = zip(*(cells for _, cells in part), strict=True)
+                try:
+                    frame = pl.DataFrame(dict(zip(names, columns, strict=True)), schema=schema)
+                except UnicodeEncodeError:
+                    self._refuse_bytes(part)
+                    raise
+                # An empty cell is no label, in whichever way a CSV writes it.
+                yield frame.select(pl.all().replace("", None))
 
-    def _bounded(self, rows: Iterator[Cells]) -> Iterator[Cells]:
-        size = 0
-        for number, cells in enumerate(rows, 1):
-            size += sum(map(len, filter(None, cells)))
-            if number > MOST_ROWS or size > MOST_TEXT:
-                self._check_size(number, size)
-            yield cells
+    def _bounded(self, rows: Iterator[Row]) -> Iterator[list[Row]]:
+        part: list[Row] = []
+        count = size = 0
+        for row in rows:
+            part.append(row)
+            size += sum(map(len, row[1]))
+            if size > MOST_TEXT or len(part) == _ROWS_A_PART:
+                count += len(part)
+                self._check_size(count, size)
+                yield part
+                part = []
+        if part:
+            self._check_size(count + len(part), size)
+            yield part
+
+    def _refuse_bytes(self, part: list[Row]) -> None:
+        for number, cells in part:
+            for cell in cells:
+                if not is_text(cell):
+                    said = f"{brief(cell)!r} is no UTF-8; correct it."
+                    raise OptionError(f"{self.file}:{number}: {said}")
 
     def _check_size(self, rows: int, size: int) -> None:
         if rows > MOST_ROWS:
@@ -137,27 +156,17 @@ class LabelTable:
                 "are no labels."
             )
 
-    def _csv_rows(self) -> Iterator[Cells]:
-        for line, cells in read_rows(self.file, _Refusing()):
-            yield [self._cell(line, cell) for cell in cells]
-
-    def _parquet_rows(self, names: list[str]) -> Iterator[Cells]:
+    def _parquet_rows(self, names: list[str]) -> Iterator[Row]:
         self._check_size(count_rows(self.file), 0)
         refuse = partial(_Refusing().note, Loss.MALFORMED, self.file)
         for number, row in read_parquet_rows(self.file, names, refuse):
-            yield [self._cell(number, _as_text(row[name])) for name in names]
-
-    def _cell(self, number: int, cell: str | None) -> str | None:
-        """A cell; None for an empty one, which is no label, in whichever way a CSV writes it."""
-        if cell and not cell.isascii() and not is_text(cell):
-            raise OptionError(f"{self.file}:{number}: {brief(cell)!r} is no UTF-8; correct it.")
-        return cell or None
+            yield number, [_as_text(row[name]) for name in names]
 
 
-def _as_text(value: Any) -> str | None:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return None if value is None else str(value)
+    return "" if value is None else str(value)
 
 
 class _Refusing(Losses):
