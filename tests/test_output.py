@@ -235,6 +235,15 @@ def test_an_unfinished_run_of_version_0_1_0_goes_on_with_its_shards(tmp_path: Pa
     assert ids_in(tmp_path / "out.parquet") == ["a", "b"]
 
 
+def test_a_run_that_recorded_fewer_facts_goes_on_where_they_are_as_usual(tmp_path: Path) -> None:
+    out = f"{tmp_path}/out.parquet"
+    write_some(out, (0, profiles("a")), of=2)
+    for seconds, fits in ((10.0, True), (5.0, False)):
+        now = record(max_image_seconds=seconds)
+        told = RunRecord.read(tmp_path / "out.parquet.partial" / "run.json")
+        assert told.differences(now.facts) == ([] if fits else ["max_image_seconds"])
+
+
 def test_every_page_of_an_output_has_a_checksum(tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     write(str(out), profiles("a"))

@@ -40,7 +40,7 @@ from tweetprofile.place import (
 from tweetprofile.profiles import Counts
 from tweetprofile.protection import Reads, is_earlier
 from tweetprofile.provenance import METADATA_KEY, Kind, read_description
-from tweetprofile.record import RunRecord
+from tweetprofile.record import ADDED_FACTS, RunRecord
 from tweetprofile.storage import AnyPath, RemotePath, delete_files, find_files, upload, why
 from tweetprofile.whole import fresh_name, move, sync
 
@@ -339,7 +339,9 @@ def _of_another_run(stored: Sequence[RemotePath], run: str) -> RemotePath | None
 
 def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
     return bool(found) and all(
-        each.get(key) == value for each in found for key, value in record.facts.items()
+        {**ADDED_FACTS, **each}.get(key) == value
+        for each in found
+        for key, value in record.facts.items()
     )
 
 

@@ -18,6 +18,10 @@ _NAMES = {
 """What people call a fact, where that is another word."""
 
 
+ADDED_FACTS: Mapping[str, Any] = {"max_image_seconds": 10.0}
+"""Facts that runs of version 0.1.0 did not record, and the value that leaves them resumable."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """What decides what a run writes.
@@ -69,5 +73,6 @@ class RunRecord:
 
     def differences(self, facts: Mapping[str, Any]) -> list[str]:
         """Names of the facts in which another run differs from this one."""
-        keys = [*self.facts, *(key for key in facts if key not in self.facts)]
-        return [_NAMES.get(key, key) for key in keys if self.facts.get(key) != facts.get(key)]
+        ours, theirs = {**ADDED_FACTS, **self.facts}, {**ADDED_FACTS, **facts}
+        keys = dict.fromkeys([*ours, *theirs])
+        return [_NAMES.get(key, key) for key in keys if ours.get(key) != theirs.get(key)]

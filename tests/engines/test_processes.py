@@ -149,7 +149,7 @@ def test_an_interrupted_run_says_how_to_resume_and_leaves_no_process(
     )
     assert not any(map(is_running, workers))
     left = [path.name for path in (tmp_path / "out.parquet.partial").iterdir()]
-    assert sorted(left) == ["run.json", "shards"]
+    assert sorted(left) == ["run.json", "shards", "shards.jsonl"]
     code, said = run(command, manifest, "-o", out, "--resume")
     assert code == 0
     assert f"after {kept * USERS_PER_SHARD} of an earlier run" in said

@@ -153,7 +153,8 @@ def test_probabilities_that_are_none_are_refused(
 ) -> None:
     out = write_predictions(["a"], gender=[0])
     table = pq.read_table(out)
-    wrong = pa.array([{"female": value, "male": 0.5}])
+    kind = table["gender_probabilities"].type
+    wrong = pa.array([{"female": value, "male": 0.5}], kind)
     place = table.schema.get_field_index("gender_probabilities")
     pq.write_table(table.set_column(place, "gender_probabilities", wrong), out)
     with pytest.raises(PredictionsError, match="probabilities of gender are not from 0 to 1"):
@@ -166,5 +167,5 @@ def test_columns_of_other_types_are_refused(write_predictions: Callable[..., Pat
     for name, values in (("frames_used", ["many"]), ("gender_probabilities", [0.5])):
         place = table.schema.get_field_index(name)
         pq.write_table(table.set_column(place, name, pa.array(values)), out)
-        with pytest.raises(PredictionsError, match=f"its column {name} is"):
+        with pytest.raises(PredictionsError, match=f"column '{name}' is"):
             Predictions.read(out)
