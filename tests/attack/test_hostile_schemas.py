@@ -16,7 +16,7 @@ from tweetprofile.errors import OptionError, PredictionsError, SchemaError
 from tweetprofile.evaluation.evaluate import evaluate_predictions
 from tweetprofile.evaluation.report import read_epochs
 from tweetprofile.manifest import Manifest
-from tweetprofile.output import METADATA_KEY
+from tweetprofile.provenance import METADATA_KEY
 from tweetprofile.training.labels import find_schema
 from tweetprofile.traits import Trait, TraitSchema, load_schema
 
