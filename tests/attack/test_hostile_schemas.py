@@ -121,11 +121,11 @@ def test_profiles_of_other_types_are_refused(facts: str, columns: Any, tmp_path:
     assert "\n" not in str(refusal.value)
 
 
-def test_what_profiles_say_of_themselves_is_text_or_nothing(tmp_path: Path) -> None:
+def test_what_profiles_say_of_themselves_is_text_or_refused(tmp_path: Path) -> None:
     manifest = put_manifest(tmp_path / "m.parquet", place=["a"])
     facts = json.dumps(json.loads(FACTS) | {"network": [], "checkpoint_sha256": 5, "version": "1"})
-    found = evaluate_predictions(manifest, put_profiles(tmp_path / "out.parquet", facts))
-    assert found.judged.predictions.facts == {"version": "1"}
+    with pytest.raises(PredictionsError, match=r"description\.network is a list and must be text"):
+        evaluate_predictions(manifest, put_profiles(tmp_path / "out.parquet", facts))
 
 
 def test_profiles_that_claim_more_rows_than_their_bytes_can_hold_are_refused(

@@ -119,14 +119,11 @@ def test_a_machine_of_many_processors_gets_a_worker_for_every_four(
 @pytest.mark.usefixtures("deadly_library")
 @pytest.mark.parametrize("devices", ["cpu", "cpu,cpu"])
 def test_while_one_user_hangs_all_others_go_on(
-    write_users: WriteUsers, options: PredictOptions, devices: str
+    write_users: WriteUsers, options: PredictOptions, devices: str, tmp_path: Path
 ) -> None:
     both = replace(options, devices=devices, batch_size=1, users_per_shard=2)
-    plan = plan_prediction(
-        write_users(USERS, {0: [b"DEADLYhang"]}),
-        options.checkpoint or "",
-        replace(both, overwrite=True),
-    )
+    manifest = write_users(USERS, {0: [b"DEADLYhang"]})
+    plan = plan_prediction(manifest, tmp_path / "never written", both)
     with LocalEngine(plan.job, plan.engine_options) as engine:
         order = [batch.first for batch, _ in engine.run(plan.manifest.batches(2, 1))]
     assert sorted(order) == list(range(USERS))
