@@ -128,8 +128,19 @@ def train_manifest(
         kept=False,
         seconds=time.monotonic() - began,
     )
-    temperatures = {name: each.temperature for name, each in calibration.items()}
-    training = {**_describe(summary, plan), "warnings": users.warnings}
+    return _write_model(summary, plan, setup, trainer, users.warnings)
+
+
+def _write_model(
+    summary: TrainSummary,
+    plan: "_Plan",
+    setup: TrainingSetup,
+    trainer: Trainer,
+    warnings: tuple[str, ...],
+) -> TrainSummary:
+    """Write the model card and the model, after which the state of the training is not needed."""
+    temperatures = {name: each.temperature for name, each in summary.calibration.items()}
+    training = {**_describe(summary, plan), "warnings": warnings}
     card = make_card(setup.network, setup.volume_spec, setup.schema, training)
     write_card(plan.folder / CARD, card)
     with writing(summary.checkpoint):
