@@ -160,4 +160,7 @@ def write_settings(path: Path, manifest: str | Path, options: TrainOptions) -> N
     try:
         write_whole(path, ("\n".join(lines) + "\n").encode(), is_earlier(Kind.SETTINGS))
     except OSError as error:
-        raise WriteError(f"{path} cannot be written: {error.strerror}; mend that.") from error
+        raise WriteError(
+            f"{path} cannot be written ({error.strerror}); make room there, then give the same "
+            "command with --resume."
+        ) from error
