@@ -52,6 +52,25 @@ def test_pages_of_every_size_are_sound_until_one_of_them_is_damaged(file: Path) 
         require_sound_pages(io.BytesIO(data), images)
 
 
+def test_a_page_that_arrow_would_skip_is_missed(file: Path) -> None:
+    """Of a page that claims to be an index, Arrow hands out nothing, checksum or not."""
+    data = bytearray(file.read_bytes())
+    ids, _ = read_claims(io.BytesIO(data))[0].columns
+    page = pq.read_metadata(file).row_group(0).column(0).data_page_offset
+    assert data[page : page + 2] == b"\x15\x00"  # a page of values
+    data[page + 1] = 0x02
+    with pytest.raises(ValueError, match=r"'user_id' hold 0 values; the footer claims 300"):
+        require_sound_pages(io.BytesIO(data), ids)
+
+
+def test_a_footer_that_claims_other_rows_than_its_row_groups_is_damaged(file: Path) -> None:
+    data = file.read_bytes()
+    claimed = b"\x16\xd0\x0f"  # field 3 of a footer: 1000 rows
+    assert data.count(claimed) == 1
+    with pytest.raises(ValueError, match="other rows than its row groups"):
+        read_claims(io.BytesIO(data.replace(claimed, b"\x16\xd2\x0f")))
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"PAR1", b"PAR1" + b"\xff" * 40, b"\x1f" * 400 + b"\x90\1\0\0PAR1"]
 )

@@ -7,6 +7,7 @@ Thrift's compact protocol, in which `parquet.thrift` is written down.
 """
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,8 +16,8 @@ _MOST_NESTED = 16
 
 _BYTE_ARRAY = 6
 _DICTIONARY_PAGE = 2
-_PAGE_HEADER_BYTES = 32
-"""Of a page's header, more than its first two numbers take."""
+_HEADER_OF_VALUES = {0: 5, 3: 8}
+"""Where `PageHeader` says how many values a page holds, by the kind of page: versions 1 and 2."""
 
 LARGEST_PAGE = (1 << 31) - 1
 
@@ -68,7 +69,7 @@ def read_claims(file: BinaryIO) -> tuple[GroupClaims, ...]:
     """What a Parquet file claims of its row groups, in order.
 
     Raises:
-        ValueError: its footer is none.
+        ValueError: its footer is none, or contradicts itself.
         OSError: it cannot be read.
     """
     # A Parquet file ends with the footer, its length in 4 bytes, and the magic "PAR1".
@@ -80,9 +81,13 @@ def read_claims(file: BinaryIO) -> tuple[GroupClaims, ...]:
     file.seek(size - 8 - length)
     try:
         footer = _Reader(file.read(length)).fields()
-        return tuple(map(_group_of, footer.get(4, [])))
+        groups = tuple(map(_group_of, footer.get(4, [])))
+        rows = int(footer[3])
     except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ValueError("its footer is damaged") from error
+    if rows != sum(group.rows for group in groups):
+        raise ValueError("its footer is damaged: it claims other rows than its row groups hold")
+    return groups
 
 
 def dictionary_bytes(file: BinaryIO, column: ColumnClaims) -> int:
@@ -92,47 +97,75 @@ def dictionary_bytes(file: BinaryIO, column: ColumnClaims) -> int:
     """
     if not column.of_bytes:
         return 0
-    file.seek(max(0, column.first_page))
-    reader = _Reader(file.read(_PAGE_HEADER_BYTES))
     try:
-        # `PageHeader` begins with its type and its uncompressed size, both 32-bit integers.
-        kind, size = (reader.zigzag() if reader.byte() == 0x15 else -1 for _ in range(2))
-    except IndexError:
+        page = _read_page(file, column.first_page)
+    except ValueError:
         return LARGEST_PAGE
-    if kind < 0 or size < 0:
-        return LARGEST_PAGE
-    return size if kind == _DICTIONARY_PAGE else 0
+    return page.unpacked if page.kind == _DICTIONARY_PAGE else 0
 
 
 def require_sound_pages(file: BinaryIO, column: ColumnClaims) -> None:
     """Walk over the headers of a column's pages, which Arrow believes whatever they say.
 
+    Checksums cover what is in the pages alone. A header with one flipped bit makes Arrow skip its
+    page, and the rows after it get the values of others.
+
     Raises:
-        ValueError: a page claims to be larger than all of the column, or its header is none.
+        ValueError: a page claims to be larger than all of the column, its header is none, or the
+            pages do not hold as many values as the footer claims.
         OSError: the file cannot be read.
     """
     most = max(column.unpacked, _ALWAYS_HELD)
     position, end = column.first_page, column.first_page + column.packed
+    values = 0
     while position < end:
-        file.seek(position)
-        fields, length = _page_header(file.read(_USUAL_HEADER_BYTES))
-        if fields is None:
-            file.seek(position)
-            fields, length = _page_header(file.read(_MOST_HEADER_BYTES))
-        unpacked, packed = ((fields or {}).get(number, -1) for number in (2, 3))
-        if not (0 <= unpacked <= most and 0 <= packed <= most):
+        try:
+            page = _read_page(file, position)
+        except ValueError:
+            page = None
+        if page is None or max(page.unpacked, page.packed) > most:
             raise ValueError(f"a page of column '{column.path}' has a damaged header")
-        position += length + packed
+        values += page.values
+        position = page.begins + page.packed
+    if values != column.values:
+        raise ValueError(
+            f"the pages of column '{column.path}' hold {values:,} values; the footer claims "
+            f"{column.values:,}"
+        )
 
 
-def _page_header(data: bytes) -> tuple[Fields | None, int]:
-    """Sizes of the page whose header begins there, by field, and its length; None for no header."""
-    reader = _Reader(data)
-    try:
-        fields = reader.fields()
-        return {number: int(fields[number]) for number in (2, 3)}, reader.position
-    except (IndexError, KeyError, TypeError, ValueError):
-        return None, 0
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What the header of a page says: its kind, its sizes in bytes, and how many values it holds.
+
+    A page of values that a dictionary or an index is made of holds none of the column's own.
+    """
+
+    kind: int
+    unpacked: int
+    packed: int
+    values: int
+    begins: int
+
+
+def _read_page(file: BinaryIO, position: int) -> _Page:
+    """The page whose header begins there.
+
+    Raises:
+        ValueError: no header begins there.
+        OSError: the file cannot be read.
+    """
+    for most in (_USUAL_HEADER_BYTES, _MOST_HEADER_BYTES):
+        file.seek(max(0, position))
+        reader = _Reader(file.read(most))
+        with suppress(IndexError, KeyError, TypeError):
+            fields = reader.fields()
+            kind, unpacked, packed = (int(fields[number]) for number in (1, 2, 3))
+            of_values = _HEADER_OF_VALUES.get(kind)
+            values = int(fields[of_values][1]) if of_values else 0
+            if min(kind, unpacked, packed, values) >= 0:
+                return _Page(kind, unpacked, packed, values, position + reader.position)
+    raise ValueError("no page header")
 
 
 def _group_of(fields: Fields) -> GroupClaims:

@@ -97,9 +97,7 @@ def read_rows(
             tables = (
                 table
                 for group in groups
-                for table in _rows_of_group(
-                    parquet, raw, file, group, claims[group].columns, rows, columns
-                )
+                for table in _rows_of_group(parquet, raw, file, group, claims[group], rows, columns)
             )
             for table in drop_rows(tables, begin):
                 file.require_unchanged()
@@ -164,20 +162,25 @@ def _rows_of_group(
     raw: BinaryIO,
     file: SourceFile,
     group: int,
-    claims: Sequence[ColumnClaims],
+    claims: GroupClaims,
     rows: int,
     columns: Sequence[str],
 ) -> Iterator[pa.Table]:
     """A row group's rows: many at once if that is sure to take little memory, else one by one."""
     careful = []
-    if len(claims) != len(parquet.schema):
-        raise ValueError(f"row group {group} has {len(claims)} columns of {len(parquet.schema)}")
-    for number, claimed in enumerate(claims):
+    if (found := len(claims.columns)) != len(parquet.schema):
+        raise ValueError(f"row group {group} has {found} columns of {len(parquet.schema)}")
+    for number, claimed in enumerate(claims.columns):
         if claimed.top not in columns:
             continue
         if isinstance(file.path, Path):  # in a store, it would take a request for each page
             require_sound_pages(raw, claimed)
         in_lists = parquet.schema.column(number).max_repetition_level > 0
+        if not in_lists and claimed.values != claims.rows:
+            raise ValueError(
+                f"column '{claimed.path}' holds {claimed.values:,} values in {claims.rows:,} rows "
+                f"of row group {group}"
+            )
         _require_plausible(claimed, file.path, group, in_lists=in_lists)
         values = claimed.values if in_lists else min(rows, claimed.values)
         if values * dictionary_bytes(raw, claimed) > _BYTES_AT_ONCE:

@@ -24,6 +24,8 @@ def suffer(how):
         os._exit(7)
     elif how == "hang":
         time.sleep(1000)
+    elif how == "nap":
+        time.sleep(1)
     elif how == "compute":
         while True:
             pass

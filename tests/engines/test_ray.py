@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.cli import main
-from tweetprofile.errors import CheckpointError, ManifestError, OptionError
+from tweetprofile.errors import ChangedInputError, CheckpointError, ManifestError, OptionError
 from tweetprofile.plan import PredictOptions, plan_prediction
 from tweetprofile.predict import Progress, predict_manifest
 
@@ -264,12 +265,26 @@ def test_a_manifest_that_is_damaged_further_in_is_named_by_the_actor(
     cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
 ) -> None:
     manifest = dump / "test.parquet"
-    plan = plan_prediction(manifest, tmp_path / "out", replace(options, engine="ray"))
+    images = pq.read_metadata(manifest).row_group(0).column(1)
     data = bytearray(manifest.read_bytes())
-    data[4 : len(data) // 3] = bytes(len(data) // 3 - 4)  # after it was looked at
+    data[images.data_page_offset] ^= 0xFF  # counting the users reads their ids alone
+    manifest.write_bytes(data)
+    plan = plan_prediction(manifest, tmp_path / "out", replace(options, engine="ray"))
+    with (
+        plan.engine() as engine,
+        pytest.raises(ManifestError, match=r"test\.parquet cannot be read"),
+    ):
+        list(engine.run_shards(plan.source, [0, 1]))
+
+
+def test_a_manifest_that_changes_after_it_was_looked_at_stops_the_run(
+    cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
+) -> None:
+    manifest = dump / "test.parquet"
+    plan = plan_prediction(manifest, tmp_path / "out", replace(options, engine="ray"))
     with plan.engine() as engine:
-        manifest.write_bytes(data)
-        with pytest.raises(ManifestError, match=r"test\.parquet cannot be read"):
+        manifest.write_bytes(manifest.read_bytes() + b"\0")
+        with pytest.raises(ChangedInputError, match=r"test\.parquet was changed"):
             list(engine.run_shards(plan.source, [0, 1]))
 
 

@@ -76,6 +76,21 @@ def test_an_image_over_its_deadline_is_lost_alone(
 
 
 @slow
+@pytest.mark.usefixtures("deadly_library")
+def test_an_image_that_waits_for_one_that_hangs_is_not_lost_with_it(
+    write_users: WriteUsers, options: PredictOptions
+) -> None:
+    """Its thread cannot go on while another holds Python's lock, and is late by the clock.
+
+    The library sleeps for some seconds before it finds the image corrupt.
+    """
+    users = {CULPRIT: among(good(0), [b"DEADLYhang with the lock"]), 9: [b"DEADLYnap"]}
+    profiles = predict(write_users(USERS, users), options)
+    assert errors(profiles, CULPRIT) == [(1, "too_slow")]
+    assert errors(profiles, 9) == [(0, "corrupt")]
+
+
+@slow
 def test_an_image_that_is_really_slow_to_decode_is_lost_alone(
     write_users: WriteUsers, options: PredictOptions
 ) -> None:

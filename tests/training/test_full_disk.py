@@ -10,12 +10,19 @@ import pytest
 from tweetprofile.training.state import STATE
 
 TRAIN = """
-import resource, sys
+import pathlib, resource, sys, threading, time
 from tweetprofile.cli import main
 
-limit, *arguments = sys.argv[1:]
+def block(obstacle):
+    while not (obstacle.parent.parent / "train.toml").exists():
+        time.sleep(0.001)
+    obstacle.mkdir(parents=True)
+
+limit, obstacle, *arguments = sys.argv[1:]
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+if obstacle:
+    threading.Thread(target=block, args=(pathlib.Path(obstacle),), daemon=True).start()
 sys.exit(main(arguments))
 """
 
@@ -32,11 +39,21 @@ OPTIONS = [
 ]
 
 
-def train(dump: Path, run: Path, *more: str, limit: int = 0) -> "subprocess.CompletedProcess[str]":
-    """Train in a process that may write no file of more than so many bytes; 0 for any."""
+def train(
+    dump: Path, run: Path, *more: str, limit: int = 0, obstacle: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Train in a process of its own.
+
+    Args:
+        dump: with the users to learn from.
+        run: the folder of the run.
+        more: options of the command.
+        limit: bytes that a file of the process may have; 0 for any number.
+        obstacle: a folder that is made once the run has begun, two levels below `run`.
+    """
     arguments = ["train", str(dump / "train.parquet"), "-o", str(run), *OPTIONS, "--quiet", *more]
     return subprocess.run(
-        [sys.executable, "-c", TRAIN, str(limit), *arguments],
+        [sys.executable, "-c", TRAIN, str(limit), str(obstacle or ""), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -69,9 +86,8 @@ def test_a_file_that_does_not_fit_is_named(
 def test_a_run_goes_on_when_there_is_room_again(dump: Path, tmp_path: Path, name: str) -> None:
     """A folder in the place of a file cannot be written, as a full disk cannot."""
     run = tmp_path / "run"
-    (run / name / "in the way").mkdir(parents=True)
-    done = train(dump, run)
-    assert done.returncode == 1
+    done = train(dump, run, obstacle=run / name / "in the way")
+    assert done.returncode == 1, done.stderr
     assert name in done.stderr
     assert done.stderr.count("\n") == 1
     assert "fault of tweetprofile" not in done.stderr

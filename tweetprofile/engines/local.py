@@ -343,8 +343,9 @@ class LocalEngine(Generic[FactsT]):
     def _give_up(self, seat: Seat, slow: list[SlowImage], workload: Workload) -> None:
         """Start a worker in place of one that decodes images for too long, and leave those out."""
         seat.process.kill()
+        certain = [each for each in slow if each.is_certain]
         attempts = [
-            held.attempt.without((each.user, each.index) for each in slow if each.task == number)
+            held.attempt.after([each for each in certain or slow if each.task == number])
             for number, held in seat.held.items()
         ]
         self._seat_anew(seat)

@@ -6,16 +6,18 @@ kills a worker then, too, gets the status `crashed`. Everyone else's row is what
 the users of a batch are never split up, those who are not tried stand in it without images.
 
 Of an image over its deadline it is known which it is. The worker is replaced, and its batches are
-tried again as they were, but for that image, which is not read any more.
+tried again as they were, but for that image, which is not read any more. Where only the clock says
+so, another lane may have held Python's lock: such a batch is first tried again with nothing beside.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from tweetprofile.engines.messages import Facts
+from tweetprofile.engines.watchdog import SlowImage
 from tweetprofile.findings import crashed_findings
 from tweetprofile.job import DecoderName, ExaminerFacts, PredictorFacts
 from tweetprofile.manifest import UserBatch
@@ -32,16 +34,20 @@ class Attempt:
         alone: position of the only user to be tried; None for all.
         too_slow: images that have been over their deadline and are not to be tried again: user's
             position in the batch, and image's position in the user's list.
+        exclusive: whether its worker is to have nothing else to do meanwhile.
     """
 
     batch: UserBatch
     decoder: DecoderName
     alone: int | None = None
     too_slow: frozenset[tuple[int, int]] = frozenset()
+    exclusive: bool = False
 
-    def without(self, images: Iterable[tuple[int, int]]) -> "Attempt":
-        """The same, but for some images that have turned out to be too slow."""
-        return replace(self, too_slow=self.too_slow.union(images))
+    def after(self, slow: Sequence[SlowImage]) -> "Attempt":
+        """What is to be tried after some of the attempt's images were over their deadline."""
+        guilty = [each for each in slow if each.is_certain or self.exclusive]
+        images = self.too_slow.union((each.user, each.index) for each in guilty)
+        return replace(self, too_slow=images, exclusive=self.exclusive or len(guilty) < len(slow))
 
     @property
     def users(self) -> pa.Table:
@@ -66,7 +72,7 @@ class Workload:
         self._batches = batches
         self._facts = facts
         self._waiting: deque[Attempt] = deque()
-        self._alone: deque[Attempt] = deque()
+        self._exclusive: deque[Attempt] = deque()
         self._rescued: dict[int, list[pa.Table | None]] = {}
 
     def read_ahead(self, batches: int) -> None:
@@ -79,22 +85,22 @@ class Workload:
     def take(self, *, idle: bool) -> Attempt | None:
         """The next attempt for a worker, or None where there is none for it.
 
-        Who is tried alone must be so, or it would not be known who did it: that is for an idle
-        worker, and as long as someone waits for one, workers get nothing else.
+        An exclusive attempt is for an idle worker, or it would not be known who did it; as long as
+        one waits, workers get nothing else.
         """
-        if self._alone:
-            return self._alone.popleft() if idle else None
+        if self._exclusive:
+            return self._exclusive.popleft() if idle else None
         self.read_ahead(1)
         return self._waiting.popleft() if self._waiting else None
 
     @property
     def waiting(self) -> bool:
         """Whether there is something at hand to be taken."""
-        return bool(self._waiting or self._alone)
+        return bool(self._waiting or self._exclusive)
 
     def put_back(self, attempt: Attempt) -> None:
         """Have an attempt tried again that nobody is to blame for."""
-        (self._waiting if attempt.alone is None else self._alone).appendleft(attempt)
+        (self._exclusive if attempt.exclusive else self._waiting).appendleft(attempt)
 
     def settle(self, attempt: Attempt, rows: pa.Table | None) -> pa.Table | None:
         """Note how an attempt ended.
@@ -117,10 +123,12 @@ class Workload:
         batch = attempt.batch
         if (position := attempt.alone) is None:
             # Even where it is one user: another batch may have been to blame.
-            self._alone += [replace(attempt, alone=each) for each in range(len(batch))]
+            self._exclusive += [
+                replace(attempt, alone=each, exclusive=True) for each in range(len(batch))
+            ]
             return None
         if attempt.decoder != "pillow-alone":
-            self._alone.appendleft(replace(attempt, decoder="pillow-alone"))
+            self._exclusive.appendleft(replace(attempt, decoder="pillow-alone"))
             return None
         given = batch.table["images_given"][position].as_py()
         row = _crashed_row(self._facts, given).drop_columns("user_id")

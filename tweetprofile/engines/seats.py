@@ -45,9 +45,9 @@ class Seat:
 
     @property
     def has_room(self) -> bool:
-        """Whether it may be given one more: a task a lane, and one ahead, but who is alone."""
-        alone = any(held.attempt.alone is not None for held in self.held.values())
-        return self.ready and not alone and len(self.held) <= self.lanes
+        """Whether it may be given one more: a task a lane, and one ahead, if none is exclusive."""
+        exclusive = any(held.attempt.exclusive for held in self.held.values())
+        return self.ready and not exclusive and len(self.held) <= self.lanes
 
     def look(self) -> list[SlowImage]:
         """Note which tasks have moved; the images in them that are over their deadline."""

@@ -25,11 +25,20 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class SlowImage:
-    """An image over its deadline: the number of the task, and where in it the image is."""
+    """An image over its deadline.
+
+    Attributes:
+        task: number of the task that it belongs to.
+        user: position of its user in the task.
+        index: its position in the user's list.
+        is_certain: whether its own thread has computed for so long. Otherwise only the clock says
+            so, and the thread may be waiting for another one that holds Python's lock.
+    """
 
     task: int
     user: int
     index: int
+    is_certain: bool
 
 
 @dataclass(slots=True)
@@ -75,14 +84,13 @@ class Watchdog:
             if since is None or since.beat != sight.beat:
                 moved.add(sight.task)
                 self._seen[sight.thread] = _Since(sight.beat, now, self._processor_time(sight))
-            elif sight.is_decoding and self._is_over(sight, since, now):
-                slow.append(SlowImage(sight.task, sight.user, sight.index))
+            elif sight.is_decoding:
+                computed = self._processor_time(sight) - since.processor
+                waited = (now - since.clock) / _PATIENCE_BY_THE_CLOCK
+                if max(computed, waited) >= self._deadline:
+                    is_certain = computed >= self._deadline
+                    slow.append(SlowImage(sight.task, sight.user, sight.index, is_certain))
         return moved, slow
-
-    def _is_over(self, sight: Sight, since: _Since, now: float) -> bool:
-        if now - since.clock >= self._deadline * _PATIENCE_BY_THE_CLOCK:
-            return True
-        return self._processor_time(sight) - since.processor >= self._deadline
 
     def _processor_time(self, sight: Sight) -> float:
         """Seconds that the thread has computed; 0 where the system does not tell."""
