@@ -5,7 +5,6 @@ vouches for it, at a hundredth of the time, and only damage inside its pixel dat
 other image is really decoded, so that the verdict on it is what `predict` says.
 """
 
-import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +17,7 @@ from tweetprofile.bounds import fits, why_excessive
 from tweetprofile.decoders import DecodeOptions, FrameDecoder, make_decoder
 from tweetprofile.decoders.pillow import allowed_formats
 from tweetprofile.devices import resolve_device
+from tweetprofile.digests import image_digest
 from tweetprofile.errors import Reason
 from tweetprofile.findings import ImageFacts, UserFindings, make_findings
 from tweetprofile.images import FailedImage, ImageReader
@@ -145,7 +145,7 @@ class _Judge:
         """What an image is."""
         with self._clock.timing(Stage.SCREEN):
             vouched = None if self._full_decode else self._screen(data)
-            digest = int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
+            digest = image_digest(data)
         if vouched is not None:
             return ImageFacts(*vouched, len(data), digest)
         self.decoded += 1

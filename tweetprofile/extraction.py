@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
+import numpy as np
 import pyarrow as pa
 import torch
 
@@ -46,7 +47,7 @@ class FrameExtractor:
         sizes = DecodeOptions(frames.height, frames.width, options.max_pixels, options.threads)
         decoder = make_decoder(options.decoder, sizes, device, self._clock)
         reader = ImageReader(options.image_root, options.max_image_bytes)
-        self._loader = FrameLoader(reader, decoder, frames, self._clock, turn, watch)
+        self._loader = FrameLoader(reader, decoder, frames, self._clock, turn, watch, digests=True)
         batch_size = options.batch_size or _BATCH_SIZES[device.type]
         self.facts = ExtractorFacts(
             device.type, decoder.name, batch_size, torch.cuda.device_count()
@@ -61,4 +62,5 @@ class FrameExtractor:
         loaded = self._loader.load(users)
         with self._clock.timing(Stage.PROFILE):
             pixels = [user.frames_FHWC.cpu().numpy().tobytes() for user in loaded]
-            return make_frame_rows(list(map(UserOutcome.of, loaded)), pixels)
+            digests = [np.array(user.digests, np.uint64).tobytes() for user in loaded]
+            return make_frame_rows(list(map(UserOutcome.of, loaded)), pixels, digests)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from tweetprofile.decoders import FrameDecoder
+from tweetprofile.digests import image_digest
 from tweetprofile.errors import Reason
 from tweetprofile.images import FailedImage, ImageReader
 from tweetprofile.job import FrameSize
@@ -32,12 +33,14 @@ class UserFrames:
         images_given: images the manifest lists.
         frames_FHWC: (F, H, W, 3) uint8 in manifest order, 0 <= F <= what was wanted.
         failed: images tried in vain, by index.
+        digests: of the images that the frames are from, where the loader was asked for them.
     """
 
     user_id: UserId
     images_given: int
     frames_FHWC: torch.Tensor
     failed: tuple[FailedImage, ...]
+    digests: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,6 +51,7 @@ class _Search:
     choice: FrameChoice
     found: dict[int, torch.Tensor] = field(default_factory=dict)
     failed: dict[int, Reason] = field(default_factory=dict)
+    digests: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, user: UserImages, frames: int) -> "_Search":
@@ -72,6 +76,7 @@ class _Search:
             len(images) + self.user.left_out,
             torch.stack(frames) if frames else none,
             tuple(failed),
+            tuple(self.digests[index] for index in sorted(self.found) if index in self.digests),
         )
 
 
@@ -89,6 +94,7 @@ class FrameLoader:
         clock: counts the time that reading takes.
         turn: entered to decode, and left to read.
         watch: is told which image is being decoded.
+        digests: whether the digest of each image is wanted.
     """
 
     def __init__(
@@ -99,8 +105,11 @@ class FrameLoader:
         clock: StageClock | None = None,
         turn: AbstractContextManager[object] | None = None,
         watch: ImageWatch | None = None,
+        *,
+        digests: bool = False,
     ) -> None:
         self._watch = watch or NoWatch()
+        self._digests = digests
         self._clock = clock or StageClock()
         self._turn = turn or nullcontext()
         self._reader = reader
@@ -145,6 +154,8 @@ class FrameLoader:
             if isinstance(image, Reason):
                 search.fail(index, image)
             else:
+                if self._digests:
+                    search.digests[index] = image_digest(image)
                 yield image, (search, index)
 
     def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:

@@ -111,6 +111,9 @@ class Counts:
 FRAMES = "frames"
 """The column of pixels: (F, H, W, 3) uint8 of each user, as bytes."""
 
+DIGESTS = "digests"
+"""The column of `digests.image_digest`: (F,) uint64 of each user, as bytes."""
+
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _IMAGE_ERROR = pa.struct([("index", pa.int32()), ("image", pa.string()), ("reason", pa.string())])
 OUTCOME_FIELDS = (
@@ -164,15 +167,19 @@ def make_profiles(
     return pa.Table.from_arrays(columns, schema=profile_schema(schema, columns[0].type))
 
 
-def make_frame_rows(outcomes: Sequence[UserOutcome], pixels: Sequence[bytes]) -> pa.Table:
-    """What became of users' images, and `FRAMES`, a row each: what extracting frames gives."""
+def make_frame_rows(
+    outcomes: Sequence[UserOutcome], pixels: Sequence[bytes], digests: Sequence[bytes]
+) -> pa.Table:
+    """What became of users' images, a row each, with `FRAMES` and `DIGESTS` of these images."""
     columns = [
         ids_column(outcomes),
         *outcome_columns(outcomes),
         pa.array(pixels, pa.large_binary()),
+        pa.array(digests, pa.binary()),
     ]
     fields = [pa.field("user_id", columns[0].type), *OUTCOME_FIELDS]
-    schema = pa.schema([*fields, pa.field(FRAMES, pa.large_binary())])
+    pixels_and_digests = [pa.field(FRAMES, pa.large_binary()), pa.field(DIGESTS, pa.binary())]
+    schema = pa.schema([*fields, *pixels_and_digests])
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -185,7 +192,7 @@ def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> 
 
 def crashed_frames(images_given: int) -> pa.Table:
     """The row of frames of a user who took the process down."""
-    return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""])
+    return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""], [b""])
 
 
 def ids_column(outcomes: Sequence[UserOutcome]) -> pa.Array:

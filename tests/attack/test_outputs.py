@@ -418,7 +418,7 @@ def test_no_file_of_others_in_the_folder_of_a_run_is_replaced(users: Path, name:
 def test_the_frames_that_training_keeps_make_no_room_by_removing_folders_of_others(
     users: Path,
 ) -> None:
-    from tweetprofile.training.cache import CacheOptions, _make_room, _remove_abandoned
+    from tweetprofile.training.cache_folders import make_room, remove_abandoned
 
     place = users / "cache"
     for name, files in {
@@ -432,8 +432,8 @@ def test_the_frames_that_training_keeps_make_no_room_by_removing_folders_of_othe
         for file in files:
             (place / name / file).write_text("{}")
     before = snapshot(users)
-    _remove_abandoned(place)
-    _make_room(CacheOptions(place, 1e-9), 1000, keep=place / "new")
+    remove_abandoned(place)
+    make_room(place, 1e-9, 1000, keep=place / "new")
     assert snapshot(users) == before
 
 

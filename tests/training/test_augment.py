@@ -20,7 +20,7 @@ def users(counts: list[int], labels: list[list[int]]) -> Subset:
     starts = np.cumsum([0, *counts])[:-1]
     frames = np.zeros((sum(counts), 18, 18, 3), np.uint8)
     hashes = np.arange(sum(counts), dtype=np.uint64)
-    cache = FrameCache(Path(), frames, starts, np.array(counts), hashes, Counts())
+    cache = FrameCache(Path(), frames, starts, np.array(counts), hashes, hashes, Counts())
     return Subset(cache, np.arange(len(counts)), np.array(labels))
 
 

@@ -171,8 +171,8 @@ def test_what_another_run_is_building_stays(users: Path, tmp_path: Path) -> None
     place = tmp_path / "cache"
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from tweetprofile.training.cache import _unfinished\n"
-        "with _unfinished(Path(sys.argv[1])): print('building', flush=True); time.sleep(60)"
+        "from tweetprofile.training.cache_folders import unfinished\n"
+        "with unfinished(Path(sys.argv[1])): print('building', flush=True); time.sleep(60)"
     )
     place.mkdir()
     other = subprocess.Popen(

@@ -9,17 +9,13 @@ longest make room for new ones.
 Shapes: M frames of all users, S x S side of a cached frame, N users.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-import re
-import stat
-import tempfile
 from array import array
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import BadZipFile
@@ -30,27 +26,29 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from tweetprofile.digests import Digests
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest
-from tweetprofile.profiles import FRAMES, Counts
+from tweetprofile.profiles import DIGESTS, Counts
+from tweetprofile.profiles import FRAMES as PIXELS
 from tweetprofile.storage import AnyPath, canonical
+from tweetprofile.training.cache_folders import (
+    FACTS,
+    FRAMES,
+    USERS,
+    make_room,
+    remove_abandoned,
+    unfinished,
+)
 from tweetprofile.volumes import VolumeSpec
-from tweetprofile.whole import move
 
-_FRAMES, _USERS, _FACTS, _LOCK = "frames.uint8", "users.npz", "cache.json", "lock"
-_FILES = (_FRAMES, _USERS, _FACTS)
-"""All that a complete cache holds."""
+_FORMAT = 2
 
-_LOCK_RECORD = b"frames that a training of tweetprofile decodes\n"
-"""By which a cache is known that is being built, or was."""
-
-_NAME = re.compile(r"[0-9a-f]{32}")
-"""Of a cache; see `CacheSource.key`."""
-
-_FORMAT = 1
+_ARRAYS = ("starts", "counts", "hashes", "digests")
+"""What `users.npz` holds."""
 
 _FRAMES_A_USER = 4
 """Volumes' worth of frames that are kept of a user, for epochs to choose from."""
@@ -145,6 +143,7 @@ class FrameCache:
         starts: (N,) number of each user's first frame.
         counts: (N,) frames of each user.
         hashes: (M,) of the pixels: equal images are equal here.
+        digests: (M,) `digests.image_digest` of the images.
         outcome: what became of users and images.
     """
 
@@ -153,6 +152,7 @@ class FrameCache:
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
     hashes: NDArray[np.uint64]
+    digests: Digests
     outcome: Counts
 
     @classmethod
@@ -163,18 +163,18 @@ class FrameCache:
             OutputError: it is damaged.
         """
         try:
-            facts = json.loads((path / _FACTS).read_text(encoding="utf-8"))
-            with np.load(path / _USERS, allow_pickle=False) as arrays:
-                starts, counts, hashes = (arrays[name] for name in ("starts", "counts", "hashes"))
-            frames = _map(path / _FRAMES, (len(hashes), facts["height"], facts["width"], 3))
+            facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
+            with np.load(path / USERS, allow_pickle=False) as arrays:
+                starts, counts, hashes, digests = (arrays[name] for name in _ARRAYS)
+            frames = _map(path / FRAMES, (len(hashes), facts["height"], facts["width"], 3))
             outcome = Counts(**facts["outcome"])
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise OutputError(
                 f"the decoded frames in {path} are damaged ({error}); remove that folder."
             ) from None
         with suppress(OSError):
-            os.utime(path / _FACTS)  # when it was last used
-        return cls(path, frames, starts, counts, hashes, outcome)
+            os.utime(path / FACTS)  # when it was last used
+        return cls(path, frames, starts, counts, hashes, digests, outcome)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the same files."""
@@ -198,30 +198,44 @@ class Subset:
         cache: their frames.
         users: (n,) their numbers in the manifest.
         labels: (n, traits) class numbers, `labels.UNKNOWN` where there is none.
+        barred: (M,) whether a frame of the cache is not to be used; None for none.
     """
 
     cache: FrameCache
     users: NDArray[np.int64]
     labels: NDArray[np.int64]
+    barred: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
 
     def take(self, positions: NDArray[np.int64]) -> "Subset":
         """Those at these positions."""
-        return Subset(self.cache, self.users[positions], self.labels[positions])
+        return replace(self, users=self.users[positions], labels=self.labels[positions])
+
+    def without_images(self, hashes: NDArray[np.uint64]) -> "Subset":
+        """The same users without frames of these hashes; users who have no other drop out."""
+        kept = replace(self, barred=np.isin(self.cache.hashes, hashes))
+        left = [position for position in range(len(kept)) if len(kept.frames_of(position))]
+        return kept.take(np.array(left, np.int64))
 
     def frames_of(self, position: int) -> NDArray[np.int64]:
         """Numbers of a user's frames in the cache, in manifest order."""
         user = self.users[position]
         start = self.cache.starts[user]
-        return np.arange(start, start + self.cache.counts[user])
+        frames = np.arange(start, start + self.cache.counts[user])
+        return frames if self.barred is None else frames[~self.barred[frames]]
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        """Numbers of all frames of all these users."""
+        frames = [self.frames_of(position) for position in range(len(self))]
+        return np.concatenate(frames) if frames else np.empty(0, np.int64)
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
         """Of all frames of all these users."""
-        frames = [self.frames_of(position) for position in range(len(self))]
-        return self.cache.hashes[np.concatenate(frames)] if frames else self.cache.hashes[:0]
+        return self.cache.hashes[self.frames]
 
 
 def open_cache(
@@ -245,8 +259,8 @@ def open_cache(
     except OSError as error:
         raise OptionError(f"--cache {options.place} cannot be made: {error.strerror}.") from error
     path = options.place / source.key()
-    if not (path / _FACTS).exists():
-        _remove_abandoned(options.place)
+    if not (path / FACTS).exists():
+        remove_abandoned(options.place)
         _build(source, path, options, on_progress)
     return FrameCache.open(path)
 
@@ -258,13 +272,13 @@ def _build(
     on_progress: Callable[[int, int], None],
 ) -> None:
     try:
-        with _unfinished(path) as folder, (folder / _FRAMES).open("wb") as file:
+        with unfinished(path) as folder, (folder / FRAMES).open("wb") as file:
             builder = _Builder(source, file, options.gigabytes)
             builder.run(on_progress)
             file.flush()
             os.fsync(file.fileno())
             builder.describe(folder)
-            _make_room(options, file.tell(), keep=folder)
+            make_room(options.place, options.gigabytes, file.tell(), keep=folder)
     except OSError as error:
         raise WriteError(
             f"{options.place} cannot take the decoded frames ({error.strerror}); make room there, "
@@ -283,6 +297,7 @@ class _Builder:
         self._starts = np.zeros(self._total, np.int64)
         self._counts = np.zeros(self._total, np.int64)
         self._hashes = array("Q")
+        self._digests = array("Q")
         self._outcome = Counts()
 
     def run(self, on_progress: Callable[[int, int], None]) -> None:
@@ -293,18 +308,21 @@ class _Builder:
         with LocalEngine(job, EngineOptions(source.device)) as engine:
             batches = source.manifest.batches(_USERS_A_SHARD, engine.users_per_task)
             for batch, rows in engine.run(batches):
-                for user, pixels in enumerate(rows[FRAMES], batch.first):
+                each = zip(rows[PIXELS], rows[DIGESTS], strict=True)
+                for user, (pixels, digests) in enumerate(each, batch.first):
                     self._add(user, pixels.as_buffer())
+                    self._digests.frombytes(digests.as_buffer())
                 self._outcome += Counts.of(rows, MAX_IMAGES)
                 on_progress(self._outcome.users, self._total)
 
     def describe(self, folder: Path) -> None:
         """Write what is in it; last, as a cache without it is none."""
         np.savez(
-            folder / _USERS,
+            folder / USERS,
             starts=self._starts,
             counts=self._counts,
             hashes=np.frombuffer(self._hashes, np.uint64),
+            digests=np.frombuffer(self._digests, np.uint64),
         )
         frames = self._source.frames
         facts = {
@@ -313,7 +331,7 @@ class _Builder:
             "manifest": self._source.manifest.source,
             "outcome": asdict(self._outcome),
         }
-        (folder / _FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
     def _add(self, user: int, pixels: pa.Buffer) -> None:
         frame = self._source.frames.height * self._source.frames.width * 3
@@ -334,76 +352,6 @@ def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     if not shape[0]:
         return np.empty(shape, np.uint8)  # a file of no bytes cannot be mapped
     return np.memmap(path, np.uint8, "r", shape=shape)
-
-
-@contextmanager
-def _unfinished(path: Path) -> Iterator[Path]:
-    """A folder that becomes `path` if the block ends well, and vanishes if it does not."""
-    folder = Path(tempfile.mkdtemp(".tmp", f"{path.name}.", path.parent))
-    try:
-        with (folder / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # tells others that it is not abandoned
-            lock.write(_LOCK_RECORD)
-            lock.flush()
-            yield folder
-            (folder / _LOCK).unlink()
-            with suppress(OSError):
-                move(folder, path)  # or else somebody was faster, with the same result
-    finally:
-        _remove(folder)
-
-
-def _remove_abandoned(place: Path) -> None:
-    """Remove what runs have left that did not live to finish it."""
-    for folder in place.glob("*.tmp"):
-        if not _holds(folder, {*_FILES, _LOCK}):
-            continue
-        with suppress(OSError), (folder / _LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.read() == _LOCK_RECORD:
-                _remove(folder)
-
-
-def _make_room(options: CacheOptions, wanted: int, keep: Path) -> None:
-    """Remove the caches used longest ago until so many bytes fit in."""
-    others = [folder for folder in options.place.iterdir() if folder != keep and _is_cache(folder)]
-    others.sort(key=lambda folder: (folder / _FACTS).stat().st_mtime)
-    sizes = {folder: (folder / _FRAMES).stat().st_size for folder in others}
-    for folder in others:
-        if sum(sizes.values()) + wanted <= options.gigabytes * 1e9:
-            return
-        _remove(folder)
-        del sizes[folder]
-
-
-def _is_cache(folder: Path) -> bool:
-    """Whether a folder is a complete cache and nothing else, by what is in it."""
-    if not _NAME.fullmatch(folder.name) or not _holds(folder, _FILES):
-        return False
-    try:
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        return {"height", "width", "manifest", "outcome"} <= facts.keys() and all(
-            (folder / name).exists() for name in _FILES
-        )
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return False
-
-
-def _holds(folder: Path, names: Collection[str]) -> bool:
-    """Whether it is a folder that holds regular files of these names alone."""
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    return all(
-        entry.name in names and stat.S_ISREG(entry.lstat().st_mode) for entry in folder.iterdir()
-    )
-
-
-def _remove(folder: Path) -> None:
-    """Remove a cache's files and then its folder, if nothing of others is in it."""
-    with suppress(OSError):
-        for name in (*_FILES, _LOCK):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
 
 
 def _hash_times(manifest: Manifest, root: AnyPath) -> str:
