@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tweetprofile.digests import Digests
-from tweetprofile.fields import FieldError, Reader, read_known, text, whole
+from tweetprofile.fields import FieldError, Reader, list_of, read_known, text, whole
 
 _HASHES = 10
 _BITS_PER_ITEM = 14.4
@@ -121,3 +121,41 @@ def _places(digests: Digests, size: int) -> NDArray[np.int64]:
     first, step = mixed >> np.uint64(32), mixed & np.uint64(0xFFFFFFFF) | np.uint64(1)
     rounds = np.arange(_HASHES, dtype=np.uint64)
     return ((first[:, None] + rounds * step[:, None]) % np.uint64(size)).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model was trained with, users and images set aside included.
+
+    Attributes:
+        users: fingerprint of the users' ids, as `digests.user_digest` gives them.
+        images: fingerprint of their images, as `digests.image_digest` gives them.
+        manifests: fingerprints of the manifests.
+    """
+
+    users: Fingerprint
+    images: Fingerprint
+    manifests: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "users": self.users.to_dict(),
+            "images": self.images.to_dict(),
+            "manifests": list(self.manifests),
+        }
+
+
+def read_seen(value: object, what: str) -> Seen:
+    """The inverse of `Seen.to_dict`, from untrusted JSON.
+
+    Raises:
+        FieldError: a field is missing or of another type.
+    """
+    readers: Mapping[str, Reader] = {
+        "users": read_fingerprint,
+        "images": read_fingerprint,
+        "manifests": list_of(text),
+    }
+    found = read_known(value, what, readers, tuple(readers))
+    return Seen(found["users"], found["images"], tuple(found["manifests"]))

@@ -20,6 +20,7 @@ from tweetprofile.fields import (
     text,
     whole,
 )
+from tweetprofile.fingerprints import read_seen
 from tweetprofile.networks import NetworkSpec, spec_from_dict, spec_to_dict
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes import VolumeSpec, volume_from_dict
@@ -88,6 +89,18 @@ class CheckpointHeader:
         )
 
 
+def describe_origin(training: Mapping[str, Any]) -> str:
+    """Where a checkpoint is from, in half a sentence, as far as it says so itself."""
+    run, finished = training.get("run"), training.get("finished")
+    users, manifest = training.get("users"), training.get("manifest")
+    parts = [
+        f"run '{run}'" if run else "",
+        f"trained {finished}" if finished else "",
+        f"on {users:,} users" + (f" of {manifest}" if manifest else "") if users else "",
+    ]
+    return ", ".join(filter(None, parts)) or "it does not say how it was trained"
+
+
 def format_of(data: object) -> int:
     """The version of a header, whatever else it holds.
 
@@ -151,6 +164,11 @@ _TRAINING = {
     "calibration": mapping,
     "settings": mapping,
     "warnings": list_of(text),
+    "notes": list_of(text),
+    "seen": read_seen,
+    "finished": text,
+    "manifest": text,
+    "run": text,
 }
 
 

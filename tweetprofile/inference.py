@@ -17,6 +17,7 @@ from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.devices import precision_name, resolve_device, resolve_precision
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.frames import FrameLoader
+from tweetprofile.header import describe_origin
 from tweetprofile.images import ImageReader
 from tweetprofile.job import PredictorFacts, PredictorOptions
 from tweetprofile.manifest import UserImages
@@ -96,6 +97,7 @@ class Predictor:
             precision_name(self._precision),
             self._batch_size,
             torch.cuda.device_count(),
+            describe_origin(self._checkpoint.training),
         )
 
     def _draw_orders(self, orders: int) -> list[torch.Tensor]:

@@ -159,6 +159,7 @@ class PredictorFacts:
         precision: floating-point type computed in.
         batch_size: users a forward pass.
         cuda_devices: how many there are on its machine.
+        origin: which run the checkpoint is from, when and on what it was trained, for people.
     """
 
     checkpoint_sha256: str
@@ -170,3 +171,4 @@ class PredictorFacts:
     precision: str
     batch_size: int
     cuda_devices: int
+    origin: str = ""

@@ -39,7 +39,7 @@ class PredictOptions:
     """How `predict_manifest` works.
 
     Attributes:
-        checkpoint: the model file; None for $TWEETPROFILE_CHECKPOINT, else the last trained.
+        checkpoint: the model file; None for $TWEETPROFILE_CHECKPOINT, else the default.
         image_root: folder that image paths are relative to and never leave; None for the
             manifest's own.
         devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between.

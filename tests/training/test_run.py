@@ -12,7 +12,7 @@ import torch
 
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.errors import ManifestError, OptionError, OutputError, TrainingError
-from tweetprofile.models import last_trained
+from tweetprofile.models import default_model
 from tweetprofile.networks import Norm
 from tweetprofile.plan import PredictOptions
 from tweetprofile.predict import predict_manifest
@@ -87,9 +87,12 @@ def test_two_networks_learn_one_after_the_other_and_predict_together(
     assert summary.best.val_loss != pytest.approx(epochs[second - 1]["val_loss"], rel=1e-6)
 
 
-def test_the_model_is_kept_for_predict(dump: Path, tmp_path: Path) -> None:
-    summary = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
-    assert last_trained().read_bytes() == summary.checkpoint.read_bytes()
+def test_a_training_does_not_change_what_predict_uses(
+    dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
+    assert not default_model().exists()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ EXIT_INTERRUPTED = 130
 
 _COMMANDS = {
     "import": "import_dump",
-    **{name: name for name in ("inspect", "train", "predict", "evaluate", "info")},
+    **{name: name for name in ("inspect", "train", "use", "predict", "evaluate", "info")},
 }
 """Name of a command to the module of this package that holds it as `command`."""
 
@@ -64,7 +64,7 @@ def cli() -> None:
     tweetprofile import folder dump -o manifest.parquet
     tweetprofile inspect manifest.parquet
     tweetprofile train labelled.parquet -o run
-    tweetprofile predict manifest.parquet -o out.parquet
+    tweetprofile predict manifest.parquet -o out.parquet --checkpoint run
 
     A manifest is Parquet with a row a user: user_id, and images (paths, or the files themselves).
     For research on groups: single predictions are often wrong, and the output says how sure it is.

@@ -1,7 +1,7 @@
 """`tweetprofile evaluate`: what predictions are worth."""
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,10 @@ from tweetprofile.cli import options as shared
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json.")
 @click.option(
     "--checkpoint",
-    type=shared.FILE,
-    help="Model to predict with where there are no predictions.  [default: as predict]",
+    type=shared.PATH,
+    metavar="RUN",
+    help="Model to predict with where there are no predictions, or that made the predictions: it "
+    "says whether it was trained with these users.  [default: as predict]",
 )
 @shared.image_root
 @shared.devices
@@ -87,7 +89,12 @@ def command(
     from tweetprofile.protection import Reads
 
     given = (*others, *predictions)
-    options = EvaluateOptions(choices["min_confidence"], choices["seed"])
+    options = EvaluateOptions(
+        choices["min_confidence"],
+        choices["seed"],
+        tuple(_candidates(choices["checkpoint"], choices["run"])),
+        choices["image_root"],
+    )
     if layout == "mex-a3t" and (as_json or choices["min_confidence"]):
         raise click.UsageError("--format mex-a3t takes neither --json nor --min-confidence")
     epochs = _check(folder, layout, given, choices["run"])
@@ -96,7 +103,7 @@ def command(
             reads = reads_of_evaluation(
                 manifest, given, run=choices["run"], image_root=choices["image_root"]
             )
-            checkpoint = Reads.of(checkpoint=choices["checkpoint"])
+            checkpoint = Reads.of(checkpoint=_named_model(choices["checkpoint"]))
             prepare_folder(folder, overwrite=overwrite, reads=reads + checkpoint)
         if not given:
             place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -110,6 +117,23 @@ def command(
             view.compare(manifest, given, options, folder, as_json=as_json, quiet=quiet)
         else:
             view.evaluate(manifest, given[0], options, folder, epochs, as_json=as_json, quiet=quiet)
+
+
+def _named_model(checkpoint: Path | None) -> Path | None:
+    from tweetprofile.models import find_checkpoint
+
+    return find_checkpoint(checkpoint) if checkpoint is not None else None
+
+
+def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
+    """Files that may be the model of the predictions."""
+    from tweetprofile.errors import CheckpointError
+    from tweetprofile.models import MODEL, find_checkpoint
+
+    named = [_named_model(checkpoint), run / MODEL if run is not None else None]
+    with suppress(CheckpointError):
+        named.append(find_checkpoint(None))
+    return [path for path in named if path is not None]
 
 
 def _check(

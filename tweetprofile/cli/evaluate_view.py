@@ -21,6 +21,7 @@ from tweetprofile.evaluation.folder import write_comparison, write_evaluation
 from tweetprofile.evaluation.judging import Predictions
 from tweetprofile.evaluation.metrics import Scores
 from tweetprofile.evaluation.resampling import MEAN_MACRO_F1, Interval
+from tweetprofile.training.setting_aside import FEWEST_USERS
 
 _NAMES_SHOWN = 5
 
@@ -92,6 +93,21 @@ def _show_evaluation(evaluation: Evaluation) -> None:
         OUTPUT.print(sentence)
 
 
+def few_users(evaluation: Evaluation) -> list[str]:
+    """A sentence where so few users have a label that figures say little."""
+    few = [
+        f"{name} {metrics.users}"
+        for name, metrics in evaluation.traits.items()
+        if metrics.users < FEWEST_USERS
+    ]
+    if not few:
+        return []
+    return [
+        f"Few users have a label ({', '.join(few)}): go by the intervals. It takes {FEWEST_USERS} "
+        "for an accuracy within 0.16, and 400 for one within 0.05."
+    ]
+
+
 _LEGEND = (
     "Precision, recall and F1 are means over classes; ECE is the expected calibration error; 95% "
     "of draws: users drawn anew 1,000 times."
@@ -113,7 +129,7 @@ def _title(evaluation: Evaluation) -> str:
 
 def _sentences(evaluation: Evaluation) -> list[str]:
     judged = evaluation.judged
-    said = []
+    said = [evaluation.seen.sentence, *few_users(evaluation)]
     for name, chosen in evaluation.selections.items():
         accuracy = (
             "nobody is left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"

@@ -1,6 +1,7 @@
 """What `info` shows of a checkpoint."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from tweetprofile.checkpoint import Checkpoint
 from tweetprofile.cli import console
 from tweetprofile.cli.console import OUTPUT
+from tweetprofile.header import describe_origin
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, spec_to_dict
 
 
@@ -58,11 +60,22 @@ def _score(score: dict[str, Any], temperature: float) -> str:
     )
 
 
-def _training(training: Any) -> str:
-    facts = (f"on {training.get('users', '?')} users", f"{training.get('epochs', '?')} epochs")
+def _training(training: Mapping[str, Any]) -> str:
     kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
     epochs = " and ".join(map(str, kept))
-    return f"{', '.join(facts)}, epoch {epochs} kept; tweetprofile {training.get('version', '?')}"
+    return (
+        f"{describe_origin(training)}; epoch {epochs} of {training.get('epochs', '?')} kept; "
+        f"tweetprofile {training.get('version', '?')}"
+    )
+
+
+def _readable(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a training, with the fingerprints of what it has seen left out."""
+    shown = dict(training)
+    if "seen" in shown:
+        parts = {name: shown["seen"][name]["items"] for name in ("users", "images")}
+        shown["seen"] = {**parts, "manifests": shown["seen"]["manifests"]}
+    return shown
 
 
 def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -73,6 +86,6 @@ def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "members": checkpoint.members,
         "volume": asdict(checkpoint.volume_spec),
         "schema": checkpoint.schema.to_dict(),
-        "training": dict(checkpoint.training),
+        "training": _readable(checkpoint.training),
         "temperatures": dict(checkpoint.temperatures),
     }

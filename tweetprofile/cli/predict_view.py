@@ -51,8 +51,9 @@ def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
         f"{plan.job.options.image_root}) -> {plan.out}",
     )
     CONSOLE.print(
-        f"{facts.network} from {plan.job.checkpoint}: {', '.join(facts.schema.names)}; on "
-        f"{_devices(engine)}, {facts.precision}, decoder {facts.decoder}",
+        f"{facts.network} from {plan.job.checkpoint} ({facts.origin}): "
+        f"{', '.join(facts.schema.names)}; on {_devices(engine)}, {facts.precision}, decoder "
+        f"{facts.decoder}",
     )
 
 

@@ -55,13 +55,19 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     help="Network: deepset looks at each image by itself and adds up what they say, in any order; "
     "model1 and model2 are the paper's.  [default: deepset; model1 for the paper's recipe]",
 )
-@click.option("--val", metavar="MANIFEST", help="Users to validate on.  [default: set some aside]")
+@click.option(
+    "--val",
+    metavar="MANIFEST",
+    help="Users to validate on; images that they share with users to learn from flatter the "
+    "scores, and are warned of.  [default: set some aside]",
+)
 @click.option(
     "--val-fraction",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.1,
     show_default=True,
-    help="Share of the users set aside to validate on, without --val.",
+    help="Share of the users set aside to validate on, without --val. Their images are kept out "
+    "of what is learnt from.",
 )
 @click.option(
     "--init",
@@ -186,9 +192,9 @@ def command(
     """Train a network on the labelled users of MANIFEST and write it to the folder RUN.
 
     Labels are text columns named as their trait (gender, location, occupation, or any other);
-    null means unknown. RUN gets model.safetensors, which predict then uses unless told otherwise,
-    MODEL_CARD.md that says how wrong it is, metrics.jsonl with a line an epoch, and train.toml
-    with every setting.
+    null means unknown. RUN gets model.safetensors, MODEL_CARD.md that says how wrong it is,
+    metrics.jsonl with a line per epoch, and train.toml with every setting. Predict with it by
+    --checkpoint RUN, or make it the default with `tweetprofile use RUN`.
 
     Images are decoded once, in worker processes, and kept for later runs. The best epoch by mean
     macro-F1 on the users set aside is kept, of each member, and the probabilities of what they

@@ -72,6 +72,10 @@ class TrainView(TrainObserver):
                 more = f" and {len(names) - _NAMES_SHOWN} more" * (len(names) > _NAMES_SHOWN)
                 self._say(f"--init: {words}: {', '.join(names[:_NAMES_SHOWN])}{more}")
 
+    def on_note(self, sentence: str) -> None:
+        """Print it."""
+        self._say(sentence)
+
     def on_warning(self, sentence: str) -> None:
         """Print it, even when nothing else is."""
         CONSOLE.print(f"warning: {sentence}")
@@ -154,5 +158,7 @@ def show_training(summary: TrainSummary) -> None:
         f"{summary.users:,} users learnt from, {aside}{left_out}, in {summary.seconds:.0f} s; "
         f"kept epoch {' and '.join(map(str, summary.kept_epochs))} -> {summary.checkpoint}",
     )
-    if not summary.kept:
-        CONSOLE.print("No copy could be kept in your data folder: give predict --checkpoint.")
+    run = summary.checkpoint.parent
+    CONSOLE.print(
+        f"Predict with it by --checkpoint {run}, or from now on by: tweetprofile use {run}",
+    )

@@ -15,7 +15,9 @@ from tweetprofile.evaluation.resampling import (
     differences,
     intervals,
 )
+from tweetprofile.evaluation.seen_before import SeenBefore, look_for_seen
 from tweetprofile.manifest import Manifest
+from tweetprofile.storage import AnyPath
 from tweetprofile.version import __version__
 
 _NAMED = 100
@@ -29,6 +31,9 @@ class EvaluateOptions:
     Attributes:
         min_confidence: of users who are kept where unsure ones are left out; None for no such.
         seed: of the bootstrap.
+        checkpoints: files, one of which may be the model that made the predictions: it says
+            whether it was trained with these users.
+        image_root: folder that image paths are relative to; None for the manifest's own.
 
     Raises:
         OptionError: a value out of range.
@@ -36,6 +41,8 @@ class EvaluateOptions:
 
     min_confidence: float | None = None
     seed: int = 0
+    checkpoints: tuple[Path, ...] = ()
+    image_root: AnyPath | None = None
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None and not 0.0 <= self.min_confidence <= 1.0:
@@ -52,6 +59,7 @@ class Evaluation:
         traits: metrics by trait.
         intervals: 95% bootstrap intervals, by trait and figure.
         mean_macro_f1: over the traits; what MEX-A3T ranks by. `mean_interval` goes with it.
+        seen: what of the manifest the model was trained with.
         selections: by trait, what is left of the users at the confidence asked for.
     """
 
@@ -61,6 +69,7 @@ class Evaluation:
     intervals: Mapping[str, Mapping[str, Interval]]
     mean_macro_f1: float
     mean_interval: Interval
+    seen: SeenBefore
     selections: Mapping[str, Selection] = field(default_factory=dict)
 
     @property
@@ -84,6 +93,7 @@ class Evaluation:
                 "only_in_predictions": len(judged.only_in_predictions),
                 "named": [*judged.only_in_manifest, *judged.only_in_predictions][:_NAMED],
             },
+            "trained_with": self.seen.to_dict(),
             "mean_macro_f1": self.mean_macro_f1,
             "mean_macro_f1_interval": asdict(self.mean_interval),
             "traits": {name: self._trait(name) for name in self.traits},
@@ -194,4 +204,6 @@ def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOpt
         }
     mean = sum(each.scores.macro_f1 for each in traits.values()) / len(traits)
     interval = spread.pop("")[MEAN_MACRO_F1]
-    return Evaluation(manifest.source, judged, traits, spread, mean, interval, selections)
+    sha256 = predictions.facts.get("checkpoint_sha256")
+    seen = look_for_seen(manifest, sha256, options.checkpoints, options.image_root)
+    return Evaluation(manifest.source, judged, traits, spread, mean, interval, seen, selections)

@@ -94,6 +94,7 @@ def _scores(training: Mapping[str, Any]) -> list[str]:
         f"On {training['val_users']:,} users set aside, among whom the best epoch was chosen and "
         "the confidences were calibrated; both flatter a little.",
         *(f"**{warning}**" for warning in training.get("warnings", [])),
+        *training.get("notes", []),
         "",
         "| trait | users | accuracy | always the most frequent class | macro-F1 | calibration "
         "error before | after |",

@@ -1,23 +1,19 @@
 """The folder of a run: what an earlier run has left there may be replaced, and nothing else."""
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from tweetprofile.errors import OutputError
-from tweetprofile.models import last_trained
-from tweetprofile.protection import Reads, check_file, is_earlier, real_path, refuse_stranger
+from tweetprofile.models import MODEL
+from tweetprofile.protection import Reads, is_earlier, real_path, refuse_stranger
 from tweetprofile.provenance import Kind, kind_of
 from tweetprofile.training.card import CARD
 from tweetprofile.training.metrics import METRICS
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
 from tweetprofile.training.writing import writing
-from tweetprofile.whole import write_whole, written_whole
-
-MODEL = "model.safetensors"
-"""The file that a run writes last: a folder without it holds no finished run."""
+from tweetprofile.whole import write_whole
 
 _KINDS = {
     SETTINGS: Kind.SETTINGS,
@@ -26,7 +22,7 @@ _KINDS = {
     STATE: Kind.STATE,
     MODEL: Kind.MODEL,
 }
-"""What a run writes."""
+"""What a run writes. The model comes last: a folder without it holds no finished run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +87,6 @@ def write_card(path: Path, card: str) -> None:
     """
     with writing(path):
         write_whole(path, card.encode(), is_earlier(Kind.CARD))
-
-
-def keep_for_predict(checkpoint: Path, reads: Reads) -> bool:
-    """Keep a copy for `predict` to use when none is named; whether that was possible."""
-    kept = last_trained()
-    try:
-        check_file(kept, Kind.MODEL, reads, overwrite=True)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(real_path(kept), is_earlier(Kind.MODEL)) as unfinished:
-            shutil.copyfile(checkpoint, unfinished)
-    except (OSError, OutputError):
-        return False
-    return True
 
 
 def _refuse_config(folder: Path, options: FolderOptions) -> None:

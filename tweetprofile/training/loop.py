@@ -61,6 +61,9 @@ class TrainObserver:
     def on_loaded(self, weights: LoadedWeights) -> None:
         """What became of the weights to start from."""
 
+    def on_note(self, sentence: str) -> None:
+        """Something that was done with the users and that a person may want to know."""
+
     def on_warning(self, sentence: str) -> None:
         """Something that a person should know before they trust the result."""
 

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tweetprofile.errors import CheckpointError, OptionError, OutputError, Train
 from tweetprofile.fields import FieldError, Reader, mapping_of, read_known, whole
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
+from tweetprofile.models import MODEL
 from tweetprofile.networks import NetworkSpec
 from tweetprofile.place import reads_of
 from tweetprofile.protection import Reads
@@ -24,10 +26,8 @@ from tweetprofile.training.calibration import Calibration, calibrate, read_calib
 from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.folder import (
-    MODEL,
     FolderOptions,
     goes_on,
-    keep_for_predict,
     prepare_folder,
     write_card,
 )
@@ -40,8 +40,14 @@ from tweetprofile.training.labels import (
 )
 from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, train_rank
 from tweetprofile.training.scores import EpochMetrics, read_metrics
+from tweetprofile.training.seen import what_was_seen
+from tweetprofile.training.setting_aside import (
+    Parts,
+    set_aside,
+    warn_of_few_users,
+    warn_of_shared_images,
+)
 from tweetprofile.training.settings import SETTINGS, TrainOptions, write_settings
-from tweetprofile.training.split import split_users
 from tweetprofile.training.state import STATE, TrainingState, require_same
 from tweetprofile.training.writing import writing
 from tweetprofile.version import __version__
@@ -58,7 +64,6 @@ class TrainSummary:
         users: trained on; `val_users` were set aside, `left_out` had no usable image, `unlabelled`
             no label.
         calibration: by trait, on the users set aside.
-        kept: whether `predict` will use it when none is named.
         seconds: all of it took.
     """
 
@@ -70,7 +75,6 @@ class TrainSummary:
     left_out: int
     unlabelled: int
     calibration: Mapping[str, Calibration]
-    kept: bool
     seconds: float
 
 
@@ -125,28 +129,28 @@ def train_manifest(
         users.left_out,
         users.unlabelled,
         calibration,
-        kept=False,
         seconds=time.monotonic() - began,
     )
-    return _write_model(summary, plan, setup, trainer, users.warnings)
+    return _write_model(summary, plan, trainer, users)
 
 
 def _write_model(
-    summary: TrainSummary,
-    plan: "_Plan",
-    setup: TrainingSetup,
-    trainer: Trainer,
-    warnings: tuple[str, ...],
+    summary: TrainSummary, plan: "_Plan", trainer: Trainer, users: "_Users"
 ) -> TrainSummary:
     """Write the model card and the model, after which the state of the training is not needed."""
     temperatures = {name: each.temperature for name, each in summary.calibration.items()}
-    training = {**_describe(summary, plan), "warnings": warnings}
-    card = make_card(setup.network, setup.volume_spec, setup.schema, training)
+    training = {
+        **_describe(summary, plan),
+        "warnings": users.warnings,
+        "notes": users.notes,
+        "seen": what_was_seen(plan.manifest, plan.validation, users.train, users.val).to_dict(),
+    }
+    card = make_card(plan.network, plan.options.volume_spec, plan.found.schema, training)
     write_card(plan.folder / CARD, card)
     with writing(summary.checkpoint):
         save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
         (plan.folder / STATE).unlink(missing_ok=True)
-    return replace(summary, kept=keep_for_predict(summary.checkpoint, plan.reads))
+    return summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,7 @@ class _Users:
     left_out: int
     unlabelled: int
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def _check(manifest: str | Path, run: Path, options: TrainOptions, wanted: FolderOptions) -> _Plan:
@@ -252,15 +257,28 @@ def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
             f"{plan.manifest.source} has no user with a label and a usable image to learn from; "
             f"images are looked for under {root} (--image-root)."
         )
+    options, schema = plan.options, plan.found.schema
+    warnings: list[str] = []
     if plan.validation is None:
-        parts = split_users(whole.labels, plan.options.val_fraction, plan.options.seed)
-        train, val = (whole.take(positions) for positions in parts)
+        parts = set_aside(whole, options.val_fraction, options.seed)
+        warnings += warn_of_few_users(schema, len(whole), parts.val, options.val_fraction)
     else:
-        train, (val, _, _) = whole, _decode(plan, plan.validation, observer)
-    warnings = tuple(filter(None, [_share_images(train, val)]))
+        val, _, _ = _decode(plan, plan.validation, observer)
+        parts = Parts(whole, val, 0, 0, 0)
+        warnings += filter(None, [warn_of_shared_images(whole, val)])
+        warnings += warn_of_few_users(schema, len(whole) + len(val), val, 0)
+    if parts.note:
+        observer.on_note(parts.note)
     for warning in warnings:
         observer.on_warning(warning)
-    return _Users(train, val, left_out, unlabelled, warnings)
+    return _Users(
+        parts.train,
+        parts.val,
+        left_out + parts.dropped,
+        unlabelled,
+        tuple(warnings),
+        notes=(parts.note,) if parts.note else (),
+    )
 
 
 def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[Subset, int, int]:
@@ -274,21 +292,6 @@ def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[S
     everyone = Subset(cache, np.arange(len(labels)), labels)
     usable = everyone.take(np.flatnonzero(seen & labelled))
     return usable, int((~seen).sum()), int((seen & ~labelled).sum())
-
-
-def _share_images(train: Subset, val: Subset) -> str | None:
-    """A warning where users set aside have images of those to train on."""
-    shared = np.intersect1d(train.hashes, val.hashes)
-    if not len(shared):
-        return None
-    hashes = val.cache.hashes
-    users = sum(
-        bool(np.isin(hashes[val.frames_of(position)], shared).any()) for position in range(len(val))
-    )
-    return (
-        f"{len(shared):,} images of users to train on are those of {users:,} of the {len(val):,} "
-        "users set aside, too: scores on them are flattered."
-    )
 
 
 def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, Calibration]:
@@ -328,7 +331,7 @@ def _recall(checkpoint: Checkpoint) -> TrainSummary:
             f"{checkpoint.path} does not say how it was trained ({error}); train with --overwrite."
         ) from None
     epochs = tuple(facts.get("kept_epochs", [found["best"].epoch]))
-    return TrainSummary(checkpoint.path, epochs, **found, kept=True, seconds=0.0)
+    return TrainSummary(checkpoint.path, epochs, **found, seconds=0.0)
 
 
 def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:
@@ -345,4 +348,7 @@ def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:
         "best": asdict(summary.best),
         "calibration": {name: asdict(each) for name, each in summary.calibration.items()},
         "settings": plan.settings,
+        "finished": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "manifest": Path(plan.manifest.source).name,
+        "run": plan.folder.absolute().name,
     }

@@ -1,0 +1,58 @@
+"""The model that predict uses changes when a person says so, and is named whenever it is used."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tweetprofile.cli import main
+from tweetprofile.models import CHECKPOINT_VARIABLE, default_model
+
+QUICK = ["--frame-size", "16", "--epochs", "1", "--batch-size", "4", "--devices", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv(CHECKPOINT_VARIABLE, raising=False)
+
+
+def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "tweetprofile", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_predict_names_the_run_that_was_chosen_and_a_later_training_changes_nothing(
+    dump: Path, tmp_path: Path
+) -> None:
+    manifest = dump / "train.parquet"
+    first, second = tmp_path / "first", tmp_path / "second"
+    trained = run("train", manifest, "-o", first, *QUICK)
+    assert f"tweetprofile use {first}" in " ".join(trained.stderr.split())
+    assert run("predict", manifest, "-o", tmp_path / "out").returncode == 2, "nothing is chosen"
+    chosen = run("use", first)
+    assert chosen.returncode == 0
+    assert "run 'first', trained 20" in chosen.stderr
+    assert run("train", manifest, "-o", second, *QUICK, "--seed", "1").returncode == 0
+    done = run("predict", manifest, "-o", tmp_path / "out")
+    assert "run 'first', trained 20" in " ".join(done.stderr.split())
+    assert default_model().read_bytes() == (first / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["nothing", "folder", "notes.txt"])
+def test_what_is_no_model_is_not_chosen(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("no model")
+    assert main(["use", str(tmp_path / name)]) == 2
+    assert name in capsys.readouterr().err
+    assert not default_model().exists()
+
+
+def test_a_model_that_never_said_how_it_was_trained_is_chosen_all_the_same(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["use", str(model)]) == 0
+    assert "it does not say how it was trained" in " ".join(capsys.readouterr().err.split())
