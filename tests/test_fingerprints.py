@@ -23,12 +23,19 @@ def test_all_that_went_in_is_found_and_of_the_rest_one_in_a_thousand() -> None:
     assert not outside.certain
 
 
-@pytest.mark.parametrize("seen", [3, 40, 400])
+@pytest.mark.parametrize("seen", [6, 40, 400])
 def test_a_share_that_was_seen_is_told_from_chance(seen: int) -> None:
     kept = Fingerprint.of(digests(0, 2_000))
     mixed = kept.overlap(np.concatenate([digests(0, seen), digests(10_000, 400 - seen)]))
     assert mixed.certain
     assert mixed.share == pytest.approx(seen / 400, abs=0.01)
+
+
+def test_chance_is_not_taken_for_an_overlap() -> None:
+    kept = Fingerprint.of(digests(0, 2_000))
+    found = [kept.overlap(digests(10_000 + 600 * trial, 600)) for trial in range(200)]
+    assert max(each.seen for each in found) > 2, "chance finds some now and then"
+    assert sum(each.certain for each in found) <= 1
 
 
 def test_of_more_than_fits_a_sample_goes_in_and_shares_stay_right() -> None:

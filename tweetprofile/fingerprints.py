@@ -27,6 +27,9 @@ _MOST_BITS = 1 << 24
 
 _WHOLE = 1 << 32
 
+_CERTAIN = 1e-4
+"""Hits that are less likely than this by chance are taken for real ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
@@ -81,8 +84,7 @@ class Fingerprint:
         seen = int(hits.astype(bool).all(axis=1).sum()) if tried else 0
         full = float(np.unpackbits(self.bits).mean())
         expected = tried * full**_HASHES
-        # Three standard deviations of a Poisson count, and never one hit alone by more than chance.
-        certain = seen > expected + 3 * math.sqrt(expected) and seen - expected > 0.5
+        certain = _chance_of(seen, expected) < _CERTAIN
         share = max(0.0, (seen - expected) / max(1e-9, tried - expected)) if tried else 0.0
         return Overlap(seen, tried, share, certain)
 
@@ -109,6 +111,14 @@ def read_fingerprint(value: object, what: str) -> Fingerprint:
 
 
 _READERS: Mapping[str, Reader] = {"bits": text, "items": whole, "sampled": whole}
+
+
+def _chance_of(hits: int, expected: float) -> float:
+    """How likely so many hits or more are by chance: the upper tail of a Poisson distribution."""
+    if expected > 100:
+        return 0.5 * math.erfc((hits - 0.5 - expected) / math.sqrt(2 * expected))
+    terms = (expected**count / math.factorial(count) for count in range(min(hits, 150)))
+    return max(0.0, 1.0 - math.exp(-expected) * math.fsum(terms))
 
 
 def _sample(digests: Digests, sampled: int) -> Digests:
