@@ -53,5 +53,5 @@ def test_flattered_figures_are_called_so_in_card_and_checkpoint(
     summary = train_manifest(manifest, tmp_path / "run", replace(QUICK, val=str(manifest)))
     card = (tmp_path / "run" / CARD).read_text()
     assert "scores on them are flattered.**" in card
-    (warning,) = load_checkpoint(summary.checkpoint).training["warnings"]
-    assert warning in card
+    for warning in load_checkpoint(summary.checkpoint).training["warnings"]:
+        assert warning in card

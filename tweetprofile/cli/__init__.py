@@ -30,7 +30,7 @@ EXIT_INTERRUPTED = 130
 
 _COMMANDS = {
     "import": "import_dump",
-    **{name: name for name in ("inspect", "train", "use", "predict", "evaluate", "info")},
+    **{name: name for name in ("inspect", "split", "train", "use", "predict", "evaluate", "info")},
 }
 """Name of a command to the module of this package that holds it as `command`."""
 

@@ -1,0 +1,201 @@
+"""A split has every user once, every class in its share, and no image on two sides."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from tweetprofile.cli import main
+from tweetprofile.errors import ManifestError, OptionError, OutputError
+from tweetprofile.manifest import Manifest
+from tweetprofile.splitting.run import SplitOptions, split_manifest
+
+MakeDump = Callable[..., Path]
+
+
+@pytest.fixture
+def make_dump(tmp_path: Path, draw: Callable[..., Image.Image]) -> MakeDump:
+    """`make_dump([[0, 1], [1]])`: users with these pictures, each in a file of its own."""
+
+    def make(lists: list[list[int]], **columns: list[str | None]) -> Path:
+        pictures = {number for images in lists for number in images}
+        for number in pictures:
+            draw(8, 8, number).save(tmp_path / f"{number}.png")
+        paths = []
+        for user, images in enumerate(lists):
+            (tmp_path / str(user)).mkdir(exist_ok=True)
+            for number in images:
+                shutil.copyfile(tmp_path / f"{number}.png", tmp_path / str(user) / f"{number}.png")
+            paths.append([f"{user}/{number}.png" for number in images])
+        ids = [f"u{user}" for user in range(len(lists))]
+        frame = pl.DataFrame({"user_id": ids, "images": paths, **columns})
+        frame.write_parquet(tmp_path / "m.parquet")
+        return tmp_path / "m.parquet"
+
+    return make
+
+
+def contents(part: Path) -> set[str]:
+    """Digests of all images of a part, by their bytes."""
+    return {
+        hashlib.sha256((part.parent / path).read_bytes()).hexdigest()
+        for images in pl.read_parquet(part)["images"]
+        for path in images
+    }
+
+
+def test_users_who_share_an_image_stay_together_and_nothing_is_lost(make_dump: MakeDump) -> None:
+    lists = [[10 * (user // 3), 1000 + user] for user in range(60)]
+    manifest = make_dump(lists)
+    summary = split_manifest(manifest)
+    paths = [part.path for part in summary.parts]
+    assert [path.name for path in paths] == [
+        "m.train.parquet", "m.validation.parquet", "m.test.parquet",
+    ]  # fmt: skip
+    assert [part.users for part in summary.parts] == [42, 6, 12]
+    together = pl.concat([pl.read_parquet(path) for path in paths]).sort("user_id")
+    assert together.equals(pl.read_parquet(manifest).sort("user_id"))
+    train, validation, test = map(contents, paths)
+    assert not train & test
+    assert not train & validation
+    assert not validation & test
+    assert (summary.groups, summary.shared) == (20, 20)
+    assert all(part.images_removed == 0 for part in summary.parts)
+
+
+def test_an_image_of_nearly_everyone_is_left_to_those_who_are_tested(make_dump: MakeDump) -> None:
+    manifest = make_dump([[7, 100 + user] if user % 5 else [7] for user in range(50)])
+    summary = split_manifest(manifest, options=SplitOptions(validation=0.2, test=0.2))
+    train, validation, test = (contents(part.path) for part in summary.parts)
+    assert not train & test
+    assert not train & validation
+    assert not validation & test
+    _, _, tested = summary.parts
+    assert tested.images_removed == tested.emptied == 0
+    assert sum(part.images_removed for part in summary.parts) == 40
+    users = pl.concat([pl.read_parquet(part.path) for part in summary.parts])
+    assert users["user_id"].n_unique() == 50, "users with no image left are still there"
+    empty = int((users["images"].list.len() == 0).sum())
+    assert empty == sum(part.emptied for part in summary.parts) > 0
+
+
+def test_every_class_gets_its_share(make_dump: MakeDump) -> None:
+    genders = [("female", "male", None, "male")[user % 4] for user in range(200)]
+    manifest = make_dump([[user] for user in range(200)], gender=genders)
+    train, validation, test = split_manifest(manifest).parts
+    assert train.classes["gender"] == {"female": 35, "male": 70}
+    assert validation.classes["gender"] == {"female": 5, "male": 10}
+    assert test.classes["gender"] == {"female": 10, "male": 20}
+
+
+def test_in_folds_everyone_is_tested_once_on_images_that_were_not_learnt_from(
+    make_dump: MakeDump,
+) -> None:
+    dice = np.random.default_rng(0)
+    manifest = make_dump([dice.choice(30, 4, replace=False).tolist() for _ in range(40)])
+    summary = split_manifest(manifest, options=SplitOptions(folds=4))
+    assert len(summary.parts) == 8
+    tested: list[str] = []
+    for train, test in zip(summary.parts[::2], summary.parts[1::2], strict=True):
+        assert train.path.name.endswith(".train.parquet")
+        assert train.users + test.users == 40
+        assert not contents(train.path) & contents(test.path)
+        whole = pl.read_parquet(manifest)
+        frame = pl.read_parquet(test.path)
+        assert frame.equals(whole.filter(pl.col("user_id").is_in(frame["user_id"].to_list())))
+        tested += frame["user_id"].to_list()
+    assert sorted(tested) == sorted(pl.read_parquet(manifest)["user_id"].to_list())
+
+
+def test_images_within_the_manifest_are_split_too(tmp_path: Path, make_dump: MakeDump) -> None:
+    manifest = make_dump([[user // 2] for user in range(20)])
+    embedded = [
+        [{"bytes": (tmp_path / path).read_bytes(), "path": path} for path in images]
+        for images in pl.read_parquet(manifest)["images"]
+    ]
+    pl.read_parquet(manifest).with_columns(images=pl.Series(embedded)).write_parquet(manifest)
+    summary = split_manifest(manifest, options=SplitOptions(validation=0, test=0.3))
+    assert [part.users for part in summary.parts] == [14, 6]
+    parts = [Manifest.open(part.path) for part in summary.parts]
+    bytes_of = [
+        {image.data for batch in part.shards(99) for user in batch.users for image in user.images}
+        for part in parts
+    ]
+    assert not bytes_of[0] & bytes_of[1]
+    assert len(bytes_of[0] | bytes_of[1]) == 10
+
+
+def test_images_that_cannot_be_read_are_compared_by_their_paths(tmp_path: Path) -> None:
+    lists = [[f"{user // 2}.jpg"] for user in range(20)]
+    ids = [str(user) for user in range(20)]
+    pl.DataFrame({"user_id": ids, "images": lists}).write_parquet(tmp_path / "m.parquet")
+    summary = split_manifest(tmp_path / "m.parquet")
+    assert (summary.unreadable, summary.groups) == (20, 10)
+
+
+def test_an_earlier_split_is_replaced_if_asked_and_nothing_else(make_dump: MakeDump) -> None:
+    manifest = make_dump([[user] for user in range(10)])
+    split_manifest(manifest)
+    with pytest.raises(OutputError, match=r"m\.train\.parquet exists"):
+        split_manifest(manifest)
+    split_manifest(manifest, options=SplitOptions(seed=1, overwrite=True))
+    own = manifest.with_name("m.test.parquet")
+    pl.DataFrame({"thesis": [1]}).write_parquet(own)
+    before = own.read_bytes()
+    with pytest.raises(OutputError, match=r"m\.test\.parquet"):
+        split_manifest(manifest, options=SplitOptions(overwrite=True))
+    assert own.read_bytes() == before
+
+
+def test_the_seed_decides_and_nothing_else(make_dump: MakeDump) -> None:
+    manifest = make_dump([[user] for user in range(40)])
+    parts = []
+    for seed in (1, 1, 2):
+        split_manifest(manifest, options=SplitOptions(seed=seed, overwrite=True))
+        parts.append(pl.read_parquet(manifest.with_name("m.test.parquet"))["user_id"].to_list())
+    assert parts[0] == parts[1] != parts[2]
+
+
+def test_parts_of_a_folder_go_to_a_folder_of_their_own(
+    tmp_path: Path, make_dump: MakeDump, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = make_dump([[user] for user in range(10)])
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(2):
+        frame = pl.read_parquet(manifest).slice(number * 5, 5)
+        frame.with_columns(
+            images=pl.col("images").list.eval(pl.lit("../") + pl.element())
+        ).write_parquet(folder / f"{number}.parquet")
+    assert main(["split", str(folder)]) == 2
+    assert "give -o FOLDER" in capsys.readouterr().err
+    (tmp_path / "parts").mkdir()
+    arguments = ["split", str(folder), "-o", str(tmp_path / "parts"), "--image-root", str(folder)]
+    assert main(arguments) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"Image paths are still relative to {folder}: give it as --image-root." in said
+    assert (tmp_path / "parts" / "many.train.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"validation": 0.5, "test": 0.5}, "leave no users to train on"),
+        ({"validation": 0.0, "test": 0.0}, "set none aside"),
+        ({"test": 1.0}, "--test 1 must be"),
+        ({"folds": 1}, "--folds 1 must be from 2 to 100"),
+    ],
+)
+def test_shares_that_make_no_sense_are_refused(options: dict[str, float], sentence: str) -> None:
+    with pytest.raises(OptionError, match=sentence):
+        SplitOptions(**options)  # type: ignore[arg-type]
+
+
+def test_too_few_users_are_told_how_many_it_takes(make_dump: MakeDump) -> None:
+    with pytest.raises(ManifestError, match=r"has 5 users, too few for 3 parts"):
+        split_manifest(make_dump([[user] for user in range(5)]))

@@ -1,0 +1,50 @@
+"""What `split` shows: a bar while images are compared, and what each part has."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.splitting.run import SplitSummary
+
+_CLASSES_SHOWN = 6
+
+
+@contextmanager
+def split_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, and nothing elsewhere."""
+    if quiet or not CONSOLE.is_animated:
+        yield lambda users, total: None
+        return
+    with make_bar() as bar:
+        task = bar.add_task("comparing images", total=None)
+        yield lambda users, total: bar.update(task, completed=users, total=total)
+
+
+def show_split(summary: SplitSummary) -> None:
+    """Say what became of users and images, then a line per part."""
+    CONSOLE.print(
+        f"{summary.users:,} users in {summary.groups:,} groups that share no image with others; "
+        f"{summary.shared:,} images are at several users",
+    )
+    if summary.unreadable:
+        CONSOLE.print(
+            f"warning: {summary.unreadable:,} images could not be read under {summary.folder} "
+            "(--image-root) and were compared by their paths",
+        )
+    for part in summary.parts:
+        traits = []
+        for trait, classes in part.classes.items():
+            shown = [f"{name} {count:,}" for name, count in classes.items()]
+            more = f", and {len(shown) - _CLASSES_SHOWN} more" * (len(shown) > _CLASSES_SHOWN)
+            traits.append(f"{trait}: {', '.join(shown[:_CLASSES_SHOWN])}{more}")
+        CONSOLE.print(f"{part.users:,} users ({'; '.join(traits) or 'no labels'}) -> {part.path}")
+        if part.images_removed:
+            CONSOLE.print(
+                f"  {part.images_removed:,} images were taken out of their lists, as users who "
+                f"are measured with have them, too; {part.emptied:,} users have none left",
+            )
+    parts = {part.path.parent for part in summary.parts}
+    if parts != {summary.folder}:
+        CONSOLE.print(
+            f"Image paths are still relative to {summary.folder}: give it as --image-root.",
+        )

@@ -1,0 +1,121 @@
+"""The parts of a split as manifests, all written at once in a single pass over the users."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tweetprofile.errors import WriteError
+from tweetprofile.manifest import Manifest
+from tweetprofile.protection import is_earlier, real_path
+from tweetprofile.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.whole import written_whole
+
+
+class PartWriter:
+    """Writes several manifests; used as a `with` block around `add` and `finish`.
+
+    A part appears when all of them are complete. Its lists hold paths where the manifest has only
+    these, and else `bytes` and `path`.
+
+    Args:
+        manifest: whose users are written.
+        paths: of the parts.
+        overwrite: whether earlier parts may be replaced.
+
+    Raises:
+        WriteError: a disk is full, or something stands in the way by then.
+    """
+
+    def __init__(self, manifest: Manifest, paths: list[Path], *, overwrite: bool) -> None:
+        self._carries_bytes = manifest.carries_bytes
+        self._paths = paths
+        self._may_replace = is_earlier(Kind.MANIFEST, overwrite=overwrite)
+        self._stack = ExitStack()
+        self._unfinished: list[Path] = []
+        self._files: dict[int, pq.ParquetWriter] = {}
+        self._finished = False
+
+    def __enter__(self) -> Self:
+        try:
+            for path in self._paths:
+                whole = written_whole(real_path(path), self._may_replace)
+                self._unfinished.append(self._stack.enter_context(whole))
+        except OSError as error:
+            self._stack.close()
+            raise _cannot_write(error, self._paths[len(self._unfinished)]) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        try:
+            self._stack.__exit__(kind, error, traceback)
+        except OSError as failure:
+            if failure is error:
+                return
+            raise _cannot_write(failure, self._paths[0].parent) from failure
+
+    def add(
+        self, part: int, table: pa.Table, chosen: NDArray[np.bool_], kept: NDArray[np.bool_]
+    ) -> None:
+        """Write some users to a part.
+
+        Args:
+            part: number of the part.
+            table: of a `UserBatch`.
+            chosen: (users,) who of these are of the part.
+            kept: (images of all these users,) which stand in the lists of the part.
+        """
+        rows = _with_images(table, kept, as_paths=not self._carries_bytes).filter(pa.array(chosen))
+        try:
+            if part not in self._files:
+                self._files[part] = pq.ParquetWriter(
+                    self._unfinished[part],
+                    rows.schema.remove_metadata(),
+                    compression="zstd",
+                    write_page_checksum=True,
+                )
+            if len(rows):
+                self._files[part].write_table(rows.replace_schema_metadata())
+        except OSError as error:
+            raise _cannot_write(error, self._paths[part]) from error
+
+    def finish(self) -> None:
+        """Complete all parts, which get their names when the block ends."""
+        for part, file in self._files.items():
+            file.add_key_value_metadata({METADATA_KEY: json.dumps(stamp(Kind.MANIFEST))})
+            try:
+                file.close()
+            except OSError as error:
+                raise _cannot_write(error, self._paths[part]) from error
+
+
+def _with_images(table: pa.Table, kept: NDArray[np.bool_], *, as_paths: bool) -> pa.Table:
+    """The table with some of the images taken out of the lists, as a manifest has them."""
+    images = table["images"].combine_chunks()
+    values = images.flatten().filter(pa.array(kept))
+    ends = np.concatenate([[0], np.cumsum(kept)])
+    offsets = images.offsets.to_numpy() - images.offsets[0].as_py()
+    if as_paths:
+        values = values.field("path")
+    lists = pa.LargeListArray.from_arrays(pa.array(ends[offsets], pa.int64()), values)
+    columns = [name for name in table.column_names if name not in ("images", "images_given")]
+    return table.select(columns).add_column(1, "images", lists)
+
+
+def _cannot_write(error: OSError, path: Path) -> WriteError:
+    return WriteError(
+        f"{path} cannot be written ({error.strerror or error}); make room there and split again."
+    )
