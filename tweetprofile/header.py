@@ -151,6 +151,13 @@ def _best(value: object, what: str) -> dict[str, Any]:
     return read_known(value, what, {"epoch": whole, "scores": mapping_of(_score)})
 
 
+def _fold(value: object, what: str) -> dict[str, Any]:
+    names = ("accuracy", "accuracy_spread", "macro_f1", "macro_f1_spread", "majority")
+    return read_fields(
+        value, what, {**dict.fromkeys(names, number), "users": whole}, (*names, "users")
+    )
+
+
 _TRAINING = {
     "version": text,
     "users": whole,
@@ -165,6 +172,7 @@ _TRAINING = {
     "settings": mapping,
     "warnings": list_of(text),
     "notes": list_of(text),
+    "folds": mapping_of(_fold),
     "seen": read_seen,
     "finished": text,
     "manifest": text,

@@ -51,6 +51,7 @@ class Kind(StrEnum):
     SETTINGS = "the settings of a training"
     CARD = "a model card"
     METRICS = "the metrics of a training"
+    FOLDS = "the scores of a cross-validation"
 
     @property
     def tag(self) -> str:
@@ -194,5 +195,5 @@ def _kind_of_json(file: IO[bytes]) -> Kind | None:
     if line.strip() != b"{":  # else an object over several lines
         return Kind.METRICS if json.loads(line).keys() == _EPOCH else None
     written = json.loads(line + file.read(_JSON_BYTES)).get(METADATA_KEY) or {}
-    kinds = (Kind.STATISTICS, Kind.EVALUATION)
+    kinds = (Kind.STATISTICS, Kind.EVALUATION, Kind.FOLDS)
     return next((kind for kind in kinds if written.get("kind") == kind.tag), None)

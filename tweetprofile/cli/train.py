@@ -70,6 +70,12 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "of what is learnt from.",
 )
 @click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    help="Cross-validate first: train so many networks, each tested on users that it has not seen, "
+    "and tell the mean of their scores and its spread. It takes as many times as long.",
+)
+@click.option(
     "--init",
     type=shared.FILE,
     metavar="WEIGHTS",

@@ -10,11 +10,12 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.training.folds import wilson_interval
 from tweetprofile.training.labels import FoundSchema
 from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.pretrained import LoadedWeights
-from tweetprofile.training.run import TrainSummary
 from tweetprofile.training.scores import EpochMetrics, TraitScore
+from tweetprofile.training.summary import TrainSummary
 
 _EPOCHS_SHOWN = 12
 """The last so many, so that the table fits on any terminal; `metrics.jsonl` has them all."""
@@ -71,6 +72,14 @@ class TrainView(TrainObserver):
             if names:
                 more = f" and {len(names) - _NAMES_SHOWN} more" * (len(names) > _NAMES_SHOWN)
                 self._say(f"--init: {words}: {', '.join(names[:_NAMES_SHOWN])}{more}")
+
+    def on_fold(self, number: int, folds: int) -> None:
+        """Say which fold the epochs that follow are of."""
+        if self._table is not None:
+            self._table.stop()
+        self._table, self._best = None, None
+        self._epochs.clear()
+        self._say(f"fold {number} of {folds}")
 
     def on_note(self, sentence: str) -> None:
         """Print it."""
@@ -146,13 +155,22 @@ def show_training(summary: TrainSummary) -> None:
     aside = f"{summary.val_users:,} set aside" if summary.val_users else "none set aside"
     left_out = f", {summary.left_out:,} without a usable image" if summary.left_out else ""
     left_out += f", {summary.unlabelled:,} without a label" if summary.unlabelled else ""
+    for name, fold in summary.folds.items():
+        low, high = fold.interval
+        CONSOLE.print(
+            f"{name}, cross-validated: accuracy {fold.accuracy:.2f} (95%: {low:.2f} to {high:.2f}; "
+            f"spread over the folds {fold.accuracy_spread:.2f}), macro-F1 {fold.macro_f1:.2f} "
+            f"(spread {fold.macro_f1_spread:.2f}), majority {fold.majority:.2f}, on "
+            f"{fold.users:,} users",
+        )
     for name, score in summary.best.scores.items():
         calibration = summary.calibration[name]
+        low, high = wilson_interval(score.accuracy, score.users)
         CONSOLE.print(
-            f"{name}: accuracy {score.accuracy:.3f}, macro-F1 {score.macro_f1:.3f} (majority "
-            f"{score.majority:.3f}) on {score.users} users; calibration error "
-            f"{calibration.ece_before:.3f}, after temperature {calibration.temperature:.2f} "
-            f"{calibration.ece_after:.3f}",
+            f"{name}: accuracy {score.accuracy:.2f} (95%: {low:.2f} to {high:.2f}), macro-F1 "
+            f"{score.macro_f1:.2f} (majority {score.majority:.2f}) on {score.users:,} users; "
+            f"calibration error {calibration.ece_before:.3f}, after temperature "
+            f"{calibration.temperature:.2f} {calibration.ece_after:.3f}",
         )
     CONSOLE.print(
         f"{summary.users:,} users learnt from, {aside}{left_out}, in {summary.seconds:.0f} s; "

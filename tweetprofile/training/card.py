@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tweetprofile.networks import NetworkSpec
+from tweetprofile.training.folds import wilson_interval
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted import printable
 from tweetprofile.volumes import VolumeSpec
@@ -59,6 +60,7 @@ def make_card(
         _USE,
         "## How wrong it is",
         "\n".join(_scores(training)),
+        *_folds(training),
         "## What it was trained on",
         f"{training['users']:,} users (recipe `{recipe}`), {training['val_users']:,} more set "
         f"aside; {training['left_out']:,} had no usable image and {training['unlabelled']:,} no "
@@ -84,6 +86,29 @@ def _classes(trait: Trait) -> str:
 def _together(training: Mapping[str, Any]) -> str:
     members = len(training["kept_epochs"])
     return f" (the mean of {members}, trained one after the other)" if members > 1 else ""
+
+
+def _folds(training: Mapping[str, Any]) -> list[str]:
+    """What a cross-validation found, where there was one."""
+    if not training.get("folds"):
+        return []
+    count = training["settings"]["folds"]
+    lines = [
+        f"Cross-validated in {count} folds: each user was tested on once, by a network that had "
+        "seen neither them nor any of their images.",
+        "",
+        "| trait | users | accuracy | 95% | spread over folds | always the most frequent class | "
+        "macro-F1 | spread |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, fold in training["folds"].items():
+        low, high = wilson_interval(fold["accuracy"], fold["users"])
+        lines.append(
+            f"| {as_markdown(name)} | {fold['users']:,} | {fold['accuracy']:.3f} | {low:.3f} to "
+            f"{high:.3f} | {fold['accuracy_spread']:.3f} | {fold['majority']:.3f} | "
+            f"{fold['macro_f1']:.3f} | {fold['macro_f1_spread']:.3f} |"
+        )
+    return ["\n".join(lines)]
 
 
 def _scores(training: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from tweetprofile.models import MODEL
 from tweetprofile.protection import Reads, is_earlier, real_path, refuse_stranger
 from tweetprofile.provenance import Kind, kind_of
 from tweetprofile.training.card import CARD
+from tweetprofile.training.folds import FOLDS, MOST_FOLDS
 from tweetprofile.training.metrics import METRICS
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
@@ -20,6 +21,7 @@ _KINDS = {
     METRICS: Kind.METRICS,
     CARD: Kind.CARD,
     STATE: Kind.STATE,
+    FOLDS: Kind.FOLDS,
     MODEL: Kind.MODEL,
 }
 """What a run writes. The model comes last: a folder without it holds no finished run."""
@@ -66,8 +68,8 @@ def prepare_folder(folder: Path, reads: Reads, options: FolderOptions) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if options.overwrite and not options.resume:
-            (folder / MODEL).unlink(missing_ok=True)
-            (folder / STATE).unlink(missing_ok=True)
+            for path in (folder / MODEL, folder / FOLDS, *_states(folder)):
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another.") from error
     return folder
@@ -89,6 +91,17 @@ def write_card(path: Path, card: str) -> None:
         write_whole(path, card.encode(), is_earlier(Kind.CARD))
 
 
+def fold_folder(folder: Path, number: int) -> Path:
+    """The folder, in that of the run, where a fold of a cross-validation is trained."""
+    return folder / f"fold-{number}"
+
+
+def _states(folder: Path) -> list[Path]:
+    """Where states of the run and of its folds stand, as far as they are ours."""
+    folds = (fold_folder(folder, number) / STATE for number in range(1, MOST_FOLDS + 1))
+    return [folder / STATE, *(path for path in folds if kind_of(path) is Kind.STATE)]
+
+
 def _refuse_config(folder: Path, options: FolderOptions) -> None:
     config = Reads.of(settings=options.config)
     for path in (folder, folder / SETTINGS):
@@ -103,7 +116,7 @@ def _refuse_run(folder: Path, options: FolderOptions) -> None:
             f"{folder} holds a finished run already ({MODEL}); choose another folder or add "
             "--overwrite."
         )
-    if (folder / STATE).exists():
+    if (folder / FOLDS).exists() or any(map(Path.exists, _states(folder))):
         raise OutputError(
             f"{folder} holds an unfinished run; add --resume to go on with it, or --overwrite to "
             "begin anew."

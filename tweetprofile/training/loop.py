@@ -61,6 +61,9 @@ class TrainObserver:
     def on_loaded(self, weights: LoadedWeights) -> None:
         """What became of the weights to start from."""
 
+    def on_fold(self, number: int, folds: int) -> None:
+        """A fold of a cross-validation begins, of how many; the epochs that follow are its own."""
+
     def on_note(self, sentence: str) -> None:
         """Something that was done with the users and that a person may want to know."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tweetprofile.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.devices import resolve_devices
-from tweetprofile.errors import CheckpointError, OptionError, OutputError, TrainingError
-from tweetprofile.fields import FieldError, Reader, mapping_of, read_known, whole
+from tweetprofile.errors import CheckpointError, OptionError, TrainingError
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import Manifest
 from tweetprofile.models import MODEL
@@ -22,14 +21,22 @@ from tweetprofile.place import reads_of
 from tweetprofile.protection import Reads
 from tweetprofile.storage import AnyPath, as_path
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
-from tweetprofile.training.calibration import Calibration, calibrate, read_calibration
+from tweetprofile.training.calibration import Calibration, calibrate
 from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.folder import (
     FolderOptions,
+    fold_folder,
     goes_on,
     prepare_folder,
     write_card,
+)
+from tweetprofile.training.folds import (
+    FoldSummary,
+    make_folds,
+    read_folds,
+    summarise,
+    write_folds,
 )
 from tweetprofile.training.labels import (
     UNKNOWN,
@@ -39,7 +46,7 @@ from tweetprofile.training.labels import (
     read_labels,
 )
 from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, train_rank
-from tweetprofile.training.scores import EpochMetrics, read_metrics
+from tweetprofile.training.scores import EpochMetrics, score_traits
 from tweetprofile.training.seen import what_was_seen
 from tweetprofile.training.setting_aside import (
     Parts,
@@ -49,33 +56,9 @@ from tweetprofile.training.setting_aside import (
 )
 from tweetprofile.training.settings import SETTINGS, TrainOptions, write_settings
 from tweetprofile.training.state import STATE, TrainingState, require_same
+from tweetprofile.training.summary import TrainSummary, recall_summary
 from tweetprofile.training.writing import writing
 from tweetprofile.version import __version__
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSummary:
-    """What training came to.
-
-    Attributes:
-        checkpoint: the model of the epochs that were kept.
-        kept_epochs: these, one a member.
-        best: the last of them, with the scores of all together.
-        users: trained on; `val_users` were set aside, `left_out` had no usable image, `unlabelled`
-            no label.
-        calibration: by trait, on the users set aside.
-        seconds: all of it took.
-    """
-
-    checkpoint: Path
-    kept_epochs: tuple[int, ...]
-    best: EpochMetrics
-    users: int
-    val_users: int
-    left_out: int
-    unlabelled: int
-    calibration: Mapping[str, Calibration]
-    seconds: float
 
 
 def train_manifest(
@@ -115,10 +98,9 @@ def train_manifest(
         write_settings(plan.folder / SETTINGS, manifest, plan.options)
     observer.on_schema(plan.found)
     users = _load_users(plan, observer)
+    folds = _cross_validate(plan, users, observer, resume=resume)
     setup = _set_up(plan, users, resume=resume)
-    with all_ranks(plan.devices, train_rank, setup) as rank:
-        trainer = Trainer(setup, rank, observer)
-        best = trainer.run()
+    trainer, best = _train(plan, setup, observer)
     calibration = _calibrate(trainer, setup)
     summary = TrainSummary(
         plan.folder / MODEL,
@@ -129,6 +111,7 @@ def train_manifest(
         users.left_out,
         users.unlabelled,
         calibration,
+        folds,
         seconds=time.monotonic() - began,
     )
     return _write_model(summary, plan, trainer, users)
@@ -143,6 +126,7 @@ def _write_model(
         **_describe(summary, plan),
         "warnings": users.warnings,
         "notes": users.notes,
+        "folds": {name: asdict(each) for name, each in summary.folds.items()},
         "seen": what_was_seen(plan.manifest, plan.validation, users.train, users.val).to_dict(),
     }
     card = make_card(plan.network, plan.options.volume_spec, plan.found.schema, training)
@@ -171,8 +155,13 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Users:
-    """Users to train on, users set aside, and how many are neither, and why."""
+    """Users to train on, users set aside, and how many are neither, and why.
 
+    Attributes:
+        everyone: all users of the manifest with an image and a label.
+    """
+
+    everyone: Subset
     train: Subset
     val: Subset
     left_out: int
@@ -272,6 +261,7 @@ def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
     for warning in warnings:
         observer.on_warning(warning)
     return _Users(
+        whole,
         parts.train,
         parts.val,
         left_out + parts.dropped,
@@ -279,6 +269,45 @@ def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
         tuple(warnings),
         notes=(parts.note,) if parts.note else (),
     )
+
+
+def _train(
+    plan: _Plan, setup: TrainingSetup, observer: TrainObserver
+) -> tuple[Trainer, EpochMetrics]:
+    """Train on all devices; the first process's trainer, and the metrics of its result."""
+    with all_ranks(plan.devices, train_rank, setup) as rank:
+        trainer = Trainer(setup, rank, observer)
+        return trainer, trainer.run()
+
+
+def _cross_validate(
+    plan: _Plan, users: _Users, observer: TrainObserver, *, resume: bool
+) -> dict[str, FoldSummary]:
+    """Train and test once per fold, going on after the folds that are done."""
+    options, done = plan.options, read_folds(plan.folder, plan.settings) if resume else []
+    if options.folds is None:
+        return {}
+    folds = make_folds(users.everyone, options.folds, options.seed)
+    for number, (rest, tested) in enumerate(folds, 1):
+        if number > len(done):
+            observer.on_fold(number, options.folds)
+            folder = fold_folder(plan.folder, number)
+            prepare_folder(folder, plan.reads, FolderOptions(overwrite=not resume, resume=resume))
+            if (state := TrainingState.load(folder)) is not None:
+                require_same(plan.settings, state.settings, folder)
+            parts = Parts(rest, users.val, 0, 0, 0)
+            if plan.validation is None:
+                parts = set_aside(rest, options.val_fraction, options.seed)
+            setup = replace(
+                _set_up(plan, users, resume=resume), train=parts.train, val=parts.val, folder=folder
+            )
+            trainer, _ = _train(plan, setup, observer)
+            logits = trainer.judge(tested).values()
+            guesses = np.stack([each.argmax(dim=1).numpy() for each in logits], axis=1)
+            done.append(score_traits(setup.schema, guesses, tested.labels, parts.train.labels))
+            write_folds(plan.folder, plan.settings, done)
+            (folder / STATE).unlink(missing_ok=True)
+    return summarise(done)
 
 
 def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[Subset, int, int]:
@@ -313,25 +342,7 @@ def _finished(plan: _Plan) -> TrainSummary | None:
         return None
     checkpoint = load_checkpoint(path)
     require_same(plan.settings, checkpoint.training.get("settings", {}), plan.folder)
-    return _recall(checkpoint)
-
-
-def _recall(checkpoint: Checkpoint) -> TrainSummary:
-    facts = checkpoint.training
-    counts = dict.fromkeys(("users", "val_users", "left_out", "unlabelled"), whole)
-    readers: dict[str, Reader] = {
-        **counts,
-        "calibration": mapping_of(read_calibration),
-        "best": read_metrics,
-    }
-    try:
-        found = read_known(facts, "training", readers, readers)
-    except FieldError as error:
-        raise OutputError(
-            f"{checkpoint.path} does not say how it was trained ({error}); train with --overwrite."
-        ) from None
-    epochs = tuple(facts.get("kept_epochs", [found["best"].epoch]))
-    return TrainSummary(checkpoint.path, epochs, **found, seconds=0.0)
+    return recall_summary(checkpoint)
 
 
 def _describe(summary: TrainSummary, plan: _Plan) -> dict[str, Any]:

@@ -82,7 +82,8 @@ def epoch_of(line: str) -> float:
         return math.inf
 
 
-def _read_score(value: object, what: str) -> TraitScore:
+def read_score(value: object, what: str) -> TraitScore:
+    """The inverse of `dataclasses.asdict`, from untrusted JSON; see `read_metrics`."""
     return build(TraitScore, value, what, _SCORE)
 
 
@@ -97,7 +98,7 @@ _METRICS: Mapping[str, Reader] = {
     "epoch": whole,
     "loss": number,
     "val_loss": optional(number),
-    "scores": mapping_of(_read_score),
+    "scores": mapping_of(read_score),
     "mean_macro_f1": number,
     "learning_rate": number,
     "seconds": number,

@@ -11,6 +11,7 @@ from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
 from tweetprofile.protection import is_earlier
 from tweetprofile.provenance import Kind
+from tweetprofile.training.folds import MOST_FOLDS
 from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
 from tweetprofile.volumes import Fill, VolumeSpec
@@ -51,6 +52,8 @@ class TrainOptions:
         schema: `labels` (the classes found), a preset's name or a TOML file.
         val: manifest to validate on; None to set users of the training manifest aside.
         val_fraction: share of the users set aside where there is no `val`; 0 for none.
+        folds: networks to train and test for a cross-validation, before the one that is kept; None
+            for no cross-validation.
         seed: of weights, split, order and augmentation.
         devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between; a process each.
         decoder: `auto`, `dali` or `pillow`.
@@ -80,6 +83,7 @@ class TrainOptions:
     schema: str = "labels"
     val: str | None = None
     val_fraction: float = 0.1
+    folds: int | None = None
     seed: int = 0
     devices: str = "auto"
     decoder: DecoderName = "auto"
@@ -99,6 +103,8 @@ class TrainOptions:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least 1.")
         if not 0.0 <= self.val_fraction < 1.0:
             raise OptionError(f"--val-fraction {self.val_fraction} must be at least 0 and below 1.")
+        if self.folds is not None and not 2 <= self.folds <= MOST_FOLDS:
+            raise OptionError(f"--folds {self.folds} must be from 2 to {MOST_FOLDS}.")
         # Written so that what is no number (NaN) fails, too.
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise OptionError(f"--learning-rate {self.learning_rate} must be above 0, and finite.")

@@ -1,0 +1,165 @@
+"""Cross-validation: everyone is tested on once, by a network that has seen nothing of theirs."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.cli import main
+from tweetprofile.errors import OptionError, OutputError
+from tweetprofile.profiles import Counts
+from tweetprofile.training.cache import FrameCache, Subset
+from tweetprofile.training.card import CARD
+from tweetprofile.training.folds import FOLDS, make_folds, summarise, wilson_interval
+from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.run import train_manifest
+from tweetprofile.training.scores import TraitScore
+from tweetprofile.training.settings import TrainOptions
+
+QUICK = TrainOptions(
+    schema="mex-a3t-2019", epochs=1, frame_size=16, batch_size=4, devices="cpu", val_fraction=0.2,
+    folds=2,
+)  # fmt: skip
+
+
+def test_in_each_fold_no_image_is_both_learnt_from_and_tested_on() -> None:
+    dice = np.random.default_rng(0)
+    counts = dice.integers(1, 6, 60)
+    hashes = dice.integers(0, 80, counts.sum()).astype(np.uint64)
+    frames = np.zeros((len(hashes), 2, 2, 3), np.uint8)
+    cache = FrameCache(
+        Path(), frames, np.cumsum([0, *counts])[:-1], counts, hashes, hashes, Counts()
+    )
+    users = Subset(cache, np.arange(60), dice.integers(0, 2, (60, 1)))
+    tested = []
+    for rest, test in make_folds(users, 5, seed=0):
+        assert not np.intersect1d(rest.hashes, test.hashes).size
+        assert not np.intersect1d(rest.users, test.users).size
+        assert 10 <= len(test) <= 14
+        tested += test.users.tolist()
+    assert sorted(tested) == list(range(60))
+
+
+def test_folds_are_summed_up_by_their_users() -> None:
+    folds = [
+        {"gender": TraitScore(0.5, 0.4, 0.5, 10)},
+        {"gender": TraitScore(0.8, 0.6, 0.5, 20)},
+    ]
+    summary = summarise(folds)["gender"]
+    assert summary.accuracy == pytest.approx(0.7)
+    assert summary.accuracy_spread == pytest.approx(np.std([0.5, 0.8], ddof=1))
+    assert (summary.macro_f1, summary.users) == (0.5, 30)
+    low, high = summary.interval
+    assert (round(low, 2), round(high, 2)) == (0.52, 0.83)
+
+
+def test_wilson_interval_is_within_0_and_1() -> None:
+    assert wilson_interval(1.0, 10)[1] == 1.0
+    assert wilson_interval(0.0, 10)[0] == 0.0
+    assert wilson_interval(0.5, 0) == (0.0, 1.0)
+
+
+def test_a_run_cross_validates_and_then_trains_the_model_that_it_keeps(
+    dump: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    summary = train_manifest(dump / "train.parquet", run, QUICK)
+    users = summary.users + summary.val_users
+    for name, fold in summary.folds.items():
+        assert fold.users <= users
+        assert f"| {name} | {fold.users} | {fold.accuracy:.3f} |" in (run / CARD).read_text()
+    assert len(json.loads((run / FOLDS).read_text())["folds"]) == 2
+    assert not list(run.rglob("state.safetensors"))
+    assert load_checkpoint(summary.checkpoint).training["folds"].keys() == summary.folds.keys()
+
+
+class Impatient(TrainObserver):
+    """Interrupts a run when its second fold begins."""
+
+    def __init__(self, *, at: int = 2) -> None:
+        self.at = at
+        self.folds: list[int] = []
+
+    def on_fold(self, number: int, folds: int) -> None:
+        self.folds.append(number)
+        if number == self.at:
+            raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_after_the_folds_that_are_done(dump: Path, tmp_path: Path) -> None:
+    manifest, run = dump / "train.parquet", tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train_manifest(manifest, run, QUICK, Impatient())
+    with pytest.raises(OutputError, match="holds an unfinished run"):
+        train_manifest(manifest, run, QUICK)
+    with pytest.raises(OutputError, match="of a run with other settings"):
+        train_manifest(manifest, run, replace(QUICK, seed=1), resume=True)
+    again = Impatient(at=0)
+    resumed = train_manifest(manifest, run, QUICK, again, resume=True)
+    assert again.folds == [2]
+    whole = train_manifest(manifest, tmp_path / "whole", QUICK)
+    assert resumed.folds == whole.folds
+    finished = train_manifest(manifest, run, QUICK, Impatient(at=1), resume=True)
+    assert finished.folds == resumed.folds
+
+
+def test_overwriting_begins_with_the_first_fold(dump: Path, tmp_path: Path) -> None:
+    manifest, run = dump / "train.parquet", tmp_path / "run"
+    train_manifest(manifest, run, QUICK)
+    seen = Impatient(at=0)
+    train_manifest(manifest, run, replace(QUICK, seed=1), seen, overwrite=True)
+    assert seen.folds == [1, 2]
+
+
+@pytest.mark.parametrize("folds", [1, 101])
+def test_folds_that_make_no_sense_are_refused(folds: int) -> None:
+    with pytest.raises(OptionError, match=f"--folds {folds} must be from 2 to 100"):
+        TrainOptions(folds=folds)
+
+
+@pytest.fixture
+def remembered(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
+    """A dump whose labels only a memory of the images can tell, and new users beside it.
+
+    Its users draw five of the 300 images of their class; those of the new users are others.
+    """
+    dice = np.random.default_rng(0)
+    for number in range(800):
+        draw(16, 16, number).save(tmp_path / f"{number}.png")
+    for name, users, first, images in (("train", 240, 0, 300), ("new", 120, 600, 100)):
+        genders = [("female", "male")[user % 2] for user in range(users)]
+        lists = [
+            [f"{first + images * (user % 2) + each}.png" for each in dice.choice(images, 5, False)]
+            for user in range(users)
+        ]
+        ids = [f"{name}-{user}" for user in range(users)]
+        frame = pl.DataFrame({"user_id": ids, "images": lists, "gender": genders})
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_scores_of_a_training_are_those_of_new_users(remembered: Path) -> None:
+    """Both on users set aside and in folds; remembered images would make them far better."""
+    run, report = remembered / "run", remembered / "report"
+    options = TrainOptions(
+        epochs=12, frame_size=16, frames=5, devices="cpu", val_fraction=0.2, folds=3
+    )
+    summary = train_manifest(remembered / "train.parquet", run, options)
+    new = str(remembered / "new.parquet")
+    command = ["evaluate", new, "--checkpoint", str(run), "-o", str(report), "--devices", "cpu"]
+    assert main(command) == 0
+    found = json.loads((report / "metrics.json").read_text())
+    interval = found["traits"]["gender"]["intervals"]["accuracy"]
+    aside, folds = summary.best.scores["gender"], summary.folds["gender"]
+    assert not found["trained_with"]["found"]
+    for low, high in (wilson_interval(aside.accuracy, aside.users), folds.interval):
+        assert low <= interval["high"]
+        assert high >= interval["low"]
+    assert folds.accuracy < 0.65, "there is nothing but memory to tell them by"
