@@ -129,7 +129,7 @@ def check_output(
 def reads_of(manifest: Manifest, image_root: AnyPath | None = None) -> Reads:
     """What a run reads that looks at a manifest's users."""
     root = image_root or manifest.folder
-    files = Reads.of_tables("the manifest", manifest.source, manifest.files)
+    files = Reads.of_tables("the manifest", manifest.source, manifest.files, FOLDER_PATTERNS)
     return files + Reads.of(image_root=root)
 
 

@@ -86,6 +86,8 @@ def read_rows(
 ) -> Iterator[tuple[SourceFile, pa.Table]]:
     """The rows of all files from row `begin` on, at most `rows` at a time, each with its file.
 
+    A column that a file lacks is missing in its tables.
+
     Raises:
         ManifestError: a file is damaged, or claims more than can be held in memory.
         ChangedInputError: a file is not what it was when it was opened.
@@ -94,10 +96,11 @@ def read_rows(
         with _reading(file), open_binary(file.path) as raw, _open(file.path) as parquet:
             claims = read_claims(raw)
             groups, begin = _groups_from(claims, begin)
+            present = _present(parquet.schema_arrow, columns)
             tables = (
                 table
                 for group in groups
-                for table in _rows_of_group(parquet, raw, file, group, claims[group], rows, columns)
+                for table in _rows_of_group(parquet, raw, file, group, claims[group], rows, present)
             )
             for table in drop_rows(tables, begin):
                 file.require_unchanged()
@@ -112,6 +115,11 @@ def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         if len(table) > rows:
             yield table.slice(rows)
         rows = max(0, rows - len(table))
+
+
+def _present(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
+    """The columns that a file has; its first one where it has none, since rows must be counted."""
+    return [name for name in columns if name in schema.names] or schema.names[:1]
 
 
 @contextmanager

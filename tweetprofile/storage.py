@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -198,6 +197,44 @@ def list_below(folder: RemotePath) -> list[tuple[RemotePath, bool]]:
     return [(RemotePath(uri), kinds[uri]) for uri in sorted(kinds)]
 
 
+def list_folder(folder: AnyPath) -> list[tuple[AnyPath, bool]]:
+    """What is right in a folder, and whether it is a file; nothing where there is no folder.
+
+    Raises:
+        OSError: the folder cannot be read, or the store not be reached.
+    """
+    if isinstance(folder, Path):
+        with os.scandir(folder) as entries:
+            return [(folder / entry.name, entry.is_file()) for entry in entries]
+    selector = pafs.FileSelector(folder.key, allow_not_found=True)
+    scheme = folder.uri.partition("://")[0]
+    return [
+        (RemotePath(f"{scheme}://{info.path}"), info.type == pafs.FileType.File)
+        for info in folder.file_system.get_file_info(selector)
+    ]
+
+
+def literal_parts(pattern: AnyPath) -> int:
+    """How many parts of a glob, from the first on, are names and no pattern.
+
+    A part such as `run[1]` is a name where there is a file or folder of that name.
+
+    Raises:
+        OSError: the store cannot be reached.
+    """
+    parts = pattern.uri.split("/") if isinstance(pattern, RemotePath) else pattern.parts
+    for number, part in enumerate(parts):
+        if not glob.has_magic(part):
+            continue
+        if isinstance(pattern, RemotePath):
+            there = exists(RemotePath("/".join(parts[: number + 1])))
+        else:
+            there = os.path.lexists(Path(*parts[: number + 1]))
+        if not there:
+            return number
+    return len(parts)
+
+
 def require_reachable(path: RemotePath) -> None:
     """Raise OSError unless the bucket answers."""
     _persist(lambda: _require_bucket(path))
@@ -219,14 +256,15 @@ def find_files(place: RemotePath, ending: str) -> tuple[list[RemotePath], Remote
     Raises:
         OSError: the store cannot be reached.
     """
-    if glob.has_magic(place.key):
-        parts = place.uri.split("/")
-        fixed = RemotePath("/".join(takewhile(lambda part: not glob.has_magic(part), parts)))
-        found = _files_below(fixed, lambda uri: fnmatch.fnmatchcase(uri, place.uri), deep=True)
-        return found, fixed
     (info,) = place.file_system.get_file_info([place.key])
     if info.type == pafs.FileType.File:
         return [place], place.parent
+    if glob.has_magic(place.key) and info.type == pafs.FileType.NotFound:
+        parts, literal = place.uri.split("/"), literal_parts(place)
+        fixed = RemotePath("/".join(parts[:literal]))
+        pattern = "/".join([glob.escape(fixed.uri), *parts[literal:]])
+        found = _files_below(fixed, lambda uri: fnmatch.fnmatchcase(uri, pattern), deep=True)
+        return found, fixed
     return _files_below(place, lambda uri: uri.endswith(ending), deep=False), place
 
 
