@@ -57,7 +57,9 @@ def _require_id_type(kind: pa.DataType, file: AnyPath) -> None:
     if not (pa.types.is_integer(kind) or is_text(kind) or pa.types.is_null(kind)):
         mend = "write the ids as text"
         if pa.types.is_floating(kind):
-            mend = "floating-point numbers merge long ids, so read them anew from their source as text"
+            mend = (
+                "floating-point numbers merge long ids, so read them anew from their source as text"
+            )
         raise ManifestError(
             f"{file}: 'user_id' is {kind}; it must be a string or an integer: {mend}."
         )

@@ -9,24 +9,21 @@ are counted from 0.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tweetprofile.columns import cast, remarks_on, require_utf8
 from tweetprofile.errors import ChangedInputError, ManifestError, Reason
 from tweetprofile.forms import (
     Form,
     cap_images,
     group_rows,
-    is_text,
     plain,
-    run_starts,
     unify_lists,
 )
-from tweetprofile.row_groups import SourceFile, drop_rows, read_rows
+from tweetprofile.row_groups import SourceFile, batch_sizes, drop_rows, read_rows, rechunk
 from tweetprofile.schemas import (
     IMAGE_COLUMNS,
     FileSchema,
@@ -36,9 +33,16 @@ from tweetprofile.schemas import (
     merge,
     unify,
 )
-from tweetprofile.sources import Sources, find_sources, fingerprint, partitions_of, say_files
+from tweetprofile.sources import find_sources, fingerprint, partitions_of
 from tweetprofile.storage import AnyPath
-from tweetprofile.user_ids import Hashes, RepeatedIds, first_floating, hash_ids
+from tweetprofile.user_ids import (
+    Hashes,
+    RepeatedIds,
+    check_ids,
+    hash_ids,
+    position_of,
+    without_repeats,
+)
 
 UserId = str | int
 
@@ -182,7 +186,7 @@ class Manifest:
             schema,
             partitions,
             is_uniform=all(file.schema.equals(schema) for file in files),
-            remarks=tuple(_remarks(sources, files, schema, partitions)),
+            remarks=tuple(remarks_on(sources, files, schema, partitions)),
         )
 
     @property
@@ -238,7 +242,7 @@ class Manifest:
         users = rows = 0
         with RepeatedIds() as repeated:
             for first_row, ids, heads in self._ids():
-                _check_ids(ids, first_row, self.source)
+                check_ids(ids, first_row, self.source)
                 repeated.add(heads)
                 users, rows = users + len(heads), rows + len(ids)
             suspects, count = repeated.suspects()
@@ -251,7 +255,7 @@ class Manifest:
         first_row, before = 0, pa.array([], self.user_id_type)
         for table in self._read(1 << 16, ["user_id"]):
             ids = table["user_id"].combine_chunks()
-            heads = _without_repeats(ids, before) if self.form is Form.LONG else ids
+            heads = without_repeats(ids, before) if self.form is Form.LONG else ids
             yield first_row, ids, heads
             first_row, before = first_row + len(ids), ids if len(ids) else before
 
@@ -275,7 +279,7 @@ class Manifest:
         """
         position = 0
         for _, _, heads in self._ids():
-            found = _position_of(user_id, heads)
+            found = position_of(user_id, heads)
             if found is not None:
                 return position + found
             position += len(heads)
@@ -319,7 +323,7 @@ class Manifest:
             grouped = drop_rows(group_rows(self._read(rows, names), max_images), first)
         else:
             grouped = map(unify_lists, self._read(rows, names, first))
-        for table in _rechunk(grouped, _batch_sizes(users_per_shard, users_per_batch)):
+        for table in rechunk(grouped, batch_sizes(users_per_shard, users_per_batch)):
             yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
             first += len(table)
 
@@ -329,7 +333,9 @@ class Manifest:
         Of a file too large to be read twice, its size and Parquet footer stand for it.
         """
         values = [partitions_of(file) for file in self.files] if self.partitions else []
-        digest = fingerprint(self.files, [[value.get(name) for name in self.partitions] for value in values])
+        digest = fingerprint(
+            self.files, [[value.get(name) for name in self.partitions] for value in values]
+        )
         for file in self.opened:
             file.require_unchanged()
         return digest
@@ -363,11 +369,11 @@ class Manifest:
             return pa.chunked_array([pa.repeat(pa.scalar(value, kind), len(table))])
         column = table[name]
         try:
-            column = _cast(name, column, kind)
+            column = cast(name, column, kind)
         except pa.ArrowException:
             other = self._file_of(name, kind)
             raise contradiction(file, name, column.type, other, kind) from None
-        _require_utf8(column, name, file)
+        require_utf8(column, name, file)
         return column
 
     def _file_of(self, name: str, kind: pa.DataType) -> AnyPath:
@@ -377,63 +383,6 @@ class Manifest:
             if name in schema.names and merge(name, schema.field(name).type, kind) == kind:
                 return file
         return self.files[0]
-
-
-def _cast(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """A column with the type that it has in all files.
-
-    Raises:
-        ArrowException: its values are of another kind, or do not fit.
-    """
-    if column.type.equals(kind):
-        return column
-    if column.null_count == len(column):  # whatever type a writer has chosen for nothing
-        return pa.chunked_array([pa.nulls(len(column), kind)])
-    if merge(name, column.type, kind) is None:
-        raise pa.ArrowInvalid(f"{column.type} is not {kind}")
-    return column.cast(kind)
-
-
-def _remarks(
-    sources: Sources, files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequence[str]
-) -> Iterator[str]:
-    if partitions:
-        yield f"Columns of text from the names of folders: {', '.join(partitions)}."
-    if sources.left_out:
-        yield (
-            f"Not read: {say_files(sources.left_out)} of {sources.folder}; unpack or rename what "
-            "belongs to the manifest, so that it ends in .parquet."
-        )
-    for name in schema.names:
-        lacking = [file.path.name for file in files if file.rows and name not in file.schema.names]
-        if lacking and name not in (*partitions, *IMAGE_COLUMNS):
-            yield f"Column '{name}' is missing, and taken as null, in {say_files(lacking)}."
-
-
-def _require_utf8(column: pa.ChunkedArray, name: str, file: AnyPath) -> None:
-    """Refuse text that is not UTF-8: Parquet allows it, and no library expects it."""
-    if not is_text(column.type):
-        return
-    try:
-        column.validate(full=True)
-    except pa.ArrowException:
-        raise ManifestError(
-            f"{file}: column '{name}' holds text that is not UTF-8; write it again as UTF-8."
-        ) from None
-
-
-def _check_ids(ids: pa.Array, first_row: int, source: str) -> None:
-    """Raise ManifestError for a row without an id, or with one that has lost digits."""
-    if ids.null_count:
-        row = first_row + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise ManifestError(f"{source}: row {row} has no user_id; name the user or drop the row.")
-    if (floating := first_floating(ids)) is not None:
-        position, user_id = floating
-        raise ManifestError(
-            f"{source}: row {first_row + position} has the user_id '{user_id}', a floating-point "
-            "number, which has only 15 digits of an id; read the ids anew from their source as "
-            "text."
-        )
 
 
 def _others(count: int) -> str:
@@ -454,43 +403,3 @@ def _repeated_user(
         f"{manifest.source}: user '{user_id}' stands in rows {first} and {second}{more}; keep one "
         "row for each user."
     )
-
-
-def _position_of(user_id: str, ids: pa.Array) -> int | None:
-    try:
-        found: int = pc.index(ids.cast(pa.large_string()), user_id).as_py()
-    except UnicodeEncodeError:  # bytes of a command line that are no text, as no id is
-        return None
-    return found if found >= 0 else None
-
-
-def _without_repeats(ids: pa.Array, before: pa.Array) -> pa.Array:
-    """The id of each run of equal ids, less the first where it continues the ids before."""
-    heads = ids.take(run_starts(ids))
-    continues = len(before) and len(heads) and heads[0] == before[-1]
-    return heads[1:] if continues else heads
-
-
-def _batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:
-    """Users of one batch after the other, without end."""
-    whole, rest = divmod(users_per_shard, users_per_batch)
-    return cycle([users_per_batch] * whole + [rest] * (rest > 0))
-
-
-def _rechunk(tables: Iterable[pa.Table], sizes: Iterator[int]) -> Iterator[pa.Table]:
-    """Cut a stream of tables into tables of the given sizes, the last one shorter."""
-    pending: list[pa.Table] = []
-    held, size = 0, next(sizes)
-    for table in tables:
-        pending.append(table)
-        held += len(table)
-        if held < size:
-            continue
-        whole = pa.concat_tables(pending, promote_options="permissive")
-        start = 0
-        while held - start >= size:
-            yield whole.slice(start, size)
-            start, size = start + size, next(sizes)
-        pending, held = [whole.slice(start)], held - start
-    if held:
-        yield pa.concat_tables(pending, promote_options="permissive")

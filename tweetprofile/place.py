@@ -22,6 +22,7 @@ from tweetprofile.manifest import Manifest
 from tweetprofile.protection import Reads, check_folder, refuse_stranger
 from tweetprofile.provenance import Kind, kind_of
 from tweetprofile.record import RunRecord
+from tweetprofile.sources import FOLDER_PATTERNS
 from tweetprofile.storage import (
     AnyPath,
     RemotePath,

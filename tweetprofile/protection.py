@@ -12,11 +12,13 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from tweetprofile.errors import OutputError
+from tweetprofile.listing import literal_parts
 from tweetprofile.provenance import Kind, kind_of
-from tweetprofile.storage import AnyPath, RemotePath, as_path, literal_parts
+from tweetprofile.storage import AnyPath, RemotePath, as_path
 
 Identity = tuple[int, int]
 """Device and inode."""
@@ -106,8 +108,8 @@ class Reads:
         path = as_path(source)
         if path in {file for _, file in named}:
             return cls(named)
-        literal = literal_parts(path)
         parts = path.uri.split("/") if isinstance(path, RemotePath) else path.parts
+        literal = _literal_parts(path, named)
         if literal == len(parts):
             taking = (Taking(name, path, pattern) for pattern in patterns)
             return cls((*named, (name, path)), tuple(taking))
@@ -249,6 +251,16 @@ def _identity(path: Path) -> Identity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _literal_parts(path: AnyPath, files: Sequence[tuple[str, AnyPath]]) -> int:
+    """How many parts of a source are names; no store is asked, since its files are known."""
+    if isinstance(path, Path):
+        return literal_parts(path)
+    parts = path.uri.split("/")
+    if any(str(file).startswith(f"{path}/") for _, file in files):
+        return len(parts)
+    return len(list(takewhile(lambda part: not glob.has_magic(part), parts)))
 
 
 def _match_parts(parts: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -51,7 +51,7 @@ class FileSchema:
         except (pa.ArrowException, OSError, ValueError) as error:  # names may not even be UTF-8
             command = command_for_file(path) if isinstance(path, Path) else None
             if command is not None:
-                raise ManifestError(f"{path} is not a Parquet file; {command}.") from error
+                raise ManifestError(f"{path} is not a readable Parquet file; {command}.") from error
             raise ManifestError(
                 f"{path} is not a readable Parquet file ({why(error)}); write it as Parquet."
             ) from error
@@ -124,14 +124,23 @@ def merge(name: str, one: pa.DataType, other: pa.DataType) -> pa.DataType | None
         return one if holds_bytes(one) or not holds_bytes(other) else other
     if is_text(one) and is_text(other):
         return pa.large_string()
-    if is_text(one) or is_text(other) or is_bytes(one) or is_bytes(other):
-        return None
+    unified = None if any(map(_is_variable, (one, other))) else _promoted(one, other)
+    is_id = unified is None or name != "user_id" or pa.types.is_integer(unified)
+    return unified if is_id else None
+
+
+def _is_variable(kind: pa.DataType) -> bool:
+    return is_text(kind) or is_bytes(kind)
+
+
+def _promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """The wider type of numbers, the finer one of times; None where Arrow knows none."""
+    schemas = [pa.schema([("column", kind)]) for kind in (one, other)]
     try:
-        schemas = [pa.schema([("column", kind)]) for kind in (one, other)]
         unified: pa.DataType = pa.unify_schemas(schemas, promote_options="permissive")[0].type
     except pa.ArrowException:
         return None
-    return None if name == "user_id" and not pa.types.is_integer(unified) else unified
+    return unified
 
 
 def contradiction(

@@ -9,14 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from tweetprofile.errors import ManifestError
+from tweetprofile.listing import find_files, list_folder, literal_parts
 from tweetprofile.storage import (
     AnyPath,
     RemotePath,
     as_path,
-    find_files,
     is_file,
-    list_folder,
-    literal_parts,
     open_binary,
     size_of,
     why,

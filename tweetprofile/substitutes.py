@@ -44,10 +44,10 @@ def command_for_folder(path: Path) -> str | None:
         return None
     names = {entry.name for entry in entries}
     folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    if names.intersection(_METADATA) or any(map(_holds_images, folders[:_FOLDERS_LOOKED_AT])):
-        return _import("folder", path)
     if "tweet.js" in names or (path / "data" / "account.js").is_file():
         return _import("twitter-archive", path)
+    if names.intersection(_METADATA) or any(map(_holds_images, folders[:_FOLDERS_LOOKED_AT])):
+        return _import("folder", path)
     if any(name.lower().endswith(_RECORD_ENDINGS) for name in names):
         return _import("twitter-api", path)
     if any(_is_image(name) for name in names):
@@ -68,6 +68,12 @@ def _for_records(path: Path, beginning: str) -> str:
 def _for_table(path: Path, names: list[str]) -> str:
     if any(name.endswith(("file_name", "file_names")) for name in names):
         return _for_metadata(path, ".csv")
+    if "images" in names or "image" in names:
+        return (
+            "write the table as Parquet; or call its column of paths 'file_names' (a JSON list) or "
+            "'file_name', save it as metadata.csv in the folder of the images, and make a manifest "
+            "with `tweetprofile import folder FOLDER -o manifest.parquet`"
+        )
     return (
         "make a manifest with `tweetprofile import folder IMAGES --labels "
         f"{shlex.quote(str(path))} -o manifest.parquet`, where IMAGES holds a folder of images for "

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tweetprofile.forms import is_text
+from tweetprofile.errors import ManifestError
+from tweetprofile.forms import is_text, run_starts
 from tweetprofile.scratch import make_scratch, no_room
 
 FLOATING = r"^[+-]?[0-9]+(\.[0-9]*([eE][+-]?[0-9]+)?|[eE][+-][0-9]+)$"
@@ -34,7 +35,7 @@ _FILES_BITS = 6
 _FILES = 1 << _FILES_BITS
 
 _BYTES_AT_ONCE = 1 << 16
-"""Bytes of ids that are hashed at once: with 32 bytes of memory for each, they stay in the cache."""
+"""Bytes of ids that are hashed at once: with 32 bytes of memory for each, they fit the cache."""
 
 _MOST_SUSPECTS = 1_000
 
@@ -64,6 +65,36 @@ def _has_sign_or_point(ids: pa.Array) -> bool:
     letters, offsets = _letters(ids)
     letters = letters[offsets[0] : offsets[-1]] if len(ids) else letters[:0]
     return bool(((letters == ord(".")) | (letters == ord("+")) | (letters == ord("-"))).any())
+
+
+def check_ids(ids: pa.Array, first_row: int, source: str) -> None:
+    """Raise ManifestError for a row without an id, or with one that has lost digits."""
+    if ids.null_count:
+        row = first_row + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
+        raise ManifestError(f"{source}: row {row} has no user_id; name the user or drop the row.")
+    if (floating := first_floating(ids)) is not None:
+        position, user_id = floating
+        raise ManifestError(
+            f"{source}: row {first_row + position} has the user_id '{user_id}', a floating-point "
+            "number, which has only 15 digits of an id; read the ids anew from their source as "
+            "text."
+        )
+
+
+def position_of(user_id: str, ids: pa.Array) -> int | None:
+    """Where an id stands among others, both taken as text; None where it does not."""
+    try:
+        found: int = pc.index(ids.cast(pa.large_string()), user_id).as_py()
+    except UnicodeEncodeError:  # bytes of a command line that are no text, as no id is
+        return None
+    return found if found >= 0 else None
+
+
+def without_repeats(ids: pa.Array, before: pa.Array) -> pa.Array:
+    """The id of each run of equal ids, less the first where it continues the ids before."""
+    heads = ids.take(run_starts(ids))
+    continues = len(before) and len(heads) and heads[0] == before[-1]
+    return heads[1:] if continues else heads
 
 
 class RepeatedIds:
@@ -134,7 +165,7 @@ class RepeatedIds:
 
 
 def hash_ids(ids: pa.Array) -> Hashes:
-    """A hash of each id (N,); equal ids have equal hashes, and different integers different ones."""
+    """A hash of each id, (N,), equal for equal ids; no two integers have the same."""
     if pa.types.is_integer(ids.type):
         numbers = ids.to_numpy(zero_copy_only=False)
         wide = np.int64 if pa.types.is_signed_integer(ids.type) else np.uint64
