@@ -150,8 +150,6 @@ class Manifest:
         form: how it carries images.
         schema: Arrow schema that all its files are read with, partitions included.
         partitions: columns that the names of the files' folders give.
-        is_uniform: whether that is the schema of every single file, so that libraries which know
-            nothing of this module read the same.
         remarks: what people must know of how the files were put together.
 
     Every later read compares the files with what they were when the manifest was opened.
@@ -163,7 +161,6 @@ class Manifest:
     form: Form
     schema: pa.Schema
     partitions: tuple[str, ...] = ()
-    is_uniform: bool = True
     remarks: tuple[str, ...] = ()
 
     @classmethod
@@ -185,8 +182,7 @@ class Manifest:
             form_of_all(files, schema, partitions),
             schema,
             partitions,
-            is_uniform=all(file.schema.equals(schema) for file in files),
-            remarks=tuple(remarks_on(sources, files, schema, partitions)),
+            tuple(remarks_on(sources, files, schema, partitions)),
         )
 
     @property

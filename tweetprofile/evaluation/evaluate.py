@@ -144,6 +144,7 @@ def evaluate_predictions(
         InputError: one of them cannot be read, or they do not go together.
     """
     opened = Manifest.open(manifest)
+    opened.count_users()  # refuses users who would count twice
     return _evaluate(opened, Predictions.read(predictions), options or EvaluateOptions())
 
 
@@ -156,6 +157,7 @@ def compare_predictions(
         InputError: as `evaluate_predictions`, or their traits or classes differ.
     """
     options, opened = options or EvaluateOptions(), Manifest.open(manifest)
+    opened.count_users()  # refuses users who would count twice
     read = _with_names(predictions)
     for each in read[1:]:
         if each.schema != read[0].schema:
