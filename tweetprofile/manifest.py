@@ -373,10 +373,11 @@ class Manifest:
         return column
 
     def _file_of(self, name: str, kind: pa.DataType) -> AnyPath:
-        """The first file whose column is of a type."""
+        """The first file whose column has made all of them be of a type."""
         for file in self.files:
             schema = FileSchema.read(file).schema
-            if name in schema.names and merge(name, schema.field(name).type, kind) == kind:
+            own = schema.field(name).type if name in schema.names else pa.null()
+            if not pa.types.is_null(own) and merge(name, own, kind) == kind:
                 return file
         return self.files[0]
 
