@@ -31,16 +31,16 @@ def images_of(file: Path) -> list[tuple[ImageRef, ...]]:
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
-        (pa.list_view(pa.string()), [["a", None], None, []]),
-        (pa.large_list_view(pa.string()), [["a", None], None, []]),
-        (pa.large_list(pa.string_view()), [["a", None], None, []]),
-        (pa.list_(pa.dictionary(pa.int8(), pa.large_string())), [["a", None], None, []]),
+        (pa.list_view(pa.string()), [["a", None], None, [], ["b"]]),
+        (pa.large_list_view(pa.string()), [["a", None], None, [], ["b"]]),
+        (pa.large_list(pa.string_view()), [["a", None], None, [], ["b"]]),
+        (pa.list_(pa.dictionary(pa.int8(), pa.large_string())), [["a", None], None, [], ["b"]]),
     ],
     ids=str,
 )
 def test_lists_of_every_kind_of_arrow_are_lists(tmp_path: Path, kind: Any, values: Any) -> None:
-    file = write(tmp_path / "m.parquet", user_id=["x", "y", "z"], images=pa.array(values, kind))
-    assert images_of(file) == [(ImageRef("a"), ImageRef(None)), (), ()]
+    file = write(tmp_path / "m.parquet", user_id=list("wxyz"), images=pa.array(values, kind))
+    assert images_of(file) == [(ImageRef("a"), ImageRef(None)), (), (), (ImageRef("b"),)]
 
 
 def test_an_empty_path_and_a_null_one_stay_apart(tmp_path: Path) -> None:

@@ -92,12 +92,9 @@ def _long_form(kind: pa.DataType, file: AnyPath) -> Form:
 
 def _is_list(kind: pa.DataType) -> bool:
     kinds = pa.types
-    fixed = kinds.is_fixed_size_list(kind)
-    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or fixed or _is_list_view(kind))
-
-
-def _is_list_view(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
+    is_view = kinds.is_list_view(kind) or kinds.is_large_list_view(kind)
+    is_plain = kinds.is_list(kind) or kinds.is_large_list(kind)
+    return bool(is_plain or is_view or kinds.is_fixed_size_list(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -137,8 +134,6 @@ def unify_lists(table: pa.Table) -> pa.Table:
     images = table["images"].combine_chunks()
     if pa.types.is_null(images.type):
         images = pa.nulls(len(table), pa.list_(pa.null()))
-    elif _is_list_view(images.type):  # for which Arrow lacks functions
-        images = images.cast(pa.large_list(images.type.value_type))
     lengths = pc.fill_null(pc.list_value_length(images), 0).to_numpy(zero_copy_only=False)
     unified = _lists_of(_as_structs(pc.list_flatten(images)), lengths)
     return _columns_first(table.drop_columns("images"), unified)
