@@ -42,6 +42,7 @@ class ColumnClaims:
         unpacked: bytes that all its pages take before decoding.
         packed: bytes that they take in the file.
         first_page: position of its first page in the file.
+        nulls: how many of its values are null, where the file has statistics; else None.
     """
 
     path: str
@@ -50,6 +51,7 @@ class ColumnClaims:
     unpacked: int
     packed: int
     first_page: int
+    nulls: int | None = None
 
     @property
     def top(self) -> str:
@@ -176,8 +178,15 @@ def _group_of(fields: Fields) -> GroupClaims:
 def _column_of(fields: Fields) -> ColumnClaims:
     path = b".".join(fields[3]).decode("utf-8", "backslashreplace")
     first = fields.get(11) or fields[9]  # the dictionary's page, where the writer says where it is
+    statistics = fields.get(12, {})
     return ColumnClaims(
-        path, fields[1] == _BYTE_ARRAY, fields[5], fields[6], fields[7], min(first, fields[9])
+        path,
+        fields[1] == _BYTE_ARRAY,
+        fields[5],
+        fields[6],
+        fields[7],
+        min(first, fields[9]),
+        statistics.get(3),
     )
 
 

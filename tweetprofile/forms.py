@@ -53,16 +53,26 @@ def form_of(schema: pa.Schema, file: AnyPath) -> Form:
 def _require_id_type(kind: pa.DataType, file: AnyPath) -> None:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if not (pa.types.is_integer(kind) or is_text(kind)):
-        raise ManifestError(f"{file}: 'user_id' is {kind}; it must be a string or an integer.")
+    # Of a column without any id, it is said which row lacks one.
+    if not (pa.types.is_integer(kind) or is_text(kind) or pa.types.is_null(kind)):
+        mend = "write the ids as text"
+        if pa.types.is_floating(kind):
+            mend = (
+                "floating-point numbers merge long ids, so read them anew from their source as text"
+            )
+        raise ManifestError(
+            f"{file}: 'user_id' is {kind}; it must be a string or an integer: {mend}."
+        )
 
 
 def _list_form(kind: pa.DataType, file: AnyPath) -> Form:
+    if pa.types.is_null(kind):  # a file of users none of whom has an image
+        return Form.PATHS
     if _is_list(kind):
         value = kind.value_type
         if is_text(value) or pa.types.is_null(value):
             return Form.PATHS
-        if _is_bytes(value):
+        if is_bytes(value):
             return Form.BYTES
         if _is_image_struct(value):
             return Form.HUGGING_FACE
@@ -73,7 +83,7 @@ def _list_form(kind: pa.DataType, file: AnyPath) -> Form:
 
 
 def _long_form(kind: pa.DataType, file: AnyPath) -> Form:
-    if is_text(kind) or _is_bytes(kind) or _is_image_struct(kind) or pa.types.is_null(kind):
+    if is_text(kind) or is_bytes(kind) or _is_image_struct(kind) or pa.types.is_null(kind):
         return Form.LONG
     raise ManifestError(
         f"{file}: 'image' is {kind}; it must be a string, binary or struct<bytes, path>."
@@ -82,7 +92,9 @@ def _long_form(kind: pa.DataType, file: AnyPath) -> Form:
 
 def _is_list(kind: pa.DataType) -> bool:
     kinds = pa.types
-    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
+    is_view = kinds.is_list_view(kind) or kinds.is_large_list_view(kind)
+    is_plain = kinds.is_list(kind) or kinds.is_large_list(kind)
+    return bool(is_plain or is_view or kinds.is_fixed_size_list(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -100,7 +112,8 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds binary values of any length."""
     kinds = pa.types
     return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
 
@@ -111,7 +124,7 @@ def _is_image_struct(kind: pa.DataType) -> bool:
     fields = {field.name: field.type for field in kind}
     return (
         {"bytes", "path"} <= set(fields)
-        and (_is_bytes(fields["bytes"]) or pa.types.is_null(fields["bytes"]))
+        and (is_bytes(fields["bytes"]) or pa.types.is_null(fields["bytes"]))
         and (is_text(fields["path"]) or pa.types.is_null(fields["path"]))
     )
 
@@ -119,6 +132,8 @@ def _is_image_struct(kind: pa.DataType) -> bool:
 def unify_lists(table: pa.Table) -> pa.Table:
     """Turn `images` of any list form into large_list<struct<bytes, path>>; a null list is empty."""
     images = table["images"].combine_chunks()
+    if pa.types.is_null(images.type):
+        images = pa.nulls(len(table), pa.list_(pa.null()))
     lengths = pc.fill_null(pc.list_value_length(images), 0).to_numpy(zero_copy_only=False)
     unified = _lists_of(_as_structs(pc.list_flatten(images)), lengths)
     return _columns_first(table.drop_columns("images"), unified)
@@ -199,7 +214,7 @@ def _as_structs(values: pa.Array, null: pa.Array | None = None) -> pa.StructArra
         values = values.dictionary_decode()
     if pa.types.is_struct(kind):
         data, path = pc.struct_field(values, "bytes"), pc.struct_field(values, "path")
-    elif _is_bytes(kind):
+    elif is_bytes(kind):
         data, path = values, pa.nulls(len(values))
     else:
         data, path = pa.nulls(len(values)), values

@@ -9,27 +9,40 @@ are counted from 0.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tweetprofile.columns import cast, remarks_on, require_utf8
 from tweetprofile.errors import ChangedInputError, ManifestError, Reason
 from tweetprofile.forms import (
     Form,
     cap_images,
-    form_of,
     group_rows,
-    is_text,
     plain,
-    run_starts,
     unify_lists,
 )
-from tweetprofile.row_groups import SourceFile, drop_rows, read_rows
-from tweetprofile.sources import find_sources, fingerprint, read_schema
+from tweetprofile.row_groups import SourceFile, batch_sizes, drop_rows, read_rows, rechunk
+from tweetprofile.schemas import (
+    IMAGE_COLUMNS,
+    FileSchema,
+    contradiction,
+    form_of_all,
+    holds_bytes,
+    merge,
+    unify,
+)
+from tweetprofile.sources import find_sources, fingerprint, partitions_of
 from tweetprofile.storage import AnyPath
+from tweetprofile.user_ids import (
+    Hashes,
+    RepeatedIds,
+    check_ids,
+    hash_ids,
+    position_of,
+    without_repeats,
+)
 
 UserId = str | int
 
@@ -135,7 +148,9 @@ class Manifest:
         opened: its Parquet files as they were then, in the order in which their rows count.
         folder: what relative image paths are relative to, unless told otherwise.
         form: how it carries images.
-        schema: Arrow schema of its first file.
+        schema: Arrow schema that all its files are read with, partitions included.
+        partitions: columns that the names of the files' folders give.
+        remarks: what people must know of how the files were put together.
 
     Every later read compares the files with what they were when the manifest was opened.
     """
@@ -145,6 +160,8 @@ class Manifest:
     folder: AnyPath
     form: Form
     schema: pa.Schema
+    partitions: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, source: str | Path) -> "Manifest":
@@ -153,17 +170,20 @@ class Manifest:
         Raises:
             ManifestError: nothing there, not Parquet, or columns of no known form.
         """
-        files, folder = find_sources(str(source))
-        opened = tuple(map(SourceFile.of, files))
-        schemas = [read_schema(file) for file in files]
-        forms = [form_of(schema, file) for schema, file in zip(schemas, files, strict=True)]
-        for form, file in zip(forms, files, strict=True):
-            if (form is Form.LONG) != (forms[0] is Form.LONG):
-                raise ManifestError(
-                    f"{file} is of form '{form}' but {files[0]} of form '{forms[0]}'; "
-                    "give manifests of one form at a time."
-                )
-        return cls(str(source), opened, folder, forms[0], schemas[0])
+        sources = find_sources(str(source))
+        opened = tuple(map(SourceFile.of, sources.files))
+        files = [FileSchema.read(file) for file in sources.files]
+        partitions = sources.partitions
+        schema = unify(files, partitions)
+        return cls(
+            str(source),
+            opened,
+            sources.folder,
+            form_of_all(files, schema, partitions),
+            schema,
+            partitions,
+            tuple(remarks_on(sources, files, schema, partitions)),
+        )
 
     @property
     def files(self) -> tuple[AnyPath, ...]:
@@ -197,32 +217,55 @@ class Manifest:
 
     def require_columns(self, columns: Iterable[str]) -> None:
         """Raise ManifestError unless every named column is there, in every file."""
-        wanted = list(columns)
+        wanted = [name for name in columns if name not in self.partitions]
         for file in self.files if wanted else ():
-            names = read_schema(file).names
+            names = FileSchema.read(file).schema.names
             for column in wanted:
                 if column not in names:
+                    names += self.partitions
                     raise ManifestError(
                         f"{file} has no column '{column}'; it has {', '.join(names)}."
                     )
 
     def count_users(self) -> int:
-        """The number of users, from one pass over `user_id` alone.
+        """The number of users, from one pass over `user_id` alone; of 10 million, it takes seconds.
 
         Raises:
-            ManifestError: a null `user_id`, or (long form) rows of a user that are not adjacent.
+            ManifestError: a null `user_id`, one that was written as a floating-point number, or a
+                user who stands in two rows; in the long form, in rows that are not adjacent.
+            WriteError: there is no room for temporary files.
         """
-        runs: list[pa.Array] = []
-        rows = 0
+        users = rows = 0
+        with RepeatedIds() as repeated:
+            for first_row, ids, heads in self._ids():
+                check_ids(ids, first_row, self.source)
+                repeated.add(heads)
+                users, rows = users + len(heads), rows + len(ids)
+            suspects, count = repeated.suspects()
+        if count:
+            self._refuse_repeated(suspects, count)
+        return users
+
+    def _ids(self) -> Iterator[tuple[int, pa.Array, pa.Array]]:
+        """The ids of all rows, some at a time: the first row, theirs, and those of new users."""
+        first_row, before = 0, pa.array([], self.user_id_type)
         for table in self._read(1 << 16, ["user_id"]):
             ids = table["user_id"].combine_chunks()
-            _refuse_null_ids(ids, rows, self.source)
-            rows += len(ids)
-            if self.form is Form.LONG:
-                runs.append(_without_repeats(ids, after=runs))
-        if self.form is not Form.LONG:
-            return rows
-        return _count_adjacent(runs, self.source)
+            heads = without_repeats(ids, before) if self.form is Form.LONG else ids
+            yield first_row, ids, heads
+            first_row, before = first_row + len(ids), ids if len(ids) else before
+
+    def _refuse_repeated(self, suspects: Hashes, count: int) -> None:
+        """Raise ManifestError if one of the ids of these hashes stands in two places."""
+        seen: dict[UserId, int] = {}
+        user = 0
+        for _, _, heads in self._ids():
+            for position in np.flatnonzero(np.isin(hash_ids(heads), suspects)).tolist():
+                user_id = heads[position].as_py()
+                if user_id in seen:
+                    raise _repeated_user(self, user_id, seen[user_id], user + position, count - 1)
+                seen[user_id] = user + position
+            user += len(heads)
 
     def find_user(self, user_id: str) -> int | None:
         """The position of the first user of that id, counted from 0; None where there is none.
@@ -230,15 +273,12 @@ class Manifest:
         Raises:
             ManifestError: the manifest cannot be read.
         """
-        position, before = 0, pa.array([], self.user_id_type)
-        for table in self._read(1 << 16, ["user_id"]):
-            ids = table["user_id"].combine_chunks()
-            if self.form is Form.LONG:
-                ids = _without_repeats(ids, after=[before])
-            found = _position_of(user_id, ids)
+        position = 0
+        for _, _, heads in self._ids():
+            found = position_of(user_id, heads)
             if found is not None:
                 return position + found
-            position, before = position + len(ids), ids if len(ids) else before
+            position += len(heads)
         return None
 
     def shards(
@@ -279,7 +319,7 @@ class Manifest:
             grouped = drop_rows(group_rows(self._read(rows, names), max_images), first)
         else:
             grouped = map(unify_lists, self._read(rows, names, first))
-        for table in _rechunk(grouped, _batch_sizes(users_per_shard, users_per_batch)):
+        for table in rechunk(grouped, batch_sizes(users_per_shard, users_per_batch)):
             yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
             first += len(table)
 
@@ -288,7 +328,10 @@ class Manifest:
 
         Of a file too large to be read twice, its size and Parquet footer stand for it.
         """
-        digest = fingerprint(self.files)
+        values = [partitions_of(file) for file in self.files] if self.partitions else []
+        digest = fingerprint(
+            self.files, [[value.get(name) for name in self.partitions] for value in values]
+        )
         for file in self.opened:
             file.require_unchanged()
         return digest
@@ -296,9 +339,7 @@ class Manifest:
     @property
     def carries_bytes(self) -> bool:
         """Whether images may be in the manifest itself."""
-        if self.form is Form.LONG:
-            return not is_text(self.schema.field("image").type)
-        return self.form is not Form.PATHS
+        return holds_bytes(self.schema.field(IMAGE_COLUMNS[self.form is Form.LONG]).type)
 
     def columns(self, names: list[str]) -> Iterator[pa.Table]:
         """Columns as they are, row by row of the files, without the images.
@@ -309,92 +350,53 @@ class Manifest:
         return self._read(1 << 16, names)
 
     def _read(self, rows: int, columns: list[str], begin: int = 0) -> Iterator[pa.Table]:
-        """The rows from row `begin` on, so many at a time."""
+        """The rows from row `begin` on, so many at a time, each file with all of the columns."""
         for file, table in read_rows(self.opened, rows, columns, begin):
-            yield self._alike(table, file.path)
+            given = [self._column(name, table, file.path) for name in columns]
+            yield pa.table(given, names=columns)
 
-    def _alike(self, table: pa.Table, file: AnyPath) -> pa.Table:
-        """Give all columns but the images the types that they have in the first file."""
-        for position, name in enumerate(table.column_names):
-            if name in ("images", "image"):
-                continue
-            kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
-            try:
-                column = table[name].cast(kind)
-            except pa.ArrowException:
-                raise ManifestError(
-                    f"{file}: '{name}' is {table[name].type} where {self.files[0]} has {kind}; "
-                    "write both alike."
-                ) from None
-            _require_utf8(column, name, file)
-            table = table.set_column(position, name, column)
-        return table
+    def _column(self, name: str, table: pa.Table, file: AnyPath) -> pa.ChunkedArray:
+        """A column as it is in all files: of one type, from the folder's name, or null."""
+        if name in IMAGE_COLUMNS:
+            return table[name]
+        kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
+        if name not in table.column_names:
+            value = partitions_of(file).get(name) if name in self.partitions else None
+            return pa.chunked_array([pa.repeat(pa.scalar(value, kind), len(table))])
+        column = table[name]
+        try:
+            column = cast(name, column, kind)
+        except pa.ArrowException:
+            other = self._file_of(name, kind)
+            raise contradiction(file, name, column.type, other, kind) from None
+        require_utf8(column, name, file)
+        return column
 
-
-def _require_utf8(column: pa.ChunkedArray, name: str, file: AnyPath) -> None:
-    """Refuse text that is not UTF-8: Parquet allows it, and no library expects it."""
-    if not is_text(column.type):
-        return
-    try:
-        column.validate(full=True)
-    except pa.ArrowException:
-        raise ManifestError(
-            f"{file}: column '{name}' holds text that is not UTF-8; write it again as UTF-8."
-        ) from None
+    def _file_of(self, name: str, kind: pa.DataType) -> AnyPath:
+        """The first file whose column has made all of them be of a type."""
+        for file in self.files:
+            schema = FileSchema.read(file).schema
+            own = schema.field(name).type if name in schema.names else pa.null()
+            if not pa.types.is_null(own) and merge(name, own, kind) == kind:
+                return file
+        return self.files[0]
 
 
-def _refuse_null_ids(ids: pa.Array, first_row: int, source: str) -> None:
-    if ids.null_count:
-        row = first_row + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise ManifestError(f"{source}: row {row} has no user_id; name the user or drop the row.")
+def _others(count: int) -> str:
+    return "another user" if count == 1 else f"{count:,} other users"
 
 
-def _position_of(user_id: str, ids: pa.Array) -> int | None:
-    try:
-        found: int = pc.index(ids.cast(pa.large_string()), user_id).as_py()
-    except UnicodeEncodeError:  # bytes of a command line that are no text, as no id is
-        return None
-    return found if found >= 0 else None
-
-
-def _without_repeats(ids: pa.Array, after: list[pa.Array]) -> pa.Array:
-    """The id of each run of equal ids, less the first where it continues the last of `after`."""
-    heads = ids.take(run_starts(ids))
-    last = next((array[-1] for array in reversed(after) if len(array)), None)
-    return heads[1:] if last is not None and len(heads) and heads[0] == last else heads
-
-
-def _count_adjacent(runs: list[pa.Array], source: str) -> int:
-    ids = pa.chunked_array(runs) if runs else pa.chunked_array([], type=pa.string())
-    counts = ids.value_counts()
-    if len(counts) < len(ids):
-        repeated = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"]
-        raise ManifestError(
-            f"{source}: the rows of user '{repeated}' are not adjacent; sort it by user_id."
+def _repeated_user(
+    manifest: Manifest, user_id: UserId, first: int, second: int, others: int
+) -> ManifestError:
+    more = f", and so {'does' if others == 1 else 'do'} {_others(others)}" if others else ""
+    if manifest.form is Form.LONG:
+        more = f" (nor are those of {_others(others)})" if others else ""
+        return ManifestError(
+            f"{manifest.source}: the rows of user '{user_id}' are not adjacent{more}; sort it by "
+            "user_id."
         )
-    return len(ids)
-
-
-def _batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:
-    """Users of one batch after the other, without end."""
-    whole, rest = divmod(users_per_shard, users_per_batch)
-    return cycle([users_per_batch] * whole + [rest] * (rest > 0))
-
-
-def _rechunk(tables: Iterable[pa.Table], sizes: Iterator[int]) -> Iterator[pa.Table]:
-    """Cut a stream of tables into tables of the given sizes, the last one shorter."""
-    pending: list[pa.Table] = []
-    held, size = 0, next(sizes)
-    for table in tables:
-        pending.append(table)
-        held += len(table)
-        if held < size:
-            continue
-        whole = pa.concat_tables(pending, promote_options="permissive")
-        start = 0
-        while held - start >= size:
-            yield whole.slice(start, size)
-            start, size = start + size, next(sizes)
-        pending, held = [whole.slice(start)], held - start
-    if held:
-        yield pa.concat_tables(pending, promote_options="permissive")
+    return ManifestError(
+        f"{manifest.source}: user '{user_id}' stands in rows {first} and {second}{more}; keep one "
+        "row for each user."
+    )

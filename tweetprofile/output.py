@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.journal import ShardJournal, matches
+from tweetprofile.listing import find_files
 from tweetprofile.place import (
     Place,
     check_existing,
@@ -41,7 +42,7 @@ from tweetprofile.profiles import Counts
 from tweetprofile.protection import Reads, is_earlier
 from tweetprofile.provenance import METADATA_KEY, Kind, read_description
 from tweetprofile.record import ADDED_FACTS, RunRecord
-from tweetprofile.storage import AnyPath, RemotePath, delete_files, find_files, upload, why
+from tweetprofile.storage import AnyPath, RemotePath, delete_files, upload, why
 from tweetprofile.whole import fresh_name, move, sync
 
 _DAMAGED = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)

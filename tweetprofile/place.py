@@ -22,6 +22,7 @@ from tweetprofile.manifest import Manifest
 from tweetprofile.protection import Reads, check_folder, refuse_stranger
 from tweetprofile.provenance import Kind, kind_of
 from tweetprofile.record import RunRecord
+from tweetprofile.sources import FOLDER_PATTERNS
 from tweetprofile.storage import (
     AnyPath,
     RemotePath,
@@ -129,7 +130,7 @@ def check_output(
 def reads_of(manifest: Manifest, image_root: AnyPath | None = None) -> Reads:
     """What a run reads that looks at a manifest's users."""
     root = image_root or manifest.folder
-    files = Reads.of_tables("the manifest", manifest.source, manifest.files)
+    files = Reads.of_tables("the manifest", manifest.source, manifest.files, FOLDER_PATTERNS)
     return files + Reads.of(image_root=root)
 
 

@@ -16,6 +16,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from tweetprofile.errors import OutputError
+from tweetprofile.listing import literal_parts
 from tweetprofile.provenance import Kind, kind_of
 from tweetprofile.storage import AnyPath, RemotePath, as_path
 
@@ -89,7 +90,11 @@ class Reads:
 
     @classmethod
     def of_tables(
-        cls, name: str, source: str, files: Iterable[AnyPath], pattern: str = "*.parquet"
+        cls,
+        name: str,
+        source: str,
+        files: Iterable[AnyPath],
+        patterns: Sequence[str] = ("*.parquet",),
     ) -> "Reads":
         """A file, folder or glob of Parquet files.
 
@@ -97,20 +102,23 @@ class Reads:
             name: what it is to the run.
             source: as the user gave it.
             files: that it means.
-            pattern: of the files that are taken where it is a folder.
+            patterns: of the files that are taken where it is a folder.
         """
         named = tuple((name, file) for file in files)
         path = as_path(source)
         if path in {file for _, file in named}:
             return cls(named)
-        if not glob.has_magic(source) or (isinstance(path, Path) and path.is_dir()):
-            return cls((*named, (name, path)), (Taking(name, path, pattern),))
-        parts = source.split("/")
-        fixed = list(takewhile(lambda part: not glob.has_magic(part), parts))
-        folder = as_path("/".join(fixed) or ("/" if source.startswith("/") else "."))
+        parts = path.uri.split("/") if isinstance(path, RemotePath) else path.parts
+        literal = _literal_parts(path, named)
+        if literal == len(parts):
+            taking = (Taking(name, path, pattern) for pattern in patterns)
+            return cls((*named, (name, path)), tuple(taking))
         # As the two kinds of globs are in `sources.py` and `storage.find_files`.
-        across = isinstance(path, RemotePath)
-        return cls(named, (Taking(name, folder, "/".join(parts[len(fixed) :]), across),))
+        pattern = "/".join(parts[literal:])
+        if isinstance(path, RemotePath):
+            folder: AnyPath = RemotePath("/".join(parts[:literal]))
+            return cls(named, (Taking(name, folder, pattern, across=True),))
+        return cls(named, (Taking(name, Path(*parts[:literal]), pattern),))
 
     def refuse(self, out: AnyPath, called: object) -> None:
         """Raise OutputError if an output is, holds, or would become part of what is read.
@@ -243,6 +251,16 @@ def _identity(path: Path) -> Identity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _literal_parts(path: AnyPath, files: Sequence[tuple[str, AnyPath]]) -> int:
+    """How many parts of a source are names; no store is asked, since its files are known."""
+    if isinstance(path, Path):
+        return literal_parts(path)
+    parts = path.uri.split("/")
+    if any(str(file).startswith(f"{path}/") for _, file in files):
+        return len(parts)
+    return len(list(takewhile(lambda part: not glob.has_magic(part), parts)))
 
 
 def _match_parts(parts: Sequence[str], pattern: Sequence[str]) -> bool:

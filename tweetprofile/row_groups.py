@@ -11,6 +11,7 @@ of it is handed on, the file must still be the same.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,6 +87,8 @@ def read_rows(
 ) -> Iterator[tuple[SourceFile, pa.Table]]:
     """The rows of all files from row `begin` on, at most `rows` at a time, each with its file.
 
+    A column that a file lacks is missing in its tables.
+
     Raises:
         ManifestError: a file is damaged, or claims more than can be held in memory.
         ChangedInputError: a file is not what it was when it was opened.
@@ -94,10 +97,11 @@ def read_rows(
         with _reading(file), open_binary(file.path) as raw, _open(file.path) as parquet:
             claims = read_claims(raw)
             groups, begin = _groups_from(claims, begin)
+            present = _present(parquet.schema_arrow, columns)
             tables = (
                 table
                 for group in groups
-                for table in _rows_of_group(parquet, raw, file, group, claims[group], rows, columns)
+                for table in _rows_of_group(parquet, raw, file, group, claims[group], rows, present)
             )
             for table in drop_rows(tables, begin):
                 file.require_unchanged()
@@ -112,6 +116,36 @@ def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
         if len(table) > rows:
             yield table.slice(rows)
         rows = max(0, rows - len(table))
+
+
+def _present(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
+    """The columns that a file has; its first one where it has none, since rows must be counted."""
+    return [name for name in columns if name in schema.names] or schema.names[:1]
+
+
+def batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:
+    """Users of one batch after the other, without end."""
+    whole, rest = divmod(users_per_shard, users_per_batch)
+    return cycle([users_per_batch] * whole + [rest] * (rest > 0))
+
+
+def rechunk(tables: Iterable[pa.Table], sizes: Iterator[int]) -> Iterator[pa.Table]:
+    """Cut a stream of tables into tables of the given sizes, the last one shorter."""
+    pending: list[pa.Table] = []
+    held, size = 0, next(sizes)
+    for table in tables:
+        pending.append(table)
+        held += len(table)
+        if held < size:
+            continue
+        whole = pa.concat_tables(pending, promote_options="permissive")
+        start = 0
+        while held - start >= size:
+            yield whole.slice(start, size)
+            start, size = start + size, next(sizes)
+        pending, held = [whole.slice(start)], held - start
+    if held:
+        yield pa.concat_tables(pending, promote_options="permissive")
 
 
 @contextmanager

@@ -5,8 +5,6 @@ the credentials that others use, too: the environment, a profile, the machine's 
 that fail are repeated, later and later, before an error is raised.
 """
 
-import fnmatch
-import glob
 import io
 import os
 import random
@@ -17,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -210,26 +207,6 @@ def _require_bucket(path: RemotePath) -> None:
         raise FileNotFoundError(f"there is no bucket '{bucket}'")
 
 
-def find_files(place: RemotePath, ending: str) -> tuple[list[RemotePath], RemotePath]:
-    """The files that a URI means, in order: itself, those in a folder, or those of a pattern.
-
-    Returns:
-        The files, and the folder that they are in.
-
-    Raises:
-        OSError: the store cannot be reached.
-    """
-    if glob.has_magic(place.key):
-        parts = place.uri.split("/")
-        fixed = RemotePath("/".join(takewhile(lambda part: not glob.has_magic(part), parts)))
-        found = _files_below(fixed, lambda uri: fnmatch.fnmatchcase(uri, place.uri), deep=True)
-        return found, fixed
-    (info,) = place.file_system.get_file_info([place.key])
-    if info.type == pafs.FileType.File:
-        return [place], place.parent
-    return _files_below(place, lambda uri: uri.endswith(ending), deep=False), place
-
-
 def read_whole(
     path: RemotePath,
     max_bytes: int,
@@ -301,16 +278,6 @@ def delete_files(files: Sequence[RemotePath]) -> None:
 
     with ThreadPoolExecutor(_DELETED_AT_ONCE) as pool:
         list(pool.map(delete, files))
-
-
-def _files_below(
-    folder: RemotePath, wanted: Callable[[str], bool], *, deep: bool
-) -> list[RemotePath]:
-    selector = pafs.FileSelector(folder.key, allow_not_found=True, recursive=deep)
-    scheme = folder.uri.partition("://")[0]
-    found = folder.file_system.get_file_info(selector)
-    uris = (f"{scheme}://{info.path}" for info in found if info.type == pafs.FileType.File)
-    return [RemotePath(uri) for uri in sorted(uris) if wanted(uri)]
 
 
 def _persist(action: Callable[[], Result]) -> Result:

@@ -25,10 +25,15 @@ LONGEST_CLASS_NAME = 256
 RESERVED_COLUMNS = frozenset(
     {
         "user_id", "images", "image", "frames_used", "images_given",
-        "images_failed", "status", "image_errors",
+        "images_failed", "status", "image_errors", "split",
     }
 )  # fmt: skip
-"""Columns of manifest and output that no trait may be named after."""
+"""Columns of manifest and output that no trait may be named after.
+
+`split` says which part of a data set a user is in, as `import folder` writes it.
+"""
+
+SPLIT_COLUMN = "split"
 
 
 def _first_repeated(names: Sequence[str]) -> str | None:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.errors import InputError, ManifestError, PredictionsError
+from tweetprofile.evaluation.evaluate import compare_predictions, evaluate_predictions
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, Predictions, judge
 from tweetprofile.manifest import Manifest
 from tweetprofile.provenance import METADATA_KEY
@@ -169,3 +170,14 @@ def test_columns_of_other_types_are_refused(write_predictions: Callable[..., Pat
         pq.write_table(table.set_column(place, name, pa.array(values)), out)
         with pytest.raises(PredictionsError, match=f"column '{name}' is"):
             Predictions.read(out)
+
+
+def test_users_who_would_count_twice_are_refused(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["ada", "bob", "ada"], gender=["female", "male", "male"])
+    predictions = write_predictions(["ada", "bob", "ada"], gender=[0, 1, 1])
+    with pytest.raises(ManifestError, match="user 'ada' stands in rows 0 and 2; keep one row"):
+        evaluate_predictions(labels, predictions)
+    with pytest.raises(ManifestError, match="user 'ada' stands in rows 0 and 2; keep one row"):
+        compare_predictions(labels, [predictions, predictions])

@@ -42,10 +42,43 @@ def test_rows_of_too_few_or_too_many_cells_are_lost(tmp_path: Path) -> None:
     assert read(tmp_path, "a,b\n1\n1,2,3\n\n4,5\n") == ([["4", "5"]], [5], 2)
 
 
-def test_bytes_that_are_no_utf8_and_null_bytes_stay_what_they_are(tmp_path: Path) -> None:
-    cells, _, lost = read(tmp_path, b"a,b\ncaf\xe9,1\n\x00,2\n")
-    assert cells == [["caf\udce9", "1"], ["\0", "2"]]
+def test_text_that_is_partly_utf8_and_partly_not_stays_what_it_is(tmp_path: Path) -> None:
+    """As cp1252, the sound rows would be garbled: the broken ones alone are lost, by `is_text`."""
+    cells, _, lost = read(tmp_path, b"a,b\ncaf\xe9,1\n\x00,2\ncaf\xc3\xa9,3\n")
+    assert cells == [["caf\udce9", "1"], ["\0", "2"], ["café", "3"]]
     assert lost == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le",
+                                      "utf-16-be", "utf-32"])  # fmt: skip
+@pytest.mark.parametrize("before", [0, 40_000], ids=["an accent at once", "an accent far behind"])
+def test_text_is_read_in_the_encoding_that_all_of_the_file_is_in(
+    tmp_path: Path, encoding: str, before: int
+) -> None:
+    rows = "plain,1\n" * before
+    cells, _, lost = read(tmp_path, f"user_id,n\n{rows}Querétaro €,2\n".encode(encoding))
+    assert (len(cells), cells[-1], lost) == (before + 1, ["Querétaro €", "2"], 0)
+    assert read_header(tmp_path / "table.csv") == ["user_id", "n"]
+
+
+def test_utf16_that_is_cut_within_a_letter_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_bytes("user_id,n\nada,1\n".encode("utf-16")[:-1])
+    with pytest.raises(OSError, match="begins as UTF-16 and does not go on so"):
+        read_header(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_cells_may_be_parted_by_what_any_spreadsheet_writes(tmp_path: Path, delimiter: str) -> None:
+    """Other delimiters within cells, even more of them, part nothing."""
+    header, row = ["user_id", '"a,b;c|d\te"'], ["007", '"x;y,z;|"']
+    text = f"{delimiter.join(header)}\r\n{delimiter.join(row)}\r\n"
+    assert read(tmp_path, text) == ([["007", "x;y,z;|"]], [2], 0)
+    assert read_header(tmp_path / "table.csv") == ["user_id", "a,b;c|d\te"]
+
+
+def test_a_column_is_found_in_spite_of_spaces_around_its_name(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("user_id , gender\nada,f\n")
+    assert read_header(tmp_path / "table.csv") == ["user_id", "gender"]
 
 
 def test_text_behind_a_closing_quotation_mark_belongs_to_the_cell(tmp_path: Path) -> None:

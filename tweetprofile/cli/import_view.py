@@ -28,6 +28,8 @@ def import_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 def show_import(summary: ImportSummary) -> None:
     """Say what became of the dump, losses first, the manifest last."""
+    for remark in summary.remarks:
+        CONSOLE.print(remark)
     for what, count in sorted(summary.asides.items()):
         CONSOLE.print(f"left out: {count:,} {what}")
     for reason, count in summary.losses.items():

@@ -96,6 +96,7 @@ def _refuse(choices: dict[str, Any], names: dict[str, str], why: str) -> None:
 
 def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
     from tweetprofile.cli import inspect_view as view
+    from tweetprofile.cli.console import CONSOLE
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.cli.predict_view import predict_progress, started
     from tweetprofile.inspection.run import InspectOptions, plan_inspection, run_inspection
@@ -103,6 +104,8 @@ def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
     as_json = choices.pop("as_json")
     wanted = {name: each for name, each in choices.items() if name not in _OF_PICTURES}
     plan = plan_inspection(manifest, InspectOptions(**wanted))
+    for remark in () if quiet else plan.manifest.remarks:
+        CONSOLE.print(remark)
     with (
         interruptions(lambda: "interrupted; run the command again."),
         started(plan.engine(), quiet=quiet) as engine,

@@ -44,8 +44,10 @@ def started(engine: EngineT, *, quiet: bool) -> Iterator[EngineT]:
 
 
 def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
-    """Say what will be done, in two lines."""
+    """Say what will be done, in two lines, and how the manifest's files were put together."""
     manifest, facts = plan.manifest, engine.facts
+    for remark in manifest.remarks:
+        CONSOLE.print(remark)
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
         f"{plan.job.options.image_root}) -> {plan.out}",

@@ -154,6 +154,7 @@ def evaluate_predictions(
         InputError: one of them cannot be read, or they do not go together.
     """
     opened = Manifest.open(manifest)
+    opened.count_users()  # refuses users who would count twice
     return _evaluate(opened, Predictions.read(predictions), options or EvaluateOptions())
 
 
@@ -166,6 +167,7 @@ def compare_predictions(
         InputError: as `evaluate_predictions`, or their traits or classes differ.
     """
     options, opened = options or EvaluateOptions(), Manifest.open(manifest)
+    opened.count_users()  # refuses users who would count twice
     read = _with_names(predictions)
     for each in read[1:]:
         if each.schema != read[0].schema:

@@ -47,7 +47,7 @@ def reads_of_evaluation(
     for source in predictions:
         path = as_path(source)
         files = [path] if isinstance(path, Path) and path.is_file() else []
-        reads += Reads.of_tables("the predictions", source, files, "**")
+        reads += Reads.of_tables("the predictions", source, files, ("**",))
     return reads + Reads.of(metrics_of_training=run / METRICS_OF_RUN if run is not None else None)
 
 

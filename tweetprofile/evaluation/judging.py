@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
 from tweetprofile.fields import mapping, read_known, text
 from tweetprofile.forms import is_text
+from tweetprofile.listing import find_files
 from tweetprofile.manifest import Manifest
 from tweetprofile.profiles import probabilities_column
 from tweetprofile.provenance import read_description
-from tweetprofile.storage import AnyPath, RemotePath, as_path, find_files, size_of
+from tweetprofile.storage import AnyPath, RemotePath, as_path, size_of
 from tweetprofile.training.labels import (
     UNKNOWN,
     check_labels,

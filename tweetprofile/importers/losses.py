@@ -67,12 +67,14 @@ class Losses:
         counts: by reason.
         asides: what was left out on purpose, by what it is: videos, repeated images, and so on.
         first: of each reason the first, for people.
+        remarks: how the dump was read, where that is not plain, in sentences.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.counts: Counter[Loss] = Counter()
         self.asides: Counter[str] = Counter()
         self.first: dict[Loss, str] = {}
+        self.remarks: list[str] = []
         self.path = path
         self._listed = 0
         self._file: TextIO | None = None
@@ -141,6 +143,10 @@ class Losses:
     def set_aside(self, what: str, count: int = 1) -> None:
         """Count something that is left out on purpose."""
         self.asides[what] += count
+
+    def remark(self, sentence: str) -> None:
+        """Note how something was read that could have been read in another way."""
+        self.remarks.append(sentence)
 
     def _write(self, path: Path, row: list[str | int | None]) -> None:
         if self._file is None:

@@ -31,13 +31,15 @@ def is_record_file(name: str) -> bool:
     )
 
 
-def read_records(file: Path, losses: Losses) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_records(
+    file: Path, losses: Losses, encoding: str = "utf-8"
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """The JSON objects of a file, one a line, with the number of the line, from 1.
 
     What is none is noted among the losses; of a file that ends early, what stands before is given.
     """
     try:
-        dump_file = DumpFile(file)
+        dump_file = DumpFile(file, encoding)
     except OSError as error:
         losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
         return

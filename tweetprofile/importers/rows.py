@@ -1,4 +1,4 @@
-"""Rows of CSV, whatever is wrong with some of them.
+"""Rows of CSV, whatever is wrong with some of them, and whichever spreadsheet wrote it.
 
 A quotation mark that nothing closes would make one cell of all that follows. So a row reaches over
 the end of its line only where it then is a right one; else its first line alone is lost, and
@@ -9,8 +9,10 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from tweetprofile.importers.encodings import find_encoding
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.records import LONGEST_RECORD
 from tweetprofile.importers.streams import DumpFile
@@ -24,18 +26,58 @@ _LONGEST_SAID = f"{LONGEST_RECORD >> 20} Mi characters"
 Row = tuple[int, list[str]]
 """Cells, and the number of the line that they end in."""
 
+_DELIMITERS = (",", ";", "\t", "|")
+"""Where the decimal sign is a comma, spreadsheets part cells by semicolons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a file of rows is written.
+
+    Attributes:
+        encoding: of its text, as `find_encoding` says.
+        delimiter: what stands between cells.
+    """
+
+    encoding: str
+    delimiter: str
+
+    @classmethod
+    def of(cls, file: Path) -> "Format":
+        """The format of a file, from all of its bytes and its first line.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        encoding = find_encoding(file)
+        with DumpFile(file, encoding) as dump_file:
+            first = dump_file.bytes.readline(LONGEST_RECORD)
+        return cls(encoding, _delimiter_of(first.decode("utf-8-sig", "surrogateescape")))
+
+
+def _delimiter_of(header: str) -> str:
+    """The delimiter that leaves a cell `user_id`, else the one that makes most cells."""
+
+    def worth(delimiter: str) -> tuple[bool, int]:
+        cells = [cell.strip() for cell in _leniently(header, delimiter) or ()]
+        return "user_id" in cells, len(cells)
+
+    return max(_DELIMITERS, key=worth)
+
 
 def read_header(file: Path) -> list[str]:
-    """The cells of the first row; none of an empty file.
+    """The cells of the first row, without spaces around them; none of an empty file.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with DumpFile(file) as dump_file:
-        header = next(_Rows(dump_file, file, Losses(None)).read(None), (1, []))[1]
+    written = Format.of(file)
+    with DumpFile(file, written.encoding) as dump_file:
+        rows = _Rows(dump_file, file, written.delimiter, Losses(None))
+        header = next(rows.read(None), (1, []))[1]
         if not header and dump_file.damage is not None:
             raise OSError(None, dump_file.damage, str(file))
-        return header
+        return [cell.strip() for cell in header]
 
 
 def read_rows(file: Path, losses: Losses) -> Iterator[Row]:
@@ -44,12 +86,13 @@ def read_rows(file: Path, losses: Losses) -> Iterator[Row]:
     Bytes that are no UTF-8 come as surrogates, which `is_text` tells from text.
     """
     try:
-        dump_file = DumpFile(file)
+        written = Format.of(file)
+        dump_file = DumpFile(file, written.encoding)
     except OSError as error:
         losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
         return
     with dump_file:
-        rows = _Rows(dump_file, file, losses)
+        rows = _Rows(dump_file, file, written.delimiter, losses)
         width = len(next(rows.read(None), (1, []))[1])
         yield from rows.read(width)
         if dump_file.damage is not None:
@@ -64,12 +107,13 @@ class _Rows:
         number: of the line that was read last.
     """
 
-    def __init__(self, dump_file: DumpFile, file: Path, losses: Losses) -> None:
+    def __init__(self, dump_file: DumpFile, file: Path, delimiter: str, losses: Losses) -> None:
         # csv's own limit, 131,072 characters a cell, is replaced by that of lines and rows.
         csv.field_size_limit(max(csv.field_size_limit(), 2 * LONGEST_RECORD))
         text = io.TextIOWrapper(dump_file.bytes, "utf-8-sig", "surrogateescape", newline="")
         self._read_line = text.readline
         self._file = file
+        self._delimiter = delimiter
         self._losses = losses
         self._lines = 0
         self._put_back: deque[tuple[int, str]] = deque()
@@ -80,7 +124,7 @@ class _Rows:
 
     def read(self, width: int | None) -> Iterator[Row]:
         """Rows of so many cells; of any number where `width` is None."""
-        reader = csv.reader(self, strict=True)
+        reader = csv.reader(self, delimiter=self._delimiter, strict=True)
         while True:
             self._taken, self._size = [], 0
             try:
@@ -93,7 +137,7 @@ class _Rows:
                 self._give_back()
                 cells = None
             elif cells is None:
-                cells = _leniently(self._taken[0][1])
+                cells = _leniently(self._taken[0][1], self._delimiter)
             if cells is None:
                 self._lose(self._taken[0][0], "a quotation mark that nothing closes")
             elif width is None or len(cells) == width:
@@ -148,9 +192,9 @@ class _Rows:
         self._losses.note(Loss.MALFORMED, self._file, number, what)
 
 
-def _leniently(line: str) -> list[str] | None:
+def _leniently(line: str, delimiter: str) -> list[str] | None:
     """The cells of a line with text beside its quotation marks; None where it ends within them."""
-    reader = csv.reader((line, "\n"))
+    reader = csv.reader((line, "\n"), delimiter=delimiter)
     try:
         cells = next(reader)
     except csv.Error:

@@ -7,11 +7,11 @@ from typing import Literal
 
 from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
-from tweetprofile.importers.folder import folder_users
+from tweetprofile.importers.image_folder import ImageFolder
 from tweetprofile.importers.labels import LabelTable
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.metadata import Metadata
 from tweetprofile.importers.pan18 import PAN18_COLUMNS, pan18_users
+from tweetprofile.importers.table_columns import NAMES
 from tweetprofile.importers.twitter_api import twitter_api_users
 from tweetprofile.importers.twitter_archive import archive_users
 from tweetprofile.importers.users import REPEATED, DumpUser
@@ -23,7 +23,7 @@ Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
 
 
 _TAKEN: Mapping[Layout, tuple[str, ...]] = {
-    "folder": ("metadata.csv", "metadata.jsonl", "metadata.parquet"),
+    "folder": (*NAMES, *(f"*/{name}" for name in NAMES)),
     "twitter-api": ("**/*.json*", "**/*.ndjson*"),
 }
 """Patterns of files of a dump that an import reads, as far as a manifest could have such a name."""
@@ -74,6 +74,7 @@ class ImportSummary:
         first_losses: the first of each reason.
         asides: what was left out on purpose, by what it is.
         lost_list: file that lists all losses; None where there are none.
+        remarks: how the dump was read, where that is not plain, in sentences.
     """
 
     out: str
@@ -84,6 +85,7 @@ class ImportSummary:
     first_losses: Mapping[Loss, str]
     asides: Mapping[str, int]
     lost_list: Path | None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ def import_dump(
         losses.first,
         dict(losses.asides),
         lost_list if losses.counts else None,
+        remarks=tuple(losses.remarks),
     )
 
 
@@ -188,10 +191,8 @@ def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
         raise OptionError(f"{source} is no folder; give the dump's.")
     match layout:
         case "folder":
-            metadata = Metadata.find(source)
-            if metadata is not None:
-                return _Dump(source, metadata.labels, metadata.users)
-            return _Dump(source, (), lambda losses: folder_users(source, losses))
+            folder = ImageFolder.open(source)
+            return _Dump(source, folder.columns, folder.users)
         case "pan18":
             return _Dump(source, PAN18_COLUMNS, lambda losses: pan18_users(source, losses))
         case "twitter-archive":

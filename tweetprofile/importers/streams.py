@@ -6,6 +6,7 @@ given, at the cost of one more pass over a damaged file. Memory does not grow wi
 with what it unpacks to.
 """
 
+import codecs
 import io
 import os
 import stat
@@ -27,17 +28,19 @@ class DumpFile:
 
     Args:
         path: the file; compressed where its name ends in .gz, .bz2 or .zst.
+        encoding: of its text. It must have been found to hold for the whole file.
 
     Attributes:
-        bytes: its content, which ends where damage begins.
+        bytes: its content, which ends where damage begins; text in UTF-8, whatever its encoding is.
 
     Raises:
         OSError: it cannot be opened, or is no regular file. Pipes and devices are never opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encoding: str = "utf-8") -> None:
         self._raw = _Decoded(path)
-        self.bytes = io.BufferedReader(self._raw, _PIECE)
+        content = self._raw if encoding == "utf-8" else _AsUtf8(self._raw, encoding)
+        self.bytes = io.BufferedReader(content, _PIECE)
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +123,31 @@ class _Decoded(io.RawIOBase):
         except (OSError, pa.ArrowException) as error:
             self.damage = _one_line(error)
         return filled
+
+
+class _AsUtf8(io.RawIOBase):
+    """Text of another encoding, as UTF-8."""
+
+    def __init__(self, raw: _Decoded, encoding: str) -> None:
+        super().__init__()
+        self._raw = raw
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._pending = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer)
+        while not self._pending and (data := self._raw.read(_PIECE)):
+            self._pending = self._decoder.decode(data).encode()
+        given, self._pending = self._pending[: len(view)], self._pending[len(view) :]
+        view[: len(given)] = given
+        return len(given)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _File(io.RawIOBase):

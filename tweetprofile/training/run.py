@@ -312,6 +312,8 @@ def _cross_validate(
 
 def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[Subset, int, int]:
     """All users with a frame and a label; how many have no frame, and how many only no label."""
+    for remark in manifest.remarks:
+        observer.on_warning(remark)
     options = plan.options
     root, kind = _image_root(options, manifest), plan.devices[0].type
     source = CacheSource.of(manifest, root, options.volume_spec, options.decoder, kind)
