@@ -1,7 +1,7 @@
 """The whole import: users of a dump, with labels and within bounds, into a manifest."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -74,6 +74,8 @@ class ImportSummary:
         first_losses: the first of each reason.
         asides: what was left out on purpose, by what it is.
         lost_list: file that lists all losses; None where there are none.
+        labelled: users with a label, by column of the table of labels.
+        label_notes: how that table was read, in sentences.
     """
 
     out: str
@@ -84,6 +86,8 @@ class ImportSummary:
     first_losses: Mapping[Loss, str]
     asides: Mapping[str, int]
     lost_list: Path | None
+    labelled: Mapping[str, int] = field(default_factory=dict)
+    label_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +144,12 @@ def import_dump(
         users = images = 0
         for user in _bounded(_labelled(dump, labels, losses), options, losses):
             writer.add(user)
+            if labels is not None:
+                labels.count(user)
             users, images = users + 1, images + len(user.images)
             on_progress(users, images)
+        if labels is not None:
+            labels.require_met()
         writer.finish()
         losses.finish(overwrite=options.overwrite)
     return ImportSummary(
@@ -153,6 +161,8 @@ def import_dump(
         losses.first,
         dict(losses.asides),
         lost_list if losses.counts else None,
+        dict(labels.labelled) if labels else {},
+        (*labels.notes, *labels.warnings) if labels else (),
     )
 
 
