@@ -37,6 +37,8 @@ def show_inspection(inspection: Inspection) -> None:
         _show_sharing(inspection)
     if inspection.reasons:
         _show_failed(inspection)
+    for hint in inspection.hints:
+        _say(hint, "yellow")
     _show_labels(inspection)
     _show_outlook(inspection)
     _show_footnotes(inspection)

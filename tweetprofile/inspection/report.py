@@ -109,6 +109,7 @@ class Inspection:
         labels: by trait.
         no_traits: columns that are no trait, and why.
         label_notes: how labels are read, and which look alike, in sentences.
+        hints: what to check, where not one image is usable, in sentences.
         deaths: how worker processes died of images, in words.
         seconds: that it took.
     """
@@ -133,6 +134,7 @@ class Inspection:
     labels: Mapping[str, LabelCounts]
     no_traits: Mapping[str, str]
     label_notes: tuple[str, ...]
+    hints: tuple[str, ...]
     deaths: tuple[str, ...]
     seconds: float
 

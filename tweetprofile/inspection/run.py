@@ -26,6 +26,7 @@ from tweetprofile.profiles import Counts
 from tweetprofile.storage import AnyPath
 from tweetprofile.training.label_columns import label_columns, other_columns
 from tweetprofile.training.label_values import ValueKind
+from tweetprofile.whereabouts import explain_missing
 
 _USERS_A_SHARD = 256
 """Users of whom the manifest is read at a time."""
@@ -201,6 +202,14 @@ def _is_everywhere(manifest: Manifest, column: str) -> bool:
     return True
 
 
+def _hints(plan: InspectPlan, tally: Tally) -> tuple[str, ...]:
+    """What to check, where not one image is usable."""
+    images = tally.images()
+    if images.usable or not images.given:
+        return ()
+    return explain_missing(plan.manifest, plan.job.options.image_root)
+
+
 def _report(
     plan: InspectPlan, tally: Tally, ledger: ImageLedger, deaths: tuple[str, ...], began: float
 ) -> Inspection:
@@ -225,6 +234,7 @@ def _report(
         labels=tally.labels.labels(),
         no_traits={**other_columns(plan.manifest), **tally.labels.no_traits()},
         label_notes=tally.labels.notes(),
+        hints=_hints(plan, tally),
         deaths=deaths,
         seconds=time.monotonic() - began,
     )
