@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import OutputError, WriteError
+from tweetprofile.flat import write_flat
 from tweetprofile.journal import ShardJournal, matches
 from tweetprofile.listing import find_files
 from tweetprofile.place import (
@@ -40,9 +41,15 @@ from tweetprofile.place import (
 )
 from tweetprofile.profiles import Counts
 from tweetprofile.protection import Reads, is_earlier
-from tweetprofile.provenance import METADATA_KEY, Kind, read_description
+from tweetprofile.provenance import (
+    METADATA_KEY,
+    Kind,
+    describe_csv,
+    read_description,
+    sidecar_of,
+)
 from tweetprofile.record import ADDED_FACTS, RunRecord
-from tweetprofile.storage import AnyPath, RemotePath, delete_files, upload, why
+from tweetprofile.storage import AnyPath, RemotePath, delete_files, is_file, upload, why
 from tweetprofile.whole import fresh_name, move, sync
 
 _DAMAGED = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
@@ -145,6 +152,8 @@ class ProfileWriter:
         with _finishing(), _writing(self._out):
             if self._place.as_folder:
                 self._move_folder()
+            elif self._place.as_csv:
+                self._move_csv()
             else:
                 self._write_whole(self._place.merged, self._row_groups(), self.counts)
                 may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
@@ -238,6 +247,30 @@ class ProfileWriter:
         sync(unfinished)
         unfinished.replace(path)
 
+    def _move_csv(self) -> None:
+        """Write all shards as CSV, with a description beside it, which comes first.
+
+        A run that is killed in between leaves the earlier table with the description of the new
+        one, which knows both.
+        """
+        place = self._place
+        unfinished = place.merged.with_suffix(".tmp")
+        write_flat(unfinished, self._schema, self._row_groups())
+        sync(unfinished)
+        unfinished.replace(place.merged)
+        check_existing(place, self._out, may_replace=self._may_replace_any or self._resume)
+        described = {**self._record.facts, "run": self._record.run, "counts": asdict(self.counts)}
+        record = describe_csv(described, place.merged, place.remote or place.path)
+        place.description.write_bytes(record)
+        sync(place.description)
+        may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
+        if os.path.lexists(place.path) and not may_replace(place.path):
+            raise FileExistsError(
+                errno.EEXIST, "something else stands there by now", str(place.path)
+            )
+        move(place.description, place.sidecar, is_earlier(Kind.DESCRIPTION))
+        move(place.merged, place.path, may_replace)
+
     def _move_folder(self) -> None:
         out = self._place.path
         if os.path.lexists(out):  # A folder cannot be renamed over another that is not empty.
@@ -305,7 +338,11 @@ def _files_of(place: Place) -> Sequence[AnyPath]:
     """The files of an output that is complete, here or in the store; none where there is none."""
     if place.path.exists():
         return sorted(place.path.iterdir()) if place.as_folder else [place.path]
-    return find_files(place.remote, ".parquet")[0] if place.remote is not None else []
+    if place.remote is None:
+        return []
+    if place.as_csv:
+        return [place.remote] if is_file(place.remote) else []
+    return find_files(place.remote, ".parquet")[0]
 
 
 def _publish(place: Place, run: str, *, overwrite: bool) -> None:
@@ -330,8 +367,14 @@ def _publish(place: Place, run: str, *, overwrite: bool) -> None:
             part.unlink()
         place.path.rmdir()
     else:
+        if place.as_csv:
+            beside = sidecar_of(place.remote)
+            assert isinstance(beside, RemotePath)
+            upload(place.sidecar, beside)
         upload(place.path, place.remote)
         place.path.unlink()
+        if place.as_csv:
+            place.sidecar.unlink()
 
 
 def _of_another_run(stored: Sequence[RemotePath], run: str) -> RemotePath | None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 from tweetprofile.errors import OutputError
 from tweetprofile.manifest import Manifest
 from tweetprofile.protection import Reads, check_folder, refuse_stranger
-from tweetprofile.provenance import Kind, kind_of
+from tweetprofile.provenance import Kind, kind_of, sidecar_of
 from tweetprofile.record import RunRecord
 from tweetprofile.sources import FOLDER_PATTERNS
 from tweetprofile.storage import (
@@ -37,6 +37,9 @@ from tweetprofile.whole import is_fresh_name
 
 _PARTS = "part-*.parquet"
 """Names of shard files."""
+
+_ENDINGS = ("", ".parquet", ".pq", ".csv")
+"""Of the names of files that can be written, in lower case."""
 
 _READ_AT_ONCE = 16
 """Footers from a store, where each takes some round trips."""
@@ -66,6 +69,18 @@ class Place:
         return cls(Path(os.path.realpath(path)), as_folder)
 
     @property
+    def as_csv(self) -> bool:
+        """Whether it is to be flat CSV, and not Parquet."""
+        return not self.as_folder and _ending(self.path) == ".csv"
+
+    @property
+    def sidecar(self) -> Path:
+        """The file beside a CSV file that describes it."""
+        beside = sidecar_of(self.path)
+        assert isinstance(beside, Path)
+        return beside
+
+    @property
     def partial(self) -> Path:
         """The folder of an unfinished run."""
         return self.path.with_name(f"{self.path.name}.partial")
@@ -83,7 +98,12 @@ class Place:
     @property
     def merged(self) -> Path:
         """The output while it is put together there."""
-        return self.partial / "merged.parquet"
+        return self.partial / ("merged.csv" if self.as_csv else "merged.parquet")
+
+    @property
+    def description(self) -> Path:
+        """The description of a CSV file, before it goes to its place."""
+        return self.partial / "merged.json"
 
     @property
     def replaced(self) -> Path:
@@ -149,11 +169,34 @@ def check_target(
     else:
         check_parent(place.path.parent, out)
         check_existing(place, out, may_replace=may_replace)
+    _check_ending(place, out)
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower()
+
+
+def _check_ending(place: Place, out: str) -> None:
+    """Raise OutputError for a name that promises what is not written."""
+    ending = _ending(place.path)
+    if place.as_folder and ending == ".csv":
+        raise OutputError(
+            f"{out} asks for a folder, and CSV is one file; leave the '/' out, or give a folder "
+            "another name to get Parquet."
+        )
+    if not place.as_folder and ending not in _ENDINGS:
+        raise OutputError(
+            f"{out} ends in '{place.path.suffix}', which is not written; name it .csv for R, Stata "
+            "and spreadsheets, .parquet for Parquet, or with a '/' at its end for a folder of "
+            "Parquet files."
+        )
 
 
 def check_existing(place: Place, called: object, *, may_replace: bool = True) -> None:
     """Raise OutputError if what stands at a place on a disk is no earlier output to replace."""
     path = place.path
+    if place.as_csv:
+        _check_sidecar(place, may_replace=may_replace)
     if not os.path.lexists(path):
         return
     if path.is_dir() != place.as_folder:
@@ -170,12 +213,25 @@ def check_existing(place: Place, called: object, *, may_replace: bool = True) ->
         raise OutputError(f"{called} exists; choose another name or add --overwrite.")
 
 
+def _check_sidecar(place: Place, *, may_replace: bool) -> None:
+    """Raise OutputError unless the description of a CSV file may be written beside it."""
+    if kind_of(place.path) is Kind.PREDICTIONS or not os.path.lexists(place.sidecar):
+        return
+    refuse_stranger(place.sidecar, Kind.DESCRIPTION, place.sidecar)
+    if not may_replace and not os.path.lexists(place.path):
+        raise OutputError(
+            f"{place.sidecar} describes a table that is gone; remove it, or add --overwrite."
+        )
+
+
 def claimed(place: Place) -> list[AnyPath]:
     """The places that a run writes to, of which none may be what it reads or writes otherwise."""
     part = "part-00000.parquet"
     if place.remote is not None:
-        return [place.remote, *([place.remote / part] if place.as_folder else [])]
+        beside = [sidecar_of(place.remote)] if place.as_csv else []
+        return [place.remote, *([place.remote / part] if place.as_folder else beside)]
     inside = [place.path / part] if place.as_folder else []
+    inside += [place.sidecar] if place.as_csv else []
     return [place.path, *inside, place.partial, place.shards / part]
 
 
@@ -210,6 +266,16 @@ def check_stored(remote: RemotePath, *, as_folder: bool) -> list[RemotePath]:
                 "replaced; choose another place, or remove it yourself."
             )
     return [path for path, _ in found]
+
+
+def _check_stored_sidecar(remote: RemotePath) -> None:
+    beside = sidecar_of(remote)
+    assert isinstance(beside, RemotePath)
+    if exists(beside) and kind_of(beside) is not Kind.DESCRIPTION:
+        raise OutputError(
+            f"{beside} is not {Kind.DESCRIPTION} that tweetprofile wrote, so it is not replaced; "
+            "choose another place, or remove it yourself."
+        )
 
 
 def stranger_in_partial(place: Place) -> Path | None:
@@ -253,6 +319,7 @@ def clear_partial(place: Place, *, whole: bool = True, but: Path | None = None) 
 def _within(place: Place) -> Iterator[tuple[Path, bool]]:
     """All that is in the folder of an unfinished run, and whether a run has put it there."""
     folders = (place.shards, place.replaced)
+    known = (place.record, place.journal, place.merged, place.description)
     for folder in folders:
         if folder.is_dir() and not folder.is_symlink():
             for entry in folder.iterdir():
@@ -262,9 +329,7 @@ def _within(place: Place) -> Iterator[tuple[Path, bool]]:
         if entry in folders:
             yield entry, entry.is_dir() and not entry.is_symlink()
         else:
-            named = entry in (place.record, place.journal, place.merged) or _is_half_written(
-                entry.name
-            )
+            named = entry in known or _is_half_written(entry.name)
             yield entry, named and _is_regular(entry)
 
 
@@ -296,6 +361,8 @@ def _reaching(remote: RemotePath) -> Iterator[None]:
 
 def _check_remote(remote: RemotePath, *, as_folder: bool, may_replace: bool) -> None:
     if not exists(remote):
+        if not as_folder and _ending(Path(remote.name)) == ".csv":
+            _check_stored_sidecar(remote)
         return
     check_stored(remote, as_folder=as_folder)
     if not may_replace:

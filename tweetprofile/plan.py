@@ -11,6 +11,7 @@ from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine, ShardSource
 from tweetprofile.errors import OptionError
+from tweetprofile.flat import why_not_flat
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.job import (
     MAX_IMAGE_SECONDS,
@@ -202,6 +203,8 @@ def plan_prediction(
     engine_options = EngineOptions(options.devices, options.stall_seconds, log)
     opened = Manifest.open(manifest)
     opened.require_columns(options.keep)
+    if place.as_csv:
+        _require_flat(opened, options.keep)
     checkpoint = find_checkpoint(options.checkpoint)
     root = options.image_root or opened.folder
     reads = reads_of(opened, root) + Reads.of(checkpoint=checkpoint)
@@ -229,6 +232,13 @@ def plan_prediction(
     users = opened.count_users()
     users = users if options.limit is None else min(users, options.limit)
     return PredictPlan(opened, users, job, str(out), options, engine_options, reads)
+
+
+def _require_flat(manifest: Manifest, keep: tuple[str, ...]) -> None:
+    """Raise OptionError for a column to keep that CSV has no cell for."""
+    for name in keep:
+        if (why := why_not_flat(manifest.schema.field(name).type)) is not None:
+            raise OptionError(f"--keep {name}: the column {why}; write Parquet, or leave it out.")
 
 
 def _ray_engine(plan: PredictPlan) -> ShardEngine:

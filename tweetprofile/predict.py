@@ -17,6 +17,7 @@ from tweetprofile.profiles import Counts, profile_schema
 from tweetprofile.record import RunRecord
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.summary import PredictSummary, StageTimes, write_stats
+from tweetprofile.whereabouts import explain_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def run_plan(
 
     Raises:
         InputError: the output must not be written, or is of another run than the one to resume.
-        TooManyFailuresError: all is written, but too many images failed.
+        TooManyFailuresError: all is written, but too many images failed, or all.
         WriteError: the output could not be written.
         WorkerError: workers die with no user to blame.
         ManifestError: the manifest is damaged further in.
@@ -65,7 +66,7 @@ def run_plan(
     if plan.options.stats is not None:
         overwrite = plan.options.overwrite or plan.options.resume
         write_stats(plan.options.stats, summary, overwrite=overwrite)
-    _judge_failures(summary, plan.options.max_failed)
+    _judge_failures(summary, plan)
     return summary
 
 
@@ -187,8 +188,15 @@ def _refuse_clashes(keep: tuple[str, ...], facts: PredictorFacts) -> None:
             )
 
 
-def _judge_failures(summary: PredictSummary, max_failed: float) -> None:
-    counts = summary.counts
+def _judge_failures(summary: PredictSummary, plan: PredictPlan) -> None:
+    counts, max_failed = summary.counts, plan.options.max_failed
+    if counts.images and not counts.users_with_frames:
+        hints = explain_missing(plan.manifest, plan.job.options.image_root)
+        why = hints[0].rstrip(".") if hints else "see its column image_errors"
+        raise TooManyFailuresError(
+            f"{summary.out} is complete, but not one of its {counts.images:,} images was usable: "
+            f"{why}."
+        )
     if counts.failed > max_failed * counts.images:
         raise TooManyFailuresError(
             f"{summary.out} is complete, but {counts.failed} of {counts.images} images failed, "

@@ -94,6 +94,11 @@ class Counts:
             dict(Counter(self.statuses) + Counter(other.statuses)),
         )
 
+    @property
+    def users_with_frames(self) -> int:
+        """Users of whom at least one image was usable."""
+        return sum(self.statuses.get(status, 0) for status in (Status.OK, Status.PARTIAL))
+
     @classmethod
     def of(cls, profiles: pa.Table, max_images: int) -> "Counts":
         """Count a table of profiles, made with at most so many images a user."""

@@ -2,9 +2,12 @@
 
 An earlier output may be replaced, and nothing else may. Whether a file is one is decided by what is
 in it, never by its name: Parquet and safetensors files say so in their metadata, PNG files in a
-text chunk, JSON files under a key, and text files in their first line.
+text chunk, JSON files under a key, and text files in their first line. A CSV file has no place for
+it that R, Stata and spreadsheets would leave alone, so its record is a file beside it, which knows
+the CSV by its checksum: a table that people have changed is theirs.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -12,6 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
@@ -40,6 +44,7 @@ class Kind(StrEnum):
     """What an output is, in words that stand after "is" and "is not"."""
 
     PREDICTIONS = "a table of predictions"
+    DESCRIPTION = "the description of a table of predictions"
     STATISTICS = "a file of statistics"
     LOG = "a worker's log"
     MANIFEST = "an imported manifest"
@@ -79,6 +84,55 @@ _EPOCH = {"epoch", "loss", "val_loss", "scores", "mean_macro_f1", "learning_rate
 """Keys of a line of a training's metrics."""
 
 
+_CSV_BEGINS = b"user_id,"
+
+_REPLACES = "replaces"
+"""Key of the checksum of the table that a new one replaces: a run may be killed in between."""
+
+
+def sidecar_of(path: AnyPath) -> AnyPath:
+    """The file beside a CSV file that holds its record."""
+    name = f"{path.name}.json"
+    return path.with_name(name) if isinstance(path, Path) else path.parent / name
+
+
+def describe_csv(facts: dict[str, Any], table: Path, replaced: AnyPath) -> bytes:
+    """The record of a CSV file, to be written beside it.
+
+    Args:
+        facts: what there is to say of it.
+        table: the CSV file, complete.
+        replaced: what it may replace.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    earlier = digest_of(replaced) if kind_of(replaced) is Kind.PREDICTIONS else None
+    record = {**stamp(Kind.DESCRIPTION), **facts, "sha256": digest_of(table), _REPLACES: earlier}
+    return (json.dumps({METADATA_KEY: record}, indent=1) + "\n").encode()
+
+
+def digest_of(path: AnyPath) -> str:
+    """SHA-256 of a regular file.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no regular file.
+    """
+    with _open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _record_beside(path: AnyPath) -> dict[str, Any]:
+    """What the file beside a CSV file says of it.
+
+    Raises:
+        KeyError, OSError, ValueError: there is none.
+    """
+    with _open_regular(sidecar_of(path)) as file:
+        content = mapping(parse_json(file.read(_JSON_BYTES), "its record"), "it")
+    return mapping(content[METADATA_KEY], "its record")
+
+
 def stamp(kind: Kind) -> dict[str, str]:
     """The record of an output, as JSON."""
     return {"kind": kind.tag, "version": __version__}
@@ -90,18 +144,36 @@ def kind_of(path: AnyPath) -> Kind | None:
         with _open_regular(path) as file:
             head = file.read(_LINE_BYTES)
             file.seek(0)
+            if head.startswith(_CSV_BEGINS):
+                known = _record_beside(path)
+                return Kind.PREDICTIONS if _is_of(known, digest_of(path)) else None
             return _kind(head, file)
     except (*_NO_RECORD, pa.ArrowException):
         return None
 
 
 def read_description(path: AnyPath) -> dict[str, Any]:
-    """What a Parquet file of ours says of itself.
+    """What a file of predictions, Parquet or CSV, says of itself.
 
     Raises:
         KeyError, OSError, ValueError, ArrowException: it is no such file.
     """
-    return _description(to_read(path))
+    with _open_regular(path) as file:
+        is_csv = file.read(len(_CSV_BEGINS)) == _CSV_BEGINS
+    if not is_csv:
+        return _description(to_read(path))
+    record = _record_beside(path)
+    if record["sha256"] != digest_of(path):
+        raise ValueError(f"{path} was changed since it was written")
+    return record
+
+
+def _is_of(record: dict[str, Any], digest: str) -> bool:
+    """Whether a CSV file of that checksum is the one that a record describes, or its forerunner."""
+    return record.get("kind") == Kind.DESCRIPTION.tag and digest in (
+        record["sha256"],
+        record.get(_REPLACES),
+    )
 
 
 def _description(source: Any) -> dict[str, Any]:
@@ -195,5 +267,5 @@ def _kind_of_json(file: IO[bytes]) -> Kind | None:
     if line.strip() != b"{":  # else an object over several lines
         return Kind.METRICS if json.loads(line).keys() == _EPOCH else None
     written = json.loads(line + file.read(_JSON_BYTES)).get(METADATA_KEY) or {}
-    kinds = (Kind.STATISTICS, Kind.EVALUATION, Kind.FOLDS)
+    kinds = (Kind.STATISTICS, Kind.EVALUATION, Kind.FOLDS, Kind.DESCRIPTION)
     return next((kind for kind in kinds if written.get("kind") == kind.tag), None)

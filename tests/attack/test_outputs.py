@@ -130,6 +130,8 @@ def users(drawn_users: Path, model: Path, tmp_path: Path) -> Path:
     (root / "hard.parquet").hardlink_to(root / "m.parquet")
     (root / "hard.png").hardlink_to(root / "dump" / "ada" / "1.png")
     (root / "loop").symlink_to("loop")
+    (root / "beside.csv.json").write_text("{}")
+    (root / "read.csv.json").symlink_to("m.parquet")
     os.mkfifo(root / "pipe")
     (root / "notes").mkdir()
     (root / "notes" / "thesis.tex").write_text("precious")
@@ -174,6 +176,9 @@ PREDICT = {
     "ROOT/labels.csv": "is not a table of predictions that tweetprofile wrote",
     "ROOT/dump/ada/1.png": "is not a table of predictions that tweetprofile wrote",
     "ROOT/hard.png": "is not a table of predictions",
+    "ROOT/beside.csv": "beside.csv.json exists and is not the description of a table of",
+    "ROOT/read.csv": "read.csv.json is the manifest",
+    "ROOT/new.xlsx": "ends in '.xlsx', which is not written",
     "ROOT/pipe": "is a pipe where a file is to be written",
     "ROOT/loop": "is a link that leads nowhere",
     "ROOT/notes": "is a folder where a file is asked for",
@@ -492,7 +497,7 @@ def test_what_stands_in_a_store_is_replaced_only_if_all_of_it_are_predictions(
 def test_an_earlier_output_in_a_store_is_replaced_by_its_names(
     users: Path, store: pafs.FileSystem
 ) -> None:
-    for out in ("s3://dumps/out/", "s3://dumps/out.parquet"):
+    for out in ("s3://dumps/out/", "s3://dumps/out.parquet", "s3://dumps/out.csv"):
         write_profiles(out)
         with pytest.raises(OutputError, match="exists; choose another name or add --overwrite"):
             write_profiles(out)
@@ -523,7 +528,7 @@ def test_what_came_into_a_store_meanwhile_is_not_replaced(
 # --- between the check and the rename -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["out.parquet", "out/"])
+@pytest.mark.parametrize("name", ["out.parquet", "out.csv", "out/"])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_came_while_users_were_predicted_is_not_replaced(
     tmp_path: Path, name: str, *, overwrite: bool
@@ -600,8 +605,8 @@ class World:
         return next(map(self.owners.__getitem__, owned), None)
 
 
-NAMES = ["a", "b", "c", "m.parquet", "dump", "dump/ada/1.png", "labels.csv", "data"]
-SIDES = ["", ".partial", ".skipped.csv", ".worker-0.log"]
+NAMES = ["a", "b", "c.csv", "m.parquet", "dump", "dump/ada/1.png", "labels.csv", "data"]
+SIDES = ["", ".partial", ".skipped.csv", ".worker-0.log", ".json"]
 
 Put = Callable[[World, Path, str], object]
 

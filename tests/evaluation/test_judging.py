@@ -87,12 +87,20 @@ def test_a_folder_of_shards_is_read_as_one(
 def test_users_that_stand_twice_are_told_apart_by_their_order_alone(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
-    labels = write_labels(["a", "a"], gender=["female", "male"])
+    labels = write_labels(["a", "a"], gender=["male", "male"])
     same = write_predictions(["a", "a"], gender=[0, 1])
-    assert bring_together(labels, same).traits[0].right.all()
+    assert bring_together(labels, same).traits[0].right.tolist() == [False, True]
     other = write_predictions(["a", "b"], gender=[0, 1])
     with pytest.raises(PredictionsError, match="user 'a' stands twice in the manifest"):
         bring_together(labels, other)
+
+
+def test_a_user_who_stands_twice_with_opposite_labels_is_refused(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["a", "a"], gender=["female", "male"])
+    with pytest.raises(ManifestError, match="user 'a' has the labels 'female' and 'male'"):
+        bring_together(labels, write_predictions(["a", "a"], gender=[0, 1]))
 
 
 def test_what_predict_did_not_write_is_refused(tmp_path: Path) -> None:

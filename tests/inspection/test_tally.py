@@ -9,6 +9,7 @@ import pytest
 from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
 from tweetprofile.inspection.tally import FailureTally, LabelTally, Spread
 from tweetprofile.manifest import UserBatch
+from tweetprofile.training.label_values import ValueKind
 
 
 def spread(values: list[int], at_a_time: int = 7) -> Range | None:
@@ -58,7 +59,7 @@ def test_the_first_failures_of_the_manifest_are_the_examples_whatever_order_they
 
 
 def count(**columns: list[str | None]) -> LabelTally:
-    tally = LabelTally(list(columns))
+    tally = LabelTally(dict.fromkeys(columns, ValueKind.TEXT))
     table = pa.table(columns)
     for start in range(0, len(table), 3):
         tally.add(table.slice(start, 3))
@@ -79,7 +80,7 @@ def test_a_column_that_is_no_trait_is_named_with_the_reason() -> None:
     )
     assert tally.labels() == {}
     assert tally.no_traits() == {
-        "note": "has more than 64 different values",
+        "note": "has too many different values (200 in 200 labels)",
         "language": "is always 'es'",
         "empty": "has no labels",
     }

@@ -37,7 +37,8 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--labels",
                 type=shared.FILE,
                 metavar="TABLE",
-                help="CSV or Parquet file with the column user_id and one a trait.",
+                help="CSV or Parquet file with the column user_id and one a trait, of text, whole "
+                "numbers, or true and false. The import fails if none of its users is in the dump.",
             ),
             click.option(
                 "--min-images",

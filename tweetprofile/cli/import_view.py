@@ -39,6 +39,10 @@ def show_import(summary: ImportSummary) -> None:
         lost = sum(summary.losses.values())
         listed = "all" if lost <= MOST_LISTED else f"the first {MOST_LISTED:,} of {lost:,}"
         CONSOLE.print(f"{listed} that could not be taken: {summary.lost_list}")
+    for note in summary.label_notes:
+        CONSOLE.print(f"labels: {note}")
+    for trait, users in summary.labelled.items():
+        CONSOLE.print(f"{trait}: {users:,} of {count_of(summary.users, 'user')}")
     CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}")
     if summary.image_root is not None:
         CONSOLE.print(

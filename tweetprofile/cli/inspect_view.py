@@ -37,6 +37,8 @@ def show_inspection(inspection: Inspection) -> None:
         _show_sharing(inspection)
     if inspection.reasons:
         _show_failed(inspection)
+    for hint in inspection.hints:
+        _say(hint, "yellow")
     _show_labels(inspection)
     _show_outlook(inspection)
     _show_footnotes(inspection)
@@ -149,6 +151,8 @@ def _show_footnotes(found: Inspection) -> None:
         _say(f"{images.left_out:,} images beyond --max-images were not looked at.", "dim")
     for name, reason in found.no_traits.items():
         _say(f"Column {name} is no label: it {reason}.", "dim")
+    for note in found.label_notes:
+        _say(f"Label {note}".rstrip(".") + ".", "yellow")
     for death in found.deaths:
         _say(f"A worker was replaced: {death}.", "yellow")
     rate = (images.usable + images.failed) / max(found.seconds, 1e-9)

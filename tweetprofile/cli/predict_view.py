@@ -107,11 +107,6 @@ def show_summary(summary: PredictSummary) -> None:
         f"{counts.users:,} users ({statuses or 'none'}), {counts.images:,} images, "
         f"{counts.failed:,} failed, {_how_fast(summary)} -> {summary.out}",
     )
-    if counts.images and counts.failed == counts.images:
-        CONSOLE.print(
-            "No image was usable; see the reasons in image_errors. If they are 'missing', paths "
-            "are not relative to the manifest's folder: give --image-root.",
-        )
 
 
 def _shorten(deaths: tuple[str, ...]) -> str:

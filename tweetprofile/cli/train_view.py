@@ -54,6 +54,10 @@ class TrainView(TrainObserver):
             self._say(f"{trait.name}: {', '.join(trait.classes)}")
         for name, reason in found.left_out.items():
             self._say(f"left out: '{name}' {reason}")
+        for note in found.notes:
+            self._say(note)
+        for warning in found.warnings:
+            self.on_warning(warning)
 
     def on_decoded(self, users: int, total: int) -> None:
         """Move the decoding bar; say once that it is done."""

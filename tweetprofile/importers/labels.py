@@ -1,7 +1,11 @@
-"""Labels from a table beside the dump, joined to its users by their ids."""
+"""Labels from a table beside the dump, joined to its users by their ids.
 
+Labels are read by the rule of `training/label_values.py`: trimmed, and no words for missing values.
+"""
+
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,12 +18,14 @@ import polars as pl
 import pyarrow as pa
 
 from tweetprofile.errors import OptionError
-from tweetprofile.forms import is_text as is_text_type
 from tweetprofile.importers.losses import Loss, Losses, brief
 from tweetprofile.importers.parquet import count_rows, read_parquet_rows, read_schema
 from tweetprofile.importers.rows import Row, read_header, read_rows
 from tweetprofile.importers.users import DumpUser, is_text
+from tweetprofile.training.label_columns import kind_of_column, why_no_labels
+from tweetprofile.training.label_values import MOST_VALUES, LabelColumn, ValueKind, class_of
 from tweetprofile.traits import RESERVED_COLUMNS
+from tweetprofile.untrusted import printable
 
 _USERS_A_BATCH = 1 << 12
 
@@ -34,41 +40,77 @@ MOST_TEXT = 256 << 20
 
 _ROWS_A_PART = 1 << 16
 
+_FLOATING = re.compile(r"[+-]?[0-9]+(\.[0-9]*|(\.[0-9]+)?[eE]\+?[0-9]{2,})")
+"""An id that some program took for a number and rounded: `123.0`, `1.23E+17`."""
+
+_IDS_SHOWN = 3
+
 
 class LabelTable:
-    """A CSV or Parquet file with the column `user_id` and one of text a label.
+    """A CSV or Parquet file with the column `user_id` and one a label.
 
     Args:
         file: the table.
 
+    Attributes:
+        columns: of the labels that are taken.
+        notes: sentences on columns that are not taken, and on how labels were read.
+        warnings: sentences on classes that look like one another.
+        labelled: users of the dump by column, as far as `count` has seen them.
+
     Raises:
-        OptionError: it cannot be read, has no column to take, a row that is none, or names a user
-            twice.
+        OptionError: it cannot be read, has no column to take, a row that is none, an id that was
+            rounded, or names a user twice.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._is_parquet = file.suffix.lower() == ".parquet"
+        self.notes: tuple[str, ...] = ()
+        self.warnings: tuple[str, ...] = ()
+        self._kinds: dict[str, ValueKind] = {}
         names = self._names()
-        columns = [name for name in names if name != "user_id"]
-        self._check(names, columns)
-        self.columns = tuple(columns)
+        self.columns = tuple(name for name in names if name != "user_id")
+        self._counts: dict[str, Counter[str]] = {name: Counter() for name in self.columns}
         self._table = pl.concat(self._parts(names)).with_row_index("row")
+        self._judge()
         ids = pl.col("user_id")
         repeated = self._table.filter(ids.is_duplicated() & ids.is_not_null()).head(1)
         for user_id in repeated["user_id"]:
             raise OptionError(f"{file} has user '{user_id}' twice; keep one row a user.")
         self._met = np.zeros(len(self._table), bool)
+        self.labelled: dict[str, int] = dict.fromkeys(self.columns, 0)
+        self._some_users: list[str] = []
 
     def attach(self, users: Iterator[DumpUser]) -> Iterator[DumpUser]:
         """The users with their labels, which stand above what the dump itself says."""
+        unlabelled = dict.fromkeys(self.columns)
         while batch := list(islice(users, _USERS_A_BATCH)):
             wanted = pl.DataFrame({"user_id": [user.user_id for user in batch]})
             joined = wanted.join(self._table, on="user_id", how="left", maintain_order="left")
             self._met[joined["row"].drop_nulls().to_numpy()] = True
             rows = joined.select(self.columns).iter_rows(named=True)
+            room = _IDS_SHOWN - len(self._some_users)
+            self._some_users += [user.user_id for user in batch[:room]]
             for user, labels in zip(batch, rows, strict=True):
-                yield replace(user, labels={**user.labels, **labels})
+                known = {name: label for name, label in labels.items() if label is not None}
+                yield replace(user, labels={**unlabelled, **user.labels, **known})
+
+    def count(self, user: DumpUser) -> None:
+        """Count the labels of a user who is in the manifest."""
+        for name in self.columns:
+            self.labelled[name] += user.labels.get(name) is not None
+
+    def require_met(self) -> None:
+        """Raise OptionError if the dump has none of the table's users."""
+        if self._met.any() or not self._some_users or not len(self._table):
+            return
+        ids = self._table["user_id"].drop_nulls()
+        raise OptionError(
+            f"{self.file}: none of its {len(ids):,} users is in the dump; it has "
+            f"{_some(ids[:_IDS_SHOWN])}, and the dump has {_some(self._some_users)}; write the "
+            "dump's ids into the column user_id."
+        )
 
     def note_unmet(self, losses: Losses) -> None:
         """Note the users of the table whom the dump does not have."""
@@ -76,22 +118,56 @@ class LabelTable:
         for row, user_id in unmet.select("row", "user_id").iter_rows():
             losses.note(Loss.NO_SUCH_USER, self.file, row + 1, f"row {row + 1}: {user_id}")
 
+    def _judge(self) -> None:
+        """Say how the labels were read."""
+        judged = [
+            LabelColumn.of(
+                name,
+                counts,
+                self._kinds.get(name, ValueKind.TEXT),
+                endless=len(counts) > MOST_VALUES,
+            )
+            for name, counts in self._counts.items()
+        ]
+        self.notes += tuple(note for each in judged for note in each.notes)
+        self.warnings = tuple(warning for each in judged for warning in each.warnings)
+
     def _names(self) -> list[str]:
         with _reading(self.file):
             if not self._is_parquet:
-                if header := read_header(self.file):
-                    return header
-                raise OSError(None, "it is empty", str(self.file))
+                header = read_header(self.file)
+                if not header:
+                    raise OSError(None, "it is empty", str(self.file))
+                self._check(header)
+                return header
             schema = read_schema(self.file)
-        for field in schema:
-            if not (is_text_type(field.type) or pa.types.is_primitive(field.type)):
-                raise OptionError(
-                    f"{self.file}: column '{field.name}' is {field.type}; make it text, or drop it."
-                )
-        return list(schema.names)
+        self._check(list(schema.names))
+        return self._names_taken(schema)
 
-    def _check(self, names: list[str], columns: list[str]) -> None:
+    def _names_taken(self, schema: pa.Schema) -> list[str]:
+        """The columns of a Parquet file that can be taken; the others are noted."""
+        left_out = {}
+        for field in schema:
+            kind = kind_of_column(field.type)
+            if field.name == "user_id" and kind in (None, ValueKind.BOOLEAN):
+                raise OptionError(
+                    f"{self.file}: column 'user_id' is {field.type}, in which ids are rounded or "
+                    "none at all; write them as text."
+                )
+            if kind is None and not pa.types.is_null(field.type):
+                left_out[field.name] = why_no_labels(field.type)
+            elif kind is not None:
+                self._kinds[field.name] = kind
+        said = [f"{name} is not taken: it {why}" for name, why in left_out.items()]
+        self.notes += tuple(said)
+        names = [name for name in schema.names if name not in left_out]
+        if left_out and names == ["user_id"]:
+            raise OptionError(f"{self.file} has no column of labels: {'; '.join(said)}.")
+        return names
+
+    def _check(self, names: list[str]) -> None:
         """Raise OptionError unless the columns can be taken."""
+        columns = [name for name in names if name != "user_id"]
         if "user_id" not in names:
             said = ", ".join(names[:20]) or "none"
             raise OptionError(f"{self.file} has no column 'user_id'; it has {said}.")
@@ -122,8 +198,24 @@ class LabelTable:
                 except UnicodeEncodeError:
                     self._refuse_bytes(part)
                     raise
-                # An empty cell is no label, in whichever way a CSV writes it.
-                yield frame.select(pl.all().replace("", None))
+                self._refuse_floating(part, names.index("user_id"))
+                yield frame.with_columns(self._labels(frame[name]) for name in self.columns)
+
+    def _labels(self, cells: pl.Series) -> pl.Series:
+        """The classes that cells name, which are counted as they are written."""
+        counts = self._counts[cells.name]
+        if len(counts) <= MOST_VALUES:
+            counts.update(cells.drop_nulls())
+        classes = [None if cell is None else class_of(cell) for cell in cells]
+        return pl.Series(cells.name, classes, pl.String)
+
+    def _refuse_floating(self, part: Sequence[Row], column: int) -> None:
+        for number, cells in part:
+            if _FLOATING.fullmatch(cells[column] or ""):
+                raise OptionError(
+                    f"{self.file}:{number}: the user_id '{printable(cells[column])}' was written "
+                    "as a floating-point number, which rounds long ids; export the column as text."
+                )
 
     def _bounded(self, rows: Iterator[Row]) -> Iterator[list[Row]]:
         part: list[Row] = []
@@ -161,6 +253,10 @@ class LabelTable:
         refuse = partial(_Refusing().note, Loss.MALFORMED, self.file)
         for number, row in read_parquet_rows(self.file, names, refuse):
             yield number, [_as_text(row[name]) for name in names]
+
+
+def _some(ids: Iterable[str]) -> str:
+    return ", ".join(f"'{printable(each, 60)}'" for each in ids)
 
 
 def _as_text(value: Any) -> str:

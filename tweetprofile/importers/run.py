@@ -1,7 +1,7 @@
 """The whole import: users of a dump, with labels and within bounds, into a manifest."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +75,8 @@ class ImportSummary:
         asides: what was left out on purpose, by what it is.
         lost_list: file that lists all losses; None where there are none.
         remarks: how the dump was read, where that is not plain, in sentences.
+        labelled: users with a label, by column of the table of labels.
+        label_notes: how that table was read, in sentences.
     """
 
     out: str
@@ -86,6 +88,8 @@ class ImportSummary:
     asides: Mapping[str, int]
     lost_list: Path | None
     remarks: tuple[str, ...] = ()
+    labelled: Mapping[str, int] = field(default_factory=dict)
+    label_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,12 @@ def import_dump(
         users = images = 0
         for user in _bounded(_labelled(dump, labels, losses), options, losses):
             writer.add(user)
+            if labels is not None:
+                labels.count(user)
             users, images = users + 1, images + len(user.images)
             on_progress(users, images)
+        if labels is not None:
+            labels.require_met()
         writer.finish()
         losses.finish(overwrite=options.overwrite)
     return ImportSummary(
@@ -156,6 +164,8 @@ def import_dump(
         dict(losses.asides),
         lost_list if losses.counts else None,
         remarks=tuple(losses.remarks),
+        labelled=dict(labels.labelled) if labels else {},
+        label_notes=(*labels.notes, *labels.warnings) if labels else (),
     )
 
 

@@ -107,7 +107,9 @@ class Inspection:
         sharing: usable images that occur more than once.
         outlook: what predicting would make of it.
         labels: by trait.
-        no_traits: text columns that are no trait, and why.
+        no_traits: columns that are no trait, and why.
+        label_notes: how labels are read, and which look alike, in sentences.
+        hints: what to check, where not one image is usable, in sentences.
         deaths: how worker processes died of images, in words.
         seconds: that it took.
     """
@@ -131,6 +133,8 @@ class Inspection:
     outlook: Outlook
     labels: Mapping[str, LabelCounts]
     no_traits: Mapping[str, str]
+    label_notes: tuple[str, ...]
+    hints: tuple[str, ...]
     deaths: tuple[str, ...]
     seconds: float
 

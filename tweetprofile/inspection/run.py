@@ -1,7 +1,7 @@
 """From a manifest to what is to be said of it: plan, examine batch by batch, tally, report."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.predict import Progress
 from tweetprofile.profiles import Counts
 from tweetprofile.storage import AnyPath
-from tweetprofile.training.labels import text_columns
+from tweetprofile.training.label_columns import label_columns, other_columns
+from tweetprofile.training.label_values import ValueKind
+from tweetprofile.whereabouts import explain_missing
 
 _USERS_A_SHARD = 256
 """Users of whom the manifest is read at a time."""
@@ -78,7 +80,7 @@ class InspectPlan:
         job: what workers are to do.
         options: as given.
         engine_options: what they mean for the engine.
-        columns: of the manifest, that may be labels.
+        columns: of the manifest, that may be labels, and what they hold.
     """
 
     manifest: Manifest
@@ -86,7 +88,7 @@ class InspectPlan:
     job: ExamineJob
     options: InspectOptions
     engine_options: EngineOptions
-    columns: tuple[str, ...]
+    columns: Mapping[str, ValueKind]
 
     @property
     def users(self) -> int:
@@ -99,7 +101,7 @@ class InspectPlan:
 
     def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
         """The users, in batches of so many or fewer."""
-        manifest, columns, most = self.manifest, self.columns, self.options.max_images
+        manifest, columns, most = self.manifest, tuple(self.columns), self.options.max_images
         if self.users == self.users_in_manifest:
             yield from manifest.batches(_USERS_A_SHARD, users_per_batch, columns, most)
             return
@@ -128,7 +130,9 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
         max_image_seconds=options.max_image_seconds,
     )
     job = ExamineJob(_frames_of(options.checkpoint), predictor_options, options.full_decode)
-    columns = tuple(name for name in text_columns(opened) if _is_everywhere(opened, name))
+    columns = {
+        name: kind for name, kind in label_columns(opened).items() if _is_everywhere(opened, name)
+    }
     return InspectPlan(opened, opened.count_users(), job, options, engine_options, columns)
 
 
@@ -198,6 +202,14 @@ def _is_everywhere(manifest: Manifest, column: str) -> bool:
     return True
 
 
+def _hints(plan: InspectPlan, tally: Tally) -> tuple[str, ...]:
+    """What to check, where not one image is usable."""
+    images = tally.images()
+    if images.usable or not images.given:
+        return ()
+    return explain_missing(plan.manifest, plan.job.options.image_root)
+
+
 def _report(
     plan: InspectPlan, tally: Tally, ledger: ImageLedger, deaths: tuple[str, ...], began: float
 ) -> Inspection:
@@ -220,7 +232,9 @@ def _report(
         sharing=ledger.count(),
         outlook=tally.outlook(),
         labels=tally.labels.labels(),
-        no_traits=tally.labels.no_traits(),
+        no_traits={**other_columns(plan.manifest), **tally.labels.no_traits()},
+        label_notes=tally.labels.notes(),
+        hints=_hints(plan, tally),
         deaths=deaths,
         seconds=time.monotonic() - began,
     )

@@ -1,7 +1,7 @@
 """Findings in, a report out: counted batch by batch, in memory that users do not add to."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -20,7 +20,7 @@ from tweetprofile.inspection.report import (
 from tweetprofile.inspection.sharing import ImageLedger
 from tweetprofile.manifest import UserBatch
 from tweetprofile.profiles import Status
-from tweetprofile.training.labels import MOST_CLASSES, why_no_trait
+from tweetprofile.training.label_values import MOST_VALUES, LabelColumn, ValueKind
 
 _EXACT_BITS = 12
 """Binary digits of a number that are kept to find a median, so that there are few to count."""
@@ -100,39 +100,52 @@ class FailureTally:
 
 
 class LabelTally:
-    """Classes of the columns that may be traits, and how many users have each."""
+    """Classes of the columns that may be traits, and how many users have each.
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    Args:
+        columns: what each holds, by name.
+    """
+
+    def __init__(self, columns: Mapping[str, ValueKind]) -> None:
         self._users = 0
+        self._kinds = columns
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in columns}
 
     def add(self, users: pa.Table) -> None:
         """Take a batch of the manifest's users."""
         self._users += len(users)
         for name, counts in self._counts.items():
-            if len(counts) > MOST_CLASSES:
+            if len(counts) > MOST_VALUES:
                 continue  # prose, or names: there is no end of them
-            for each in pc.value_counts(users[name]).to_pylist():
+            for each in pc.value_counts(users[name].cast(pa.large_string())).to_pylist():
                 if each["values"] is not None:
                     counts[each["values"]] += each["counts"]
 
     def labels(self) -> dict[str, LabelCounts]:
         """The traits."""
         return {
-            name: LabelCounts(ranked(counts), self._users - counts.total())
-            for name, counts in self._counts.items()
-            if self._why_not(counts) is None
+            each.name: LabelCounts(
+                ranked(Counter(each.classes)), self._users - sum(each.classes.values())
+            )
+            for each in self._judged()
+            if each.why_no_trait is None
         }
 
     def no_traits(self) -> dict[str, str]:
         """The other columns, and why they are none."""
-        reasons = {name: self._why_not(counts) for name, counts in self._counts.items()}
-        return {name: reason for name, reason in reasons.items() if reason is not None}
+        return {
+            each.name: each.why_no_trait for each in self._judged() if each.why_no_trait is not None
+        }
 
-    def _why_not(self, counts: Counter[str]) -> str | None:
-        if len(counts) > MOST_CLASSES:
-            return f"has more than {MOST_CLASSES} different values"
-        return why_no_trait(len(counts), list(counts)[:1], counts.total())
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on how the values of traits are read, and on classes that look alike."""
+        return tuple(note for each in self._judged() for note in (*each.notes, *each.warnings))
+
+    def _judged(self) -> list[LabelColumn]:
+        return [
+            LabelColumn.of(name, counts, self._kinds[name], endless=len(counts) > MOST_VALUES)
+            for name, counts in self._counts.items()
+        ]
 
 
 class Tally:
@@ -140,11 +153,11 @@ class Tally:
 
     Args:
         frames: of a volume.
-        columns: that may be labels.
+        columns: that may be labels, and what they hold.
         ledger: which user has which image.
     """
 
-    def __init__(self, frames: int, columns: Sequence[str], ledger: ImageLedger) -> None:
+    def __init__(self, frames: int, columns: Mapping[str, ValueKind], ledger: ImageLedger) -> None:
         self._frames = frames
         self._ledger = ledger
         self._totals: Counter[str] = Counter()

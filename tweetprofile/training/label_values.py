@@ -1,0 +1,254 @@
+"""What a label says: the one rule of `train`, `evaluate`, `inspect` and `import --labels`.
+
+A label is trimmed, and a word that stands for a missing value is no class. Classes are kept as
+they are written otherwise: whether `Male` and `male` are one is for people to decide, so they are
+told of both.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from itertools import combinations
+
+from tweetprofile.traits import why_no_class
+
+UNKNOWN_WORDS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>", "#n/a"})
+"""Labels, in lower case, that spreadsheets, pandas, R and databases write for a missing value."""
+
+_DOUBTFUL_WORDS = frozenset(
+    {"?", "-", "--", ".", "missing", "n.a.", "not available", "unk", "unknown", "undefined"}
+)
+"""Labels, in lower case, that may mean that nobody knows, and may be meant as classes."""
+
+_INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
+"""Byte-order marks and characters of no width, which `str.strip` leaves."""
+
+MOST_CLASSES = 64
+"""A column of more different values is taken for prose or names, not for a trait."""
+
+MOST_VALUES = 4_096
+"""Different values of a column that are counted; one with more is prose, names or measures."""
+
+MOST_NUMBERS = 20
+"""A column of more different numbers is taken for a count or a measure, not for a trait."""
+
+_LEAST_USERS_A_CLASS = 2
+"""On average; a column with fewer users a value is taken for names."""
+
+_PARTS = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "development", "test", "testing"}
+)
+"""Values of a column that says which part of a data set a user belongs to."""
+
+_RARITY = 5
+"""A class is taken for a misspelling of another one that so many times as many users have."""
+
+_LEAST_LETTERS = 4
+_LETTERS_OF_TWO_SLIPS = 10
+"""Shorter words differ in one letter, or in two, because they are different words."""
+
+_MOST_SHOWN = 100
+"""Characters of a value in messages."""
+
+_BETWEEN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
+"""What people write between the words of a class, or leave out."""
+
+
+class ValueKind(StrEnum):
+    """What a column of labels holds, in words."""
+
+    TEXT = "text"
+    INTEGER = "whole numbers"
+    BOOLEAN = "true and false"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelColumn:
+    """What a column of labels was found to hold.
+
+    Attributes:
+        name: of the column.
+        classes: users by class, the classes in the order in which they are numbered.
+        why_no_trait: why it is no trait to learn, to stand behind its name; None where it is one.
+        notes: sentences on how its values were read.
+        warnings: sentences on classes that look like one another.
+    """
+
+    name: str
+    classes: Mapping[str, int]
+    why_no_trait: str | None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, name: str, counts: Mapping[str, int], kind: ValueKind, *, endless: bool = False
+    ) -> "LabelColumn":
+        """Judge a column by its values.
+
+        Args:
+            name: of the column.
+            counts: users by value, as it is written.
+            kind: of the values.
+            endless: whether the column holds more different values than were counted.
+        """
+        classes, numeric = count_classes(counts), kind is ValueKind.INTEGER
+        ordered = dict(sorted(classes.items(), key=_by_number if numeric else None))
+        reason = _why_no_trait(ordered, numeric=numeric, endless=endless)
+        if reason is not None:
+            return cls(name, ordered, reason)
+        notes = tuple(_notes(name, counts, ordered, kind))
+        return cls(name, ordered, None, notes, tuple(_warnings(name, ordered)))
+
+
+@lru_cache(maxsize=1 << 12)
+def class_of(value: str) -> str | None:
+    """The class that a label names; None where it stands for a missing value."""
+    trimmed = value.strip().strip(_INVISIBLE).strip()
+    return None if trimmed.lower() in UNKNOWN_WORDS else trimmed
+
+
+def count_classes(counts: Mapping[str, int]) -> dict[str, int]:
+    """Users by class, from users by value."""
+    classes: Counter[str] = Counter()
+    for value, count in counts.items():
+        if (name := class_of(value)) is not None:
+            classes[name] += count
+    return dict(classes)
+
+
+def nearest(value: str, classes: Mapping[str, object] | tuple[str, ...]) -> str | None:
+    """The class that a value of no class seems to mean; None where it is like none of them."""
+    plain = _plain(value)
+    alike = next((name for name in classes if _plain(name) == plain), None)
+    return alike or next((name for name in classes if _is_slip(value, name)), None)
+
+
+def unknown_note(name: str, counts: Mapping[str, int], classes: Mapping[str, int]) -> str | None:
+    """A sentence on the values of a column that stand for missing ones; None without any.
+
+    Args:
+        name: of the column.
+        counts: users by value.
+        classes: those of its values that are classes all the same, because a schema says so.
+    """
+    spelled: Counter[str] = Counter()
+    for value, count in counts.items():
+        if count and class_of(value) is None and value not in classes:
+            spelled[value.strip()] += count
+    if not spelled:
+        return None
+    words = ", ".join(f"'{value}' {count:,}" for value, count in spelled.most_common(8))
+    return f"{name}: {_users(spelled.total())} without a label, as the value says: {words}"
+
+
+def _why_no_trait(classes: Mapping[str, int], *, numeric: bool, endless: bool) -> str | None:
+    """Why a column is no trait to learn, for people; None where it is one."""
+    if endless:
+        return f"has too many different values (more than {MOST_VALUES:,})"
+    labelled = sum(classes.values())
+    if len(classes) < 2:
+        only = next(iter(classes), "")
+        return f"is always '{only[:_MOST_SHOWN]}'" if classes else "has no labels"
+    if len(classes) > MOST_CLASSES or labelled < _LEAST_USERS_A_CLASS * len(classes):
+        return f"has too many different values ({len(classes):,} in {labelled:,} labels)"
+    if numeric and len(classes) > MOST_NUMBERS:
+        return (
+            f"has {len(classes)} different numbers, more than {MOST_NUMBERS}, as a count or an age "
+            "has; write classes as text"
+        )
+    if all(name.lower() in _PARTS for name in classes):
+        return "names the parts of a data set"
+    broken = next(filter(None, map(why_no_class, classes)), None)
+    return f"has a class that {broken}" if broken else None
+
+
+def _notes(
+    name: str, counts: Mapping[str, int], classes: Mapping[str, int], kind: ValueKind
+) -> Iterator[str]:
+    if kind is not ValueKind.TEXT:
+        listed = ", ".join(f"'{each}'" for each in classes)
+        yield f"{name}: {kind}, taken as the classes {listed}"
+    if (unknown := unknown_note(name, counts, {})) is not None:
+        yield unknown
+    trimmed = [
+        value for value, count in counts.items() if count and class_of(value) not in (None, value)
+    ]
+    if trimmed:
+        users = _users(sum(counts[value] for value in trimmed))
+        yield f"{name}: {users} with spaces around the label, which were taken off"
+
+
+def _warnings(name: str, classes: Mapping[str, int]) -> Iterator[str]:
+    for word in classes:
+        if word.lower() in _DOUBTFUL_WORDS:
+            yield (
+                f"{name}: '{word}' ({_users(classes[word])}) is taken as a class; leave the label "
+                "empty if it means that nobody knows."
+            )
+    groups: dict[str, list[str]] = {}
+    for word in classes:
+        groups.setdefault(_plain(word), []).append(word)
+    for alike in filter(lambda group: len(group) > 1, groups.values()):
+        each = ", ".join(f"'{word}' ({_users(classes[word])})" for word in alike)
+        yield f"{name}: {each} differ in case, accents or spaces alone, and are kept apart; {_MEND}"
+    for rare, usual in _slips(classes):
+        yield (
+            f"{name}: '{rare}' ({_users(classes[rare])}) looks like '{usual}' "
+            f"({_users(classes[usual])}), and is kept apart; {_MEND}"
+        )
+
+
+_MEND = "write them alike if they are one class."
+
+
+def _slips(classes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Pairs of a rare class and the frequent one that it seems to misspell."""
+    for pair in combinations(classes, 2):
+        rare, usual = sorted(pair, key=classes.__getitem__)
+        if _RARITY * classes[rare] <= classes[usual] and _is_slip(rare, usual):
+            yield rare, usual
+
+
+def _is_slip(one: str, other: str) -> bool:
+    one, other = _plain(one), _plain(other)
+    length = min(len(one), len(other))
+    if one == other or length < _LEAST_LETTERS or not (one + other).isalpha():
+        return False
+    return _distance(one, other) <= (2 if length >= _LETTERS_OF_TWO_SLIPS else 1)
+
+
+def _distance(one: str, other: str) -> int:
+    """Letters to insert, remove, exchange or swap with their neighbour to get from one to another.
+
+    It is the distance of optimal string alignment.
+    """
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        line = [row]
+        for column, against in enumerate(other, 1):
+            cost = min(last[column] + 1, line[-1] + 1, last[column - 1] + (letter != against))
+            if before and column > 1 and letter == other[column - 2] and one[row - 2] == against:
+                cost = min(cost, before[column - 2] + 1)
+            line.append(cost)
+        before, last = last, line
+    return last[-1]
+
+
+def _plain(word: str) -> str:
+    """A word without what people are careless about: case, accents, spaces, hyphens."""
+    letters = unicodedata.normalize("NFKD", _BETWEEN.sub("", word.casefold()))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _by_number(each: tuple[str, int]) -> tuple[int, str]:
+    return int(each[0]), each[0]
+
+
+def _users(count: int) -> str:
+    return f"{count:,} user" + "s" * (count != 1)
