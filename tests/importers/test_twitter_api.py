@@ -159,7 +159,7 @@ def test_what_is_wrong_with_a_line_is_listed_with_its_number(
         ("missing_key", "tweets.jsonl", 6),
         ("malformed", "tweets.jsonl", 6),
         ("missing_file", "tweets.jsonl", 7),
-        ("missing_key", "tweets.jsonl", 8),
+        ("unknown_shape", "tweets.jsonl", 8),
         ("malformed", "tweets.jsonl", 9),
         ("malformed", "tweets.jsonl", 10),
         ("missing_key", "tweets.jsonl", 11),
@@ -291,7 +291,7 @@ def test_many_users_come_out_whole_however_their_tweets_are_scattered(
 
 
 def test_a_folder_without_tweets_is_no_dump(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="holds no file of JSON lines"):
+    with pytest.raises(OptionError, match="holds no file of JSON"):
         import_dump("twitter-api", tmp_path, tmp_path / "m.parquet")
 
 

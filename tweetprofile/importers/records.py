@@ -1,4 +1,8 @@
-"""Lines of plain or compressed files, and the JSON records in them, each with its line's number."""
+"""Lines of plain or compressed files, and the JSON records in them, each with its line's number.
+
+A file of records is JSON lines, each an object or a list of objects; or a text in which an object
+or a list takes several lines, which `windows` reads. Its beginning decides.
+"""
 
 import io
 import json
@@ -8,6 +12,7 @@ from typing import Any
 
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.streams import DumpFile
+from tweetprofile.importers.windows import Form, JsonWindow, objects_of
 
 LONGEST_RECORD = 16 << 20
 """Bytes of a line, or characters of a record: a page of 500 tweets has 2 MB. What is longer is no
@@ -32,9 +37,10 @@ def is_record_file(name: str) -> bool:
 
 
 def read_records(file: Path, losses: Losses) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects of a file, one a line, with the number of the line, from 1.
+    """The JSON objects of a file, each with the number of the line that it begins in, from 1.
 
-    What is none is noted among the losses; of a file that ends early, what stands before is given.
+    They stand one per line, or in lists, or take several lines each. What is no object is noted
+    among the losses; of a file that ends early, what stands before is given.
     """
     try:
         dump_file = DumpFile(file)
@@ -42,7 +48,10 @@ def read_records(file: Path, losses: Losses) -> Iterator[tuple[int, dict[str, An
         losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
         return
     with dump_file:
-        yield from _records(dump_file, file, losses)
+        if _takes_several_lines(dump_file.bytes.peek()):
+            yield from _records_of_text(dump_file, file, losses)
+        else:
+            yield from _records_of_lines(dump_file, file, losses)
 
 
 def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
@@ -70,7 +79,42 @@ def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
         losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {dump_file.damage}")
 
 
-def _records(dump_file: DumpFile, file: Path, losses: Losses) -> Iterator[tuple[int, Any]]:
+def _takes_several_lines(head: bytes) -> bool:
+    """Whether a file that begins so holds JSON that goes on beyond the end of its line.
+
+    A broken first line among JSON lines does not: nothing of the next line could follow it.
+    """
+    text = head.decode("utf-8-sig", "replace").lstrip()
+    first, end_of_line, _ = text.partition("\n")
+    if not end_of_line:
+        return text.startswith("[")  # a list of any length, on one line
+    if not first.startswith(("[", "{")):
+        return False
+    try:
+        _, reached = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as error:
+        reached = error.pos
+    except RecursionError:
+        return False
+    rest = text[len(first) :]
+    return reached > len(text) - len(rest.lstrip())
+
+
+def _records_of_text(
+    dump_file: DumpFile, file: Path, losses: Losses
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    form = Form(None, one_list=False, longest=LONGEST_RECORD)
+    window = JsonWindow(dump_file.bytes, form, file, losses)
+    yield from window.records()
+    if not window.whole and not window.cut_is_noted and dump_file.damage is None:
+        losses.note(Loss.CUT, file, window.line, "the list of records has no end")
+    elif dump_file.damage is not None and not window.cut_is_noted:
+        losses.note(Loss.CUT, file, window.line, f"cannot be read on: {dump_file.damage}")
+
+
+def _records_of_lines(
+    dump_file: DumpFile, file: Path, losses: Losses
+) -> Iterator[tuple[int, dict[str, Any]]]:
     number, cut_line = 0, None
     read = dump_file.bytes.readline
     for number, line in enumerate(iter(lambda: read(LONGEST_RECORD + 1), b""), 1):
@@ -80,8 +124,10 @@ def _records(dump_file: DumpFile, file: Path, losses: Losses) -> Iterator[tuple[
             losses.note(Loss.MALFORMED, file, number, f"a line of more than {_LONGEST_SAID}")
             continue
         record, fault = _parse(line)
-        if record is not None:
+        if isinstance(record, dict):
             yield number, record
+        elif record is not None:
+            yield from ((number, each) for each in objects_of(record, file, number, losses))
         elif fault and not whole and dump_file.damage is not None:
             cut_line = number  # by the damage, which is noted below
         elif fault:
@@ -99,15 +145,28 @@ def _skip_line(dump_file: DumpFile) -> None:
         pass
 
 
-def _parse(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """The record of a line, or what is wrong with it; neither of an empty line."""
+def _parse(line: bytes) -> tuple[dict[str, Any] | list[Any] | None, str | None]:
+    """The object or list of a line, or what is wrong with it; neither of an empty line."""
     if not line.strip():
         return None, None
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
-        return None, _NO_JSON
-    return (record, None) if isinstance(record, dict) else (None, "no JSON object")
+        record = _parse_between_commas(line)
+        if record is None:
+            return None, _NO_JSON
+    return (record, None) if isinstance(record, dict | list) else (None, "no JSON object")
+
+
+def _parse_between_commas(line: bytes) -> Any:
+    """The value of a line without the commas around it; None where that does not help."""
+    bare = line.strip(b" \t\r\n,")
+    if len(bare) == len(line.rstrip()):
+        return None
+    try:
+        return json.loads(bare)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _beginning(line: bytes) -> str:
