@@ -127,7 +127,10 @@ def test_videos_are_counted_and_no_loss(
     tmp_path: Path, photos: Path, write_lines: Callable[..., Path], lost: Lost
 ) -> None:
     video = {"media_key": "7_v", "type": "video", "preview_image_url": url("V.jpg")}
-    page = {"data": [tweet("101", "7", "7_v")], "includes": {"media": [video]}}
+    page = {
+        "data": [tweet("101", "7", "7_v", "3_a")],
+        "includes": {"media": [video, photo("3_a", "A.jpg")]},
+    }
     summary = import_file(write_lines(tmp_path / "tweets.jsonl", page), photos)
     assert summary.asides == {"videos and animations": 1}
     assert lost(tmp_path / "m.parquet") == []

@@ -134,9 +134,9 @@ def test_a_list_without_its_end_is_said_to_be_cut(
 def test_an_archive_that_does_not_say_whose_it_is_is_listed(
     archive: Path, tmp_path: Path, lost: Lost
 ) -> None:
-    write_js(archive / "data" / "account.js", "account", [{"account": {"username": "ada"}}])
-    import_dump("twitter-archive", archive, tmp_path / "m.parquet")
-    assert images_of(tmp_path / "m.parquet") == {}
+    write_js(tmp_path / "bob" / "data" / "account.js", "account", [{"account": {"name": "bob"}}])
+    import_dump("twitter-archive", tmp_path, tmp_path / "m.parquet")
+    assert images_of(tmp_path / "m.parquet").keys() == {"7"}
     assert lost(tmp_path / "m.parquet") == [("missing_key", "account.js", None)]
 
 

@@ -44,7 +44,7 @@ def photos_of_website_tweet(tweet: Record, line: Line) -> Iterator[Photo]:
         **legacy,
         "id_str": id_text(tweet.get("rest_id")) or id_of(legacy),
         "user": {"id_str": owner},
-        "retweeted_status": retweeted,
+        "retweeted_status": None if retweeted is None else "stands within, and is found there",
         "quoted_status": None,  # stands beside `legacy`, and is a tweet by itself
     }
     yield from photos_of_status(status, line)

@@ -11,6 +11,7 @@ from tweetprofile.importers.folder import folder_users
 from tweetprofile.importers.labels import LabelTable
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.metadata import Metadata
+from tweetprofile.importers.nothing import nothing_taken
 from tweetprofile.importers.pan18 import PAN18_COLUMNS, pan18_users
 from tweetprofile.importers.twitter_api import twitter_api_users
 from tweetprofile.importers.twitter_archive import archive_users
@@ -118,7 +119,7 @@ def import_dump(
         on_progress: called with the users and images written so far.
 
     Raises:
-        InputError: source, labels or output is unusable; says which.
+        InputError: source, labels or output is unusable, or no image was found; says which.
         WriteError: the manifest or temporary files could not be written.
     """
     options = options or ImportOptions()
@@ -142,6 +143,8 @@ def import_dump(
             writer.add(user)
             users, images = users + 1, images + len(user.images)
             on_progress(users, images)
+        if images == 0:
+            raise nothing_taken(layout, source, losses)
         writer.finish()
         losses.finish(overwrite=options.overwrite)
     return ImportSummary(

@@ -31,6 +31,8 @@ _WRAPPERS = ("tweet", "_source", "doc", "status", "_json", "json", "raw")
 
 _MOST_WRAPPERS = 8
 
+_ENTITIES = ("extended_entities", "entities")
+
 Reader = Callable[[Record, Line], Iterator[Photo]]
 
 
@@ -84,9 +86,10 @@ def _is_page(record: Record) -> bool:
 
 
 def _is_status(record: Record) -> bool:
-    if record.get("user_id_str") is None:
-        return record.get("user") is not None
-    return any(isinstance(record.get(name), dict) for name in ("extended_entities", "entities"))
+    if record.get("user") is not None:
+        return True
+    has_entities = any(isinstance(record.get(name), dict) for name in _ENTITIES)
+    return has_entities and record.get("user_id_str") is not None
 
 
 def _has_global_objects(record: Record) -> bool:

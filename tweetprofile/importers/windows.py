@@ -89,7 +89,7 @@ class JsonWindow:
             elif self._window[self._at] == "[" and not self._in_list:
                 self._at, self._in_list = self._at + 1, True
             else:
-                line, beginning = self._current_line(), self._window[self._at : self._at + 60]
+                line, beginning = self._current_line(), self._beginning_here()
                 try:
                     record = self._parse()
                 except (ValueError, RecursionError):
@@ -111,6 +111,10 @@ class JsonWindow:
         self._losses.note(reason, self._file, line, f"no JSON: {beginning}")
         self.cut_is_noted = not found
         return found
+
+    def _beginning_here(self) -> str:
+        """The first characters of the record that is reached, on one line."""
+        return " ".join(self._window[self._at : self._at + 60].split())
 
     def _objects(self, value: Any, line: int) -> Iterator[tuple[int, dict[str, Any]]]:
         """The objects of a value: itself, or those of a list within the list."""
