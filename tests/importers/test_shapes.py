@@ -30,7 +30,7 @@ def url(name: str) -> str:
     return f"https://pbs.twimg.com/media/{name}"
 
 
-def page(number: str | int = "101", author: str | int = "7", *, nulls: bool = False) -> Record:
+def page(number: Any = "101", author: Any = "7", *, nulls: bool = False) -> Record:
     """API v2."""
     media = [
         {"media_key": f"3_{name}", "type": "photo", "url": url(name)}

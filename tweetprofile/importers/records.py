@@ -7,11 +7,12 @@ or a list takes several lines, which `windows` reads. Its beginning decides.
 import io
 import json
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.streams import DumpFile
+from tweetprofile.importers.streams import DumpFile, as_utf8
 from tweetprofile.importers.windows import Form, JsonWindow, objects_of
 
 LONGEST_RECORD = 16 << 20
@@ -48,10 +49,9 @@ def read_records(file: Path, losses: Losses) -> Iterator[tuple[int, dict[str, An
         losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
         return
     with dump_file:
-        if _takes_several_lines(dump_file.bytes.peek()):
-            yield from _records_of_text(dump_file, file, losses)
-        else:
-            yield from _records_of_lines(dump_file, file, losses)
+        data = as_utf8(dump_file.bytes)
+        records = _records_of_text if _takes_several_lines(data.peek()) else _records_of_lines
+        yield from records(data, dump_file, file, losses)
 
 
 def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
@@ -101,10 +101,10 @@ def _takes_several_lines(head: bytes) -> bool:
 
 
 def _records_of_text(
-    dump_file: DumpFile, file: Path, losses: Losses
+    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, losses: Losses
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     form = Form(None, one_list=False, longest=LONGEST_RECORD)
-    window = JsonWindow(dump_file.bytes, form, file, losses)
+    window = JsonWindow(data, form, file, losses)
     yield from window.records()
     if not window.whole and not window.cut_is_noted and dump_file.damage is None:
         losses.note(Loss.CUT, file, window.line, "the list of records has no end")
@@ -113,14 +113,14 @@ def _records_of_text(
 
 
 def _records_of_lines(
-    dump_file: DumpFile, file: Path, losses: Losses
+    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, losses: Losses
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     number, cut_line = 0, None
-    read = dump_file.bytes.readline
+    read = data.readline
     for number, line in enumerate(iter(lambda: read(LONGEST_RECORD + 1), b""), 1):
         whole = line.endswith(b"\n")
         if len(line) > LONGEST_RECORD and not whole:
-            _skip_line(dump_file)
+            _skip_line(data)
             losses.note(Loss.MALFORMED, file, number, f"a line of more than {_LONGEST_SAID}")
             continue
         record, fault = _parse(line)
@@ -139,9 +139,9 @@ def _records_of_lines(
         losses.note(Loss.CUT, file, at, f"cannot be read on: {dump_file.damage}")
 
 
-def _skip_line(dump_file: DumpFile) -> None:
+def _skip_line(data: "BufferedReader[Any]") -> None:
     """Leave the rest of a line unread, in pieces."""
-    while (piece := dump_file.bytes.readline(_SKIPPED_AT_ONCE)) and not piece.endswith(b"\n"):
+    while (piece := data.readline(_SKIPPED_AT_ONCE)) and not piece.endswith(b"\n"):
         pass
 
 

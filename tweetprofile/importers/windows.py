@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from tweetprofile.importers.losses import Loss, Losses, brief
 
-_LONGEST_BEGINNING = 256
+_LONGEST_BEGINNING = 512
 """Characters that the beginning of a record is recognised by, at most."""
 
 _LONGEST_INDENT = 64
@@ -26,7 +26,9 @@ _BETWEEN = re.compile(r"[\s,;]*")
 
 _AT_ANY_LINE = re.compile(r"\n[ \t]{0,64}\{")
 
-_FIRST_KEY = re.compile(r'\{\s{0,64}("[^"\\]{1,64}")\s{0,64}:')
+_KEY = r'\s{0,64}("[^"\\]{1,64}")\s{0,64}:'
+_SHORT_VALUE = r'\s{0,64}(?:"(?:[^"\\]|\\.){0,99}"|[^"\[\]{},\s]{1,40})\s{0,64},'
+_FIRST_KEYS = re.compile(rf"\{{{_KEY}(?:{_SHORT_VALUE}{_KEY})?")
 
 _NEAR_THE_END = 16
 """Characters: an error so near the end may come of what is not read yet."""
@@ -67,6 +69,7 @@ class JsonWindow:
         self._losses = losses
         self._decode = json.JSONDecoder().raw_decode
         self._beginning = form.beginning
+        self._beginning_is_sure = form.beginning is not None
         self._window = ""
         self._at = 0  # in the window
         self._in_list = False
@@ -149,26 +152,30 @@ class JsonWindow:
             blank = _BETWEEN.match(self._window, self._at)
             start, self._at = self._at, blank.end() if blank else self._at
             if self._at < len(self._window):
-                if self._beginning is None and self._window[self._at] == "{":
-                    self._beginning = self._beginning_like(start)
+                if not self._beginning_is_sure and self._window[self._at] == "{":
+                    self._learn_beginning(start)
                 return True
             if not self._more():
                 return False
 
-    def _beginning_like(self, before: int) -> re.Pattern[str]:
-        """How records begin in this text, as the first does, which stands at the window's place.
+    def _learn_beginning(self, before: int) -> None:
+        """See how records begin in this text: as the one does that stands at the window's place.
+
+        One that begins a line shows it surely. Among others, there may be objects within records
+        that begin alike, so these are known by their first two keys.
 
         Args:
             before: where the blanks before it begin.
         """
         line = self._window.rfind("\n", before, self._at)
-        if line >= 0 and self._at - line <= _LONGEST_INDENT:
-            return re.compile(re.escape(self._window[line : self._at]) + r"\{")
-        if self._current_line() == 1 and not self._in_list:
-            return re.compile(r"\n\{")
-        if key := _FIRST_KEY.match(self._window, self._at):
-            return re.compile(r"[,\n]\s{0,64}\{\s{0,64}" + re.escape(key[1]) + r"\s{0,64}:")
-        return _AT_ANY_LINE
+        indent = self._window[line : self._at] if line >= 0 else "\n"
+        alone = self._line == 1 and self._at == before == 0
+        if (line >= 0 or alone) and len(indent) <= _LONGEST_INDENT:
+            self._beginning = re.compile(re.escape(indent) + r"\{")
+            self._beginning_is_sure = True
+        elif self._beginning is None and (keys := _FIRST_KEYS.match(self._window, self._at)):
+            more = _SHORT_VALUE + _key(keys[2]) if keys[2] else ""
+            self._beginning = re.compile(rf"[,\n]\s{{0,64}}\{{{_key(keys[1])}{more}")
 
     def _parse(self) -> Any:
         """The value that begins here, which is then behind.
@@ -240,6 +247,11 @@ class JsonWindow:
         self._line += self._window.count("\n", self._counted, self._at)
         self._counted = self._at
         return self._line
+
+
+def _key(quoted: str) -> str:
+    """What matches a key of an object, and the colon behind it."""
+    return rf"\s{{0,64}}{re.escape(quoted)}\s{{0,64}}:"
 
 
 def objects_of(
