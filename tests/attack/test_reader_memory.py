@@ -108,7 +108,7 @@ def put_nested_array(folder: Path) -> None:
     with gzip.open(folder / "a.json.gz", "wb", compresslevel=1) as file:
         file.write(b"[" * (50 << 20))
     with gzip.open(folder / "b.json.gz", "wb", compresslevel=1) as file:
-        file.write(b'[\n{"a":\n' * 250_000)
+        file.write(b'[\n{"a":\n' * 150_000)
 
 
 def put_broken_array(folder: Path) -> None:

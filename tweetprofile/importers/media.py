@@ -10,12 +10,17 @@ from typing import Self
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.files import is_file, walk_files
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.media_names import keys_of, read_name
+from tweetprofile.importers.media_names import BY_CONTENT, keys_of, read_name
 from tweetprofile.importers.photos import Photo
+from tweetprofile.importers.streams import open_regular
 from tweetprofile.importers.users import is_text
 from tweetprofile.scratch import make_scratch, no_room
 
 FURTHER_FILES = "further files of photos (other sizes, or copies; the largest size is taken)"
+
+_HEAD = 12
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8")
+"""Of JPEG, PNG and GIF; WebP has a length within its beginning."""
 
 _MOST_FILES = 100
 """Files of one photo that are told apart."""
@@ -68,13 +73,15 @@ class MediaIndex:
             WriteError: the database cannot be written.
         """
         rows = self._database.execute(
-            "SELECT path FROM media WHERE key IN (?, ?, ?) ORDER BY rank, path LIMIT ?",
+            "SELECT path, rank FROM media WHERE key IN (?, ?, ?) ORDER BY rank, path LIMIT ?",
             (*keys_of(photo), _MOST_FILES),
         ).fetchall()
-        others = {path for (path,) in rows[1:]} - {path for (path,) in rows[:1]}
-        if others:
-            self._remember(others)
-        return str(rows[0][0]) if rows else None
+        if not rows or rows[0][1] == BY_CONTENT:
+            return next((path for path, _ in rows if is_image(self._folder / path)), None)
+        first = str(rows[0][0])
+        if further := {path for path, rank in rows if rank < BY_CONTENT} - {first}:
+            self._remember(further)
+        return first
 
     def count_further_files(self) -> None:
         """Count the files of photos of which another file was taken among what is left out."""
@@ -130,3 +137,18 @@ class MediaIndex:
     def _leave(self) -> None:
         self._database.close()
         self._temporary.cleanup()
+
+
+def is_image(file: Path) -> bool:
+    """Whether a file begins as images do that Twitter gives."""
+    try:
+        descriptor = open_regular(file)
+    except (OSError, ValueError):
+        return False
+    try:
+        head = os.read(descriptor, _HEAD)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")

@@ -2,7 +2,7 @@
 
 A photo at Twitter is `ABC.jpg`: `ABC` is its media key, mostly 15 letters, digits, `-` and `_`. A
 file is known by that key, or by the number of the tweet and the place in it, whatever stands around
-them and whatever its ending is.
+them and whatever its ending is. Where the ending is not an image's, the file's content decides.
 """
 
 import re
@@ -16,6 +16,9 @@ from tweetprofile.importers.users import is_image_name
 _SIZES = ("orig", "4096x4096", "", "large", "medium", "900x900", "small", "680x680", "360x360",
           "240x240", "120x120", "thumb", "tiny")  # fmt: skip
 """Sizes that Twitter gives, the largest first; without one it is what the bare address gives."""
+
+BY_CONTENT = len(_SIZES)
+"""The rank of files whose ending does not say that they are images."""
 
 _RANKS = {size: rank for rank, size in enumerate(_SIZES)}
 _SIZE = "|".join(filter(None, _SIZES))
@@ -35,6 +38,11 @@ _MARK = re.compile(rf"[_.~ -]({_SIZE})$", re.IGNORECASE)
 """`ABC_large.jpg`, `ABC.jpg_large`, `ABC-orig.jpg`."""
 
 _MOST_STRIPPED = 6
+
+_ENDING = re.compile(r"\.([A-Za-z0-9]{1,10})$")
+
+_UNFINISHED = frozenset({"part", "tmp", "crdownload", "download", "aria2", "ytdl"})
+"""Endings of files that a downloader did not finish: their beginnings look like images."""
 
 _NUMBER = re.compile(r"(?<![A-Za-z0-9])([0-9]{1,19})[_-]")
 """What may be the number of a tweet, with more behind it."""
@@ -62,13 +70,19 @@ class FileName:
 
 
 def read_name(name: str) -> FileName | None:
-    """What a file's name says; None where it is no image's."""
+    """What a file's name says; None where it cannot be a photo's."""
     if ordinary := _ORDINARY.fullmatch(name):
         return FileName((ordinary[1],), _RANKS[""])
     stem, size, is_image = _stripped(unquote(name) if "%" in name else name)
-    if not stem or stem.startswith(".") or not (is_image or "." not in stem):
+    rank = _RANKS[size]
+    if "." in stem and not is_image:
+        ending = _ENDING.search(stem)
+        if ending and ending[1].lower() in _UNFINISHED:
+            return None
+        stem, rank = _stripped(stem[: ending.start()] if ending else stem)[0], BY_CONTENT
+    if not stem or stem.startswith("."):
         return None
-    return FileName(tuple(dict.fromkeys(_keys(stem))), _RANKS[size])
+    return FileName(tuple(dict.fromkeys(_keys(stem))), rank)
 
 
 def keys_of(photo: Photo) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from tweetprofile.importers.archive_records import read_archive
 from tweetprofile.importers.files import is_file, sorted_entries
 from tweetprofile.importers.folder import root_entries
 from tweetprofile.importers.losses import Line, Loss, Losses, brief
-from tweetprofile.importers.media_names import keys_of, read_name
+from tweetprofile.importers.media_names import BY_CONTENT, keys_of, read_name
 from tweetprofile.importers.photos import RETWEETS, Photo
 from tweetprofile.importers.tweets_v1 import photos_of_status
 from tweetprofile.importers.users import REPEATED, DumpUser, is_id, is_text
@@ -90,11 +90,22 @@ def _folders_of_data(folder: Path, losses: Losses) -> Iterator[Path]:
         if not entry.name.startswith("."):
             if not is_text(entry.name):
                 losses.note(Loss.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
-            elif (data := _data_of(Path(entry.path))) is not None:
-                yield data
+            elif found := _data_in(Path(entry.path)):
+                yield from found
             else:
                 what = "no unpacked archive: it has no account.js, neither in data/ nor beside it"
                 losses.note(Loss.MISSING_FILE, entry.path, None, what)
+
+
+def _data_in(folder: Path) -> list[Path]:
+    """Folders of the files of an archive, or of the archives right below a folder."""
+    if (own := _data_of(folder)) is not None:
+        return [own]
+    try:
+        inner = [Path(entry.path) for entry in sorted_entries(folder) if is_text(entry.name)]
+    except OSError:
+        return []  # a file, which the caller notes
+    return [data for each in inner if (data := _data_of(each)) is not None]
 
 
 def _account_of(data: Path, losses: Losses) -> str | None:
@@ -186,7 +197,7 @@ class _Media:
             return  # archives have one such folder or the other
         for entry in entries:
             name = read_name(entry.name) if is_text(entry.name) and is_file(entry) else None
-            if name is None:
+            if name is None or name.rank == BY_CONTENT:
                 continue
             for key in name.keys:
                 # Of equal ones the first counts, which is of the first archive.
