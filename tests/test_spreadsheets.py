@@ -101,9 +101,10 @@ def test_no_csv_file_of_any_command_holds_a_formula_or_an_escape_sequence(tmp_pa
     (tmp_path / "dump" / "metadata.jsonl").write_text(
         "".join(
             json.dumps({"user_id": "u", "file_names": [name]}) + "\n"
-            for name in ("=1+1", "-x", "..\x1b[31m", "+x.jpg")
+            for name in ("=1+1", "-x", "..\x1b[31m", "+x.jpg", "there.jpg")
         )
     )
+    (tmp_path / "dump" / "there.jpg").touch()
     import_dump("folder", tmp_path / "dump", tmp_path / "i.parquet")
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.csv")}
     assert files == {

@@ -129,7 +129,7 @@ def test_json_lines_whose_values_are_anything_never_end_an_import(seed: int) -> 
     "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 20))]
 )
 def test_sound_lines_among_hostile_ones_are_taken_exactly(seed: int, tmp_path: Path) -> None:
-    """Every line that is no JSON object is listed with its number."""
+    """Every line that holds no JSON object, nor a list of them, is listed with its number."""
     chance = random.Random(seed)
     (tmp_path / "media").mkdir()
     lines, expected, unreadable = [], {}, set()
@@ -142,7 +142,7 @@ def test_sound_lines_among_hostile_ones_are_taken_exactly(seed: int, tmp_path: P
         else:
             lines.append(hostile_line(chance, number))
             try:
-                sound = isinstance(json.loads(lines[-1]), dict)
+                sound = isinstance(json.loads(lines[-1]), dict | list)
             except (ValueError, RecursionError):
                 sound = False
             if not sound and lines[-1].strip():

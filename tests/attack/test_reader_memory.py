@@ -88,7 +88,47 @@ def put_numbers(folder: Path) -> None:
     )
 
 
+def put_long_array(folder: Path) -> None:
+    """An array of 200 MB on one line, of records of 20 kB."""
+    record = b'{"meta": "' + b"x" * 20_000 + b'"}'
+    with gzip.open(folder / "a.json.gz", "wb", compresslevel=1) as file:
+        file.write(b"[5")
+        file.writelines(b", " + record for _ in range(10_000))
+        file.write(b"]")
+
+
+def put_long_elements(folder: Path) -> None:
+    """An array of two elements of 200 MB, each beyond the cap."""
+    with gzip.open(folder / "a.json.gz", "wb", compresslevel=1) as file:
+        file.write(b'[{"a": "' + b"x" * (200 << 20) + b'"},\n')
+        file.write(b'{"a": [' + b'{"":0},' * (30 << 20) + b"0]}]")
+
+
+def put_nested_array(folder: Path) -> None:
+    with gzip.open(folder / "a.json.gz", "wb", compresslevel=1) as file:
+        file.write(b"[" * (50 << 20))
+    with gzip.open(folder / "b.json.gz", "wb", compresslevel=1) as file:
+        file.write(b'[\n{"a":\n' * 150_000)
+
+
+def put_broken_array(folder: Path) -> None:
+    """Arrays of 200,000 broken records, one per line and all on one line."""
+    for name, between in (("a", ",\n"), ("b", ", ")):
+        record = '{"id": 1, "text": "cut", "media": ['
+        (folder / f"{name}.json").write_text(f"[\n{record}{(between + record) * 200_000}]")
+
+
+def put_utf16(folder: Path) -> None:
+    with gzip.open(folder / "a.json.gz", "wb", compresslevel=1) as file:
+        file.write(("\ufeff[" + " " * (100 << 20)).encode("utf-16-le"))
+
+
 DUMPS: dict[str, Callable[[Path], None]] = {
+    "long array": put_long_array,
+    "long elements": put_long_elements,
+    "nested array": put_nested_array,
+    "broken array": put_broken_array,
+    "UTF-16": put_utf16,
     "long lines": put_long_lines,
     "dense lines": put_dense_lines,
     "many losses": put_many_losses,
@@ -98,11 +138,20 @@ DUMPS: dict[str, Callable[[Path], None]] = {
 }
 
 
+def put_one_tweet(folder: Path) -> None:
+    """What can be taken, so that the import does not fail for taking nothing."""
+    media = [{"type": "photo", "media_url_https": "https://pbs.twimg.com/media/Z.jpg"}]
+    tweet = {"id_str": "1", "user": {"id_str": "7"}, "extended_entities": {"media": media}}
+    (folder / "z.jsonl").write_text(json.dumps(tweet))
+    (folder / "Z.jpg").touch()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DUMPS)
 def test_a_dump_that_unpacks_to_much_takes_little(kind: str, tmp_path: Path) -> None:
     (tmp_path / "dump").mkdir()
     DUMPS[kind](tmp_path / "dump")
+    put_one_tweet(tmp_path / "dump")
     code, said = run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet")
     assert code == 0
     assert "m.parquet.skipped.csv" in said
@@ -113,6 +162,7 @@ def test_a_dump_that_unpacks_to_much_takes_little(kind: str, tmp_path: Path) -> 
 def test_a_list_of_losses_ends_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "dump").mkdir()
     put_many_losses(tmp_path / "dump")
+    put_one_tweet(tmp_path / "dump")
     _, said = run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet")
     assert "malformed: 250,000, first" in said
     assert "the first 100,000 of 250,000 that could not be taken" in said
@@ -132,10 +182,13 @@ def test_a_list_of_losses_ends_and_says_so(tmp_path: Path) -> None:
 )
 def test_an_archive_of_300_000_broken_records_takes_seconds(record: str, tmp_path: Path) -> None:
     data = tmp_path / "dump" / "data"
-    data.mkdir(parents=True)
+    (data / "tweets_media").mkdir(parents=True)
+    (data / "tweets_media" / "1-Z.jpg").touch()
     (data / "account.js").write_text('x = [{"account": {"accountId": "7"}}]')
     with (data / "tweets.js").open("w") as file:
-        file.write("x = [")
+        media = [{"type": "photo", "media_url_https": "https://pbs.twimg.com/media/Z.jpg"}]
+        tweet = {"id_str": "1", "extended_entities": {"media": media}}
+        file.write(f"x = [{json.dumps({'tweet': tweet})},")
         file.writelines(record for _ in range(300_000))
     code, said = run("import", "twitter-archive", tmp_path / "dump", "-o", tmp_path / "m.parquet")
     assert code == 0
@@ -146,6 +199,9 @@ def test_an_archive_of_300_000_broken_records_takes_seconds(record: str, tmp_pat
 @pytest.mark.parametrize("cell", ["x" * (300 << 20), '"' + "x\n" * (1 << 20), 'a","b\n' * 300_000])
 def test_a_table_of_one_cell_takes_little(cell: str, tmp_path: Path) -> None:
     (tmp_path / "dump" / "ada").mkdir(parents=True)
-    (tmp_path / "dump" / "metadata.csv").write_text(f"user_id,file_names\nada,{cell}\nbob,[]\n")
+    (tmp_path / "dump" / "a.jpg").touch()
+    (tmp_path / "dump" / "metadata.csv").write_text(
+        f'user_id,file_names\ncy,"[""a.jpg""]"\nada,{cell}\nbob,[]\n'
+    )
     code, _ = run("import", "folder", tmp_path / "dump", "-o", tmp_path / "m.parquet")
     assert code == 0

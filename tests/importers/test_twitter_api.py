@@ -127,7 +127,10 @@ def test_videos_are_counted_and_no_loss(
     tmp_path: Path, photos: Path, write_lines: Callable[..., Path], lost: Lost
 ) -> None:
     video = {"media_key": "7_v", "type": "video", "preview_image_url": url("V.jpg")}
-    page = {"data": [tweet("101", "7", "7_v")], "includes": {"media": [video]}}
+    page = {
+        "data": [tweet("101", "7", "7_v", "3_a")],
+        "includes": {"media": [video, photo("3_a", "A.jpg")]},
+    }
     summary = import_file(write_lines(tmp_path / "tweets.jsonl", page), photos)
     assert summary.asides == {"videos and animations": 1}
     assert lost(tmp_path / "m.parquet") == []
@@ -159,7 +162,7 @@ def test_what_is_wrong_with_a_line_is_listed_with_its_number(
         ("missing_key", "tweets.jsonl", 6),
         ("malformed", "tweets.jsonl", 6),
         ("missing_file", "tweets.jsonl", 7),
-        ("missing_key", "tweets.jsonl", 8),
+        ("unknown_shape", "tweets.jsonl", 8),
         ("malformed", "tweets.jsonl", 9),
         ("malformed", "tweets.jsonl", 10),
         ("missing_key", "tweets.jsonl", 11),
@@ -291,7 +294,7 @@ def test_many_users_come_out_whole_however_their_tweets_are_scattered(
 
 
 def test_a_folder_without_tweets_is_no_dump(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="holds no file of JSON lines"):
+    with pytest.raises(OptionError, match="holds no file of JSON"):
         import_dump("twitter-api", tmp_path, tmp_path / "m.parquet")
 
 
@@ -331,3 +334,69 @@ def test_no_room_for_temporary_files_is_one_sentence(
 def test_media_dir_is_for_tweets_alone(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--media-dir is for twitter-api"):
         import_dump("folder", tmp_path, tmp_path / "m.parquet", ImportOptions(media_dir=tmp_path))
+
+
+# --- scrapers, and other ways to keep tweets ----------------------------------------------------
+
+
+def test_images_of_gallery_dl_are_taken_by_the_notes_beside_them(
+    tmp_path: Path, put_image: Put
+) -> None:
+    """It names images and notes alike, and has pretty-printed a note on a video, too."""
+    folder = tmp_path / "gallery-dl" / "twitter" / "ada"
+    for number, ending in ((1, "jpg"), (2, "png"), (3, "mp4")):
+        note = {
+            "author": {"id": 7, "name": "ada"}, "user": {"id": 7, "name": "ada"}, "num": number,
+            "tweet_id": 101, "filename": f"K{number}", "extension": ending, "category": "twitter",
+        }  # fmt: skip
+        image = put_image(folder / f"101_{number}.{ending}")
+        image.with_name(f"{image.name}.json").write_text(json.dumps(note, indent=4))
+    summary = import_dump("twitter-api", tmp_path / "gallery-dl", tmp_path / "m.parquet")
+    below = "gallery-dl/twitter/ada"
+    assert users_of(tmp_path / "m.parquet") == {"7": [f"{below}/101_1.jpg", f"{below}/101_2.png"]}
+    assert summary.asides == {"videos and animations": 1}
+    assert not summary.losses
+
+
+def test_tweets_of_snscrape_are_taken_with_photos_named_by_their_addresses(
+    take: Callable[..., Any], photos: Path, put_image: Put
+) -> None:
+    put_image(photos / "N?format=jpg&name=large")
+    put_image(photos / "M.jpg:orig")
+    lines = [
+        {"_type": "snscrape.modules.twitter.Tweet", "id": 101 + place, "user": {"id": 7},
+         "media": [{"fullUrl": url(f"{key}?format=jpg&name=large")}], "retweetedTweet": None}
+        for place, key in enumerate("NM")
+    ]  # fmt: skip
+    assert take(*lines) == {"7": ["N?format=jpg&name=large", "M.jpg:orig"]}
+
+
+def test_shapes_may_stand_side_by_side_in_an_array_over_several_lines(
+    tmp_path: Path, photos: Path
+) -> None:
+    page = {"data": [tweet("101", "7", "3_a")], "includes": {"media": [photo("3_a", "A.jpg")]}}
+    records = [
+        page,
+        {"statuses": [status("102", "7", "B.jpg")]},
+        {"tweet": status("103", "8", "C.png")},
+    ]
+    (tmp_path / "tweets.json").write_text(json.dumps(records, indent=2))
+    import_file(tmp_path / "tweets.json", photos)
+    assert users_of(tmp_path / "m.parquet") == {
+        "7": ["A.jpg", "deep/down/B.jpg"],
+        "8": ["103-C.png"],
+    }
+
+
+def test_a_shape_that_nobody_knows_is_listed_with_the_line_it_begins_in(
+    tmp_path: Path, photos: Path, lost: Lost
+) -> None:
+    records = [status("101", "7", "A.jpg"), {"uri": "x"}]
+    (tmp_path / "tweets.json").write_text("[\n" + ",\n".join(map(json.dumps, records)) + "\n]")
+    import_file(tmp_path / "tweets.json", photos)
+    assert lost(tmp_path / "m.parquet") == [("unknown_shape", "tweets.json", 3)]
+
+
+def test_null_fields_count_as_absent(take: Callable[..., Any]) -> None:
+    nulls = {"retweeted_status": None, "quoted_status": None, "extended_tweet": None}
+    assert take(status("101", "7", "A.jpg", **nulls)) == {"7": ["A.jpg"]}

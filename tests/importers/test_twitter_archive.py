@@ -10,6 +10,7 @@ import pytest
 
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.run import import_dump
+from tweetprofile.importers.twitter_archive import HELD_TWICE
 
 Put = Callable[[Path], Path]
 Lost = Callable[[Path], list[tuple[str, str, int | None]]]
@@ -67,6 +68,109 @@ def test_older_archives_have_other_names(tmp_path: Path, put_image: Put) -> None
     put_image(data / "tweet_media" / "101-A.jpg")
     import_dump("twitter-archive", tmp_path, tmp_path / "m.parquet")
     assert images_of(tmp_path / "m.parquet") == {"7": ["data/tweet_media/101-A.jpg"]}
+
+
+def put_archive(
+    data: Path, put_image: Put, tweets: list[dict[str, Any]], *, media: str = "tweets_media",
+    file: str = "tweets.js", account: str = "7",
+) -> None:  # fmt: skip
+    """An archive whose tweets have their photos."""
+    write_js(data / "account.js", "account", [{"account": {"accountId": account}}])
+    write_js(data / file, "tweets", tweets)
+    for each in (one["tweet"] for one in tweets):
+        for photo in each.get("extended_entities", {}).get("media", []):
+            put_image(data / media / f"{each['id_str']}-{Path(photo['media_url_https']).name}")
+
+
+def test_archives_of_2018_have_everything_at_their_root(tmp_path: Path, put_image: Put) -> None:
+    tweets = [tweet("101", "A.jpg")]
+    put_archive(tmp_path / "a", put_image, tweets, media="tweet_media", file="tweet.js")
+    (tmp_path / "a" / "assets").mkdir()
+    (tmp_path / "a" / "index.html").touch()
+    import_dump("twitter-archive", tmp_path / "a", tmp_path / "m.parquet")
+    assert images_of(tmp_path / "m.parquet") == {"7": ["a/tweet_media/101-A.jpg"]}
+
+
+def test_archives_may_be_given_from_within_their_folder(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(archive)
+    import_dump("twitter-archive", ".", "m.parquet")
+    assert images_of(archive / "m.parquet")["7"][0] == "data/tweets_media/101-A.jpg"
+
+
+def test_archives_are_found_in_the_folders_that_unpackers_make(
+    tmp_path: Path, put_image: Put
+) -> None:
+    put_archive(
+        tmp_path / "all" / "ada" / "twitter-2022" / "data", put_image, [tweet("1", "A.jpg")]
+    )
+    put_archive(
+        tmp_path / "all" / "ada" / "twitter-2023" / "data", put_image, [tweet("2", "B.jpg")]
+    )
+    import_dump("twitter-archive", tmp_path / "all", tmp_path / "m.parquet")
+    assert names_of(tmp_path / "m.parquet") == {"7": ["1-A.jpg", "2-B.jpg"]}
+
+
+def test_several_archives_of_an_account_are_one_user_with_each_photo_once(
+    tmp_path: Path, put_image: Put
+) -> None:
+    """Of 2018, 2020 and 2023; Bob's stands between them."""
+    early, later, last = tweet("101", "A.jpg"), tweet("102", "B.jpg"), tweet("103", "C.png")
+    root = tmp_path / "all"
+    put_archive(root / "2018", put_image, [early], media="tweet_media", file="tweet.js")
+    put_archive(
+        root / "2020" / "data", put_image, [early, later], media="tweet_media", file="tweet.js"
+    )
+    put_archive(root / "2021" / "data", put_image, [tweet("201", "D.jpg")], account="8")
+    put_archive(root / "2023" / "data", put_image, [last, later, early])
+    (root / "2020" / "data" / "tweet_media" / "102-B.jpg").unlink()  # 2023 has it still
+    summary = import_dump("twitter-archive", root, tmp_path / "m.parquet")
+    assert images_of(tmp_path / "m.parquet") == {
+        "7": [
+            "all/2018/tweet_media/101-A.jpg",
+            "all/2023/data/tweets_media/102-B.jpg",
+            "all/2023/data/tweets_media/103-C.png",
+        ],
+        "8": ["all/2021/data/tweets_media/201-D.jpg"],
+    }
+    assert not summary.losses
+    assert summary.asides == {HELD_TWICE: 3}
+
+
+def test_a_photo_in_two_tweets_of_an_archive_is_taken_once(tmp_path: Path, put_image: Put) -> None:
+    put_archive(tmp_path / "a" / "data", put_image, [tweet("101", "A.jpg"), tweet("102", "A.jpg")])
+    summary = import_dump("twitter-archive", tmp_path / "a", tmp_path / "m.parquet")
+    assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg"]}
+    assert summary.asides == {"images repeated at the same user": 1}
+
+
+def test_community_circle_and_deleted_tweets_are_counted_by_name(
+    archive: Path, tmp_path: Path
+) -> None:
+    for name in ("community-tweet.js", "deleted-tweets.js", "twitter-circle-tweet.js"):
+        write_js(archive / "data" / name, "x", [tweet("301", "X.jpg"), tweet("302", "Y.jpg")])
+    write_js(archive / "data" / "deleted-tweet-headers.js", "x", [tweet("301")])
+    summary = import_dump("twitter-archive", archive, tmp_path / "m.parquet")
+    assert len(names_of(tmp_path / "m.parquet")["7"]) == 3
+    assert {
+        "community tweets (community-tweet.js)": 2,
+        "deleted tweets (deleted-tweets.js)": 2,
+        "circle tweets (twitter-circle-tweet.js)": 2,
+    }.items() <= summary.asides.items()
+
+
+def test_null_fields_of_an_archive_count_as_absent(tmp_path: Path, put_image: Put) -> None:
+    nulls = {"retweeted_status": None, "quoted_status": None, "extended_tweet": None}
+    put_archive(tmp_path / "a", put_image, [tweet("101", "A.jpg", **nulls)])
+    import_dump("twitter-archive", tmp_path / "a", tmp_path / "m.parquet")
+    assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg"]}
+
+
+def test_an_archive_of_before_2018_is_said_to_hold_no_photos(tmp_path: Path) -> None:
+    (tmp_path / "data" / "js" / "tweets").mkdir(parents=True)
+    with pytest.raises(OptionError, match="before 2018, and these hold no photos"):
+        import_dump("twitter-archive", tmp_path, tmp_path / "m.parquet")
 
 
 def test_a_folder_of_archives_is_a_user_each(
@@ -134,9 +238,9 @@ def test_a_list_without_its_end_is_said_to_be_cut(
 def test_an_archive_that_does_not_say_whose_it_is_is_listed(
     archive: Path, tmp_path: Path, lost: Lost
 ) -> None:
-    write_js(archive / "data" / "account.js", "account", [{"account": {"username": "ada"}}])
-    import_dump("twitter-archive", archive, tmp_path / "m.parquet")
-    assert images_of(tmp_path / "m.parquet") == {}
+    write_js(tmp_path / "bob" / "data" / "account.js", "account", [{"account": {"name": "bob"}}])
+    import_dump("twitter-archive", tmp_path, tmp_path / "m.parquet")
+    assert images_of(tmp_path / "m.parquet").keys() == {"7"}
     assert lost(tmp_path / "m.parquet") == [("missing_key", "account.js", None)]
 
 

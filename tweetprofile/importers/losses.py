@@ -30,6 +30,8 @@ class Loss(StrEnum):
 
     MALFORMED = "malformed"
     """A line or record that cannot be read as what it should be."""
+    UNKNOWN_SHAPE = "unknown_shape"
+    """A record that is sound, but no tweet of a shape that is known."""
     CUT = "cut"
     """A file that ends in the midst of a record, or whose compressed data ends early."""
     MISSING_KEY = "missing_key"
@@ -142,7 +144,8 @@ class Losses:
 
     def set_aside(self, what: str, count: int = 1) -> None:
         """Count something that is left out on purpose."""
-        self.asides[what] += count
+        if count:
+            self.asides[what] += count
 
     def remark(self, sentence: str) -> None:
         """Note how something was read that could have been read in another way."""
@@ -169,9 +172,9 @@ class Line:
         """Note something of it."""
         self.losses.note(reason, self.file, self.number, what)
 
-    def set_aside(self, what: str) -> None:
+    def set_aside(self, what: str, count: int = 1) -> None:
         """Count something of it that is left out on purpose."""
-        self.losses.set_aside(what)
+        self.losses.set_aside(what, count)
 
 
 def _unwritable(path: Path, error: OSError) -> WriteError:

@@ -10,21 +10,31 @@ from typing import Self
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.files import is_file, walk_files
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.tweets import Photo
+from tweetprofile.importers.media_names import BY_CONTENT, keys_of, read_name
+from tweetprofile.importers.photos import Photo
+from tweetprofile.importers.streams import open_regular
 from tweetprofile.importers.users import is_text
 from tweetprofile.scratch import make_scratch, no_room
 
-_ENDINGS = ("jpg", "png", "jpeg", "webp", "gif")
-"""Tried where a downloader has chosen the ending by what it got."""
+FURTHER_FILES = "further files of photos (other sizes, or copies; the largest size is taken)"
+
+_HEAD = 12
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8")
+"""Of JPEG, PNG and GIF; WebP has a length within its beginning."""
+
+_MOST_FILES = 100
+"""Files of one photo that are told apart."""
 
 
 class MediaIndex:
-    """All files below a folder, by name, in a temporary database; used as a `with` block.
+    """All images below a folder, by what their names say, in a temporary database.
 
-    On the disk some 100 bytes a file; in memory nothing that grows with their number.
+    Used as a `with` block. On the disk some 100 bytes per file; in memory nothing that grows with
+    their number.
 
     Args:
-        folder: to look through. Of files of one name the first counts, in the order of paths.
+        folder: to look through. Of several files of a photo, the one of the largest size counts;
+            of equal ones, the first in the order of paths.
         losses: gets names that are no text, and folders that cannot be read.
 
     Raises:
@@ -35,7 +45,6 @@ class MediaIndex:
     def __init__(self, folder: Path, losses: Losses) -> None:
         self._folder = folder
         self._losses = losses
-        self.files = 0
 
     def __enter__(self) -> Self:
         self._temporary = make_scratch()
@@ -58,33 +67,58 @@ class MediaIndex:
         self._leave()
 
     def find(self, photo: Photo) -> str | None:
-        """Path of a photo's file below the folder; None where there is none."""
-        for name in file_names(photo):
-            row = self._database.execute(
-                "SELECT path FROM media WHERE name = ?", (name,)
-            ).fetchone()
-            if row is not None:
-                return str(row[0])
-        return None
+        """Path of a photo's file below the folder; None where there is none.
+
+        Raises:
+            WriteError: the database cannot be written.
+        """
+        rows = self._database.execute(
+            "SELECT path, rank FROM media WHERE key IN (?, ?, ?) ORDER BY rank, path LIMIT ?",
+            (*keys_of(photo), _MOST_FILES),
+        ).fetchall()
+        if not rows or rows[0][1] == BY_CONTENT:
+            return next((path for path, _ in rows if is_image(self._folder / path)), None)
+        first = str(rows[0][0])
+        if further := {path for path, rank in rows if rank < BY_CONTENT} - {first}:
+            self._remember(further)
+        return first
+
+    def count_further_files(self) -> None:
+        """Count the files of photos of which another file was taken among what is left out."""
+        row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()
+        self._losses.set_aside(FURTHER_FILES, int(row[0]))
 
     def _fill(self) -> None:
         # Nobody needs it after a crash, so nothing is done to survive one.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute(
-            "CREATE TABLE media (name TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID"
+            "CREATE TABLE media (key TEXT, rank INTEGER, path TEXT, "
+            "PRIMARY KEY (key, rank, path)) WITHOUT ROWID"
         )
+        self._database.execute("CREATE TABLE further (path TEXT PRIMARY KEY) WITHOUT ROWID")
         with self._database:
-            self._database.executemany("INSERT OR IGNORE INTO media VALUES (?, ?)", self._files())
+            self._database.executemany(
+                "INSERT OR IGNORE INTO media VALUES (?, ?, ?)", self._files()
+            )
 
-    def _files(self) -> Iterator[tuple[str, str]]:
-        """Name and path of each file."""
+    def _files(self) -> Iterator[tuple[str, int, str]]:
+        """Key, rank and path of each file, once for each of its keys."""
         root = len(os.path.join(self._folder, ""))  # noqa: PTH118 - as scandir joins them
         for entries in walk_files(self._folder, self._has_text_for_name, self._refuse):
             for entry in entries:
-                if is_file(entry):
-                    self.files += 1
-                    yield entry.name, entry.path[root:]
+                if (name := read_name(entry.name)) and is_file(entry):
+                    path = entry.path[root:]
+                    yield from ((key, name.rank, path) for key in name.keys)
+
+    def _remember(self, paths: set[str]) -> None:
+        try:
+            with self._database:
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO further VALUES (?)", ((path,) for path in paths)
+                )
+        except sqlite3.Error as error:
+            raise no_room(error) from error
 
     def _has_text_for_name(self, entry: os.DirEntry[str]) -> bool:
         if is_text(entry.name):
@@ -105,9 +139,16 @@ class MediaIndex:
         self._temporary.cleanup()
 
 
-def file_names(photo: Photo) -> list[str]:
-    """What downloaders call a photo's file: its own name, twarc's and archives', gallery-dl's."""
-    stem, _, ending = photo.name.rpartition(".")
-    endings = dict.fromkeys([ending, *_ENDINGS]) if stem else _ENDINGS
-    numbered = [f"{photo.tweet}_{photo.place}.{each}" for each in endings]
-    return [photo.name, f"{photo.tweet}-{photo.name}", *numbered]
+def is_image(file: Path) -> bool:
+    """Whether a file begins as images do that Twitter gives."""
+    try:
+        descriptor = open_regular(file)
+    except (OSError, ValueError):
+        return False
+    try:
+        head = os.read(descriptor, _HEAD)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")

@@ -1,13 +1,19 @@
-"""Lines of plain or compressed files, and the JSON records in them, each with its line's number."""
+"""Lines of plain or compressed files, and the JSON records in them, each with its line's number.
+
+A file of records is JSON lines, each an object or a list of objects; or a text in which an object
+or a list takes several lines, which `windows` reads. Its beginning decides.
+"""
 
 import io
 import json
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.streams import DumpFile
+from tweetprofile.importers.streams import DumpFile, as_utf8
+from tweetprofile.importers.windows import Form, JsonWindow, objects_of
 
 LONGEST_RECORD = 16 << 20
 """Bytes of a line, or characters of a record: a page of 500 tweets has 2 MB. What is longer is no
@@ -34,9 +40,10 @@ def is_record_file(name: str) -> bool:
 def read_records(
     file: Path, losses: Losses, encoding: str = "utf-8"
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects of a file, one a line, with the number of the line, from 1.
+    """The JSON objects of a file, each with the number of the line that it begins in, from 1.
 
-    What is none is noted among the losses; of a file that ends early, what stands before is given.
+    They stand one per line, or in lists, or take several lines each. What is no object is noted
+    among the losses; of a file that ends early, what stands before is given.
     """
     try:
         dump_file = DumpFile(file, encoding)
@@ -44,7 +51,9 @@ def read_records(
         losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
         return
     with dump_file:
-        yield from _records(dump_file, file, losses)
+        data = as_utf8(dump_file.bytes)
+        records = _records_of_text if _takes_several_lines(data.peek()) else _records_of_lines
+        yield from records(data, dump_file, file, losses)
 
 
 def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
@@ -72,18 +81,55 @@ def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
         losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {dump_file.damage}")
 
 
-def _records(dump_file: DumpFile, file: Path, losses: Losses) -> Iterator[tuple[int, Any]]:
+def _takes_several_lines(head: bytes) -> bool:
+    """Whether a file that begins so holds JSON that goes on beyond the end of its line.
+
+    A broken first line among JSON lines does not: nothing of the next line could follow it.
+    """
+    text = head.decode("utf-8-sig", "replace").lstrip()
+    first, end_of_line, _ = text.partition("\n")
+    if not end_of_line:
+        return text.startswith("[")  # a list of any length, on one line
+    if not first.startswith(("[", "{")):
+        return False
+    try:
+        _, reached = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as error:
+        reached = error.pos
+    except RecursionError:
+        return False
+    rest = text[len(first) :]
+    return reached > len(text) - len(rest.lstrip())
+
+
+def _records_of_text(
+    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, losses: Losses
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    form = Form(None, one_list=False, longest=LONGEST_RECORD)
+    window = JsonWindow(data, form, file, losses)
+    yield from window.records()
+    if not window.whole and not window.cut_is_noted and dump_file.damage is None:
+        losses.note(Loss.CUT, file, window.line, "the list of records has no end")
+    elif dump_file.damage is not None and not window.cut_is_noted:
+        losses.note(Loss.CUT, file, window.line, f"cannot be read on: {dump_file.damage}")
+
+
+def _records_of_lines(
+    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, losses: Losses
+) -> Iterator[tuple[int, dict[str, Any]]]:
     number, cut_line = 0, None
-    read = dump_file.bytes.readline
+    read = data.readline
     for number, line in enumerate(iter(lambda: read(LONGEST_RECORD + 1), b""), 1):
         whole = line.endswith(b"\n")
         if len(line) > LONGEST_RECORD and not whole:
-            _skip_line(dump_file)
+            _skip_line(data)
             losses.note(Loss.MALFORMED, file, number, f"a line of more than {_LONGEST_SAID}")
             continue
         record, fault = _parse(line)
-        if record is not None:
+        if isinstance(record, dict):
             yield number, record
+        elif record is not None:
+            yield from ((number, each) for each in objects_of(record, file, number, losses))
         elif fault and not whole and dump_file.damage is not None:
             cut_line = number  # by the damage, which is noted below
         elif fault:
@@ -95,21 +141,34 @@ def _records(dump_file: DumpFile, file: Path, losses: Losses) -> Iterator[tuple[
         losses.note(Loss.CUT, file, at, f"cannot be read on: {dump_file.damage}")
 
 
-def _skip_line(dump_file: DumpFile) -> None:
+def _skip_line(data: "BufferedReader[Any]") -> None:
     """Leave the rest of a line unread, in pieces."""
-    while (piece := dump_file.bytes.readline(_SKIPPED_AT_ONCE)) and not piece.endswith(b"\n"):
+    while (piece := data.readline(_SKIPPED_AT_ONCE)) and not piece.endswith(b"\n"):
         pass
 
 
-def _parse(line: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """The record of a line, or what is wrong with it; neither of an empty line."""
+def _parse(line: bytes) -> tuple[dict[str, Any] | list[Any] | None, str | None]:
+    """The object or list of a line, or what is wrong with it; neither of an empty line."""
     if not line.strip():
         return None, None
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
-        return None, _NO_JSON
-    return (record, None) if isinstance(record, dict) else (None, "no JSON object")
+        record = _parse_between_commas(line)
+        if record is None:
+            return None, _NO_JSON
+    return (record, None) if isinstance(record, dict | list) else (None, "no JSON object")
+
+
+def _parse_between_commas(line: bytes) -> Any:
+    """The value of a line without the commas around it; None where that does not help."""
+    bare = line.strip(b" \t\r\n,")
+    if len(bare) == len(line.rstrip()):
+        return None
+    try:
+        return json.loads(bare)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _beginning(line: bytes) -> str:

@@ -10,6 +10,7 @@ from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.importers.image_folder import ImageFolder
 from tweetprofile.importers.labels import LabelTable
 from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.importers.nothing import nothing_taken
 from tweetprofile.importers.pan18 import PAN18_COLUMNS, pan18_users
 from tweetprofile.importers.table_columns import NAMES
 from tweetprofile.importers.twitter_api import twitter_api_users
@@ -124,7 +125,7 @@ def import_dump(
         on_progress: called with the users and images written so far.
 
     Raises:
-        InputError: source, labels or output is unusable; says which.
+        InputError: source, labels or output is unusable, or no image was found; says which.
         WriteError: the manifest or temporary files could not be written.
     """
     options = options or ImportOptions()
@@ -150,6 +151,8 @@ def import_dump(
                 labels.count(user)
             users, images = users + 1, images + len(user.images)
             on_progress(users, images)
+        if images == 0:
+            raise nothing_taken(layout, source, losses)
         if labels is not None:
             labels.require_met()
         writer.finish()

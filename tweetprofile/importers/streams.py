@@ -59,6 +59,34 @@ class DumpFile:
         return self._raw.damage
 
 
+def as_utf8(data: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
+    """The same text in UTF-8, where its byte-order mark says that it is UTF-16.
+
+    Windows PowerShell writes UTF-16 wherever a scraper's output is sent to a file.
+    """
+    is_utf16 = data.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return io.BufferedReader(_Utf8(data), _PIECE) if is_utf16 else data
+
+
+class _Utf8(io.RawIOBase):
+    """UTF-16 text, given as UTF-8; what is no text is replaced."""
+
+    def __init__(self, data: "io.BufferedReader[Any]") -> None:
+        super().__init__()
+        self._text = io.TextIOWrapper(data, "utf-16", "replace", newline="")
+        self._encoded = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer)
+        self._encoded = self._encoded or self._text.read(_PIECE).encode("utf-8", "replace")
+        given, self._encoded = self._encoded[: len(view)], self._encoded[len(view) :]
+        view[: len(given)] = given
+        return len(given)
+
+
 class _Decoded(io.RawIOBase):
     """The content of a file, piece by piece."""
 

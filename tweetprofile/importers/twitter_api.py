@@ -1,7 +1,7 @@
-"""`twitter-api`: what crawlers of Twitter's API keep, JSON lines, and the photos beside them.
+"""`twitter-api`: tweets as crawlers and scrapers keep them, and the photos beside them.
 
-API v2 (twarc2), pages or flattened; API v1.1, streams, the Internet Archive's too; plain, .gz, .bz2
-or .zst. Photos are looked for by name among the files below a folder, and never fetched.
+docs/importing.md lists the shapes of tweets and the names of photos. Files are plain, .gz, .bz2 or
+.zst. Photos are looked for by name among the files below a folder, and never fetched.
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,12 @@ def twitter_api_users(source: Path, media: Path, losses: Losses) -> Iterator[Dum
     files = [source] if is_file(source) else list(_record_files(source, losses))
     if not files:
         raise OptionError(
-            f"{source} holds no file of JSON lines (.jsonl or .json, also with .gz, .bz2 or .zst)."
+            f"{source} holds no file of JSON (.jsonl, .json, .ndjson, also with .gz, .bz2, .zst)."
         )
     with MediaIndex(media, losses) as index, PhotoSorter() as sorter:
         for file in files:
             _sort_photos(file, index, sorter, losses)
+        index.count_further_files()
         yield from sorter.users()
 
 
