@@ -250,12 +250,14 @@ def _load_users(plan: _Plan, observer: TrainObserver) -> _Users:
     warnings: list[str] = []
     if plan.validation is None:
         parts = set_aside(whole, options.val_fraction, options.seed)
-        warnings += warn_of_few_users(schema, len(whole), parts.val, options.val_fraction)
+        warnings += warn_of_few_users(
+            schema, len(whole), parts.val, options.val_fraction, folds=options.folds
+        )
     else:
         val, _, _ = _decode(plan, plan.validation, observer)
         parts = Parts(whole, val, 0, 0, 0)
         warnings += filter(None, [warn_of_shared_images(whole, val)])
-        warnings += warn_of_few_users(schema, len(whole) + len(val), val, 0)
+        warnings += warn_of_few_users(schema, len(whole) + len(val), val, 0, folds=options.folds)
     if parts.note:
         observer.on_note(parts.note)
     for warning in warnings:

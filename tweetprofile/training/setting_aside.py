@@ -95,7 +95,9 @@ def warn_of_shared_images(train: Subset, val: Subset) -> str | None:
     )
 
 
-def warn_of_few_users(schema: TraitSchema, users: int, val: Subset, fraction: float) -> list[str]:
+def warn_of_few_users(
+    schema: TraitSchema, users: int, val: Subset, fraction: float, *, folds: int | None = None
+) -> list[str]:
     """A warning for traits that too few users set aside have a label of, and how many it takes.
 
     Args:
@@ -103,6 +105,7 @@ def warn_of_few_users(schema: TraitSchema, users: int, val: Subset, fraction: fl
         users: all of them, those set aside included.
         val: users set aside.
         fraction: share of the users that was to be set aside; 0 where that was not asked for.
+        folds: of a cross-validation, which measures with all users; None for none.
     """
     few = [
         f"{trait.name} {count}"
@@ -115,5 +118,9 @@ def warn_of_few_users(schema: TraitSchema, users: int, val: Subset, fraction: fl
     return [
         f"few users are set aside to measure with (labelled ones: {', '.join(few)}), so scores and "
         f"confidences may be far off. With {FEWEST_USERS} of them an accuracy is known within 0.16"
-        f"{takes}, and there are {users:,}; use --folds 5, where everyone is measured with."
+        f"{takes}, and there are {users:,}{_folds_instead(folds)}."
     ]
+
+
+def _folds_instead(folds: int | None) -> str:
+    return "; use --folds 5, where everyone is measured with" if folds is None else ""
