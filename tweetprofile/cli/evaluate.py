@@ -175,5 +175,7 @@ def _predict(
         predict_view.started(plan.engine(), quiet=quiet) as engine,
         predict_view.predict_progress(plan.users, quiet=quiet) as on_progress,
     ):
+        if not quiet:
+            predict_view.show_model(plan, engine)
         run_plan(plan, engine, on_progress)
     return out

@@ -45,13 +45,19 @@ def started(engine: EngineT, *, quiet: bool) -> Iterator[EngineT]:
 
 def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
     """Say what will be done, in two lines, and how the manifest's files were put together."""
-    manifest, facts = plan.manifest, engine.facts
+    manifest = plan.manifest
     for remark in manifest.remarks:
         CONSOLE.print(remark)
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
         f"{plan.job.options.image_root}) -> {plan.out}",
     )
+    show_model(plan, engine)
+
+
+def show_model(plan: PredictPlan, engine: ShardEngine) -> None:
+    """Say which model predicts, which run it is from, and what it runs on."""
+    facts = engine.facts
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint} ({facts.origin}): "
         f"{', '.join(facts.schema.names)}; on {_devices(engine)}, {facts.precision}, decoder "
