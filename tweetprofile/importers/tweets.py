@@ -76,13 +76,18 @@ def _reader_within(record: Record) -> tuple[Reader, Record] | None:
 
 def _reader_of(record: Record) -> Reader | None:
     """What reads records of this shape; None where the shape is another."""
-    return next((reader for is_of, reader in _SHAPES if is_of(record)), None)
+    for is_of, reader in _SHAPES:
+        if is_of(record):
+            return reader
+    return None
 
 
 def _is_page(record: Record) -> bool:
     data = record.get("data")
+    if data is None:
+        return record.get("author_id") is not None
     of_website = isinstance(data, dict) and data.get("id") is None
-    return record.get("author_id") is not None or (data is not None and not of_website)
+    return not of_website
 
 
 def _is_status(record: Record) -> bool:
