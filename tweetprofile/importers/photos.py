@@ -19,6 +19,7 @@ Kind = TypeVar("Kind", dict[str, Any], list[Any])
 RETWEETS = "retweets, whose photos are their authors'"
 VIDEOS = "videos and animations"
 WITHOUT_PHOTOS = "tweets without photos"
+EMPTY_PAGES = "pages without tweets"
 
 _TWEET = re.compile("[0-9]{1,19}")
 _LARGEST_ID = (1 << 63) - 1
