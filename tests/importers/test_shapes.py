@@ -268,6 +268,16 @@ def test_ids_that_are_missing_or_have_lost_digits_are_losses(record: Record) -> 
     assert losses.counts == {Loss.MISSING_KEY: 1}
 
 
+@pytest.mark.parametrize(
+    "record",
+    [{"data": [], "meta": {}}, {"statuses": []}, {"globalObjects": {"tweets": {}, "users": {}}}],
+)
+def test_pages_without_tweets_are_counted(record: Record) -> None:
+    _, losses = read(record)
+    assert losses.asides == {"pages without tweets": 1}
+    assert not losses.counts
+
+
 def test_descriptions_of_users_are_counted_as_what_they_are() -> None:
     _, losses = read({"data": [{"id": "7", "username": "ada", "name": "Ada"}]})
     assert losses.asides == {"descriptions of users, which are no tweets": 1}

@@ -96,7 +96,7 @@ def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     _import("pan18", source, out, choices, quiet=quiet)
 
 
-@command.command("twitter-api", short_help="Tweets as JSON lines, and a folder of photos.")
+@command.command("twitter-api", short_help="Tweets as JSON, and a folder of photos.")
 @click.option(
     "--media-dir",
     type=shared.FOLDER,
@@ -104,11 +104,13 @@ def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
 )
 @_shared
 def twitter_api(source: Path, out: str, quiet: bool, **choices: Any) -> None:
-    """Take tweets as Twitter's API gave them: a file of JSON lines, or a folder of such files.
+    """Take tweets as crawlers and scrapers keep them: a file of JSON, or a folder of such files.
 
-    API v2 as twarc2 writes it, in pages or flattened; API v1.1 and streams, the Internet Archive's
-    too; plain, .gz, .bz2 or .zst. Photos are found by their names, ABC.jpg, TWEET-ABC.jpg, or
-    gallery-dl's TWEET_1.jpg, and put in the order of tweets. Photos of a retweet are its author's.
+    API v2 (twarc2), pages or flattened; API v1.1, searches and streams; GraphQL; snscrape,
+    twscrape, twint, gallery-dl's notes; JSON lines, arrays or pretty-printed; plain, .gz, .bz2 or
+    .zst. Photos are found by media key, whatever the downloader has added (ABC.jpg, ABC.jpg:orig,
+    TWEET-ABC.jpg, ABC_large.jpg), or by tweet and place (TWEET_1.jpg), and put in the order of
+    tweets. Photos of a retweet are its author's.
     """
     _import("twitter-api", source, out, choices, quiet=quiet)
 
@@ -118,7 +120,8 @@ def twitter_api(source: Path, out: str, quiet: bool, **choices: Any) -> None:
 def twitter_archive(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     """Take the archive that Twitter sends to an account's owner, unpacked; or a folder of them.
 
-    That is data/account.js, data/tweets.js with its further parts, and data/tweets_media.
+    That is data/account.js, data/tweets.js with its further parts, and data/tweets_media; older
+    archives have other names. Several archives of an account become one user.
     """
     _import("twitter-archive", source, out, choices, quiet=quiet)
 

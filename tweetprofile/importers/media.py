@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,7 +11,7 @@ from typing import Self
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.files import is_file, walk_files
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.media_names import BY_CONTENT, keys_of, read_name
+from tweetprofile.importers.media_names import BY_CONTENT, PLAIN, key_of, other_keys_of, read_name
 from tweetprofile.importers.photos import Photo
 from tweetprofile.importers.streams import open_regular
 from tweetprofile.importers.users import is_text
@@ -72,21 +73,27 @@ class MediaIndex:
         Raises:
             WriteError: the database cannot be written.
         """
-        rows = self._database.execute(
-            "SELECT path, rank FROM media WHERE key IN (?, ?, ?) ORDER BY rank, path LIMIT ?",
-            (*keys_of(photo), _MOST_FILES),
-        ).fetchall()
-        if not rows or rows[0][1] == BY_CONTENT:
-            return next((path for path, _ in rows if is_image(self._folder / path)), None)
-        first = str(rows[0][0])
-        if further := {path for path, rank in rows if rank < BY_CONTENT} - {first}:
-            self._remember(further)
-        return first
+        rows = self._files_of(key_of(photo))
+        if not rows or rows[0][0] > PLAIN:
+            more = (self._files_of(key) for key in other_keys_of(photo))
+            rows = sorted(chain(rows, *more))
+        if not rows or rows[0][0] == BY_CONTENT:
+            return next((path for _, path in rows if is_image(self._folder / path)), None)
+        if len(rows) > 1:
+            self._remember({path for rank, path in rows if rank < BY_CONTENT} - {rows[0][1]})
+        return rows[0][1]
 
     def count_further_files(self) -> None:
         """Count the files of photos of which another file was taken among what is left out."""
         row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()
         self._losses.set_aside(FURTHER_FILES, int(row[0]))
+
+    def _files_of(self, key: str) -> list[tuple[int, str]]:
+        """Rank and path of the files with a key, in their order."""
+        return self._database.execute(
+            "SELECT rank, path FROM media WHERE key = ? ORDER BY rank, path LIMIT ?",
+            (key, _MOST_FILES),
+        ).fetchall()
 
     def _fill(self) -> None:
         # Nobody needs it after a crash, so nothing is done to survive one.

@@ -7,7 +7,7 @@ them and whatever its ending is. Where the ending is not an image's, the file's 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from tweetprofile.importers.photos import Photo
@@ -19,6 +19,9 @@ _SIZES = ("orig", "4096x4096", "", "large", "medium", "900x900", "small", "680x6
 
 BY_CONTENT = len(_SIZES)
 """The rank of files whose ending does not say that they are images."""
+
+PLAIN = _SIZES.index("")
+"""The rank of files that do not name their size. Of worse ones, others are looked for."""
 
 _RANKS = {size: rank for rank, size in enumerate(_SIZES)}
 _SIZE = "|".join(filter(None, _SIZES))
@@ -56,8 +59,7 @@ _KEY_BEHIND = re.compile(r"[^A-Za-z0-9]([A-Za-z0-9_-]{15})$")
 """A media key behind whatever a downloader has put before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileName:
+class FileName(NamedTuple):
     """What a file's name says.
 
     Attributes:
@@ -72,7 +74,7 @@ class FileName:
 def read_name(name: str) -> FileName | None:
     """What a file's name says; None where it cannot be a photo's."""
     if ordinary := _ORDINARY.fullmatch(name):
-        return FileName((ordinary[1],), _RANKS[""])
+        return FileName((ordinary[1],), PLAIN)
     stem, size, is_image = _stripped(unquote(name) if "%" in name else name)
     rank = _RANKS[size]
     if "." in stem and not is_image:
@@ -85,10 +87,14 @@ def read_name(name: str) -> FileName | None:
     return FileName(tuple(dict.fromkeys(_keys(stem))), rank)
 
 
-def keys_of(photo: Photo) -> tuple[str, ...]:
-    """What the files of a photo may be found under."""
-    stem = photo.name.partition(".")[0] or photo.name
-    return stem, f"{photo.tweet}/{stem}", f"{photo.tweet}/{photo.place}"
+def key_of(photo: Photo) -> str:
+    """The media key of a photo, which every file whose name holds it is found under."""
+    return photo.name.partition(".")[0] or photo.name
+
+
+def other_keys_of(photo: Photo) -> tuple[str, str]:
+    """What else the files of a photo may be found under, with the number of its tweet."""
+    return f"{photo.tweet}/{key_of(photo)}", f"{photo.tweet}/{photo.place}"
 
 
 def _stripped(name: str) -> tuple[str, str, bool]:

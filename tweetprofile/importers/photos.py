@@ -19,8 +19,15 @@ Kind = TypeVar("Kind", dict[str, Any], list[Any])
 RETWEETS = "retweets, whose photos are their authors'"
 VIDEOS = "videos and animations"
 WITHOUT_PHOTOS = "tweets without photos"
+EMPTY_PAGES = "pages without tweets"
 
+_TWEET = re.compile("[0-9]{1,19}")
 _LARGEST_ID = (1 << 63) - 1
+
+_NAME = re.compile(r"[\w\-][\w.\-]*", re.ASCII)
+
+_ORDINARY_URL = re.compile(r"https?://pbs\.twimg\.com/media/([A-Za-z0-9][\w\-]*\.[a-z]+)", re.ASCII)
+"""Of most photos, with no need to take it apart."""
 
 _LONGEST_URL = 2_048
 """Characters; the addresses of photos have some 60."""
@@ -64,12 +71,14 @@ def id_text(value: object) -> str | None:
     """
     if isinstance(value, dict):
         value = value.get("$numberLong")
-    if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-        try:
-            return str(value)
-        except ValueError:  # an integer of thousands of digits
-            return None
-    return None
+    if isinstance(value, str):
+        return value or None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    try:
+        return str(value)
+    except ValueError:  # of thousands of digits
+        return None
 
 
 def id_of(thing: Record, name: str = "id") -> str | None:
@@ -80,7 +89,7 @@ def id_of(thing: Record, name: str = "id") -> str | None:
 def tweet_number(tweet: object) -> int | None:
     """The number that a tweet's id is; None where it is no id of a tweet."""
     text = id_text(tweet)
-    if text is None or not re.fullmatch("[0-9]{1,19}", text):
+    if text is None or not _TWEET.fullmatch(text):
         return None
     number = int(text)
     return number if number <= _LARGEST_ID else None
@@ -104,6 +113,8 @@ def media_name(url: object) -> str | None:
     """
     if not isinstance(url, str) or len(url) > _LONGEST_URL:
         return None
+    if ordinary := _ORDINARY_URL.fullmatch(url):
+        return ordinary[1]
     try:
         parts = urlsplit(url)
     except ValueError:  # http://[
@@ -112,8 +123,7 @@ def media_name(url: object) -> str | None:
     kind = parse_qs(parts.query).get("format", [""])[0]
     if name and "." not in name and kind:
         name = f"{name}.{kind}"
-    plain = re.fullmatch(r"[\w\-][\w.\-]*", name, re.ASCII)
-    return name if plain else None
+    return name if _NAME.fullmatch(name) else None
 
 
 def checked(value: Any, kind: type[Kind], name: str, line: Line) -> Kind | None:

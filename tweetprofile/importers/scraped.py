@@ -23,11 +23,13 @@ _INNER = ("retweetedTweet", "quotedTweet")
 
 def is_scraped(record: Record) -> bool:
     """Whether a record is a tweet of snscrape or twscrape, and not of API v1.1."""
-    if record.get("user") is None:
+    get = record.get
+    if get("user") is None:
         return False
-    kind = record.get("_type")
-    of_snscrape = isinstance(kind, str) and kind.startswith("snscrape.")
-    return of_snscrape or any(record.get(name) is not None for name in ("media", *_INNER))
+    kind = get("_type")
+    if get("media") is not None or (isinstance(kind, str) and kind.startswith("snscrape.")):
+        return True
+    return get("retweetedTweet") is not None or get("quotedTweet") is not None
 
 
 def photos_of_scraped(record: Record, line: Line) -> Iterator[Photo]:
@@ -90,8 +92,9 @@ def _photos(urls: list[object], owner: object, tweet: object, line: Line) -> Ite
 
 def is_gallery_note(record: Record) -> bool:
     """Whether a record is what gallery-dl notes of an image or of a tweet."""
-    people = (record.get("author"), record.get("user"))
-    return record.get("tweet_id") is not None and any(isinstance(each, dict) for each in people)
+    if record.get("tweet_id") is None:
+        return False
+    return isinstance(record.get("author"), dict) or isinstance(record.get("user"), dict)
 
 
 def photos_of_gallery_note(record: Record, line: Line) -> Iterator[Photo]:

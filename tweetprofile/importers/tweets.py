@@ -4,11 +4,11 @@ A field that is null counts as one that is not there. Photos of a retweet are it
 photo that a tweet shows out of another tweet.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from tweetprofile.importers.graphql import photos_of_website_tweet, tweets_within
 from tweetprofile.importers.losses import Line, Loss, brief
-from tweetprofile.importers.photos import Photo, Record, mapping
+from tweetprofile.importers.photos import EMPTY_PAGES, Photo, Record, mapping
 from tweetprofile.importers.scraped import (
     is_gallery_note,
     is_scraped,
@@ -76,13 +76,18 @@ def _reader_within(record: Record) -> tuple[Reader, Record] | None:
 
 def _reader_of(record: Record) -> Reader | None:
     """What reads records of this shape; None where the shape is another."""
-    return next((reader for is_of, reader in _SHAPES if is_of(record)), None)
+    for is_of, reader in _SHAPES:
+        if is_of(record):
+            return reader
+    return None
 
 
 def _is_page(record: Record) -> bool:
     data = record.get("data")
+    if data is None:
+        return record.get("author_id") is not None
     of_website = isinstance(data, dict) and data.get("id") is None
-    return record.get("author_id") is not None or (data is not None and not of_website)
+    return not of_website
 
 
 def _is_status(record: Record) -> bool:
@@ -98,21 +103,22 @@ def _has_global_objects(record: Record) -> bool:
 
 def _photos_of_search(record: Record, line: Line) -> Iterator[Photo]:
     """Of a page of a search of API v1.1."""
-    for status in record["statuses"]:
-        yield from _photos_of_one(status, line)
+    return _photos_of_all(record["statuses"], line)
 
 
 def _photos_of_global_objects(record: Record, line: Line) -> Iterator[Photo]:
     """Of what the website got until 2022: tweets by their ids."""
-    for status in record["globalObjects"]["tweets"].values():
-        yield from _photos_of_one(status, line)
+    return _photos_of_all(record["globalObjects"]["tweets"].values(), line)
 
 
-def _photos_of_one(status: object, line: Line) -> Iterator[Photo]:
-    if isinstance(status, dict):
-        yield from photos_of_status(status, line)
-    else:
-        line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(status)}")
+def _photos_of_all(statuses: Collection[object], line: Line) -> Iterator[Photo]:
+    if not statuses:
+        line.set_aside(EMPTY_PAGES)
+    for status in statuses:
+        if isinstance(status, dict):
+            yield from photos_of_status(status, line)
+        else:
+            line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(status)}")
 
 
 _SHAPES: tuple[tuple[Callable[[Record], bool], Reader], ...] = (

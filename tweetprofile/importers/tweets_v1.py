@@ -17,9 +17,6 @@ from tweetprofile.importers.photos import (
 )
 from tweetprofile.importers.users import is_id
 
-_OF_RETWEETS = ("retweeted_status", "retweeted_status_id_str")
-"""The second is the website's, which keeps the retweeted tweet elsewhere."""
-
 
 def photos_of_status(status: Record, line: Line, account: str | None = None) -> Iterator[Photo]:
     """The photos of a tweet of API v1.1, and of those within it.
@@ -31,10 +28,16 @@ def photos_of_status(status: Record, line: Line, account: str | None = None) -> 
     """
     for each in _statuses(status):
         owner = account if each is status else None
-        if any(each.get(name) is not None for name in _OF_RETWEETS):
+        if _is_retweet(each):
             line.set_aside(RETWEETS)
         else:
             yield from _own_photos(each, line, owner)
+
+
+def _is_retweet(status: Record) -> bool:
+    """Whether a tweet holds a retweeted one, or names one that stands elsewhere, as the website."""
+    get = status.get
+    return get("retweeted_status") is not None or get("retweeted_status_id_str") is not None
 
 
 def _statuses(status: Record) -> Iterator[Record]:

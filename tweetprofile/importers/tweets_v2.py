@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from tweetprofile.importers.losses import Line, Loss, brief
 from tweetprofile.importers.photos import (
+    EMPTY_PAGES,
     RETWEETS,
     WITHOUT_PHOTOS,
     Photo,
@@ -27,6 +28,8 @@ def photos_of_page(record: Record, line: Line) -> Iterator[Photo]:
     media = _by_key(includes.get("media"))
     data = record if record.get("data") is None else record["data"]
     tweets = [*(data if isinstance(data, list) else [data]), *list_in(includes.get("tweets"))]
+    if not tweets:
+        line.set_aside(EMPTY_PAGES)
     for tweet in tweets:
         if not isinstance(tweet, dict):
             line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(tweet)}")

@@ -16,7 +16,7 @@ from tweetprofile.importers.archive_records import read_archive
 from tweetprofile.importers.files import is_file, sorted_entries
 from tweetprofile.importers.folder import root_entries
 from tweetprofile.importers.losses import Line, Loss, Losses, brief
-from tweetprofile.importers.media_names import BY_CONTENT, keys_of, read_name
+from tweetprofile.importers.media_names import BY_CONTENT, key_of, other_keys_of, read_name
 from tweetprofile.importers.photos import RETWEETS, Photo
 from tweetprofile.importers.tweets_v1 import photos_of_status
 from tweetprofile.importers.users import REPEATED, DumpUser, is_id, is_text
@@ -187,7 +187,8 @@ class _Media:
 
     def find(self, photo: Photo) -> str | None:
         """Path of a photo's file; None where there is none."""
-        found = [self._paths[key] for key in keys_of(photo) if key in self._paths]
+        keys = (key_of(photo), *other_keys_of(photo))
+        found = [self._paths[key] for key in keys if key in self._paths]
         return min(found)[1] if found else None
 
     def _take(self, folder: Path) -> None:

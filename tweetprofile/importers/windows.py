@@ -1,4 +1,4 @@
-"""The JSON objects of a text that is no line each: a window of it at a time, in bounded memory.
+"""JSON objects that do not stand one per line, read a window of their text at a time.
 
 The text is an array, or objects and arrays one after the other, on one line or on many. Where a
 record is broken, reading goes on with the next object that begins as records do there. From then on
