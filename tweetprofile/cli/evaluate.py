@@ -53,7 +53,8 @@ from tweetprofile.cli import options as shared
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json.")
 @click.option(
     "--checkpoint",
-    type=shared.FILE,
+    type=shared.CHECKPOINT,
+    metavar="MODEL",
     help="Model to predict with where there are no predictions.  [default: as predict]",
 )
 @shared.image_root
