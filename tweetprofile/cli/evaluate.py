@@ -53,8 +53,7 @@ from tweetprofile.cli import options as shared
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json.")
 @click.option(
     "--checkpoint",
-    type=shared.CHECKPOINT,
-    metavar="MODEL",
+    type=shared.FILE,
     help="Model to predict with where there are no predictions.  [default: as predict]",
 )
 @shared.image_root

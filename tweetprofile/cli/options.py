@@ -75,8 +75,8 @@ class _Checkpoint(_LocalPath):
         model = path / _MODEL
         if path.is_dir() and not model.is_file():
             self.fail(
-                f"'{path}' is a folder without {_MODEL}, which 'train' writes when it has finished; "
-                "give a model's file or the folder of a finished run",
+                f"'{path}' is a folder without {_MODEL}, which 'train' writes at its end; give a "
+                "model's file or the folder of a finished run",
                 param,
                 ctx,
             )

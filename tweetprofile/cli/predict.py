@@ -18,7 +18,8 @@ from tweetprofile.cli import options as shared
     "--checkpoint",
     type=shared.CHECKPOINT,
     metavar="MODEL",
-    help="Model to use: its file, or the folder of its run.  [default: $TWEETPROFILE_CHECKPOINT, else the last one trained here]",
+    help="Model to use: its file, or the folder of its run.  "
+    "[default: $TWEETPROFILE_CHECKPOINT, else the one chosen by 'tweetprofile use']",
 )
 @shared.image_root
 @shared.devices
