@@ -222,6 +222,19 @@ def test_a_table_that_came_meanwhile_stays_with_no_description_beside_it(tmp_pat
     assert write(out, profiles("ada"), resume=True) == {0}
 
 
+def test_a_file_that_came_meanwhile_where_the_description_goes_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with (
+        pytest.raises(WriteError, match=r"out\.csv\.json exists and is not .* --resume"),
+        ProfileWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
+    ):
+        writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
+        (tmp_path / "out.csv.json").write_text("{}")
+        writer.finish()
+    assert (tmp_path / "out.csv.json").read_text() == "{}"
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("name", ["o.xlsx", "o.json", "o.tsv", "o.csv.gz", "o.feather", "o.txt"])
 def test_names_that_promise_what_is_not_written_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"ends in '\..*', which is not written; name it \.csv"):

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from tweetprofile.cli import console
 from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
-from tweetprofile.inspection.contact_sheets import Viewpoint
 from tweetprofile.inspection.report import FailedExample, Inspection, Range
 from tweetprofile.untrusted import printable, shorten
+
+if TYPE_CHECKING:
+    from tweetprofile.inspection.contact_sheets import Viewpoint  # which loads torch
 
 _BAR = 24
 """Characters of the longest bar."""
@@ -56,7 +59,7 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
         yield lambda drawn, total: bar.update(task, completed=drawn, total=total)
 
 
-def show_viewpoint(viewpoint: Viewpoint) -> None:
+def show_viewpoint(viewpoint: "Viewpoint") -> None:
     """Say whose view is drawn, before it is."""
     frames, height, width = viewpoint.volume.shape
     size = f"{frames} frames of {width} x {height}"
