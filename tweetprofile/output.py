@@ -1,4 +1,4 @@
-"""Profiles in, Parquet out: shard files that survive the run, then one file or a folder of them.
+"""Profiles in, a table out: shard files that survive the run, then one file or a folder of them.
 
 While a run is under way, its shards stand beside OUT, each complete and on the disk before it gets
 its name::
@@ -7,9 +7,9 @@ its name::
     OUT.partial/shards/part-00000.parquet    finished shards
     OUT.partial/shards.jsonl                 the checksum of each, by which a later run verifies it
 
-When all are there they are merged in manifest order, or the folder of shards becomes OUT itself.
-OUT appears whole or not at all, and a run that was killed goes on with the shards it finds. Where
-these things stand, and whether they may, is in `place.py`.
+When all are there they are merged in manifest order, into Parquet or CSV, or the folder of shards
+becomes OUT itself. OUT appears whole or not at all, and a run that was killed goes on with the
+shards it finds. Where these things stand, and whether they may, is in `place.py`.
 """
 
 import errno
@@ -252,10 +252,8 @@ class ProfileWriter:
         one, which knows both.
         """
         place = self._place
-        unfinished = place.merged.with_suffix(".tmp")
-        write_flat(unfinished, self._schema, self._row_groups())
-        sync(unfinished)
-        unfinished.replace(place.merged)
+        write_flat(place.merged, self._schema, self._row_groups())
+        sync(place.merged)
         check_existing(place, self._out, may_replace=self._may_replace_any or self._resume)
         described = {**self._record.facts, "run": self._record.run, "counts": asdict(self.counts)}
         record = describe_csv(described, place.merged, place.remote or place.path)
