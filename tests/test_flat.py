@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 
@@ -252,14 +254,13 @@ def test_a_folder_of_csv_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_users_are_written_in_a_minute_and_in_bounded_memory(tmp_path: Path) -> None:
-    import time
-    import tracemalloc
-
+def test_a_hundred_thousand_users_are_written_in_seconds_and_in_bounded_memory(
+    tmp_path: Path,
+) -> None:
     table = profiles(*(f"user{number}" for number in range(1 << 14)))
     began = time.process_time()
     tracemalloc.start()
     write_flat(tmp_path / "some.csv", SCHEMA, [table] * 6)
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
     tracemalloc.stop()
-    assert time.process_time() - began < 60 / 10 * 3  # a tenth of a million, while being traced
+    assert time.process_time() - began < 20  # 2 s, were it not traced
