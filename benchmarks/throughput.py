@@ -69,7 +69,7 @@ class Arena:
 
     def out(self, contender: str) -> Path:
         """Where a contender writes; Ray makes a folder of it."""
-        return self.folder / f"{contender}.out"
+        return self.folder / f"{contender}-profiles"
 
     def time(self, contender: str) -> Timing:
         """Run a contender on both manifests."""

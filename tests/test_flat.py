@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 
@@ -222,6 +224,19 @@ def test_a_table_that_came_meanwhile_stays_with_no_description_beside_it(tmp_pat
     assert write(out, profiles("ada"), resume=True) == {0}
 
 
+def test_a_file_that_came_meanwhile_where_the_description_goes_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with (
+        pytest.raises(WriteError, match=r"out\.csv\.json exists and is not .* --resume"),
+        ProfileWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
+    ):
+        writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
+        (tmp_path / "out.csv.json").write_text("{}")
+        writer.finish()
+    assert (tmp_path / "out.csv.json").read_text() == "{}"
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("name", ["o.xlsx", "o.json", "o.tsv", "o.csv.gz", "o.feather", "o.txt"])
 def test_names_that_promise_what_is_not_written_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"ends in '\..*', which is not written; name it \.csv"):
@@ -239,14 +254,13 @@ def test_a_folder_of_csv_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_users_are_written_in_a_minute_and_in_bounded_memory(tmp_path: Path) -> None:
-    import time
-    import tracemalloc
-
+def test_a_hundred_thousand_users_are_written_in_seconds_and_in_bounded_memory(
+    tmp_path: Path,
+) -> None:
     table = profiles(*(f"user{number}" for number in range(1 << 14)))
     began = time.process_time()
     tracemalloc.start()
     write_flat(tmp_path / "some.csv", SCHEMA, [table] * 6)
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
     tracemalloc.stop()
-    assert time.process_time() - began < 60 / 10 * 3  # a tenth of a million, while being traced
+    assert time.process_time() - began < 20  # 2 s, were it not traced

@@ -96,11 +96,11 @@ def test_every_form_of_manifest_gives_the_same_profiles_in_manifest_order(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     manifest = dump / "test.parquet"
-    reference = predict(manifest, tmp_path / "paths.out", options)
+    reference = predict(manifest, tmp_path / "paths.out.parquet", options)
     ids = pl.read_parquet(manifest)["user_id"]
     assert reference["user_id"].to_list() == ids.to_list()
     for name, other in in_all_forms(dump, tmp_path).items():
-        profiles = predict(other, tmp_path / f"{name}.out", options)
+        profiles = predict(other, tmp_path / f"{name}.out.parquet", options)
         without_names = pl.exclude("image_errors")
         assert profiles.select(without_names).equals(reference.select(without_names)), name
 
@@ -135,7 +135,9 @@ def test_real_photos_give_the_same_profiles_in_every_form(
     outputs = []
     for name, table in tables.items():
         pq.write_table(table, tmp_path / f"{name}.parquet")
-        outputs.append(predict(tmp_path / f"{name}.parquet", tmp_path / f"{name}.out", rooted))
+        outputs.append(
+            predict(tmp_path / f"{name}.parquet", tmp_path / f"{name}.out.parquet", rooted)
+        )
     assert outputs[0]["user_id"].to_list() == ids
     assert all(output.equals(outputs[0]) for output in outputs)
 
@@ -172,7 +174,7 @@ def test_images_beyond_the_most_are_counted_and_not_looked_at(
         1, "images", pa.array([images[:3] for images in table["images"].to_pylist()])
     )
     pq.write_table(first, dump / "first.parquet")
-    same = predict(dump / "first.parquet", tmp_path / "first.out", options)
+    same = predict(dump / "first.parquet", tmp_path / "first.out.parquet", options)
     assert same.drop("images_given").equals(profiles.drop("images_given"))
     counts = json.loads(pq.read_metadata(tmp_path / "out").metadata[METADATA_KEY.encode()])[
         "counts"
@@ -188,7 +190,11 @@ def test_images_over_a_cap_are_too_large(
     predict: Predict,
     cap: dict[str, Any],
 ) -> None:
-    profiles = predict(dump / "test.parquet", tmp_path / "out", replace(options, limit=1, **cap))
+    with pytest.raises(
+        TooManyFailuresError, match=r"not one of its .* images was usable: see its c"
+    ):
+        predict(dump / "test.parquet", tmp_path / "out", replace(options, limit=1, **cap))
+    profiles = pl.read_parquet(tmp_path / "out")
     assert "too_large" in {error["reason"] for error in profiles["image_errors"][0]}
     assert profiles["frames_used"][0] == 0
 
@@ -243,8 +249,8 @@ def test_an_empty_manifest_gives_an_empty_output_of_the_same_columns(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     pl.read_parquet(dump / "test.parquet").clear().write_parquet(tmp_path / "empty.parquet")
-    empty = predict(tmp_path / "empty.parquet", tmp_path / "empty.out", options)
-    full = predict(dump / "test.parquet", tmp_path / "full.out", options)
+    empty = predict(tmp_path / "empty.parquet", tmp_path / "empty.out.parquet", options)
+    full = predict(dump / "test.parquet", tmp_path / "full.out.parquet", options)
     assert empty.height == 0
     assert empty.schema == full.schema
 

@@ -302,7 +302,7 @@ def test_what_could_not_be_uploaded_is_kept_and_uploaded_by_resume(
         raise OSError("the store is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tweetprofile.output.upload", refuse)
+        patch.setattr("tweetprofile.publishing.upload", refuse)
         assert run(*same) == 1
     assert "out.parquet cannot be written: the store is full" in capsys.readouterr().err
     assert run(*same, "--resume") == 0

@@ -62,7 +62,7 @@ def test_a_path_that_is_written_wrongly_is_explained_by_the_file_it_means(
     (sentence,) = explained(put_manifest(tmp_path, in_manifest))
     assert advice in sentence
     assert f"would be found at {file}" in sentence
-    assert "1 of the first 1 missing" in sentence
+    assert "1 of the first 1:" in sentence
 
 
 @pytest.mark.parametrize("root", ["dump/images", "dump", "."])
@@ -100,8 +100,8 @@ def test_several_causes_are_said_and_the_most_frequent_first(tmp_path: Path) -> 
         put_image(tmp_path / "u1" / f"{number}.jpg")
     manifest = put_manifest(tmp_path, "u1\\0.jpg", "U1/2.jpg", "u1\\1.jpg", "gone.jpg")
     first, second = explained(manifest)
-    assert "2 of the first 4 missing: paths have '\\'" in first
-    assert "1 of the first 4 missing: upper and lower case" in second
+    assert "2 of the first 4: paths have '\\'" in first
+    assert "1 of the first 4: upper and lower case" in second
 
 
 def test_where_nothing_is_found_the_folder_is_named_that_was_looked_in(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_where_nothing_is_found_the_folder_is_named_that_was_looked_in(tmp_path:
 
 def test_paths_whose_files_are_there_need_no_explanation(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("no image")
-    assert explained(put_manifest(tmp_path, "a.jpg")) == []
+    assert explained(put_manifest(tmp_path, "a.jpg", "gone.jpg")) == []
 
 
 def test_predict_ends_with_3_and_says_what_to_check(

@@ -1,4 +1,4 @@
-"""Profiles in, Parquet out: shard files that survive the run, then one file or a folder of them.
+"""Profiles in, a table out: shard files that survive the run, then one file or a folder of them.
 
 While a run is under way, its shards stand beside OUT, each complete and on the disk before it gets
 its name::
@@ -7,9 +7,9 @@ its name::
     OUT.partial/shards/part-00000.parquet    finished shards
     OUT.partial/shards.jsonl                 the checksum of each, by which a later run verifies it
 
-When all are there they are merged in manifest order, or the folder of shards becomes OUT itself.
-OUT appears whole or not at all, and a run that was killed goes on with the shards it finds. Where
-these things stand, and whether they may, is in `place.py`.
+When all are there they are merged in manifest order, into Parquet or CSV, or the folder of shards
+becomes OUT itself. OUT appears whole or not at all, and a run that was killed goes on with the
+shards it finds. Where these things stand, and whether they may, is in `place.py`.
 """
 
 import errno
@@ -35,7 +35,6 @@ from tweetprofile.place import (
     Place,
     check_existing,
     check_output,
-    check_stored,
     check_target,
     clear_partial,
 )
@@ -46,10 +45,10 @@ from tweetprofile.provenance import (
     Kind,
     describe_csv,
     read_description,
-    sidecar_of,
 )
+from tweetprofile.publishing import publish
 from tweetprofile.record import ADDED_FACTS, RunRecord
-from tweetprofile.storage import AnyPath, RemotePath, delete_files, is_file, upload, why
+from tweetprofile.storage import AnyPath, is_file, why
 from tweetprofile.whole import fresh_name, move, sync
 
 _DAMAGED = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
@@ -159,7 +158,7 @@ class ProfileWriter:
                 may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
                 move(self._place.merged, self._place.path, may_replace)
             sync(self._place.path.parent)
-            _publish(self._place, self._record.run, overwrite=self._overwrite)
+            publish(self._place, self._record.run, overwrite=self._overwrite)
         self._complete = True
 
     def _check(self, check: Callable[..., None]) -> None:
@@ -254,10 +253,8 @@ class ProfileWriter:
         one, which knows both.
         """
         place = self._place
-        unfinished = place.merged.with_suffix(".tmp")
-        write_flat(unfinished, self._schema, self._row_groups())
-        sync(unfinished)
-        unfinished.replace(place.merged)
+        write_flat(place.merged, self._schema, self._row_groups())
+        sync(place.merged)
         check_existing(place, self._out, may_replace=self._may_replace_any or self._resume)
         described = {**self._record.facts, "run": self._record.run, "counts": asdict(self.counts)}
         record = describe_csv(described, place.merged, place.remote or place.path)
@@ -320,7 +317,7 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
     if place.path.exists():
         with _writing(out):
             # what is to be in a store, and has not come there
-            _publish(place, found[0]["run"], overwrite=overwrite)
+            publish(place, found[0]["run"], overwrite=overwrite)
     clear_partial(place)
     return sum((Counts(**each["counts"]) for each in found), Counts())
 
@@ -343,42 +340,6 @@ def _files_of(place: Place) -> Sequence[AnyPath]:
     if place.as_csv:
         return [place.remote] if is_file(place.remote) else []
     return find_files(place.remote, ".parquet")[0]
-
-
-def _publish(place: Place, run: str, *, overwrite: bool) -> None:
-    """Upload a complete output that is to be in a store, and remove it here.
-
-    Args:
-        place: of the output.
-        run: that has made it, and may have uploaded a part of it before it was killed.
-        overwrite: whether another run's output may be replaced.
-    """
-    if place.remote is None:
-        return
-    stored = check_stored(place.remote, as_folder=place.as_folder)
-    if not overwrite and (other := _of_another_run(stored, run)) is not None:
-        raise FileExistsError(errno.EEXIST, f"{other} is there by now", str(other))
-    if place.as_folder:
-        parts = sorted(place.path.glob("part-*.parquet"))
-        delete_files(stored)
-        for part in parts:
-            upload(part, place.remote / part.name)
-        for part in parts:
-            part.unlink()
-        place.path.rmdir()
-    else:
-        if place.as_csv:
-            beside = sidecar_of(place.remote)
-            assert isinstance(beside, RemotePath)
-            upload(place.sidecar, beside)
-        upload(place.path, place.remote)
-        place.path.unlink()
-        if place.as_csv:
-            place.sidecar.unlink()
-
-
-def _of_another_run(stored: Sequence[RemotePath], run: str) -> RemotePath | None:
-    return next((path for path in stored if read_description(path).get("run") != run), None)
 
 
 def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:

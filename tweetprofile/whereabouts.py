@@ -58,12 +58,13 @@ def explain_missing(manifest: Manifest, root: AnyPath) -> tuple[str, ...]:
         root: folder that their paths are relative to.
 
     Returns:
-        Nothing where images lie in a store or in the manifest itself, or their files are there.
+        Nothing where images lie in a store or in the manifest itself, or the files of some are
+        there, so that they are unusable for reasons of their own.
     """
     if not isinstance(root, Path):
         return ()
-    paths = [path for path in _some_paths(manifest) if not _is_there(root, path)]
-    if not paths:
+    paths = _some_paths(manifest)
+    if not paths or any(_is_there(root, path) for path in paths):
         return ()
     folders = _folders_meant(manifest, root)
     found = {path: _find(path, root, folders) for path in paths}
@@ -79,7 +80,7 @@ def explain_missing(manifest: Manifest, root: AnyPath) -> tuple[str, ...]:
         )
         said.append(
             f"'{printable(path)}' would be found at {printable(file)}, and so would {count} of the "
-            f"first {len(paths)} missing: {'; '.join(mends)}."
+            f"first {len(paths)}: {'; '.join(mends)}."
         )
     return tuple(said)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -419,3 +420,43 @@ def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixtu
 def test_info_without_any_checkpoint_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info") == 2
     assert "train one with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [("predcit", "predict"), ("Predict", "predict"), ("inspekt", "inspect"), ("eval", "evaluate"),
+     ("imoprt", "import")],
+)  # fmt: skip
+def test_a_mistyped_command_gets_a_suggestion(
+    told: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([told, "m.parquet"]) == 2
+    said = capsys.readouterr().err
+    assert f"there is no command '{told}'; did you mean '{meant}'? See 'tweetprofile --he" in said
+
+
+def test_a_command_like_no_other_gets_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["xyzzy"]) == 2
+    assert "there is no command 'xyzzy': import, inspect, train" in capsys.readouterr().err
+
+
+def test_a_mistyped_option_or_layout_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    for told, meant in {
+        ("predict", "m.parquet", "-o", "o", "--overwrit"): "--overwrite",
+        ("import", "foldr", "dump", "-o", "m.parquet"): "folder",
+    }.items():
+        assert main(list(told)) == 2
+        assert f"Did you mean '{meant}'? See 'tweetprofile" in capsys.readouterr().err
+
+
+def test_the_folder_of_a_run_stands_for_its_model(
+    dump: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest, out = str(dump / "test.parquet"), str(tmp_path / "out.parquet")
+    told = ["predict", manifest, "-o", out, "--dry-run", "--devices", "cpu", "--checkpoint"]
+    (tmp_path / "run").mkdir()
+    assert main([*told, str(tmp_path / "run")]) == 2
+    assert "is a folder without model.safetensors" in capsys.readouterr().err
+    shutil.copyfile(model, tmp_path / "run" / "model.safetensors")
+    assert main([*told, str(tmp_path / "run")]) == 0
+    assert "run/model.safetensors" in capsys.readouterr().err

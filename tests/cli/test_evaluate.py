@@ -39,6 +39,18 @@ def test_figures_are_shown_beside_their_baselines(
     assert "occupation, confidence 0.9 or more:" in shown
 
 
+def test_labels_that_stand_for_missing_values_are_said_and_spaces_are_taken_off(
+    manifest: Path, predictions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    users = pl.read_parquet(manifest)
+    gender = [f" {label} " for label in users["gender"]]
+    gender[:2] = ["", "NaN"]
+    users.with_columns(pl.Series("gender", gender)).write_parquet(manifest)
+    assert run("evaluate", manifest, predictions) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "gender: 2 users without a label, as the value says: '' 1, 'NaN' 1" in shown
+
+
 def test_without_predictions_the_checkpoint_is_run_and_gives_the_same(
     manifest: Path,
     model: Path,

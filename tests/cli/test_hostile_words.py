@@ -86,8 +86,10 @@ def test_predict_shows_them_as_they_are(
     ids = pa.array(HOSTILE)
     pq.write_table(pa.table({"user_id": ids, "images": [["x\x1b.jpg"]] * len(HOSTILE)}), manifest)
     out = tmp_path / "out\x1b[2J[red].parquet"
-    assert run("predict", manifest, "-o", out, "--checkpoint", hostile_model) == 0
-    assert r"out\x1b[2J[red].parquet" in printed(capsys).replace("\n", "")
+    assert run("predict", manifest, "-o", out, "--checkpoint", hostile_model) == 3
+    said = printed(capsys).replace("\n", "")
+    assert r"out\x1b[2J[red].parquet" in said
+    assert r"'x\x1b.jpg' is looked for under" in said
     assert run("inspect", manifest) == 0
     assert r"x\x1b.jpg" in printed(capsys)
 

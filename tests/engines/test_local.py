@@ -36,7 +36,7 @@ def options(model: Path) -> PredictOptions:
 
 def predict(manifest: Path, options: PredictOptions) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The profiles, and how workers died."""
-    out = manifest.with_suffix(".out")
+    out = manifest.with_suffix(".out.parquet")
     summary = predict_manifest(manifest, out, replace(options, overwrite=True))
     return pl.read_parquet(out), summary.deaths
 
@@ -107,7 +107,7 @@ def test_a_machine_of_many_processors_gets_a_worker_for_every_four(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(10))
     manifest = write_users(USERS, {})
-    plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
+    plan = plan_prediction(manifest, manifest.with_suffix(".out.parquet"), options)
     with LocalEngine(plan.job, plan.engine_options) as engine:
         assert len(children()) == len(engine.devices) == 3
         assert sorted(batch.first for batch, _ in engine.run(plan.manifest.batches(8, 2))) == [
@@ -200,7 +200,7 @@ def test_an_engine_can_be_used_again_after_a_run_that_was_given_up(
     write_users: WriteUsers, options: PredictOptions
 ) -> None:
     manifest = write_users(USERS, {})
-    plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
+    plan = plan_prediction(manifest, manifest.with_suffix(".out.parquet"), options)
     with LocalEngine(plan.job, plan.engine_options) as engine:
         batch, profiles = next(iter(engine.run(plan.manifest.batches(8, 2))))
         again = {each.first: found for each, found in engine.run(plan.manifest.batches(8, 2))}
@@ -213,7 +213,7 @@ def test_when_memory_runs_out_the_worker_is_killed_first(
     write_users: WriteUsers, options: PredictOptions
 ) -> None:
     manifest = write_users(1, {})
-    with plan_prediction(manifest, manifest.with_suffix(".out"), options).engine():
+    with plan_prediction(manifest, manifest.with_suffix(".out.parquet"), options).engine():
         (worker,) = children()
         assert Path(f"/proc/{worker}/oom_score_adj").read_text().strip() == "500"
 
@@ -223,7 +223,7 @@ def test_no_worker_outlives_the_engine(
     write_users: WriteUsers, options: PredictOptions, left_by: str
 ) -> None:
     manifest = write_users(1, {})
-    plan = plan_prediction(manifest, manifest.with_suffix(".out"), options)
+    plan = plan_prediction(manifest, manifest.with_suffix(".out.parquet"), options)
     before = children()
     try:
         with plan.engine():

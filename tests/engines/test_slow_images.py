@@ -40,7 +40,7 @@ def options(model: Path) -> PredictOptions:
 
 def predict(manifest: Path, options: PredictOptions) -> pl.DataFrame:
     """The profiles, of a run in which no worker died."""
-    out = manifest.with_suffix(".out")
+    out = manifest.with_suffix(".out.parquet")
     summary = predict_manifest(manifest, out, replace(options, overwrite=True))
     assert summary.deaths == ()
     return pl.read_parquet(out)
@@ -122,7 +122,7 @@ def test_a_user_who_is_tried_alone_has_a_deadline_for_each_image_too(
 ) -> None:
     both = [b"DEADLYSIGSEGV", b"DEADLYcompute"]
     manifest = write_users(USERS, {2: among(good(0), both[1:]), CULPRIT: among(good(1), both)})
-    out = manifest.with_suffix(".out")
+    out = manifest.with_suffix(".out.parquet")
     summary = predict_manifest(manifest, out, options)
     profiles = pl.read_parquet(out)
     assert errors(profiles, 2) == [(1, "too_slow")]

@@ -1,5 +1,7 @@
 """A contact sheet shows the very frames that the network gets, and survives any name."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from PIL import Image
 from tweetprofile.checkpoint import save_checkpoint
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
-from tweetprofile.errors import ManifestError, OptionError, OutputError, WriteError
+from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.inspection.contact_sheets import (
     SheetOptions,
+    Viewpoint,
     draw_contact_sheet,
     draw_contact_sheets,
 )
@@ -115,9 +118,56 @@ def test_the_frame_size_is_the_one_asked_for_or_the_checkpoints(
     }.items():
         draw_contact_sheet(manifest, "full", tmp_path / f"{name}.png", options)
     size, usual = pixels(tmp_path / "size.png"), pixels(tmp_path / "usual.png")
-    assert (size == pixels(tmp_path / "model.png")).all()
+    heading = FIRST_TILE[1]  # which says whose view it is
+    assert (size[heading:] == pixels(tmp_path / "model.png")[heading:]).all()
     assert size.shape == usual.shape  # 32 x 32 is enlarged sevenfold, 112 x 112 twofold
     assert (size != usual).any()
+
+
+def viewpoints(manifest: Path, out: Path, options: SheetOptions) -> list[Viewpoint]:
+    told: list[Viewpoint] = []
+    draw_contact_sheet(manifest, "full", out, options, told.append)
+    return told
+
+
+def test_the_model_is_the_one_that_predict_would_use_and_the_sheet_says_so(
+    manifest: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWEETPROFILE_CHECKPOINT", str(model))  # of 32 x 32
+    (told,) = viewpoints(manifest, tmp_path / "sheet.png", SheetOptions())
+    assert (told.network, told.checkpoint) == ("model1", model)
+    assert told.volume.shape == (11, 32, 32)
+    record = json.loads(Image.open(tmp_path / "sheet.png").info["tweetprofile"])
+    assert record["network"] == "model1"
+    assert record["checkpoint_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert (record["frames"], record["frame_size"]) == (11, [32, 32])
+    assert told.seen_by == f"model1 {record['checkpoint_sha256'][:8]} sees them"
+    assert str(tmp_path) not in str(record)
+
+
+def test_the_number_of_frames_is_the_models_too(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = VolumeSpec(frames=3, height=16, width=24)
+    network = build_network(network_spec("deepset"), volume, PRESETS["mex-a3t-2019"])
+    save_checkpoint(tmp_path / "few.safetensors", network, {})
+    monkeypatch.setenv("TWEETPROFILE_CHECKPOINT", str(tmp_path / "few.safetensors"))
+    (told,) = viewpoints(manifest, tmp_path / "sheet.png", SheetOptions())
+    assert told.volume == volume
+    sheet = pixels(tmp_path / "sheet.png")
+    assert (sheet[250:, 3 * STEP + 32 :] == PAPER).all(), "a fourth frame is drawn"
+
+
+def test_without_a_model_the_usual_volumes_are_drawn_and_said_to_be_nobodys(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nothing"))
+    (told,) = viewpoints(manifest, tmp_path / "sheet.png", SheetOptions())
+    assert told.network is None
+    assert told.volume.shape == (11, 112, 112)
+    monkeypatch.setenv("TWEETPROFILE_CHECKPOINT", str(tmp_path / "gone.safetensors"))
+    with pytest.raises(CheckpointError, match=r"gone\.safetensors"):
+        viewpoints(manifest, tmp_path / "other.png", SheetOptions())
 
 
 def test_a_network_that_takes_any_number_of_frames_needs_no_filling(

@@ -251,11 +251,11 @@ def test_a_user_of_the_long_form_whose_label_is_no_class_is_named(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_the_labels_of_millions_of_users_are_read_in_seconds(tmp_path: Path) -> None:
-    users = 3_000_000
+def test_the_labels_of_a_million_users_are_read_in_seconds(tmp_path: Path) -> None:
+    users = 999_999
     manifest = labelled(tmp_path, mood=["calm", "cross", None] * (users // 3))
     began = time.process_time()
     found = find_schema(manifest, "labels")
     check_labels(manifest, found.schema)
     assert len(read_labels(manifest, found.schema)) == users
-    assert time.process_time() - began < 15
+    assert time.process_time() - began < 6

@@ -35,6 +35,17 @@ _COMMANDS = {
 """Name of a command to the module of this package that holds it as `command`."""
 
 
+def _no_command(name: str) -> str:
+    """The sentence on a command that there is not, with the one that may be meant."""
+    import difflib
+
+    said = f"there is no command '{name}'"
+    meant = difflib.get_close_matches(name.lower(), _COMMANDS, 1) or [
+        command for command in _COMMANDS if command.startswith(name.lower()[:4])
+    ]
+    return f"{said}; did you mean '{meant[0]}'?" if meant else f"{said}: {', '.join(_COMMANDS)}"
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -45,6 +56,13 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"tweetprofile.cli.{_COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(_no_command(args[0]), ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -180,4 +198,10 @@ def _with_hint(error: click.ClickException) -> str:
     """Click's sentence, and where to read on."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "tweetprofile"
-    return f"{error.format_message().rstrip('.')}; see '{path} --help'."
+    message = error.format_message().rstrip(".")
+    # A question of click's, as after a mistyped option, ends its sentence.
+    return (
+        f"{message} See '{path} --help'."
+        if message.endswith("?")
+        else (f"{message}; see '{path} --help'.")
+    )

@@ -146,7 +146,7 @@ def _sentences(evaluation: Evaluation) -> list[str]:
             names = ", ".join(users[:_NAMES_SHOWN])
             more = ", ..." if len(users) > _NAMES_SHOWN else ""
             said.append(f"{len(users):,} users {what}: {names}{more}")
-    return said
+    return [*said, *judged.label_notes]
 
 
 def _show_comparison(comparison: Comparison) -> None:

@@ -52,13 +52,16 @@ _OF_PICTURES = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--ov
 )
 @click.option(
     "--checkpoint",
-    type=shared.FILE,
-    help="Model whose volumes are meant.  [default: volumes of 11 frames of 112 x 112]",
+    type=shared.CHECKPOINT,
+    metavar="MODEL",
+    help="Model whose volumes are meant: its file, or the folder of its run.  [default: on contact "
+    "sheets the one that predict would use, else volumes of 11 frames of 112 x 112]",
 )
 @click.option(
     "--frame-size",
     type=click.IntRange(16, 1024),
-    help="Side of the frames on contact sheets, in pixels.  [default: 112]",
+    help="Side of the frames on contact sheets, in pixels, for a model that is still to be trained."
+    "  [default: the model's]",
 )
 @shared.caps
 @shared.stall_seconds
@@ -73,7 +76,8 @@ def command(manifest: str, quiet: bool, **choices: Any) -> None:
     All images are looked at, but only those are decoded for which header and end do not vouch:
     damage inside the pixel data of an image that looks whole is seen by --full-decode alone.
 
-    With --contact-sheet or --contact-sheets nothing is reported, but drawn.
+    With --contact-sheet or --contact-sheets nothing is reported, but drawn: the frames that the
+    model which predict would use sees, in its size and number; the sheet says which model it is.
     """
     sheet_of, sheets = choices.pop("sheet_of"), choices.pop("sheets")
     if sheet_of is None and sheets is None:
@@ -133,13 +137,14 @@ def _draw(
     options = SheetOptions(
         **{name: choices[name] for name in choices if name not in _OF_THE_REPORT}
     )
+    say = view.show_viewpoint if not quiet else lambda viewpoint: None
     with interruptions(lambda: "interrupted; run the command again."):
         if user is not None:
-            draw_contact_sheet(manifest, user, out, options)
+            draw_contact_sheet(manifest, user, out, options, say)
             drawn = 1
         else:
             assert sheets is not None
             with view.drawing_progress(sheets, quiet=quiet) as on_drawn:
-                drawn = draw_contact_sheets(manifest, sheets, out, options, on_drawn)
+                drawn = draw_contact_sheets(manifest, sheets, out, options, on_drawn, say)
     if not quiet:
         view.show_drawn(drawn, out)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +12,9 @@ from tweetprofile.cli import console
 from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
 from tweetprofile.inspection.report import FailedExample, Inspection, Range
 from tweetprofile.untrusted import printable, shorten
+
+if TYPE_CHECKING:
+    from tweetprofile.inspection.contact_sheets import Viewpoint  # which loads torch
 
 _BAR = 24
 """Characters of the longest bar."""
@@ -53,6 +57,19 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
     with make_bar() as bar:
         task = bar.add_task("contact sheets", total=sheets)
         yield lambda drawn, total: bar.update(task, completed=drawn, total=total)
+
+
+def show_viewpoint(viewpoint: "Viewpoint") -> None:
+    """Say whose view is drawn, before it is."""
+    frames, height, width = viewpoint.volume.shape
+    size = f"{frames} frames of {width} x {height}"
+    if viewpoint.network is None:
+        CONSOLE.print(f"drawing volumes of {size}: no model's, but of the size asked for, or usual")
+    else:
+        CONSOLE.print(
+            f"drawing volumes of {size}, as {viewpoint.network} from {viewpoint.checkpoint} sees "
+            "them"
+        )
 
 
 def show_drawn(sheets: int, out: Path) -> None:

@@ -67,6 +67,28 @@ FILE = _LocalPath(dir_okay=False, path_type=Path)
 PATH = _LocalPath(path_type=Path)
 
 
+class _Checkpoint(_LocalPath):
+    """A model's file, or the folder of the run that trained it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        model = path / _MODEL
+        if path.is_dir() and not model.is_file():
+            self.fail(
+                f"'{path}' is a folder without {_MODEL}, which 'train' writes at its end; give a "
+                "model's file or the folder of a finished run",
+                param,
+                ctx,
+            )
+        return model if path.is_dir() else path
+
+
+_MODEL = "model.safetensors"
+"""Of a run's folder (`training/folder.py`, which would load too much here)."""
+
+CHECKPOINT = _Checkpoint(path_type=Path)
+
+
 class _Root(click.ParamType[Any]):
     """A folder here, or the URI of one in an object store."""
 

@@ -1,4 +1,4 @@
-"""`tweetprofile predict`: from a manifest to a Parquet of profiles."""
+"""`tweetprofile predict`: from a manifest to a table of profiles."""
 
 from typing import Any
 
@@ -10,12 +10,16 @@ from tweetprofile.cli import options as shared
 @click.command("predict", short_help="Write one profile a user, from a manifest of images.")
 @shared.manifest
 @shared.output(
-    "OUT", "Parquet file to write; with a '/' at its end, a folder that gets a file a shard."
+    "OUT",
+    "File to write: .parquet (or no ending) for Parquet, .csv for R, Stata and spreadsheets; with "
+    "a '/' at its end, a folder that gets a Parquet file a shard.",
 )
 @click.option(
     "--checkpoint",
-    type=shared.FILE,
-    help="Model to use.  [default: $TWEETPROFILE_CHECKPOINT, else the last one trained here]",
+    type=shared.CHECKPOINT,
+    metavar="MODEL",
+    help="Model to use: its file, or the folder of its run.  "
+    "[default: $TWEETPROFILE_CHECKPOINT, else the one chosen by 'tweetprofile use']",
 )
 @shared.image_root
 @shared.devices
@@ -100,7 +104,7 @@ from tweetprofile.cli import options as shared
 @click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, stop.")
 @shared.talk
 def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any) -> None:
-    """Predict the profile of every user of MANIFEST and write them to OUT as Parquet.
+    """Predict the profile of every user of MANIFEST and write them to OUT, as Parquet or CSV.
 
     MANIFEST is a Parquet file, a folder of them or a quoted glob, with the columns user_id and
     images: a list of paths, of the encoded files themselves, or of struct<bytes, path>. The long
@@ -110,13 +114,17 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
     each trait: the most probable class, <trait>_confidence and <trait>_probabilities. Unusable
     images stand in image_errors with a reason; a user with none usable has null traits.
 
+    CSV is flat: each probability is a column (gender_p_female), image_errors is text, and what a
+    spreadsheet would run as a formula has an apostrophe before it. Read user_id as text: R and
+    spreadsheets round long numbers. OUT.csv.json, beside it, says how the table was made.
+
     Each device has a worker process. A worker that crashes or hangs is replaced, and the user who
     makes it crash alone gets the status crashed. Finished shards stand in OUT.partial until all
     are there; after an interruption, a full disk or a power cut, --resume goes on with them.
 
     \b
     Exit codes: 0 every user has a row; 1 the run failed and can be resumed; 2 unusable input,
-    nothing was done; 3 finished, but more images failed than --max-failed; 130 interrupted.
+    nothing was done; 3 finished, but more images failed than --max-failed, or all; 130 interrupted.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import predict_view as view
     from tweetprofile.cli.interruptions import interruptions

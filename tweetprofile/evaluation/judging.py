@@ -217,6 +217,7 @@ class Judged:
         users: of the manifest.
         only_in_manifest: users without a row of predictions.
         only_in_predictions: users that the manifest does not know.
+        label_notes: sentences on labels that stand for missing values.
     """
 
     predictions: Predictions
@@ -224,6 +225,7 @@ class Judged:
     users: int
     only_in_manifest: tuple[str, ...]
     only_in_predictions: tuple[str, ...]
+    label_notes: tuple[str, ...] = ()
 
 
 def judge(manifest: Manifest, predictions: Predictions) -> Judged:
@@ -233,7 +235,8 @@ def judge(manifest: Manifest, predictions: Predictions) -> Judged:
         ManifestError: no label at all, or one that the predictions' schema does not know.
         PredictionsError: no trait in common, or users that stand twice and cannot be told apart.
     """
-    schema = labelled_traits(manifest, predictions.schema, predictions.path)
+    schema = _known_traits(manifest, predictions.schema, predictions.path)
+    label_notes = check_labels(manifest, schema)
     truth = read_labels(manifest, schema)
     ids = read_user_ids(manifest)
     found = pl.Series("user_id", pc.cast(predictions.table["user_id"], pa.large_string()))
@@ -257,6 +260,7 @@ def judge(manifest: Manifest, predictions: Predictions) -> Judged:
         len(ids),
         tuple(ids.filter(pl.Series(rows < 0))),
         tuple(found.gather(unknown)),
+        label_notes,
     )
 
 
@@ -272,6 +276,13 @@ def labelled_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) ->
         ManifestError: a label that the schema does not know.
         PredictionsError: no trait in common.
     """
+    labelled = _known_traits(manifest, schema, source)
+    check_labels(manifest, labelled)
+    return labelled
+
+
+def _known_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) -> TraitSchema:
+    """The traits of a schema that a manifest has label columns for; see `labelled_traits`."""
     known = [trait for trait in schema if trait.name in manifest.schema.names]
     if not known:
         raise PredictionsError(
@@ -279,9 +290,7 @@ def labelled_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) ->
             f"({', '.join(schema.names)}); give a manifest with labels first, then the "
             "predictions."
         )
-    labelled = TraitSchema(tuple(known))
-    check_labels(manifest, labelled)
-    return labelled
+    return TraitSchema(tuple(known))
 
 
 def _match(ids: pl.Series, found: pl.Series, predictions: Predictions) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from tweetprofile.checkpoint import load_checkpoint
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExtractJob
-from tweetprofile.errors import ManifestError, OptionError, OutputError, WriteError
+from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.naming import file_name
@@ -27,6 +27,7 @@ from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
 from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, ExtractorFacts, PredictorOptions
 from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.models import CHECKPOINT_VARIABLE, find_checkpoint
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.place import reads_of
 from tweetprofile.profiles import FRAMES
@@ -42,14 +43,51 @@ OnDrawn = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """Whose view of a user is drawn.
+
+    Attributes:
+        volume: the volumes that are taken.
+        filling: what fills a short one.
+        network: name of the network; None where no model is there, or its size was not asked for.
+        checkpoint: its file.
+        sha256: of that file.
+    """
+
+    volume: VolumeSpec
+    filling: Filling
+    network: str | None = None
+    checkpoint: Path | None = None
+    sha256: str | None = None
+
+    @property
+    def seen_by(self) -> str:
+        """Who sees it, for the sheet: a file's path would tell of its owner."""
+        if self.network is None or self.sha256 is None:
+            return "a network of this size sees them"
+        return f"{self.network} {self.sha256[:8]} sees them"
+
+    def record(self) -> dict[str, Any]:
+        """What a sheet says of it, as JSON."""
+        frames, height, width = self.volume.shape
+        size = {"frames": frames, "frame_size": [height, width]}
+        return {"network": self.network, "checkpoint_sha256": self.sha256, **size}
+
+
+OnViewpoint = Callable[[Viewpoint], None]
+"""Called before the first sheet is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
 class SheetOptions:
     """How contact sheets are made.
 
     Attributes:
         image_root: folder that image paths are relative to and never leave; None for the
             manifest's own.
-        checkpoint: whose volumes to show; None for the usual ones.
-        frame_size: side of a frame in pixels; None for the checkpoint's, or 112.
+        checkpoint: whose volumes to show; None for the model that `predict` would use, and for the
+            usual volumes where there is none.
+        frame_size: side of a frame in pixels, whatever model there is; None for the model's.
         max_images: images a user; those beyond are counted and not looked at.
         max_pixels: cap of an image's width x height.
         max_image_bytes: cap of an encoded image.
@@ -77,23 +115,39 @@ class SheetOptions:
         if self.max_images < 1:
             raise OptionError(f"--max-images {self.max_images} must be at least 1.")
 
-    def volume(self) -> tuple[VolumeSpec, Filling]:
-        """The volumes to show, and what fills a short one.
+    def viewpoint(self) -> Viewpoint:
+        """Whose view to draw.
 
         Raises:
             InputError: the checkpoint cannot be loaded, or the frame size is out of range.
         """
-        if self.checkpoint is None:
+        path = None if self.frame_size is not None else self._model()
+        if path is None:
             side = self.frame_size or VolumeSpec().height
             spec = VolumeSpec(height=side, width=side)
-            return spec, spec.fill
-        loaded = load_checkpoint(self.checkpoint)
+            return Viewpoint(spec, spec.fill)
+        loaded = load_checkpoint(path)
         any_number = isinstance(loaded.network_spec, DeepSetSpec)
-        return loaded.volume_spec, "nothing" if any_number else loaded.volume_spec.fill
+        filling: Filling = "nothing" if any_number else loaded.volume_spec.fill
+        name = loaded.network_spec.name
+        return Viewpoint(loaded.volume_spec, filling, name, path, loaded.sha256)
+
+    def _model(self) -> Path | None:
+        """The checkpoint that `predict` would use; None where nobody has named or made one."""
+        if self.checkpoint is not None or os.environ.get(CHECKPOINT_VARIABLE):
+            return find_checkpoint(self.checkpoint)
+        try:
+            return find_checkpoint(None)
+        except CheckpointError:
+            return None
 
 
 def draw_contact_sheet(
-    manifest: str | Path, user_id: str, out: Path, options: SheetOptions | None = None
+    manifest: str | Path,
+    user_id: str,
+    out: Path,
+    options: SheetOptions | None = None,
+    on_viewpoint: OnViewpoint = lambda viewpoint: None,
 ) -> None:
     """Draw what the network sees of one user.
 
@@ -102,6 +156,7 @@ def draw_contact_sheet(
         user_id: whose, as text.
         out: the PNG file to write.
         options: how.
+        on_viewpoint: is told whose view is drawn.
 
     Raises:
         InputError: manifest, option or output is unusable, or there is no such user.
@@ -120,8 +175,9 @@ def draw_contact_sheet(
         )
     one = user_at(opened, position, options.max_images)
     _images_of(one, opened, options).refuse(real_path(out), out)
+    on_viewpoint(artist.viewpoint)
     for _, sheet in artist.draw(iter([one])):
-        _write_png(out, sheet, overwrite=options.overwrite)
+        _write_png(out, sheet, artist.viewpoint.record(), overwrite=options.overwrite)
 
 
 def draw_contact_sheets(
@@ -130,6 +186,7 @@ def draw_contact_sheets(
     folder: Path,
     options: SheetOptions | None = None,
     on_drawn: OnDrawn = lambda drawn, total: None,
+    on_viewpoint: OnViewpoint = lambda viewpoint: None,
 ) -> int:
     """Draw what the network sees of some users, spread over the manifest, a picture each.
 
@@ -139,6 +196,7 @@ def draw_contact_sheets(
         folder: gets the pictures; it is made if need be.
         options: how.
         on_drawn: called after every picture.
+        on_viewpoint: is told whose view is drawn.
 
     Returns:
         How many were drawn.
@@ -157,13 +215,14 @@ def draw_contact_sheets(
     artist = _Artist(opened, options)
     total = opened.count_users()
     users = min(users, total)
+    on_viewpoint(artist.viewpoint)
     drawn = 0
     batches = sample_batches(opened, total, users, (), options.max_images) if users else iter(())
     for batch, sheet in artist.draw(_one_by_one(batches)):
         name = file_name(batch.first, batch.table["user_id"][0].as_py(), total)
         path = _made(folder) / name
         _images_of(batch, opened, options).refuse(real_path(path), path)
-        _write_png(path, sheet, overwrite=options.overwrite)
+        _write_png(path, sheet, artist.viewpoint.record(), overwrite=options.overwrite)
         drawn += 1
         on_drawn(drawn, users)
     return drawn
@@ -173,7 +232,8 @@ class _Artist:
     """Draws batches of one user each."""
 
     def __init__(self, manifest: Manifest, options: SheetOptions) -> None:
-        self._spec, self._filling = options.volume()
+        self.viewpoint = options.viewpoint()
+        self._spec, self._filling = self.viewpoint.volume, self.viewpoint.filling
         root = options.image_root or manifest.folder
         ImageReader(root)
         reading = PredictorOptions(
@@ -200,7 +260,8 @@ class _Artist:
         tiles = lay_out(user.images, frames, failed, self._spec.frames, self._filling)
         again = sum(tile.kind is TileKind.REPEATED for tile in tiles)
         subtitle = _subtitle(row, again)
-        return Sheet(str(user.user_id), subtitle, (height, width), tuple(tiles))
+        seen_by = self.viewpoint.seen_by
+        return Sheet(str(user.user_id), subtitle, (height, width), tuple(tiles), seen_by)
 
 
 def _subtitle(row: dict[str, Any], repeated: int) -> str:
@@ -261,11 +322,13 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _write_png(path: Path, sheet: Sheet, *, overwrite: bool) -> None:
+def _write_png(
+    path: Path, sheet: Sheet, viewpoint: dict[str, Any] | None = None, *, overwrite: bool
+) -> None:
     """Write a picture, whole or not at all."""
     encoded = io.BytesIO()
     record = PngInfo()
-    record.add_text(METADATA_KEY, json.dumps(stamp(Kind.SHEET)))
+    record.add_text(METADATA_KEY, json.dumps({**stamp(Kind.SHEET), **(viewpoint or {})}))
     draw_sheet(sheet).save(encoded, "PNG", pnginfo=record)
     earlier = is_earlier(Kind.SHEET, overwrite=overwrite)
     try:

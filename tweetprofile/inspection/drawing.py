@@ -44,12 +44,14 @@ class Sheet:
         subtitle: what their images came to.
         frame_size: (H, W) of a frame, in pixels.
         tiles: in order; failed ones last.
+        seen_by: who sees them, to stand behind "as".
     """
 
     title: str
     subtitle: str
     frame_size: tuple[int, int]
     tiles: tuple[Tile, ...]
+    seen_by: str = "the network sees them"
 
 
 def draw_sheet(sheet: Sheet) -> Image.Image:
@@ -93,7 +95,7 @@ class _Drawing:
     def _volume_heading(self) -> str:
         height, width = self._sheet.frame_size
         frames = f"{len(self._volume)} frames of {width} x {height}"
-        return f"The volume: {frames}, as the network sees them"
+        return f"The volume: {frames}, as {self._sheet.seen_by}"
 
     def _failed_heading(self) -> str:
         more = len(self._failed) - _MOST_FAILED
