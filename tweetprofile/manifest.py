@@ -300,16 +300,18 @@ class Manifest:
         Args:
             users_per_shard: users a shard, the last one shorter.
             users_per_batch: users a batch, the last one of a shard shorter.
-            columns: further columns to carry along, as they are; in the long form they are taken
-                from a user's first row.
+            columns: further columns to carry along, as they are, null where a file lacks one; in
+                the long form they are taken from a user's first row.
             max_images: images a user; those beyond are counted and left out.
             first_shard: where to begin. Of what stands before it, little is read (in the long form,
                 all).
 
         Raises:
-            ManifestError: the file is damaged further in.
+            ManifestError: no file has a column, or a file is damaged further in.
         """
-        self.require_columns(columns)
+        for column in columns:
+            if column not in self.schema.names:
+                self.require_columns([column])
         images = "image" if self.form is Form.LONG else "images"
         names = list(dict.fromkeys(["user_id", images, *columns]))
         # Encoded images are large: no more of them are read than a batch needs.

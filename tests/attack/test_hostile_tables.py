@@ -14,7 +14,6 @@ import pytest
 
 from tweetprofile.errors import OptionError, TweetprofileError
 from tweetprofile.importers.labels import LabelTable
-from tweetprofile.importers.losses import Loss
 from tweetprofile.importers.run import ImportOptions, import_dump
 
 PIECES = ['"', ",", "\n", "\r", "\0", "\ud800", "\xff", "=1+1", '""', "\t", "x" * 300, "[", "é", ""]
@@ -130,7 +129,7 @@ def test_a_value_that_is_repeated_a_million_times_takes_its_memory_once(tmp_path
         LabelTable(tmp_path / "l.parquet")
 
 
-def test_a_row_of_metadata_that_unpacks_to_gigabytes_is_one_loss_or_refused(
+def test_a_row_of_metadata_that_unpacks_to_gigabytes_is_refused(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "dump"
@@ -141,12 +140,11 @@ def test_a_row_of_metadata_that_unpacks_to_gigabytes_is_one_loss_or_refused(
     )
     lists = pa.ListArray.from_arrays(pa.array([0, 100_000], pa.int32()), large)
     pq.write_table(pa.table({"user_id": ["ada"], "file_names": lists}), folder / "metadata.parquet")
-    summary = import_dump("folder", folder, tmp_path / "m.parquet")
-    assert summary.losses == {Loss.MALFORMED: 1}
+    with pytest.raises(OptionError, match=r"names no user .*a row of more than 16 MiB"):
+        import_dump("folder", folder, tmp_path / "m.parquet")
     many = pa.ListArray.from_arrays(
         pa.array([0, 1 << 26], pa.int32()), pa.nulls(1 << 26, pa.string())
     )
     pq.write_table(pa.table({"user_id": ["ada"], "file_names": many}), folder / "metadata.parquet")
-    summary = import_dump("folder", folder, tmp_path / "n.parquet")
-    assert summary.losses == {Loss.CUT: 1}
-    assert "67,108,864 values" in summary.first_losses[Loss.CUT]
+    with pytest.raises(OptionError, match=r"names no user .*67,108,864 values"):
+        import_dump("folder", folder, tmp_path / "n.parquet")
