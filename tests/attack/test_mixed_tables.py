@@ -72,7 +72,7 @@ def write_table(folder: Path, rows: Rows, chance: random.Random) -> None:
     (folder / f"metadata.{ending}").write_bytes(encoded)
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(5_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_table_is_read_alike_however_it_is_written(
     rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +105,7 @@ def as_column(values: list[Any], kinds: list[pa.DataType], chance: random.Random
     return pa.array(values).cast(chance.choice(kinds))
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(5_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_folder_is_read_alike_whatever_types_its_files_have(rounds: int, tmp_path: Path) -> None:
     """Columns come in any order, and one that has no value in a file may be left out of it."""
     chance = random.Random(rounds)
