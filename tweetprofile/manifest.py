@@ -41,6 +41,7 @@ from tweetprofile.user_ids import (
     check_ids,
     hash_ids,
     position_of,
+    repeated_user,
     without_repeats,
 )
 
@@ -263,7 +264,12 @@ class Manifest:
             for position in np.flatnonzero(np.isin(hash_ids(heads), suspects)).tolist():
                 user_id = heads[position].as_py()
                 if user_id in seen:
-                    raise _repeated_user(self, user_id, seen[user_id], user + position, count - 1)
+                    raise repeated_user(
+                        self.source,
+                        user_id,
+                        None if self.form is Form.LONG else (seen[user_id], user + position),
+                        count - 1,
+                    )
                 seen[user_id] = user + position
             user += len(heads)
 
@@ -382,23 +388,3 @@ class Manifest:
             if not pa.types.is_null(own) and merge(name, own, kind) == kind:
                 return file
         return self.files[0]
-
-
-def _others(count: int) -> str:
-    return "another user" if count == 1 else f"{count:,} other users"
-
-
-def _repeated_user(
-    manifest: Manifest, user_id: UserId, first: int, second: int, others: int
-) -> ManifestError:
-    more = f", and so {'does' if others == 1 else 'do'} {_others(others)}" if others else ""
-    if manifest.form is Form.LONG:
-        more = f" (nor are those of {_others(others)})" if others else ""
-        return ManifestError(
-            f"{manifest.source}: the rows of user '{user_id}' are not adjacent{more}; sort it by "
-            "user_id."
-        )
-    return ManifestError(
-        f"{manifest.source}: user '{user_id}' stands in rows {first} and {second}{more}; keep one "
-        "row for each user."
-    )
