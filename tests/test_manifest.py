@@ -468,8 +468,14 @@ def test_a_column_asked_for_must_be_in_every_file(tmp_path: Path) -> None:
     manifest = Manifest.open(folder)
     with pytest.raises(ManifestError, match=r"1\.parquet has no column 'label'; it has user_id,"):
         manifest.require_columns(["user_id", "label"])
-    with pytest.raises(ManifestError, match="has no column 'label'"):
-        next(manifest.shards(10, ["label"]))
+    with pytest.raises(ManifestError, match=r"0\.parquet has no column 'mood'"):
+        next(manifest.shards(10, ["mood"]))
+
+
+def test_a_column_that_one_file_has_is_null_for_users_of_the_others(tmp_path: Path) -> None:
+    folder = write_two(tmp_path, numbered(1), numbered(1, first=1) | {"label": ["x"]})
+    (shard,) = Manifest.open(folder).shards(10, ["label"])
+    assert shard.table["label"].to_pylist() == [None, "x"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"user_id,images\n1,a.jpg\n" * 10])

@@ -187,6 +187,13 @@ def test_a_file_without_rows_says_nothing_of_types(tmp_path: Path, empty: pa.Tab
     assert column(tmp_path, "gender") == ["f", "m", "f"]
 
 
+def test_a_file_of_nothing_but_null_has_a_first_row_without_an_id(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", ["a", "b"])
+    nothing = pa.table({"user_id": pa.nulls(2), "images": pa.nulls(2)})
+    pq.write_table(nothing, tmp_path / "b.parquet")
+    assert refusal(tmp_path).endswith("row 2 has no user_id; name the user or drop the row.")
+
+
 def test_a_file_none_of_whose_users_has_an_image_goes_with_any_other(tmp_path: Path) -> None:
     pq.write_table(pa.table({"user_id": ["a"], "images": pa.nulls(1)}), tmp_path / "a.parquet")
     images = pa.array([[b"encoded"]], pa.list_(pa.binary()))

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import socket
 import struct
 import threading
@@ -18,10 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.cli import main
-from tweetprofile.errors import ChangedInputError, ImageError, Reason, StoreError
+from tweetprofile.errors import ChangedInputError, ImageError, OutputError, Reason, StoreError
 from tweetprofile.fetching import Fetcher
 from tweetprofile.images import ImageReader
 from tweetprofile.manifest import ImageRef, Manifest
+from tweetprofile.place import reads_of
 from tweetprofile.storage import RemotePath, as_path, is_remote
 
 pytestmark = pytest.mark.slow
@@ -59,6 +61,39 @@ def test_a_folder_and_a_pattern_are_manifests_too(store: pafs.FileSystem, dump: 
     both = Manifest.open("s3://dumps/crawl")
     assert both.count_users() == train.count_users() + test.count_users()
     assert Manifest.open("s3://dumps/*/te*.parquet").count_users() == test.count_users()
+
+
+@pytest.mark.parametrize("name", ["run [1]", "run*", "what?", "[a-z]", "50%20 #+"])
+def test_a_key_that_could_be_a_pattern_is_read_as_it_stands(
+    store: pafs.FileSystem, dump: Path, tmp_path: Path, name: str
+) -> None:
+    users = Manifest.open(dump / "test.parquet").count_users()
+    for folder, file in ((name, "test"), ("run 1", "train"), ("x", "train")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(dump / f"{file}.parquet", tmp_path / folder / "m.parquet")
+    put(store, tmp_path, "dumps/keys")
+    for source in ("", "/m.parquet", "/*.parquet"):
+        manifest = Manifest.open(f"s3://dumps/keys/{name}{source}")
+        assert manifest.count_users() == users
+        out = "m.parquet" if source == "/m.parquet" else "new.parquet"
+        with pytest.raises(OutputError):
+            reads_of(manifest).refuse(RemotePath(f"s3://dumps/keys/{name}/{out}"), out)
+
+
+def test_other_endings_and_partitions_are_read_in_a_store_as_on_a_disk(
+    store: pafs.FileSystem, dump: Path, tmp_path: Path
+) -> None:
+    for file, path in (("test", "side=a/m.pq"), ("train", "side=b/m.PARQUET"), ("test", ".x.pq")):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        shutil.copy(dump / f"{file}.parquet", tmp_path / path)
+    (tmp_path / "_SUCCESS").touch()
+    put(store, tmp_path, "dumps/parts")
+    here, there = Manifest.open(tmp_path), Manifest.open("s3://dumps/parts")
+    assert here.count_users() == there.count_users()
+    assert there.remarks == here.remarks == ("Columns of text from the names of folders: side.",)
+    assert here.fingerprint() == there.fingerprint()
+    sides = [set(table["side"].to_pylist()) for table in there.columns(["side"])]
+    assert set.union(*sides) == {"a", "b"}
 
 
 def test_a_copy_in_a_store_has_the_same_fingerprint(store: pafs.FileSystem, dump: Path) -> None:

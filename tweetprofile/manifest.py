@@ -41,6 +41,7 @@ from tweetprofile.user_ids import (
     check_ids,
     hash_ids,
     position_of,
+    repeated_user,
     without_repeats,
 )
 
@@ -263,7 +264,12 @@ class Manifest:
             for position in np.flatnonzero(np.isin(hash_ids(heads), suspects)).tolist():
                 user_id = heads[position].as_py()
                 if user_id in seen:
-                    raise _repeated_user(self, user_id, seen[user_id], user + position, count - 1)
+                    raise repeated_user(
+                        self.source,
+                        user_id,
+                        None if self.form is Form.LONG else (seen[user_id], user + position),
+                        count - 1,
+                    )
                 seen[user_id] = user + position
             user += len(heads)
 
@@ -300,16 +306,18 @@ class Manifest:
         Args:
             users_per_shard: users a shard, the last one shorter.
             users_per_batch: users a batch, the last one of a shard shorter.
-            columns: further columns to carry along, as they are; in the long form they are taken
-                from a user's first row.
+            columns: further columns to carry along, as they are, null where a file lacks one; in
+                the long form they are taken from a user's first row.
             max_images: images a user; those beyond are counted and left out.
             first_shard: where to begin. Of what stands before it, little is read (in the long form,
                 all).
 
         Raises:
-            ManifestError: the file is damaged further in.
+            ManifestError: no file has a column, or a file is damaged further in.
         """
-        self.require_columns(columns)
+        for column in columns:
+            if column not in self.schema.names:
+                self.require_columns([column])
         images = "image" if self.form is Form.LONG else "images"
         names = list(dict.fromkeys(["user_id", images, *columns]))
         # Encoded images are large: no more of them are read than a batch needs.
@@ -380,23 +388,3 @@ class Manifest:
             if not pa.types.is_null(own) and merge(name, own, kind) == kind:
                 return file
         return self.files[0]
-
-
-def _others(count: int) -> str:
-    return "another user" if count == 1 else f"{count:,} other users"
-
-
-def _repeated_user(
-    manifest: Manifest, user_id: UserId, first: int, second: int, others: int
-) -> ManifestError:
-    more = f", and so {'does' if others == 1 else 'do'} {_others(others)}" if others else ""
-    if manifest.form is Form.LONG:
-        more = f" (nor are those of {_others(others)})" if others else ""
-        return ManifestError(
-            f"{manifest.source}: the rows of user '{user_id}' are not adjacent{more}; sort it by "
-            "user_id."
-        )
-    return ManifestError(
-        f"{manifest.source}: user '{user_id}' stands in rows {first} and {second}{more}; keep one "
-        "row for each user."
-    )

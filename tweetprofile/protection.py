@@ -12,7 +12,6 @@ import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from tweetprofile.errors import OutputError
@@ -258,9 +257,11 @@ def _literal_parts(path: AnyPath, files: Sequence[tuple[str, AnyPath]]) -> int:
     if isinstance(path, Path):
         return literal_parts(path)
     parts = path.uri.split("/")
-    if any(str(file).startswith(f"{path}/") for _, file in files):
-        return len(parts)
-    return len(list(takewhile(lambda part: not glob.has_magic(part), parts)))
+    for number, part in enumerate(parts):
+        fixed = "/".join(parts[: number + 1])
+        if glob.has_magic(part) and not any(str(file).startswith(f"{fixed}/") for _, file in files):
+            return number
+    return len(parts)
 
 
 def _match_parts(parts: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -81,6 +81,28 @@ def check_ids(ids: pa.Array, first_row: int, source: str) -> None:
         )
 
 
+def repeated_user(
+    source: str, user_id: object, rows: tuple[int, int] | None, others: int
+) -> ManifestError:
+    """What to raise for a user who comes twice.
+
+    Args:
+        source: the manifest.
+        user_id: whose rows they are.
+        rows: which two; None in the long form, where a user may have many, one after the other.
+        others: how many more users come twice.
+    """
+    more = "another user" if others == 1 else f"{others:,} other users"
+    if rows is None:
+        more = f" (nor are those of {more})" if others else ""
+        said = f"the rows of user '{user_id}' are not adjacent{more}; sort it by user_id"
+    else:
+        more = f", and so {'does' if others == 1 else 'do'} {more}" if others else ""
+        said = f"user '{user_id}' stands in rows {rows[0]} and {rows[1]}{more}"
+        said += "; keep one row for each user"
+    return ManifestError(f"{source}: {said}.")
+
+
 def position_of(user_id: str, ids: pa.Array) -> int | None:
     """Where an id stands among others, both taken as text; None where it does not."""
     try:

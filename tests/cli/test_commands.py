@@ -275,7 +275,7 @@ def test_a_write_that_fails_in_mid_run_is_one_sentence_and_exit_code_1(
 def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
     manifest: Path, model: Path, tmp_path: Path
 ) -> None:
-    many = pl.concat([pl.read_parquet(manifest)] * 400)
+    many = pl.concat([pl.read_parquet(manifest)] * 400).with_columns(user_id=pl.int_range(pl.len()))
     many.write_parquet(manifest.parent / "many.parquet")
     out = tmp_path / "out" / "profiles.parquet"
     out.parent.mkdir()

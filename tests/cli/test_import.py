@@ -88,6 +88,21 @@ def test_what_could_not_be_taken_is_counted_and_the_first_is_shown(
     assert len(lines) == 3
 
 
+def test_how_a_table_was_read_is_said(
+    tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dump").mkdir()
+    draw(40, 30).save(tmp_path / "dump" / "A.jpg")
+    table = tmp_path / "dump" / "metadata.csv"
+    table.write_bytes("user_id;file_name;place\n007;A.jpg;Querétaro\n".encode("cp1252"))
+    assert run("import", "folder", tmp_path / "dump", "-o", tmp_path / "m.parquet") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"{table} is not UTF-8 and was read as cp1252."
+    assert lines[1] == f"1 user, 1 image -> {tmp_path}/m.parquet"
+    rows = pl.read_parquet(tmp_path / "m.parquet").rows()
+    assert rows == [("007", ["dump/A.jpg"], "Querétaro")]
+
+
 def test_images_outside_the_manifests_folder_come_with_the_option_to_give(
     tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
 ) -> None:

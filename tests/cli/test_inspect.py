@@ -204,7 +204,8 @@ def test_ctrl_c_is_exit_code_130_and_leaves_no_temporary_file(
     manifest: Path, tmp_path: Path
 ) -> None:
     users = pl.read_parquet(manifest)
-    pl.concat([users] * 20_000).write_parquet(manifest.parent / "many.parquet")
+    many = pl.concat([users] * 20_000).with_columns(user_id=pl.int_range(pl.len()))
+    many.write_parquet(manifest.parent / "many.parquet")
     command = [
         sys.executable,
         "-m",

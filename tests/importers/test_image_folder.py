@@ -201,6 +201,20 @@ def test_two_tables_in_one_folder_are_refused(folder: Path) -> None:
     assert "holds metadata.csv and metadata.jsonl; keep the one that is right" in refusal(folder)
 
 
+@pytest.mark.parametrize(
+    ("table", "seen"),
+    [
+        ("user_id,file_name\n", "there is no row"),
+        ("user_id,file_name\n,0.jpg\n", "metadata.csv:2: a row without user_id"),
+    ],
+)
+def test_a_table_that_names_nobody_is_refused(folder: Path, table: str, seen: str) -> None:
+    (folder / "metadata.csv").write_text(table)
+    said = refusal(folder)
+    assert "metadata.csv names no user (" in said
+    assert seen in said
+
+
 # --- splits -------------------------------------------------------------------------------------
 
 

@@ -118,6 +118,10 @@ class ImageFolder:
                     losses.remark(f"{part.folder} was read as the split '{part.split}'.")
                 for row in part.rows(self.columns, losses):
                     joiner.add(row)
+            if not joiner.count:
+                tables = [str(part.metadata.file) for part in self.parts if part.metadata]
+                seen = "; ".join(losses.first.values()) or "there is no row"
+                raise OptionError(f"{' and '.join(tables)} names no user ({seen}); correct it.")
             yield from joiner.users()
 
 

@@ -57,6 +57,9 @@ class UserJoiner:
         columns: names of the labels.
         losses: gets the count of images beyond the most that a user may have.
 
+    Attributes:
+        count: rows taken so far.
+
     Raises:
         WriteError: temporary files cannot be written.
     """
@@ -66,7 +69,7 @@ class UserJoiner:
         self._losses = losses
         self._rows: list[tuple[int, TableRow]] = []
         self._held = 0
-        self._count = 0
+        self.count = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
@@ -86,8 +89,8 @@ class UserJoiner:
         if beyond := len(row.images[MOST_IMAGES:]):
             self._losses.set_aside(IMAGES_BEYOND, beyond)
             del row.images[MOST_IMAGES:]
-        self._rows.append((self._count, row))
-        self._count += 1
+        self._rows.append((self.count, row))
+        self.count += 1
         self._held += _OF_A_ROW + len(row.where) + sum(map(len, row.images))
         self._held += sum(len(label) for label in row.labels if label)
         if self._held >= _CHARACTERS_HELD:
