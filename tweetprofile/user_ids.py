@@ -22,11 +22,17 @@ from tweetprofile.errors import ManifestError
 from tweetprofile.forms import is_text, run_starts
 from tweetprofile.scratch import make_scratch, no_room
 
-FLOATING = r"^[+-]?[0-9]+(\.[0-9]*([eE][+-]?[0-9]+)?|[eE][+-][0-9]+)$"
-"""What software writes of an id that it took for a floating-point number: `123.0`, `1.2e+17`.
+FLOATING = r"^[+-]?[0-9]+([.,][0-9]*([eE][+-]?[0-9]+)?|[eE][+-][0-9]+)$"
+"""What software writes of an id that it took for a floating-point number: `123.0`, `1,2E+17`.
 
 A name such as `4e20`, with neither point nor sign, is none.
 """
+
+_DIGITS_KEPT = 15
+_LONG_ID = 17
+_LEAST_ROUNDED = 3
+_MOST_BY_CHANCE = 0.1
+"""Share of long ids that end in zeros after 15 digits; of 17 digits, one in a hundred does."""
 
 _HELD = 1 << 22
 """Hashes in memory, 8 bytes each; beyond, they are written."""
@@ -52,6 +58,38 @@ def is_floating(user_id: str) -> bool:
     return re.match(FLOATING, user_id) is not None
 
 
+class RoundedIds:
+    """Ids that a spreadsheet has rounded: it keeps 15 digits, and writes zeros after them.
+
+    One id in a thousand and fewer ends so by itself, so that it takes several to be sure.
+    """
+
+    def __init__(self) -> None:
+        self._long = 0
+        self._rounded = 0
+        self._first = ""
+
+    def add(self, user_id: str) -> None:
+        """Take the id of a row."""
+        if len(user_id) < _LONG_ID or not user_id.isdecimal():
+            return
+        self._long += 1
+        if not user_id[_DIGITS_KEPT:].strip("0"):
+            self._rounded += 1
+            self._first = self._first or user_id
+
+    @property
+    def sentence(self) -> str | None:
+        """What is wrong with the ids; None if they look sound."""
+        if self._rounded < _LEAST_ROUNDED or self._rounded < self._long * _MOST_BY_CHANCE:
+            return None
+        return (
+            f"{self._rounded:,} of {self._long:,} long ids end in zeros (the first: "
+            f"'{self._first}'), as spreadsheets round numbers of more than {_DIGITS_KEPT} digits, "
+            "so that users might be taken for one; take the ids anew from their source, as text"
+        )
+
+
 def first_floating(ids: pa.Array) -> tuple[int, str] | None:
     """Position and text of the first id that was written as a floating-point number."""
     if not is_text(ids.type) or not _has_sign_or_point(ids):
@@ -64,7 +102,7 @@ def _has_sign_or_point(ids: pa.Array) -> bool:
     """Whether any id may be a floating-point number: ten times as fast as looking for one."""
     letters, offsets = _letters(ids)
     letters = letters[offsets[0] : offsets[-1]] if len(ids) else letters[:0]
-    return bool(((letters == ord(".")) | (letters == ord("+")) | (letters == ord("-"))).any())
+    return any(bool((letters == ord(sign)).any()) for sign in ".,+-")
 
 
 def check_ids(ids: pa.Array, first_row: int, source: str) -> None:

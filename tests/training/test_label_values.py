@@ -65,3 +65,24 @@ def test_the_class_that_a_wrong_value_means_is_found() -> None:
     assert nearest("FEMALE", classes) == "female"
     assert nearest("femle", classes) == "female"
     assert nearest("other", classes) is None
+
+
+def test_classes_that_were_read_in_another_encoding_are_warned_of() -> None:
+    counts = {"México": 15, "MÃ©xico": 5, "España": 9}
+    column = LabelColumn.of("location", counts, ValueKind.TEXT)
+    (warning,) = [each for each in column.warnings if "encoding" in each]
+    assert "'MÃ©xico' (5 users) looks like 'México' read in another encoding" in warning
+
+
+def test_classes_of_a_single_user_are_warned_of() -> None:
+    column = LabelColumn.of("gender", {"female": 9, "male": 9, "mujer": 1}, ValueKind.TEXT)
+    assert column.warnings == (
+        "gender: classes of a single user can neither be learnt nor measured: 'mujer'.",
+    )
+
+
+@pytest.mark.parametrize("values", [["20,0", "21,5"], ["20", "21.5"], ["-1.5", "2.5"]])
+def test_decimal_numbers_are_no_classes(values: list[str]) -> None:
+    column = LabelColumn.of("age", dict.fromkeys(values, 9), ValueKind.TEXT)
+    assert column.why_no_trait is not None
+    assert "decimal numbers" in column.why_no_trait

@@ -253,7 +253,7 @@ def test_an_image_on_both_sides_of_the_split_is_warned_of(dump: Path, tmp_path: 
     train_manifest(dump / "test.parquet", tmp_path / "run", options, told)
     shared, few = told.warnings
     assert "users set aside, too: scores on them are flattered" in shared
-    assert few.startswith("few users are set aside to measure with")
+    assert few.startswith("few labelled users are set aside to measure with")
 
 
 def test_more_processes_than_users_a_step_are_refused(dump: Path, tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def test_users_who_all_have_one_image_cannot_be_set_aside() -> None:
 def test_few_users_set_aside_are_warned_of_with_how_many_it_takes() -> None:
     parts = set_aside(users_of([[number] for number in range(60)]), 0.1, seed=0)
     (warning,) = warn_of_few_users(SCHEMA, 60, parts.val, 0.1)
-    assert "labelled ones: gender 6" in warning
-    assert "it takes some 300 users, and there are 60" in warning
+    assert "few labelled users are set aside to measure with (gender 6)" in warning
+    assert "which takes some 300 users; there are 60 in all. Use --folds 5" in warning
     many = set_aside(users_of([[number] for number in range(300)]), 0.1, seed=0)
     assert warn_of_few_users(SCHEMA, 300, many.val, 0.1) == []
 

@@ -28,8 +28,8 @@ def show_split(summary: SplitSummary) -> None:
     )
     if summary.unreadable:
         CONSOLE.print(
-            f"warning: {summary.unreadable:,} images could not be read under {summary.folder} "
-            "(--image-root) and were compared by their paths",
+            f"warning: {summary.unreadable:,} of the images could not be read under "
+            f"{summary.folder} (--image-root), and were compared by their paths",
         )
     for part in summary.parts:
         traits = []

@@ -79,6 +79,15 @@ class Predictions:
             PredictionsError: it is none.
         """
         path = as_path(path)
+        if isinstance(path, Path) and not path.exists():
+            raise PredictionsError(
+                f"{path} does not exist; give what 'tweetprofile predict' wrote."
+            )
+        if str(path).lower().endswith(".csv"):
+            raise PredictionsError(
+                f"{path} is CSV, which has lost what evaluating needs; predict again with an OUT "
+                "that ends in .parquet."
+            )
         try:
             files = find_files(path, ".parquet")[0] if isinstance(path, RemotePath) else None
             data = ds.dataset(path if files is None else _keys(files), **_store(path))

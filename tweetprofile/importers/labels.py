@@ -3,7 +3,6 @@
 Labels are read by the rule of `training/label_values.py`: trimmed, and no words for missing values.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from tweetprofile.training.label_columns import kind_of_column, why_no_labels
 from tweetprofile.training.label_values import MOST_VALUES, LabelColumn, ValueKind, class_of
 from tweetprofile.traits import RESERVED_COLUMNS
 from tweetprofile.untrusted import printable
+from tweetprofile.user_ids import RoundedIds, is_floating
 
 _USERS_A_BATCH = 1 << 12
 
@@ -39,9 +39,6 @@ MOST_TEXT = 256 << 20
 """Characters in a table."""
 
 _ROWS_A_PART = 1 << 16
-
-_FLOATING = re.compile(r"[+-]?[0-9]+(\.[0-9]*|(\.[0-9]+)?[eE]\+?[0-9]{2,})")
-"""An id that some program took for a number and rounded: `123.0`, `1.23E+17`."""
 
 _IDS_SHOWN = 3
 
@@ -60,7 +57,7 @@ class LabelTable:
 
     Raises:
         OptionError: it cannot be read, has no column to take, a row that is none, an id that was
-            rounded, or names a user twice.
+            rounded, no row at all, or names a user twice.
     """
 
     def __init__(self, file: Path) -> None:
@@ -72,12 +69,17 @@ class LabelTable:
         names = self._names()
         self.columns = tuple(name for name in names if name != "user_id")
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in self.columns}
+        self._rounded = RoundedIds()
         self._table = pl.concat(self._parts(names)).with_row_index("row")
+        if not len(self._table):
+            raise OptionError(f"{file} has no row below its header; add a row per user.")
+        if (said := self._rounded.sentence) is not None:
+            raise OptionError(f"{file}: {said}.")
         self._judge()
         ids = pl.col("user_id")
         repeated = self._table.filter(ids.is_duplicated() & ids.is_not_null()).head(1)
         for user_id in repeated["user_id"]:
-            raise OptionError(f"{file} has user '{user_id}' twice; keep one row a user.")
+            raise OptionError(f"{file} has user '{user_id}' twice; keep one row per user.")
         self._met = np.zeros(len(self._table), bool)
         self.labelled: dict[str, int] = dict.fromkeys(self.columns, 0)
         self._some_users: list[str] = []
@@ -103,7 +105,7 @@ class LabelTable:
 
     def require_met(self) -> None:
         """Raise OptionError if the dump has none of the table's users."""
-        if self._met.any() or not self._some_users or not len(self._table):
+        if self._met.any() or not self._some_users:
             return
         ids = self._table["user_id"].drop_nulls()
         raise OptionError(
@@ -188,7 +190,7 @@ class LabelTable:
     def _parts(self, names: list[str]) -> Iterator[pl.DataFrame]:
         """The table, some thousands of rows at a time."""
         schema = dict.fromkeys(names, pl.String)
-        rows = self._parquet_rows(names) if self._is_parquet else read_rows(self.file, _Refusing())
+        rows = self._parquet_rows(names) if self._is_parquet else self._csv_rows(names)
         with _reading(self.file):
             yield pl.DataFrame(schema=schema)
             for part in self._bounded(rows):
@@ -198,8 +200,18 @@ class LabelTable:
                 except UnicodeEncodeError:
                     self._refuse_bytes(part)
                     raise
-                self._refuse_floating(part, names.index("user_id"))
+                self._check_ids(part, names.index("user_id"))
                 yield frame.with_columns(self._labels(frame[name]) for name in self.columns)
+
+    def _csv_rows(self, names: list[str]) -> Iterator[Row]:
+        """The rows, without spaces around ids, and without rows of empty cells."""
+        column = names.index("user_id")
+        for number, cells in read_rows(self.file, _Refusing()):
+            if any(map(str.strip, cells)):
+                cells[column] = cells[column].strip()
+                if not cells[column]:
+                    raise OptionError(f"{self.file}:{number} has no user_id; name the user.")
+                yield number, cells
 
     def _labels(self, cells: pl.Series) -> pl.Series:
         """The classes that cells name, which are counted as they are written."""
@@ -209,13 +221,15 @@ class LabelTable:
         classes = [None if cell is None else class_of(cell) for cell in cells]
         return pl.Series(cells.name, classes, pl.String)
 
-    def _refuse_floating(self, part: Sequence[Row], column: int) -> None:
+    def _check_ids(self, part: Sequence[Row], column: int) -> None:
         for number, cells in part:
-            if _FLOATING.fullmatch(cells[column] or ""):
+            user_id = cells[column] or ""
+            if is_floating(user_id):
                 raise OptionError(
-                    f"{self.file}:{number}: the user_id '{printable(cells[column])}' was written "
-                    "as a floating-point number, which rounds long ids; export the column as text."
+                    f"{self.file}:{number}: the user_id '{printable(user_id)}' was written as a "
+                    "floating-point number, which rounds long ids; export the column as text."
                 )
+            self._rounded.add(user_id)
 
     def _bounded(self, rows: Iterator[Row]) -> Iterator[list[Row]]:
         part: list[Row] = []

@@ -32,7 +32,7 @@ from tweetprofile.importers.table_columns import (
 )
 from tweetprofile.importers.users import LONGEST_ID, is_id, is_text
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
-from tweetprofile.user_ids import is_floating
+from tweetprofile.user_ids import RoundedIds, is_floating
 
 _SHOWN = 20
 """Names of columns in a sentence."""
@@ -88,19 +88,23 @@ class Metadata:
         """Its rows, in order; image paths are relative to its folder.
 
         Raises:
-            OptionError: a user's id was written as a floating-point number.
+            OptionError: ids were written as floating-point numbers, or rounded by a spreadsheet.
         """
         if (said := say_encoding(self.file, self.encoding)) is not None:
             losses.remark(said)
         if self.left_out:
             names = ", ".join(self.left_out[:_SHOWN])
             losses.remark(f"{self.file}: neither text nor whole numbers, so left out: {names}.")
+        rounded = RoundedIds()
         for line, row in self._read(losses):
             user_id = self._user_id(row.get("user_id"), line, losses)
             if user_id is not None:
+                rounded.add(user_id)
                 labels = [self._label(name, row, line, losses) for name in self.labels]
                 images = list(self._images(row.get(self.images), line, losses))
                 yield TableRow(user_id, f"{self.file}:{line}", images, labels)
+        if (said := rounded.sentence) is not None:
+            raise OptionError(f"{self.file}: {said}.")
 
     def _read(self, losses: Losses) -> Rows:
         """Rows with the lines that they end in; of Parquet, the number of the row."""

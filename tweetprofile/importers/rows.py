@@ -7,6 +7,7 @@ reading goes on with the second.
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ _MOST_LINES = 1 << 16
 _SKIPPED_AT_ONCE = 1 << 16
 _LONGEST_SAID = f"{LONGEST_RECORD >> 20} Mi characters"
 
+_WORKBOOK = b"PK\x03\x04"
+_DELIMITER_LINE = re.compile(r'"?sep=([,;|\t])"?\s*$', re.IGNORECASE)
+"""What Excel writes above a table, and reads, to name the delimiter."""
+
 Row = tuple[int, list[str]]
 """Cells, and the number of the line that they end in."""
 
@@ -37,10 +42,12 @@ class Format:
     Attributes:
         encoding: of its text, as `find_encoding` says.
         delimiter: what stands between cells.
+        header: number of the line with the names of the columns, from 1.
     """
 
     encoding: str
     delimiter: str
+    header: int = 1
 
     @classmethod
     def of(cls, file: Path) -> "Format":
@@ -52,7 +59,12 @@ class Format:
         encoding = find_encoding(file)
         with DumpFile(file, encoding) as dump_file:
             first = dump_file.bytes.readline(LONGEST_RECORD)
-        return cls(encoding, _delimiter_of(first.decode("utf-8-sig", "surrogateescape")))
+        if first.startswith(_WORKBOOK):
+            raise OSError(None, "it is an Excel workbook; save it as CSV UTF-8", str(file))
+        text = first.decode("utf-8-sig", "surrogateescape")
+        if (told := _DELIMITER_LINE.match(text)) is not None:
+            return cls(encoding, told[1], header=2)
+        return cls(encoding, _delimiter_of(text))
 
 
 def _delimiter_of(header: str) -> str:
@@ -73,7 +85,7 @@ def read_header(file: Path) -> list[str]:
     """
     written = Format.of(file)
     with DumpFile(file, written.encoding) as dump_file:
-        rows = _Rows(dump_file, file, written.delimiter, Losses(None))
+        rows = _Rows(dump_file, file, written, Losses(None))
         header = next(rows.read(None), (1, []))[1]
         if not header and dump_file.damage is not None:
             raise OSError(None, dump_file.damage, str(file))
@@ -92,7 +104,7 @@ def read_rows(file: Path, losses: Losses) -> Iterator[Row]:
         losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
         return
     with dump_file:
-        rows = _Rows(dump_file, file, written.delimiter, losses)
+        rows = _Rows(dump_file, file, written, losses)
         width = len(next(rows.read(None), (1, []))[1])
         yield from rows.read(width)
         if dump_file.damage is not None:
@@ -107,13 +119,13 @@ class _Rows:
         number: of the line that was read last.
     """
 
-    def __init__(self, dump_file: DumpFile, file: Path, delimiter: str, losses: Losses) -> None:
+    def __init__(self, dump_file: DumpFile, file: Path, written: Format, losses: Losses) -> None:
         # csv's own limit, 131,072 characters a cell, is replaced by that of lines and rows.
         csv.field_size_limit(max(csv.field_size_limit(), 2 * LONGEST_RECORD))
         text = io.TextIOWrapper(dump_file.bytes, "utf-8-sig", "surrogateescape", newline="")
         self._read_line = text.readline
         self._file = file
-        self._delimiter = delimiter
+        self._delimiter = written.delimiter
         self._losses = losses
         self._lines = 0
         self._put_back: deque[tuple[int, str]] = deque()
@@ -121,6 +133,9 @@ class _Rows:
         self._size = 0
         self._alone_before = 0
         self.number = 0
+        for _ in range(written.header - 1):
+            self._read_line()
+            self._lines += 1
 
     def read(self, width: int | None) -> Iterator[Row]:
         """Rows of so many cells; of any number where `width` is None."""

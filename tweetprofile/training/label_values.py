@@ -20,8 +20,10 @@ UNKNOWN_WORDS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>", "#n/a
 """Labels, in lower case, that spreadsheets, pandas, R and databases write for a missing value."""
 
 _DOUBTFUL_WORDS = frozenset(
-    {"?", "-", "--", ".", "missing", "n.a.", "not available", "unk", "unknown", "undefined"}
-)
+    {"?", "-", "--", ".", "missing", "n.a.", "not available", "unk", "unknown", "undefined",
+     "#n/d", "#nv", "n/d", "nd", "s/d", "desconocido", "desconocida", "sin dato", "sin datos",
+     "no especificado", "inconnu", "unbekannt", "desconhecido", "sconosciuto"}
+)  # fmt: skip
 """Labels, in lower case, that may mean that nobody knows, and may be meant as classes."""
 
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
@@ -56,6 +58,10 @@ _MOST_SHOWN = 100
 
 _BETWEEN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 """What people write between the words of a class, or leave out."""
+
+
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
+_DECIMAL = re.compile(r"[.,]")
 
 
 class ValueKind(StrEnum):
@@ -161,6 +167,13 @@ def _why_no_trait(classes: Mapping[str, int], *, numeric: bool, endless: bool) -
             f"has {len(classes)} different numbers, more than {MOST_NUMBERS}, as a count or an age "
             "has; write classes as text"
         )
+    return _why_no_classes(classes)
+
+
+def _why_no_classes(classes: Mapping[str, int]) -> str | None:
+    """Why the values of a column are no classes, for people; None where they are."""
+    if any(map(_DECIMAL.search, classes)) and all(map(_NUMBER.fullmatch, classes)):
+        return "holds decimal numbers, as a measure does; write classes as text"
     if all(name.lower() in _PARTS for name in classes):
         return "names the parts of a data set"
     broken = next(filter(None, map(why_no_class, classes)), None)
@@ -196,11 +209,33 @@ def _warnings(name: str, classes: Mapping[str, int]) -> Iterator[str]:
     for alike in filter(lambda group: len(group) > 1, groups.values()):
         each = ", ".join(f"'{word}' ({_users(classes[word])})" for word in alike)
         yield f"{name}: {each} differ in case, accents or spaces alone, and are kept apart; {_MEND}"
+    for word in classes:
+        if (meant := _misread(word)) is not None:
+            yield (
+                f"{name}: '{word}' ({_users(classes[word])}) looks like '{meant}' read in another "
+                "encoding; save the table anew as UTF-8."
+            )
+    alone = [word for word, users in classes.items() if users == 1]
+    if alone:
+        said = ", ".join(f"'{word}'" for word in alone[:8]) + ", ..." * (len(alone) > 8)
+        yield f"{name}: classes of a single user can neither be learnt nor measured: {said}."
     for rare, usual in _slips(classes):
         yield (
             f"{name}: '{rare}' ({_users(classes[rare])}) looks like '{usual}' "
             f"({_users(classes[usual])}), and is kept apart; {_MEND}"
         )
+
+
+def _misread(word: str) -> str | None:
+    """What a word was before its UTF-8 was read as Western European; None where it was not."""
+    if word.isascii():
+        return None
+    for codec in ("cp1252", "latin-1"):
+        try:
+            return word.encode(codec).decode("utf-8")
+        except UnicodeError:
+            continue
+    return None
 
 
 _MEND = "write them alike if they are one class."

@@ -114,13 +114,13 @@ def warn_of_few_users(
     ]
     if not few or not (len(val) or fraction):
         return []
-    takes = f"; it takes some {round(FEWEST_USERS / fraction):,} users" if fraction else ""
+    takes = f", which takes some {round(FEWEST_USERS / fraction):,} users" if fraction else ""
     return [
-        f"few users are set aside to measure with (labelled ones: {', '.join(few)}), so scores and "
-        f"confidences may be far off. With {FEWEST_USERS} of them an accuracy is known within 0.16"
-        f"{takes}, and there are {users:,}{_folds_instead(folds)}."
+        f"few labelled users are set aside to measure with ({', '.join(few)}), so scores and "
+        f"confidences may be far off. {FEWEST_USERS} would give an accuracy within 0.16{takes}; "
+        f"there are {users:,} in all{_folds_instead(folds)}."
     ]
 
 
 def _folds_instead(folds: int | None) -> str:
-    return "; use --folds 5, where everyone is measured with" if folds is None else ""
+    return ". Use --folds 5, which tests on every user" if folds is None else ""
