@@ -107,7 +107,13 @@ def test_what_predict_did_not_write_is_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.parquet"
     pq.write_table(pa.table({"user_id": ["a"], "gender": ["male"]}), foreign)
     (tmp_path / "text.parquet").write_text("gender,male")
-    for path in (foreign, tmp_path / "text.parquet", tmp_path / "none.parquet"):
+    with pytest.raises(PredictionsError, match=r"none\.parquet does not exist"):
+        Predictions.read(tmp_path / "none.parquet")
+    with pytest.raises(PredictionsError, match=r"out\.csv is CSV, .* ends in \.parquet"):
+        foreign_csv = tmp_path / "out.csv"
+        foreign_csv.touch()
+        Predictions.read(foreign_csv)
+    for path in (foreign, tmp_path / "text.parquet"):
         with pytest.raises(PredictionsError, match="does not hold profiles as"):
             Predictions.read(path)
 

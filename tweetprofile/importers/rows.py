@@ -157,7 +157,7 @@ class _Rows:
                 self._lose(self._taken[0][0], "a quotation mark that nothing closes")
             elif width is None or len(cells) == width:
                 yield self.number, cells
-            elif cells:
+            elif any(map(str.strip, cells)):
                 self._lose(self.number, f"{len(cells)} cells where there are {width} columns")
 
     def __iter__(self) -> Iterator[str]:

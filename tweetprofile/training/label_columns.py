@@ -16,7 +16,7 @@ from tweetprofile.errors import ManifestError
 from tweetprofile.forms import Form, is_text, run_starts
 from tweetprofile.manifest import Manifest
 from tweetprofile.training.label_values import MOST_VALUES, ValueKind, class_of
-from tweetprofile.traits import RESERVED_COLUMNS
+from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 from tweetprofile.untrusted import printable
 
 MISSING = -1
@@ -86,6 +86,8 @@ def _never(_: pa.DataType) -> bool:
 
 
 def _why_not_named(name: str) -> str | None:
+    if name == SPLIT_COLUMN:
+        return "names the parts of a data set"
     if name in RESERVED_COLUMNS:
         return "is named as a column of the manifest or of the predictions; rename it"
     if not name.isidentifier():

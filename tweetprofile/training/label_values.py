@@ -215,15 +215,20 @@ def _warnings(name: str, classes: Mapping[str, int]) -> Iterator[str]:
                 f"{name}: '{word}' ({_users(classes[word])}) looks like '{meant}' read in another "
                 "encoding; save the table anew as UTF-8."
             )
-    alone = [word for word, users in classes.items() if users == 1]
-    if alone:
-        said = ", ".join(f"'{word}'" for word in alone[:8]) + ", ..." * (len(alone) > 8)
-        yield f"{name}: classes of a single user can neither be learnt nor measured: {said}."
-    for rare, usual in _slips(classes):
+    slips = list(_slips(classes))
+    for rare, usual in slips:
         yield (
             f"{name}: '{rare}' ({_users(classes[rare])}) looks like '{usual}' "
             f"({_users(classes[usual])}), and is kept apart; {_MEND}"
         )
+    alone = [
+        word
+        for word, users in classes.items()
+        if users == 1 and len(groups[_plain(word)]) == 1 and word not in dict(slips)
+    ]
+    if alone:
+        said = ", ".join(f"'{word}'" for word in alone[:8]) + ", ..." * (len(alone) > 8)
+        yield f"{name}: classes of a single user can neither be learnt nor measured: {said}."
 
 
 def _misread(word: str) -> str | None:
