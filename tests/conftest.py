@@ -48,8 +48,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "gpu" in item.keywords and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
-        if "slow" in item.keywords and "attack" in item.path.parts:
-            item.add_marker(pytest.mark.attack)
         if "slow" in item.keywords and not asked_for_slow:
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
 

@@ -139,9 +139,11 @@ class ProfileWriter:
         """Write a shard; its columns must be the schema's."""
         path = self._shard_path(shard)
         with _writing(self._out):
-            self._write_whole(path, iter([profiles]), counts)
+            unfinished = self._write(path, iter([profiles]), counts)
+            # Before it has its name: a shard that is counted as finished is one that is resumed.
+            self._journal.note(shard, unfinished)
+            unfinished.replace(path)
             sync(path.parent)
-            self._journal.note(shard, path)
         self.finished[shard] = counts
 
     def finish(self) -> None:
@@ -154,7 +156,8 @@ class ProfileWriter:
             elif self._place.as_csv:
                 self._move_csv()
             else:
-                self._write_whole(self._place.merged, self._row_groups(), self.counts)
+                merged = self._place.merged
+                self._write(merged, self._row_groups(), self.counts).replace(merged)
                 may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
                 move(self._place.merged, self._place.path, may_replace)
             sync(self._place.path.parent)
@@ -233,8 +236,8 @@ class ProfileWriter:
         if held:
             yield pa.concat_tables(held).unify_dictionaries()
 
-    def _write_whole(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> None:
-        """Write a Parquet file that has its name only when it is complete and on the disk."""
+    def _write(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> Path:
+        """Write a Parquet file under another name, which it keeps until it is renamed to `path`."""
         described = {**self._record.facts, "run": self._record.run, "counts": asdict(counts)}
         unfinished = path.with_suffix(".tmp")
         with pq.ParquetWriter(
@@ -244,7 +247,7 @@ class ProfileWriter:
                 file.write_table(table)
             file.add_key_value_metadata({METADATA_KEY: json.dumps(described)})
         sync(unfinished)
-        unfinished.replace(path)
+        return unfinished
 
     def _move_csv(self) -> None:
         """Write all shards as CSV, with a description beside it, which comes first.

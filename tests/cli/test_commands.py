@@ -127,7 +127,7 @@ def wrong_inputs(
             [manifest, "-o", out, "--checkpoint", foreign],
             "foreign.safetensors is not a readable safetensors file",
         ),
-        "no checkpoint at all": ([manifest, "-o", out], "train one with 'tweetprofile train"),
+        "no checkpoint at all": ([manifest, "-o", out], "'tweetprofile train' makes one"),
         "output exists": (
             [manifest, "-o", taken, "--checkpoint", model],
             "taken.parquet exists and is not a table of predictions that tweetprofile wrote, so",
@@ -301,9 +301,14 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
 QUICK = ["--epochs", "1", "--frame-size", "16", "--batch-size", "4", "--devices", "cpu"]
 
 
-def test_train_then_predict_needs_no_checkpoint_named(
-    dump: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_train_use_then_predict_needs_no_checkpoint_named(
+    dump: Path,
+    manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     run_folder = tmp_path / "run"
     assert run("train", dump / "train.parquet", "-o", run_folder, *QUICK) == 0
     said = capsys.readouterr().err
@@ -315,6 +320,7 @@ def test_train_then_predict_needs_no_checkpoint_named(
         "model.safetensors",
         "train.toml",
     ]
+    assert run("use", run_folder) == 0
     assert run("predict", manifest, "-o", tmp_path / "out") == 0
     assert pl.read_parquet(tmp_path / "out").height == pl.read_parquet(manifest).height
 
@@ -419,7 +425,7 @@ def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixtu
 
 def test_info_without_any_checkpoint_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info") == 2
-    assert "train one with" in capsys.readouterr().err
+    assert "'tweetprofile train' makes one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -437,7 +443,7 @@ def test_a_mistyped_command_gets_a_suggestion(
 
 def test_a_command_like_no_other_gets_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["xyzzy"]) == 2
-    assert "there is no command 'xyzzy': import, inspect, train" in capsys.readouterr().err
+    assert "there is no command 'xyzzy': import, inspect, split, train" in capsys.readouterr().err
 
 
 def test_a_mistyped_option_or_layout_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,8 @@ OPTIONS = [
     "cpu",
     "--epochs",
     "2",
+    "--val-fraction",
+    "0",
     "--quiet",
 ]
 

@@ -237,9 +237,10 @@ def test_dali_and_pillow_name_the_same_class_but_for_ties(
     for decoder in ("pillow", "dali"):
         chosen = PredictOptions(checkpoint=trained, devices="cpu", decoder=decoder)
         for users in ("train", "test"):
-            out = tmp_path / f"{users}.{decoder}"
+            out = tmp_path / f"{users}-{decoder}.parquet"
             predict_manifest(large_dump / f"{users}.parquet", out, chosen)
-        frames.append(pl.read_parquet([tmp_path / f"{u}.{decoder}" for u in ("train", "test")]))
+        files = [tmp_path / f"{users}-{decoder}.parquet" for users in ("train", "test")]
+        frames.append(pl.read_parquet(files))
     same = np.stack([frames[0][trait].eq_missing(frames[1][trait]) for trait in TRAITS])
     assert same.mean() >= 0.99
     for trait, agrees in zip(TRAITS, same, strict=True):
