@@ -26,7 +26,7 @@ def partitioned(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
 def test_predict_names_the_columns_of_partitions_and_keeps_them_if_told(
     partitioned: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "profiles.parquet"
+    out = tmp_path / "profiles"
     options = ["--checkpoint", str(model), "--devices", "cpu", "--keep", "country"]
     assert main(["predict", str(partitioned), "-o", str(out), *options]) == 0
     assert SAID in capsys.readouterr().err.splitlines()
