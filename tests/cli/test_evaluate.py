@@ -118,7 +118,7 @@ def test_submission_files_need_no_labels(
         (["--run", "."], "--run adds to the report"),
         (["--min-confidence", "2"], "2.0 is not in the range 0<=x<=1"),
         (["PREDICTIONS"], "is given twice; compare it with others"),
-        (["--predictions", "no.parquet"], "no.parquet does not hold profiles as"),
+        (["--predictions", "no.parquet"], "no.parquet does not exist"),
     ],
 )
 def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(

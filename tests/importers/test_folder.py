@@ -101,7 +101,7 @@ def test_numbers_are_user_ids_too_where_the_labels_are_parquet(
         ("user,gender\nada,female\n", "has no column 'user_id'; it has user, gender"),
         ("user_id\nada\n", "no column beside 'user_id'"),
         ("user_id,images\nada,x\n", "no label can be called 'images'; rename the column"),
-        ("user_id,gender\nada,f\nada,m\n", "has user 'ada' twice; keep one row a user"),
+        ("user_id,gender\nada,f\nada,m\n", "has user 'ada' twice; keep one row per user"),
         ("", "cannot be read as CSV or Parquet"),
     ],
 )
