@@ -238,16 +238,18 @@ class ProfileWriter:
 
     def _write(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> Path:
         """Write a Parquet file under another name, which it keeps until it is renamed to `path`."""
-        described = {**self._record.facts, "run": self._record.run, "counts": asdict(counts)}
         unfinished = path.with_suffix(".tmp")
         with pq.ParquetWriter(
             unfinished, self._schema, compression="zstd", write_page_checksum=True
         ) as file:
             for table in tables:
                 file.write_table(table)
-            file.add_key_value_metadata({METADATA_KEY: json.dumps(described)})
+            file.add_key_value_metadata({METADATA_KEY: json.dumps(self._description(counts))})
         sync(unfinished)
         return unfinished
+
+    def _description(self, counts: Counts) -> dict[str, Any]:
+        return {**self._record.facts, "run": self._record.run, "counts": asdict(counts)}
 
     def _move_csv(self) -> None:
         """Write all shards as CSV, with a description beside it, which comes first.
@@ -259,8 +261,9 @@ class ProfileWriter:
         write_flat(place.merged, self._schema, self._row_groups())
         sync(place.merged)
         check_existing(place, self._out, may_replace=self._may_replace_any or self._resume)
-        described = {**self._record.facts, "run": self._record.run, "counts": asdict(self.counts)}
-        record = describe_csv(described, place.merged, place.remote or place.path)
+        record = describe_csv(
+            self._description(self.counts), place.merged, place.remote or place.path
+        )
         place.description.write_bytes(record)
         sync(place.description)
         may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)

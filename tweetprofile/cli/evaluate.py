@@ -53,8 +53,8 @@ from tweetprofile.cli import options as shared
 @click.option("--json", "as_json", is_flag=True, help="Print metrics.json.")
 @click.option(
     "--checkpoint",
-    type=shared.PATH,
-    metavar="RUN",
+    type=shared.CHECKPOINT,
+    metavar="MODEL",
     help="Model to predict with where there are no predictions, or that made the predictions: it "
     "says whether it was trained with these users.  [default: as predict]",
 )
@@ -103,7 +103,7 @@ def command(
             reads = reads_of_evaluation(
                 manifest, given, run=choices["run"], image_root=choices["image_root"]
             )
-            checkpoint = Reads.of(checkpoint=_named_model(choices["checkpoint"]))
+            checkpoint = Reads.of(checkpoint=choices["checkpoint"])
             prepare_folder(folder, overwrite=overwrite, reads=reads + checkpoint)
         if not given:
             place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -119,18 +119,12 @@ def command(
             view.evaluate(manifest, given[0], options, folder, epochs, as_json=as_json, quiet=quiet)
 
 
-def _named_model(checkpoint: Path | None) -> Path | None:
-    from tweetprofile.models import find_checkpoint
-
-    return find_checkpoint(checkpoint) if checkpoint is not None else None
-
-
 def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
     """Files that may be the model of the predictions."""
     from tweetprofile.errors import CheckpointError
     from tweetprofile.models import MODEL, find_checkpoint
 
-    named = [_named_model(checkpoint), run / MODEL if run is not None else None]
+    named = [checkpoint, run / MODEL if run is not None else None]
     with suppress(CheckpointError):
         named.append(find_checkpoint(None))
     return [path for path in named if path is not None]

@@ -144,13 +144,8 @@ def import_dump(
             path, columns, prefix, reader, losses, overwrite=options.overwrite, reads=reads
         ) as writer,
     ):
-        users = images = 0
-        for user in _bounded(_labelled(dump, labels, losses), options, losses):
-            writer.add(user)
-            if labels is not None:
-                labels.count(user)
-            users, images = users + 1, images + len(user.images)
-            on_progress(users, images)
+        taken = _bounded(_labelled(dump, labels, losses), options, losses)
+        users, images = _write_users(taken, writer, labels, on_progress)
         if images == 0:
             raise nothing_taken(layout, source, losses)
         if labels is not None:
@@ -170,6 +165,23 @@ def import_dump(
         labelled=dict(labels.labelled) if labels else {},
         label_notes=(*labels.notes, *labels.warnings) if labels else (),
     )
+
+
+def _write_users(
+    taken: Iterator[DumpUser],
+    writer: ManifestWriter,
+    labels: LabelTable | None,
+    on_progress: Callable[[int, int], None],
+) -> tuple[int, int]:
+    """Write all users; how many they were, and how many images they had."""
+    users = images = 0
+    for user in taken:
+        writer.add(user)
+        if labels is not None:
+            labels.count(user)
+        users, images = users + 1, images + len(user.images)
+        on_progress(users, images)
+    return users, images
 
 
 def _check_out(out: str, options: ImportOptions) -> Path:

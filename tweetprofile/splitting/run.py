@@ -143,7 +143,7 @@ def split_manifest(
         manifest: a Parquet file, a folder of them or a glob, with or without label columns.
         folder: that the parts are written to; None for the manifest's own, so that image paths
             lead where they did.
-        options: how.
+        options: the shares of the parts, and what is drawn.
         on_progress: called with the number of users whose images were compared, and of all.
 
     Raises:
@@ -174,15 +174,11 @@ def split_manifest(
     written = tuple(
         _describe(path, *parts[name], schema, labels, images) for name, path in paths.items()
     )
-    _, spread = np.unique(
-        np.unique(np.stack([images.digests, images.owners.astype(np.uint64)]), axis=1)[0],
-        return_counts=True,
-    )
     return SplitSummary(
         written,
         users,
         len(np.unique(links.groups)),
-        int((spread > 1).sum()),
+        links.shared,
         images.unreadable,
         opened.folder,
     )

@@ -41,10 +41,12 @@ class Links:
         groups: (N,) number of each user's group; users of different groups share no image but the
             `common` ones.
         common: digests of images that so many users have that they would tie all together.
+        shared: how many different images several users have.
     """
 
     groups: NDArray[np.int64]
     common: NDArray[np.uint64]
+    shared: int
 
 
 def link_users(
@@ -73,7 +75,8 @@ def link_users(
         else:
             high = middle - 1
     tied = spread[image] <= low
-    return Links(_components(owner[tied], image[tied], users), distinct[spread > low])
+    groups = _components(owner[tied], image[tied], users)
+    return Links(groups, distinct[spread > low], int((spread > 1).sum()))
 
 
 def share_out(
