@@ -13,7 +13,6 @@ shards it finds. Where these things stand, and whether they may, is in `place.py
 """
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -37,6 +36,7 @@ from tweetprofile.place import (
     check_output,
     check_target,
     clear_partial,
+    lock_folder,
 )
 from tweetprofile.profiles import Counts
 from tweetprofile.protection import Reads, is_earlier
@@ -111,7 +111,7 @@ class ProfileWriter:
             if self._place.remote is not None:
                 self._place.path.parent.mkdir(parents=True, exist_ok=True)
             new = not self._place.partial.exists()
-            self._lock = self._make_partial() if new else _lock(self._place.partial)
+            self._lock = self._make_partial() if new else lock_folder(self._place.partial)
         try:
             # Once more: before it was locked, another run may have begun or ended.
             self._check(check_target if new else check_output)
@@ -179,7 +179,7 @@ class ProfileWriter:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return _lock(self._place.partial)
+        return lock_folder(self._place.partial)
 
     def _begin(self, *, new: bool) -> None:
         """Go on with the unfinished run, or begin anew."""
@@ -371,19 +371,6 @@ def _same_run(place: Place, record: RunRecord) -> RunRecord:
     if place.path.exists() and not (old.overwrite or record.overwrite):
         raise OutputError(f"{place.path} exists by now; move it away or add --overwrite.")
     return old
-
-
-def _lock(folder: Path) -> int:
-    """Hold a folder for this process; the system lets go of it however the process ends."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise OutputError(f"another run is writing to {folder}; wait for it or end it.") from None
-    except OSError:
-        pass  # not every network file system can lock, and two runs at once are rare
-    return descriptor
 
 
 @contextmanager

@@ -4,6 +4,7 @@ An OUT in an object store is made in a folder of this machine, the same one for 
 then uploaded.
 """
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -378,3 +379,16 @@ def _staged(remote: RemotePath) -> Path:
     """Where an output is made that is to be in a store: the same place for the same output."""
     folder = Path(platformdirs.user_cache_dir("tweetprofile")) / "outputs"
     return folder / hashlib.sha256(remote.uri.encode()).hexdigest()[:16] / remote.name
+
+
+def lock_folder(folder: Path) -> int:
+    """Hold a folder for this process; the system lets go of it however the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OutputError(f"another run is writing to {folder}; wait for it or end it.") from None
+    except OSError:
+        pass  # not every network file system can lock, and two runs at once are rare
+    return descriptor
