@@ -20,14 +20,14 @@ from dump import get_photos, make_model, write_users
 from report import report
 
 from tweetprofile import load_checkpoint
-from tweetprofile.checkpoint import Checkpoint
+from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.devices import resolve_precision
-from tweetprofile.frames import FrameLoader
-from tweetprofile.images import ImageReader
+from tweetprofile.images.reader import ImageReader
 from tweetprofile.job import usable_processors
-from tweetprofile.manifest import Manifest, UserImages
+from tweetprofile.manifests.manifest import Manifest, UserImages
 from tweetprofile.networks import PRESETS, for_inference
+from tweetprofile.workers.devices import resolve_precision
+from tweetprofile.workers.frames import FrameLoader
 
 _USERS_A_PASS = 4
 """As `predict` has it on a CPU."""

@@ -22,8 +22,8 @@ from report import report
 
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.job import DecoderName
-from tweetprofile.plan import PredictOptions, plan_prediction
-from tweetprofile.predict import run_plan
+from tweetprofile.predicting.plan import PredictOptions, plan_prediction
+from tweetprofile.predicting.run import run_plan
 
 Damage = Callable[[bytes, random.Random], bytes]
 

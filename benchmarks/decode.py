@@ -23,8 +23,8 @@ from PIL import Image
 from report import report
 
 from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.devices import resolve_device
 from tweetprofile.job import usable_processors
+from tweetprofile.workers.devices import resolve_device
 
 _SIZES = {"as they are": None, "800 x 600": (800, 600), "2048 x 1536": (2048, 1536)}
 _BATCH = 88

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.networks import Network, build_network, network_spec
 from tweetprofile.traits import PRESETS
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 _DRAWN = 64
 _SIDE = 430

@@ -18,8 +18,8 @@ import click
 import polars as pl
 from report import report
 
-from tweetprofile.plan import PredictOptions
-from tweetprofile.predict import predict_manifest
+from tweetprofile.predicting.plan import PredictOptions
+from tweetprofile.predicting.run import predict_manifest
 from tweetprofile.training.recipes import RECIPES, Recipe
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions

@@ -19,7 +19,7 @@ from report import report
 
 from tweetprofile import Predictor, load_checkpoint
 from tweetprofile.job import DecoderName, PredictorOptions
-from tweetprofile.manifest import Manifest, UserImages
+from tweetprofile.manifests.manifest import Manifest, UserImages
 from tweetprofile.networks import PRESETS
 from tweetprofile.stages import Stage
 

@@ -21,10 +21,10 @@ import torch
 from hypothesis import settings
 from PIL import Image
 
-from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.traits import PRESETS
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 DATA = Path(
     os.environ.get("TWEETPROFILE_TEST_DATA")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tweetprofile.version import __version__
 
 if TYPE_CHECKING:
-    from tweetprofile.checkpoint import Checkpoint, load_checkpoint
+    from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
     from tweetprofile.errors import (
         ChangedInputError,
         CheckpointError,
@@ -37,39 +37,39 @@ if TYPE_CHECKING:
         evaluate_predictions,
     )
     from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
-    from tweetprofile.inference import Predictor
     from tweetprofile.inspection.report import Inspection
     from tweetprofile.inspection.run import InspectOptions, inspect_manifest
     from tweetprofile.job import PredictorOptions
-    from tweetprofile.manifest import ImageRef, Manifest, UserImages
-    from tweetprofile.plan import PredictOptions
-    from tweetprofile.predict import predict_manifest
+    from tweetprofile.manifests.manifest import ImageRef, Manifest, UserImages
+    from tweetprofile.predicting.plan import PredictOptions
+    from tweetprofile.predicting.run import predict_manifest
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
     from tweetprofile.traits import Trait, TraitSchema
+    from tweetprofile.workers.predictor import Predictor
 
 _HOMES = {
     "ChangedInputError": "errors",
-    "Checkpoint": "checkpoint",
+    "Checkpoint": "checkpoints.checkpoint",
     "CheckpointError": "errors",
     "Comparison": "evaluation.evaluate",
     "EvaluateOptions": "evaluation.evaluate",
     "Evaluation": "evaluation.evaluate",
     "ImageError": "errors",
-    "ImageRef": "manifest",
+    "ImageRef": "manifests.manifest",
     "ImportOptions": "importers.run",
     "ImportSummary": "importers.run",
     "InputError": "errors",
     "InspectOptions": "inspection.run",
     "Inspection": "inspection.report",
     "InterruptedRunError": "errors",
-    "Manifest": "manifest",
+    "Manifest": "manifests.manifest",
     "ManifestError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
-    "PredictOptions": "plan",
+    "PredictOptions": "predicting.plan",
     "PredictionsError": "errors",
-    "Predictor": "inference",
+    "Predictor": "workers.predictor",
     "PredictorOptions": "job",
     "SchemaError": "errors",
     "StoreError": "errors",
@@ -79,15 +79,15 @@ _HOMES = {
     "Trait": "traits",
     "TraitSchema": "traits",
     "TweetprofileError": "errors",
-    "UserImages": "manifest",
+    "UserImages": "manifests.manifest",
     "WorkerError": "errors",
     "WriteError": "errors",
     "compare_predictions": "evaluation.evaluate",
     "evaluate_predictions": "evaluation.evaluate",
     "import_dump": "importers.run",
     "inspect_manifest": "inspection.run",
-    "load_checkpoint": "checkpoint",
-    "predict_manifest": "predict",
+    "load_checkpoint": "checkpoints.checkpoint",
+    "predict_manifest": "predicting.run",
     "train_manifest": "training.run",
 }
 

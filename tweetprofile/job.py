@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tweetprofile.errors import OptionError
-from tweetprofile.images import MAX_IMAGE_BYTES
-from tweetprofile.storage import AnyPath
+from tweetprofile.files.storage import AnyPath
+from tweetprofile.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.traits import TraitSchema
 
 DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tweetprofile.errors import SchemaError
-from tweetprofile.toml_files import read_toml
+from tweetprofile.untrusted.toml_files import read_toml
 
 MOST_TRAITS = 1_000
 """Of a schema."""

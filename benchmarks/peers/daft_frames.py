@@ -26,7 +26,7 @@ from daft import DataType, Expression, Series
 from daft.functions import decode_image_file, image_file, list_map, resize
 
 from tweetprofile import TraitSchema, load_checkpoint
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 
 def make_predictor(checkpoint: Path, schema: TraitSchema, batch_size: int) -> Any:

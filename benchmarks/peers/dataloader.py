@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tweetprofile import Checkpoint, load_checkpoint
 from tweetprofile.networks import VolumeNetworkSpec
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 _PROCESSORS = len(os.sched_getaffinity(0))
 

@@ -24,15 +24,15 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
+from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.cli import info_view
 from tweetprofile.errors import TweetprofileError
-from tweetprofile.inference import Predictor
 from tweetprofile.job import PredictorOptions
-from tweetprofile.manifest import ImageRef, UserImages
+from tweetprofile.manifests.manifest import ImageRef, UserImages
 from tweetprofile.networks import PRESETS, build_network, ensemble_of
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.predictor import Predictor
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 1 << 30

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from tests.attack.hostile_images import KINDS, USED, Maker
-from tests.test_dirty_dump import predict
+from tests.predicting.test_dirty_dump import predict
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
-from tweetprofile.examination import Examiner
 from tweetprofile.job import PredictorOptions
-from tweetprofile.manifest import ImageRef, UserImages
+from tweetprofile.manifests.manifest import ImageRef, UserImages
+from tweetprofile.workers.examiner import Examiner
 
 # The decoder silences Pillow, but whoever runs tests sets the filters of warnings anew.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -15,9 +15,9 @@ from tweetprofile.cli import main
 from tweetprofile.errors import OptionError, PredictionsError, SchemaError
 from tweetprofile.evaluation.evaluate import evaluate_predictions
 from tweetprofile.evaluation.report import read_epochs
-from tweetprofile.manifest import Manifest
-from tweetprofile.provenance import METADATA_KEY
-from tweetprofile.training.labels import find_schema
+from tweetprofile.files.provenance import METADATA_KEY
+from tweetprofile.labels.reading import find_schema
+from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.traits import Trait, TraitSchema, load_schema
 
 AB = ["a", "b"]

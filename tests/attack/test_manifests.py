@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.errors import TweetprofileError
-from tweetprofile.manifest import Manifest, UserImages
+from tweetprofile.manifests.manifest import Manifest, UserImages
 
 USERS = 300
 

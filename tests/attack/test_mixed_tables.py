@@ -14,7 +14,7 @@ import pytest
 
 from tweetprofile.importers import joining
 from tweetprofile.importers.run import ImportOptions, import_dump
-from tweetprofile.manifest import Manifest
+from tweetprofile.manifests.manifest import Manifest
 
 WORDS = [
     "",

@@ -19,30 +19,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.cli import main
+from tweetprofile.engines.logs import check_logs, open_log
 from tweetprofile.errors import OutputError, TweetprofileError, WriteError
 from tweetprofile.evaluation.folder import prepare_folder as prepare_evaluation
 from tweetprofile.evaluation.written import write_files
+from tweetprofile.files.protection import Reads, check_file
+from tweetprofile.files.provenance import Kind
 from tweetprofile.importers.run import ImportOptions, import_dump
 from tweetprofile.inspection.contact_sheets import _write_png
 from tweetprofile.inspection.drawing import Sheet
 from tweetprofile.job import PredictorFacts
-from tweetprofile.logs import check_logs, open_log
-from tweetprofile.manifest import Manifest
+from tweetprofile.manifests.manifest import Manifest
+from tweetprofile.manifests.reads import reads_of
 from tweetprofile.networks import build_network, network_spec
-from tweetprofile.output import ProfileWriter
-from tweetprofile.place import Place, reads_of
-from tweetprofile.profiles import Counts, UserOutcome, make_profiles, profile_schema
-from tweetprofile.protection import Reads, check_file
-from tweetprofile.provenance import Kind
-from tweetprofile.record import RunRecord
-from tweetprofile.summary import PredictSummary, check_stats, write_stats
+from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.place import Place
+from tweetprofile.predicting.record import RunRecord
+from tweetprofile.predicting.summary import PredictSummary, check_stats, write_stats
 from tweetprofile.training.folder import FolderOptions, prepare_folder, write_card
 from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions, write_settings
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.profiles import Counts, UserOutcome, make_profiles, profile_schema
 
 TRAITS = TraitSchema((Trait("mood", ("calm", "cross")),))
 SCHEMA = profile_schema(TRAITS, pa.string())

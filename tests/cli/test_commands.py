@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from tweetprofile.checkpoints.choice import CHECKPOINT_VARIABLE
 from tweetprofile.cli import main
-from tweetprofile.models import CHECKPOINT_VARIABLE
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from tweetprofile.importers.run import ImportOptions
 from tweetprofile.inspection import InspectOptions
 from tweetprofile.inspection.contact_sheets import SheetOptions
 from tweetprofile.networks import PRESETS
-from tweetprofile.plan import PredictOptions
+from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.training.recipes import RECIPES
 from tweetprofile.training.settings import TrainOptions
 

@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.cli import main, streams
 from tweetprofile.errors import WorkerError
+from tweetprofile.files.provenance import METADATA_KEY
 from tweetprofile.networks import build_network, network_spec
-from tweetprofile.profiles import UserOutcome, make_profiles
-from tweetprofile.provenance import METADATA_KEY
 from tweetprofile.training.card import as_markdown, make_card
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.profiles import UserOutcome, make_profiles
 
 HOSTILE = (
     "[/red]",

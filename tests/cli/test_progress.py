@@ -4,11 +4,11 @@ import pytest
 
 from tweetprofile.cli import predict_view
 from tweetprofile.job import PredictorFacts
-from tweetprofile.predict import Progress
-from tweetprofile.profiles import Counts
+from tweetprofile.predicting.run import Progress
+from tweetprofile.predicting.summary import PredictSummary, StageTimes
 from tweetprofile.stages import Stage
-from tweetprofile.summary import PredictSummary, StageTimes
 from tweetprofile.traits import PRESETS
+from tweetprofile.workers.profiles import Counts
 
 HALF = Progress(Counts(users=500, images=5_500, failed=7), users_total=1_000, seconds=10.0)
 

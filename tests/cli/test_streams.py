@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 COMMAND = [sys.executable, "-m", "tweetprofile"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tweetprofile.checkpoints.choice import CHECKPOINT_VARIABLE, default_model
 from tweetprofile.cli import main
-from tweetprofile.models import CHECKPOINT_VARIABLE, default_model
 
 QUICK = ["--frame-size", "16", "--epochs", "1", "--batch-size", "4", "--devices", "cpu"]
 

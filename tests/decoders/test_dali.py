@@ -10,7 +10,7 @@ from PIL import Image
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
 from tweetprofile.decoders.pillow import PillowDecoder
-from tweetprofile.screening import HeaderScreen
+from tweetprofile.decoders.screening import HeaderScreen
 
 pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
 

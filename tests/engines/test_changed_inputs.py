@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
+from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.cli import main
 from tweetprofile.errors import ChangedInputError, WorkerError
-from tweetprofile.manifest import Manifest
+from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.networks import build_network
-from tweetprofile.plan import PredictOptions
-from tweetprofile.predict import Progress, predict_manifest
+from tweetprofile.predicting.plan import PredictOptions
+from tweetprofile.predicting.run import Progress, predict_manifest
 
 WriteUsers = Callable[..., Path]
 

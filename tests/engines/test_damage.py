@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import PredictJob
 from tweetprofile.errors import Reason
-from tweetprofile.forms import cap_images, unify_lists
 from tweetprofile.job import DecoderName, PredictorFacts, PredictorOptions
-from tweetprofile.manifest import UserBatch
+from tweetprofile.manifests.forms import cap_images, unify_lists
+from tweetprofile.manifests.manifest import UserBatch
 
 pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
 

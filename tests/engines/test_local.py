@@ -11,8 +11,8 @@ from PIL import Image
 
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, OptionError, WorkerError
-from tweetprofile.plan import PredictOptions, plan_prediction
-from tweetprofile.predict import predict_manifest
+from tweetprofile.predicting.plan import PredictOptions, plan_prediction
+from tweetprofile.predicting.run import predict_manifest
 
 WriteUsers = Callable[..., Path]
 

@@ -16,8 +16,8 @@ import pytest
 
 from tweetprofile.cli import main
 from tweetprofile.errors import ChangedInputError, CheckpointError, ManifestError, OptionError
-from tweetprofile.plan import PredictOptions, plan_prediction
-from tweetprofile.predict import Progress, predict_manifest
+from tweetprofile.predicting.plan import PredictOptions, plan_prediction
+from tweetprofile.predicting.run import Progress, predict_manifest
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from tweetprofile.errors import OptionError, Reason
 from tweetprofile.inspection.contact_sheets import SheetOptions, draw_contact_sheets
 from tweetprofile.inspection.run import InspectOptions, inspect_manifest
 from tweetprofile.job import PredictorOptions
-from tweetprofile.manifest import ImageRef, UserImages
-from tweetprofile.plan import PredictOptions
-from tweetprofile.predict import predict_manifest
+from tweetprofile.manifests.manifest import ImageRef, UserImages
+from tweetprofile.predicting.plan import PredictOptions
+from tweetprofile.predicting.run import predict_manifest
 
 WriteUsers = Callable[..., Path]
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from tweetprofile.profiles import UserOutcome, make_profiles
-from tweetprofile.provenance import METADATA_KEY
+from tweetprofile.files.provenance import METADATA_KEY
 from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.workers.profiles import UserOutcome, make_profiles
 
 SCHEMA = TraitSchema(
     (Trait("gender", ("female", "male")), Trait("place", ("north", "south", "west")))

@@ -10,8 +10,8 @@ import pytest
 from tweetprofile.errors import InputError, ManifestError, PredictionsError
 from tweetprofile.evaluation.evaluate import compare_predictions, evaluate_predictions
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, Predictions, judge
-from tweetprofile.manifest import Manifest
-from tweetprofile.provenance import METADATA_KEY
+from tweetprofile.files.provenance import METADATA_KEY
+from tweetprofile.manifests.manifest import Manifest
 
 
 def bring_together(labels: Path, predictions: Path) -> Judged:

@@ -9,7 +9,7 @@ import pytest
 
 from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.importers.run import ImportOptions, import_dump
-from tweetprofile.manifest import Manifest
+from tweetprofile.manifests.manifest import Manifest
 
 Put = Callable[[Path], Path]
 Lost = Callable[[Path], list[tuple[str, str, int | None]]]

@@ -8,7 +8,7 @@ from PIL import Image
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.labels import LabelTable
 from tweetprofile.importers.run import import_dump
-from tweetprofile.user_ids import RoundedIds, is_floating
+from tweetprofile.manifests.user_ids import RoundedIds, is_floating
 
 ROUNDED = [f"1234567890{number:05}000" for number in range(6)]
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
@@ -26,7 +26,7 @@ from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.tiles import Tile, TileKind
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.traits import PRESETS
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 PAPER = (250, 250, 248)
 AMBER = (178, 104, 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from tweetprofile.inspection.naming import file_name
-from tweetprofile.untrusted import printable, shorten
+from tweetprofile.untrusted.text import printable, shorten
 
 
 @pytest.mark.parametrize(

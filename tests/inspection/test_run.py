@@ -23,8 +23,8 @@ from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
 from tweetprofile.inspection.run import plan_inspection, run_inspection
 from tweetprofile.inspection.sharing import Sharing
 from tweetprofile.job import MAX_PIXELS, ExaminerFacts
-from tweetprofile.plan import PredictOptions
-from tweetprofile.predict import Progress, predict_manifest
+from tweetprofile.predicting.plan import PredictOptions
+from tweetprofile.predicting.run import Progress, predict_manifest
 
 Inspect = Callable[..., Inspection]
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.inspection.sampling import sample_batches, user_at
-from tweetprofile.manifest import Manifest
+from tweetprofile.manifests.manifest import Manifest
 
 
 def write(path: Path, users: int, form: str = "paths") -> Manifest:

@@ -8,8 +8,8 @@ import pytest
 
 from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
 from tweetprofile.inspection.tally import FailureTally, LabelTally, Spread
-from tweetprofile.manifest import UserBatch
-from tweetprofile.training.label_values import ValueKind
+from tweetprofile.labels.values import ValueKind
+from tweetprofile.manifests.manifest import UserBatch
 
 
 def spread(values: list[int], at_a_time: int = 7) -> Range | None:

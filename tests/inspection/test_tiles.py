@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tweetprofile.inspection.tiles import Filling, Tile, TileKind, lay_out
-from tweetprofile.manifest import ImageRef
+from tweetprofile.manifests.manifest import ImageRef
 
 IMAGES = [ImageRef(f"folder/{number}.jpg") for number in range(6)]
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tweetprofile.cli import main
 from tweetprofile.errors import ManifestError, OptionError, OutputError
-from tweetprofile.manifest import Manifest
+from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.splitting.run import SplitOptions, split_manifest
 
 MakeDump = Callable[..., Path]

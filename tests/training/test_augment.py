@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tweetprofile.errors import OptionError
-from tweetprofile.profiles import Counts
 from tweetprofile.training.augment import AugmentOptions, Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.profiles import Counts
 
 SPEC = VolumeSpec(height=16, width=16)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.training.card import CARD
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions

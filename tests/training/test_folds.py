@@ -10,10 +10,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.cli import main
 from tweetprofile.errors import OptionError, OutputError
-from tweetprofile.profiles import Counts
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.card import CARD
 from tweetprofile.training.folds import FOLDS, make_folds, summarise, wilson_interval
@@ -21,6 +20,7 @@ from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.scores import TraitScore
 from tweetprofile.training.settings import TrainOptions
+from tweetprofile.workers.profiles import Counts
 
 QUICK = TrainOptions(
     schema="mex-a3t-2019", epochs=1, frame_size=16, batch_size=4, devices="cpu", val_fraction=0.2,

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.metrics import METRICS, append_metrics, cut_metrics

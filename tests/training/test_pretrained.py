@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tweetprofile.checkpoint import save_checkpoint
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.errors import CheckpointError
 from tweetprofile.networks import Network, build_network, ensemble_of, network_spec
 from tweetprofile.training.pretrained import load_weights
 from tweetprofile.traits import PRESETS, Trait, TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 SMALL = VolumeSpec(height=32, width=32)
 MOODS = TraitSchema((Trait("mood", ("calm", "cross")),))

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 import torch
 
-from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.choice import default_model
 from tweetprofile.errors import ManifestError, OptionError, OutputError, TrainingError
-from tweetprofile.models import default_model
 from tweetprofile.networks import Norm
-from tweetprofile.plan import PredictOptions
-from tweetprofile.predict import predict_manifest
+from tweetprofile.predicting.plan import PredictOptions
+from tweetprofile.predicting.run import predict_manifest
 from tweetprofile.training import settings
 from tweetprofile.training.augment import AugmentOptions
 from tweetprofile.training.loop import TrainObserver

@@ -7,11 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tweetprofile.checkpoint import load_checkpoint
-from tweetprofile.digests import user_digest
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.fingerprints import read_seen
 from tweetprofile.errors import TrainingError
-from tweetprofile.fingerprints import read_seen
-from tweetprofile.profiles import Counts
+from tweetprofile.images.digests import user_digest
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.card import CARD
 from tweetprofile.training.loop import TrainObserver
@@ -19,6 +18,7 @@ from tweetprofile.training.run import train_manifest
 from tweetprofile.training.setting_aside import set_aside, warn_of_few_users
 from tweetprofile.training.settings import TrainOptions
 from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.workers.profiles import Counts
 
 SCHEMA = TraitSchema((Trait("gender", ("female", "male")),))
 

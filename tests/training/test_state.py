@@ -17,7 +17,7 @@ from tweetprofile.training.scores import EpochMetrics, TraitScore
 from tweetprofile.training.selection import Kept
 from tweetprofile.training.state import STATE, TrainingState, optimiser_state
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 SMALL = VolumeSpec(frames=2, height=16, width=16)
 MOODS = TraitSchema((Trait("mood", ("calm", "cross")),))

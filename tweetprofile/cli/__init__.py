@@ -23,7 +23,7 @@ from tweetprofile.errors import (
     WorkerError,
     WriteError,
 )
-from tweetprofile.untrusted import printable
+from tweetprofile.untrusted.text import printable
 from tweetprofile.version import __version__
 
 EXIT_INTERRUPTED = 130

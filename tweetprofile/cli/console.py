@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from tweetprofile.cli import streams
-from tweetprofile.untrusted import LONGEST_LINE, printable
+from tweetprofile.untrusted.text import LONGEST_LINE, printable
 
 _SIZES = {"COLUMNS": range(20, 1001), "LINES": range(5, 1001)}
 """Sizes of a terminal that are believed; `COLUMNS=0` is set by shells that do not know theirs."""

@@ -86,7 +86,7 @@ def command(
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.evaluation.evaluate import EvaluateOptions
     from tweetprofile.evaluation.folder import prepare_folder, reads_of_evaluation
-    from tweetprofile.protection import Reads
+    from tweetprofile.files.protection import Reads
 
     given = (*others, *predictions)
     options = EvaluateOptions(
@@ -121,8 +121,8 @@ def command(
 
 def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
     """Files that may be the model of the predictions."""
+    from tweetprofile.checkpoints.choice import MODEL, find_checkpoint
     from tweetprofile.errors import CheckpointError
-    from tweetprofile.models import MODEL, find_checkpoint
 
     named = [checkpoint, run / MODEL if run is not None else None]
     with suppress(CheckpointError):
@@ -150,13 +150,13 @@ def _predict(
     manifest: str, folder: Path, choices: dict[str, Any], *, needs_labels: bool, quiet: bool
 ) -> str:
     """Predict the manifest's users into the folder; the file."""
-    from tweetprofile.checkpoint import load_checkpoint
+    from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.cli import predict_view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.evaluation.judging import labelled_traits
     from tweetprofile.evaluation.written import PREDICTIONS
-    from tweetprofile.plan import PredictOptions, plan_prediction
-    from tweetprofile.predict import run_plan
+    from tweetprofile.predicting.plan import PredictOptions, plan_prediction
+    from tweetprofile.predicting.run import run_plan
 
     told = {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
     out = str(folder / PREDICTIONS)

@@ -15,9 +15,9 @@ def command(checkpoint: str | None, as_json: bool, quiet: bool) -> None:
     Without CHECKPOINT, the one that predict would use. With --quiet, only check that it can be
     loaded.
     """
-    from tweetprofile.checkpoint import load_checkpoint
+    from tweetprofile.checkpoints.checkpoint import load_checkpoint
+    from tweetprofile.checkpoints.choice import find_checkpoint
     from tweetprofile.cli import info_view as view
-    from tweetprofile.models import find_checkpoint
 
     loaded = load_checkpoint(find_checkpoint(checkpoint))
     if quiet:

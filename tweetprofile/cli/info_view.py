@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.table import Table
 
-from tweetprofile.checkpoint import Checkpoint
+from tweetprofile.checkpoints.checkpoint import Checkpoint
+from tweetprofile.checkpoints.header import describe_origin
 from tweetprofile.cli import console
 from tweetprofile.cli.console import OUTPUT
-from tweetprofile.header import describe_origin
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, spec_to_dict
 
 

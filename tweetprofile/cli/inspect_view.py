@@ -11,7 +11,7 @@ from rich.text import Text
 from tweetprofile.cli import console
 from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
 from tweetprofile.inspection.report import FailedExample, Inspection, Range
-from tweetprofile.untrusted import printable, shorten
+from tweetprofile.untrusted.text import printable, shorten
 
 if TYPE_CHECKING:
     from tweetprofile.inspection.contact_sheets import Viewpoint  # which loads torch

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tweetprofile.untrusted import shorten
+from tweetprofile.untrusted.text import shorten
 
 _LONGEST_NAME = 220
 """Bytes of a file's name; file systems take 255."""
@@ -96,7 +96,7 @@ class _Root(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if "://" in str(value):
-            from tweetprofile.storage import as_path, is_remote
+            from tweetprofile.files.storage import as_path, is_remote
 
             if is_remote(str(value)):
                 return as_path(value)

@@ -128,8 +128,8 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import predict_view as view
     from tweetprofile.cli.interruptions import interruptions
-    from tweetprofile.plan import PredictOptions, plan_prediction
-    from tweetprofile.predict import run_plan
+    from tweetprofile.predicting.plan import PredictOptions, plan_prediction
+    from tweetprofile.predicting.run import run_plan
 
     options = PredictOptions(**choices, keep_logs=shared.debugging())
     plan = plan_prediction(manifest, out, options)

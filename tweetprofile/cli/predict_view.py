@@ -8,12 +8,12 @@ from typing import TypeVar
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.engines.shards import ShardEngine
-from tweetprofile.place import Place
-from tweetprofile.plan import PredictPlan
-from tweetprofile.predict import Progress
-from tweetprofile.profiles import Status
+from tweetprofile.predicting.place import Place
+from tweetprofile.predicting.plan import PredictPlan
+from tweetprofile.predicting.run import Progress
+from tweetprofile.predicting.summary import PredictSummary
 from tweetprofile.stages import Stage
-from tweetprofile.summary import PredictSummary
+from tweetprofile.workers.profiles import Status
 
 _LINE_EVERY = 30.0
 """Seconds between progress lines where there is no terminal to draw a bar on."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from tweetprofile.errors import ReaderGoneError, WriteError
-from tweetprofile.untrusted import LONGEST_LINE, printable
+from tweetprofile.untrusted.text import LONGEST_LINE, printable
 
 _PLAIN = str.maketrans({"…": "~", "━": "-", "─": "-", "█": "#", "▏": "|", "╸": "-", "╺": "-"})
 """What is drawn with on terminals of few letters."""

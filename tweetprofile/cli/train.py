@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
-from tweetprofile.toml_files import read_toml
+from tweetprofile.untrusted.toml_files import read_toml
 
 _MODELS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16", "model1", "model2"]
 
@@ -209,7 +209,7 @@ def command(
     """
     from tweetprofile.cli import train_view as view
     from tweetprofile.cli.interruptions import interruptions
-    from tweetprofile.storage import RemotePath
+    from tweetprofile.files.storage import RemotePath
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
 

@@ -10,8 +10,8 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.labels.reading import FoundSchema
 from tweetprofile.training.folds import wilson_interval
-from tweetprofile.training.labels import FoundSchema
 from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.pretrained import LoadedWeights
 from tweetprofile.training.scores import EpochMetrics, TraitScore

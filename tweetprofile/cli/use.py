@@ -16,10 +16,10 @@ def command(run: Path, quiet: bool) -> None:
     RUN is the folder of a training run, or a checkpoint. A copy is kept in your data folder, so the
     run may be moved or removed afterwards. A training never changes the choice.
     """
-    from tweetprofile.checkpoint import load_checkpoint
+    from tweetprofile.checkpoints.checkpoint import load_checkpoint
+    from tweetprofile.checkpoints.choice import find_checkpoint, make_default
+    from tweetprofile.checkpoints.header import describe_origin
     from tweetprofile.cli.console import CONSOLE
-    from tweetprofile.header import describe_origin
-    from tweetprofile.models import find_checkpoint, make_default
 
     path = find_checkpoint(run)
     checkpoint = load_checkpoint(path)

@@ -11,9 +11,9 @@ import torch
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
 from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
 from tweetprofile.decoders.pillow import PillowDecoder
+from tweetprofile.decoders.screening import HeaderScreen
 from tweetprofile.errors import Reason
 from tweetprofile.job import DecoderName
-from tweetprofile.screening import HeaderScreen
 from tweetprofile.stages import Stage, StageClock
 
 _PIXELS_AT_ONCE_CPU = 128_000_000

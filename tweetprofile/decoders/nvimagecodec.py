@@ -12,9 +12,9 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.bounds import fits
 from tweetprofile.decoders.base import DecodeOptions
-from tweetprofile.screening import is_cut
+from tweetprofile.decoders.bounds import fits
+from tweetprofile.decoders.screening import is_cut
 
 _MAX_CHANNELS = 4
 """Of an image whose memory is bounded by its pixels; a TIFF may have thousands."""

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
-from tweetprofile.bounds import CountedFile, fits, why_excessive
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
+from tweetprofile.decoders.bounds import CountedFile, fits, why_excessive
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
 from tweetprofile.decoders.resizing import stretch_into
+from tweetprofile.decoders.screening import is_cut, why_unidentified
 from tweetprofile.decoders.turbojpeg import Pixels, decode_jpeg
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.job import DecoderName, usable_processors
-from tweetprofile.screening import is_cut, why_unidentified
 from tweetprofile.stages import Stage, StageClock
 
 # What Pillow warns of either comes out as a frame or as a reason; the terminal is not its place.

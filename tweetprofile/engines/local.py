@@ -18,6 +18,7 @@ from typing import BinaryIO, Generic, Self, TypeVar, cast, overload
 
 import pyarrow as pa
 
+from tweetprofile.engines.logs import open_log
 from tweetprofile.engines.messages import (
     Begun,
     Done,
@@ -39,8 +40,7 @@ from tweetprofile.engines.shards import ShardSource
 from tweetprofile.engines.watchdog import SlowImage, Watchdog
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import ExaminerFacts, ExtractorFacts, PredictorFacts, usable_processors
-from tweetprofile.logs import open_log
-from tweetprofile.manifest import UserBatch
+from tweetprofile.manifests.manifest import UserBatch
 from tweetprofile.stages import Stage, StageClock
 
 _START_SECONDS = 300.0

@@ -28,10 +28,10 @@ from tweetprofile.engines.messages import PredictJob, pack, unpack
 from tweetprofile.engines.replacement import require_same_model
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, TweetprofileError, WorkerError
+from tweetprofile.files.storage import absolute
 from tweetprofile.job import PredictorFacts
-from tweetprofile.manifest import UserBatch
+from tweetprofile.manifests.manifest import UserBatch
 from tweetprofile.stages import Stage, StageClock
-from tweetprofile.storage import absolute
 
 _PROCESSORS_AN_ACTOR = 4
 

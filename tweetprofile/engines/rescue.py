@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from tweetprofile.engines.messages import Facts
 from tweetprofile.engines.watchdog import SlowImage
-from tweetprofile.findings import crashed_findings
 from tweetprofile.job import DecoderName, ExaminerFacts, PredictorFacts
-from tweetprofile.manifest import UserBatch
-from tweetprofile.profiles import crashed_frames, crashed_profile
+from tweetprofile.manifests.manifest import UserBatch
+from tweetprofile.workers.findings import crashed_findings
+from tweetprofile.workers.profiles import crashed_frames, crashed_profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from tweetprofile.job import PredictorFacts
-from tweetprofile.manifest import Manifest, UserBatch
+from tweetprofile.manifests.manifest import Manifest, UserBatch
 from tweetprofile.stages import StageClock
 
 

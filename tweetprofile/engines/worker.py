@@ -32,8 +32,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from tweetprofile.checkpoint import load_checkpoint
-from tweetprofile.devices import resolve_device
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.engines.board import Board, LaneWatch
 from tweetprofile.engines.messages import (
     Begun,
@@ -49,13 +48,14 @@ from tweetprofile.engines.messages import (
     unpack,
 )
 from tweetprofile.errors import Reason, TweetprofileError
-from tweetprofile.examination import Examiner
-from tweetprofile.extraction import FrameExtractor
-from tweetprofile.inference import Predictor
 from tweetprofile.job import DecoderName, PredictorOptions, usable_processors
-from tweetprofile.manifest import ImageRef, UserImages, users_of
+from tweetprofile.manifests.manifest import ImageRef, UserImages, users_of
 from tweetprofile.stages import Stage
-from tweetprofile.watch import ImageWatch
+from tweetprofile.workers.devices import resolve_device
+from tweetprofile.workers.examiner import Examiner
+from tweetprofile.workers.extractor import FrameExtractor
+from tweetprofile.workers.predictor import Predictor
+from tweetprofile.workers.watch import ImageWatch
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

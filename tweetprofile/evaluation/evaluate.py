@@ -16,8 +16,8 @@ from tweetprofile.evaluation.resampling import (
     intervals,
 )
 from tweetprofile.evaluation.seen_before import SeenBefore, look_for_seen
-from tweetprofile.manifest import Manifest
-from tweetprofile.storage import AnyPath
+from tweetprofile.files.storage import AnyPath
+from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.version import __version__
 
 _NAMED = 100

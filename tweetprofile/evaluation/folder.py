@@ -22,11 +22,11 @@ from tweetprofile.evaluation.evaluate import Comparison, Evaluation
 from tweetprofile.evaluation.report import METRICS_OF_RUN, REPORT, make_report
 from tweetprofile.evaluation.tables import tables
 from tweetprofile.evaluation.written import check_folder, write_files
-from tweetprofile.manifest import Manifest
-from tweetprofile.place import reads_of
-from tweetprofile.protection import Reads, real_path
-from tweetprofile.spreadsheets import write_rows
-from tweetprofile.storage import AnyPath, as_path
+from tweetprofile.files.protection import Reads, real_path
+from tweetprofile.files.storage import AnyPath, as_path
+from tweetprofile.manifests.manifest import Manifest
+from tweetprofile.manifests.reads import reads_of
+from tweetprofile.untrusted.spreadsheets import write_rows
 
 METRICS = "metrics.json"
 

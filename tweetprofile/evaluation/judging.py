@@ -19,21 +19,21 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
-from tweetprofile.fields import mapping, read_known, text
-from tweetprofile.forms import is_text
-from tweetprofile.listing import find_files
-from tweetprofile.manifest import Manifest
-from tweetprofile.profiles import probabilities_column
-from tweetprofile.provenance import read_description
-from tweetprofile.storage import AnyPath, RemotePath, as_path, size_of
-from tweetprofile.training.labels import (
+from tweetprofile.files.listing import find_files
+from tweetprofile.files.provenance import read_description
+from tweetprofile.files.storage import AnyPath, RemotePath, as_path, size_of
+from tweetprofile.labels.reading import (
     UNKNOWN,
     check_labels,
     encode_labels,
     read_labels,
     read_user_ids,
 )
+from tweetprofile.manifests.forms import is_text
+from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.untrusted.fields import mapping, read_known, text
+from tweetprofile.workers.profiles import probabilities_column
 
 _NO_PROFILES = (
     pa.ArrowException, AssertionError, AttributeError, LookupError, OSError, RecursionError,

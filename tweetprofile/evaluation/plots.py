@@ -11,7 +11,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
 from tweetprofile.evaluation.metrics import TraitMetrics
-from tweetprofile.untrusted import printable, shorten
+from tweetprofile.untrusted.text import printable, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

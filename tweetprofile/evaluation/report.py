@@ -13,8 +13,8 @@ from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.plots import Plot, training_plots, trait_plots
 from tweetprofile.evaluation.tables import Cell, Table, classes_table, scores_table
-from tweetprofile.fields import parse_json
 from tweetprofile.training.scores import read_metrics
+from tweetprofile.untrusted.fields import parse_json
 from tweetprofile.version import __version__
 
 REPORT = "report.html"

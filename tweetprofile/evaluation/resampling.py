@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, JudgedTrait
 from tweetprofile.evaluation.metrics import Scores
-from tweetprofile.training.labels import UNKNOWN
+from tweetprofile.labels.reading import UNKNOWN
 
 DRAWS = 1000
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from tweetprofile.checkpoint import load_checkpoint
-from tweetprofile.digests import image_digest, user_digest
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.fingerprints import Overlap, Seen, read_seen
 from tweetprofile.errors import CheckpointError, OptionError, StoreError
-from tweetprofile.fingerprints import Overlap, Seen, read_seen
-from tweetprofile.images import ImageReader
-from tweetprofile.manifest import Manifest, UserImages
-from tweetprofile.storage import AnyPath
-from tweetprofile.training.labels import read_user_ids
+from tweetprofile.files.storage import AnyPath
+from tweetprofile.images.digests import image_digest, user_digest
+from tweetprofile.images.reader import ImageReader
+from tweetprofile.labels.reading import read_user_ids
+from tweetprofile.manifests.manifest import Manifest, UserImages
 
 _MOST_USERS = 1_000
 """Users whose images are read and compared, spread evenly over the manifest: some 11,000 images."""

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tweetprofile.evaluation.evaluate import Evaluation
-from tweetprofile.spreadsheets import write_rows
+from tweetprofile.untrusted.spreadsheets import write_rows
 
 Cell = str | int | float
 

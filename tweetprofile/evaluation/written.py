@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tweetprofile.errors import OutputError
-from tweetprofile.place import Place, stranger_in_partial
-from tweetprofile.protection import is_earlier, refuse_stranger
-from tweetprofile.provenance import METADATA_KEY, Kind, kind_of, stamp
-from tweetprofile.whole import is_fresh_name, write_whole
+from tweetprofile.files.protection import is_earlier, refuse_stranger
+from tweetprofile.files.provenance import METADATA_KEY, Kind, kind_of, stamp
+from tweetprofile.files.whole import is_fresh_name, write_whole
+from tweetprofile.predicting.place import Place, stranger_in_partial
 
 RECORD = ".tweetprofile.json"
 """Name of the list; hidden, so that it is not handed in with a submission's files."""

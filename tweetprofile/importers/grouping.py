@@ -13,8 +13,8 @@ from typing import Self
 import polars as pl
 import pyarrow as pa
 
+from tweetprofile.files.scratch import make_scratch, no_room
 from tweetprofile.importers.users import DumpUser
-from tweetprofile.scratch import make_scratch, no_room
 
 _FILES = 64
 

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tweetprofile.errors import OptionError
+from tweetprofile.files.scratch import make_scratch, no_room
 from tweetprofile.importers.losses import Losses
 from tweetprofile.importers.users import IMAGES_BEYOND, MOST_IMAGES, DumpUser
-from tweetprofile.scratch import make_scratch, no_room
 
 _FILES = 128
 

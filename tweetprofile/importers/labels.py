@@ -21,11 +21,11 @@ from tweetprofile.importers.losses import Loss, Losses, brief
 from tweetprofile.importers.parquet import count_rows, read_parquet_rows, read_schema
 from tweetprofile.importers.rows import Row, read_header, read_rows
 from tweetprofile.importers.users import DumpUser, is_text
-from tweetprofile.training.label_columns import kind_of_column, why_no_labels
-from tweetprofile.training.label_values import MOST_VALUES, LabelColumn, ValueKind, class_of
+from tweetprofile.labels.columns import kind_of_column, why_no_labels
+from tweetprofile.labels.values import MOST_VALUES, LabelColumn, ValueKind, class_of
+from tweetprofile.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.traits import RESERVED_COLUMNS
-from tweetprofile.untrusted import printable
-from tweetprofile.user_ids import RoundedIds, is_floating
+from tweetprofile.untrusted.text import printable
 
 _USERS_A_BATCH = 1 << 12
 

@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from tweetprofile.errors import WriteError
-from tweetprofile.protection import is_earlier
-from tweetprofile.provenance import Kind
-from tweetprofile.spreadsheets import write_rows
+from tweetprofile.files.protection import is_earlier
+from tweetprofile.files.provenance import Kind
+from tweetprofile.files.whole import fresh_name, move
+from tweetprofile.untrusted.spreadsheets import write_rows
 from tweetprofile.version import __version__
-from tweetprofile.whole import fresh_name, move
 
 MOST_LISTED = 100_000
 """Losses that are listed one by one; those beyond are counted, and the list's last line says so."""

@@ -9,13 +9,13 @@ from types import TracebackType
 from typing import Self
 
 from tweetprofile.errors import OptionError
+from tweetprofile.files.scratch import make_scratch, no_room
 from tweetprofile.importers.files import is_file, walk_files
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.media_names import BY_CONTENT, PLAIN, key_of, other_keys_of, read_name
 from tweetprofile.importers.photos import Photo
 from tweetprofile.importers.streams import open_regular
 from tweetprofile.importers.users import is_text
-from tweetprofile.scratch import make_scratch, no_room
 
 FURTHER_FILES = "further files of photos (other sizes, or copies; the largest size is taken)"
 

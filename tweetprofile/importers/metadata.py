@@ -31,8 +31,8 @@ from tweetprofile.importers.table_columns import (
     why,
 )
 from tweetprofile.importers.users import LONGEST_ID, is_id, is_text
+from tweetprofile.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
-from tweetprofile.user_ids import RoundedIds, is_floating
 
 _SHOWN = 20
 """Names of columns in a sentence."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.untrusted import printable
+from tweetprofile.untrusted.text import printable
 
 _SAID = {
     Loss.MALFORMED: "records that cannot be read",

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from tweetprofile.errors import OptionError, OutputError
-from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.files.protection import Reads, Taking, check_file, real_path
+from tweetprofile.files.provenance import Kind
+from tweetprofile.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.importers.image_folder import ImageFolder
 from tweetprofile.importers.labels import LabelTable
 from tweetprofile.importers.losses import Loss, Losses
@@ -17,8 +19,6 @@ from tweetprofile.importers.twitter_api import twitter_api_users
 from tweetprofile.importers.twitter_archive import archive_users
 from tweetprofile.importers.users import REPEATED, DumpUser
 from tweetprofile.importers.writing import ManifestWriter
-from tweetprofile.protection import Reads, Taking, check_file, real_path
-from tweetprofile.provenance import Kind
 
 Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
 

@@ -16,14 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tweetprofile.errors import ImageError, OutputError, WriteError
-from tweetprofile.images import ImageReader
+from tweetprofile.files.protection import Reads, check_file, check_folder, check_parent, is_earlier
+from tweetprofile.files.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.files.whole import fresh_name, move, sync
+from tweetprofile.images.reader import ImageReader
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.users import DumpUser
-from tweetprofile.manifest import ImageRef
-from tweetprofile.place import check_parent
-from tweetprofile.protection import Reads, check_file, check_folder, is_earlier
-from tweetprofile.provenance import METADATA_KEY, Kind, stamp
-from tweetprofile.whole import fresh_name, move, sync
+from tweetprofile.manifests.manifest import ImageRef
 
 _ROWS_A_GROUP = 1 << 14
 _BYTES_A_GROUP = 64 << 20

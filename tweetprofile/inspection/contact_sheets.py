@@ -16,27 +16,27 @@ import numpy as np
 import pyarrow as pa
 from PIL.PngImagePlugin import PngInfo
 
-from tweetprofile.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.choice import CHECKPOINT_VARIABLE, find_checkpoint
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
-from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.files.protection import Reads, check_entries, check_file, is_earlier, real_path
+from tweetprofile.files.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.files.storage import AnyPath
+from tweetprofile.files.whole import write_whole
+from tweetprofile.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.naming import file_name
 from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
 from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, ExtractorFacts, PredictorOptions
-from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
-from tweetprofile.models import CHECKPOINT_VARIABLE, find_checkpoint
+from tweetprofile.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.manifests.reads import reads_of
 from tweetprofile.networks import DeepSetSpec
-from tweetprofile.place import reads_of
-from tweetprofile.profiles import FRAMES
-from tweetprofile.protection import Reads, check_entries, check_file, is_earlier, real_path
-from tweetprofile.provenance import METADATA_KEY, Kind, stamp
-from tweetprofile.storage import AnyPath
-from tweetprofile.untrusted import printable
-from tweetprofile.volumes import VolumeSpec
-from tweetprofile.whole import write_whole
+from tweetprofile.untrusted.text import printable
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.profiles import FRAMES
 
 OnDrawn = Callable[[int, int], None]
 """Called with the sheets drawn, and of how many."""

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tweetprofile.inspection.tiles import Tile, TileKind
-from tweetprofile.untrusted import escape, printable, shorten
+from tweetprofile.untrusted.text import escape, printable, shorten
 
 # All lengths are in pixels.
 _TILE = 224

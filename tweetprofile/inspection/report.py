@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tweetprofile.inspection.sharing import Sharing
-from tweetprofile.manifest import UserId
+from tweetprofile.manifests.manifest import UserId
 
 
 @dataclass(frozen=True, slots=True)

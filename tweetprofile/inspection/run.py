@@ -8,7 +8,9 @@ from pathlib import Path
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExamineJob
 from tweetprofile.errors import ManifestError, OptionError
-from tweetprofile.images import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.files.storage import AnyPath
+from tweetprofile.images.missing import explain_missing
+from tweetprofile.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import ImageLedger
@@ -20,13 +22,11 @@ from tweetprofile.job import (
     ExaminerFacts,
     PredictorOptions,
 )
-from tweetprofile.manifest import MAX_IMAGES, Manifest, UserBatch
-from tweetprofile.predict import Progress
-from tweetprofile.profiles import Counts
-from tweetprofile.storage import AnyPath
-from tweetprofile.training.label_columns import label_columns, other_columns
-from tweetprofile.training.label_values import ValueKind
-from tweetprofile.whereabouts import explain_missing
+from tweetprofile.labels.columns import label_columns, other_columns
+from tweetprofile.labels.values import ValueKind
+from tweetprofile.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.predicting.run import Progress
+from tweetprofile.workers.profiles import Counts
 
 _USERS_A_SHARD = 256
 """Users of whom the manifest is read at a time."""
@@ -188,7 +188,7 @@ def _frames_of(checkpoint: Path | None) -> int:
     """Frames of a checkpoint's volumes, or of the usual ones."""
     if checkpoint is None:
         return VOLUME_FRAMES
-    from tweetprofile.checkpoint import load_checkpoint  # noqa: PLC0415 - it brings in torch
+    from tweetprofile.checkpoints.checkpoint import load_checkpoint  # noqa: PLC0415 - it brings in torch
 
     return load_checkpoint(checkpoint).volume_spec.frames
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from tweetprofile.errors import ManifestError
-from tweetprofile.forms import Form
-from tweetprofile.manifest import Manifest, UserBatch
+from tweetprofile.manifests.forms import Form
+from tweetprofile.manifests.manifest import Manifest, UserBatch
 
 _BLOCK = 256
 """Users of whom a run has the first ones, at most; a manifest can be read from any block on."""

@@ -18,9 +18,9 @@ from tweetprofile.inspection.report import (
     Range,
 )
 from tweetprofile.inspection.sharing import ImageLedger
-from tweetprofile.manifest import UserBatch
-from tweetprofile.profiles import Status
-from tweetprofile.training.label_values import MOST_VALUES, LabelColumn, ValueKind
+from tweetprofile.labels.values import MOST_VALUES, LabelColumn, ValueKind
+from tweetprofile.manifests.manifest import UserBatch
+from tweetprofile.workers.profiles import Status
 
 _EXACT_BITS = 12
 """Binary digits of a number that are kept to find a median, so that there are few to count."""

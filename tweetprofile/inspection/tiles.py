@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.manifest import ImageRef
-from tweetprofile.volumes import choose_frames
+from tweetprofile.manifests.manifest import ImageRef
+from tweetprofile.volumes.choice import choose_frames
 
 Filling = Literal["repeat", "zeros", "nothing"]
 """What fills a short volume; nothing does for a network that takes any number of frames."""

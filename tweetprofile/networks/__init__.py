@@ -20,7 +20,7 @@ from tweetprofile.networks.specs import (
 )
 from tweetprofile.networks.volume import VolumeNetwork
 from tweetprofile.traits import TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 __all__ = [
     "PRESETS",

@@ -15,7 +15,7 @@ from tweetprofile.networks.backbones import build_backbone
 from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.specs import DeepSetSpec
 from tweetprofile.traits import TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 
 class DeepSet(nn.Module):

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from tweetprofile.errors import OptionError
-from tweetprofile.fields import Reader, build, list_of, number, text, whole
-from tweetprofile.untrusted import printable
+from tweetprofile.untrusted.fields import Reader, build, list_of, number, text, whole
+from tweetprofile.untrusted.text import printable
 
 Pool = tuple[int, int, int]
 Norm = Literal["none", "batch"]

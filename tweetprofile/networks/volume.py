@@ -20,7 +20,7 @@ from tweetprofile.networks.folding import Foldable, folded
 from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.specs import Norm, Pool, VolumeNetworkSpec
 from tweetprofile.traits import TraitSchema
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
 
 # "Same" padding of an even kernel pads one side only, which torch thinks worth a warning.
 warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.digests import Digests, image_digest
 from tweetprofile.errors import ManifestError, OptionError, OutputError
-from tweetprofile.images import ImageReader
-from tweetprofile.manifest import Manifest
-from tweetprofile.place import check_parent, reads_of
-from tweetprofile.protection import check_file
-from tweetprofile.provenance import Kind
+from tweetprofile.files.protection import check_file, check_parent
+from tweetprofile.files.provenance import Kind
+from tweetprofile.files.storage import AnyPath
+from tweetprofile.images.digests import Digests, image_digest
+from tweetprofile.images.reader import ImageReader
+from tweetprofile.labels.reading import find_schema, read_labels
+from tweetprofile.labels.split import link_users, share_out
+from tweetprofile.manifests.manifest import Manifest
+from tweetprofile.manifests.reads import reads_of
 from tweetprofile.splitting.writing import PartWriter
-from tweetprofile.storage import AnyPath
-from tweetprofile.training.labels import find_schema, read_labels
-from tweetprofile.training.split import link_users, share_out
 from tweetprofile.traits import TraitSchema
 
 _USERS_AT_ONCE = 256

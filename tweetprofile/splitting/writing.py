@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tweetprofile.errors import WriteError
-from tweetprofile.manifest import Manifest
-from tweetprofile.protection import is_earlier, real_path
-from tweetprofile.provenance import METADATA_KEY, Kind, stamp
-from tweetprofile.whole import written_whole
+from tweetprofile.files.protection import is_earlier, real_path
+from tweetprofile.files.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.files.whole import written_whole
+from tweetprofile.manifests.manifest import Manifest
 
 
 class PartWriter:

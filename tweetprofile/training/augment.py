@@ -17,7 +17,9 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from tweetprofile.errors import OptionError
 from tweetprofile.training.cache import Subset
-from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly
+from tweetprofile.volumes.choice import select_evenly
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.volumes.stacking import frame_mask
 
 
 @dataclass(frozen=True, slots=True)

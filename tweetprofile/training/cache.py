@@ -26,15 +26,13 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from tweetprofile.digests import Digests
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import OptionError, OutputError, WriteError
+from tweetprofile.files.storage import AnyPath, canonical
+from tweetprofile.images.digests import Digests
 from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
-from tweetprofile.manifest import MAX_IMAGES, Manifest
-from tweetprofile.profiles import DIGESTS, Counts
-from tweetprofile.profiles import FRAMES as PIXELS
-from tweetprofile.storage import AnyPath, canonical
+from tweetprofile.manifests.manifest import MAX_IMAGES, Manifest
 from tweetprofile.training.cache_folders import (
     FACTS,
     FRAMES,
@@ -43,7 +41,9 @@ from tweetprofile.training.cache_folders import (
     remove_abandoned,
     unfinished,
 )
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.profiles import DIGESTS, Counts
+from tweetprofile.workers.profiles import FRAMES as PIXELS
 
 _FORMAT = 2
 

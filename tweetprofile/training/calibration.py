@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import cross_entropy
 
-from tweetprofile.fields import build, number, whole
+from tweetprofile.untrusted.fields import build, number, whole
 
 BINS = 15
 """Of the confidences, from 0 to 1 (Guo et al. 2017)."""

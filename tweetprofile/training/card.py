@@ -10,8 +10,8 @@ from typing import Any
 from tweetprofile.networks import NetworkSpec
 from tweetprofile.training.folds import wilson_interval
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.untrusted import printable
-from tweetprofile.volumes import VolumeSpec
+from tweetprofile.untrusted.text import printable
+from tweetprofile.volumes.spec import VolumeSpec
 
 CARD = "MODEL_CARD.md"
 """Name of its file in a run's folder."""

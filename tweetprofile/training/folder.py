@@ -4,17 +4,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tweetprofile.checkpoints.choice import MODEL
 from tweetprofile.errors import OutputError
-from tweetprofile.models import MODEL
-from tweetprofile.protection import Reads, is_earlier, real_path, refuse_stranger
-from tweetprofile.provenance import Kind, kind_of
+from tweetprofile.files.protection import Reads, is_earlier, real_path, refuse_stranger
+from tweetprofile.files.provenance import Kind, kind_of
+from tweetprofile.files.whole import write_whole
 from tweetprofile.training.card import CARD
 from tweetprofile.training.folds import FOLDS, MOST_FOLDS
 from tweetprofile.training.metrics import METRICS
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
 from tweetprofile.training.writing import writing
-from tweetprofile.whole import write_whole
 
 _KINDS = {
     SETTINGS: Kind.SETTINGS,

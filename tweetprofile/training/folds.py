@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from tweetprofile.errors import OutputError
-from tweetprofile.fields import FieldError, mapping_of, parse_json
-from tweetprofile.protection import is_earlier
-from tweetprofile.provenance import METADATA_KEY, Kind, kind_of, stamp
+from tweetprofile.files.protection import is_earlier
+from tweetprofile.files.provenance import METADATA_KEY, Kind, kind_of, stamp
+from tweetprofile.files.whole import write_whole
+from tweetprofile.labels.split import link_users, share_out
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.scores import TraitScore, read_score
 from tweetprofile.training.setting_aside import keep_apart
-from tweetprofile.training.split import link_users, share_out
 from tweetprofile.training.writing import writing
-from tweetprofile.whole import write_whole
+from tweetprofile.untrusted.fields import FieldError, mapping_of, parse_json
 
 FOLDS = "folds.json"
 """Name of its file in a run's folder: the scores of the folds that are done."""

@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from tweetprofile.decoders.resizing import stretch
-from tweetprofile.devices import resolve_precision
 from tweetprofile.errors import TrainingError
+from tweetprofile.labels.reading import UNKNOWN, FoundSchema
 from tweetprofile.networks import (
     AnyNetwork,
     DeepSet,
@@ -31,7 +31,6 @@ from tweetprofile.networks import (
 from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
-from tweetprofile.training.labels import UNKNOWN, FoundSchema
 from tweetprofile.training.loss import UserLoss
 from tweetprofile.training.metrics import append_metrics, cut_metrics
 from tweetprofile.training.optimisers import make_optimiser
@@ -46,7 +45,10 @@ from tweetprofile.training.scores import (
 from tweetprofile.training.selection import Selection
 from tweetprofile.training.state import TrainingState, optimiser_state
 from tweetprofile.traits import TraitSchema
-from tweetprofile.volumes import VolumeSpec, frame_mask, select_evenly, stack_volumes
+from tweetprofile.volumes.choice import select_evenly
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.volumes.stacking import frame_mask, stack_volumes
+from tweetprofile.workers.devices import resolve_precision
 
 
 class TrainObserver:

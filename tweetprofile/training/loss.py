@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
+from tweetprofile.labels.reading import UNKNOWN
 from tweetprofile.training.augment import Choice
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank
-from tweetprofile.training.labels import UNKNOWN
 from tweetprofile.training.recipes import Recipe
 from tweetprofile.traits import TraitSchema
 

@@ -4,12 +4,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from tweetprofile.fields import finite
-from tweetprofile.protection import is_earlier
-from tweetprofile.provenance import Kind
+from tweetprofile.files.protection import is_earlier
+from tweetprofile.files.provenance import Kind
+from tweetprofile.files.whole import write_whole
 from tweetprofile.training.scores import EpochMetrics, epoch_of
 from tweetprofile.training.writing import writing
-from tweetprofile.whole import write_whole
+from tweetprofile.untrusted.fields import finite
 
 METRICS = "metrics.jsonl"
 """Its name."""

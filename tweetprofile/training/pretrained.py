@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
+from tweetprofile.checkpoints.tensors import first_not_finite, open_tensors
 from tweetprofile.errors import CheckpointError
-from tweetprofile.fields import FieldError
 from tweetprofile.networks import DeepSet, Network
-from tweetprofile.tensors import first_not_finite, open_tensors
-from tweetprofile.untrusted import printable
+from tweetprofile.untrusted.fields import FieldError
+from tweetprofile.untrusted.text import printable
 
 _MEMBER = re.compile(r"members\.(\d+)\.")
 """What the names of an ensemble's weights begin with."""

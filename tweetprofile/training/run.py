@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from tweetprofile.checkpoint import load_checkpoint, save_checkpoint
-from tweetprofile.devices import resolve_devices
+from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tweetprofile.checkpoints.choice import MODEL
 from tweetprofile.errors import CheckpointError, OptionError, TrainingError
-from tweetprofile.images import ImageReader
-from tweetprofile.manifest import Manifest
-from tweetprofile.models import MODEL
+from tweetprofile.files.protection import Reads
+from tweetprofile.files.storage import AnyPath, as_path
+from tweetprofile.images.reader import ImageReader
+from tweetprofile.labels.reading import (
+    UNKNOWN,
+    FoundSchema,
+    check_labels,
+    find_schema,
+    read_labels,
+)
+from tweetprofile.manifests.manifest import Manifest
+from tweetprofile.manifests.reads import reads_of
 from tweetprofile.networks import NetworkSpec
-from tweetprofile.place import reads_of
-from tweetprofile.protection import Reads
-from tweetprofile.storage import AnyPath, as_path
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
 from tweetprofile.training.calibration import Calibration, calibrate
 from tweetprofile.training.card import CARD, make_card
@@ -38,13 +44,6 @@ from tweetprofile.training.folds import (
     summarise,
     write_folds,
 )
-from tweetprofile.training.labels import (
-    UNKNOWN,
-    FoundSchema,
-    check_labels,
-    find_schema,
-    read_labels,
-)
 from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, train_rank
 from tweetprofile.training.scores import EpochMetrics, score_traits
 from tweetprofile.training.seen import what_was_seen
@@ -59,6 +58,7 @@ from tweetprofile.training.state import STATE, TrainingState, require_same
 from tweetprofile.training.summary import TrainSummary, recall_summary
 from tweetprofile.training.writing import writing
 from tweetprofile.version import __version__
+from tweetprofile.workers.devices import resolve_devices
 
 
 def train_manifest(

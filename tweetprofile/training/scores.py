@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.fields import (
+from tweetprofile.labels.reading import UNKNOWN
+from tweetprofile.traits import TraitSchema
+from tweetprofile.untrusted.fields import (
     FieldError,
     Reader,
     build,
@@ -17,8 +19,6 @@ from tweetprofile.fields import (
     parse_json,
     whole,
 )
-from tweetprofile.training.labels import UNKNOWN
-from tweetprofile.traits import TraitSchema
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tweetprofile.digests import user_digest
-from tweetprofile.fingerprints import Fingerprint, Seen
-from tweetprofile.manifest import Manifest
+from tweetprofile.checkpoints.fingerprints import Fingerprint, Seen
+from tweetprofile.images.digests import user_digest
+from tweetprofile.labels.reading import read_user_ids
+from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.training.cache import Subset
-from tweetprofile.training.labels import read_user_ids
 
 
 def what_was_seen(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tweetprofile.errors import TrainingError
+from tweetprofile.labels.reading import UNKNOWN
+from tweetprofile.labels.split import split_users
 from tweetprofile.training.cache import Subset
-from tweetprofile.training.labels import UNKNOWN
-from tweetprofile.training.split import split_users
 from tweetprofile.traits import TraitSchema
 
 FEWEST_USERS = 30

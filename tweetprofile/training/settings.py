@@ -5,17 +5,17 @@ import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tweetprofile.checkpoints.header import MOST_MEMBERS
 from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.header import MOST_MEMBERS
+from tweetprofile.files.protection import is_earlier
+from tweetprofile.files.provenance import Kind
+from tweetprofile.files.whole import write_whole
 from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
-from tweetprofile.protection import is_earlier
-from tweetprofile.provenance import Kind
 from tweetprofile.training.folds import MOST_FOLDS
 from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
-from tweetprofile.volumes import Fill, VolumeSpec
-from tweetprofile.whole import write_whole
+from tweetprofile.volumes.spec import Fill, VolumeSpec
 
 SETTINGS = "train.toml"
 """Name of its file in a run's folder."""

@@ -15,17 +15,25 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from tweetprofile.checkpoints.header import MOST_MEMBERS
+from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.fields import FieldError, finite, list_of, mapping, parse_json, read_fields, whole
-from tweetprofile.header import MOST_MEMBERS
+from tweetprofile.files.protection import is_earlier
+from tweetprofile.files.provenance import Kind
+from tweetprofile.files.whole import written_whole
 from tweetprofile.networks import Network
-from tweetprofile.protection import is_earlier
-from tweetprofile.provenance import Kind
-from tweetprofile.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.training.scores import read_metrics
 from tweetprofile.training.selection import Kept, Tensors
-from tweetprofile.untrusted import printable
-from tweetprofile.whole import written_whole
+from tweetprofile.untrusted.fields import (
+    FieldError,
+    finite,
+    list_of,
+    mapping,
+    parse_json,
+    read_fields,
+    whole,
+)
+from tweetprofile.untrusted.text import printable
 
 STATE = "state.safetensors"
 """Name of the file in the folder of a run that is not finished."""

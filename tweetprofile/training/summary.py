@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tweetprofile.checkpoint import Checkpoint
+from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.errors import OutputError
-from tweetprofile.fields import FieldError, Reader, mapping_of, read_known, whole
 from tweetprofile.training.calibration import Calibration, read_calibration
 from tweetprofile.training.folds import FoldSummary
 from tweetprofile.training.scores import EpochMetrics, read_metrics
+from tweetprofile.untrusted.fields import FieldError, Reader, mapping_of, read_known, whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""Which model is used when there are several to choose from."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tweetprofile.checkpoints.choice import (
+    CHECKPOINT_VARIABLE,
+    MODEL,
+    default_model,
+    find_checkpoint,
+    make_default,
+)
+from tweetprofile.errors import CheckpointError, OutputError
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv(CHECKPOINT_VARIABLE, raising=False)
+
+
+def test_the_given_checkpoint_wins_then_the_variable_then_the_default(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CheckpointError, match=r"no checkpoint: name one .* 'tweetprofile use RUN'"):
+        find_checkpoint(None)
+    assert make_default(model) == default_model() == find_checkpoint(None)
+    monkeypatch.setenv(CHECKPOINT_VARIABLE, "from-variable")
+    assert find_checkpoint(None) == Path("from-variable")
+    assert find_checkpoint("given") == Path("given")
+
+
+def test_the_folder_of_a_run_stands_for_its_model(model: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(CheckpointError, match=r"run is a folder without model\.safetensors"):
+        find_checkpoint(run)
+    shutil.copyfile(model, run / MODEL)
+    assert find_checkpoint(run) == run / MODEL
+
+
+def test_the_default_is_a_copy_that_outlives_its_run(model: Path, tmp_path: Path) -> None:
+    own = shutil.copyfile(model, tmp_path / "own.safetensors")
+    make_default(own)
+    own.unlink()
+    assert default_model().read_bytes() == model.read_bytes()
+    assert make_default(default_model()) == default_model(), "which is no harm"
+    assert default_model().read_bytes() == model.read_bytes()
+
+
+def test_what_is_no_model_is_not_replaced_by_the_default(model: Path) -> None:
+    default_model().parent.mkdir(parents=True)
+    default_model().write_text("somebody's notes")
+    with pytest.raises(OutputError, match=r"model\.safetensors"):
+        make_default(model)
+    assert default_model().read_text() == "somebody's notes"
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        OutputError, match=r"file/tweetprofile/model\.safetensors cannot be written"
+    ):
+        make_default(model)

@@ -1,0 +1,112 @@
+"""What a header tells, before any decoder sees the image."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tweetprofile.decoders.screening import HeaderScreen, is_cut, why_unidentified
+from tweetprofile.errors import Reason
+
+nvimgcodec = pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is for Linux")
+
+MAX_PIXELS = 40_000_000
+FOR_PILLOW = {"cmyk jpeg", "16-bit png", "padded png", "gif", "bmp"}
+"""Good images that DALI does not read, or not rightly."""
+
+ONLY_DECODING_TELLS = {"png of noise"}
+"""Damaged images whose damage no header shows."""
+
+
+@pytest.fixture(scope="module")
+def screen() -> HeaderScreen:
+    return HeaderScreen(MAX_PIXELS)
+
+
+def test_whole_images_of_formats_that_dali_reads_pass(
+    screen: HeaderScreen, good_images: dict[str, bytes]
+) -> None:
+    passing = {kind for kind, image in good_images.items() if screen.count_pixels(image)}
+    assert passing == good_images.keys() - FOR_PILLOW
+
+
+def test_damaged_images_do_not_pass(screen: HeaderScreen, damaged_images: dict[str, bytes]) -> None:
+    passing = {kind for kind, image in damaged_images.items() if screen.count_pixels(image)}
+    assert passing == ONLY_DECODING_TELLS
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+def test_an_image_cut_anywhere_does_not_pass(
+    screen: HeaderScreen, good_images: dict[str, bytes], kind: str
+) -> None:
+    image = good_images[kind]
+    cuts = [*range(0, 700, 7), *range(700, len(image), len(image) // 50), len(image) - 1]
+    assert screen.count_pixels(image)
+    assert not any(screen.count_pixels(image[:cut]) for cut in cuts)
+
+
+def test_bytes_in_which_anything_may_stand_are_screened_without_an_exception(
+    screen: HeaderScreen, real_damaged: list[Path]
+) -> None:
+    for file in real_damaged:
+        image = file.read_bytes()
+        for start in (b"", image[:2], image[:20], image[: len(image) // 2]):
+            screen.count_pixels(start + bytes(64))
+        screen.count_pixels(image)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_the_pixel_cap_is_the_last_size_that_passes(
+    draw: Callable[..., Image.Image], encode: Callable[..., bytes], kind: str
+) -> None:
+    screen = HeaderScreen(max_pixels=100 * 80)
+    assert screen.count_pixels(encode(draw(100, 80), kind))
+    assert screen.count_pixels(encode(draw(80, 100), kind))
+    assert not screen.count_pixels(encode(draw(101, 80), kind))
+
+
+def test_a_jpeg_may_be_padded_behind_its_end(
+    screen: HeaderScreen, good_images: dict[str, bytes]
+) -> None:
+    assert screen.count_pixels(good_images["jpeg"] + bytes(1000))
+
+
+@pytest.mark.parametrize(
+    ("kind", "cut"),
+    [
+        ("jpeg", True),
+        ("png", True),
+        ("webp", True),
+        ("gif", False),  # has no length, and no end that is nowhere else
+        ("bmp", False),
+    ],
+)
+def test_a_cut_is_seen_where_the_format_shows_it(
+    good_images: dict[str, bytes], kind: str, cut: bool
+) -> None:
+    image = good_images[kind]
+    assert is_cut(image[: len(image) // 2]) is cut
+    assert not is_cut(image)
+    assert not is_cut(image + bytes(10_000))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<html>", Reason.NOT_AN_IMAGE),
+        (bytes(500), Reason.NOT_AN_IMAGE),
+        (b"", Reason.NOT_AN_IMAGE),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", Reason.TRUNCATED),
+        (b"\x89PNG\r\n\x1a\n", Reason.TRUNCATED),
+        (b"RIFF\x40\x00\x00\x00WEBPVP8 ", Reason.TRUNCATED),
+        (b"GIF89a", Reason.CORRUPT),
+        (b"BM" + bytes(50), Reason.CORRUPT),
+        (b"\xff\xd8\xff" + bytes(50) + b"\xff\xd9", Reason.CORRUPT),
+        (b"\x00\x00\x00\x18ftypheic" + bytes(50), Reason.UNSUPPORTED_FORMAT),
+        (b"\xff\x0a" + bytes(50), Reason.UNSUPPORTED_FORMAT),
+        (b"v/1\x01" + bytes(50), Reason.UNSUPPORTED_FORMAT),
+    ],
+)
+def test_the_first_bytes_say_why_nobody_reads_an_image(data: bytes, reason: Reason) -> None:
+    assert why_unidentified(data) is reason

@@ -1,0 +1,96 @@
+"""What a run says of itself: counts, seconds by stage, and what bounds it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tweetprofile.errors import OptionError, WriteError
+from tweetprofile.files.protection import Reads
+from tweetprofile.job import PredictorFacts
+from tweetprofile.predicting.place import Place
+from tweetprofile.predicting.summary import PredictSummary, StageTimes, check_stats, write_stats
+from tweetprofile.stages import Stage
+from tweetprofile.traits import PRESETS
+from tweetprofile.workers.profiles import Counts
+
+FACTS = PredictorFacts(
+    "0" * 64, "model1", PRESETS["mex-a3t-2019"], {}, "cpu", "pillow", "bf16", 2, 0
+)
+
+
+def place(folder: Path) -> Place:
+    return Place.of(str(folder / "out.parquet"))
+
+
+def test_the_stages_of_all_lanes_and_what_is_idle_make_up_the_run() -> None:
+    in_lanes = {Stage.DECODE: 24.0, Stage.FORWARD: 12.0}
+    times = StageTimes.of(in_lanes, turns=4, beside={Stage.WRITE: 0.5}, seconds=10.0)
+    assert times.seconds == {Stage.DECODE: 6.0, Stage.FORWARD: 3.0, Stage.WRITE: 0.5}
+    assert times.idle == 1.0
+    assert times.bound is Stage.DECODE
+
+
+def test_a_slow_disk_for_the_output_bounds_a_run_whose_workers_wait() -> None:
+    in_lanes = {Stage.DECODE: 4.0, Stage.FORWARD: 2.0}
+    times = StageTimes.of(in_lanes, turns=4, beside={Stage.WRITE: 9.0}, seconds=10.0)
+    assert times.bound is Stage.WRITE
+
+
+def test_a_run_that_had_nothing_to_do_is_bound_by_nothing() -> None:
+    assert StageTimes.of({}, turns=4, beside={}, seconds=0.0).bound is None
+
+
+def test_a_resumed_run_is_as_fast_as_what_it_did_itself() -> None:
+    summary = PredictSummary("out", Counts(users=300), 4.0, FACTS, resumed=Counts(users=100))
+    assert summary.users_per_second == 50.0
+
+
+def test_statistics_are_json_with_all_that_decides_the_speed(tmp_path: Path) -> None:
+    counts = Counts(users=40, images=440, failed=3, statuses={"ok": 37, "partial": 3})
+    times = StageTimes({Stage.DECODE: 1.5, Stage.FORWARD: 0.25}, idle=0.25)
+    write_stats(tmp_path / "stats.json", PredictSummary("out", counts, 2.0, FACTS, times=times))
+    stats = json.loads((tmp_path / "stats.json").read_text())
+    assert (stats["users"], stats["images"], stats["failed"]) == (40, 440, 3)
+    assert (stats["seconds"], stats["users_per_second"]) == (2.0, 20.0)
+    assert stats["seconds_by_stage"] == {"decode": 1.5, "forward": 0.25, "idle": 0.25}
+    assert stats["bound"] == "decode"
+    assert (stats["decoder"], stats["precision"], stats["batch_size"]) == ("pillow", "bf16", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("no/such/folder.json", "there is no folder"),
+        ("there.json", "exists and is not a file of statistics that tweetprofile wrote"),
+        ("out.parquet", "is where the profiles are written; give another name"),
+        ("out.parquet.partial/stats.json", "there is no folder"),
+        (".", "is a folder where a file is to be written"),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_place_for_statistics_is_looked_at_before_the_work(
+    tmp_path: Path, name: str, complaint: str, *, overwrite: bool
+) -> None:
+    (tmp_path / "there.json").write_text("precious")
+    with pytest.raises(OptionError, match=complaint):
+        check_stats(tmp_path / name, place(tmp_path), Reads(), overwrite=overwrite)
+
+
+def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path: Path) -> None:
+    path, summary = tmp_path / "stats.json", PredictSummary("out", Counts(), 1.0, FACTS)
+    write_stats(path, summary)
+    with pytest.raises(OptionError, match="exists; choose another name or add --overwrite"):
+        check_stats(path, place(tmp_path), Reads(), overwrite=False)
+    check_stats(path, place(tmp_path), Reads(), overwrite=True)
+    write_stats(path, summary, overwrite=True)
+    path.write_text("precious by now")
+    with pytest.raises(WriteError, match="something else stands there by now"):
+        write_stats(path, summary, overwrite=True)
+    assert path.read_text() == "precious by now"
+
+
+def test_statistics_that_cannot_be_written_do_not_make_the_output_look_lost(tmp_path: Path) -> None:
+    summary = PredictSummary("out.parquet", Counts(), 1.0, FACTS)
+    with pytest.raises(WriteError, match=r"out\.parquet is complete, but --stats .* cannot"):
+        write_stats(tmp_path / "gone" / "stats.json", summary)

@@ -1,0 +1,136 @@
+"""A user's frames: read, decoded, and what failed replaced by what was not yet used."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tweetprofile.decoders import DecodeOptions
+from tweetprofile.decoders.pillow import PillowDecoder
+from tweetprofile.errors import Reason
+from tweetprofile.images.reader import FailedImage, ImageReader
+from tweetprofile.manifests.manifest import ImageRef, UserImages
+from tweetprofile.volumes.choice import choose_frames
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.frames import FrameLoader, UserFrames
+
+SPEC = VolumeSpec(frames=4, height=16, width=16)
+WEB_PAGE = b"<html>404</html>"
+
+
+def picture(level: int) -> bytes:
+    """A picture of one grey, by which its frame is known again."""
+    file = io.BytesIO()
+    Image.new("L", (20, 30), level).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def loader(tmp_path: Path) -> FrameLoader:
+    return FrameLoader(
+        ImageReader(tmp_path), PillowDecoder(DecodeOptions(16, 16, threads=1)), SPEC.frame_size()
+    )
+
+
+def user(name: str, images: int, broken: set[int] | None = None) -> UserImages:
+    """A user whose image i is grey of level i, but for the broken ones."""
+    data = (WEB_PAGE if i in (broken or ()) else picture(i) for i in range(images))
+    return UserImages(name, tuple(ImageRef(f"{i}.png", image) for i, image in enumerate(data)))
+
+
+def levels(loaded: UserFrames) -> list[int]:
+    """Which images the frames are of."""
+    assert loaded.frames_FHWC.dtype == torch.uint8
+    assert loaded.frames_FHWC.shape[1:] == (16, 16, 3)
+    return [int(level) for level in loaded.frames_FHWC[:, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("images", "broken", "used", "tried_in_vain"),
+    [
+        (0, set(), [], []),
+        (1, set(), [0], []),
+        (3, set(), [0, 1, 2], []),
+        (4, set(), [0, 1, 2, 3], []),
+        (10, set(), [0, 3, 6, 9], []),
+        (3, {1}, [0, 2], [1]),
+        (3, {0, 1, 2}, [], [0, 1, 2]),
+        (10, {3}, [0, 2, 6, 9], [3]),
+        (10, {0, 9}, [1, 3, 6, 8], [0, 9]),
+        (10, {2, 3, 4}, [0, 1, 6, 9], [2, 3]),
+        (10, {1, 2}, [0, 3, 6, 9], []),
+        (6, {0, 1, 2, 3}, [4, 5], [0, 1, 2, 3]),
+        (10, set(range(10)), [], list(range(10))),
+    ],
+)
+def test_what_fails_is_replaced_by_the_nearest_unused_image_until_there_is_none(
+    loader: FrameLoader,
+    images: int,
+    broken: set[int],
+    used: list[int],
+    tried_in_vain: list[int],
+) -> None:
+    (loaded,) = loader.load([user("zoe", images, broken)])
+    assert levels(loaded) == used
+    assert loaded.images_given == images
+    assert loaded.failed == tuple(
+        FailedImage(index, f"{index}.png", Reason.NOT_AN_IMAGE) for index in tried_in_vain
+    )
+
+
+def test_what_becomes_of_a_user_can_be_foretold_from_their_failures(loader: FrameLoader) -> None:
+    random = np.random.default_rng(0)
+    for images in (0, 1, 3, 4, 9, 23):
+        for share in (0.0, 0.3, 0.8, 1.0):
+            broken = set(np.flatnonzero(random.random(images) < share).tolist())
+            (loaded,) = loader.load([user("zoe", images, broken)])
+            chosen = choose_frames(images, SPEC.frames, broken)
+            assert list(chosen.used) == levels(loaded)
+            assert list(chosen.missed) == [failed.index for failed in loaded.failed]
+
+
+def test_every_failure_is_told_with_its_own_reason(loader: FrameLoader, tmp_path: Path) -> None:
+    (tmp_path / "good.png").write_bytes(picture(200))
+    (tmp_path / "empty.png").touch()
+    refs = [
+        ImageRef("gone.png"),
+        ImageRef("good.png"),
+        ImageRef("../out.png"),
+        ImageRef("empty.png"),
+        ImageRef(None, picture(3)[:-40]),
+        ImageRef(),
+    ]
+    (loaded,) = loader.load([UserImages("zoe", tuple(refs))])
+    assert levels(loaded) == [200]
+    assert loaded.failed == (
+        FailedImage(0, "gone.png", Reason.MISSING),
+        FailedImage(2, "../out.png", Reason.OUTSIDE_ROOT),
+        FailedImage(3, "empty.png", Reason.EMPTY),
+        FailedImage(4, "", Reason.TRUNCATED),
+        FailedImage(5, "", Reason.MISSING),
+    )
+
+
+def test_users_loaded_together_get_what_they_get_alone(loader: FrameLoader) -> None:
+    users = [
+        user("a", 0),
+        user("b", 3, {1}),
+        user("c", 30, set(range(0, 30, 2))),
+        user("d", 5, set(range(5))),
+        user("e", 4),
+        user("f", 11, {0, 5}),
+        user("b", 2),
+    ]
+    together = loader.load(users)
+    assert [loaded.user_id for loaded in together] == [one.user_id for one in users]
+    for one, loaded in zip(users, together, strict=True):
+        (alone,) = loader.load([one])
+        assert torch.equal(loaded.frames_FHWC, alone.frames_FHWC)
+        assert (loaded.images_given, loaded.failed) == (alone.images_given, alone.failed)
+
+
+def test_no_users_have_no_frames(loader: FrameLoader) -> None:
+    assert loader.load([]) == []

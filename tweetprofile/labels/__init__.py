@@ -1,0 +1,1 @@
+"""What the columns of a manifest say of users, and how users are split into groups."""

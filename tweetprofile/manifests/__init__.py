@@ -1,0 +1,1 @@
+"""From the Parquet files of a manifest to batches of users and their image references."""

@@ -1,0 +1,135 @@
+"""Profiles as flat CSV, for R, Stata and spreadsheets: one column for each probability.
+
+==========================  ================================================================
+`user_id`                   as in the manifest
+`<trait>`                   the most probable class; empty where no frame was usable
+`<trait>_confidence`        its probability
+`<trait>_p_<class>`         the probability of each class
+`frames_used` ... `status`  as in Parquet
+`image_errors`              `0 a.jpg: missing; 3 b.jpg: truncated`
+==========================  ================================================================
+
+Cells that a spreadsheet would run are made harmless (`spreadsheets.py`), and columns of the
+manifest that were kept follow.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tweetprofile.untrusted.spreadsheets import Cell, write_rows
+from tweetprofile.workers.profiles import probabilities_column
+
+_DIGITS = 6
+"""Of a probability after the point; float32 has no more to give."""
+
+_PROBABILITIES = probabilities_column("")
+_ERRORS = "image_errors"
+
+_NO_WORD = re.compile(r"\W+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of CSV.
+
+    Attributes:
+        name: of the CSV.
+        source: column of the profiles.
+        field: of a struct; None where the column is none.
+    """
+
+    name: str
+    source: str
+    field: str | None = None
+
+
+def why_not_flat(kind: pa.DataType) -> str | None:
+    """Why a column of the manifest cannot stand in CSV, to stand behind its name; None if it can.
+
+    CSV has no cell for lists, for structs, and for bytes.
+    """
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    if pa.types.is_nested(kind) or binary or pa.types.is_fixed_size_binary(kind):
+        return "holds lists, structs or bytes, which CSV has no cell for"
+    return None
+
+
+def write_flat(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write profiles as CSV, in UTF-8 without a byte-order mark, which R would take for a letter.
+
+    Args:
+        path: where to.
+        schema: of the profiles.
+        tables: the profiles, some thousands at a time.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    columns = _columns_of(schema)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write_rows(file, [[column.name for column in columns]])
+        for table in tables:
+            write_rows(file, _rows(table, columns))
+
+
+def _columns_of(schema: pa.Schema) -> list[_Column]:
+    taken = set(schema.names)
+    columns = []
+    for field in schema:
+        if not _is_probabilities(field):
+            columns.append(_Column(field.name, field.name))
+            continue
+        trait = field.name.removesuffix(_PROBABILITIES)
+        for each in field.type:
+            name = _free(f"{trait}_p_{_NO_WORD.sub('_', each.name)}", taken)
+            columns.append(_Column(name, field.name, each.name))
+    return columns
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that no column has yet: `a b` and `a-b` are two classes."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free)
+    return free
+
+
+def _is_probabilities(field: pa.Field) -> bool:
+    return bool(field.name.endswith(_PROBABILITIES) and pa.types.is_struct(field.type))
+
+
+def _rows(table: pa.Table, columns: Sequence[_Column]) -> Iterator[tuple[Cell, ...]]:
+    return zip(*(_cells(table, column) for column in columns), strict=True)
+
+
+def _cells(table: pa.Table, column: _Column) -> list[Cell]:
+    values = table[column.source].to_pylist()
+    if column.field is not None:
+        return [None if each is None else round(each[column.field], _DIGITS) for each in values]
+    if column.source == _ERRORS:
+        return [_said(errors) for errors in values]
+    return [_cell(value) for value in values]
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, float):
+        return round(value, _DIGITS)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def _said(errors: Sequence[Mapping[str, Any]] | None) -> str:
+    """A user's unusable images in one line."""
+    each = (
+        f"{error['index']}{' ' if error['image'] else ''}{error['image']}: {error['reason']}"
+        for error in errors or ()
+    )
+    return "; ".join(each)

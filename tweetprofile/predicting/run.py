@@ -1,0 +1,204 @@
+"""The whole journey: predict a plan batch by batch, write shard by shard, sum up."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from tweetprofile.engines.shards import ShardEngine
+from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
+from tweetprofile.images.missing import explain_missing
+from tweetprofile.job import PredictorFacts
+from tweetprofile.manifests.manifest import UserBatch
+from tweetprofile.predicting.output import ProfileWriter, take_finished
+from tweetprofile.predicting.plan import PredictOptions, PredictPlan, plan_prediction
+from tweetprofile.predicting.record import RunRecord
+from tweetprofile.predicting.summary import PredictSummary, StageTimes, write_stats
+from tweetprofile.stages import Stage, StageClock
+from tweetprofile.workers.profiles import Counts, profile_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        counts: what is done, by this run and by the one that it resumes.
+        resumed: how much of it the resumed run had done.
+        users_total: of how many users.
+        seconds: since this run began to predict.
+    """
+
+    counts: Counts
+    users_total: int
+    seconds: float
+    resumed: Counts = field(default_factory=Counts)
+
+
+def run_plan(
+    plan: PredictPlan,
+    engine: ShardEngine,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> PredictSummary:
+    """Predict every user of the plan and write the profiles.
+
+    Args:
+        plan: what to do.
+        engine: that has been entered.
+        on_progress: called after every batch.
+
+    Raises:
+        InputError: the output must not be written, or is of another run than the one to resume.
+        TooManyFailuresError: all is written, but too many images failed, or all.
+        WriteError: the output could not be written.
+        WorkerError: workers die with no user to blame.
+        ManifestError: the manifest is damaged further in.
+    """
+    _refuse_clashes(plan.options.keep, engine.facts)
+    record = plan.record(engine.facts)
+    before = take_finished(plan.out, record) if plan.options.resume else None
+    if before is not None:
+        summary = PredictSummary(plan.out, before, 0.0, engine.facts, before)
+    else:
+        summary = _write_profiles(plan, engine, record, on_progress)
+    if plan.options.stats is not None:
+        overwrite = plan.options.overwrite or plan.options.resume
+        write_stats(plan.options.stats, summary, overwrite=overwrite)
+    _judge_failures(summary, plan)
+    return summary
+
+
+def _write_profiles(
+    plan: PredictPlan,
+    engine: ShardEngine,
+    record: RunRecord,
+    on_progress: Callable[[Progress], None],
+) -> PredictSummary:
+    began = time.monotonic()
+    schema = plan.output_schema(engine.facts)
+    with ProfileWriter(
+        plan.out, schema, record, plan.shards, resume=plan.options.resume, reads=plan.reads
+    ) as writer:
+        run = _Run(plan, writer, schema)
+        for batch, profiles in run.predicted(engine):
+            run.add(batch, profiles)
+            on_progress(Progress(run.counts, plan.users, time.monotonic() - began, run.resumed))
+        if run.counts.users != plan.users:
+            raise ManifestError(
+                f"{plan.manifest.source} has changed while it was read: {run.counts.users} users "
+                f"where there were {plan.users}; run the command again."
+            )
+        run.finish()
+    run.clock.add(engine.beside.take())
+    seconds = time.monotonic() - began
+    return PredictSummary(
+        plan.out,
+        run.counts,
+        seconds,
+        engine.facts,
+        run.resumed,
+        tuple(engine.deaths),
+        StageTimes.of(engine.clock.take(), engine.turns, run.clock.take(), seconds),
+    )
+
+
+def predict_manifest(
+    manifest: str | Path,
+    out: str | Path,
+    options: PredictOptions | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> PredictSummary:
+    """Predict the profile of every user of a manifest and write them as Parquet.
+
+    Args:
+        manifest: a Parquet file, a folder of them or a glob.
+        out: the Parquet file to write, or with a `/` at its end a folder of them.
+        options: how.
+        on_progress: called after every batch.
+
+    Raises:
+        TweetprofileError: see `plan_prediction` and `run_plan`.
+    """
+    plan = plan_prediction(manifest, out, options)
+    with plan.engine() as engine:
+        return run_plan(plan, engine, on_progress)
+
+
+class _Run:
+    """Batches that become shards: which are still to be predicted, and what has come of the others.
+
+    Args:
+        plan: what to do.
+        writer: gets each shard when it is complete.
+        schema: the columns to write.
+    """
+
+    def __init__(self, plan: PredictPlan, writer: ProfileWriter, schema: pa.Schema) -> None:
+        self._plan = plan
+        self._writer = writer
+        self._schema = schema
+        self._begun: dict[int, dict[int, pa.Table]] = {}
+        self.clock = StageClock()
+        self.resumed = self.counts = writer.counts
+
+    def predicted(self, engine: ShardEngine) -> Iterator[tuple[UserBatch, pa.Table]]:
+        """The batches of the shards that are not finished, with their profiles, as they come."""
+        if not self._plan.users and not self._writer.finished:
+            self._writer.write(0, self._schema.empty_table(), Counts())
+        finished = self._writer.finished
+        unfinished = [shard for shard in range(self._plan.shards) if shard not in finished]
+        yield from engine.run_shards(self._plan.source, unfinished)
+
+    def add(self, batch: UserBatch, profiles: pa.Table) -> None:
+        """Take the profiles of a batch; its shard is written when it is complete."""
+        with self.clock.timing(Stage.WRITE):
+            self._add(batch, profiles)
+
+    def finish(self) -> None:
+        """Put the output together, all shards being written."""
+        with self.clock.timing(Stage.WRITE):
+            self._writer.finish()
+
+    def _add(self, batch: UserBatch, profiles: pa.Table) -> None:
+        begun = self._begun.setdefault(batch.shard, {})
+        begun[batch.first] = self._finished_columns(batch, profiles)
+        self.counts += Counts.of(profiles, self._plan.options.max_images)
+        if sum(map(len, begun.values())) == self._plan.shard_size(batch.shard):
+            shard = pa.concat_tables(begun[first] for first in sorted(begun)).unify_dictionaries()
+            del self._begun[batch.shard]
+            counts = Counts.of(shard, self._plan.options.max_images)
+            self._writer.write(batch.shard, shard, counts)
+
+    def _finished_columns(self, batch: UserBatch, profiles: pa.Table) -> pa.Table:
+        profiles = profiles.add_column(0, "user_id", batch.table["user_id"])
+        for name in self._plan.options.keep:
+            profiles = profiles.append_column(name, batch.table[name])
+        return profiles.cast(self._schema)
+
+
+def _refuse_clashes(keep: tuple[str, ...], facts: PredictorFacts) -> None:
+    taken = set(profile_schema(facts.schema, pa.string()).names)
+    for name in keep:
+        if name in taken:
+            raise OptionError(
+                f"--keep {name}: the output has a column of that name already; rename it in the "
+                "manifest."
+            )
+
+
+def _judge_failures(summary: PredictSummary, plan: PredictPlan) -> None:
+    counts, max_failed = summary.counts, plan.options.max_failed
+    if counts.images and not counts.users_with_frames:
+        hints = explain_missing(plan.manifest, plan.job.options.image_root)
+        why = hints[0].rstrip(".") if hints else "see its column image_errors"
+        raise TooManyFailuresError(
+            f"{summary.out} is complete, but not one of its {counts.images:,} images was usable: "
+            f"{why}."
+        )
+    if counts.failed > max_failed * counts.images:
+        raise TooManyFailuresError(
+            f"{summary.out} is complete, but {counts.failed} of {counts.images} images failed, "
+            f"more than --max-failed {max_failed} allows; see its column image_errors."
+        )

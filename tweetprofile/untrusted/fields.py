@@ -1,0 +1,240 @@
+"""JSON and TOML from untrusted files, read field by field, each with the type that it must have.
+
+A reader takes a value and says what it is, or raises `FieldError`. Objects are read by a table of
+their fields' names and readers::
+
+    build(VolumeSpec, header["volume"], "volume", {"frames": whole, "fill": text, ...})
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
+from itertools import chain
+from typing import Any, NoReturn, TypeVar
+
+from tweetprofile.untrusted.text import printable
+
+_DEEPEST = 24
+"""Levels of nesting; what we write has six, and Python's own recursion fails at some hundred."""
+
+_LONGEST_VALUE = 60
+"""Characters of a wrong value that a message shows."""
+
+Reader = Callable[[object, str], Any]
+"""Takes a value and what to call it; gives it with its type, or raises `FieldError`."""
+
+T = TypeVar("T")
+
+
+class FieldError(ValueError):
+    """A value is not what it must be; the message says which and what it is instead."""
+
+
+def parse_json(data: str | bytes, what: str) -> Any:
+    """JSON, with nothing in it that would fail later.
+
+    Args:
+        data: UTF-8.
+        what: it is, for messages.
+
+    Raises:
+        FieldError: it is no JSON, or has a key twice, a number that is not finite, half a
+            surrogate pair or more levels than anything of ours.
+    """
+    try:
+        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise FieldError(f"{what} is nested too deeply") from None
+    except FieldError as error:
+        raise FieldError(f"{what} {error}") from None
+    except ValueError as error:
+        raise FieldError(f"{what} is no JSON ({error})") from None
+    _check_tree(value, what)
+    return value
+
+
+def text(value: object, what: str) -> str:
+    """A string."""
+    return value if isinstance(value, str) else _refuse(value, what, "text")
+
+
+def whole(value: object, what: str) -> int:
+    """A whole number of 64 bits, which a truth value is not, nor is 3.0."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64:
+        return value
+    return _refuse(value, what, "a whole number")
+
+
+def number(value: object, what: str) -> float:
+    """A finite number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            real = float(value)
+        except OverflowError:
+            real = math.inf
+        if math.isfinite(real):
+            return real
+    return _refuse(value, what, "a finite number")
+
+
+def truth(value: object, what: str) -> bool:
+    """True or false."""
+    return value if isinstance(value, bool) else _refuse(value, what, "true or false")
+
+
+def mapping(value: object, what: str) -> dict[str, Any]:
+    """An object, whatever its values."""
+    return value if isinstance(value, dict) else _refuse(value, what, "an object")
+
+
+def list_of(reader: Reader) -> Reader:
+    """A list of what a reader reads, as a tuple."""
+
+    def read(value: object, what: str) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            return _refuse(value, what, "a list")
+        return tuple(reader(each, f"{what}[{place}]") for place, each in enumerate(value))
+
+    return read
+
+
+def mapping_of(reader: Reader) -> Reader:
+    """An object with any keys, whose values a reader reads."""
+
+    def read(value: object, what: str) -> dict[str, Any]:
+        given = mapping(value, what)
+        return {key: reader(each, f"{what}.{printable(key)}") for key, each in given.items()}
+
+    return read
+
+
+def optional(reader: Reader) -> Reader:
+    """Null, or what a reader reads."""
+    return lambda value, what: None if value is None else reader(value, what)
+
+
+def read_fields(
+    value: object, what: str, readers: Mapping[str, Reader], required: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The fields of an object that are there.
+
+    Args:
+        value: the object.
+        what: to call it in messages.
+        readers: of all the fields that it may have.
+        required: fields that it must have.
+
+    Raises:
+        FieldError: it is no object, has an unknown field, lacks one, or one has another type.
+    """
+    for name in mapping(value, what):
+        if name not in readers:
+            raise FieldError(f"{what} has '{printable(name, _LONGEST_VALUE)}', which is unknown")
+    return read_known(value, what, readers, required)
+
+
+def read_known(
+    value: object, what: str, readers: Mapping[str, Reader], required: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The same of an object that may have other fields, too: these are left out.
+
+    Raises:
+        FieldError: it is no object, lacks a field, or one has another type.
+    """
+    given = mapping(value, what)
+    for name in required:
+        if name not in given:
+            raise FieldError(f"{what} lacks '{name}'")
+    return {
+        name: reader(given[name], f"{what}.{name}")
+        for name, reader in readers.items()
+        if name in given
+    }
+
+
+def build(kind: type[T], value: object, what: str, readers: Mapping[str, Reader]) -> T:
+    """A dataclass from an object of its fields; those without a default must be there.
+
+    Raises:
+        FieldError: see `read_fields`.
+        Exception: whatever the dataclass raises of values out of range.
+    """
+    required = [
+        each.name
+        for each in fields(kind)  # type: ignore[arg-type]
+        if each.default is MISSING and each.default_factory is MISSING
+    ]
+    return kind(**read_fields(value, what, readers, required))
+
+
+def finite(value: Any) -> Any:
+    """JSON for others to read: numbers that are none (NaN) or infinite become null."""
+    if isinstance(value, Mapping):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise FieldError(f"has the key '{printable(key, _LONGEST_VALUE)}' twice")
+            seen.add(key)
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise FieldError(f"holds {name}, which is no number")
+
+
+def _check_tree(value: Any, what: str) -> None:
+    """Refuse what Python's parser takes and others do not. Without recursion: depth is checked."""
+    open_levels = [iter((value,))]
+    while open_levels:
+        each = next(open_levels[-1], _END)
+        if each is _END:
+            open_levels.pop()
+        elif isinstance(each, dict | list):
+            if len(open_levels) > _DEEPEST:
+                raise FieldError(f"{what} is nested too deeply")
+            open_levels.append(chain(each, each.values()) if isinstance(each, dict) else iter(each))
+        elif isinstance(each, float) and not math.isfinite(each):
+            raise FieldError(f"{what} holds a number that is too large")
+        elif isinstance(each, str) and not each.isascii():
+            _check_text(each, what)
+
+
+_END = object()
+
+
+def _check_text(value: str, what: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        shown = printable(value, _LONGEST_VALUE)
+        raise FieldError(f"{what} holds half a surrogate pair in '{shown}'") from None
+
+
+def _refuse(value: object, what: str, wanted: str) -> NoReturn:
+    raise FieldError(f"{what} is {_shown(value)} and must be {wanted}")
+
+
+def _shown(value: object) -> str:
+    """A wrong value in few words, however large it is."""
+    match value:
+        case None | bool():
+            return json.dumps(value)
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case str():
+            return f"'{printable(value, _LONGEST_VALUE)}'"
+        case int() if value.bit_length() > _LONGEST_VALUE:
+            return "an enormous number"
+    return str(value)

@@ -1,0 +1,1 @@
+"""What a worker does with a batch of users: predict, extract frames, or examine images."""

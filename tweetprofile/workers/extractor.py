@@ -1,0 +1,66 @@
+"""Users in, a table of their frames out, on one device: what training's cache is made of."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from tweetprofile.decoders import DecodeOptions, make_decoder
+from tweetprofile.images.reader import ImageReader
+from tweetprofile.job import ExtractorFacts, FrameSize, PredictorOptions
+from tweetprofile.manifests.manifest import UserImages
+from tweetprofile.stages import Stage, StageClock
+from tweetprofile.workers.devices import resolve_device
+from tweetprofile.workers.frames import FrameLoader
+from tweetprofile.workers.profiles import UserOutcome, make_frame_rows
+from tweetprofile.workers.watch import ImageWatch
+
+_BATCH_SIZES = {"cpu": 4, "cuda": 64}
+"""Users that a call should have, as in predicting; on a GPU, DALI needs some 700 images."""
+
+
+class FrameExtractor:
+    """Decodes the frames of users on one device.
+
+    Args:
+        frames: how many of a user, and of what size.
+        options: where images are, and how to decode them.
+        turn: entered to decode, and left to read.
+        watch: is told which image is being decoded. Without a supervisor that acts on it, nothing
+            bounds the time of an image but what its header shows.
+
+    Raises:
+        OptionError: the machine lacks the device or decoder, or the image root is no folder.
+    """
+
+    def __init__(
+        self,
+        frames: FrameSize,
+        options: PredictorOptions,
+        turn: AbstractContextManager[object] | None = None,
+        watch: ImageWatch | None = None,
+    ) -> None:
+        device = resolve_device(options.device)
+        self._clock = StageClock()
+        sizes = DecodeOptions(frames.height, frames.width, options.max_pixels, options.threads)
+        decoder = make_decoder(options.decoder, sizes, device, self._clock)
+        reader = ImageReader(options.image_root, options.max_image_bytes)
+        self._loader = FrameLoader(reader, decoder, frames, self._clock, turn, watch, digests=True)
+        batch_size = options.batch_size or _BATCH_SIZES[device.type]
+        self.facts = ExtractorFacts(
+            device.type, decoder.name, batch_size, torch.cuda.device_count()
+        )
+
+    def take_seconds(self) -> dict[Stage, float]:
+        """Where the time of the calls since the last time went."""
+        return self._clock.take()
+
+    def __call__(self, users: Sequence[UserImages]) -> pa.Table:
+        """What became of each user's images, and their pixels, a row a user, in order."""
+        loaded = self._loader.load(users)
+        with self._clock.timing(Stage.PROFILE):
+            pixels = [user.frames_FHWC.cpu().numpy().tobytes() for user in loaded]
+            digests = [np.array(user.digests, np.uint64).tobytes() for user in loaded]
+            return make_frame_rows(list(map(UserOutcome.of, loaded)), pixels, digests)

@@ -1,0 +1,94 @@
+"""What examining users' images found, as an Arrow table, a row a user.
+
+First what predicting says of a user (`profiles.OUTCOME_FIELDS`: status, images that failed and so
+on, as `predict` would have them); then the failures of *all* images, whether or not `predict` would
+try them, and what each usable image is. Torch is not needed here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tweetprofile.images.reader import FailedImage
+from tweetprofile.workers.profiles import OUTCOME_FIELDS, UserOutcome, ids_column, outcome_columns
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What a usable image is.
+
+    Attributes:
+        format: as Pillow calls it; `other` where only nvImageCodec reads it.
+        width: in pixels, as stored, that is before EXIF turns it; None where it is not known.
+        height: likewise.
+        size: of the encoded image, in bytes.
+        digest: 8 bytes of the SHA-256 of the encoded image, as a number.
+    """
+
+    format: str
+    width: int | None
+    height: int | None
+    size: int
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserFindings:
+    """What one user's images are.
+
+    Attributes:
+        outcome: what `predict` would make of them.
+        usable: every image that can be used, in manifest order.
+        failed: every image that cannot, whether or not `predict` would try it.
+        decoded: images that had to be decoded to know.
+    """
+
+    outcome: UserOutcome
+    usable: tuple[ImageFacts, ...] = ()
+    failed: tuple[FailedImage, ...] = ()
+    decoded: int = 0
+
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("user_id", pa.string()),
+        *OUTCOME_FIELDS,
+        pa.field("failures", OUTCOME_FIELDS[-1].type),
+        pa.field("formats", pa.list_(pa.string())),
+        pa.field("widths", pa.list_(pa.int32())),
+        pa.field("heights", pa.list_(pa.int32())),
+        pa.field("sizes", pa.list_(pa.int64())),
+        pa.field("digests", pa.list_(pa.uint64())),
+        pa.field("decoded", pa.int32()),
+    ]
+)
+
+
+def make_findings(findings: Sequence[UserFindings]) -> pa.Table:
+    """The table of findings, in order."""
+    outcomes = [user.outcome for user in findings]
+    everything = [
+        UserOutcome(user.outcome.user_id, user.outcome.images_given, 0, user.failed)
+        for user in findings
+    ]
+    columns = [
+        ids_column(outcomes),
+        *outcome_columns(outcomes),
+        outcome_columns(everything)[-1],
+        pa.array([[image.format for image in user.usable] for user in findings]),
+        pa.array([[image.width for image in user.usable] for user in findings]),
+        pa.array([[image.height for image in user.usable] for user in findings]),
+        pa.array([[image.size for image in user.usable] for user in findings]),
+        pa.array(
+            [[image.digest for image in user.usable] for user in findings], pa.list_(pa.uint64())
+        ),
+        pa.array([user.decoded for user in findings]),
+    ]
+    arrays = [column.cast(field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=_SCHEMA)
+
+
+def crashed_findings(images_given: int) -> pa.Table:
+    """The row of a user whose images took the process down."""
+    return make_findings([UserFindings(UserOutcome("", images_given, 0, (), crashed=True))])

@@ -1,0 +1,179 @@
+"""Users in, their frames out: read, decode, and replace what failed.
+
+A user with more images than a volume holds gets frames spread evenly over their list. An image
+that fails is replaced by the nearest unused image of the same user, until there is none.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+
+from tweetprofile.decoders import FrameDecoder
+from tweetprofile.errors import Reason
+from tweetprofile.images.digests import image_digest
+from tweetprofile.images.reader import FailedImage, ImageReader
+from tweetprofile.job import FrameSize
+from tweetprofile.manifests.manifest import UserId, UserImages
+from tweetprofile.stages import Stage, StageClock
+from tweetprofile.volumes.choice import FrameChoice
+from tweetprofile.workers.watch import ImageWatch, NoWatch
+
+_HELD_BYTES = 64 * 1024 * 1024
+"""Encoded images held before they are decoded, so that what a batch takes is bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserFrames:
+    """What a user's images came to.
+
+    Attributes:
+        user_id: whose.
+        images_given: images the manifest lists.
+        frames_FHWC: (F, H, W, 3) uint8 in manifest order, 0 <= F <= what was wanted.
+        failed: images tried in vain, by index.
+        digests: of the images that the frames are from, where the loader was asked for them.
+    """
+
+    user_id: UserId
+    images_given: int
+    frames_FHWC: torch.Tensor
+    failed: tuple[FailedImage, ...]
+    digests: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class _Search:
+    """One user's images, while frames are still being looked for."""
+
+    user: UserImages
+    choice: FrameChoice
+    found: dict[int, torch.Tensor] = field(default_factory=dict)
+    failed: dict[int, Reason] = field(default_factory=dict)
+    digests: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, user: UserImages, frames: int) -> "_Search":
+        return cls(user, FrameChoice.begin(len(user.images), frames))
+
+    @property
+    def wanted(self) -> list[int]:
+        return self.choice.wanted
+
+    def fail(self, index: int, reason: Reason) -> None:
+        self.failed[index] = reason
+
+    def look_further(self) -> None:
+        self.choice.replace([index for index in self.wanted if index in self.failed])
+
+    def result(self, none: torch.Tensor) -> UserFrames:
+        frames = [self.found[index] for index in sorted(self.found)]
+        images = self.user.images
+        failed = (FailedImage(i, images[i].label, self.failed[i]) for i in sorted(self.failed))
+        return UserFrames(
+            self.user.user_id,
+            len(images) + self.user.left_out,
+            torch.stack(frames) if frames else none,
+            tuple(failed),
+            tuple(self.digests[index] for index in sorted(self.found) if index in self.digests),
+        )
+
+
+_Owner = tuple[_Search, int]
+"""Whose image it is, and its position in the user's list."""
+
+
+class FrameLoader:
+    """Reads and decodes the images of many users at a time.
+
+    Args:
+        reader: where encoded images come from.
+        decoder: what makes frames of them.
+        wanted: how many frames a user needs, and of what size.
+        clock: counts the time that reading takes.
+        turn: entered to decode, and left to read.
+        watch: is told which image is being decoded.
+        digests: whether the digest of each image is wanted.
+    """
+
+    def __init__(
+        self,
+        reader: ImageReader,
+        decoder: FrameDecoder,
+        wanted: FrameSize,
+        clock: StageClock | None = None,
+        turn: AbstractContextManager[object] | None = None,
+        watch: ImageWatch | None = None,
+        *,
+        digests: bool = False,
+    ) -> None:
+        self._watch = watch or NoWatch()
+        self._digests = digests
+        self._clock = clock or StageClock()
+        self._turn = turn or nullcontext()
+        self._reader = reader
+        self._decoder = decoder
+        self._wanted = wanted
+
+    def load(self, users: Sequence[UserImages]) -> list[UserFrames]:
+        """The frames of each user, in order; a user without any has F = 0."""
+        searches = [_Search.begin(user, self._wanted.frames) for user in users]
+        while any(search.wanted for search in searches):
+            self._try_wanted(searches)
+        none = torch.empty(
+            (0, self._wanted.height, self._wanted.width, 3),
+            dtype=torch.uint8,
+            device=self._decoder.device,
+        )
+        return [search.result(none) for search in searches]
+
+    def _try_wanted(self, searches: list[_Search]) -> None:
+        """Read and decode in one go, as far as memory allows, whatever is wanted of all users."""
+        encoded: list[bytes] = []
+        owners: list[_Owner] = []
+        held = 0
+        for image, owner in self._read_wanted(searches):
+            if held + len(image) > _HELD_BYTES:
+                self._decode(encoded, owners)
+                encoded, owners, held = [], [], 0
+            encoded.append(image)
+            owners.append(owner)
+            held += len(image)
+        self._decode(encoded, owners)
+        for search in searches:
+            search.look_further()
+
+    def _read_wanted(self, searches: list[_Search]) -> Iterator[tuple[bytes, _Owner]]:
+        owners = [(search, index) for search in searches for index in search.wanted]
+        images = self._reader.read_all(search.user.images[index] for search, index in owners)
+        for search, index in owners:
+            with self._clock.timing(Stage.READ):
+                image = next(images)
+            self._watch.end()
+            if isinstance(image, Reason):
+                search.fail(index, image)
+            else:
+                if self._digests:
+                    search.digests[index] = image_digest(image)
+                yield image, (search, index)
+
+    def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:
+        if not encoded:
+            return
+
+        def on_image(position: int | None) -> None:
+            if position is None:
+                self._watch.end()
+            else:
+                search, index = owners[position]
+                self._watch.begin(search.user.user_id, index)
+
+        with self._turn:
+            decoded = self._decoder.decode(encoded, on_image)
+        frames = iter(decoded.frames_FHWC)
+        for (search, index), failure in zip(owners, decoded.failures, strict=True):
+            if failure is None:
+                search.found[index] = next(frames)
+            else:
+                search.fail(index, failure)
