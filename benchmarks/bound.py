@@ -21,10 +21,10 @@ from report import report
 
 from tweetprofile import load_checkpoint
 from tweetprofile.checkpoints.checkpoint import Checkpoint
+from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.manifests.manifest import Manifest, UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.images.reader import ImageReader
 from tweetprofile.job import usable_processors
-from tweetprofile.manifests.manifest import Manifest, UserImages
 from tweetprofile.networks import PRESETS, for_inference
 from tweetprofile.workers.devices import resolve_precision
 from tweetprofile.workers.frames import FrameLoader

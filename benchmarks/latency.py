@@ -18,8 +18,8 @@ from dump import get_photos, make_model, write_users
 from report import report
 
 from tweetprofile import Predictor, load_checkpoint
+from tweetprofile.data.manifests.manifest import Manifest, UserImages
 from tweetprofile.job import DecoderName, PredictorOptions
-from tweetprofile.manifests.manifest import Manifest, UserImages
 from tweetprofile.networks import PRESETS
 from tweetprofile.stages import Stage
 

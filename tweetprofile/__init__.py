@@ -11,6 +11,7 @@ from tweetprofile.version import __version__
 
 if TYPE_CHECKING:
     from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
+    from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
     from tweetprofile.errors import (
         ChangedInputError,
         CheckpointError,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from tweetprofile.inspection.report import Inspection
     from tweetprofile.inspection.run import InspectOptions, inspect_manifest
     from tweetprofile.job import PredictorOptions
-    from tweetprofile.manifests.manifest import ImageRef, Manifest, UserImages
     from tweetprofile.predicting.plan import PredictOptions
     from tweetprofile.predicting.run import predict_manifest
     from tweetprofile.training.run import train_manifest
@@ -56,14 +56,14 @@ _HOMES = {
     "EvaluateOptions": "evaluation.evaluate",
     "Evaluation": "evaluation.evaluate",
     "ImageError": "errors",
-    "ImageRef": "manifests.manifest",
+    "ImageRef": "data.manifests.manifest",
     "ImportOptions": "importers.run",
     "ImportSummary": "importers.run",
     "InputError": "errors",
     "InspectOptions": "inspection.run",
     "Inspection": "inspection.report",
     "InterruptedRunError": "errors",
-    "Manifest": "manifests.manifest",
+    "Manifest": "data.manifests.manifest",
     "ManifestError": "errors",
     "OptionError": "errors",
     "OutputError": "errors",
@@ -79,7 +79,7 @@ _HOMES = {
     "Trait": "traits",
     "TraitSchema": "traits",
     "TweetprofileError": "errors",
-    "UserImages": "manifests.manifest",
+    "UserImages": "data.manifests.manifest",
     "WorkerError": "errors",
     "WriteError": "errors",
     "compare_predictions": "evaluation.evaluate",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tweetprofile.data.files.storage import AnyPath
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.errors import OptionError
-from tweetprofile.files.storage import AnyPath
-from tweetprofile.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.traits import TraitSchema
 
 DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]

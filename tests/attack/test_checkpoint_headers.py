@@ -26,9 +26,9 @@ from rich.console import Console
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.cli import info_view
+from tweetprofile.data.manifests.manifest import ImageRef, UserImages
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.job import PredictorOptions
-from tweetprofile.manifests.manifest import ImageRef, UserImages
 from tweetprofile.networks import PRESETS, build_network, ensemble_of
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec

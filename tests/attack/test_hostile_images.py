@@ -11,10 +11,10 @@ import torch
 
 from tests.attack.hostile_images import KINDS, USED, Maker
 from tests.predicting.test_dirty_dump import predict
+from tweetprofile.data.manifests.manifest import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.job import PredictorOptions
-from tweetprofile.manifests.manifest import ImageRef, UserImages
 from tweetprofile.workers.examiner import Examiner
 
 # The decoder silences Pillow, but whoever runs tests sets the filters of warnings anew.

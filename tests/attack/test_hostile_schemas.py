@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.cli import main
+from tweetprofile.data.files.provenance import METADATA_KEY
+from tweetprofile.data.labels.reading import find_schema
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, PredictionsError, SchemaError
 from tweetprofile.evaluation.evaluate import evaluate_predictions
 from tweetprofile.evaluation.report import read_epochs
-from tweetprofile.files.provenance import METADATA_KEY
-from tweetprofile.labels.reading import find_schema
-from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.traits import Trait, TraitSchema, load_schema
 
 AB = ["a", "b"]

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tweetprofile.data.manifests.manifest import Manifest, UserImages
 from tweetprofile.errors import TweetprofileError
-from tweetprofile.manifests.manifest import Manifest, UserImages
 
 USERS = 300
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.importers import joining
 from tweetprofile.importers.run import ImportOptions, import_dump
-from tweetprofile.manifests.manifest import Manifest
 
 WORDS = [
     "",

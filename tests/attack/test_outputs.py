@@ -21,21 +21,21 @@ from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.cli import main
-from tweetprofile.engines.logs import check_logs, open_log
+from tweetprofile.data.files.logs import check_logs, open_log
+from tweetprofile.data.files.protection import Inputs, check_file
+from tweetprofile.data.files.provenance import Kind
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OutputError, TweetprofileError, WriteError
 from tweetprofile.evaluation.folder import prepare_folder as prepare_evaluation
 from tweetprofile.evaluation.written import write_files
-from tweetprofile.files.protection import Reads, check_file
-from tweetprofile.files.provenance import Kind
 from tweetprofile.importers.run import ImportOptions, import_dump
 from tweetprofile.inspection.contact_sheets import _write_png
 from tweetprofile.inspection.drawing import Sheet
 from tweetprofile.job import PredictorFacts
-from tweetprofile.manifests.manifest import Manifest
-from tweetprofile.manifests.reads import reads_of
 from tweetprofile.networks import build_network, network_spec
+from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.output import ProfileWriter
-from tweetprofile.predicting.place import Place
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.summary import PredictSummary, check_stats, write_stats
 from tweetprofile.training.folder import FolderOptions, prepare_folder, write_card
@@ -70,14 +70,14 @@ def snapshot(root: Path) -> Snapshot:
 
 
 def write_profiles(
-    out: Path | str, *, overwrite: bool = False, resume: bool = False, reads: Reads | None = None
+    out: Path | str, *, overwrite: bool = False, resume: bool = False, inputs: Inputs | None = None
 ) -> None:
     """What `predict` does when a user has been predicted."""
     record = RunRecord.new({"network": "model1"}, overwrite=overwrite)
     table = make_profiles(
         TRAITS, [UserOutcome("ada", 1, 1, ())], {"mood": np.full((1, 2), 0.5, np.float32)}
     )
-    with ProfileWriter(str(out), SCHEMA, record, 1, resume=resume, reads=reads) as writer:
+    with ProfileWriter(str(out), SCHEMA, record, 1, resume=resume, inputs=inputs) as writer:
         if 0 not in writer.finished:
             writer.write(0, table, Counts.of(table, 100))
         writer.finish()
@@ -216,9 +216,9 @@ def test_a_new_file_does_not_become_part_of_the_manifest_that_is_read(
 
 
 def test_a_folder_below_a_manifest_is_no_part_of_it(users: Path) -> None:
-    reads = reads_of(Manifest.open(users / "data"), users)
-    write_profiles(f"{users}/data/out/", reads=reads)
-    write_profiles(f"{users}/data/out/", reads=reads, overwrite=True)
+    inputs = inputs_of(Manifest.open(users / "data"), users)
+    write_profiles(f"{users}/data/out/", inputs=inputs)
+    write_profiles(f"{users}/data/out/", inputs=inputs, overwrite=True)
     assert len(Manifest.open(users / "data").files) == 1
 
 
@@ -417,7 +417,7 @@ def test_no_file_of_others_in_the_folder_of_a_run_is_replaced(users: Path, name:
     (folder / name).write_text("# Model card: mine\n\nprecious\n")
     before = snapshot(users)
     with pytest.raises(OutputError, match=rf"{name} exists and is not"):
-        prepare_folder(folder, Reads(), FolderOptions(overwrite=True))
+        prepare_folder(folder, Inputs(), FolderOptions(overwrite=True))
     assert snapshot(users) == before
 
 
@@ -426,7 +426,7 @@ def test_the_frames_that_training_keeps_make_no_room_by_removing_folders_of_othe
 ) -> None:
     from tweetprofile.training.cache_folders import make_room, remove_abandoned
 
-    place = users / "cache"
+    destination = users / "cache"
     for name, files in {
         "thesis.tmp": ("lock", "thesis.tex"),
         "0" * 32 + ".abc.tmp": ("lock",),
@@ -434,12 +434,12 @@ def test_the_frames_that_training_keeps_make_no_room_by_removing_folders_of_othe
         "1" * 32: ("cache.json", "frames.uint8", "users.npz"),
         "2" * 32: ("cache.json", "frames.uint8", "users.npz", "thesis.tex"),
     }.items():
-        (place / name).mkdir(parents=True)
+        (destination / name).mkdir(parents=True)
         for file in files:
-            (place / name / file).write_text("{}")
+            (destination / name / file).write_text("{}")
     before = snapshot(users)
-    remove_abandoned(place)
-    make_room(place, 1e-9, 1000, keep=place / "new")
+    remove_abandoned(destination)
+    make_room(destination, 1e-9, 1000, keep=destination / "new")
     assert snapshot(users) == before
 
 
@@ -580,8 +580,8 @@ def test_a_run_of_version_0_1_0_is_recognised(model: Path, tmp_path: Path) -> No
         "learning_rate": 0.1, "seconds": 1.0,
     }  # fmt: skip
     (run / "metrics.jsonl").write_text(json.dumps(line) + "\n")
-    prepare_folder(run, Reads(), FolderOptions(resume=True))
-    prepare_folder(run, Reads(), FolderOptions(overwrite=True))
+    prepare_folder(run, Inputs(), FolderOptions(resume=True))
+    prepare_folder(run, Inputs(), FolderOptions(overwrite=True))
     assert not (run / "model.safetensors").exists()
 
 
@@ -669,24 +669,24 @@ Command = Callable[[World, Path, Path, bool, bool], None]
 
 
 def predict(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
-    reads = reads_of(Manifest.open(manifest), world.root)
-    write_profiles(out, overwrite=overwrite, resume=resume, reads=reads)
+    inputs = inputs_of(Manifest.open(manifest), world.root)
+    write_profiles(out, overwrite=overwrite, resume=resume, inputs=inputs)
 
 
 def predict_parts(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
-    reads = reads_of(Manifest.open(manifest), world.root)
-    write_profiles(f"{out}/", overwrite=overwrite, resume=resume, reads=reads)
+    inputs = inputs_of(Manifest.open(manifest), world.root)
+    write_profiles(f"{out}/", overwrite=overwrite, resume=resume, inputs=inputs)
 
 
 def keep_logs(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
-    check_logs(out, reads_of(Manifest.open(manifest)))
+    check_logs(out, inputs_of(Manifest.open(manifest)))
     with open_log(out, 0) as log:
         log.write(b"noise\n")
 
 
 def statistics(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
-    reads = reads_of(Manifest.open(manifest), world.root)
-    check_stats(out, Place.of(f"{world.root}/p.parquet"), reads, overwrite=overwrite)
+    inputs = inputs_of(Manifest.open(manifest), world.root)
+    check_stats(out, Destination.of(f"{world.root}/p.parquet"), inputs, overwrite=overwrite)
     write_stats(out, PredictSummary("p", Counts(), 1.0, FACTS), overwrite=overwrite)
 
 
@@ -702,19 +702,19 @@ def embed(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool
 
 
 def draw(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
-    check_file(out, Kind.SHEET, reads_of(Manifest.open(manifest)), overwrite=overwrite)
+    check_file(out, Kind.SHEET, inputs_of(Manifest.open(manifest)), overwrite=overwrite)
     _write_png(out, Sheet("ada", "", (16, 16), ()), overwrite=overwrite)
 
 
 def evaluate(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
-    prepare_evaluation(out, overwrite=overwrite, reads=reads_of(Manifest.open(manifest)))
+    prepare_evaluation(out, overwrite=overwrite, inputs=inputs_of(Manifest.open(manifest)))
     name = "tables/mood.csv" if resume else "report.html"
     write_files(out, {"metrics.json": b"{}", name: os.urandom(8)})
 
 
 def train(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
-    reads = reads_of(Manifest.open(manifest), world.root)
-    prepare_folder(out, reads, FolderOptions(overwrite, resume))
+    inputs = inputs_of(Manifest.open(manifest), world.root)
+    prepare_folder(out, inputs, FolderOptions(overwrite, resume))
     write_settings(out / "train.toml", manifest, TrainOptions())
     write_card(
         out / "MODEL_CARD.md", "# Model card: a, b\n\nMade by tweetprofile 1. The network \n"
@@ -779,18 +779,18 @@ RUNS = st.tuples(
 @pytest.fixture(scope="module")
 def worlds(drawn_users: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A short path, as names of sockets must be."""
-    place = tmp_path_factory.mktemp("w")
-    yield place
-    shutil.rmtree(place)
+    destination = tmp_path_factory.mktemp("w")
+    yield destination
+    shutil.rmtree(destination)
 
 
 def attack_anew(
     drawn_users: Path,
-    place: Path,
+    destination: Path,
     things: list[tuple[str, str, str, str]],
     run: tuple[object, ...],
 ) -> None:
-    root = place / "w"
+    root = destination / "w"
     shutil.copytree(drawn_users, root)
     try:
         attack(root, things, run)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tweetprofile.checkpoints.fingerprints import Fingerprint, read_fingerprint
-from tweetprofile.images.digests import image_digest, user_digest
+from tweetprofile.data.images.digests import image_digest, user_digest
 from tweetprofile.untrusted.fields import FieldError
 
 

@@ -16,8 +16,8 @@ import torch
 
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.cli import main, streams
+from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.errors import WorkerError
-from tweetprofile.files.provenance import METADATA_KEY
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.training.card import as_markdown, make_card
 from tweetprofile.traits import Trait, TraitSchema

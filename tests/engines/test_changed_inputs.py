@@ -12,8 +12,8 @@ from polars.testing import assert_frame_equal
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.cli import main
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import ChangedInputError, WorkerError
-from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.networks import build_network
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import Progress, predict_manifest

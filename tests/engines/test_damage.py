@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tweetprofile.data.manifests.forms import cap_images, unify_lists
+from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import PredictJob
 from tweetprofile.errors import Reason
 from tweetprofile.job import DecoderName, PredictorFacts, PredictorOptions
-from tweetprofile.manifests.forms import cap_images, unify_lists
-from tweetprofile.manifests.manifest import UserBatch
 
 pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
 

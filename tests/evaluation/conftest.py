@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from tweetprofile.files.provenance import METADATA_KEY
+from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.profiles import UserOutcome, make_profiles
 

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tweetprofile.data.files.provenance import METADATA_KEY
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import InputError, ManifestError, PredictionsError
 from tweetprofile.evaluation.evaluate import compare_predictions, evaluate_predictions
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, Predictions, judge
-from tweetprofile.files.provenance import METADATA_KEY
-from tweetprofile.manifests.manifest import Manifest
 
 
 def bring_together(labels: Path, predictions: Path) -> Judged:

@@ -12,9 +12,9 @@ from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.checkpoints.choice import find_checkpoint
 from tweetprofile.checkpoints.fingerprints import Overlap
 from tweetprofile.cli import cli, main
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import CheckpointError
 from tweetprofile.evaluation.seen_before import SeenBefore, look_for_seen
-from tweetprofile.manifests.manifest import Manifest
 
 QUICK = ["--frame-size", "16", "--epochs", "1", "--batch-size", "4", "--devices", "cpu", "--quiet"]
 

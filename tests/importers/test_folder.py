@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.importers.run import ImportOptions, import_dump
-from tweetprofile.manifests.manifest import Manifest
 
 Put = Callable[[Path], Path]
 Lost = Callable[[Path], list[tuple[str, str, int | None]]]

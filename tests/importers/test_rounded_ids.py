@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tweetprofile.data.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.labels import LabelTable
 from tweetprofile.importers.run import import_dump
-from tweetprofile.manifests.user_ids import RoundedIds, is_floating
 
 ROUNDED = [f"1234567890{number:05}000" for number in range(6)]
 

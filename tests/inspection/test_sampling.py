@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.inspection.sampling import sample_batches, user_at
-from tweetprofile.manifests.manifest import Manifest
 
 
 def write(path: Path, users: int, form: str = "paths") -> Manifest:

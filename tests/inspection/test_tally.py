@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tweetprofile.data.labels.values import ValueKind
+from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
 from tweetprofile.inspection.tally import FailureTally, LabelTally, Spread
-from tweetprofile.labels.values import ValueKind
-from tweetprofile.manifests.manifest import UserBatch
 
 
 def spread(values: list[int], at_a_time: int = 7) -> Range | None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.inspection.tiles import Filling, Tile, TileKind, lay_out
-from tweetprofile.manifests.manifest import ImageRef
 
 IMAGES = [ImageRef(f"folder/{number}.jpg") for number in range(6)]
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.files.provenance import METADATA_KEY
+from tweetprofile.predicting.destination import check_output
 from tweetprofile.predicting.output import ProfileWriter, take_finished
-from tweetprofile.predicting.place import check_output
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.profiles import Counts, UserOutcome, make_profiles, profile_schema

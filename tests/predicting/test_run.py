@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
+from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import (
@@ -21,7 +22,6 @@ from tweetprofile.errors import (
     OptionError,
     TooManyFailuresError,
 )
-from tweetprofile.files.provenance import METADATA_KEY
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
 from tweetprofile.predicting.run import Progress, predict_manifest, run_plan
 

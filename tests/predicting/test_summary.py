@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tweetprofile.data.files.protection import Inputs
 from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.files.protection import Reads
 from tweetprofile.job import PredictorFacts
-from tweetprofile.predicting.place import Place
+from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.summary import PredictSummary, StageTimes, check_stats, write_stats
 from tweetprofile.stages import Stage
 from tweetprofile.traits import PRESETS
@@ -19,8 +19,8 @@ FACTS = PredictorFacts(
 )
 
 
-def place(folder: Path) -> Place:
-    return Place.of(str(folder / "out.parquet"))
+def destination(folder: Path) -> Destination:
+    return Destination.of(str(folder / "out.parquet"))
 
 
 def test_the_stages_of_all_lanes_and_what_is_idle_make_up_the_run() -> None:
@@ -74,15 +74,15 @@ def test_a_place_for_statistics_is_looked_at_before_the_work(
 ) -> None:
     (tmp_path / "there.json").write_text("precious")
     with pytest.raises(OptionError, match=complaint):
-        check_stats(tmp_path / name, place(tmp_path), Reads(), overwrite=overwrite)
+        check_stats(tmp_path / name, destination(tmp_path), Inputs(), overwrite=overwrite)
 
 
 def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path: Path) -> None:
     path, summary = tmp_path / "stats.json", PredictSummary("out", Counts(), 1.0, FACTS)
     write_stats(path, summary)
     with pytest.raises(OptionError, match="exists; choose another name or add --overwrite"):
-        check_stats(path, place(tmp_path), Reads(), overwrite=False)
-    check_stats(path, place(tmp_path), Reads(), overwrite=True)
+        check_stats(path, destination(tmp_path), Inputs(), overwrite=False)
+    check_stats(path, destination(tmp_path), Inputs(), overwrite=True)
     write_stats(path, summary, overwrite=True)
     path.write_text("precious by now")
     with pytest.raises(WriteError, match="something else stands there by now"):

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tweetprofile.cli import main
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import ManifestError, OptionError, OutputError
-from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.splitting.run import SplitOptions, split_manifest
 
 MakeDump = Callable[..., Path]

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, OutputError, WriteError
-from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.training.cache import CacheOptions, CacheSource, FrameCache, Subset, open_cache
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -126,7 +126,7 @@ def test_a_full_disk_ends_the_run_with_the_mend(users: Path, tmp_path: Path) -> 
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from tweetprofile.manifests.manifest import Manifest\n"
+        "from tweetprofile.data.manifests.manifest import Manifest\n"
         "from tweetprofile.training.cache import *\n"
         "opened = Manifest.open(sys.argv[1])\n"
         "spec = VolumeSpec(height=16, width=16)\n"
@@ -151,7 +151,7 @@ def test_what_a_killed_run_left_is_not_used_and_goes(users: Path, tmp_path: Path
     place = tmp_path / "cache"
     code = (
         "import sys, os, signal; from pathlib import Path\n"
-        "from tweetprofile.manifests.manifest import Manifest\n"
+        "from tweetprofile.data.manifests.manifest import Manifest\n"
         "from tweetprofile.training.cache import *\n"
         "opened = Manifest.open(sys.argv[1])\n"
         "spec = VolumeSpec(height=16, width=16)\n"

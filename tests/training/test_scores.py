@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tweetprofile.labels.reading import UNKNOWN
+from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.training.scores import macro_f1, mean_macro_f1, score_traits
 from tweetprofile.traits import Trait, TraitSchema
 

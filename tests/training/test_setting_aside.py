@@ -9,8 +9,8 @@ import pytest
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.checkpoints.fingerprints import read_seen
+from tweetprofile.data.images.digests import user_digest
 from tweetprofile.errors import TrainingError
-from tweetprofile.images.digests import user_digest
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.card import CARD
 from tweetprofile.training.loop import TrainObserver

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.evaluation.evaluate import compare_predictions, evaluate_predictions
 from tweetprofile.evaluation.folder import write_comparison, write_evaluation
-from tweetprofile.files.provenance import METADATA_KEY
 from tweetprofile.importers.run import import_dump
 from tweetprofile.untrusted.spreadsheets import Cell, write_rows
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tweetprofile.data.manifests.manifest import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.job import PredictorOptions
-from tweetprofile.manifests.manifest import ImageRef, UserImages
 from tweetprofile.workers.examiner import Examiner
 from tweetprofile.workers.findings import crashed_findings
 

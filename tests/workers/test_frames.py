@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from tweetprofile.data.images.reader import FailedImage, ImageReader
+from tweetprofile.data.manifests.manifest import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import Reason
-from tweetprofile.images.reader import FailedImage, ImageReader
-from tweetprofile.manifests.manifest import ImageRef, UserImages
 from tweetprofile.volumes.choice import choose_frames
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.frames import FrameLoader, UserFrames

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
 from tweetprofile.errors import OptionError
 from tweetprofile.job import PredictorOptions
-from tweetprofile.manifests.manifest import ImageRef, Manifest, UserImages
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.stages import Stage
 from tweetprofile.traits import PRESETS
@@ -151,8 +151,8 @@ def test_a_missing_image_root_is_refused(model: Path, tmp_path: Path) -> None:
 
 def test_the_network_is_the_checkpoints(model: Path, dump: Path, users: list[UserImages]) -> None:
     """Decoding, stacking and normalising by hand gives the predictor's probabilities."""
+    from tweetprofile.data.images.reader import ImageReader
     from tweetprofile.decoders import DecodeOptions, make_decoder
-    from tweetprofile.images.reader import ImageReader
     from tweetprofile.volumes.stacking import stack_volumes
     from tweetprofile.workers.frames import FrameLoader
 

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tweetprofile.data.images.reader import FailedImage
 from tweetprofile.errors import Reason
-from tweetprofile.images.reader import FailedImage
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.profiles import (
     Counts,

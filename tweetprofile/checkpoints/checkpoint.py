@@ -16,10 +16,10 @@ from safetensors.torch import save
 
 from tweetprofile.checkpoints.header import FORMAT, CheckpointHeader, format_of
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import is_earlier
+from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import CheckpointError, InputError, OutputError
-from tweetprofile.files.protection import is_earlier
-from tweetprofile.files.provenance import Kind
-from tweetprofile.files.whole import write_whole
 from tweetprofile.networks import (
     AnyNetwork,
     Ensemble,
@@ -105,7 +105,7 @@ def save_checkpoint(
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     data = save(state, metadata={_HEADER_KEY: json.dumps(header.to_dict(), allow_nan=False)})
     try:
-        write_whole(path, data, is_earlier(Kind.MODEL))
+        write_atomically(path, data, is_earlier(Kind.MODEL))
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror}; choose another place."

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import platformdirs
 
+from tweetprofile.data.files.atomic import atomic_write
+from tweetprofile.data.files.protection import Inputs, check_file, is_earlier, real_path
+from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import CheckpointError, OutputError, WriteError
-from tweetprofile.files.protection import Reads, check_file, is_earlier, real_path
-from tweetprofile.files.provenance import Kind
-from tweetprofile.files.whole import written_whole
 
 CHECKPOINT_VARIABLE = "TWEETPROFILE_CHECKPOINT"
 """Environment variable that names the checkpoint to use when none is given."""
@@ -54,10 +54,10 @@ def make_default(checkpoint: Path) -> Path:
     kept = default_model()
     if checkpoint.exists() and kept.exists() and checkpoint.samefile(kept):
         return kept
-    check_file(kept, Kind.MODEL, Reads.of(checkpoint=checkpoint), overwrite=True)
+    check_file(kept, Kind.MODEL, Inputs.of(checkpoint=checkpoint), overwrite=True)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(real_path(kept), is_earlier(Kind.MODEL)) as unfinished:
+        with atomic_write(real_path(kept), is_earlier(Kind.MODEL)) as unfinished:
             shutil.copyfile(checkpoint, unfinished)
     except OSError as error:
         if isinstance(error, FileExistsError | NotADirectoryError):

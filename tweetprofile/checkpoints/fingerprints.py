@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.images.digests import Digests
+from tweetprofile.data.images.digests import Digests
 from tweetprofile.untrusted.fields import FieldError, Reader, list_of, read_known, text, whole
 
 _HASHES = 10

@@ -84,9 +84,9 @@ def command(
     get, and a 95% interval from resampling users. Several PREDICTIONS are compared, user by user.
     """
     from tweetprofile.cli import evaluate_view as view
+    from tweetprofile.data.files.protection import Inputs
     from tweetprofile.evaluation.evaluate import EvaluateOptions
-    from tweetprofile.evaluation.folder import prepare_folder, reads_of_evaluation
-    from tweetprofile.files.protection import Reads
+    from tweetprofile.evaluation.folder import inputs_of_evaluation, prepare_folder
 
     given = (*others, *predictions)
     options = EvaluateOptions(
@@ -100,11 +100,11 @@ def command(
     epochs = _check(folder, layout, given, choices["run"])
     with ExitStack() as stack:
         if folder is not None:
-            reads = reads_of_evaluation(
+            inputs = inputs_of_evaluation(
                 manifest, given, run=choices["run"], image_root=choices["image_root"]
             )
-            checkpoint = Reads.of(checkpoint=choices["checkpoint"])
-            prepare_folder(folder, overwrite=overwrite, reads=reads + checkpoint)
+            checkpoint = Inputs.of(checkpoint=choices["checkpoint"])
+            prepare_folder(folder, overwrite=overwrite, inputs=inputs + checkpoint)
         if not given:
             place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             given = (

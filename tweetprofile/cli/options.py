@@ -96,7 +96,7 @@ class _Root(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if "://" in str(value):
-            from tweetprofile.files.storage import as_path, is_remote
+            from tweetprofile.data.files.storage import as_path, is_remote
 
             if is_remote(str(value)):
                 return as_path(value)

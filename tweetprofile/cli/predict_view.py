@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.engines.shards import ShardEngine
-from tweetprofile.predicting.place import Place
+from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.plan import PredictPlan
 from tweetprofile.predicting.run import Progress
 from tweetprofile.predicting.summary import PredictSummary
@@ -73,12 +73,12 @@ def _devices(engine: ShardEngine) -> str:
 
 def how_to_resume(plan: PredictPlan) -> str:
     """The sentence for who has interrupted a run of the plan."""
-    place = Place.of(plan.out)
-    if not (kept := place.kept_shards()):
+    destination = Destination.of(plan.out)
+    if not (kept := destination.kept_shards()):
         return "interrupted before the first shard was finished; run the command again."
     return (
-        f"interrupted; {kept} of {plan.shards} shards are kept in {place.partial}: run the same "
-        "command with --resume to go on."
+        f"interrupted; {kept} of {plan.shards} shards are kept in {destination.partial}: run the "
+        "same command with --resume to go on."
     )
 
 

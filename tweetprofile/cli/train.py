@@ -209,7 +209,7 @@ def command(
     """
     from tweetprofile.cli import train_view as view
     from tweetprofile.cli.interruptions import interruptions
-    from tweetprofile.files.storage import RemotePath
+    from tweetprofile.data.files.storage import RemotePath
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
 

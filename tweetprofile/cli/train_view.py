@@ -10,7 +10,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from tweetprofile.cli.console import CONSOLE, make_bar
-from tweetprofile.labels.reading import FoundSchema
+from tweetprofile.data.labels.reading import FoundSchema
 from tweetprofile.training.folds import wilson_interval
 from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.pretrained import LoadedWeights

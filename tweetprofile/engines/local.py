@@ -18,7 +18,8 @@ from typing import BinaryIO, Generic, Self, TypeVar, cast, overload
 
 import pyarrow as pa
 
-from tweetprofile.engines.logs import open_log
+from tweetprofile.data.files.logs import open_log
+from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.messages import (
     Begun,
     Done,
@@ -40,7 +41,6 @@ from tweetprofile.engines.shards import ShardSource
 from tweetprofile.engines.watchdog import SlowImage, Watchdog
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import ExaminerFacts, ExtractorFacts, PredictorFacts, usable_processors
-from tweetprofile.manifests.manifest import UserBatch
 from tweetprofile.stages import Stage, StageClock
 
 _START_SECONDS = 300.0

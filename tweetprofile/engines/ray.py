@@ -23,14 +23,14 @@ import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset, from_items
 
+from tweetprofile.data.files.storage import absolute
+from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import PredictJob, pack, unpack
 from tweetprofile.engines.replacement import require_same_model
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, TweetprofileError, WorkerError
-from tweetprofile.files.storage import absolute
 from tweetprofile.job import PredictorFacts
-from tweetprofile.manifests.manifest import UserBatch
 from tweetprofile.stages import Stage, StageClock
 
 _PROCESSORS_AN_ACTOR = 4

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.messages import Facts
 from tweetprofile.engines.watchdog import SlowImage
 from tweetprofile.job import DecoderName, ExaminerFacts, PredictorFacts
-from tweetprofile.manifests.manifest import UserBatch
 from tweetprofile.workers.findings import crashed_findings
 from tweetprofile.workers.profiles import crashed_frames, crashed_profile
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from tweetprofile.data.manifests.manifest import Manifest, UserBatch
 from tweetprofile.job import PredictorFacts
-from tweetprofile.manifests.manifest import Manifest, UserBatch
 from tweetprofile.stages import StageClock
 
 

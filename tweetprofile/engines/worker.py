@@ -33,6 +33,7 @@ import torch
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
+from tweetprofile.data.manifests.manifest import ImageRef, UserImages, users_of
 from tweetprofile.engines.board import Board, LaneWatch
 from tweetprofile.engines.messages import (
     Begun,
@@ -49,7 +50,6 @@ from tweetprofile.engines.messages import (
 )
 from tweetprofile.errors import Reason, TweetprofileError
 from tweetprofile.job import DecoderName, PredictorOptions, usable_processors
-from tweetprofile.manifests.manifest import ImageRef, UserImages, users_of
 from tweetprofile.stages import Stage
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.examiner import Examiner

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tweetprofile.data.files.storage import AnyPath
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, PredictionsError
 from tweetprofile.evaluation.judging import Judged, Predictions, judge
 from tweetprofile.evaluation.metrics import Selection, TraitMetrics, measure, select
@@ -16,8 +18,6 @@ from tweetprofile.evaluation.resampling import (
     intervals,
 )
 from tweetprofile.evaluation.seen_before import SeenBefore, look_for_seen
-from tweetprofile.files.storage import AnyPath
-from tweetprofile.manifests.manifest import Manifest
 from tweetprofile.version import __version__
 
 _NAMED = 100

@@ -17,54 +17,54 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tweetprofile.data.files.protection import Inputs, real_path
+from tweetprofile.data.files.storage import AnyPath, as_path
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.evaluation.evaluate import Comparison, Evaluation
 from tweetprofile.evaluation.report import METRICS_OF_RUN, REPORT, make_report
 from tweetprofile.evaluation.tables import tables
 from tweetprofile.evaluation.written import check_folder, write_files
-from tweetprofile.files.protection import Reads, real_path
-from tweetprofile.files.storage import AnyPath, as_path
-from tweetprofile.manifests.manifest import Manifest
-from tweetprofile.manifests.reads import reads_of
 from tweetprofile.untrusted.spreadsheets import write_rows
 
 METRICS = "metrics.json"
 
 
-def reads_of_evaluation(
+def inputs_of_evaluation(
     manifest: str,
     predictions: Sequence[str] = (),
     *,
     run: Path | None = None,
     image_root: AnyPath | None = None,
-) -> Reads:
+) -> Inputs:
     """What an evaluation reads, and its outputs never replace.
 
     Raises:
         ManifestError: the manifest cannot be opened.
     """
-    reads = reads_of(Manifest.open(manifest), image_root)
+    inputs = inputs_of(Manifest.open(manifest), image_root)
     for source in predictions:
         path = as_path(source)
         files = [path] if isinstance(path, Path) and path.is_file() else []
-        reads += Reads.of_tables("the predictions", source, files, ("**",))
-    return reads + Reads.of(metrics_of_training=run / METRICS_OF_RUN if run is not None else None)
+        inputs += Inputs.of_tables("the predictions", source, files, ("**",))
+    return inputs + Inputs.of(metrics_of_training=run / METRICS_OF_RUN if run is not None else None)
 
 
-def prepare_folder(folder: Path, *, overwrite: bool, reads: Reads | None = None) -> None:
+def prepare_folder(folder: Path, *, overwrite: bool, inputs: Inputs | None = None) -> None:
     """Make the folder, or see that what an earlier evaluation left may be replaced.
 
     Args:
         folder: to write to.
         overwrite: whether what an earlier evaluation left may be replaced.
-        reads: what the evaluation reads; None for nothing.
+        inputs: what the evaluation reads; None for nothing.
 
     Raises:
         OutputError: it cannot be made, is or holds what is read, holds what no evaluation wrote, or
             must not be overwritten.
     """
     for path in (folder, folder / METRICS):
-        (reads or Reads()).refuse(real_path(path), folder)
+        (inputs or Inputs()).refuse(real_path(path), folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_folder(folder)

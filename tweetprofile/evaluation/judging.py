@@ -18,19 +18,19 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
-from tweetprofile.files.listing import find_files
-from tweetprofile.files.provenance import read_description
-from tweetprofile.files.storage import AnyPath, RemotePath, as_path, size_of
-from tweetprofile.labels.reading import (
+from tweetprofile.data.files.listing import find_files
+from tweetprofile.data.files.provenance import read_description
+from tweetprofile.data.files.storage import AnyPath, RemotePath, as_path, size_of
+from tweetprofile.data.labels.reading import (
     UNKNOWN,
     check_labels,
     encode_labels,
     read_labels,
     read_user_ids,
 )
-from tweetprofile.manifests.forms import is_text
-from tweetprofile.manifests.manifest import Manifest
+from tweetprofile.data.manifests.forms import is_text
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.errors import ManifestError, PredictionsError, SchemaError
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.fields import mapping, read_known, text
 from tweetprofile.workers.profiles import probabilities_column

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, JudgedTrait
 from tweetprofile.evaluation.metrics import Scores
-from tweetprofile.labels.reading import UNKNOWN
 
 DRAWS = 1000
 

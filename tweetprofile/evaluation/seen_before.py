@@ -14,12 +14,12 @@ import numpy as np
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.checkpoints.fingerprints import Overlap, Seen, read_seen
+from tweetprofile.data.files.storage import AnyPath
+from tweetprofile.data.images.digests import image_digest, user_digest
+from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.labels.reading import read_user_ids
+from tweetprofile.data.manifests.manifest import Manifest, UserImages
 from tweetprofile.errors import CheckpointError, OptionError, StoreError
-from tweetprofile.files.storage import AnyPath
-from tweetprofile.images.digests import image_digest, user_digest
-from tweetprofile.images.reader import ImageReader
-from tweetprofile.labels.reading import read_user_ids
-from tweetprofile.manifests.manifest import Manifest, UserImages
 
 _MOST_USERS = 1_000
 """Users whose images are read and compared, spread evenly over the manifest: some 11,000 images."""

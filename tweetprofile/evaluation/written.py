@@ -15,11 +15,11 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from tweetprofile.data.files.atomic import is_fresh_name, write_atomically
+from tweetprofile.data.files.protection import is_earlier, refuse_foreign
+from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of, stamp
 from tweetprofile.errors import OutputError
-from tweetprofile.files.protection import is_earlier, refuse_stranger
-from tweetprofile.files.provenance import METADATA_KEY, Kind, kind_of, stamp
-from tweetprofile.files.whole import is_fresh_name, write_whole
-from tweetprofile.predicting.place import Place, stranger_in_partial
+from tweetprofile.predicting.destination import Destination, foreign_in_partial
 
 RECORD = ".tweetprofile.json"
 """Name of the list; hidden, so that it is not handed in with a submission's files."""
@@ -33,7 +33,7 @@ Digests = Mapping[str, Sequence[str]]
 
 def check_folder(folder: Path) -> None:
     """Raise OutputError unless all that a folder holds was written by evaluations."""
-    refuse_stranger(folder / RECORD, Kind.EVALUATION, folder / RECORD)
+    refuse_foreign(folder / RECORD, Kind.EVALUATION, folder / RECORD)
     digests = _read_record(folder)
     for entry in sorted(folder.rglob("*")):
         if not _is_known(entry, folder, digests):
@@ -62,7 +62,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         path = folder / name
         if path.parent != folder:
             _make_folder(path.parent)
-        write_whole(path, data, partial(_has_digest, digests=before.get(name, ())))
+        write_atomically(path, data, partial(_has_digest, digests=before.get(name, ())))
     for name in before.keys() - after.keys():
         if _has_digest(folder / name, before[name]):
             (folder / name).unlink()
@@ -83,7 +83,7 @@ def _is_known(entry: Path, folder: Path, digests: Digests) -> bool:
     name = entry.relative_to(folder).as_posix()
     unfinished = folder / f"{PREDICTIONS}.partial"
     if entry == unfinished or unfinished in entry.parents:
-        return stranger_in_partial(Place.of(str(folder / PREDICTIONS))) is None
+        return foreign_in_partial(Destination.of(str(folder / PREDICTIONS))) is None
     if name == PREDICTIONS:
         return kind_of(entry) is Kind.PREDICTIONS
     if stat.S_ISDIR(entry.lstat().st_mode):
@@ -107,7 +107,7 @@ def _read_record(folder: Path) -> Digests:
 def _write_record(folder: Path, digests: Digests) -> None:
     fields = {METADATA_KEY: stamp(Kind.EVALUATION), "files": digests}
     data = (json.dumps(fields, indent=1) + "\n").encode()
-    write_whole(folder / RECORD, data, is_earlier(Kind.EVALUATION))
+    write_atomically(folder / RECORD, data, is_earlier(Kind.EVALUATION))
 
 
 def _has_digest(path: Path, digests: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from typing import Self
 import polars as pl
 import pyarrow as pa
 
-from tweetprofile.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import make_scratch, no_room
 from tweetprofile.importers.users import DumpUser
 
 _FILES = 64

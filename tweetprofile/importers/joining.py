@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tweetprofile.data.files.scratch import make_scratch, no_room
 from tweetprofile.errors import OptionError
-from tweetprofile.files.scratch import make_scratch, no_room
 from tweetprofile.importers.losses import Losses
 from tweetprofile.importers.users import IMAGES_BEYOND, MOST_IMAGES, DumpUser
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from tweetprofile.data.files.atomic import fresh_name, move
+from tweetprofile.data.files.protection import is_earlier
+from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import WriteError
-from tweetprofile.files.protection import is_earlier
-from tweetprofile.files.provenance import Kind
-from tweetprofile.files.whole import fresh_name, move
 from tweetprofile.untrusted.spreadsheets import write_rows
 from tweetprofile.version import __version__
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tweetprofile.data.files.scratch import make_scratch, no_room
 from tweetprofile.errors import OptionError
-from tweetprofile.files.scratch import make_scratch, no_room
 from tweetprofile.importers.files import is_file, walk_files
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.media_names import BY_CONTENT, PLAIN, key_of, other_keys_of, read_name

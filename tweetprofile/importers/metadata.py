@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tweetprofile.data.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.encodings import say_encoding
 from tweetprofile.importers.files import is_file
@@ -31,7 +32,6 @@ from tweetprofile.importers.table_columns import (
     why,
 )
 from tweetprofile.importers.users import LONGEST_ID, is_id, is_text
-from tweetprofile.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 
 _SHOWN = 20

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tweetprofile.data.manifests.footers import read_claims
 from tweetprofile.importers.records import LONGEST_RECORD
 from tweetprofile.importers.streams import open_regular
-from tweetprofile.manifests.footers import read_claims
 
 MOST_VALUES = 1 << 25
 """Of a column in a row group: the 32 paths each of a million users."""

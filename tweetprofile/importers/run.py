@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from tweetprofile.data.files.protection import Inputs, Taking, check_file, real_path
+from tweetprofile.data.files.provenance import Kind
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.errors import OptionError, OutputError
-from tweetprofile.files.protection import Reads, Taking, check_file, real_path
-from tweetprofile.files.provenance import Kind
-from tweetprofile.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.importers.image_folder import ImageFolder
 from tweetprofile.importers.labels import LabelTable
 from tweetprofile.importers.losses import Loss, Losses
@@ -136,12 +136,12 @@ def import_dump(
     reader = ImageReader(dump.images, options.max_image_bytes) if options.embed else None
     columns = tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels else ())]))
     lost_list = path.with_name(f"{path.name}.skipped.csv")
-    reads = _reads(layout, Path(source), dump, options)
-    check_file(lost_list, Kind.LOSSES, reads, overwrite=options.overwrite)
+    inputs = _inputs(layout, Path(source), dump, options)
+    check_file(lost_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
     with (
         Losses(lost_list) as losses,
         ManifestWriter(
-            path, columns, prefix, reader, losses, overwrite=options.overwrite, reads=reads
+            path, columns, prefix, reader, losses, overwrite=options.overwrite, inputs=inputs
         ) as writer,
     ):
         taken = _bounded(_labelled(dump, labels, losses), options, losses)
@@ -195,13 +195,13 @@ def _check_out(out: str, options: ImportOptions) -> Path:
     return real_path(out)
 
 
-def _reads(layout: Layout, source: Path, dump: _Dump, options: ImportOptions) -> Reads:
+def _inputs(layout: Layout, source: Path, dump: _Dump, options: ImportOptions) -> Inputs:
     """What an import reads, and its outputs never replace."""
-    reads = Reads.of(dump=source, media_folder=dump.images, table_of_labels=options.labels)
+    inputs = Inputs.of(dump=source, media_folder=dump.images, table_of_labels=options.labels)
     patterns = _TAKEN.get(layout, ())
     if layout == "folder" and options.embed:
         patterns = ("*",)  # a folder in the dump is a user's
-    return reads + Reads(taking=tuple(Taking("the dump", source, each) for each in patterns))
+    return inputs + Inputs(taking=tuple(Taking("the dump", source, each) for each in patterns))
 
 
 def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tweetprofile.data.manifests.forms import is_text as is_text_type
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.encodings import UTF8, find_encoding
 from tweetprofile.importers.losses import Losses
@@ -14,7 +15,6 @@ from tweetprofile.importers.parquet import read_parquet_rows, read_schema
 from tweetprofile.importers.records import read_records
 from tweetprofile.importers.rows import read_header
 from tweetprofile.importers.users import is_text
-from tweetprofile.manifests.forms import is_text as is_text_type
 
 LISTS, SINGLE = "file_names", "file_name"
 """What the name of a column of paths ends in: several paths a row, or one."""

@@ -15,14 +15,20 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tweetprofile.data.files.atomic import fresh_name, move, sync
+from tweetprofile.data.files.protection import (
+    Inputs,
+    check_file,
+    check_folder,
+    check_parent,
+    is_earlier,
+)
+from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.errors import ImageError, OutputError, WriteError
-from tweetprofile.files.protection import Reads, check_file, check_folder, check_parent, is_earlier
-from tweetprofile.files.provenance import METADATA_KEY, Kind, stamp
-from tweetprofile.files.whole import fresh_name, move, sync
-from tweetprofile.images.reader import ImageReader
 from tweetprofile.importers.losses import Loss, Losses
 from tweetprofile.importers.users import DumpUser
-from tweetprofile.manifests.manifest import ImageRef
 
 _ROWS_A_GROUP = 1 << 14
 _BYTES_A_GROUP = 64 << 20
@@ -51,7 +57,7 @@ class ManifestWriter:
         reader: reads the images that are embedded; None to write their paths alone.
         losses: gets the images that cannot be embedded.
         overwrite: whether an earlier manifest at `out` may be replaced.
-        reads: what the import reads and `out` must not replace; None for nothing.
+        inputs: what the import reads and `out` must not replace; None for nothing.
 
     Raises:
         OutputError: on entering, if `out` must not be written.
@@ -67,7 +73,7 @@ class ManifestWriter:
         losses: Losses,
         *,
         overwrite: bool,
-        reads: Reads | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
         self._out = out
         self._prefix = prefix
@@ -75,7 +81,7 @@ class ManifestWriter:
         self._overwrite = overwrite
         self._as_folder = reader is not None
         self._partial = fresh_name(out.parent)
-        self._reads = reads
+        self._inputs = inputs
         images = _PATHS if reader is None else _EMBEDDED
         labels = [pa.field(name, pa.string()) for name in columns]
         self._schema = pa.schema([("user_id", pa.string()), ("images", images), *labels])
@@ -138,7 +144,7 @@ class ManifestWriter:
 
     def _check(self) -> None:
         check_manifest_out(
-            self._out, as_folder=self._as_folder, overwrite=self._overwrite, reads=self._reads
+            self._out, as_folder=self._as_folder, overwrite=self._overwrite, inputs=self._inputs
         )
 
     def _move_folder(self) -> None:
@@ -199,15 +205,15 @@ class ManifestWriter:
 
 
 def check_manifest_out(
-    out: Path, *, as_folder: bool, overwrite: bool, reads: Reads | None = None
+    out: Path, *, as_folder: bool, overwrite: bool, inputs: Inputs | None = None
 ) -> None:
     """Raise OutputError unless a manifest can be written there: said before any work is done."""
     check_parent(out.parent, out)
-    reads = reads or Reads()
+    inputs = inputs or Inputs()
     if not as_folder:
-        check_file(out, Kind.MANIFEST, reads, overwrite=overwrite)
+        check_file(out, Kind.MANIFEST, inputs, overwrite=overwrite)
         return
-    reads.refuse(out, out)
+    inputs.refuse(out, out)
     if not os.path.lexists(out):
         return
     if not out.is_dir():

@@ -18,21 +18,27 @@ from PIL.PngImagePlugin import PngInfo
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.checkpoints.choice import CHECKPOINT_VARIABLE, find_checkpoint
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import (
+    Inputs,
+    check_entries,
+    check_file,
+    is_earlier,
+    real_path,
+)
+from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.data.files.storage import AnyPath
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
-from tweetprofile.files.protection import Reads, check_entries, check_file, is_earlier, real_path
-from tweetprofile.files.provenance import METADATA_KEY, Kind, stamp
-from tweetprofile.files.storage import AnyPath
-from tweetprofile.files.whole import write_whole
-from tweetprofile.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.naming import file_name
 from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
 from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, ExtractorFacts, PredictorOptions
-from tweetprofile.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
-from tweetprofile.manifests.reads import reads_of
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
@@ -165,8 +171,8 @@ def draw_contact_sheet(
     """
     options = options or SheetOptions()
     opened = Manifest.open(manifest)
-    reads = _reads(opened, options)
-    _check_file(out, reads, overwrite=options.overwrite)
+    inputs = _inputs(opened, options)
+    _check_file(out, inputs, overwrite=options.overwrite)
     artist = _Artist(opened, options)
     position = opened.find_user(user_id)
     if position is None:
@@ -210,8 +216,8 @@ def draw_contact_sheets(
     if users < 1:
         raise OptionError(f"--contact-sheets {users} must be at least 1.")
     opened = Manifest.open(manifest)
-    reads = _reads(opened, options)
-    _check_folder(folder, reads, overwrite=options.overwrite)
+    inputs = _inputs(opened, options)
+    _check_folder(folder, inputs, overwrite=options.overwrite)
     artist = _Artist(opened, options)
     total = opened.count_users()
     users = min(users, total)
@@ -281,28 +287,28 @@ def _one_by_one(batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
             yield UserBatch(batch.shard, batch.first + position, batch.table.slice(position, 1))
 
 
-def _reads(manifest: Manifest, options: SheetOptions) -> Reads:
-    return reads_of(manifest, options.image_root) + Reads.of(checkpoint=options.checkpoint)
+def _inputs(manifest: Manifest, options: SheetOptions) -> Inputs:
+    return inputs_of(manifest, options.image_root) + Inputs.of(checkpoint=options.checkpoint)
 
 
-def _images_of(batch: UserBatch, manifest: Manifest, options: SheetOptions) -> Reads:
+def _images_of(batch: UserBatch, manifest: Manifest, options: SheetOptions) -> Inputs:
     """The image files of a user: an earlier sheet may have become one of them."""
     root = options.image_root or manifest.folder
     if not isinstance(root, Path):
-        return Reads()
+        return Inputs()
     paths = (image.path for user in batch.users for image in user.images if image.path is not None)
-    return Reads(tuple(("an image", root / path) for path in paths if "\0" not in path))
+    return Inputs(tuple(("an image", root / path) for path in paths if "\0" not in path))
 
 
-def _check_file(out: Path, reads: Reads, *, overwrite: bool) -> None:
+def _check_file(out: Path, inputs: Inputs, *, overwrite: bool) -> None:
     if not out.parent.is_dir():
         raise OutputError(f"the folder {out.parent} does not exist; make it first.")
-    check_file(out, Kind.SHEET, reads, overwrite=overwrite)
+    check_file(out, Kind.SHEET, inputs, overwrite=overwrite)
 
 
-def _check_folder(folder: Path, reads: Reads, *, overwrite: bool) -> None:
-    reads.refuse(real_path(folder), folder)
-    reads.refuse(real_path(folder / "0-user.png"), folder)
+def _check_folder(folder: Path, inputs: Inputs, *, overwrite: bool) -> None:
+    inputs.refuse(real_path(folder), folder)
+    inputs.refuse(real_path(folder / "0-user.png"), folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the pictures.")
     if not folder.absolute().parent.is_dir():
@@ -332,6 +338,6 @@ def _write_png(
     draw_sheet(sheet).save(encoded, "PNG", pnginfo=record)
     earlier = is_earlier(Kind.SHEET, overwrite=overwrite)
     try:
-        write_whole(real_path(path), encoded.getvalue(), earlier)
+        write_atomically(real_path(path), encoded.getvalue(), earlier)
     except OSError as error:
         raise WriteError(f"{path} cannot be written: {error.strerror}.") from error

@@ -2,7 +2,7 @@
 
 import re
 
-from tweetprofile.manifests.manifest import UserId
+from tweetprofile.data.manifests.manifest import UserId
 
 _LONGEST_FILE_NAME = 80
 """Characters of an id in it; file systems take 255 bytes in all."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tweetprofile.data.manifests.manifest import UserId
 from tweetprofile.inspection.sharing import Sharing
-from tweetprofile.manifests.manifest import UserId
 
 
 @dataclass(frozen=True, slots=True)

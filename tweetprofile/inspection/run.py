@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tweetprofile.data.files.storage import AnyPath
+from tweetprofile.data.images.missing import explain_missing
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.data.labels.columns import label_columns, other_columns
+from tweetprofile.data.labels.values import ValueKind
+from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExamineJob
 from tweetprofile.errors import ManifestError, OptionError
-from tweetprofile.files.storage import AnyPath
-from tweetprofile.images.missing import explain_missing
-from tweetprofile.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import ImageLedger
@@ -22,9 +25,6 @@ from tweetprofile.job import (
     ExaminerFacts,
     PredictorOptions,
 )
-from tweetprofile.labels.columns import label_columns, other_columns
-from tweetprofile.labels.values import ValueKind
-from tweetprofile.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.predicting.run import Progress
 from tweetprofile.workers.profiles import Counts
 

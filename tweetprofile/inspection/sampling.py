@@ -8,9 +8,9 @@ of the users, all is read, and single ones are left out.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
+from tweetprofile.data.manifests.forms import Form
+from tweetprofile.data.manifests.manifest import Manifest, UserBatch
 from tweetprofile.errors import ManifestError
-from tweetprofile.manifests.forms import Form
-from tweetprofile.manifests.manifest import Manifest, UserBatch
 
 _BLOCK = 256
 """Users of whom a run has the first ones, at most; a manifest can be read from any block on."""

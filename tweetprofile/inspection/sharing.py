@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import make_scratch, no_room
 
 _FILES = 64
 

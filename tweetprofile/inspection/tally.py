@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tweetprofile.data.labels.values import MOST_VALUES, LabelColumn, ValueKind
+from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.inspection.report import (
     FailedExample,
     ImageTotals,
@@ -18,8 +20,6 @@ from tweetprofile.inspection.report import (
     Range,
 )
 from tweetprofile.inspection.sharing import ImageLedger
-from tweetprofile.labels.values import MOST_VALUES, LabelColumn, ValueKind
-from tweetprofile.manifests.manifest import UserBatch
 from tweetprofile.workers.profiles import Status
 
 _EXACT_BITS = 12

@@ -26,29 +26,29 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.files.listing import find_files
-from tweetprofile.files.protection import Reads, is_earlier
-from tweetprofile.files.provenance import (
+from tweetprofile.data.files.atomic import fresh_name, move, sync
+from tweetprofile.data.files.listing import find_files
+from tweetprofile.data.files.protection import Inputs, is_earlier
+from tweetprofile.data.files.provenance import (
     METADATA_KEY,
     Kind,
     describe_csv,
     read_description,
 )
-from tweetprofile.files.storage import AnyPath, is_file, why
-from tweetprofile.files.whole import fresh_name, move, sync
-from tweetprofile.predicting.flat import write_flat
-from tweetprofile.predicting.journal import ShardJournal, matches
-from tweetprofile.predicting.place import (
-    Place,
+from tweetprofile.data.files.storage import AnyPath, is_file, why
+from tweetprofile.errors import OutputError, WriteError
+from tweetprofile.predicting.destination import (
+    Destination,
     check_existing,
     check_output,
     check_target,
     clear_partial,
     lock_folder,
 )
-from tweetprofile.predicting.publishing import publish
+from tweetprofile.predicting.flat_csv import write_flat
+from tweetprofile.predicting.journal import ShardJournal, matches
 from tweetprofile.predicting.record import ADDED_FACTS, RunRecord
+from tweetprofile.predicting.uploading import publish
 from tweetprofile.workers.profiles import Counts
 
 _DAMAGED = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
@@ -71,7 +71,7 @@ class ProfileWriter:
         record: what the run is.
         shards: how many there will be.
         resume: whether to go on with an unfinished run that is the same.
-        reads: what the run reads and `out` must not replace; None for nothing.
+        inputs: what the run reads and `out` must not replace; None for nothing.
 
     Attributes:
         finished: the shards that need no writing any more, by number, and what each came to.
@@ -90,28 +90,28 @@ class ProfileWriter:
         shards: int,
         *,
         resume: bool = False,
-        reads: Reads | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
         self.finished: dict[int, Counts] = {}
         self._out = out
-        self._place = Place.of(out)
+        self._destination = Destination.of(out)
         self._schema = schema
         self._record = record
         self._overwrite = record.overwrite
         self._shards = shards
         self._resume = resume
-        self._reads = reads
+        self._inputs = inputs
         self._digits = max(5, len(str(shards - 1)))
-        self._journal = ShardJournal(self._place.journal)
+        self._journal = ShardJournal(self._destination.journal)
         self._complete = False
 
     def __enter__(self) -> Self:
         self._check(check_output)
         with _writing(self._out):
-            if self._place.remote is not None:
-                self._place.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self._place.partial.exists()
-            self._lock = self._make_partial() if new else lock_folder(self._place.partial)
+            if self._destination.remote is not None:
+                self._destination.path.parent.mkdir(parents=True, exist_ok=True)
+            new = not self._destination.partial.exists()
+            self._lock = self._make_partial() if new else lock_folder(self._destination.partial)
         try:
             # Once more: before it was locked, another run may have begun or ended.
             self._check(check_target if new else check_output)
@@ -151,49 +151,49 @@ class ProfileWriter:
         missing = set(range(self._shards)).difference(self.finished)
         assert not missing, f"shards {sorted(missing)} were never written"
         with _finishing(), _writing(self._out):
-            if self._place.as_folder:
+            if self._destination.as_folder:
                 self._move_folder()
-            elif self._place.as_csv:
+            elif self._destination.as_csv:
                 self._move_csv()
             else:
-                merged = self._place.merged
+                merged = self._destination.merged
                 self._write(merged, self._row_groups(), self.counts).replace(merged)
                 may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
-                move(self._place.merged, self._place.path, may_replace)
-            sync(self._place.path.parent)
-            publish(self._place, self._record.run, overwrite=self._overwrite)
+                move(self._destination.merged, self._destination.path, may_replace)
+            sync(self._destination.path.parent)
+            publish(self._destination, self._record.run, overwrite=self._overwrite)
         self._complete = True
 
     def _check(self, check: Callable[..., None]) -> None:
-        check(self._out, overwrite=self._overwrite, resume=self._resume, reads=self._reads)
+        check(self._out, overwrite=self._overwrite, resume=self._resume, inputs=self._inputs)
 
     def _make_partial(self) -> int:
         """Make the folder of the run and lock it; it appears with its record in it."""
-        folder = fresh_name(self._place.path.parent)
+        folder = fresh_name(self._destination.path.parent)
         folder.mkdir()
         try:
-            (folder / self._place.shards.name).mkdir()
-            ShardJournal(folder / self._place.journal.name).begin()
-            self._record.write(folder / self._place.record.name)
-            move(folder, self._place.partial)
+            (folder / self._destination.shards.name).mkdir()
+            ShardJournal(folder / self._destination.journal.name).begin()
+            self._record.write(folder / self._destination.record.name)
+            move(folder, self._destination.partial)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return lock_folder(self._place.partial)
+        return lock_folder(self._destination.partial)
 
     def _begin(self, *, new: bool) -> None:
         """Go on with the unfinished run, or begin anew."""
         if new:
             return
-        if self._resume and self._place.record.exists():
-            self._record = _same_run(self._place, self._record)
+        if self._resume and self._destination.record.exists():
+            self._record = _same_run(self._destination, self._record)
             self._overwrite = self._overwrite or self._record.overwrite
             self.finished = dict(self._find_finished())
             return
-        clear_partial(self._place, but=self._place.record)
-        self._place.shards.mkdir(exist_ok=True)
+        clear_partial(self._destination, but=self._destination.record)
+        self._destination.shards.mkdir(exist_ok=True)
         self._journal.begin()
-        self._record.write(self._place.record)
+        self._record.write(self._destination.record)
 
     def _find_finished(self) -> Iterator[tuple[int, Counts]]:
         digests = self._journal.digests()
@@ -222,7 +222,7 @@ class ProfileWriter:
         return Counts(**described["counts"])
 
     def _shard_path(self, shard: int) -> Path:
-        return self._place.shards / f"part-{shard:0{self._digits}}.parquet"
+        return self._destination.shards / f"part-{shard:0{self._digits}}.parquet"
 
     def _row_groups(self) -> Iterator[pa.Table]:
         """All shards, in order, a row group at a time."""
@@ -257,41 +257,43 @@ class ProfileWriter:
         A run that is killed in between leaves the earlier table with the description of the new
         one, which knows both.
         """
-        place = self._place
-        write_flat(place.merged, self._schema, self._row_groups())
-        sync(place.merged)
-        check_existing(place, self._out, may_replace=self._may_replace_any or self._resume)
+        destination = self._destination
+        write_flat(destination.merged, self._schema, self._row_groups())
+        sync(destination.merged)
+        check_existing(destination, self._out, may_replace=self._may_replace_any or self._resume)
         record = describe_csv(
-            self._description(self.counts), place.merged, place.remote or place.path
+            self._description(self.counts),
+            destination.merged,
+            destination.remote or destination.path,
         )
-        place.description.write_bytes(record)
-        sync(place.description)
+        destination.description.write_bytes(record)
+        sync(destination.description)
         may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
-        if os.path.lexists(place.path) and not may_replace(place.path):
+        if os.path.lexists(destination.path) and not may_replace(destination.path):
             raise FileExistsError(
-                errno.EEXIST, "something else stands there by now", str(place.path)
+                errno.EEXIST, "something else stands there by now", str(destination.path)
             )
-        move(place.description, place.sidecar, is_earlier(Kind.DESCRIPTION))
-        move(place.merged, place.path, may_replace)
+        move(destination.description, destination.sidecar, is_earlier(Kind.DESCRIPTION))
+        move(destination.merged, destination.path, may_replace)
 
     def _move_folder(self) -> None:
-        out = self._place.path
+        out = self._destination.path
         if os.path.lexists(out):  # A folder cannot be renamed over another that is not empty.
-            check_existing(self._place, self._out, may_replace=self._may_replace_any)
-            move(out, self._place.replaced)
-        move(self._place.shards, out)
+            check_existing(self._destination, self._out, may_replace=self._may_replace_any)
+            move(out, self._destination.replaced)
+        move(self._destination.shards, out)
 
     @property
     def _may_replace_any(self) -> bool:
         """Whether an earlier output may be replaced; one that waits to be uploaded always may."""
-        return self._overwrite or self._place.remote is not None
+        return self._overwrite or self._destination.remote is not None
 
     def _leave(self) -> None:
         """Keep what a run could go on with, and nothing else."""
-        keep = not self._complete and self._place.kept_shards() > 0
+        keep = not self._complete and self._destination.kept_shards() > 0
         try:
             with suppress(OSError):
-                clear_partial(self._place, whole=not keep)
+                clear_partial(self._destination, whole=not keep)
         finally:
             os.close(self._lock)
 
@@ -302,14 +304,14 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
     Raises:
         OutputError: it is there, comes from another run, and may not be replaced.
     """
-    place = Place.of(out)
-    found = list(_described(place))
+    destination = Destination.of(out)
+    found = list(_described(destination))
     if not found:
         return None
     overwrite = record.overwrite
-    if place.record.exists():
+    if destination.record.exists():
         # The unfinished run may replace what is there, or has, and was killed just after.
-        unfinished = RunRecord.read(place.record)
+        unfinished = RunRecord.read(destination.record)
         overwrite = overwrite or unfinished.overwrite
         if unfinished.run not in {each.get("run") for each in found}:
             return None
@@ -320,32 +322,32 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
             f"{out} exists and comes from another run, so there is nothing to resume; choose "
             "another name or add --overwrite."
         )
-    if place.path.exists():
+    if destination.path.exists():
         with _writing(out):
             # what is to be in a store, and has not come there
-            publish(place, found[0]["run"], overwrite=overwrite)
-    clear_partial(place)
+            publish(destination, found[0]["run"], overwrite=overwrite)
+    clear_partial(destination)
     return sum((Counts(**each["counts"]) for each in found), Counts())
 
 
-def _described(place: Place) -> Iterator[dict[str, Any]]:
+def _described(destination: Destination) -> Iterator[dict[str, Any]]:
     """What each file of an output says of itself; nothing where it was not written by us."""
-    for path in _files_of(place):
+    for path in _files_of(destination):
         try:
             yield read_description(path)
         except _DAMAGED:
             yield {}
 
 
-def _files_of(place: Place) -> Sequence[AnyPath]:
+def _files_of(destination: Destination) -> Sequence[AnyPath]:
     """The files of an output that is complete, here or in the store; none where there is none."""
-    if place.path.exists():
-        return sorted(place.path.iterdir()) if place.as_folder else [place.path]
-    if place.remote is None:
+    if destination.path.exists():
+        return sorted(destination.path.iterdir()) if destination.as_folder else [destination.path]
+    if destination.remote is None:
         return []
-    if place.as_csv:
-        return [place.remote] if is_file(place.remote) else []
-    return find_files(place.remote, ".parquet")[0]
+    if destination.as_csv:
+        return [destination.remote] if is_file(destination.remote) else []
+    return find_files(destination.remote, ".parquet")[0]
 
 
 def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
@@ -360,16 +362,17 @@ def _counts_in(path: Path) -> Counts:
     return Counts(**read_description(path)["counts"])
 
 
-def _same_run(place: Place, record: RunRecord) -> RunRecord:
+def _same_run(destination: Destination, record: RunRecord) -> RunRecord:
     """The record of the unfinished run, which must be one with the same facts."""
-    old = RunRecord.read(place.record)
+    old = RunRecord.read(destination.record)
     if differences := old.differences(record.facts):
         raise OutputError(
-            f"{place.partial} holds an unfinished run that differs in {', '.join(differences)}; "
-            "give what it was begun with, or --overwrite without --resume to begin anew."
+            f"{destination.partial} holds an unfinished run that differs in "
+            f"{', '.join(differences)}; give what it was begun with, or "
+            "--overwrite without --resume to begin anew."
         )
-    if place.path.exists() and not (old.overwrite or record.overwrite):
-        raise OutputError(f"{place.path} exists by now; move it away or add --overwrite.")
+    if destination.path.exists() and not (old.overwrite or record.overwrite):
+        raise OutputError(f"{destination.path} exists by now; move it away or add --overwrite.")
     return old
 
 

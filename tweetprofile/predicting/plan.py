@@ -8,14 +8,16 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from tweetprofile.checkpoints.choice import find_checkpoint
+from tweetprofile.data.files.logs import check_logs
+from tweetprofile.data.files.protection import Inputs
+from tweetprofile.data.files.storage import AnyPath, canonical
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.logs import check_logs
 from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine, ShardSource
 from tweetprofile.errors import OptionError
-from tweetprofile.files.protection import Reads
-from tweetprofile.files.storage import AnyPath, canonical
-from tweetprofile.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.job import (
     MAX_IMAGE_SECONDS,
     MAX_PIXELS,
@@ -24,10 +26,8 @@ from tweetprofile.job import (
     PredictorFacts,
     PredictorOptions,
 )
-from tweetprofile.manifests.manifest import MAX_IMAGES, Manifest
-from tweetprofile.manifests.reads import reads_of
-from tweetprofile.predicting.flat import why_not_flat
-from tweetprofile.predicting.place import Place, check_output
+from tweetprofile.predicting.destination import Destination, check_output
+from tweetprofile.predicting.flat_csv import why_not_flat
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.summary import check_stats
 from tweetprofile.version import __version__
@@ -109,27 +109,29 @@ class PredictOptions:
             raise OptionError(f"--max-failed {self.max_failed} must be from 0 to 1.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PredictPlan:
     """A run whose input has been checked and of which nothing has been done.
 
     Attributes:
         manifest: whom to predict.
         users: how many of them.
+        kept: the columns of the manifest that are copied to the output.
         job: with what and how.
         out: where to.
         options: the options as given.
         engine_options: what they mean for the engine.
-        reads: what the run reads, and its outputs never replace.
+        inputs: what the run reads, and its outputs never replace.
     """
 
     manifest: Manifest
     users: int
+    kept: tuple[pa.Field, ...]
     job: PredictJob
     out: str
     options: PredictOptions
     engine_options: EngineOptions
-    reads: Reads
+    inputs: Inputs
 
     @property
     def shards(self) -> int:
@@ -157,8 +159,8 @@ class PredictPlan:
     def output_schema(self, facts: PredictorFacts) -> pa.Schema:
         """The columns that will be written."""
         columns = profile_schema(facts.schema, self.manifest.user_id_type)
-        for name in self.options.keep:
-            columns = columns.append(self.manifest.plain_field(name))
+        for field in self.kept:
+            columns = columns.append(field)
         return columns
 
     def record(self, facts: PredictorFacts) -> RunRecord:
@@ -199,21 +201,24 @@ def plan_prediction(
         InputError: manifest, option or output is unusable; says which.
     """
     options = options or PredictOptions()
-    place = Place.of(str(out))
-    log = place.path if options.keep_logs else None
+    destination = Destination.of(str(out))
+    log = destination.path if options.keep_logs else None
     engine_options = EngineOptions(options.devices, options.stall_seconds, log)
     opened = Manifest.open(manifest)
     opened.require_columns(options.keep)
-    if place.as_csv:
-        _require_flat(opened, options.keep)
-    checkpoint = find_checkpoint(options.checkpoint)
+    kept = tuple(opened.plain_field(name) for name in options.keep)
     root = options.image_root or opened.folder
-    reads = reads_of(opened, root) + Reads.of(checkpoint=checkpoint)
-    check_output(str(out), overwrite=options.overwrite, resume=options.resume, reads=reads)
+    checkpoint = find_checkpoint(options.checkpoint)
+    inputs = inputs_of(opened, root) + Inputs.of(checkpoint=checkpoint)
+    if destination.as_csv:
+        _require_flat(kept)
+    check_output(str(out), overwrite=options.overwrite, resume=options.resume, inputs=inputs)
     if options.stats is not None:
-        check_stats(options.stats, place, reads, overwrite=options.overwrite or options.resume)
+        check_stats(
+            options.stats, destination, inputs, overwrite=options.overwrite or options.resume
+        )
     if log is not None:
-        check_logs(log, reads)
+        check_logs(log, inputs)
     ImageReader(root)
     job = PredictJob(
         checkpoint,
@@ -232,14 +237,25 @@ def plan_prediction(
     )
     users = opened.count_users()
     users = users if options.limit is None else min(users, options.limit)
-    return PredictPlan(opened, users, job, str(out), options, engine_options, reads)
+    return PredictPlan(
+        manifest=opened,
+        users=users,
+        kept=kept,
+        job=job,
+        out=str(out),
+        options=options,
+        engine_options=engine_options,
+        inputs=inputs,
+    )
 
 
-def _require_flat(manifest: Manifest, keep: tuple[str, ...]) -> None:
+def _require_flat(kept: tuple[pa.Field, ...]) -> None:
     """Raise OptionError for a column to keep that CSV has no cell for."""
-    for name in keep:
-        if (why := why_not_flat(manifest.schema.field(name).type)) is not None:
-            raise OptionError(f"--keep {name}: the column {why}; write Parquet, or leave it out.")
+    for field in kept:
+        if (why := why_not_flat(field.type)) is not None:
+            raise OptionError(
+                f"--keep {field.name}: the column {why}; write Parquet, or leave it out."
+            )
 
 
 def _ray_engine(plan: PredictPlan) -> ShardEngine:

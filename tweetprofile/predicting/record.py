@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.errors import OutputError
-from tweetprofile.files.whole import write_whole
 
 _NAMES = {
     "checkpoint_sha256": "checkpoint",
@@ -69,7 +69,7 @@ class RunRecord:
         """Write it; the file appears whole or not at all, and replaces what is there."""
         fields = {"run": self.run, "facts": self.facts, "overwrite": self.overwrite}
         data = json.dumps(fields, indent=1).encode()
-        write_whole(path, data, may_replace=lambda _: True)
+        write_atomically(path, data, may_replace=lambda _: True)
 
     def differences(self, facts: Mapping[str, Any]) -> list[str]:
         """Names of the facts in which another run differs from this one."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tweetprofile.data.images.missing import explain_missing
+from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
-from tweetprofile.images.missing import explain_missing
 from tweetprofile.job import PredictorFacts
-from tweetprofile.manifests.manifest import UserBatch
 from tweetprofile.predicting.output import ProfileWriter, take_finished
 from tweetprofile.predicting.plan import PredictOptions, PredictPlan, plan_prediction
 from tweetprofile.predicting.record import RunRecord
@@ -79,7 +79,7 @@ def _write_profiles(
     began = time.monotonic()
     schema = plan.output_schema(engine.facts)
     with ProfileWriter(
-        plan.out, schema, record, plan.shards, resume=plan.options.resume, reads=plan.reads
+        plan.out, schema, record, plan.shards, resume=plan.options.resume, inputs=plan.inputs
     ) as writer:
         run = _Run(plan, writer, schema)
         for batch, profiles in run.predicted(engine):

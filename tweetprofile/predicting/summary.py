@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import Inputs, check_file, is_earlier, real_path
+from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.errors import OptionError, OutputError, WriteError
-from tweetprofile.files.protection import Reads, check_file, is_earlier, real_path
-from tweetprofile.files.provenance import METADATA_KEY, Kind, stamp
-from tweetprofile.files.whole import write_whole
 from tweetprofile.job import PredictorFacts
-from tweetprofile.predicting.place import Place, claimed
+from tweetprofile.predicting.destination import Destination, claimed
 from tweetprofile.stages import Stage
 from tweetprofile.workers.profiles import Counts
 
@@ -112,13 +112,13 @@ class PredictSummary:
         }
 
 
-def check_stats(path: Path, out: Place, reads: Reads, *, overwrite: bool) -> None:
+def check_stats(path: Path, out: Destination, inputs: Inputs, *, overwrite: bool) -> None:
     """Refuse a place for statistics where they could not be written, or something else stands.
 
     Args:
         path: of the statistics.
         out: where the run writes its profiles.
-        reads: what the run reads.
+        inputs: what the run reads.
         overwrite: whether earlier statistics may be replaced.
 
     Raises:
@@ -129,7 +129,7 @@ def check_stats(path: Path, out: Place, reads: Reads, *, overwrite: bool) -> Non
     if any(real_path(path).is_relative_to(each) for each in claimed(out) if isinstance(each, Path)):
         raise OptionError(f"--stats {path} is where the profiles are written; give another name.")
     try:
-        check_file(path, Kind.STATISTICS, reads, overwrite=overwrite, called=f"--stats {path}")
+        check_file(path, Kind.STATISTICS, inputs, overwrite=overwrite, called=f"--stats {path}")
     except OutputError as error:
         raise OptionError(str(error)) from None
 
@@ -148,7 +148,7 @@ def write_stats(path: Path, summary: PredictSummary, *, overwrite: bool = False)
     fields = {METADATA_KEY: stamp(Kind.STATISTICS), **summary.to_dict()}
     data = (json.dumps(fields, indent=2) + "\n").encode()
     try:
-        write_whole(real_path(path), data, is_earlier(Kind.STATISTICS, overwrite=overwrite))
+        write_atomically(real_path(path), data, is_earlier(Kind.STATISTICS, overwrite=overwrite))
     except OSError as error:
         raise WriteError(
             f"{summary.out} is complete, but --stats {path} cannot be written: {error.strerror}."

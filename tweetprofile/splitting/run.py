@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tweetprofile.data.files.protection import check_file, check_parent
+from tweetprofile.data.files.provenance import Kind
+from tweetprofile.data.files.storage import AnyPath
+from tweetprofile.data.images.digests import Digests, image_digest
+from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.labels.reading import find_schema, read_labels
+from tweetprofile.data.labels.split import link_users, share_out
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import ManifestError, OptionError, OutputError
-from tweetprofile.files.protection import check_file, check_parent
-from tweetprofile.files.provenance import Kind
-from tweetprofile.files.storage import AnyPath
-from tweetprofile.images.digests import Digests, image_digest
-from tweetprofile.images.reader import ImageReader
-from tweetprofile.labels.reading import find_schema, read_labels
-from tweetprofile.labels.split import link_users, share_out
-from tweetprofile.manifests.manifest import Manifest
-from tweetprofile.manifests.reads import reads_of
 from tweetprofile.splitting.writing import PartWriter
 from tweetprofile.traits import TraitSchema
 
@@ -196,11 +196,11 @@ def _paths(manifest: Manifest, folder: Path | None, options: SplitOptions) -> di
     check_parent(folder, folder)
     if not folder.is_dir():
         raise OutputError(f"{folder} is no folder; make it, or give another with -o.")
-    reads = reads_of(manifest, options.image_root)
+    inputs = inputs_of(manifest, options.image_root)
     stem = Path(manifest.source.rstrip("/*")).stem or "manifest"
     paths = {name: folder / f"{stem}.{name}.parquet" for name in _names(options)}
     for path in paths.values():
-        check_file(path, Kind.MANIFEST, reads, overwrite=options.overwrite)
+        check_file(path, Kind.MANIFEST, inputs, overwrite=options.overwrite)
     return paths
 
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tweetprofile.data.files.atomic import atomic_write
+from tweetprofile.data.files.protection import is_earlier, real_path
+from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import WriteError
-from tweetprofile.files.protection import is_earlier, real_path
-from tweetprofile.files.provenance import METADATA_KEY, Kind, stamp
-from tweetprofile.files.whole import written_whole
-from tweetprofile.manifests.manifest import Manifest
 
 
 class PartWriter:
@@ -45,7 +45,7 @@ class PartWriter:
     def __enter__(self) -> Self:
         try:
             for path in self._paths:
-                whole = written_whole(real_path(path), self._may_replace)
+                whole = atomic_write(real_path(path), self._may_replace)
                 self._unfinished.append(self._stack.enter_context(whole))
         except OSError as error:
             self._stack.close()

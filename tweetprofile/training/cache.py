@@ -26,13 +26,13 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from tweetprofile.data.files.storage import AnyPath, canonical
+from tweetprofile.data.images.digests import Digests
+from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import OptionError, OutputError, WriteError
-from tweetprofile.files.storage import AnyPath, canonical
-from tweetprofile.images.digests import Digests
 from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
-from tweetprofile.manifests.manifest import MAX_IMAGES, Manifest
 from tweetprofile.training.cache_folders import (
     FACTS,
     FRAMES,

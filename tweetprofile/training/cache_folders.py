@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tweetprofile.files.whole import move
+from tweetprofile.data.files.atomic import move
 
 FRAMES, USERS, FACTS = "frames.uint8", "users.npz", "cache.json"
 _FILES = (FRAMES, USERS, FACTS)

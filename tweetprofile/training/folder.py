@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tweetprofile.checkpoints.choice import MODEL
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import Inputs, is_earlier, real_path, refuse_foreign
+from tweetprofile.data.files.provenance import Kind, kind_of
 from tweetprofile.errors import OutputError
-from tweetprofile.files.protection import Reads, is_earlier, real_path, refuse_stranger
-from tweetprofile.files.provenance import Kind, kind_of
-from tweetprofile.files.whole import write_whole
 from tweetprofile.training.card import CARD
 from tweetprofile.training.folds import FOLDS, MOST_FOLDS
 from tweetprofile.training.metrics import METRICS
@@ -42,12 +42,12 @@ class FolderOptions:
     config: Path | None = None
 
 
-def prepare_folder(folder: Path, reads: Reads, options: FolderOptions) -> Path:
+def prepare_folder(folder: Path, inputs: Inputs, options: FolderOptions) -> Path:
     """Make the folder of a run, or make room in it.
 
     Args:
         folder: to write to.
-        reads: what the run reads.
+        inputs: what the run reads.
         options: what may be done with what is in it.
 
     Raises:
@@ -56,14 +56,14 @@ def prepare_folder(folder: Path, reads: Reads, options: FolderOptions) -> Path:
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the run.")
-    reads.refuse(real_path(folder), folder)
+    inputs.refuse(real_path(folder), folder)
     if not goes_on(folder, options):
         _refuse_config(folder, options)
     for name, kind in _KINDS.items():
         path = folder / name
-        reads.refuse(real_path(path), path)
+        inputs.refuse(real_path(path), path)
         if not _is_begun(path):
-            refuse_stranger(path, kind, path)
+            refuse_foreign(path, kind, path)
     _refuse_run(folder, options)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def write_card(path: Path, card: str) -> None:
         WriteError: it cannot be written.
     """
     with writing(path):
-        write_whole(path, card.encode(), is_earlier(Kind.CARD))
+        write_atomically(path, card.encode(), is_earlier(Kind.CARD))
 
 
 def fold_folder(folder: Path, number: int) -> Path:
@@ -103,7 +103,7 @@ def _states(folder: Path) -> list[Path]:
 
 
 def _refuse_config(folder: Path, options: FolderOptions) -> None:
-    config = Reads.of(settings=options.config)
+    config = Inputs.of(settings=options.config)
     for path in (folder, folder / SETTINGS):
         config.refuse(real_path(path), path)
 

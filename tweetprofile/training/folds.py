@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import is_earlier
+from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of, stamp
+from tweetprofile.data.labels.split import link_users, share_out
 from tweetprofile.errors import OutputError
-from tweetprofile.files.protection import is_earlier
-from tweetprofile.files.provenance import METADATA_KEY, Kind, kind_of, stamp
-from tweetprofile.files.whole import write_whole
-from tweetprofile.labels.split import link_users, share_out
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.scores import TraitScore, read_score
 from tweetprofile.training.setting_aside import keep_apart
@@ -115,7 +115,9 @@ def write_folds(folder: Path, settings: Mapping[str, Any], folds: Sequence[Score
     scores = [{name: asdict(each) for name, each in fold.items()} for fold in folds]
     fields = {METADATA_KEY: stamp(Kind.FOLDS), "settings": dict(settings), "folds": scores}
     with writing(path):
-        write_whole(path, (json.dumps(fields, indent=1) + "\n").encode(), is_earlier(Kind.FOLDS))
+        write_atomically(
+            path, (json.dumps(fields, indent=1) + "\n").encode(), is_earlier(Kind.FOLDS)
+        )
 
 
 def read_folds(folder: Path, settings: Mapping[str, Any]) -> list[Scores]:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from tweetprofile.data.labels.reading import UNKNOWN, FoundSchema
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.errors import TrainingError
-from tweetprofile.labels.reading import UNKNOWN, FoundSchema
 from tweetprofile.networks import (
     AnyNetwork,
     DeepSet,

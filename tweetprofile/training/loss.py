@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from tweetprofile.labels.reading import UNKNOWN
+from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.training.augment import Choice
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from tweetprofile.files.protection import is_earlier
-from tweetprofile.files.provenance import Kind
-from tweetprofile.files.whole import write_whole
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import is_earlier
+from tweetprofile.data.files.provenance import Kind
 from tweetprofile.training.scores import EpochMetrics, epoch_of
 from tweetprofile.training.writing import writing
 from tweetprofile.untrusted.fields import finite
@@ -40,6 +40,6 @@ def cut_metrics(folder: Path, done: int) -> None:
         lines = text.splitlines(True)
         kept = [line for line in lines if line.endswith("\n") and epoch_of(line) <= done]
         if kept:
-            write_whole(path, "".join(kept).encode(), is_earlier(Kind.METRICS))
+            write_atomically(path, "".join(kept).encode(), is_earlier(Kind.METRICS))
         else:
             path.unlink(missing_ok=True)

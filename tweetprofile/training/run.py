@@ -12,19 +12,19 @@ import torch
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.checkpoints.choice import MODEL
-from tweetprofile.errors import CheckpointError, OptionError, TrainingError
-from tweetprofile.files.protection import Reads
-from tweetprofile.files.storage import AnyPath, as_path
-from tweetprofile.images.reader import ImageReader
-from tweetprofile.labels.reading import (
+from tweetprofile.data.files.protection import Inputs
+from tweetprofile.data.files.storage import AnyPath, as_path
+from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.labels.reading import (
     UNKNOWN,
     FoundSchema,
     check_labels,
     find_schema,
     read_labels,
 )
-from tweetprofile.manifests.manifest import Manifest
-from tweetprofile.manifests.reads import reads_of
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.errors import CheckpointError, OptionError, TrainingError
 from tweetprofile.networks import NetworkSpec
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
 from tweetprofile.training.calibration import Calibration, calibrate
@@ -150,7 +150,7 @@ class _Plan:
     cache: CacheOptions
     folder: Path
     settings: Mapping[str, Any]
-    reads: Reads
+    inputs: Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,26 +187,26 @@ def _check(manifest: str | Path, run: Path, options: TrainOptions, wanted: Folde
     for each in filter(None, (opened, validation)):
         check_labels(each, found.schema)
         ImageReader(_image_root(options, each))
-    reads = _reads(options, opened, validation)
-    folder = prepare_folder(run, reads, wanted)
+    inputs = _inputs(options, opened, validation)
+    folder = prepare_folder(run, inputs, wanted)
     options = options.resolved
     settings = _settings(options, opened, found)
     plan = _Plan(
-        options, network, opened, validation, found, devices, cache, folder, settings, reads
+        options, network, opened, validation, found, devices, cache, folder, settings, inputs
     )
     if wanted.resume and (state := TrainingState.load(folder)) is not None:
         require_same(plan.settings, state.settings, folder)
     return plan
 
 
-def _reads(options: TrainOptions, manifest: Manifest, validation: Manifest | None) -> Reads:
+def _inputs(options: TrainOptions, manifest: Manifest, validation: Manifest | None) -> Inputs:
     """What the run reads, and its outputs never replace."""
-    reads = reads_of(manifest, _image_root(options, manifest))
+    inputs = inputs_of(manifest, _image_root(options, manifest))
     if validation is not None:
-        reads += reads_of(validation, _image_root(options, validation))
+        inputs += inputs_of(validation, _image_root(options, validation))
     init = Path(options.init) if options.init else None
     schema = Path(options.schema) if Path(options.schema).is_file() else None
-    return reads + Reads.of(initial_weights=init, schema=schema)
+    return inputs + Inputs.of(initial_weights=init, schema=schema)
 
 
 def _settings(options: TrainOptions, manifest: Manifest, found: FoundSchema) -> dict[str, Any]:
@@ -294,7 +294,7 @@ def _cross_validate(
         if number > len(done):
             observer.on_fold(number, options.folds)
             folder = fold_folder(plan.folder, number)
-            prepare_folder(folder, plan.reads, FolderOptions(overwrite=not resume, resume=resume))
+            prepare_folder(folder, plan.inputs, FolderOptions(overwrite=not resume, resume=resume))
             if (state := TrainingState.load(folder)) is not None:
                 require_same(plan.settings, state.settings, folder)
             parts = Parts(rest, users.val, 0, 0, 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.labels.reading import UNKNOWN
+from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted.fields import (
     FieldError,

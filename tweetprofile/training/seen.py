@@ -3,9 +3,9 @@
 import numpy as np
 
 from tweetprofile.checkpoints.fingerprints import Fingerprint, Seen
-from tweetprofile.images.digests import user_digest
-from tweetprofile.labels.reading import read_user_ids
-from tweetprofile.manifests.manifest import Manifest
+from tweetprofile.data.images.digests import user_digest
+from tweetprofile.data.labels.reading import read_user_ids
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.training.cache import Subset
 
 

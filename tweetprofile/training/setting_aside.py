@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tweetprofile.data.labels.reading import UNKNOWN
+from tweetprofile.data.labels.split import split_users
 from tweetprofile.errors import TrainingError
-from tweetprofile.labels.reading import UNKNOWN
-from tweetprofile.labels.split import split_users
 from tweetprofile.training.cache import Subset
 from tweetprofile.traits import TraitSchema
 

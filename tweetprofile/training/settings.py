@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tweetprofile.checkpoints.header import MOST_MEMBERS
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import is_earlier
+from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.files.protection import is_earlier
-from tweetprofile.files.provenance import Kind
-from tweetprofile.files.whole import write_whole
 from tweetprofile.job import DecoderName
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
 from tweetprofile.training.folds import MOST_FOLDS
@@ -164,7 +164,7 @@ def write_settings(path: Path, manifest: str | Path, options: TrainOptions) -> N
         f"{key} = {json.dumps(value)}" for key, value in settings.items() if value is not None
     ]
     try:
-        write_whole(path, ("\n".join(lines) + "\n").encode(), is_earlier(Kind.SETTINGS))
+        write_atomically(path, ("\n".join(lines) + "\n").encode(), is_earlier(Kind.SETTINGS))
     except OSError as error:
         raise WriteError(
             f"{path} cannot be written ({error.strerror}); make room there, then give the same "

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 
 from tweetprofile.checkpoints.header import MOST_MEMBERS
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
+from tweetprofile.data.files.atomic import atomic_write
+from tweetprofile.data.files.protection import is_earlier
+from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.files.protection import is_earlier
-from tweetprofile.files.provenance import Kind
-from tweetprofile.files.whole import written_whole
 from tweetprofile.networks import Network
 from tweetprofile.training.scores import read_metrics
 from tweetprofile.training.selection import Kept, Tensors
@@ -82,7 +82,7 @@ class TrainingState:
             "kept": [finite(asdict(kept.metrics)) for kept in self.kept],
         }
         try:
-            with written_whole(folder / STATE, is_earlier(Kind.STATE)) as unfinished:
+            with atomic_write(folder / STATE, is_earlier(Kind.STATE)) as unfinished:
                 save_file(tensors, unfinished, {"state": json.dumps(header)})
         except (OSError, SafetensorError) as error:
             raise WriteError(

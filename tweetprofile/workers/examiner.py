@@ -13,15 +13,15 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
+from tweetprofile.data.images.digests import image_digest
+from tweetprofile.data.images.reader import FailedImage, ImageReader
+from tweetprofile.data.manifests.manifest import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions, FrameDecoder, make_decoder
 from tweetprofile.decoders.bounds import fits, why_excessive
 from tweetprofile.decoders.pillow import allowed_formats
 from tweetprofile.decoders.screening import is_complete
 from tweetprofile.errors import Reason
-from tweetprofile.images.digests import image_digest
-from tweetprofile.images.reader import FailedImage, ImageReader
 from tweetprofile.job import ExaminerFacts, PredictorOptions
-from tweetprofile.manifests.manifest import ImageRef, UserImages
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.choice import choose_frames
 from tweetprofile.volumes.spec import VolumeSpec

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.manifests.manifest import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.images.reader import ImageReader
 from tweetprofile.job import ExtractorFacts, FrameSize, PredictorOptions
-from tweetprofile.manifests.manifest import UserImages
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.frames import FrameLoader

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tweetprofile.images.reader import FailedImage
+from tweetprofile.data.images.reader import FailedImage
 from tweetprofile.workers.profiles import OUTCOME_FIELDS, UserOutcome, ids_column, outcome_columns
 
 

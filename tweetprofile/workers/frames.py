@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 import torch
 
+from tweetprofile.data.images.digests import image_digest
+from tweetprofile.data.images.reader import FailedImage, ImageReader
+from tweetprofile.data.manifests.manifest import UserId, UserImages
 from tweetprofile.decoders import FrameDecoder
 from tweetprofile.errors import Reason
-from tweetprofile.images.digests import image_digest
-from tweetprofile.images.reader import FailedImage, ImageReader
 from tweetprofile.job import FrameSize
-from tweetprofile.manifests.manifest import UserId, UserImages
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.choice import FrameChoice
 from tweetprofile.workers.watch import ImageWatch, NoWatch

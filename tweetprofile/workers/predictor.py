@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.checkpoints.header import describe_origin
+from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.manifests.manifest import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.errors import CheckpointError, OptionError
-from tweetprofile.images.reader import ImageReader
 from tweetprofile.job import PredictorFacts, PredictorOptions
-from tweetprofile.manifests.manifest import UserImages
 from tweetprofile.networks import DeepSetSpec, for_inference
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.stacking import draw_orders, frame_mask, split_clips, stack_volumes

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tweetprofile.images.reader import FailedImage
-from tweetprofile.manifests.manifest import UserId
+from tweetprofile.data.images.reader import FailedImage
+from tweetprofile.data.manifests.manifest import UserId
 from tweetprofile.traits import Trait, TraitSchema
 
 if TYPE_CHECKING:

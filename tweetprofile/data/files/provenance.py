@@ -1,0 +1,271 @@
+"""The record that every output carries: what kind of output a file is, as the file itself says.
+
+An earlier output may be replaced, and nothing else may. Whether a file is one is decided by what is
+in it, never by its name: Parquet and safetensors files say so in their metadata, PNG files in a
+text chunk, JSON files under a key, and text files in their first line. A CSV file has no place for
+it that R, Stata and spreadsheets would leave alone, so its record is a file beside it, which knows
+the CSV by its checksum: a table that people have changed is theirs.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tweetprofile.data.files.storage import AnyPath, RemotePath, open_binary, to_read
+from tweetprofile.untrusted.fields import mapping, parse_json
+from tweetprofile.version import __version__
+
+METADATA_KEY = "tweetprofile"
+"""Key under which a file describes itself, as JSON."""
+
+_LINE_BYTES = 512
+"""Of a first line that can be a record."""
+
+_HEADER_BYTES = 32 << 20
+_JSON_BYTES = 16 << 20
+_EPOCH_BYTES = 1 << 20
+"""Larger safetensors headers, JSON files and lines of metrics are none of ours, and not read."""
+
+_CHUNKS = 64
+"""Of a PNG file, before its pixels; ours has two."""
+
+
+class Kind(StrEnum):
+    """What an output is, in words that stand after "is" and "is not"."""
+
+    PREDICTIONS = "a table of predictions"
+    DESCRIPTION = "the description of a table of predictions"
+    STATISTICS = "a file of statistics"
+    LOG = "a worker's log"
+    MANIFEST = "an imported manifest"
+    LOSSES = "an import's list of losses"
+    SHEET = "a contact sheet"
+    EVALUATION = "the record of an evaluation"
+    MODEL = "a trained model"
+    STATE = "the state of a training"
+    SETTINGS = "the settings of a training"
+    CARD = "a model card"
+    METRICS = "the metrics of a training"
+    FOLDS = "the scores of a cross-validation"
+
+    @property
+    def tag(self) -> str:
+        """What it is called in a file; it never changes."""
+        return self.name.lower()
+
+
+_NO_RECORD = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a record raises where there is none, or JSON of another form."""
+
+_FIRST_LINES = {
+    Kind.LOG: re.compile(r"# tweetprofile \S+: what a worker and its libraries print\."),
+    Kind.LOSSES: re.compile(r"reason,file,line,what,written by tweetprofile \S+"),
+    Kind.SETTINGS: re.compile(r"# tweetprofile \S+: every setting of this run\."),
+    Kind.CARD: re.compile(r"# Model card: .+, .+"),
+}
+_HEADERS = {
+    Kind.MODEL: rb'{"__metadata__":{"tweetprofile":"{\"format\": ',
+    Kind.STATE: rb'{"__metadata__":{"state":"{\"settings\": ',
+}
+_MADE_BY = re.compile(r"Made by tweetprofile \d\S*\. The network ")
+"""Begins the second paragraph of a model card."""
+
+_EPOCH = {"epoch", "loss", "val_loss", "scores", "mean_macro_f1", "learning_rate", "seconds"}
+"""Keys of a line of a training's metrics."""
+
+
+_CSV_BEGINS = b"user_id,"
+
+_REPLACES = "replaces"
+"""Key of the checksum of the table that a new one replaces: a run may be killed in between."""
+
+
+def sidecar_of(path: AnyPath) -> AnyPath:
+    """The file beside a CSV file that holds its record."""
+    name = f"{path.name}.json"
+    return path.with_name(name) if isinstance(path, Path) else path.parent / name
+
+
+def describe_csv(facts: dict[str, Any], table: Path, replaced: AnyPath) -> bytes:
+    """The record of a CSV file, to be written beside it.
+
+    Args:
+        facts: what there is to say of it.
+        table: the CSV file, complete.
+        replaced: what it may replace.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    earlier = digest_of(replaced) if kind_of(replaced) is Kind.PREDICTIONS else None
+    record = {**stamp(Kind.DESCRIPTION), **facts, "sha256": digest_of(table), _REPLACES: earlier}
+    return (json.dumps({METADATA_KEY: record}, indent=1) + "\n").encode()
+
+
+def digest_of(path: AnyPath) -> str:
+    """SHA-256 of a regular file.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no regular file.
+    """
+    with _open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def _record_beside(path: AnyPath) -> dict[str, Any]:
+    """What the file beside a CSV file says of it.
+
+    Raises:
+        KeyError, OSError, ValueError: there is none.
+    """
+    with _open_regular(sidecar_of(path)) as file:
+        content = mapping(parse_json(file.read(_JSON_BYTES), "its record"), "it")
+    return mapping(content[METADATA_KEY], "its record")
+
+
+def stamp(kind: Kind) -> dict[str, str]:
+    """The record of an output, as JSON."""
+    return {"kind": kind.tag, "version": __version__}
+
+
+def kind_of(path: AnyPath) -> Kind | None:
+    """What kind of output a regular file says it is; None where it carries no record of ours."""
+    try:
+        with _open_regular(path) as file:
+            head = file.read(_LINE_BYTES)
+            file.seek(0)
+            if head.startswith(_CSV_BEGINS):
+                known = _record_beside(path)
+                return Kind.PREDICTIONS if _is_of(known, digest_of(path)) else None
+            return _kind(head, file)
+    except (*_NO_RECORD, pa.ArrowException):
+        return None
+
+
+def read_description(path: AnyPath) -> dict[str, Any]:
+    """What a file of predictions, Parquet or CSV, says of itself.
+
+    Raises:
+        KeyError, OSError, ValueError, ArrowException: it is no such file.
+    """
+    with _open_regular(path) as file:
+        is_csv = file.read(len(_CSV_BEGINS)) == _CSV_BEGINS
+    if not is_csv:
+        return _description(to_read(path))
+    record = _record_beside(path)
+    if record["sha256"] != digest_of(path):
+        raise ValueError(f"{path} was changed since it was written")
+    return record
+
+
+def _is_of(record: dict[str, Any], digest: str) -> bool:
+    """Whether a CSV file of that checksum is the one that a record describes, or its forerunner."""
+    return record.get("kind") == Kind.DESCRIPTION.tag and digest in (
+        record["sha256"],
+        record.get(_REPLACES),
+    )
+
+
+def _description(source: Any) -> dict[str, Any]:
+    metadata = pq.read_metadata(source).metadata or {}
+    return mapping(parse_json(metadata[METADATA_KEY.encode()], "its record"), "it")
+
+
+@contextmanager
+def _open_regular(path: AnyPath) -> Iterator[IO[bytes]]:
+    """A file that is neither a link nor a pipe, which would keep its reader waiting."""
+    if isinstance(path, RemotePath):
+        with open_binary(path) as remote:
+            yield remote
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - it is open already
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("no regular file")
+        yield file
+
+
+def _kind(head: bytes, file: IO[bytes]) -> Kind | None:
+    if head.startswith(b"PAR1"):
+        return _kind_of_parquet(file)
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _kind_of_png(file)
+    if head[8:9] == b"{":
+        return _kind_of_safetensors(file) or _kind_of_text(head, file)
+    return _kind_of_text(head, file)
+
+
+def _kind_of_parquet(file: IO[bytes]) -> Kind | None:
+    described = _description(file)
+    if described.get("kind") == Kind.MANIFEST.tag:
+        return Kind.MANIFEST
+    # Predictions have said this since version 0.1.0.
+    return Kind.PREDICTIONS if {"run", "network", "counts"} <= described.keys() else None
+
+
+def _kind_of_png(file: IO[bytes]) -> Kind | None:
+    """The kind that a tEXt chunk before the pixels names."""
+    file.seek(8)
+    for _ in range(_CHUNKS):
+        header = file.read(8)
+        if len(header) < 8 or header[4:] == b"IDAT":
+            break
+        length = int.from_bytes(header[:4], "big")
+        if header[4:] != b"tEXt" or length > _LINE_BYTES:
+            file.seek(length + 4, os.SEEK_CUR)
+            continue
+        keyword, _, text = file.read(length).partition(b"\0")
+        if keyword == METADATA_KEY.encode():
+            return Kind.SHEET if json.loads(text).get("kind") == Kind.SHEET.tag else None
+        file.seek(4, os.SEEK_CUR)
+    return None
+
+
+def _kind_of_safetensors(file: IO[bytes]) -> Kind | None:
+    """The kind that the header names; it is as in version 0.1.0.
+
+    Its beginning is enough: a state that was damaged further in is a training's all the same.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    beginning = file.read(_LINE_BYTES)
+    for kind, begins in _HEADERS.items():
+        if beginning.startswith(begins):
+            return kind
+    file.seek(8)
+    if length > _HEADER_BYTES:
+        return None
+    metadata = json.loads(file.read(length)).get("__metadata__") or {}
+    if METADATA_KEY in metadata and "network" in json.loads(metadata[METADATA_KEY]):
+        return Kind.MODEL
+    state = json.loads(metadata["state"])
+    return Kind.STATE if {"settings", "epoch", "epochs", "kept"} <= state.keys() else None
+
+
+def _kind_of_text(head: bytes, file: IO[bytes]) -> Kind | None:
+    lines = head.decode("utf-8", "replace").splitlines()
+    first = lines[0].rstrip() if lines else ""
+    for kind, pattern in _FIRST_LINES.items():
+        if pattern.fullmatch(first):
+            told = kind is not Kind.CARD or (len(lines) > 2 and _MADE_BY.match(lines[2]))
+            return kind if told else None
+    return _kind_of_json(file) if head.startswith(b"{") else None
+
+
+def _kind_of_json(file: IO[bytes]) -> Kind | None:
+    file.seek(0)
+    line = file.readline(_EPOCH_BYTES)
+    if line.strip() != b"{":  # else an object over several lines
+        return Kind.METRICS if json.loads(line).keys() == _EPOCH else None
+    written = json.loads(line + file.read(_JSON_BYTES)).get(METADATA_KEY) or {}
+    kinds = (Kind.STATISTICS, Kind.EVALUATION, Kind.FOLDS, Kind.DESCRIPTION)
+    return next((kind for kind in kinds if written.get("kind") == kind.tag), None)

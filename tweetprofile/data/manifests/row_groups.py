@@ -1,0 +1,314 @@
+"""The rows of a manifest's Parquet files, a few at a time, however much a file claims to hold.
+
+A manifest is untrusted. A file of 545 bytes can claim a row of a billion images, or one text a
+million times over, which takes gigabytes of memory as soon as it is decoded. So each row group is
+judged before it is read: by what its metadata claims, and by the longest text of its dictionaries.
+
+Every file is bound to what it was when the manifest was opened: after each read, and before any row
+of it is handed on, the file must still be the same.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tweetprofile.data.files.storage import (
+    AnyPath,
+    is_of_store,
+    open_binary,
+    to_read,
+    version_of,
+    why,
+)
+from tweetprofile.data.manifests.footers import (
+    ColumnClaims,
+    GroupClaims,
+    dictionary_bytes,
+    read_claims,
+    require_sound_pages,
+)
+from tweetprofile.errors import ChangedInputError, ManifestError, StoreError
+
+_READ_BUFFER = 1 << 20
+"""Bytes read from a column at a time: with it, a row group larger than memory still streams."""
+
+_VALUES_AT_ONCE = 1 << 24
+"""Values of a list column that are decoded on the word of the metadata: some 400 MB of memory."""
+
+_BYTES_AT_ONCE = 1 << 30
+"""Bytes that a single read may decode into."""
+
+_UNPACKED_AT_ONCE = 1 << 28
+_MOST_COMPRESSED = 1000
+"""A column chunk of more than these bytes, packed more than a thousandfold, is no real one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A Parquet file as it was when its manifest was opened.
+
+    Attributes:
+        path: where it is.
+        version: what `storage.version_of` said of it.
+    """
+
+    path: AnyPath
+    version: str
+
+    @classmethod
+    def of(cls, path: AnyPath) -> "SourceFile":
+        """The file as it is now.
+
+        Raises:
+            ManifestError: it cannot be reached.
+        """
+        try:
+            return cls(path, version_of(path))
+        except (OSError, pa.ArrowException) as error:
+            raise ManifestError(f"{path} cannot be read: {why(error)}.") from error
+
+    def require_unchanged(self) -> None:
+        """Raise ChangedInputError if the file was replaced or rewritten since."""
+        try:
+            unchanged = version_of(self.path) == self.version
+        except (OSError, pa.ArrowException) as error:
+            _require_store(self.path, error)
+            unchanged = False
+        if not unchanged:
+            raise ChangedInputError(
+                f"{self.path} was changed while it was being read, so the run stops before it uses "
+                "a row of the changed file; put the old file back and continue with --resume, or "
+                "start again with --overwrite."
+            )
+
+
+def read_rows(
+    files: Sequence[SourceFile], rows: int, columns: Sequence[str], begin: int = 0
+) -> Iterator[tuple[SourceFile, pa.Table]]:
+    """The rows of all files from row `begin` on, at most `rows` at a time, each with its file.
+
+    A column that a file lacks is missing in its tables.
+
+    Raises:
+        ManifestError: a file is damaged, or claims more than can be held in memory.
+        ChangedInputError: a file is not what it was when it was opened.
+    """
+    for file in files:
+        with _reading(file), open_binary(file.path) as raw, _open(file.path) as parquet:
+            claims = read_claims(raw)
+            groups, begin = _groups_from(claims, begin)
+            present = _present(parquet.schema_arrow, columns)
+            tables = (
+                table
+                for group in groups
+                for table in _rows_of_group(parquet, raw, file, group, claims[group], rows, present)
+            )
+            for table in drop_rows(tables, begin):
+                file.require_unchanged()
+                yield file, table
+            file.require_unchanged()  # one that was emptied under way only seems to end early
+            begin = begin if not groups else 0
+
+
+def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The tables without their first rows."""
+    for table in tables:
+        if len(table) > rows:
+            yield table.slice(rows)
+        rows = max(0, rows - len(table))
+
+
+def _present(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
+    """The columns that a file has; its first one where it has none, since rows must be counted."""
+    return [name for name in columns if name in schema.names] or schema.names[:1]
+
+
+def batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:
+    """Users of one batch after the other, without end."""
+    whole, rest = divmod(users_per_shard, users_per_batch)
+    return cycle([users_per_batch] * whole + [rest] * (rest > 0))
+
+
+def rechunk(tables: Iterable[pa.Table], sizes: Iterator[int]) -> Iterator[pa.Table]:
+    """Cut a stream of tables into tables of the given sizes, the last one shorter."""
+    pending: list[pa.Table] = []
+    held, size = 0, next(sizes)
+    for table in tables:
+        pending.append(table)
+        held += len(table)
+        if held < size:
+            continue
+        whole = pa.concat_tables(pending, promote_options="permissive")
+        start = 0
+        while held - start >= size:
+            yield whole.slice(start, size)
+            start, size = start + size, next(sizes)
+        pending, held = [whole.slice(start)], held - start
+    if held:
+        yield pa.concat_tables(pending, promote_options="permissive")
+
+
+@contextmanager
+def _reading(file: SourceFile) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        _require_store(file.path, error)
+        file.require_unchanged()  # a file that is being rewritten looks damaged, too
+        raise ManifestError(
+            f"{file.path} cannot be read: {why(error)}; write the file again."
+        ) from error
+
+
+def _require_store(path: AnyPath, error: Exception) -> None:
+    """Raise StoreError if an error is the store's, and says nothing of the file."""
+    if is_of_store(error):
+        raise StoreError(
+            f"{path} cannot be read any more: {why(error)}; check the connection and the "
+            "credentials, and continue with --resume."
+        ) from error
+
+
+def _groups_from(claims: Sequence[GroupClaims], begin: int) -> tuple[list[int], int]:
+    """The row groups from the one that holds row `begin` on, and which row of them that is.
+
+    Where the file has no such row, no row group, and how many rows are left to skip.
+    """
+    for group, claimed in enumerate(claims):
+        if begin < claimed.rows:
+            return list(range(group, len(claims))), begin
+        begin -= claimed.rows
+    return [], begin
+
+
+def _open(path: AnyPath, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        to_read(path),
+        read_dictionary=list(dictionaries),
+        buffer_size=_READ_BUFFER,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
+
+
+def _rows_of_group(
+    parquet: pq.ParquetFile,
+    raw: BinaryIO,
+    file: SourceFile,
+    group: int,
+    claims: GroupClaims,
+    rows: int,
+    columns: Sequence[str],
+) -> Iterator[pa.Table]:
+    """A row group's rows: many at once if that is sure to take little memory, else one by one."""
+    careful = []
+    if (found := len(claims.columns)) != len(parquet.schema):
+        raise ValueError(f"row group {group} has {found} columns of {len(parquet.schema)}")
+    for number, claimed in enumerate(claims.columns):
+        if claimed.top not in columns:
+            continue
+        if isinstance(file.path, Path):  # in a store, it would take a request for each page
+            require_sound_pages(raw, claimed)
+        in_lists = parquet.schema.column(number).max_repetition_level > 0
+        if not in_lists and claimed.values != claims.rows:
+            raise ValueError(
+                f"column '{claimed.path}' holds {claimed.values:,} values in {claims.rows:,} rows "
+                f"of row group {group}"
+            )
+        _require_plausible(claimed, file.path, group, in_lists=in_lists)
+        values = claimed.values if in_lists else min(rows, claimed.values)
+        if values * dictionary_bytes(raw, claimed) > _BYTES_AT_ONCE:
+            longest = _longest_entry(file.path, group, claimed.path)
+            if values * longest > _BYTES_AT_ONCE:
+                careful.append(claimed.path)
+    if careful:
+        yield from _read_with_care(file, group, careful, columns)
+        return
+    for batch in parquet.iter_batches(rows, row_groups=[group], columns=list(columns)):
+        yield pa.Table.from_batches([batch])
+
+
+def _require_plausible(claimed: ColumnClaims, path: AnyPath, group: int, *, in_lists: bool) -> None:
+    """Refuse what only a bomb claims: values without bytes, or bytes out of next to nothing."""
+    if in_lists and claimed.values > max(_VALUES_AT_ONCE, claimed.packed):
+        claim = f"{claimed.values:,} values"
+    elif claimed.unpacked > max(_UNPACKED_AT_ONCE, _MOST_COMPRESSED * claimed.packed):
+        claim = f"{claimed.unpacked:,} bytes"
+    else:
+        return
+    raise ManifestError(
+        f"{path}: row group {group} claims {claim} of '{claimed.path}' in {claimed.packed:,} "
+        "bytes, which cannot be read in bounded memory; write the file in smaller row groups."
+    )
+
+
+def _longest_entry(path: AnyPath, group: int, column: str) -> int:
+    """Bytes of the longest entry of a column chunk's dictionary."""
+    with pq.ParquetFile(to_read(path), read_dictionary=[column], pre_buffer=False) as parquet:
+        batch = next(parquet.iter_batches(1, row_groups=[group], columns=[column]), None)
+    entries = _dictionaries_in(batch.column(0)) if batch is not None and batch.num_columns else []
+    return max((pc.max(pc.binary_length(each)).as_py() or 0 for each in entries), default=0)
+
+
+def _dictionaries_in(array: pa.Array) -> list[pa.Array]:
+    """The dictionaries of an array and of what it nests."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return [array.dictionary]
+    if pa.types.is_struct(kind):
+        return [each for field in array.flatten() for each in _dictionaries_in(field)]
+    return _dictionaries_in(array.flatten()) if pa.types.is_nested(kind) else []
+
+
+def _read_with_care(
+    file: SourceFile, group: int, dictionaries: Sequence[str], columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """A row group's rows one by one, each decoded only once its size is known.
+
+    Raises:
+        ManifestError: a row would take too much memory.
+    """
+    with _open(file.path) as parquet:
+        schema = pa.schema([parquet.schema_arrow.field(name) for name in columns])
+    with _open(file.path, dictionaries) as parquet:
+        batches = parquet.iter_batches(1, row_groups=[group], columns=list(columns))
+        for row, batch in enumerate(batches):
+            size = sum(map(_decoded_bytes, batch.columns))
+            if size > _BYTES_AT_ONCE:
+                raise ManifestError(
+                    f"{file.path}: row {row} of row group {group} unpacks into {size:,} bytes, "
+                    f"more than the {_BYTES_AT_ONCE:,} that are read at once; shorten it."
+                )
+            yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+
+
+def _decoded_bytes(array: pa.Array) -> int:
+    """Bytes of all texts and blobs of an array, as often as they occur."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        if not _has_length(kind.value_type):
+            return 0
+        lengths = pc.binary_length(array.dictionary).take(array.indices)
+        return int(pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(map(_decoded_bytes, array.flatten()))
+    if pa.types.is_nested(kind):
+        return _decoded_bytes(array.flatten())
+    return int(array.nbytes)
+
+
+def _has_length(kind: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(
+        kinds.is_string(kind)
+        or kinds.is_large_string(kind)
+        or kinds.is_binary(kind)
+        or kinds.is_large_binary(kind)
+    )

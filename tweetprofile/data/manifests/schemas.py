@@ -1,0 +1,186 @@
+"""One schema for all files of a manifest, whichever tools wrote them.
+
+Writers choose types by what a file happens to hold: pandas writes a column without a single value
+as `null` or as `double`, integers of a file with gaps as `double`, and text as `string`,
+`large_string` or a dictionary. Files that say the same in different types are read as one; files
+that contradict each other are refused in one sentence that names both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tweetprofile.data.files.storage import AnyPath, open_binary, to_read, why
+from tweetprofile.data.manifests.footers import read_claims
+from tweetprofile.data.manifests.forms import Form, form_of, is_bytes, is_text
+from tweetprofile.data.manifests.suggestions import command_for_file
+from tweetprofile.errors import ManifestError
+
+IMAGE_COLUMNS = ("images", "image")
+"""Each file gives images in its own form, so the types of these columns need not agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSchema:
+    """What the footer of a Parquet file says of its columns.
+
+    Attributes:
+        path: the file.
+        schema: its columns.
+        rows: how many it claims to have.
+    """
+
+    path: AnyPath
+    schema: pa.Schema
+    rows: int
+
+    @classmethod
+    def read(cls, path: AnyPath) -> "FileSchema":
+        """Read the footer of a file.
+
+        Raises:
+            ManifestError: it is no Parquet, or two of its columns have the same name.
+        """
+        try:
+            metadata = pq.read_metadata(to_read(path))
+            schema = metadata.schema.to_arrow_schema()
+            names = schema.names
+        except (pa.ArrowException, OSError, ValueError) as error:  # names may not even be UTF-8
+            command = command_for_file(path) if isinstance(path, Path) else None
+            if command is not None:
+                raise ManifestError(f"{path} is not a readable Parquet file; {command}.") from error
+            raise ManifestError(
+                f"{path} is not a readable Parquet file ({why(error)}); write it as Parquet."
+            ) from error
+        _refuse_repeated(names, path)
+        return cls(path, schema, metadata.num_rows)
+
+
+def unify(files: Sequence[FileSchema], partitions: Sequence[str] = ()) -> pa.Schema:
+    """The schema that all files can be read with.
+
+    A file without rows has no say, unless none has rows. Columns beside `user_id` whose types
+    contradict each other keep the first type: they are refused when they are read.
+
+    Args:
+        files: in order; at least one.
+        partitions: names of columns of text that the folders' names give.
+
+    Raises:
+        ManifestError: `user_id` is text in one file and a number in another; names both.
+    """
+    found: dict[str, tuple[pa.DataType, AnyPath]] = {}
+    for file in [file for file in files if file.rows] or files[:1]:
+        for field in file.schema:
+            if field.name not in found:
+                found[field.name] = (field.type, file.path)
+                continue
+            kind, origin = found[field.name]
+            merged = merge(field.name, kind, field.type)
+            if merged is None and _is_empty(origin, field.name, kind):
+                merged, kind = field.type, pa.null()
+            if merged is None and field.name == "user_id":
+                raise contradiction(file.path, field.name, field.type, origin, kind)
+            if merged is not None and not merged.equals(kind):
+                found[field.name] = (merged, file.path if pa.types.is_null(kind) else origin)
+    for name in partitions:
+        found.setdefault(name, (pa.string(), files[0].path))
+    return pa.schema([pa.field(name, kind) for name, (kind, _) in found.items()])
+
+
+def form_of_all(files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequence[str]) -> Form:
+    """The form of a manifest's files.
+
+    Raises:
+        ManifestError: a file is of no form, or of the long one where another is not.
+    """
+    forms: list[tuple[Form, AnyPath]] = []
+    for file in [file for file in files if file.rows] or files[:1]:
+        named = file.schema
+        for name in partitions:
+            if name not in named.names:
+                named = named.append(schema.field(name))
+        forms.append((form_of(named, file.path), file.path))
+    first, origin = forms[0]
+    for form, path in forms:
+        if (form is Form.LONG) != (first is Form.LONG):
+            raise ManifestError(
+                f"{path} is of form '{form}' but {origin} of form '{first}'; give manifests of one "
+                "form at a time."
+            )
+    return next((form for form, _ in forms if form is not Form.PATHS), first)
+
+
+def merge(name: str, one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """The type that holds the values of both; None where their values are of different kinds."""
+    if one.equals(other) or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    if name in IMAGE_COLUMNS:
+        return one if holds_bytes(one) or not holds_bytes(other) else other
+    if is_text(one) and is_text(other):
+        return pa.large_string()
+    unified = None if any(map(_is_variable, (one, other))) else _promoted(one, other)
+    is_id = unified is None or name != "user_id" or pa.types.is_integer(unified)
+    return unified if is_id else None
+
+
+def _is_variable(kind: pa.DataType) -> bool:
+    return is_text(kind) or is_bytes(kind)
+
+
+def _promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """The wider type of numbers, the finer one of times; None where Arrow knows none."""
+    schemas = [pa.schema([("column", kind)]) for kind in (one, other)]
+    try:
+        unified: pa.DataType = pa.unify_schemas(schemas, promote_options="permissive")[0].type
+    except pa.ArrowException:
+        return None
+    return unified
+
+
+def contradiction(
+    file: AnyPath, name: str, kind: pa.DataType, other: AnyPath, expected: pa.DataType
+) -> ManifestError:
+    """What to raise where two files give a column in types that cannot be one."""
+    mend = "write both alike"
+    if name == "user_id":
+        mend += " (as text, if an id such as 007 is not 7)"
+    return ManifestError(f"{file}: '{name}' is {kind} where {other} has {expected}; {mend}.")
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of images of this type may hold the encoded files themselves."""
+    if pa.types.is_nested(kind) and not pa.types.is_struct(kind):
+        kind = kind.value_type
+    return not (is_text(kind) or pa.types.is_null(kind))
+
+
+def _is_empty(path: AnyPath, name: str, kind: pa.DataType) -> bool:
+    """Whether statistics say that a column holds null and nothing else.
+
+    Only floating-point numbers are doubted: pandas writes a column as such where all is missing.
+    """
+    if not pa.types.is_floating(kind):
+        return False
+    try:
+        with open_binary(path) as file:
+            groups = read_claims(file)
+    except (OSError, ValueError):  # said when the rows are read
+        return False
+    columns = [column for group in groups for column in group.columns if column.path == name]
+    return all(column.nulls == column.values for column in columns)
+
+
+def _refuse_repeated(names: Sequence[str], path: AnyPath) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ManifestError(
+                f"{path} has two columns called '{name}'; rename or drop one of them."
+            )
+        seen.add(name)
