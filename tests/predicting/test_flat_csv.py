@@ -198,7 +198,7 @@ def test_a_run_killed_while_its_table_appears_is_finished_by_resuming(
     out = tmp_path / "out.csv"
     if earlier:
         write(out, profiles("old"))
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     arguments = [sys.executable, "-c", _KILLED, str(out), str(moves)]
     ended = subprocess.run(arguments, check=False, cwd=root, env={**os.environ, "PYTHONPATH": "."})
     assert ended.returncode == -signal.SIGKILL

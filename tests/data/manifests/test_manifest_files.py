@@ -15,7 +15,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import ManifestError, OutputError
 
 STRINGS = pa.list_(pa.string())
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "cases"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "cases"
 
 
 def write(file: Path, ids: Any, **columns: Any) -> Path:
