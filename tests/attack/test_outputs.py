@@ -38,8 +38,8 @@ from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.output import ProfileWriter
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.summary import PredictSummary, check_stats, write_stats
+from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.training.folder import FolderOptions, prepare_folder, write_card
-from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions, write_settings
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec

@@ -5,10 +5,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
 from tweetprofile.evaluation.metrics import confusion_matrix, measure, random_scores, score
-from tweetprofile.training.calibration import expected_calibration_error
+from tweetprofile.scoring.calibration import BINS
 from tweetprofile.traits import Trait
 
 
@@ -98,14 +99,16 @@ def test_by_dice_is_what_dice_get_on_average() -> None:
     assert precision == pytest.approx(expected.macro_precision, abs=0.01)
 
 
-def test_calibration_is_that_which_training_measures() -> None:
+def test_calibration_error_agrees_with_torchmetrics() -> None:
     random = np.random.default_rng(3)
     truth, rows = random.integers(0, 3, 500), random.dirichlet(np.ones(3), 500)
     found = measure(judged(truth.tolist(), rows)).calibration
-    expected = expected_calibration_error(torch.from_numpy(rows), torch.from_numpy(truth))
-    assert found.ece == pytest.approx(expected, abs=1e-6)
+    expected = multiclass_calibration_error(
+        torch.from_numpy(rows), torch.from_numpy(truth), 3, BINS
+    )
+    assert found.ece == pytest.approx(float(expected), abs=1e-6)
     by_bin = sum(each.users * abs(each.confidence - each.accuracy) for each in found.bins) / 500
-    assert by_bin == pytest.approx(expected, abs=1e-6)
+    assert by_bin == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_a_confidence_of_nine_tenths_that_is_right_half_the_time_is_four_tenths_off() -> None:

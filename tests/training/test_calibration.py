@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tweetprofile.training.calibration import calibrate, expected_calibration_error
+from tweetprofile.training.calibration import calibrate
 
 
 def drawn_users(users: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
@@ -20,12 +20,6 @@ def test_who_is_too_sure_by_a_factor_gets_that_factor_as_temperature(factor: flo
     assert found.temperature == pytest.approx(factor, rel=0.1)
     assert found.ece_after < 0.03
     assert found.users == 4000
-
-
-def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
-    probabilities = torch.tensor([[0.9, 0.1]] * 10)
-    labels = torch.tensor([0] * 6 + [1] * 4)
-    assert expected_calibration_error(probabilities, labels) == pytest.approx(0.3)
 
 
 def test_a_few_labels_are_no_ground_for_a_temperature() -> None:

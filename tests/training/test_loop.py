@@ -18,11 +18,11 @@ from torch import nn
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.errors import OptionError, OutputError
+from tweetprofile.scoring.epochs import METRICS, EpochMetrics
 from tweetprofile.training.loop import TrainObserver
-from tweetprofile.training.metrics import METRICS, append_metrics, cut_metrics
+from tweetprofile.training.metrics import append_metrics, cut_metrics
 from tweetprofile.training.recipes import RECIPES, Recipe
 from tweetprofile.training.run import train_manifest
-from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions
 from tweetprofile.training.state import STATE
 

@@ -16,12 +16,12 @@ from tweetprofile.errors import ManifestError, OptionError, OutputError, Trainin
 from tweetprofile.networks import Norm
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
+from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.training import settings
 from tweetprofile.training.augment import AugmentOptions
 from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.recipes import recipe_for
 from tweetprofile.training.run import train_manifest
-from tweetprofile.training.scores import EpochMetrics
 from tweetprofile.training.settings import TrainOptions
 
 TRAITS = ("gender", "location", "occupation")

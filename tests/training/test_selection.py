@@ -2,8 +2,9 @@
 
 import torch
 
+from tweetprofile.scoring.epochs import EpochMetrics
+from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.recipes import Turn
-from tweetprofile.training.scores import EpochMetrics, TraitScore
 from tweetprofile.training.selection import Selection
 
 FIRST, SECOND = Turn(1, 4), Turn(5, 8)

@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 
 from tweetprofile.errors import OutputError
 from tweetprofile.networks import Network, build_network, network_spec
+from tweetprofile.scoring.epochs import EpochMetrics
+from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.optimisers import OptimiserName, make_optimiser
-from tweetprofile.training.scores import EpochMetrics, TraitScore
 from tweetprofile.training.selection import Kept
 from tweetprofile.training.state import STATE, TrainingState, optimiser_state
 from tweetprofile.traits import Trait, TraitSchema

@@ -21,7 +21,7 @@ from tweetprofile.evaluation.folder import write_comparison, write_evaluation
 from tweetprofile.evaluation.judging import Predictions
 from tweetprofile.evaluation.metrics import Scores
 from tweetprofile.evaluation.resampling import MEAN_MACRO_F1, Interval
-from tweetprofile.training.setting_aside import FEWEST_USERS
+from tweetprofile.scoring.uncertainty import FEWEST_USERS
 
 _NAMES_SHOWN = 5
 

@@ -11,10 +11,11 @@ from rich.table import Table
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.data.labels.reading import FoundSchema
-from tweetprofile.training.folds import wilson_interval
+from tweetprofile.scoring.epochs import EpochMetrics
+from tweetprofile.scoring.traits import TraitScore
+from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.training.loop import TrainObserver
 from tweetprofile.training.pretrained import LoadedWeights
-from tweetprofile.training.scores import EpochMetrics, TraitScore
 from tweetprofile.training.summary import TrainSummary
 
 _EPOCHS_SHOWN = 12

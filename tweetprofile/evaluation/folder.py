@@ -23,9 +23,10 @@ from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.evaluation.evaluate import Comparison, Evaluation
-from tweetprofile.evaluation.report import METRICS_OF_RUN, REPORT, make_report
+from tweetprofile.evaluation.report import REPORT, make_report
 from tweetprofile.evaluation.tables import tables
 from tweetprofile.evaluation.written import check_folder, write_files
+from tweetprofile.scoring.epochs import METRICS as METRICS_OF_RUN
 from tweetprofile.untrusted.spreadsheets import write_rows
 
 METRICS = "metrics.json"

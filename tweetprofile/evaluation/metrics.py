@@ -1,8 +1,8 @@
 """How good the predictions of a trait are, and what doing nothing clever would get.
 
 Precision, recall and F1 of a class, and their means over the classes that occur in labels or
-predictions ("macro"), are those of torchmetrics, which agree with scikit-learn's. A user without a
-prediction counts as one more class that is never right.
+predictions ("macro"), agree with scikit-learn's. A user without a prediction counts as one more
+class that is never right.
 
 Shapes: N users, K classes.
 """
@@ -13,16 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.classification import (
-    multiclass_calibration_error,
-    multiclass_confusion_matrix,
-    multiclass_f1_score,
-    multiclass_precision,
-    multiclass_recall,
-)
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
-from tweetprofile.training.calibration import BINS
+from tweetprofile.scoring.calibration import ReliabilityBin, calibration_error, reliability_bins
+from tweetprofile.scoring.classes import ClassCounts
 from tweetprofile.traits import Trait
 
 _FRAME_BANDS = ((0, 0), (1, 2), (3, 4), (5, 7), (8, 10), (11, 2**31))
@@ -59,17 +54,6 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
-    """Predictions of like confidence: `low` up to `high`, and what came of them."""
-
-    low: float
-    high: float
-    users: int
-    confidence: float
-    accuracy: float
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
     """Whether confidence is what it says.
 
@@ -79,7 +63,7 @@ class Calibration:
     """
 
     ece: float
-    bins: tuple[Bin, ...]
+    bins: tuple[ReliabilityBin, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +146,22 @@ def measure(judged: JudgedTrait) -> TraitMetrics:
 
 def score(truth_N: NDArray[np.int64], guess_N: NDArray[np.int64], classes: int) -> Scores:
     """Accuracy and the macro means of some users; `NO_GUESS` is wrong for every class."""
-    each = _each_class(truth_N, guess_N, classes)
-    occurs = np.bincount(truth_N, minlength=classes) > 0
-    occurs |= np.bincount(guess_N[guess_N != NO_GUESS], minlength=classes) > 0
-    precision, recall, f1 = (values[occurs].mean() for values in each)
-    return Scores(float((truth_N == guess_N).mean()), float(precision), float(recall), float(f1))
+    counts = ClassCounts.of(truth_N, guess_N, classes)
+    return Scores(
+        accuracy=float(counts.accuracy),
+        macro_precision=float(counts.macro_precision),
+        macro_recall=float(counts.macro_recall),
+        macro_f1=float(counts.macro_f1),
+    )
 
 
 def confusion_matrix(
     truth_N: NDArray[np.int64], guess_N: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
     """(K, K + 1) counts: a row a label, a column a prediction, the last for none."""
-    guess, truth = _tensors(truth_N, guess_N, classes)
-    matrix = multiclass_confusion_matrix(guess, truth, classes + 1)
+    # The one class more is for users without a prediction.
+    guess = torch.from_numpy(np.where(guess_N == NO_GUESS, classes, guess_N))
+    matrix = multiclass_confusion_matrix(guess, torch.from_numpy(truth_N), classes + 1)
     counts: NDArray[np.int64] = matrix[:classes].numpy()
     return counts
 
@@ -195,15 +182,8 @@ def random_scores(support_K: NDArray[np.int64]) -> Scores:
 def calibration(judged: JudgedTrait) -> Calibration:
     """How well confidence says how often predictions are right."""
     known = judged.guess_N != NO_GUESS
-    if not known.any():
-        return Calibration(0.0, ())
-    probabilities = torch.from_numpy(judged.probabilities_NK[known])
-    truth = torch.from_numpy(judged.truth_N[known])
-    error = multiclass_calibration_error(probabilities, truth, len(judged.trait.classes), BINS)
-    confidence, right = judged.confidence[known], judged.right[known]
-    number = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
-    bins = (_bin(each, confidence[number == each], right[number == each]) for each in range(BINS))
-    return Calibration(float(error), tuple(each for each in bins if each.users))
+    bins = reliability_bins(judged.confidence[known], judged.right[known])
+    return Calibration(calibration_error(bins), bins)
 
 
 def select(judged: JudgedTrait, min_confidence: float) -> Selection:
@@ -218,40 +198,10 @@ def select(judged: JudgedTrait, min_confidence: float) -> Selection:
 def _per_class(
     trait: Trait, truth_N: NDArray[np.int64], guess_N: NDArray[np.int64]
 ) -> dict[str, ClassScores]:
-    precision, recall, f1 = _each_class(truth_N, guess_N, len(trait.classes))
-    support = np.bincount(truth_N, minlength=len(trait.classes))
-    return {
-        name: ClassScores(
-            float(precision[number]), float(recall[number]), float(f1[number]), int(support[number])
-        )
-        for number, name in enumerate(trait.classes)
-    }
-
-
-def _each_class(
-    truth_N: NDArray[np.int64], guess_N: NDArray[np.int64], classes: int
-) -> list[NDArray[np.float64]]:
-    """Precision, recall and F1 of each class; 0 where there is nothing to divide by."""
-    guess, truth = _tensors(truth_N, guess_N, classes)
-    return [
-        metric(guess, truth, classes + 1, average="none")[:classes].double().numpy()
-        for metric in (multiclass_precision, multiclass_recall, multiclass_f1_score)
-    ]
-
-
-def _tensors(
-    truth_N: NDArray[np.int64], guess_N: NDArray[np.int64], classes: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """As torchmetrics takes them, with one class more for what was not predicted."""
-    return torch.from_numpy(np.where(guess_N == NO_GUESS, classes, guess_N)), torch.from_numpy(
-        truth_N
-    )
-
-
-def _bin(number: int, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Bin:
-    users = len(confidence)
-    mean, accuracy = (float(each.mean()) if users else 0.0 for each in (confidence, right))
-    return Bin(number / BINS, (number + 1) / BINS, users, mean, accuracy)
+    counts = ClassCounts.of(truth_N, guess_N, len(trait.classes))
+    columns = (counts.precision, counts.recall, counts.f1, counts.labelled)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return {name: ClassScores(*row) for name, row in zip(trait.classes, rows, strict=True)}
 
 
 def _by_frames(judged: JudgedTrait) -> list[Band]:

@@ -13,14 +13,12 @@ from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.plots import Plot, training_plots, trait_plots
 from tweetprofile.evaluation.tables import Cell, Table, classes_table, scores_table
-from tweetprofile.training.scores import read_metrics
+from tweetprofile.scoring.epochs import METRICS as METRICS_OF_RUN
+from tweetprofile.scoring.epochs import read_metrics
 from tweetprofile.untrusted.fields import parse_json
 from tweetprofile.version import __version__
 
 REPORT = "report.html"
-
-METRICS_OF_RUN = "metrics.jsonl"
-"""Of a training run: what its curves are drawn from."""
 
 LARGEST_METRICS = 64 << 20
 """Bytes of a run's metrics.jsonl: an epoch has some 500."""

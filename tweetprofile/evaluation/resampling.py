@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.evaluation.judging import NO_GUESS, Judged, JudgedTrait
 from tweetprofile.evaluation.metrics import Scores
+from tweetprofile.scoring.classes import ClassCounts
 
 DRAWS = 1000
 
@@ -143,22 +144,8 @@ def _scores(
     known = truth_U != UNKNOWN
     draws, truth, guess = draws_RU[:, known].astype(np.float64), truth_U[known], guess_U[known]
     is_truth, is_guess = (np.eye(classes + 1)[each][:, :classes] for each in (truth, guess))
-    right_RK = draws @ (is_truth * is_guess)
-    truth_RK, guess_RK = draws @ is_truth, draws @ is_guess
-    occurs = (truth_RK + guess_RK) > 0
-    each = (
-        _divide(right_RK, guess_RK),
-        _divide(right_RK, truth_RK),
-        _divide(2 * right_RK, truth_RK + guess_RK),
-    )
-    accuracy = _divide(right_RK.sum(1), truth_RK.sum(1))
-    macros = (_divide((values * occurs).sum(1), occurs.sum(1)) for values in each)
-    return dict(zip(_FIGURES, (accuracy, *macros), strict=True))
-
-
-def _divide(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """0 where there is nothing to divide by."""
-    return np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
+    counts = ClassCounts(draws @ (is_truth * is_guess), draws @ is_truth, draws @ is_guess)
+    return {name: getattr(counts, name) for name in _FIGURES}
 
 
 def _join(parts: Sequence[Replicates]) -> dict[str, dict[str, NDArray[np.float64]]]:

@@ -1,6 +1,6 @@
 """Honest probabilities: a temperature a trait, fitted on the users set aside.
 
-Logits are divided by it before the softmax (Guo et al. 2017, "On Calibration of Modern Neural
+Logits are divided by it before the softmax (Guo et al. 2017, "On TemperatureFit of Modern Neural
 Networks", section 4.2): the most probable class stays the same, how sure it is said to be does not.
 
 Shapes: N users, K classes.
@@ -11,10 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import cross_entropy
 
+from tweetprofile.scoring.calibration import calibration_error, reliability_bins
 from tweetprofile.untrusted.fields import build, number, whole
-
-BINS = 15
-"""Of the confidences, from 0 to 1 (Guo et al. 2017)."""
 
 _RANGE = (0.05, 20.0)
 """Temperatures beyond stand for a network that knows nothing, or all, of a few users."""
@@ -24,7 +22,7 @@ _FEWEST_USERS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class TemperatureFit:
     """What fitting a trait's temperature came to.
 
     Attributes:
@@ -40,17 +38,17 @@ class Calibration:
     users: int
 
 
-def read_calibration(value: object, what: str) -> Calibration:
+def read_temperature_fit(value: object, what: str) -> TemperatureFit:
     """The inverse of `dataclasses.asdict`, from untrusted JSON.
 
     Raises:
         FieldError: a field is missing, unknown or of another type.
     """
     readers = dict.fromkeys(("temperature", "ece_before", "ece_after"), number)
-    return build(Calibration, value, what, {**readers, "users": whole})
+    return build(TemperatureFit, value, what, {**readers, "users": whole})
 
 
-def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> Calibration:
+def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> TemperatureFit:
     """Fit the temperature under which the labels are most probable.
 
     Args:
@@ -60,20 +58,16 @@ def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> Calibration:
     temperature = 1.0
     if len(labels_N) >= _FEWEST_USERS:
         temperature = _best_temperature(logits_NK.double(), labels_N)
-    before = expected_calibration_error(logits_NK.softmax(1), labels_N)
-    after = expected_calibration_error((logits_NK / temperature).softmax(1), labels_N)
-    return Calibration(temperature, before, after, len(labels_N))
+    before = _error_of(logits_NK.softmax(1), labels_N)
+    after = _error_of((logits_NK / temperature).softmax(1), labels_N)
+    return TemperatureFit(temperature, before, after, len(labels_N))
 
 
-def expected_calibration_error(probabilities_NK: torch.Tensor, labels_N: torch.Tensor) -> float:
-    """Mean distance of confidence and accuracy, over bins of like confidence."""
-    if not len(labels_N):
-        return 0.0
-    confidence, guess = probabilities_NK.double().max(dim=1)
-    right = (guess == labels_N).double()
-    bins = (confidence * BINS).long().clamp(max=BINS - 1)
-    gaps = torch.zeros(BINS, dtype=torch.float64).index_add(0, bins, confidence - right)
-    return float(gaps.abs().sum() / len(labels_N))
+def _error_of(probabilities_NK: torch.Tensor, labels_N: torch.Tensor) -> float:
+    """The calibration error of probabilities."""
+    confidence_N, guess_N = probabilities_NK.double().max(dim=1)
+    right_N = guess_N == labels_N
+    return calibration_error(reliability_bins(confidence_N.numpy(), right_N.numpy()))
 
 
 def _best_temperature(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> float:

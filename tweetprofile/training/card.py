@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tweetprofile.networks import NetworkSpec
-from tweetprofile.training.folds import wilson_interval
+from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec

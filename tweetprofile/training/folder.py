@@ -9,9 +9,9 @@ from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import Inputs, is_earlier, real_path, refuse_foreign
 from tweetprofile.data.files.provenance import Kind, kind_of
 from tweetprofile.errors import OutputError
+from tweetprofile.scoring.epochs import METRICS
 from tweetprofile.training.card import CARD
 from tweetprofile.training.folds import FOLDS, MOST_FOLDS
-from tweetprofile.training.metrics import METRICS
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
 from tweetprofile.training.writing import writing

@@ -1,7 +1,6 @@
 """Cross-validation: every user is tested on once, by a network that has seen nothing of theirs."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of, stamp
 from tweetprofile.data.labels.split import link_users, share_out
 from tweetprofile.errors import OutputError
+from tweetprofile.scoring.traits import TraitScore, read_score
+from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.training.cache import Subset
-from tweetprofile.training.scores import TraitScore, read_score
 from tweetprofile.training.setting_aside import keep_apart
 from tweetprofile.training.writing import writing
 from tweetprofile.untrusted.fields import FieldError, mapping_of, parse_json
@@ -54,16 +54,6 @@ class FoldSummary:
     def interval(self) -> tuple[float, float]:
         """95% interval of the accuracy (Wilson 1927), from the number of users."""
         return wilson_interval(self.accuracy, self.users)
-
-
-def wilson_interval(share: float, users: int) -> tuple[float, float]:
-    """95% interval of a share that was found among so many users (Wilson 1927)."""
-    if not users:
-        return 0.0, 1.0
-    z2 = 1.96**2
-    middle = (share + z2 / (2 * users)) / (1 + z2 / users)
-    half = 1.96 * math.sqrt(share * (1 - share) / users + z2 / (4 * users**2)) / (1 + z2 / users)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def make_folds(users: Subset, folds: int, seed: int) -> Iterator[tuple[Subset, Subset]]:

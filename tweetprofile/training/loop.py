@@ -28,6 +28,8 @@ from tweetprofile.networks import (
     build_network,
     ensemble_of,
 )
+from tweetprofile.scoring.epochs import EpochMetrics
+from tweetprofile.scoring.traits import TraitScore, mean_macro_f1, score_traits
 from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.distributed import Rank
@@ -36,12 +38,6 @@ from tweetprofile.training.metrics import append_metrics, cut_metrics
 from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.recipes import Recipe
-from tweetprofile.training.scores import (
-    EpochMetrics,
-    TraitScore,
-    mean_macro_f1,
-    score_traits,
-)
 from tweetprofile.training.selection import Selection
 from tweetprofile.training.state import TrainingState, optimiser_state
 from tweetprofile.traits import TraitSchema

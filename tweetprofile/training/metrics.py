@@ -7,12 +7,9 @@ from pathlib import Path
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
-from tweetprofile.training.scores import EpochMetrics, epoch_of
+from tweetprofile.scoring.epochs import METRICS, EpochMetrics, epoch_of
 from tweetprofile.training.writing import writing
 from tweetprofile.untrusted.fields import finite
-
-METRICS = "metrics.jsonl"
-"""Its name."""
 
 
 def append_metrics(folder: Path, metrics: EpochMetrics) -> None:

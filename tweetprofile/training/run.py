@@ -26,8 +26,10 @@ from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import CheckpointError, OptionError, TrainingError
 from tweetprofile.networks import NetworkSpec
+from tweetprofile.scoring.epochs import EpochMetrics
+from tweetprofile.scoring.traits import score_traits
 from tweetprofile.training.cache import CacheOptions, CacheSource, Subset, open_cache
-from tweetprofile.training.calibration import Calibration, calibrate
+from tweetprofile.training.calibration import TemperatureFit, calibrate
 from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.folder import (
@@ -37,15 +39,8 @@ from tweetprofile.training.folder import (
     prepare_folder,
     write_card,
 )
-from tweetprofile.training.folds import (
-    FoldSummary,
-    make_folds,
-    read_folds,
-    summarise,
-    write_folds,
-)
+from tweetprofile.training.folds import FoldSummary, make_folds, read_folds, summarise, write_folds
 from tweetprofile.training.loop import Trainer, TrainingSetup, TrainObserver, train_rank
-from tweetprofile.training.scores import EpochMetrics, score_traits
 from tweetprofile.training.seen import what_was_seen
 from tweetprofile.training.setting_aside import (
     Parts,
@@ -327,7 +322,7 @@ def _decode(plan: _Plan, manifest: Manifest, observer: TrainObserver) -> tuple[S
     return usable, int((~seen).sum()), int((seen & ~labelled).sum())
 
 
-def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, Calibration]:
+def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, TemperatureFit]:
     val = setup.val
     if not len(val):
         return {}

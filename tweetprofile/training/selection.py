@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.training.recipes import Turn
-from tweetprofile.training.scores import EpochMetrics
 
 Tensors = Mapping[str, torch.Tensor]
 """By name."""

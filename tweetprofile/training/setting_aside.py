@@ -12,11 +12,9 @@ import numpy as np
 from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.data.labels.split import split_users
 from tweetprofile.errors import TrainingError
+from tweetprofile.scoring.uncertainty import FEWEST_USERS
 from tweetprofile.training.cache import Subset
 from tweetprofile.traits import TraitSchema
-
-FEWEST_USERS = 30
-"""Labelled users set aside: the 95% interval of an accuracy of 0.7 is 0.52 to 0.83 with so many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.networks import Network
-from tweetprofile.training.scores import read_metrics
+from tweetprofile.scoring.epochs import read_metrics
 from tweetprofile.training.selection import Kept, Tensors
 from tweetprofile.untrusted.fields import (
     FieldError,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.errors import OutputError
-from tweetprofile.training.calibration import Calibration, read_calibration
+from tweetprofile.scoring.epochs import EpochMetrics, read_metrics
+from tweetprofile.training.calibration import TemperatureFit, read_temperature_fit
 from tweetprofile.training.folds import FoldSummary
-from tweetprofile.training.scores import EpochMetrics, read_metrics
 from tweetprofile.untrusted.fields import FieldError, Reader, mapping_of, read_known, whole
 
 
@@ -34,7 +34,7 @@ class TrainSummary:
     val_users: int
     left_out: int
     unlabelled: int
-    calibration: Mapping[str, Calibration]
+    calibration: Mapping[str, TemperatureFit]
     folds: Mapping[str, FoldSummary]
     seconds: float
 
@@ -49,7 +49,7 @@ def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
     counts = dict.fromkeys(("users", "val_users", "left_out", "unlabelled"), whole)
     readers: dict[str, Reader] = {
         **counts,
-        "calibration": mapping_of(read_calibration),
+        "calibration": mapping_of(read_temperature_fit),
         "best": read_metrics,
     }
     try:

@@ -1,0 +1,37 @@
+"""The calibration error is the distance between confidence and accuracy."""
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from tweetprofile.scoring.calibration import BINS, calibration_error, reliability_bins
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+    bins = reliability_bins(np.full(10, 0.9), np.array([True] * 6 + [False] * 4))
+    (only,) = bins
+    assert (only.users, only.accuracy) == (10, 0.6)
+    assert only.low <= only.confidence < only.high
+    assert calibration_error(bins) == pytest.approx(0.3)
+
+
+def test_without_users_there_is_no_bin_and_no_error() -> None:
+    bins = reliability_bins(np.empty(0), np.empty(0, np.bool_))
+    assert bins == ()
+    assert calibration_error(bins) == 0.0
+
+
+def test_full_confidence_belongs_to_the_last_bin() -> None:
+    (only,) = reliability_bins(np.ones(3), np.ones(3, np.bool_))
+    assert (only.low, only.high) == ((BINS - 1) / BINS, 1.0)
+
+
+def test_calibration_error_agrees_with_torchmetrics() -> None:
+    random = np.random.default_rng(3)
+    truth, rows = random.integers(0, 3, 500), random.dirichlet(np.ones(3), 500)
+    bins = reliability_bins(rows.max(axis=1), rows.argmax(axis=1) == truth)
+    expected = multiclass_calibration_error(
+        torch.from_numpy(rows), torch.from_numpy(truth), 3, n_bins=BINS
+    )
+    assert calibration_error(bins) == pytest.approx(float(expected), abs=1e-6)

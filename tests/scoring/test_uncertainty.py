@@ -1,0 +1,16 @@
+"""How far a share may be off is known from the number of users."""
+
+import pytest
+
+from tweetprofile.scoring.uncertainty import FEWEST_USERS, wilson_interval
+
+
+def test_wilson_interval_is_within_0_and_1() -> None:
+    assert wilson_interval(1.0, 10)[1] == 1.0
+    assert wilson_interval(0.0, 10)[0] == 0.0
+    assert wilson_interval(0.5, 0) == (0.0, 1.0)
+
+
+def test_the_fewest_users_place_an_accuracy_within_a_sixth() -> None:
+    low, high = wilson_interval(0.7, FEWEST_USERS)
+    assert (low, high) == (pytest.approx(0.52, abs=0.005), pytest.approx(0.83, abs=0.005))

@@ -1,0 +1,1 @@
+"""What training and evaluation measure alike: scores, calibration errors and their uncertainty."""
