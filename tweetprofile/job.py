@@ -1,6 +1,6 @@
-"""What a predictor is told, and what it says of itself: plain data that crosses process borders.
+"""The options of a predictor and the facts that a worker reports: data that processes exchange.
 
-Nothing here needs torch, so that the process which only hands out work need not load it.
+Nothing here needs torch, so that the supervisor, which only hands out work, need not load it.
 """
 
 import os
@@ -15,29 +15,35 @@ from tweetprofile.errors import OptionError
 from tweetprofile.traits import TraitSchema
 
 DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
-"""`pillow-alone` is for who survives nothing else: what Pillow refuses, no other library sees."""
+"""`pillow-alone` is for users who crash everything else: images that Pillow refuses reach no other
+library."""
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 VOLUME_FRAMES = 11
-"""Frames of a volume, unless a checkpoint says otherwise: the paper's."""
+"""Frames per volume, as in the paper, unless a checkpoint says otherwise."""
 
 MAX_PIXELS = 40_000_000
-"""Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
+"""The default limit of width x height; a decoded RGB image of 40 megapixels takes 120 MB."""
 
 MAX_IMAGE_SECONDS = 10.0
-"""Default cap of the processor time for an image. One of 40 megapixels takes 0.5 to 2 s in the
-formats that people post; the slowest honest one, 64 MB of JPEG 2000, 10 s."""
+"""The default limit of the processor time for decoding one image. An image of 40 megapixels takes
+0.5 to 2 s in the formats that people post; the slowest harmless one, 64 MB of JPEG 2000, takes
+10 s."""
 
 VIEW_COUNTS = (1, 2, 4)
-"""As it is; mirrored, too; and the middle of both, enlarged."""
+"""The frame as it is; with the mirrored one; with the enlarged middle of both."""
 
 _MOST_PASSES = 1000
-"""Volumes of a user, or orders of one; every image of the longest timeline is in 1,164 of 11."""
+"""The largest number of clips per user, and of orders per volume; 1,164 clips of 11 frames would
+hold every image of the longest timeline."""
 
 
 def usable_processors() -> int:
-    """Processors that this process may use: a cluster's scheduler grants fewer than there are."""
+    """Return the number of processors that this process may use.
+
+    The scheduler of a cluster may grant fewer than the machine has.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -45,25 +51,30 @@ def usable_processors() -> int:
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """How a `Predictor` works; caps, clips, orders and views change what it predicts, nothing else.
+    """How a `Predictor` works.
+
+    The limits, clips, orders and views change what it predicts; everything else does not.
 
     Attributes:
-        image_root: folder that image paths are relative to and never leave.
+        image_root: The folder that image paths are relative to and never leave.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         decoder: `auto`, `dali`, `pillow` or `pillow-alone`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
-        batch_size: users a forward pass; 0 for what suits the device.
-        max_pixels: cap of an image's width x height.
-        max_image_bytes: cap of an encoded image.
-        threads: threads to decode and to compute with on a CPU; 0 for one a processor.
-        clips: volumes to make of a user with more images than one holds; their mean is taken.
-        orders: orders of the frames to take the mean over, for networks that see the order.
-        views: of each frame to take the mean over: 2 with the mirrored one, 4 with the middle.
-        max_image_seconds: processor time that decoding an image may take, as far as a supervisor
-            is there to end it.
+        batch_size: The number of users per forward pass; 0 for what suits the device.
+        max_pixels: The largest width x height of an image.
+        max_image_bytes: The largest size of an encoded image.
+        threads: The number of threads that decode, and that compute on a CPU; 0 for one per
+            processor.
+        clips: The largest number of volumes per user; if the images of a user fill more than one
+            volume, the mean over up to this many is predicted.
+        orders: The number of orders of the frames to average over, for networks that see the order.
+        views: The number of views of each frame to average over: 1, 2 (with the mirrored one) or 4
+            (with the enlarged middle of both).
+        max_image_seconds: The processor time that decoding one image may take. It has an effect
+            only in a worker, which its supervisor ends when the time is over.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     image_root: AnyPath = Path()
@@ -81,19 +92,23 @@ class PredictorOptions:
 
     def __post_init__(self) -> None:
         if not self.max_image_seconds > 0:
-            raise OptionError(f"--max-image-seconds {self.max_image_seconds} must be above 0.")
+            raise OptionError(
+                f"`max_image_seconds` is {self.max_image_seconds}; it must be above 0."
+            )
         if not 1 <= self.clips <= _MOST_PASSES:
-            raise OptionError(f"--clips {self.clips} must be from 1 to {_MOST_PASSES}.")
+            raise OptionError(f"`clips` is {self.clips}; it must be from 1 to {_MOST_PASSES}.")
         if not 1 <= self.orders <= _MOST_PASSES:
-            raise OptionError(f"--orders {self.orders} must be from 1 to {_MOST_PASSES}.")
+            raise OptionError(f"`orders` is {self.orders}; it must be from 1 to {_MOST_PASSES}.")
         if self.views not in VIEW_COUNTS:
-            raise OptionError(f"--views {self.views} must be 1, 2 or 4.")
+            raise OptionError(f"`views` is {self.views}; it must be 1, 2 or 4.")
         if self.batch_size < 0:
-            raise OptionError(f"batch size {self.batch_size} must be at least 1.")
+            raise OptionError(f"`batch_size` is {self.batch_size}; it must be at least 0.")
         if self.max_pixels < 1:
-            raise OptionError(f"--max-pixels {self.max_pixels} must be at least 1.")
+            raise OptionError(f"`max_pixels` is {self.max_pixels}; it must be at least 1.")
         if self.max_image_bytes < 1:
-            raise OptionError(f"--max-image-bytes {self.max_image_bytes} must be at least 1.")
+            raise OptionError(
+                f"`max_image_bytes` is {self.max_image_bytes}; it must be at least 1."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +116,9 @@ class FrameSize:
     """The frames to extract.
 
     Attributes:
-        frames: of a user, at most.
-        height: of a frame, in pixels.
-        width: of a frame, in pixels.
+        frames: The largest number of frames per user.
+        height: The height of a frame, in pixels.
+        width: The width of a frame, in pixels.
     """
 
     frames: int
@@ -111,15 +126,16 @@ class FrameSize:
     width: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractorFacts:
-    """What a frame extractor came to be on its machine.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFacts:
+    """What a worker reports about itself once it is ready.
 
     Attributes:
-        device: type of the device it decodes on: `cpu` or `cuda`.
-        decoder: any name but `auto`.
-        batch_size: users that it is best given at a time.
-        cuda_devices: how many there are on its machine.
+        device: The type of its device: `cpu` or `cuda`.
+        decoder: The decoder that it uses; never `auto`.
+        batch_size: The number of users that it processes best at a time; when predicting, the
+            number of users per forward pass.
+        cuda_devices: The number of CUDA devices on its machine.
     """
 
     device: str
@@ -128,47 +144,23 @@ class ExtractorFacts:
     cuda_devices: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExaminerFacts:
-    """What an examiner came to be on its machine.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictorFacts(WorkerFacts):
+    """What a worker that predicts reports about itself.
 
     Attributes:
-        device: type of the device it decodes on.
-        decoder: any name but `auto`.
-        batch_size: users that it is best given at a time.
-        cuda_devices: how many there are on its machine.
-    """
-
-    device: str
-    decoder: DecoderName
-    batch_size: int
-    cuda_devices: int
-
-
-@dataclass(frozen=True, slots=True)
-class PredictorFacts:
-    """What a predictor came to be on its machine.
-
-    Attributes:
-        checkpoint_sha256: of the file.
-        network: name of the network.
-        schema: the traits it predicts.
-        volume: the volume spec, as JSON.
-        device: type of the device: `cpu` or `cuda`.
-        decoder: any of the above but `auto`.
-        precision: floating-point type computed in.
-        batch_size: users a forward pass.
-        cuda_devices: how many there are on its machine.
-        origin: which run the checkpoint is from, when and on what it was trained, for people.
+        checkpoint_sha256: The SHA-256 of the checkpoint.
+        network: The name of the network.
+        schema: The traits that it predicts.
+        volume: The volume spec, as JSON.
+        precision: The floating-point type that it computes in.
+        origin: A phrase for people: the run that the checkpoint comes from, and when and on what it
+            was trained.
     """
 
     checkpoint_sha256: str
     network: str
     schema: TraitSchema
     volume: Mapping[str, Any]
-    device: str
-    decoder: DecoderName
     precision: str
-    batch_size: int
-    cuda_devices: int
     origin: str = ""

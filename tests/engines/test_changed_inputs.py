@@ -83,7 +83,7 @@ def test_a_worker_that_cannot_be_replaced_ends_the_run_and_leaves_it_to_be_resum
 ) -> None:
     manifest = write_users(USERS, {USERS - 4: [b"DEADLYSIGSEGV"]})
     out = tmp_path / "out.parquet"
-    with pytest.raises(WorkerError, match=r"another cannot be started.*--resume") as caught:
+    with pytest.raises(WorkerError, match=r"another cannot be started.*`resume=True`") as caught:
         predict_manifest(manifest, out, options, once(checkpoint.unlink))
     assert caught.value.exit_code == 1
     assert list((tmp_path / "out.parquet.partial" / "shards").iterdir())

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tweetprofile.data.manifests.forms import cap_images, unify_lists
 from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import PredictJob
 from tweetprofile.errors import Reason
 from tweetprofile.job import DecoderName, PredictorFacts, PredictorOptions
 
@@ -25,7 +25,7 @@ Damage = Callable[[bytes], bytes]
 @pytest.fixture(scope="module", params=["pillow", "dali"])
 def engine(request: pytest.FixtureRequest, model: Path) -> Iterator[LocalEngine[PredictorFacts]]:
     decoder: DecoderName = request.param
-    job = PredictJob(model, PredictorOptions(decoder=decoder, precision="fp32"))
+    job = PredictJob(model, options=PredictorOptions(decoder=decoder, precision="fp32"))
     with LocalEngine(job, EngineOptions("cpu")) as engine:
         yield engine
 

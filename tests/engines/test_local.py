@@ -73,7 +73,7 @@ def test_who_makes_a_worker_die_is_crashed_and_all_others_are_unharmed(
     for user, (_, said) in culprits.items():
         row = profiles.row(user, named=True)
         assert (row["status"], row["images_given"], row["gender"]) == ("crashed", 2, None)
-        assert any(said in death and death.endswith(f"of user user-{user}") for death in deaths)
+        assert any(said in death and death.endswith(f"processing user user-{user}") for death in deaths)
 
 
 @slow
@@ -256,6 +256,6 @@ def test_devices_of_two_kinds_are_refused() -> None:
         EngineOptions("cpu,cuda:0")
 
 
-def test_a_patience_of_no_time_is_refused() -> None:
-    with pytest.raises(OptionError, match="--stall-seconds 0 must be above 0"):
+def test_a_stall_time_of_zero_is_refused() -> None:
+    with pytest.raises(OptionError, match="`stall_seconds` is 0; it must be above 0"):
         EngineOptions(stall_seconds=0)

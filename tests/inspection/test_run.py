@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import LocalEngine
-from tweetprofile.engines.messages import ExamineJob
 from tweetprofile.errors import ManifestError, OptionError, TweetprofileError
 from tweetprofile.inspection import Inspection, InspectOptions, inspect_manifest
 from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
 from tweetprofile.inspection.run import plan_inspection, run_inspection
 from tweetprofile.inspection.sharing import Sharing
-from tweetprofile.job import MAX_PIXELS, ExaminerFacts
+from tweetprofile.job import MAX_PIXELS, WorkerFacts
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import Progress, predict_manifest
 
@@ -33,7 +33,7 @@ Inspect = Callable[..., Inspection]
 def inspect() -> Iterator[Inspect]:
     """What `inspect_manifest` does, with workers that stay for the next test."""
     with ExitStack() as stack:
-        engines: dict[ExamineJob, LocalEngine[ExaminerFacts]] = {}
+        engines: dict[ExamineJob, LocalEngine[WorkerFacts]] = {}
 
         def inspect(manifest: Path, **options: Any) -> Inspection:
             plan = plan_inspection(manifest, InspectOptions(**options))

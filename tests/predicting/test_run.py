@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tweetprofile.data.files.provenance import METADATA_KEY
-from tweetprofile.engines.messages import PredictJob
+from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import (
     ChangedInputError,

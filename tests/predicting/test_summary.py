@@ -15,7 +15,15 @@ from tweetprofile.traits import PRESETS
 from tweetprofile.workers.profiles import Counts
 
 FACTS = PredictorFacts(
-    "0" * 64, "model1", PRESETS["mex-a3t-2019"], {}, "cpu", "pillow", "bf16", 2, 0
+    checkpoint_sha256="0" * 64,
+    network="model1",
+    schema=PRESETS["mex-a3t-2019"],
+    volume={},
+    device="cpu",
+    decoder="pillow",
+    precision="bf16",
+    batch_size=2,
+    cuda_devices=0,
 )
 
 
@@ -24,21 +32,25 @@ def destination(folder: Path) -> Destination:
 
 
 def test_the_stages_of_all_lanes_and_what_is_idle_make_up_the_run() -> None:
-    in_lanes = {Stage.DECODE: 24.0, Stage.FORWARD: 12.0}
-    times = StageTimes.of(in_lanes, turns=4, beside={Stage.WRITE: 0.5}, seconds=10.0)
+    workers = {Stage.DECODE: 24.0, Stage.FORWARD: 12.0}
+    times = StageTimes.of(
+        workers=workers, compute_slots=4, supervisor={Stage.WRITE: 0.5}, seconds=10.0
+    )
     assert times.seconds == {Stage.DECODE: 6.0, Stage.FORWARD: 3.0, Stage.WRITE: 0.5}
     assert times.idle == 1.0
     assert times.bound is Stage.DECODE
 
 
 def test_a_slow_disk_for_the_output_bounds_a_run_whose_workers_wait() -> None:
-    in_lanes = {Stage.DECODE: 4.0, Stage.FORWARD: 2.0}
-    times = StageTimes.of(in_lanes, turns=4, beside={Stage.WRITE: 9.0}, seconds=10.0)
+    workers = {Stage.DECODE: 4.0, Stage.FORWARD: 2.0}
+    times = StageTimes.of(
+        workers=workers, compute_slots=4, supervisor={Stage.WRITE: 9.0}, seconds=10.0
+    )
     assert times.bound is Stage.WRITE
 
 
 def test_a_run_that_had_nothing_to_do_is_bound_by_nothing() -> None:
-    assert StageTimes.of({}, turns=4, beside={}, seconds=0.0).bound is None
+    assert StageTimes.of(workers={}, compute_slots=4, supervisor={}, seconds=0.0).bound is None
 
 
 def test_a_resumed_run_is_as_fast_as_what_it_did_itself() -> None:

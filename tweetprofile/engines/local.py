@@ -1,7 +1,8 @@
-"""A supervised process a device: hand out batches, collect their rows, outlive whoever dies.
+"""The engine of a single machine: one supervised worker process per device.
 
-The supervisor touches neither CUDA nor an image, and does not even load torch. A worker says which
-batches it has begun, so that when it dies or hangs, it is known of what it may have been.
+The supervisor hands out batches, collects their rows, and replaces workers that crash or hang. It
+touches neither CUDA nor an image, and does not even load torch. A worker reports which batches it
+has begun, so that after a crash it is known which of them may be the cause.
 """
 
 import os
@@ -14,49 +15,38 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Generic, Self, TypeVar, cast, overload
+from typing import BinaryIO, Generic, Self, cast
 
 import pyarrow as pa
 
 from tweetprofile.data.files.logs import open_log
 from tweetprofile.data.manifests.manifest import UserBatch
-from tweetprofile.engines.messages import (
-    Begun,
-    Done,
-    ExamineJob,
-    ExtractJob,
-    Job,
-    PredictJob,
-    Ready,
-    Refused,
-    Task,
-    pack,
-    unpack,
-)
+from tweetprofile.engines.jobs import FactsT, Job
+from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack, unpack
 from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.replacement import cannot_replace, require_same_model
-from tweetprofile.engines.rescue import Attempt, Workload
-from tweetprofile.engines.seats import Held, Seat
+from tweetprofile.engines.retries import Attempt, Workload
 from tweetprofile.engines.shards import ShardSource
+from tweetprofile.engines.slots import TaskInFlight, WorkerSlot
 from tweetprofile.engines.watchdog import SlowImage, Watchdog
 from tweetprofile.errors import OptionError, WorkerError
-from tweetprofile.job import ExaminerFacts, ExtractorFacts, PredictorFacts, usable_processors
+from tweetprofile.job import usable_processors
 from tweetprofile.stages import Stage, StageClock
 
 _START_SECONDS = 300.0
-"""Time for a worker to be ready: imports from a slow network drive take minutes."""
+"""Time for a worker to become ready; imports from a slow network drive take minutes."""
 
-_STARTS = 3
-"""A worker that dies so many times in a row before it is ready will never be."""
+_MOST_FAILED_STARTS = 3
+"""A worker that ends this often in a row before it is ready will never be ready."""
 
 _LOG_BYTES = 16 * 1024 * 1024
-"""A log that nobody asked to keep is emptied when it is larger."""
+"""A log that is not to be kept is emptied when it grows beyond this."""
 
-_PROCESSORS_A_WORKER = 4
-"""Lanes of one process share Python's lock, each holding it for an estimated tenth of its time."""
+_PROCESSORS_PER_WORKER = 4
+"""The threads of one process share Python's lock; each holds it for about a tenth of its time."""
 
-_USERS_AT_LEAST = 8
-"""Users handed to a worker at a time, so that what a task costs by itself is shared by several."""
+_FEWEST_USERS_PER_TASK = 8
+"""So that several users share the fixed costs of a task."""
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -66,13 +56,15 @@ class EngineOptions:
     """How a `LocalEngine` works.
 
     Attributes:
-        devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between; a worker each.
-        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
-        log: path whose name begins the names of logs to keep; None to keep none.
-        processors: that workers on the CPU share; None for all that this process may use.
+        devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several separated by commas; one worker each.
+        stall_seconds: The time after which a worker that finishes nothing, not even an image,
+            counts as hung.
+        log: The path whose name begins the names of the workers' logs; None to keep no logs.
+        processors: The number of processors that workers on the CPU share; None for all that this
+            process may use.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     devices: str = "auto"
@@ -82,93 +74,82 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if not self.stall_seconds > 0:
-            raise OptionError(f"--stall-seconds {self.stall_seconds} must be above 0.")
+            raise OptionError(f"`stall_seconds` is {self.stall_seconds}; it must be above 0.")
         names = self.device_names
         if not all(map(_DEVICE.fullmatch, names)) or (len(names) > 1 and "auto" in names):
             raise OptionError(
-                f"--devices {self.devices}: give auto, cpu, cuda, cuda:N, or several of the last "
-                "three with commas between."
+                f"`devices` is '{self.devices}'; give auto, cpu, cuda, cuda:N, or several of the "
+                "last three separated by commas."
             )
         if len({name.partition(":")[0] for name in names}) > 1:
             raise OptionError(
-                f"--devices {self.devices}: CPU and CUDA give slightly different numbers; "
+                f"`devices` is '{self.devices}', but CPU and CUDA give slightly different numbers; "
                 "name devices of one kind."
             )
 
     @property
-    def usable(self) -> int:
-        """The processors to share."""
+    def usable_processors(self) -> int:
+        """The number of processors that workers on the CPU share."""
         return self.processors or usable_processors()
 
     @property
     def device_names(self) -> tuple[str, ...]:
-        """The devices, one by one."""
+        """The names of the devices."""
         return tuple(self.devices.split(","))
 
 
-_Ended = tuple[Attempt, pa.Table | None]
-"""An attempt that has come to an end: its rows, or None where the worker died of it."""
-
-FactsT = TypeVar("FactsT", PredictorFacts, ExtractorFacts, ExaminerFacts)
-"""What the workers of an engine say of themselves, by their job."""
+_Result = tuple[Attempt, pa.Table | None]
+"""An attempt that has ended: its rows, or None if the worker crashed or hung."""
 
 
 class LocalEngine(Generic[FactsT]):
-    """Does batches of users in processes of this machine, for the time of a `with` block.
+    """Processes batches of users in worker processes on this machine.
+
+    The workers start when the `with` block is entered and end when it is left. For predicting, this
+    is a `ShardEngine`; see there for what it promises.
 
     Args:
-        job: what each worker is to be; its device is replaced by the options'.
-        options: how.
+        job: What each worker does. The device in its options is replaced by `options.devices`.
+        options: The devices to use, and how to supervise the workers; see `EngineOptions`.
 
     Attributes:
-        facts: what the workers came to be, once the block is entered.
-        deaths: how workers died, in words, in order.
-        clock: has counted what the lanes of all workers did for the last call of `run`.
-        beside: has counted what was done beside them, in this process.
+        facts: What the workers reported about themselves. Set once the block is entered.
+        deaths: How workers crashed or hung, one sentence each, in the order in which it happened.
+        clock: The seconds per stage that the worker threads of all workers have spent in the last
+            call of `run`.
+        supervisor_clock: The seconds per stage that this process itself has spent.
 
     Raises:
-        TweetprofileError: on entering, if the job cannot be done here.
-        WorkerError: a worker dies again and again before it is ready.
+        TweetprofileError: On entering, if the job cannot be done on this machine.
+        WorkerError: A worker ends again and again before it is ready.
     """
 
     facts: FactsT
 
-    @overload
-    def __init__(
-        self: "LocalEngine[PredictorFacts]", job: PredictJob, options: EngineOptions
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: "LocalEngine[ExtractorFacts]", job: ExtractJob, options: EngineOptions
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: "LocalEngine[ExaminerFacts]", job: ExamineJob, options: EngineOptions
-    ) -> None: ...
-    def __init__(self, job: Job, options: EngineOptions) -> None:
+    def __init__(self, job: Job[FactsT], options: EngineOptions) -> None:
         self._job = job
         self._options = options
-        self._seats: list[Seat] = []
+        self._slots: list[WorkerSlot] = []
         self._logs = ExitStack()
         self._numbers = count()
         self.deaths: list[str] = []
         self.clock = StageClock()
-        self.beside = StageClock()
+        self.supervisor_clock = StageClock()
 
     @property
     def devices(self) -> tuple[str, ...]:
         """The device of each worker."""
-        return tuple(seat.device for seat in self._seats)
+        return tuple(slot.device for slot in self._slots)
 
     def __enter__(self) -> Self:
         try:
             names = self._options.device_names
-            processors = _share(self._options.usable, len(names))
-            self._take_seats(names, processors)
+            processors = _processors_per_worker(self._options.usable_processors, len(names))
+            self._start_workers(names, processors)
             self._wait_until_ready()
             if names in (("auto",), ("cpu",), ("cuda",)):
-                self._take_seats(self._others(), processors)
-            if self.facts.device == "cuda":  # more CPU workers are like the first, and may be late
+                self._start_workers(self._further_devices(), processors)
+            if self.facts.device == "cuda":  # more workers on the CPU need not be awaited
                 self._wait_until_ready()
         except BaseException:
             self.__exit__(None, None, None)
@@ -181,214 +162,221 @@ class LocalEngine(Generic[FactsT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for seat in self._seats:
-            seat.process.kill()
+        for slot in self._slots:
+            slot.process.kill()
         self._logs.close()
 
     @property
     def users_per_task(self) -> int:
-        """Users that a worker gets at a time: whole forward passes."""
-        passes = -(-_USERS_AT_LEAST // self.facts.batch_size)
+        """The number of users in a task: those of one or several whole forward passes."""
+        passes = -(-_FEWEST_USERS_PER_TASK // self.facts.batch_size)
         return passes * self.facts.batch_size
 
     @property
-    def turns(self) -> int:
-        """Lanes that compute at a time, of all workers together."""
-        return sum(seat.turns for seat in self._seats)
+    def compute_slots(self) -> int:
+        """The number of worker threads that may compute at the same time, over all workers."""
+        return sum(slot.compute_slots for slot in self._slots)
 
     def run(self, batches: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """The rows of each batch, without `user_id`, as they are finished: not always in order.
+        """Process batches.
 
         Args:
-            batches: of `users_per_task` users each, or fewer.
+            batches: The batches, of at most `users_per_task` users each.
+
+        Yields:
+            Each batch as soon as it is finished, not always in the given order, with one row per
+            user and without `user_id`.
 
         Raises:
-            WorkerError: a worker died again and again with no user to blame.
+            WorkerError: Workers keep crashing, and no user is the cause.
         """
-        self._forget_earlier_work()
-        workload = Workload(batches, self.facts)
+        self._drop_earlier_tasks()
+        workload = Workload(batches, self._job, self.facts)
         while self._hand_out(workload):
-            for attempt, rows in self._news(workload):
-                if (whole := workload.settle(attempt, rows)) is not None:
-                    self._hand_out(workload)  # before the caller takes its time
-                    yield attempt.batch, whole
+            for attempt, rows in self._wait_for_results(workload):
+                if (complete := workload.settle(attempt, rows)) is not None:
+                    self._hand_out(workload)  # before the caller uses the rows, which takes time
+                    yield attempt.batch, complete
 
     def run_shards(
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """The batches of those shards and the rows of each; see `run`."""
+        """See `ShardEngine.run_shards`."""
         yield from self.run(self._timed(source.batches(shards, self.users_per_task)))
 
     def _timed(self, batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
         while True:
-            with self.beside.timing(Stage.MANIFEST):
+            with self.supervisor_clock.timing(Stage.MANIFEST):
                 batch = next(batches, None)
             if batch is None:
                 return
             yield batch
 
-    def _others(self) -> list[str]:
-        """The devices besides the first, where all of a kind are meant."""
+    def _further_devices(self) -> list[str]:
+        """Return the devices besides the first one, if all devices of a kind are to be used."""
         if self.facts.device == "cuda":
             return [f"cuda:{number}" for number in range(1, self.facts.cuda_devices)]
-        return ["cpu"] * (_workers_on_cpu(self._options.usable) - 1)
+        return ["cpu"] * (_workers_on_cpu(self._options.usable_processors) - 1)
 
-    # --- seats -------------------------------------------------------------------------------
+    # --- starting and replacing workers ------------------------------------------------------
 
-    def _take_seats(self, devices: Sequence[str], processors: int) -> None:
+    def _start_workers(self, devices: Sequence[str], processors: int) -> None:
         for device in devices:
             options = replace(self._job.options, device=device)
             job = replace(self._job, options=options, processors=processors)
-            log = self._logs.enter_context(self._open_log(len(self._seats)))
+            log = self._logs.enter_context(self._open_log(len(self._slots)))
             process, watchdog = self._start(job, log)
-            self._seats.append(Seat(job, log, process, time.monotonic(), watchdog))
+            self._slots.append(WorkerSlot(job, log, process, time.monotonic(), watchdog))
 
     def _open_log(self, number: int) -> BinaryIO:
         if (path := self._options.log) is None:
             return cast(BinaryIO, tempfile.TemporaryFile("a+b"))
         return open_log(path, number)
 
-    def _start(self, job: Job, log: BinaryIO) -> tuple[WorkerProcess, Watchdog]:
+    def _start(self, job: Job[FactsT], log: BinaryIO) -> tuple[WorkerProcess, Watchdog]:
         process = WorkerProcess(log, self._options.stall_seconds)
-        process.send(job)  # where it is not taken, the process is dead, which shows soon enough
-        return process, Watchdog(process.board, process.number, job.options.max_image_seconds)
+        process.send(job)  # if this fails, the process has ended, which will be noticed soon
+        return process, Watchdog(process.progress, process.number, job.options.max_image_seconds)
 
     def _wait_until_ready(self) -> None:
-        while not all(seat.ready for seat in self._seats):
-            for _ in self._news(None):
+        while not all(slot.is_ready for slot in self._slots):
+            for _ in self._wait_for_results(None):
                 pass
 
-    # --- work --------------------------------------------------------------------------------
+    def _restart(self, slot: WorkerSlot) -> None:
+        if self._options.log is None and os.fstat(slot.log.fileno()).st_size > _LOG_BYTES:
+            slot.log.truncate(0)
+        slot.process, slot.watchdog = self._start(slot.job, slot.log)
+        slot.started = time.monotonic()
+        slot.threads = 0
+        slot.in_flight.clear()
 
-    def _forget_earlier_work(self) -> None:
-        """Replace who is still busy with batches that nobody waits for any more."""
-        self.clock.take()
-        for seat in self._seats:
-            if seat.held:
-                seat.process.kill()
-                self._seat_anew(seat)
-
-    def _hand_out(self, workload: Workload) -> bool:
-        """Give every worker as much to do as it has room for; False when all is done."""
-        for seat in self._seats:
-            while seat.has_room and (attempt := workload.take(idle=not seat.held)):
-                self._give(seat, attempt, workload)
-        # Reading goes on while workers work: what they find at hand costs them no time.
-        workload.read_ahead(len(self._seats))
-        return workload.waiting or any(seat.held for seat in self._seats)
-
-    def _give(self, seat: Seat, attempt: Attempt, workload: Workload) -> None:
-        number = next(self._numbers)
-        task = Task(number, attempt.decoder, attempt.too_slow)
-        if seat.process.send(task, memoryview(pack(attempt.users))):
-            seat.held[number] = Held(attempt, time.monotonic())
-        else:
-            workload.put_back(attempt)
-            seat.lanes = 0  # it is dead; what it said before is still to be heard
-
-    def _news(self, workload: Workload | None) -> Iterator[_Ended]:
-        """Wait for a worker to say something, to die or to be overdue."""
-        active = [seat for seat in self._seats if seat.held or not seat.ready]
-        soonest = min(-seat.overdue(self._patience(seat)) for seat in active)
-        soonest = min(soonest, *(seat.watchdog.look_seconds for seat in active))
-        heard = wait_for([seat.process for seat in active], max(0.0, soonest))
-        for seat in active:
-            if seat.process in heard:
-                yield from self._listen(seat, workload)
-            elif slow := seat.look():
-                assert workload is not None
-                self._give_up(seat, slow, workload)
-            elif seat.overdue(self._patience(seat)) >= 0:
-                seat.process.kill()
-                how = f"hung for {self._patience(seat):.0f} s"
-                yield from self._bury(seat, how, workload)
-
-    def _patience(self, seat: Seat) -> float:
-        return self._options.stall_seconds if seat.ready else _START_SECONDS
-
-    def _listen(self, seat: Seat, workload: Workload | None) -> Iterator[_Ended]:
-        match seat.process.receive():
-            case Ready(facts, lanes, turns):
-                if hasattr(self, "facts"):
-                    require_same_model(self.facts, facts, seat.device)
-                else:
-                    self.facts = cast(FactsT, facts)
-                seat.lanes, seat.turns = lanes, turns
-            case Refused(error):
-                raise (
-                    cannot_replace(seat.device, error) if self.deaths and not seat.ready else error
-                )
-            case Begun(number):
-                seat.held[number].moved = time.monotonic()
-            case Done(number, table, seconds):
-                seat.failed_starts = 0
-                self.clock.add(seconds)
-                yield seat.held.pop(number).attempt, unpack(table)
-            case _:
-                yield from self._bury(seat, seat.process.death(), workload)
-
-    def _bury(self, seat: Seat, how: str, workload: Workload | None) -> list[_Ended]:
-        """Start a worker in place of one that died; what it may have died of."""
-        suspects = [held.attempt for held in seat.held.values() if held.moved is not None]
-        innocent = [held.attempt for held in seat.held.values() if held.moved is None]
-        self.deaths.append(f"the worker on {seat.device} {how}, {_of(suspects)}")
-        if not suspects:
-            self._count_failed_start(seat)
-        self._seat_anew(seat)
-        for attempt in reversed(innocent):
+    def _replace_failed(
+        self, slot: WorkerSlot, how: str, workload: Workload[FactsT] | None
+    ) -> list[_Result]:
+        """Replace a worker that crashed or hung; return the attempts that may be the cause."""
+        tasks = slot.in_flight.values()
+        begun = [task.attempt for task in tasks if task.last_progress is not None]
+        not_begun = [task.attempt for task in tasks if task.last_progress is None]
+        self.deaths.append(f"the worker on {slot.device} {how} while processing {_users_of(begun)}")
+        if not begun:
+            self._count_failed_start(slot)
+        self._restart(slot)
+        for attempt in reversed(not_begun):
             assert workload is not None
             workload.put_back(attempt)
-        return [(attempt, None) for attempt in suspects]
+        return [(attempt, None) for attempt in begun]
 
-    def _give_up(self, seat: Seat, slow: list[SlowImage], workload: Workload) -> None:
-        """Start a worker in place of one that decodes images for too long, and leave those out."""
-        seat.process.kill()
+    def _replace_slow(
+        self, slot: WorkerSlot, slow: list[SlowImage], workload: Workload[FactsT]
+    ) -> None:
+        """Replace a worker that decodes images for too long; these are not tried again."""
+        slot.process.kill()
         certain = [each for each in slow if each.is_certain]
         attempts = [
-            held.attempt.after([each for each in certain or slow if each.task == number])
-            for number, held in seat.held.items()
+            task.attempt.after([each for each in certain or slow if each.task == number])
+            for number, task in slot.in_flight.items()
         ]
-        self._seat_anew(seat)
+        self._restart(slot)
         for attempt in reversed(attempts):
             workload.put_back(attempt)
 
-    def _seat_anew(self, seat: Seat) -> None:
-        if self._options.log is None and os.fstat(seat.log.fileno()).st_size > _LOG_BYTES:
-            seat.log.truncate(0)
-        seat.process, seat.watchdog = self._start(seat.job, seat.log)
-        seat.started = time.monotonic()
-        seat.lanes = 0
-        seat.held.clear()
-
-    def _count_failed_start(self, seat: Seat) -> None:
-        seat.failed_starts += 1
-        if seat.failed_starts == _STARTS:
-            words = seat.process.last_words() or "(nothing)"
+    def _count_failed_start(self, slot: WorkerSlot) -> None:
+        slot.failed_starts += 1
+        if slot.failed_starts == _MOST_FAILED_STARTS:
             raise WorkerError(
-                f"{self.deaths[-1]}, {_STARTS} times in a row, so it is not the images: mend what "
-                "it says or try other --devices or another --decoder. It printed:",
-                words,
+                f"{self.deaths[-1]}, {_MOST_FAILED_STARTS} times in a row, so the images are not "
+                "the cause: fix what it reports, or try other `devices` or another `decoder`. It "
+                "printed:",
+                slot.process.end_of_log() or "(nothing)",
             )
+
+    # --- tasks and results -------------------------------------------------------------------
+
+    def _drop_earlier_tasks(self) -> None:
+        """Replace workers that are busy with batches that nobody waits for any more."""
+        self.clock.take()
+        for slot in self._slots:
+            if slot.in_flight:
+                slot.process.kill()
+                self._restart(slot)
+
+    def _hand_out(self, workload: Workload[FactsT]) -> bool:
+        """Give every worker as many tasks as it has room for; return False when all is done."""
+        for slot in self._slots:
+            while slot.has_room and (attempt := workload.take(idle=not slot.in_flight)):
+                self._give(slot, attempt, workload)
+        # The supervisor reads on while workers work, so that they never wait for the manifest.
+        workload.read_ahead(len(self._slots))
+        return workload.waiting or any(slot.in_flight for slot in self._slots)
+
+    def _give(self, slot: WorkerSlot, attempt: Attempt, workload: Workload[FactsT]) -> None:
+        number = next(self._numbers)
+        task = Task(number, attempt.decoder, attempt.too_slow)
+        if slot.process.send(task, memoryview(pack(attempt.users))):
+            slot.in_flight[number] = TaskInFlight(attempt, time.monotonic())
+        else:
+            workload.put_back(attempt)
+            slot.threads = 0  # it has ended; the messages that it sent before are still received
+
+    def _wait_for_results(self, workload: Workload[FactsT] | None) -> Iterator[_Result]:
+        """Wait until a worker sends a message, ends, or is overdue; yield attempts that ended."""
+        active = [slot for slot in self._slots if slot.in_flight or not slot.is_ready]
+        soonest = min(-slot.seconds_overdue(self._time_limit(slot)) for slot in active)
+        soonest = min(soonest, *(slot.watchdog.check_seconds for slot in active))
+        heard = wait_for([slot.process for slot in active], max(0.0, soonest))
+        for slot in active:
+            if slot.process in heard:
+                yield from self._receive(slot, workload)
+            elif slow := slot.find_slow_images():
+                assert workload is not None
+                self._replace_slow(slot, slow, workload)
+            elif slot.seconds_overdue(self._time_limit(slot)) >= 0:
+                slot.process.kill()
+                how = f"hung for {self._time_limit(slot):.0f} s"
+                yield from self._replace_failed(slot, how, workload)
+
+    def _time_limit(self, slot: WorkerSlot) -> float:
+        return self._options.stall_seconds if slot.is_ready else _START_SECONDS
+
+    def _receive(self, slot: WorkerSlot, workload: Workload[FactsT] | None) -> Iterator[_Result]:
+        match slot.process.receive():
+            case Ready(facts, threads, compute_slots):
+                if hasattr(self, "facts"):
+                    require_same_model(self.facts, facts, slot.device)
+                else:
+                    self.facts = cast(FactsT, facts)
+                slot.threads, slot.compute_slots = threads, compute_slots
+            case Refused(error):
+                if self.deaths and not slot.is_ready:
+                    raise cannot_replace(slot.device, error)
+                raise error
+            case Begun(number):
+                slot.in_flight[number].last_progress = time.monotonic()
+            case Done(number, table, seconds):
+                slot.failed_starts = 0
+                self.clock.add(seconds)
+                yield slot.in_flight.pop(number).attempt, unpack(table)
+            case _:
+                yield from self._replace_failed(slot, slot.process.why_ended(), workload)
 
 
 def _workers_on_cpu(processors: int) -> int:
-    return -(-processors // _PROCESSORS_A_WORKER)
+    return -(-processors // _PROCESSORS_PER_WORKER)
 
 
-def _share(processors: int, workers: int) -> int:
-    """Processors for each of so many workers; of a single one, as many as it can use."""
+def _processors_per_worker(processors: int, workers: int) -> int:
+    """Return the processors for each worker; a single worker gets as many as it can use."""
     workers = workers if workers > 1 else _workers_on_cpu(processors)
     return -(-processors // workers)
 
 
-def _of(suspects: list[Attempt]) -> str:
-    if not suspects:
-        return "having nothing to do with any user"
-    return "of " + " or ".join(map(_name, suspects))
+def _users_of(begun: list[Attempt]) -> str:
+    return " or ".join(map(_users_of_attempt, begun)) if begun else "no user"
 
 
-def _name(attempt: Attempt) -> str:
-    if attempt.alone is not None:
-        return f"user {attempt.batch.table['user_id'][attempt.alone]}"
+def _users_of_attempt(attempt: Attempt) -> str:
+    if attempt.only_user is not None:
+        return f"user {attempt.batch.table['user_id'][attempt.only_user]}"
     first = attempt.batch.first
     return f"users {first} to {first + len(attempt.batch) - 1}"

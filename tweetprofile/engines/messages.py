@@ -1,107 +1,56 @@
-"""What the supervising process and its workers say to each other."""
+"""The messages between the supervisor and its workers.
+
+The first message to a worker is a `Job` (`jobs.py`); then follow tasks. A worker answers with
+`Ready`, and with `Begun` and `Done` for each task, or with `Refused`.
+"""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from tweetprofile.errors import TweetprofileError
-from tweetprofile.job import (
-    DecoderName,
-    ExaminerFacts,
-    ExtractorFacts,
-    FrameSize,
-    PredictorFacts,
-    PredictorOptions,
-)
+from tweetprofile.job import DecoderName, WorkerFacts
 from tweetprofile.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class PredictJob:
-    """To a worker, first: predict profiles.
-
-    Attributes:
-        checkpoint: the model file.
-        options: of its predictors.
-        processors: that it is to keep busy if it computes on a CPU.
-    """
-
-    checkpoint: Path
-    options: PredictorOptions
-    processors: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractJob:
-    """To a worker, first: extract frames.
-
-    Attributes:
-        frames: which.
-        options: where images are, and how to decode them; precision is of no matter.
-        processors: that it is to keep busy if it decodes on a CPU.
-    """
-
-    frames: FrameSize
-    options: PredictorOptions
-    processors: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ExamineJob:
-    """To a worker, first: find out what every image is.
-
-    Attributes:
-        frames: of a volume.
-        options: where images are, and the caps; precision is of no matter.
-        full_decode: whether images are decoded that their headers vouch for.
-        processors: that it is to keep busy.
-    """
-
-    frames: int
-    options: PredictorOptions
-    full_decode: bool = False
-    processors: int = 1
-
-
-Job = PredictJob | ExtractJob | ExamineJob
-
-Facts = PredictorFacts | ExtractorFacts | ExaminerFacts
-
-
-@dataclass(frozen=True, slots=True)
 class Ready:
-    """From a worker: it has done its work with one drawn image and waits for users.
+    """From a worker: it has processed a test image and waits for tasks.
 
     Attributes:
-        facts: what its lanes came to be.
-        lanes: tasks that it works on at a time.
-        turns: lanes that compute at a time.
+        facts: What the worker reports about itself.
+        threads: The number of tasks that it works on at the same time, one per worker thread.
+        compute_slots: The number of worker threads that may compute at the same time.
     """
 
-    facts: Facts
-    lanes: int
-    turns: int
+    facts: WorkerFacts
+    threads: int
+    compute_slots: int
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """From a worker: its job cannot be done here, or not be continued, and why."""
+    """From a worker: it cannot do or continue its job on this machine.
+
+    Attributes:
+        error: The reason.
+    """
 
     error: TweetprofileError
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """To a worker: what to decode the users with that follow it, packed; its number comes back.
+    """To a worker: process the users that follow.
 
-    They follow as bytes of their own: pickling copies images embedded in a manifest three times.
+    The users follow as packed bytes of their own, because pickling would copy the images that are
+    embedded in a manifest three times.
 
     Attributes:
-        number: of the task.
-        decoder: what to decode with.
-        too_slow: images that are not to be tried again: user's position among the users, and
-            image's position in the user's list.
+        number: The number of the task, which `Begun` and `Done` repeat.
+        decoder: The decoder to use.
+        too_slow: The images that must not be decoded again, each as the position of the user among
+            the users and the position of the image in the user's list.
     """
 
     number: int
@@ -111,14 +60,24 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """From a worker: it has begun with a task. If it dies now, this may be why."""
+    """From a worker: it has begun a task. If the worker crashes now, the task may be the cause.
+
+    Attributes:
+        number: The number of the task.
+    """
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """From a worker: the table (packed) that a task gave, a row a user; where the time went."""
+    """From a worker: it has finished a task.
+
+    Attributes:
+        number: The number of the task.
+        table: The packed result, with one row per user.
+        seconds: The time spent per stage.
+    """
 
     number: int
     table: pa.Buffer
@@ -126,7 +85,7 @@ class Done:
 
 
 def pack(table: pa.Table) -> pa.Buffer:
-    """A table as bytes; of a slice, its own rows alone."""
+    """Return a table as bytes; of a slice, only its own rows."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
@@ -134,6 +93,6 @@ def pack(table: pa.Table) -> pa.Buffer:
 
 
 def unpack(data: pa.Buffer | bytes) -> pa.Table:
-    """What was packed; it lives in `data`."""
+    """Return the table that was packed. It refers to the memory of `data`."""
     with pa.ipc.open_stream(data) as stream:
         return stream.read_all()

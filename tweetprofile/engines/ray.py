@@ -1,9 +1,9 @@
-"""Shards on the machines of a Ray cluster: an actor for each GPU, or for every few processors.
+"""The engine of a Ray cluster: one Ray actor per GPU, or per four processors.
 
-Ray Data hands runs of shards to actors. Each reads its own part of the manifest, so that nothing of
-it passes through here, and has a `LocalEngine` of its own: an image that kills a worker kills no
-actor, and is dealt with as on a single machine. An actor or machine that dies is replaced by Ray,
-and what it was at is computed again.
+Ray Data hands ranges of shards to Ray actors. Each of them reads its own part of the manifest, so
+that the images do not pass through the supervisor, and has a `LocalEngine` of its own: an image
+that crashes a worker does not end the Ray actor, and is handled as on a single machine. If a Ray
+actor or a whole machine fails, Ray replaces it, and its shards are computed again.
 """
 
 import json
@@ -25,21 +25,24 @@ from ray.data import ActorPoolStrategy, Dataset, from_items
 
 from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import PredictJob, pack, unpack
+from tweetprofile.engines.messages import pack, unpack
 from tweetprofile.engines.replacement import require_same_model
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, TweetprofileError, WorkerError
 from tweetprofile.job import PredictorFacts
 from tweetprofile.stages import Stage, StageClock
 
-_PROCESSORS_AN_ACTOR = 4
+_PROCESSORS_PER_ACTOR = 4
 
-_ANSWER_SECONDS = 10.0
+_CONNECT_SECONDS = 10.0
+"""Time for the address of a cluster to accept a connection."""
 
-_MOST_SHARDS_A_RUN = 16
-_RUNS_AN_ACTOR = 8
-"""At least, where there are shards enough: so that all end at about the same time."""
+_MOST_SHARDS_PER_RANGE = 16
+_RANGES_PER_ACTOR = 8
+"""The fewest ranges per Ray actor if there are shards enough, so that all Ray actors finish at
+about the same time."""
 
 _RESULTS = pa.schema(
     [
@@ -51,28 +54,32 @@ _RESULTS = pa.schema(
         ("error", pa.large_binary()),
     ]
 )
-"""A row a batch: where it stands, its ids and kept columns, its profiles (both packed), and in the
-first row of a run what the actor has to say. In place of all that, an error of ours (pickled), of
-which Ray would leave the text alone."""
+"""One row per batch: its position, its ids and kept columns (packed) and its profiles (packed). The
+first row of a range also has the log of the Ray actor as JSON. If the actor fails, the only row is
+the pickled error, because Ray itself would pass on no more than its text."""
 
 
 class RayEngine:
-    """Predicts shards on a Ray cluster, for the time of a `with` block.
+    """Predicts shards on a Ray cluster; a `ShardEngine`.
 
     Args:
-        job: what predicts; its checkpoint and images must be visible from every machine.
-        options: `devices` are `auto`, `cpu` or `cuda` for as many actors as the cluster has room
-            for, or one an actor, with commas between.
-        address: of the cluster; None for one of this machine alone, which ends with the block.
+        job: What to predict with. Every machine must see the checkpoint and the images under the
+            same names.
+        options: How to work. `devices` is `auto`, `cpu` or `cuda` for as many Ray actors as the
+            cluster has room for, or one device per Ray actor, separated by commas.
+        address: The address of the cluster; None for a cluster on this machine alone, which ends
+            with the block.
 
     Attributes:
-        facts: what the actors came to be, once the block is entered.
-        deaths: how workers died, in words, as actors have told.
-        clock: has counted what the lanes of all actors did.
-        beside: counts what is done here beside it, which is nothing.
+        facts: What the Ray actors predict with. Set once the block is entered.
+        deaths: How workers crashed or hung, as the Ray actors have reported.
+        clock: The seconds per stage that the worker threads of all Ray actors have spent.
+        supervisor_clock: Always empty, because the Ray actors read the manifest.
+        compute_slots: The number of worker threads that may compute at the same time, over all Ray
+            actors.
 
     Raises:
-        OptionError: the cluster does not answer, or it lacks the devices.
+        OptionError: No cluster answers, or it lacks the devices.
     """
 
     facts: PredictorFacts
@@ -87,15 +94,15 @@ class RayEngine:
         self._actors = 1
         self.deaths: list[str] = []
         self.clock = StageClock()
-        self.beside = StageClock()
-        self.turns = 1
+        self.supervisor_clock = StageClock()
+        self.compute_slots = 1
 
     def __enter__(self) -> Self:
         try:
             self._connect()
-            self._size_up()
-            self.facts, turns = self._ask_one()
-            self.turns = turns * self._actors
+            self._plan_actors()
+            self.facts, compute_slots = self._ask_one_actor()
+            self.compute_slots = compute_slots * self._actors
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -112,19 +119,17 @@ class RayEngine:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The device of each actor."""
+        """The device of each Ray actor."""
         return (self._kind,) * self._actors
 
     def run_shards(
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """The batches of those shards and the rows of each, as they are finished: not in order.
-
-        The tables of the batches hold ids and kept columns alone.
+        """See `ShardEngine.run_shards`; the batches contain only ids and kept columns.
 
         Raises:
-            TweetprofileError: what ended the run in an actor.
-            WorkerError: Ray ended it.
+            TweetprofileError: A Ray actor could not continue; this is its error.
+            WorkerError: Ray ended the run.
         """
         if not shards:
             return
@@ -136,17 +141,17 @@ class RayEngine:
         except TweetprofileError:
             raise
         except Exception as error:
-            raise _ours_in(error) from error
+            raise _own_error(error) from error
 
     # --- the cluster -------------------------------------------------------------------------
 
     def _connect(self) -> None:
         if ray.is_initialized():
             return
-        # Nothing is told to Ray's makers, and nothing left in the home folder.
+        # Ray neither reports usage to its makers nor leaves anything in the home folder.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it speaks among our lines
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or it prints among our output
         if self._address is None:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
         else:
@@ -159,30 +164,32 @@ class RayEngine:
                 log_to_driver=False,
                 logging_level="error",
             )
-            logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what is wrong is raised, too
+            logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are also raised
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise _no_cluster(self._address, str(error).strip().splitlines()[0]) from error
         self._own_cluster = True
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray has replaced it
 
-    def _size_up(self) -> None:
-        """How many actors, on what, and how many processors each."""
+    def _plan_actors(self) -> None:
+        """Decide the number of Ray actors, their device, and the processors for each."""
         names = self._options.device_names
         has = ray.cluster_resources()
         gpus, processors = int(has.get("GPU", 0)), int(has.get("CPU", 1))
         on_gpu = names[0] == "cuda" or (names[0] == "auto" and gpus > 0)
         if any(":" in name for name in names):
-            raise OptionError(f"--devices {self._options.devices}: Ray chooses GPUs; give cuda.")
-        room = gpus if on_gpu else -(-processors // _PROCESSORS_AN_ACTOR)
+            raise OptionError(
+                f"`devices` is '{self._options.devices}', but Ray chooses the GPUs; give cuda."
+            )
+        room = gpus if on_gpu else -(-processors // _PROCESSORS_PER_ACTOR)
         self._kind = "cuda" if on_gpu else "cpu"
         self._actors = len(names) if len(names) > 1 else room
         if not 0 < self._actors <= (gpus if on_gpu else processors):
             raise OptionError(
-                f"--devices {self._options.devices} asks for {max(1, self._actors)} actors; the "
-                f"cluster has {gpus} GPUs and {processors} processors."
+                f"`devices` is '{self._options.devices}', which needs {max(1, self._actors)} Ray "
+                f"actors; the cluster has {gpus} GPUs and {processors} processors."
             )
-        self._processors = 1 if on_gpu else min(_PROCESSORS_AN_ACTOR, processors // self._actors)
+        self._processors = 1 if on_gpu else min(_PROCESSORS_PER_ACTOR, processors // self._actors)
 
     @property
     def _resources(self) -> dict[str, float]:
@@ -191,26 +198,26 @@ class RayEngine:
 
     @property
     def _actor_options(self) -> EngineOptions:
-        """An actor's engine has one device, and the processors that Ray has set apart for it."""
+        """The engine of a Ray actor has one device, and the processors that Ray reserves for it."""
         processors = None if self._kind == "cuda" else self._processors
         devices = "cuda:0" if self._kind == "cuda" else "cpu"
         return replace(self._options, devices=devices, processors=processors, log=None)
 
-    def _ask_one(self) -> tuple[PredictorFacts, int]:
-        """What an actor comes to be, and how many of its lanes compute at a time."""
+    def _ask_one_actor(self) -> tuple[PredictorFacts, int]:
+        """Return the facts and the number of compute slots of a Ray actor."""
         ask = ray.remote(_facts_of).options(**self._resources, max_retries=0)
         try:
-            facts, turns = ray.get(ask.remote(self._job, self._actor_options))
+            facts, compute_slots = ray.get(ask.remote(self._job, self._actor_options))
         except Exception as error:
-            raise _ours_in(error) from error
-        return facts, turns
+            raise _own_error(error) from error
+        return facts, compute_slots
 
     # --- the work ----------------------------------------------------------------------------
 
     def _pipeline(self, source: ShardSource, shards: Sequence[int]) -> Dataset:
-        most = max(1, len(shards) // (self._actors * _RUNS_AN_ACTOR))
-        runs = _runs(shards, min(_MOST_SHARDS_A_RUN, most))
-        items = [{"first": run.start, "stop": run.stop} for run in runs]
+        most = max(1, len(shards) // (self._actors * _RANGES_PER_ACTOR))
+        ranges = _consecutive(shards, min(_MOST_SHARDS_PER_RANGE, most))
+        items = [{"first": each.start, "stop": each.stop} for each in ranges]
         opened = tuple(replace(each, path=absolute(each.path)) for each in source.manifest.opened)
         visible = replace(source, manifest=replace(source.manifest, opened=opened))
         expected = _Expected(self.facts, source.manifest.fingerprint())
@@ -237,34 +244,39 @@ class RayEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """What an actor must find on its machine: the run's model, and the manifest's content."""
+    """What every Ray actor must find on its machine.
+
+    Attributes:
+        facts: The facts of the first actor, with the checksum of the checkpoint.
+        fingerprint: The fingerprint of the manifest.
+    """
 
     facts: PredictorFacts
     fingerprint: str
 
 
 class _ShardActor:
-    """What Ray makes of an actor: an engine of its own, and the manifest's files."""
+    """A Ray actor: an engine of its own, which reads the files of the manifest by itself."""
 
     def __init__(
         self, job: PredictJob, options: EngineOptions, source: ShardSource, expected: _Expected
     ) -> None:
         self._engine = LocalEngine(job, options).__enter__()
-        self._told = 0
+        self._reported = 0
         self._refusal: TweetprofileError | None = None
         try:
             require_same_model(expected.facts, self._engine.facts, socket.gethostname())
             manifest = source.manifest.reopened(expected.fingerprint)
             self._source = replace(source, manifest=manifest)
         except TweetprofileError as error:
-            self._refusal = error  # told with the first rows: Ray would try to start it again
+            self._refusal = error  # raised with the first rows, or Ray would start it again
 
-    def __call__(self, runs: pa.Table) -> pa.Table:
-        """The results of each run of shards."""
+    def __call__(self, ranges: pa.Table) -> pa.Table:
+        """Return the results of each range of shards."""
         try:
             if self._refusal is not None:
                 raise self._refusal
-            rows = [row for run in runs.to_pylist() for row in self._predict(**run)]
+            rows = [row for each in ranges.to_pylist() for row in self._predict(**each)]
         except TweetprofileError as error:
             rows = [{"error": pickle.dumps(error)}]
         return pa.Table.from_pylist(rows, schema=_RESULTS)
@@ -281,38 +293,38 @@ class _ShardActor:
             }
             for batch, profiles in engine.run(batches)
         ]
-        deaths, self._told = engine.deaths[self._told :], len(engine.deaths)
+        deaths, self._reported = engine.deaths[self._reported :], len(engine.deaths)
         seconds = {stage.value: spent for stage, spent in engine.clock.take().items()}
-        if rows:  # else the manifest has shrunk, which shows when all is counted
+        if rows:  # if not, the manifest has shrunk, which shows when all users are counted
             rows[0]["log"] = json.dumps({"deaths": deaths, "seconds": seconds})
         return rows
 
 
 def _require_answer(address: str) -> None:
-    """Refuse an address where nobody listens: Ray would try for minutes, and end this process."""
+    """Refuse an address where nothing listens: Ray would try for minutes, then end this process."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:  # such as "auto", which Ray looks up in its own files
+    if not colon:  # for example "auto", which Ray looks up in its own files
         return
     try:
-        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
         raise _no_cluster(address, str(error)) from error
 
 
 def _no_cluster(address: str | None, reason: str) -> OptionError:
     return OptionError(
-        f"--ray-address {address or 'of this machine'}: no cluster answers ({reason}); give its "
+        f"`ray_address` {address or 'of this machine'}: no cluster answers ({reason}); give its "
         "HOST:PORT, or start it."
     )
 
 
 def _facts_of(job: PredictJob, options: EngineOptions) -> tuple[PredictorFacts, int]:
     with LocalEngine(job, options) as engine:
-        return engine.facts, engine.turns
+        return engine.facts, engine.compute_slots
 
 
-def _runs(shards: Sequence[int], most: int) -> Iterator[range]:
-    """Shards that follow each other, so many at a time at most."""
+def _consecutive(shards: Sequence[int], most: int) -> Iterator[range]:
+    """Divide shards into ranges of consecutive numbers, of at most `most` shards each."""
     first = shards[0]
     for before, shard in zip(shards, [*shards[1:], None], strict=True):
         if shard is None or shard != before + 1 or shard - first >= most:
@@ -320,8 +332,8 @@ def _runs(shards: Sequence[int], most: int) -> Iterator[range]:
             first = shard or 0
 
 
-def _ours_in(error: BaseException) -> TweetprofileError:
-    """The error of ours that Ray has wrapped, or one that says what Ray says."""
+def _own_error(error: BaseException) -> TweetprofileError:
+    """Return the `TweetprofileError` that Ray has wrapped, or one with Ray's message."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, TweetprofileError):
@@ -330,5 +342,5 @@ def _ours_in(error: BaseException) -> TweetprofileError:
     lines = [line for line in str(error).splitlines() if line.strip()]
     last = lines[-1].strip() if lines else type(error).__name__
     return WorkerError(
-        f"Ray ended the run ({last}); mend that and run the same command with --resume to go on."
+        f"Ray ended the run ({last}); fix that, and run it again with `resume=True` to continue."
     )

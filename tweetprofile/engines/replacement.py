@@ -1,25 +1,24 @@
-"""A worker that takes another's place must be what that one was.
+"""A worker that is started later must have loaded the same model as the first worker of the run.
 
-A worker may die hours after the run began. The one that replaces it reads the checkpoint again, and
-may find another file in its place: its rows would be another model's, beside a record that names
-the first.
+A worker may crash hours after the run has begun. The worker that replaces it reads the checkpoint
+again, and may find another file in its place. Its rows would then come from another model than the
+one that the run record names.
 """
 
-from tweetprofile.engines.messages import Facts
 from tweetprofile.errors import ChangedInputError, TweetprofileError, WorkerError
-from tweetprofile.job import PredictorFacts
+from tweetprofile.job import PredictorFacts, WorkerFacts
 
 
-def require_same_model(first: Facts, later: Facts, where: str) -> None:
-    """Compare what a worker came to be with the first worker of the run.
+def require_same_model(first: WorkerFacts, later: WorkerFacts, where: str) -> None:
+    """Refuse a worker that has loaded another checkpoint than the first worker of the run.
 
     Args:
-        first: what the first worker came to be.
-        later: what a worker came to be that was started beside it or after it.
-        where: the device or machine of the later one, for the message.
+        first: The facts of the first worker.
+        later: The facts of a worker that was started beside it or after it.
+        where: The device or machine of the later worker, for the message.
 
     Raises:
-        ChangedInputError: they loaded different checkpoints.
+        ChangedInputError: The two have loaded different checkpoints.
     """
     if not isinstance(first, PredictorFacts) or not isinstance(later, PredictorFacts):
         return
@@ -27,14 +26,14 @@ def require_same_model(first: Facts, later: Facts, where: str) -> None:
         raise ChangedInputError(
             "the checkpoint was replaced after the run had begun (a new worker on "
             f"{where} found SHA-256 {later.checkpoint_sha256[:12]}... where the run uses "
-            f"{first.checkpoint_sha256[:12]}...); put the old file back and continue with "
-            "--resume, or start again with --overwrite."
+            f"{first.checkpoint_sha256[:12]}...); put the old file back and pass `resume=True` to "
+            "continue, or pass `overwrite=True` to start again."
         )
 
 
 def cannot_replace(where: str, refusal: TweetprofileError) -> WorkerError:
-    """The error of a run in which a worker died and no other can take its place."""
+    """Return the error for a run in which a worker crashed and no other can replace it."""
     return WorkerError(
-        f"the worker on {where} died, and another cannot be started: {str(refusal).rstrip('.')}; "
-        "mend that and continue with --resume."
+        f"the worker on {where} crashed, and another cannot be started: "
+        f"{str(refusal).rstrip('.')}; fix that, and pass `resume=True` to continue."
     )

@@ -1,4 +1,4 @@
-"""What every engine does: predict some shards of a manifest."""
+"""What an engine is: the contract of everything that predicts the shards of a manifest."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -15,14 +15,14 @@ from tweetprofile.stages import StageClock
 
 @dataclass(frozen=True, slots=True)
 class ShardSource:
-    """The shards of a manifest, as every actor can read them by itself.
+    """The shards of a manifest, in a form that can be sent to another machine and read there.
 
     Attributes:
-        manifest: whose files every machine sees under the same names.
-        users: how many of them count.
-        users_per_shard: users a shard, the last one shorter.
-        keep: columns to carry along.
-        max_images: images a user.
+        manifest: The manifest. Every machine must see its files under the same names.
+        users: The number of users to predict, from the first one.
+        users_per_shard: The number of users per shard; the last shard may have fewer.
+        keep: The columns to copy to the output.
+        max_images: The largest number of images per user.
     """
 
     manifest: Manifest
@@ -32,7 +32,7 @@ class ShardSource:
     max_images: int
 
     def batches(self, shards: Sequence[int], users_per_batch: int) -> Iterator[UserBatch]:
-        """The batches of those shards, in the manifest's order."""
+        """Read these shards in manifest order, in batches of at most `users_per_batch` users."""
         if not shards:
             return
         wanted, last = frozenset(shards), max(shards)
@@ -51,20 +51,40 @@ class ShardSource:
 
 
 class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):
-    """Predicts shards of a manifest, for the time of a `with` block."""
+    """Predicts shards of a manifest; what `run_plan` asks of an engine.
+
+    An engine is made without doing any work. Entering its `with` block starts whatever predicts,
+    and sets `facts`; leaving the block, for whatever reason, ends everything that it started.
+    Within the block, `run_shards` may be called several times, one call after the other.
+
+    What an engine promises:
+
+    - It yields every user of the shards exactly once, in batches that each lie within one shard.
+      Batches may come in any order; the caller sorts them.
+    - The row of a user depends neither on the number of workers nor on the images of other users,
+      even when one of them crashes a worker. For this, the users of a batch must stay together when
+      it is tried again (`retries.py`).
+    - An image that crashes or hangs a worker costs its user that image, or at most the user's
+      profile; the run continues, and a sentence in `deaths` says what happened.
+    - Everything that predicts loads the same checkpoint (`replacement.py`) and reads the same
+      manifest; if either changes during a run, the engine raises `ChangedInputError`.
+
+    Attributes:
+        facts: What predicts: model, device, decoder, precision. Set once the block is entered.
+        deaths: How workers crashed or hung, one sentence each, in the order in which it happened.
+        clock: The seconds per stage that all worker threads together have spent in the last call of
+            `run_shards`.
+        supervisor_clock: The seconds per stage that the supervisor itself has spent.
+    """
 
     facts: PredictorFacts
-    """What predicts, once the block is entered."""
     deaths: list[str]
-    """How workers died, in words, in order."""
     clock: StageClock
-    """Has counted what all lanes did for the last call of `run_shards`."""
-    beside: StageClock
-    """Has counted what was done beside them, in this process."""
+    supervisor_clock: StageClock
 
     @property
-    def turns(self) -> int:
-        """Lanes that compute at a time."""
+    def compute_slots(self) -> int:
+        """The number of worker threads that may compute at the same time, over all workers."""
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -73,4 +93,18 @@ class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):
     def run_shards(
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """The batches of those shards and the rows of each, as they are finished."""
+        """Predict the users of some shards.
+
+        Args:
+            source: Where to read the shards.
+            shards: The numbers of the shards, in ascending order.
+
+        Yields:
+            Each batch as soon as it is finished, with one row per user: the columns of
+            `profile_schema` without `user_id`, in the order of the batch.
+
+        Raises:
+            WorkerError: Workers keep crashing, and no user is the cause.
+            ChangedInputError: The checkpoint or the manifest was changed during the run.
+            ManifestError: The manifest is damaged.
+        """

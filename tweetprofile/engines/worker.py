@@ -1,12 +1,15 @@
-"""The process that predicts, extracts frames or examines images: told what to do, and free to die.
+"""The worker process: it predicts, extracts frames or examines images, as its job says.
 
-It works in lanes: threads that each take a task and do everything for it, from reading to
-profiles, so that no stage waits for another. On a CPU a lane computes on one processor; there are
-more lanes than processors, as some wait for the disk, but no more compute at a time. On a GPU,
-while one lane reads, another decodes and a third runs the network, each on a stream of its own.
+A worker runs several worker threads. Each of them takes one task at a time and does everything for
+it, from reading the images to the profiles, so that no stage waits for another. On a CPU, a worker
+thread computes on one processor. There are more threads than processors, because some of them wait
+for the disk, but only as many as there are compute slots compute at the same time. On a GPU, one
+worker thread reads while another decodes and a third one runs the network, each on a CUDA stream of
+its own.
 
-The process holds nothing that would be lost with it. `process.py` starts it, with a connection to
-the process that supervises it, and stdout and stderr led to a log.
+The process holds nothing that would be lost with it, so it may crash or be killed at any time.
+`process.py` starts it with a connection to the supervisor, and sends its stdout and stderr to a
+log.
 """
 
 import ctypes
@@ -26,68 +29,53 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from threading import BoundedSemaphore, Lock, Thread
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import torch
 from PIL import Image
 
-from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.data.manifests.manifest import ImageRef, UserImages, users_of
-from tweetprofile.engines.board import Board, LaneWatch
-from tweetprofile.engines.messages import (
-    Begun,
-    Done,
-    ExamineJob,
-    ExtractJob,
-    Facts,
-    Job,
-    Ready,
-    Refused,
-    Task,
-    pack,
-    unpack,
-)
+from tweetprofile.engines.jobs import Job, imported
+from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack, unpack
+from tweetprofile.engines.shared_progress import ProgressReporter, SharedProgress
 from tweetprofile.errors import Reason, TweetprofileError
-from tweetprofile.job import DecoderName, PredictorOptions, usable_processors
+from tweetprofile.job import DecoderName, PredictorOptions, WorkerFacts, usable_processors
 from tweetprofile.stages import Stage
 from tweetprofile.workers.devices import resolve_device
-from tweetprofile.workers.examiner import Examiner
-from tweetprofile.workers.extractor import FrameExtractor
-from tweetprofile.workers.predictor import Predictor
 from tweetprofile.workers.watch import ImageWatch
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
-_LANES_A_PROCESSOR = 2
-"""While one computes, another waits for the disk, or for its turn, at no measurable cost."""
+_THREADS_PER_PROCESSOR = 2
+"""While one computes, the other waits for the disk or for a compute slot, at no measurable cost."""
 
-_LANES_ON_CUDA = 3
+_THREADS_ON_CUDA = 3
 
 MOST_SLOW_IMAGES = 50
-"""Of a user, by their deadline; at ten seconds each, a quarter of an hour."""
+"""Images of one user that may exceed their deadline; at ten seconds each, a quarter of an hour."""
 
 Send = Callable[[object], None]
 
-_Given = tuple[Task, bytes]
+_PackedTask = tuple[Task, bytes]
 
 
 class Actor(Protocol):
-    """What a lane works with: a `Predictor`, a `FrameExtractor` or an `Examiner`."""
+    """What a worker thread works with: a `Predictor`, a `FrameExtractor` or an `Examiner`."""
 
     @property
-    def facts(self) -> Facts:
-        """What it is."""
+    def facts(self) -> WorkerFacts:
+        """The model, device and decoder that it uses."""
 
     def take_seconds(self) -> dict[Stage, float]:
-        """Where the time of the calls since the last time went."""
+        """Return the seconds per stage that were spent since the last call of this method."""
 
     def __call__(self, users: Sequence[UserImages]) -> pa.Table:
-        """A row for every user, in order."""
+        """Return one row per user, in the order of the users."""
 
 
 class MakeActor(Protocol):
-    """Makes an actor of options, the turn that it waits for to compute, and whom it tells what."""
+    """Makes an actor for one worker thread."""
 
     def __call__(
         self,
@@ -96,56 +84,54 @@ class MakeActor(Protocol):
         turn: AbstractContextManager[object] | None = None,
         watch: ImageWatch | None = None,
     ) -> Actor:
-        """An actor for one lane."""
+        """Make an actor.
+
+        Args:
+            options: How the actor works.
+            turn: The compute slot that it enters to compute and leaves to read.
+            watch: What it tells which image it is decoding.
+        """
 
 
 class Worker:
-    """The lanes of one job, each with actors of its own.
+    """The worker threads of one job, each with actors of its own.
 
     Args:
-        job: what to be.
-        send: takes messages for the supervisor, from any thread.
-        board: shows the supervisor what is being decoded.
+        job: What to do.
+        send: Sends a message to the supervisor; may be called from any thread.
+        progress: The memory that the supervisor reads.
 
     Raises:
-        TweetprofileError: the job cannot be done on this machine.
+        TweetprofileError: The job cannot be done on this machine.
     """
 
-    def __init__(self, job: Job, send: Send, board: Board) -> None:
-        # Pillow refuses twice this: images inside of images (ICO) are within the cap, too.
+    def __init__(self, job: Job[Any], send: Send, progress: SharedProgress) -> None:
+        # Pillow refuses twice this number; it also checks images inside other images (ICO).
         Image.MAX_IMAGE_PIXELS = (job.options.max_pixels + 1) // 2
         device = resolve_device(job.options.device)
         on_cpu = device.type == "cpu"
-        lanes = job.processors * _LANES_A_PROCESSOR if on_cpu else _LANES_ON_CUDA
-        options = replace(job.options, threads=1 if on_cpu else _threads_on_cuda())
+        threads = job.processors * _THREADS_PER_PROCESSOR if on_cpu else _THREADS_ON_CUDA
+        options = replace(job.options, threads=1 if on_cpu else _decoding_threads_on_cuda())
         torch.set_num_threads(options.threads)
-        make_actor = _actor_maker(job)
+        make_actor: MakeActor = partial(imported(job.actor), *job.actor_arguments())
         actor = make_actor(options)
-        actor([UserImages("drawn", (ImageRef(data=_drawn_image()),))])
-        self.ready = Ready(actor.facts, lanes, job.processors if on_cpu else lanes)
-        self._tasks: SimpleQueue[_Given] = SimpleQueue()
-        turn = BoundedSemaphore(self.ready.turns)
-        for _ in range(lanes):
-            watch = LaneWatch(board)
-            make_own = partial(make_actor, turn=turn, watch=watch)
-            lane = _Lane(make_own, options, device, send, watch)
-            Thread(target=lane.work, args=(self._tasks,), daemon=True).start()
+        actor([UserImages("test", (ImageRef(data=_draw_test_image()),))])
+        self.ready = Ready(actor.facts, threads, job.processors if on_cpu else threads)
+        self._tasks: SimpleQueue[_PackedTask] = SimpleQueue()
+        compute_slots = BoundedSemaphore(self.ready.compute_slots)
+        for _ in range(threads):
+            reporter = ProgressReporter(progress)
+            make_own = partial(make_actor, turn=compute_slots, watch=reporter)
+            thread = _WorkerThread(make_own, options, device, send, reporter)
+            Thread(target=thread.run, args=(self._tasks,), daemon=True).start()
 
     def give(self, task: Task, users: bytes) -> None:
-        """Have a lane do a task for those users (packed), when one is free."""
+        """Queue a task for these packed users; the next free worker thread takes it."""
         self._tasks.put((task, users))
 
 
-def _actor_maker(job: Job) -> MakeActor:
-    if isinstance(job, ExtractJob):
-        return partial(FrameExtractor, job.frames)
-    if isinstance(job, ExamineJob):
-        return partial(Examiner, job.frames, job.full_decode)
-    return partial(Predictor, load_checkpoint(job.checkpoint))
-
-
-class _Lane:
-    """One thread's actors, by decoder, made when first needed."""
+class _WorkerThread:
+    """The work of one thread, with one actor per decoder, each made when it is first needed."""
 
     def __init__(
         self,
@@ -153,30 +139,30 @@ class _Lane:
         options: PredictorOptions,
         device: torch.device,
         send: Send,
-        watch: LaneWatch,
+        reporter: ProgressReporter,
     ) -> None:
-        self._watch = watch
+        self._reporter = reporter
         self._make_actor = make_actor
         self._options = options
         self._device = device
         self._send = send
         self._actors: dict[DecoderName, Actor] = {}
 
-    def work(self, tasks: "SimpleQueue[_Given]") -> None:
-        """Do tasks for ever. What it cannot cope with ends the process, as a crash would."""
+    def run(self, tasks: "SimpleQueue[_PackedTask]") -> None:
+        """Process tasks forever. An unexpected error ends the process, as a crash would."""
         try:
             with _own_stream(self._device):
                 while True:
-                    self._do(*tasks.get())
-        except TweetprofileError as error:  # of a store, say: no user is to blame
+                    self._process(*tasks.get())
+        except TweetprofileError as error:  # for example of an object store: no user is the cause
             self._send(Refused(error))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
 
-    def _do(self, task: Task, users: bytes) -> None:
+    def _process(self, task: Task, users: bytes) -> None:
         self._send(Begun(task.number))
-        self._watch.task = task.number
+        self._reporter.task = task.number
         actor = self._actor(task.decoder)
         table = pack(actor(refuse_images(users_of(unpack(users)), task.too_slow)))
         self._send(Done(task.number, table, actor.take_seconds()))
@@ -191,10 +177,17 @@ class _Lane:
 def refuse_images(
     users: list[UserImages], too_slow: frozenset[tuple[int, int]]
 ) -> list[UserImages]:
-    """The users, with the images refused that have been found to be too slow.
+    """Mark the images that have exceeded their deadline, so that they are not decoded again.
 
-    Finding one out costs its deadline and the start of a worker, so of a user with
-    `MOST_SLOW_IMAGES` of them no image is tried any more.
+    Each discovery costs the deadline and the start of a worker. So once a user has had
+    `MOST_SLOW_IMAGES` of them, none of the user's images is decoded any more.
+
+    Args:
+        users: The users of a task.
+        too_slow: The images, each as the position of the user and of the image in the user's list.
+
+    Returns:
+        The users, with those images refused.
     """
     found = Counter(user for user, _ in too_slow)
     refused = list(users)
@@ -209,37 +202,37 @@ def refuse_images(
 
 
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:
-    """On a GPU, what one lane does must not wait for what another does."""
+    """Return a CUDA stream, so that one worker thread does not wait for what another computes."""
     if device.type == "cpu":
         return nullcontext()
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     return torch.cuda.stream(stream)
 
 
-def _threads_on_cuda() -> int:
-    """A lane's decoding threads: its share of the processors that there are for each GPU."""
-    share = usable_processors() // torch.cuda.device_count() // _LANES_ON_CUDA
+def _decoding_threads_on_cuda() -> int:
+    """Return how many threads decode for one worker thread: its share of a GPU's processors."""
+    share = usable_processors() // torch.cuda.device_count() // _THREADS_ON_CUDA
     return min(max(1, share), 8)
 
 
-def main(descriptor: int, board: int, supervisor: int) -> None:
-    """Serve the supervisor at the other end of a connection until it closes it.
+def main(descriptor: int, progress: int, supervisor: int) -> None:
+    """Serve the supervisor until it closes the connection.
 
     Args:
-        descriptor: file descriptor of the connection.
-        board: file descriptor of the memory that the supervisor looks at.
-        supervisor: process id of the supervisor; when it dies, so does this process.
+        descriptor: The file descriptor of the connection.
+        progress: The file descriptor of the shared memory.
+        supervisor: The process id of the supervisor; when it exits, so does this process.
     """
-    _die_with(supervisor)
-    _offer_itself_to_the_oom_killer()
+    _exit_with(supervisor)
+    _prefer_to_be_killed_when_memory_runs_out()
     faulthandler.enable()  # a fatal signal leaves its stack in the log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the supervisor decides
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not fill the disk
     with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError):
-        _serve(connection, Board(board))
+        _serve(connection, SharedProgress(progress))
 
 
-def _serve(connection: Connection, board: Board) -> None:
+def _serve(connection: Connection, progress: SharedProgress) -> None:
     lock = Lock()
 
     def send(message: object) -> None:
@@ -247,7 +240,7 @@ def _serve(connection: Connection, board: Board) -> None:
             connection.send(message)
 
     try:
-        worker = Worker(connection.recv(), send, board)
+        worker = Worker(connection.recv(), send, progress)
     except TweetprofileError as error:
         send(Refused(error))
         return
@@ -256,21 +249,21 @@ def _serve(connection: Connection, board: Board) -> None:
         worker.give(connection.recv(), connection.recv_bytes())
 
 
-def _die_with(supervisor: int) -> None:
+def _exit_with(supervisor: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != supervisor:  # it died before we asked to be told
+    if os.getppid() != supervisor:  # it exited before this process asked for the signal
         sys.exit(1)
 
 
-def _offer_itself_to_the_oom_killer() -> None:
-    """When memory runs out, have the system kill this process and not the supervisor."""
+def _prefer_to_be_killed_when_memory_runs_out() -> None:
+    """Have the system kill this process rather than the supervisor."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
-def _drawn_image() -> bytes:
-    """An image that no one can blame: whoever dies of it would die of any."""
+def _draw_test_image() -> bytes:
+    """Return a harmless image: a worker that crashes while decoding it would crash on any."""
     file = io.BytesIO()
     Image.linear_gradient("L").convert("RGB").save(file, "JPEG")
     return file.getvalue()

@@ -31,14 +31,14 @@ from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.engines.jobs import ExtractJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.naming import file_name
 from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
-from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, ExtractorFacts, PredictorOptions
+from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, PredictorOptions, WorkerFacts
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
@@ -249,11 +249,11 @@ class _Artist:
             max_image_bytes=options.max_image_bytes,
             max_image_seconds=options.max_image_seconds,
         )
-        self._job = ExtractJob(self._spec.frame_size(), reading)
+        self._job = ExtractJob(self._spec.frame_size(), options=reading)
         self._engine_options = EngineOptions("cpu", options.stall_seconds)
 
     def draw(self, users: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, Sheet]]:
-        engine: LocalEngine[ExtractorFacts]
+        engine: LocalEngine[WorkerFacts]
         with LocalEngine(self._job, self._engine_options) as engine:
             for batch, rows in engine.run(users):
                 yield batch, self._sheet(batch, rows)

@@ -11,8 +11,8 @@ from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.data.labels.columns import label_columns, other_columns
 from tweetprofile.data.labels.values import ValueKind
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import ExamineJob
 from tweetprofile.errors import ManifestError, OptionError
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
@@ -22,8 +22,8 @@ from tweetprofile.job import (
     MAX_IMAGE_SECONDS,
     MAX_PIXELS,
     VOLUME_FRAMES,
-    ExaminerFacts,
     PredictorOptions,
+    WorkerFacts,
 )
 from tweetprofile.predicting.run import Progress
 from tweetprofile.workers.profiles import Counts
@@ -95,7 +95,7 @@ class InspectPlan:
         """How many will be inspected."""
         return min(self.users_in_manifest, self.options.sample or self.users_in_manifest)
 
-    def engine(self) -> LocalEngine[ExaminerFacts]:
+    def engine(self) -> LocalEngine[WorkerFacts]:
         """What will look at the images; to be entered."""
         return LocalEngine(self.job, self.engine_options)
 
@@ -129,7 +129,11 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
         max_image_bytes=options.max_image_bytes,
         max_image_seconds=options.max_image_seconds,
     )
-    job = ExamineJob(_frames_of(options.checkpoint), predictor_options, options.full_decode)
+    job = ExamineJob(
+        _frames_of(options.checkpoint),
+        options=predictor_options,
+        full_decode=options.full_decode,
+    )
     columns = {
         name: kind for name, kind in label_columns(opened).items() if _is_everywhere(opened, name)
     }
@@ -138,7 +142,7 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
 
 def run_inspection(
     plan: InspectPlan,
-    engine: LocalEngine[ExaminerFacts],
+    engine: LocalEngine[WorkerFacts],
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Inspection:
     """Inspect every user of the plan.

@@ -14,8 +14,8 @@ from tweetprofile.data.files.storage import AnyPath, canonical
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
+from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import PredictJob
 from tweetprofile.engines.shards import ShardEngine, ShardSource
 from tweetprofile.errors import OptionError
 from tweetprofile.job import (
@@ -222,7 +222,7 @@ def plan_prediction(
     ImageReader(root)
     job = PredictJob(
         checkpoint,
-        PredictorOptions(
+        options=PredictorOptions(
             root,
             decoder=options.decoder,
             precision=options.precision,

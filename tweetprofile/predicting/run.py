@@ -91,7 +91,7 @@ def _write_profiles(
                 f"where there were {plan.users}; run the command again."
             )
         run.finish()
-    run.clock.add(engine.beside.take())
+    run.clock.add(engine.supervisor_clock.take())
     seconds = time.monotonic() - began
     return PredictSummary(
         plan.out,
@@ -100,7 +100,12 @@ def _write_profiles(
         engine.facts,
         run.resumed,
         tuple(engine.deaths),
-        StageTimes.of(engine.clock.take(), engine.turns, run.clock.take(), seconds),
+        StageTimes.of(
+            workers=engine.clock.take(),
+            compute_slots=engine.compute_slots,
+            supervisor=run.clock.take(),
+            seconds=seconds,
+        ),
     )
 
 

@@ -20,14 +20,14 @@ from tweetprofile.workers.profiles import Counts
 class StageTimes:
     """Where the time of a run went.
 
-    Workers work in lanes, side by side, of which so many compute at a time. What all lanes together
-    spent in a stage is divided by that number, so that the stages and `idle` add up to the seconds
-    that the run took, but for what happens beside: the lanes that wait for the disk, and, in the
-    supervising process, reading the manifest and writing.
+    Several worker threads work side by side, and as many of them compute at the same time as there
+    are compute slots. What all threads together spent in a stage is divided by that number. The
+    stages and `idle` then add up to the seconds of the run, except for what happens at the same
+    time: threads that wait for the disk, and the supervisor, which reads the manifest and writes.
 
     Attributes:
-        seconds: by stage; those never entered are missing.
-        idle: seconds in which there was nothing to compute.
+        seconds: The seconds per stage, without stages that were never entered.
+        idle: The seconds in which there was nothing to compute.
     """
 
     seconds: Mapping[Stage, float] = field(default_factory=dict)
@@ -36,21 +36,22 @@ class StageTimes:
     @classmethod
     def of(
         cls,
-        in_lanes: Mapping[Stage, float],
-        turns: int,
-        beside: Mapping[Stage, float],
+        *,
+        workers: Mapping[Stage, float],
+        compute_slots: int,
+        supervisor: Mapping[Stage, float],
         seconds: float,
     ) -> "StageTimes":
-        """Bring together what was counted.
+        """Combine what the workers and the supervisor counted.
 
         Args:
-            in_lanes: seconds by stage of all lanes together.
-            turns: how many compute at a time.
-            beside: seconds by stage of the supervising process.
-            seconds: that the run took.
+            workers: The seconds per stage of all worker threads together.
+            compute_slots: The number of threads that compute at the same time.
+            supervisor: The seconds per stage of the supervisor.
+            seconds: The seconds that the run took.
         """
-        each = {stage: spent / max(1, turns) for stage, spent in in_lanes.items()}
-        both = {stage: each.get(stage, 0.0) + beside.get(stage, 0.0) for stage in Stage}
+        each = {stage: spent / max(1, compute_slots) for stage, spent in workers.items()}
+        both = {stage: each.get(stage, 0.0) + supervisor.get(stage, 0.0) for stage in Stage}
         return cls(
             {stage: spent for stage, spent in both.items() if spent},
             max(0.0, seconds - sum(each.values())),

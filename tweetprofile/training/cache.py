@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from tweetprofile.data.files.storage import AnyPath, canonical
 from tweetprofile.data.images.digests import Digests
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
+from tweetprofile.engines.jobs import ExtractJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.messages import ExtractJob
 from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
 from tweetprofile.training.cache_folders import (
@@ -304,7 +304,7 @@ class _Builder:
         """Decode every user, in processes that may die of it."""
         source = self._source
         options = PredictorOptions(source.image_root, decoder=source.decoder)
-        job = ExtractJob(source.frames, options)
+        job = ExtractJob(source.frames, options=options)
         with LocalEngine(job, EngineOptions(source.device)) as engine:
             batches = source.manifest.batches(_USERS_A_SHARD, engine.users_per_task)
             for batch, rows in engine.run(batches):

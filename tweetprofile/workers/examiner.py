@@ -21,7 +21,7 @@ from tweetprofile.decoders.bounds import fits, why_excessive
 from tweetprofile.decoders.pillow import allowed_formats
 from tweetprofile.decoders.screening import is_complete
 from tweetprofile.errors import Reason
-from tweetprofile.job import ExaminerFacts, PredictorOptions
+from tweetprofile.job import PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.choice import choose_frames
 from tweetprofile.volumes.spec import VolumeSpec
@@ -69,8 +69,11 @@ class Examiner:
         self._frames = frames
         self._reader = ImageReader(options.image_root, options.max_image_bytes)
         self._judge = _Judge(options, device, self._clock, full_decode=full_decode)
-        self.facts = ExaminerFacts(
-            device.type, self._judge.decoder.name, _BATCH_SIZE, torch.cuda.device_count()
+        self.facts = WorkerFacts(
+            device=device.type,
+            decoder=self._judge.decoder.name,
+            batch_size=_BATCH_SIZE,
+            cuda_devices=torch.cuda.device_count(),
         )
 
     def take_seconds(self) -> dict[Stage, float]:

@@ -10,7 +10,7 @@ import torch
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.manifest import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.job import ExtractorFacts, FrameSize, PredictorOptions
+from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.frames import FrameLoader
@@ -49,8 +49,11 @@ class FrameExtractor:
         reader = ImageReader(options.image_root, options.max_image_bytes)
         self._loader = FrameLoader(reader, decoder, frames, self._clock, turn, watch, digests=True)
         batch_size = options.batch_size or _BATCH_SIZES[device.type]
-        self.facts = ExtractorFacts(
-            device.type, decoder.name, batch_size, torch.cuda.device_count()
+        self.facts = WorkerFacts(
+            device=device.type,
+            decoder=decoder.name,
+            batch_size=batch_size,
+            cuda_devices=torch.cuda.device_count(),
         )
 
     def take_seconds(self) -> dict[Stage, float]:

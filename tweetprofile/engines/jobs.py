@@ -1,0 +1,132 @@
+"""The jobs that a worker can do, each described once.
+
+A job is plain data that the supervisor sends to a worker. Its class says everything that the rest
+of the engine needs to know about this kind of work:
+
+=============== ======================== ==================== =========================
+job             actor                    facts                row of a user who crashed
+=============== ======================== ==================== =========================
+`PredictJob`    `workers.Predictor`      `PredictorFacts`     profile without traits
+`ExtractJob`    `workers.FrameExtractor` `WorkerFacts`        no frames
+`ExamineJob`    `workers.Examiner`       `WorkerFacts`        no usable images
+=============== ======================== ==================== =========================
+
+To add a kind of work, write the module of its actor and add a class here; nothing else in
+`engines/` changes.
+
+The supervisor imports this module and must load neither torch nor a decoder. An actor is therefore
+named by a string, which only a worker imports.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pyarrow as pa
+
+from tweetprofile.job import FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
+from tweetprofile.workers.findings import crashed_findings
+from tweetprofile.workers.profiles import crashed_frames, crashed_profile
+
+FactsT = TypeVar("FactsT", bound=WorkerFacts)
+"""What the workers of a job report about themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(ABC, Generic[FactsT]):
+    """What a worker is to do; the first message that it receives.
+
+    Attributes:
+        options: Where images are and how to decode them; see `PredictorOptions`.
+        processors: The number of processors that the worker keeps busy if it computes on a CPU.
+        actor: The class of the actors, as `module:name`. It is called with `actor_arguments()` and
+            the options; see `worker.Actor`.
+    """
+
+    options: PredictorOptions
+    processors: int = 1
+    actor: ClassVar[str]
+
+    @abstractmethod
+    def actor_arguments(self) -> tuple[Any, ...]:
+        """Return the first arguments of the actor. Only a worker calls this."""
+
+    @abstractmethod
+    def crashed_row(self, facts: FactsT, images_given: int) -> pa.Table:
+        """Return the row of a user whose images crashed the worker.
+
+        Args:
+            facts: What the workers reported about themselves.
+            images_given: The number of images that the manifest lists for the user.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PredictJob(Job[PredictorFacts]):
+    """Predict profiles.
+
+    Attributes:
+        checkpoint: The file of the model.
+    """
+
+    checkpoint: Path
+    actor: ClassVar[str] = "tweetprofile.workers.predictor:Predictor"
+
+    def actor_arguments(self) -> tuple[Any, ...]:
+        """See `Job.actor_arguments`."""
+        load_checkpoint = imported("tweetprofile.checkpoints.checkpoint:load_checkpoint")
+        return (load_checkpoint(self.checkpoint),)
+
+    def crashed_row(self, facts: PredictorFacts, images_given: int) -> pa.Table:
+        """See `Job.crashed_row`."""
+        return crashed_profile(facts.schema, "", images_given)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractJob(Job[WorkerFacts]):
+    """Extract frames; the precision among the options has no effect.
+
+    Attributes:
+        frames: The number of frames per user, and their size.
+    """
+
+    frames: FrameSize
+    actor: ClassVar[str] = "tweetprofile.workers.extractor:FrameExtractor"
+
+    def actor_arguments(self) -> tuple[Any, ...]:
+        """See `Job.actor_arguments`."""
+        return (self.frames,)
+
+    def crashed_row(self, facts: WorkerFacts, images_given: int) -> pa.Table:
+        """See `Job.crashed_row`."""
+        return crashed_frames(images_given)
+
+
+@dataclass(frozen=True, slots=True)
+class ExamineJob(Job[WorkerFacts]):
+    """Find out what every image is; the precision among the options has no effect.
+
+    Attributes:
+        frames: The number of frames in a volume.
+        full_decode: Whether to decode images that pass the check of their header and end.
+    """
+
+    frames: int
+    full_decode: bool = False
+    actor: ClassVar[str] = "tweetprofile.workers.examiner:Examiner"
+
+    def actor_arguments(self) -> tuple[Any, ...]:
+        """See `Job.actor_arguments`."""
+        return (self.frames, self.full_decode)
+
+    def crashed_row(self, facts: WorkerFacts, images_given: int) -> pa.Table:
+        """See `Job.crashed_row`."""
+        return crashed_findings(images_given)
+
+
+def imported(name: str) -> Any:
+    """Import what `module:name` refers to."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)

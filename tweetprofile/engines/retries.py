@@ -1,0 +1,160 @@
+"""What is tried again after a worker ended, until it is known which user caused it.
+
+When a worker crashes or hangs, the batches that it had begun are tried again, one user at a time,
+with the same decoder and while the worker has nothing else to do. A user who crashes a worker again
+is tried with Pillow alone. A user who crashes that, too, gets the status `crashed`. The rows of all
+other users are what they would have been without the crash: the users of a batch are never
+separated, but those who are not being tried are in it without their images.
+
+For an image over its deadline it is known which image it is. The worker is replaced, and its
+batches are tried again as they were, except that this image is not decoded any more. If only the
+wall clock shows that the deadline has passed, another worker thread may have held Python's lock; in
+that case the batch is first tried again while the worker has nothing else to do.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic
+
+import pyarrow as pa
+
+from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.engines.jobs import FactsT, Job
+from tweetprofile.engines.watchdog import SlowImage
+from tweetprofile.job import DecoderName
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A batch to process, or one user of it.
+
+    Attributes:
+        batch: The batch.
+        decoder: The decoder to use.
+        only_user: The position of the only user to try; None for all users of the batch.
+        too_slow: The images that were over their deadline and must not be decoded again, each as
+            the position of the user in the batch and of the image in the user's list.
+        exclusive: Whether the worker may have no other task in flight at the same time.
+    """
+
+    batch: UserBatch
+    decoder: DecoderName
+    only_user: int | None = None
+    too_slow: frozenset[tuple[int, int]] = frozenset()
+    exclusive: bool = False
+
+    def after(self, slow: Sequence[SlowImage]) -> "Attempt":
+        """Return the attempt to make after some images of this one were over their deadline."""
+        known = [each for each in slow if each.is_certain or self.exclusive]
+        images = self.too_slow.union((each.user, each.index) for each in known)
+        return replace(self, too_slow=images, exclusive=self.exclusive or len(known) < len(slow))
+
+    @property
+    def users(self) -> pa.Table:
+        """The columns of the batch that a worker needs, without images of users not to be tried.
+
+        The position of a user in the batch serves as the user's id; the worker does not need the
+        real one.
+        """
+        table = self.batch.table.select(["images", "images_given"])
+        table = table.append_column("user_id", pa.array(range(len(table)), pa.int64()))
+        return table if self.only_user is None else _with_images_of(table, self.only_user)
+
+
+class Workload(Generic[FactsT]):
+    """The batches to process, and the attempts to repeat.
+
+    Args:
+        batches: The batches, in manifest order. They are read no further ahead than necessary.
+        job: The job of the workers.
+        facts: What the workers reported about themselves.
+    """
+
+    def __init__(self, batches: Iterator[UserBatch], job: Job[FactsT], facts: FactsT) -> None:
+        self._batches = batches
+        self._job = job
+        self._facts = facts
+        self._waiting: deque[Attempt] = deque()
+        self._exclusive: deque[Attempt] = deque()
+        self._single_rows: dict[int, list[pa.Table | None]] = {}
+
+    def read_ahead(self, batches: int) -> None:
+        """Read until this number of attempts is waiting, or the manifest ends."""
+        while len(self._waiting) < batches:
+            if (batch := next(self._batches, None)) is None:
+                return
+            self._waiting.append(Attempt(batch, self._facts.decoder))
+
+    def take(self, *, idle: bool) -> Attempt | None:
+        """Return the next attempt for a worker, or None if there is none for it now.
+
+        An exclusive attempt goes to an idle worker, because otherwise it would not be known which
+        task caused a crash. While one is waiting, no worker gets any other attempt.
+
+        Args:
+            idle: Whether the worker has no task in flight.
+        """
+        if self._exclusive:
+            return self._exclusive.popleft() if idle else None
+        self.read_ahead(1)
+        return self._waiting.popleft() if self._waiting else None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any attempt is waiting to be taken."""
+        return bool(self._waiting or self._exclusive)
+
+    def put_back(self, attempt: Attempt) -> None:
+        """Repeat an attempt that did not cause the end of its worker."""
+        (self._exclusive if attempt.exclusive else self._waiting).appendleft(attempt)
+
+    def settle(self, attempt: Attempt, rows: pa.Table | None) -> pa.Table | None:
+        """Note how an attempt ended.
+
+        Args:
+            attempt: The attempt.
+            rows: The result, with one row per user of the batch; None if the worker crashed.
+
+        Returns:
+            The rows of the whole batch without `user_id`, or None while some are missing.
+        """
+        if rows is None:
+            return self._repeat_or_give_up(attempt)
+        rows = rows.drop_columns("user_id")
+        if attempt.only_user is None:
+            return rows
+        return self._add_single_row(
+            attempt.batch, attempt.only_user, rows.slice(attempt.only_user, 1)
+        )
+
+    def _repeat_or_give_up(self, attempt: Attempt) -> pa.Table | None:
+        batch = attempt.batch
+        if (position := attempt.only_user) is None:
+            # This holds for a batch of one user, too: another batch may have caused the crash.
+            self._exclusive += [
+                replace(attempt, only_user=each, exclusive=True) for each in range(len(batch))
+            ]
+            return None
+        if attempt.decoder != "pillow-alone":
+            self._exclusive.appendleft(replace(attempt, decoder="pillow-alone"))
+            return None
+        given = batch.table["images_given"][position].as_py()
+        row = self._job.crashed_row(self._facts, given).drop_columns("user_id")
+        return self._add_single_row(batch, position, row)
+
+    def _add_single_row(self, batch: UserBatch, position: int, row: pa.Table) -> pa.Table | None:
+        rows = self._single_rows.setdefault(batch.first, [None] * len(batch))
+        rows[position] = row
+        if any(each is None for each in rows):
+            return None
+        return pa.concat_tables(self._single_rows.pop(batch.first)).unify_dictionaries()
+
+
+def _with_images_of(table: pa.Table, position: int) -> pa.Table:
+    """Return the table with the images of a single user; all other lists are empty."""
+    images = table["images"].combine_chunks()
+    own = images[position].values
+    offsets = [0] * (position + 1) + [len(own)] * (len(table) - position)
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
+    return table.set_column(table.schema.get_field_index("images"), "images", lists)
