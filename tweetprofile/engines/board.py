@@ -109,7 +109,7 @@ class Board:
 
 
 class LaneWatch:
-    """What one lane writes on the board: an `ImageWatch`, whose users are named by position.
+    """What one lane writes on the board: an `ImageObserver`, whose users are named by position.
 
     Attributes:
         task: number of the task that the lane works on.
@@ -121,11 +121,11 @@ class LaneWatch:
         self.task = 0
 
     def begin(self, user_id: str | int, index: int) -> None:
-        """See `ImageWatch.begin`."""
+        """See `ImageObserver.begin`."""
         self._board.write(self._slot(), self.task, int(user_id), index)
 
     def end(self) -> None:
-        """See `ImageWatch.end`."""
+        """See `ImageObserver.end`."""
         self._board.beat(self._slot(), self.task)
 
     def _slot(self) -> int:

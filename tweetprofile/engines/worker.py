@@ -55,7 +55,7 @@ from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.examiner import Examiner
 from tweetprofile.workers.extractor import FrameExtractor
 from tweetprofile.workers.predictor import Predictor
-from tweetprofile.workers.watch import ImageWatch
+from tweetprofile.workers.observers import ImageObserver
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -93,8 +93,8 @@ class MakeActor(Protocol):
         self,
         options: PredictorOptions,
         *,
-        turn: AbstractContextManager[object] | None = None,
-        watch: ImageWatch | None = None,
+        compute_slot: AbstractContextManager[object] | None = None,
+        observer: ImageObserver | None = None,
     ) -> Actor:
         """An actor for one lane."""
 
@@ -127,7 +127,7 @@ class Worker:
         turn = BoundedSemaphore(self.ready.turns)
         for _ in range(lanes):
             watch = LaneWatch(board)
-            make_own = partial(make_actor, turn=turn, watch=watch)
+            make_own = partial(make_actor, compute_slot=turn, observer=watch)
             lane = _Lane(make_own, options, device, send, watch)
             Thread(target=lane.work, args=(self._tasks,), daemon=True).start()
 
