@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tweetprofile.checkpoints.fingerprints import read_seen
+from tweetprofile.checkpoints.fingerprints import read_training_fingerprint
 from tweetprofile.networks import NetworkSpec, spec_from_dict, spec_to_dict
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted.fields import (
@@ -173,7 +173,7 @@ _TRAINING = {
     "warnings": list_of(text),
     "notes": list_of(text),
     "folds": mapping_of(_fold),
-    "seen": read_seen,
+    "seen": read_training_fingerprint,
     "finished": text,
     "manifest": text,
     "run": text,

@@ -54,8 +54,8 @@ from tweetprofile.stages import Stage
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.examiner import Examiner
 from tweetprofile.workers.extractor import FrameExtractor
-from tweetprofile.workers.predictor import Predictor
 from tweetprofile.workers.observers import ImageObserver
+from tweetprofile.workers.predictor import Predictor
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 

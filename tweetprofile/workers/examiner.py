@@ -27,8 +27,8 @@ from tweetprofile.volumes.choice import choose_frames
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.findings import ImageFacts, UserFindings, make_findings
-from tweetprofile.workers.profiles import UserOutcome
 from tweetprofile.workers.observers import ImageObserver, NullObserver
+from tweetprofile.workers.profiles import UserOutcome
 
 _VOUCHED_FORMATS = ("JPEG", "PNG", "WEBP")
 """What `is_complete` knows of; Pillow calls a JPEG of several pictures MPO."""

@@ -14,8 +14,8 @@ from tweetprofile.job import ExtractorFacts, FrameSize, PredictorOptions
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.frames import FrameLoader
-from tweetprofile.workers.profiles import UserOutcome, make_frame_rows
 from tweetprofile.workers.observers import ImageObserver
+from tweetprofile.workers.profiles import UserOutcome, make_frame_rows
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
 """Users that a call should have, as in predicting; on a GPU, DALI needs some 700 images."""

@@ -25,8 +25,8 @@ from tweetprofile.volumes.stacking import draw_orders, frame_mask, split_clips, 
 from tweetprofile.volumes.views import VIEWS
 from tweetprofile.workers.devices import precision_name, resolve_device, resolve_precision
 from tweetprofile.workers.frames import FrameLoader
-from tweetprofile.workers.profiles import Probabilities, UserOutcome, make_profiles
 from tweetprofile.workers.observers import ImageObserver, NullObserver
+from tweetprofile.workers.profiles import Probabilities, UserOutcome, make_profiles
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
 """Users a forward pass where none is asked for.
