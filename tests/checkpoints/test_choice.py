@@ -7,7 +7,7 @@ import pytest
 
 from tweetprofile.checkpoints.choice import (
     CHECKPOINT_VARIABLE,
-    MODEL,
+    MODEL_FILE,
     default_checkpoint,
     find_checkpoint,
     set_default_checkpoint,
@@ -37,8 +37,8 @@ def test_the_folder_of_a_run_stands_for_its_model(model: Path, tmp_path: Path) -
     run.mkdir()
     with pytest.raises(CheckpointError, match=r"run is a folder without model\.safetensors"):
         find_checkpoint(run)
-    shutil.copyfile(model, run / MODEL)
-    assert find_checkpoint(run) == run / MODEL
+    shutil.copyfile(model, run / MODEL_FILE)
+    assert find_checkpoint(run) == run / MODEL_FILE
 
 
 def test_the_default_is_a_copy_that_outlives_its_run(model: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
 FORMAT = 3
 """Version of what stands in a header; raised when an older reader would misread it."""
 
-MOST_MEMBERS = 64
+MAX_MEMBERS = 64
 """Networks of a checkpoint; a file that claims more is none of ours."""
 
 _TEMPERATURES = (1e-3, 1e3)
@@ -125,8 +125,8 @@ _READERS = {
 
 
 def _members(members: int) -> int:
-    if not 1 <= members <= MOST_MEMBERS:
-        raise FieldError(f"it has {members} members, and 1 to {MOST_MEMBERS} are possible")
+    if not 1 <= members <= MAX_MEMBERS:
+        raise FieldError(f"it has {members} members, and 1 to {MAX_MEMBERS} are possible")
     return members
 
 
