@@ -26,7 +26,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from tweetprofile import Checkpoint, load_checkpoint
-from tweetprofile.networks import VolumeNetworkSpec
+from tweetprofile.networks import Cnn3dSpec
 from tweetprofile.volumes.spec import VolumeSpec
 
 _PROCESSORS = len(os.sched_getaffinity(0))
@@ -97,7 +97,7 @@ def infer(
     """Probabilities of each trait's classes, batch by batch."""
     layout = torch.channels_last_3d if tuned else torch.contiguous_format
     # Weights of a 2D convolution have a layout of their own.
-    flat = tuned and not isinstance(model.network.spec, VolumeNetworkSpec)
+    flat = tuned and not isinstance(model.network.spec, Cnn3dSpec)
     weights = torch.channels_last if flat else layout
     network = model.network.to(memory_format=weights)  # type: ignore[call-overload]
     lower = tuned and multiplies_bf16()

@@ -7,10 +7,10 @@ import pytest
 
 from tweetprofile.checkpoints.choice import (
     CHECKPOINT_VARIABLE,
-    MODEL,
-    default_model,
+    MODEL_FILE,
+    default_checkpoint,
     find_checkpoint,
-    make_default,
+    set_default_checkpoint,
 )
 from tweetprofile.errors import CheckpointError, OutputError
 
@@ -26,7 +26,7 @@ def test_the_given_checkpoint_wins_then_the_variable_then_the_default(
 ) -> None:
     with pytest.raises(CheckpointError, match=r"no checkpoint: name one .* 'tweetprofile use RUN'"):
         find_checkpoint(None)
-    assert make_default(model) == default_model() == find_checkpoint(None)
+    assert set_default_checkpoint(model) == default_checkpoint() == find_checkpoint(None)
     monkeypatch.setenv(CHECKPOINT_VARIABLE, "from-variable")
     assert find_checkpoint(None) == Path("from-variable")
     assert find_checkpoint("given") == Path("given")
@@ -37,25 +37,25 @@ def test_the_folder_of_a_run_stands_for_its_model(model: Path, tmp_path: Path) -
     run.mkdir()
     with pytest.raises(CheckpointError, match=r"run is a folder without model\.safetensors"):
         find_checkpoint(run)
-    shutil.copyfile(model, run / MODEL)
-    assert find_checkpoint(run) == run / MODEL
+    shutil.copyfile(model, run / MODEL_FILE)
+    assert find_checkpoint(run) == run / MODEL_FILE
 
 
 def test_the_default_is_a_copy_that_outlives_its_run(model: Path, tmp_path: Path) -> None:
     own = shutil.copyfile(model, tmp_path / "own.safetensors")
-    make_default(own)
+    set_default_checkpoint(own)
     own.unlink()
-    assert default_model().read_bytes() == model.read_bytes()
-    assert make_default(default_model()) == default_model(), "which is no harm"
-    assert default_model().read_bytes() == model.read_bytes()
+    assert default_checkpoint().read_bytes() == model.read_bytes()
+    assert set_default_checkpoint(default_checkpoint()) == default_checkpoint(), "which is no harm"
+    assert default_checkpoint().read_bytes() == model.read_bytes()
 
 
 def test_what_is_no_model_is_not_replaced_by_the_default(model: Path) -> None:
-    default_model().parent.mkdir(parents=True)
-    default_model().write_text("somebody's notes")
+    default_checkpoint().parent.mkdir(parents=True)
+    default_checkpoint().write_text("somebody's notes")
     with pytest.raises(OutputError, match=r"model\.safetensors"):
-        make_default(model)
-    assert default_model().read_text() == "somebody's notes"
+        set_default_checkpoint(model)
+    assert default_checkpoint().read_text() == "somebody's notes"
 
 
 def test_a_data_folder_that_cannot_be_made_is_named(
@@ -66,4 +66,4 @@ def test_a_data_folder_that_cannot_be_made_is_named(
     with pytest.raises(
         OutputError, match=r"file/tweetprofile/model\.safetensors cannot be written"
     ):
-        make_default(model)
+        set_default_checkpoint(model)

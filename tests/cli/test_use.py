@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tweetprofile.checkpoints.choice import CHECKPOINT_VARIABLE, default_model
+from tweetprofile.checkpoints.choice import CHECKPOINT_VARIABLE, default_checkpoint
 from tweetprofile.cli import main
 
 QUICK = ["--frame-size", "16", "--epochs", "1", "--batch-size", "4", "--devices", "cpu"]
@@ -37,7 +37,7 @@ def test_predict_names_the_run_that_was_chosen_and_a_later_training_changes_noth
     assert run("train", manifest, "-o", second, *QUICK, "--seed", "1").returncode == 0
     done = run("predict", manifest, "-o", tmp_path / "out")
     assert "run 'first', trained 20" in " ".join(done.stderr.split())
-    assert default_model().read_bytes() == (first / "model.safetensors").read_bytes()
+    assert default_checkpoint().read_bytes() == (first / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["nothing", "folder", "notes.txt"])
@@ -48,7 +48,7 @@ def test_what_is_no_model_is_not_chosen(
     (tmp_path / "notes.txt").write_text("no model")
     assert main(["use", str(tmp_path / name)]) == 2
     assert name in capsys.readouterr().err
-    assert not default_model().exists()
+    assert not default_checkpoint().exists()
 
 
 def test_a_model_that_never_said_how_it_was_trained_is_chosen_all_the_same(

@@ -9,9 +9,9 @@ from torch import nn
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import (
     PRESETS,
+    Cnn3d,
     DeepSet,
     Network,
-    VolumeNetwork,
     build_network,
     fold_normalisation,
     for_inference,
@@ -68,7 +68,7 @@ def test_pools_keep_what_is_left_over_so_11_frames_become_6_3_2_and_1(name: str)
     x = torch.zeros(1, 3, 11, 32, 32)
     depths = []
     network = paper_network(name)
-    assert isinstance(network, VolumeNetwork)
+    assert isinstance(network, Cnn3d)
     for block in network.blocks:
         x = block(x)
         depths.append(x.shape[2])

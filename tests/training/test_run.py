@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
-from tweetprofile.checkpoints.choice import default_model
+from tweetprofile.checkpoints.choice import default_checkpoint
 from tweetprofile.errors import ManifestError, OptionError, OutputError, TrainingError
 from tweetprofile.networks import Norm
 from tweetprofile.predicting.plan import PredictOptions
@@ -92,7 +92,7 @@ def test_a_training_does_not_change_what_predict_uses(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
-    assert not default_model().exists()
+    assert not default_checkpoint().exists()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
-from tweetprofile.checkpoints.fingerprints import read_seen
+from tweetprofile.checkpoints.fingerprints import read_training_fingerprint
 from tweetprofile.data.images.digests import user_digest
 from tweetprofile.errors import TrainingError
 from tweetprofile.training.cache import FrameCache, Subset
@@ -101,7 +101,7 @@ def test_a_run_says_what_was_kept_apart_and_remembers_what_it_has_seen(
     assert note.startswith("1 images of users set aside are those of")
     assert note in (tmp_path / "run" / CARD).read_text()
     training = load_checkpoint(summary.checkpoint).training
-    seen = read_seen(training["seen"], "it")
+    seen = read_training_fingerprint(training["seen"], "it")
     ids = np.array([user_digest(each) for each in frame["user_id"]], np.uint64)
     assert seen.users.overlap(ids).seen == summary.users + summary.val_users
     assert (training["run"], training["manifest"]) == ("run", "train.parquet")

@@ -14,7 +14,7 @@ from tweetprofile.errors import CheckpointError, OutputError, WriteError
 CHECKPOINT_VARIABLE = "TWEETPROFILE_CHECKPOINT"
 """Environment variable that names the checkpoint to use when none is given."""
 
-MODEL = "model.safetensors"
+MODEL_FILE = "model.safetensors"
 """The file of a run that holds its model."""
 
 
@@ -30,7 +30,7 @@ def find_checkpoint(given: str | Path | None) -> Path:
         given = os.environ.get(CHECKPOINT_VARIABLE) or None
     if given is not None:
         return _in_run(Path(given))
-    if (default := default_model()).exists():
+    if (default := default_checkpoint()).exists():
         return default
     raise CheckpointError(
         "no checkpoint: name one with --checkpoint RUN, or choose the one to use from now on with "
@@ -39,19 +39,19 @@ def find_checkpoint(given: str | Path | None) -> Path:
     )
 
 
-def default_model() -> Path:
+def default_checkpoint() -> Path:
     """Where the model is kept that this user has chosen to be the default."""
-    return Path(platformdirs.user_data_dir("tweetprofile")) / MODEL
+    return Path(platformdirs.user_data_dir("tweetprofile")) / MODEL_FILE
 
 
-def make_default(checkpoint: Path) -> Path:
+def set_default_checkpoint(checkpoint: Path) -> Path:
     """Keep a copy of a checkpoint as the default; where it is kept.
 
     Raises:
         OutputError: something else stands in its place.
         WriteError: the copy cannot be written.
     """
-    kept = default_model()
+    kept = default_checkpoint()
     if checkpoint.exists() and kept.exists() and checkpoint.samefile(kept):
         return kept
     check_file(kept, Kind.MODEL, Inputs.of(checkpoint=checkpoint), overwrite=True)
@@ -75,9 +75,9 @@ def make_default(checkpoint: Path) -> Path:
 def _in_run(path: Path) -> Path:
     if not path.is_dir():
         return path
-    if (model := path / MODEL).exists():
+    if (model := path / MODEL_FILE).exists():
         return model
     raise CheckpointError(
-        f"{path} is a folder without {MODEL}; give a checkpoint, or the folder of a run that has "
+        f"{path} is a folder without {MODEL_FILE}; give a checkpoint, or the folder of a run that has "
         "ended."
     )

@@ -134,7 +134,7 @@ def _places(digests: Digests, size: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TrainingFingerprint:
     """What a model was trained with, users and images set aside included.
 
     Attributes:
@@ -156,8 +156,8 @@ class Seen:
         }
 
 
-def read_seen(value: object, what: str) -> Seen:
-    """The inverse of `Seen.to_dict`, from untrusted JSON.
+def read_training_fingerprint(value: object, what: str) -> TrainingFingerprint:
+    """The inverse of `TrainingFingerprint.to_dict`, from untrusted JSON.
 
     Raises:
         FieldError: a field is missing or of another type.
@@ -168,4 +168,4 @@ def read_seen(value: object, what: str) -> Seen:
         "manifests": list_of(text),
     }
     found = read_known(value, what, readers, tuple(readers))
-    return Seen(found["users"], found["images"], tuple(found["manifests"]))
+    return TrainingFingerprint(found["users"], found["images"], tuple(found["manifests"]))

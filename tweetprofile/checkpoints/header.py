@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tweetprofile.checkpoints.fingerprints import read_seen
+from tweetprofile.checkpoints.fingerprints import read_training_fingerprint
 from tweetprofile.networks import NetworkSpec, spec_from_dict, spec_to_dict
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted.fields import (
@@ -28,7 +28,7 @@ from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
 FORMAT = 3
 """Version of what stands in a header; raised when an older reader would misread it."""
 
-MOST_MEMBERS = 64
+MAX_MEMBERS = 64
 """Networks of a checkpoint; a file that claims more is none of ours."""
 
 _TEMPERATURES = (1e-3, 1e3)
@@ -125,8 +125,8 @@ _READERS = {
 
 
 def _members(members: int) -> int:
-    if not 1 <= members <= MOST_MEMBERS:
-        raise FieldError(f"it has {members} members, and 1 to {MOST_MEMBERS} are possible")
+    if not 1 <= members <= MAX_MEMBERS:
+        raise FieldError(f"it has {members} members, and 1 to {MAX_MEMBERS} are possible")
     return members
 
 
@@ -173,7 +173,7 @@ _TRAINING = {
     "warnings": list_of(text),
     "notes": list_of(text),
     "folds": mapping_of(_fold),
-    "seen": read_seen,
+    "seen": read_training_fingerprint,
     "finished": text,
     "manifest": text,
     "run": text,

@@ -35,14 +35,14 @@ from tweetprofile.untrusted.fields import (
 )
 from tweetprofile.untrusted.text import printable
 
-MOST_HEADER_BYTES = 8 << 20
+MAX_HEADER_BYTES = 8 << 20
 """The largest of ours, of 64 members and thousands of classes, takes one MB."""
 
-MOST_BYTES = 8 << 30
+MAX_FILE_BYTES = 8 << 30
 """Of a file; the largest of ours, the state of 64 members of the largest network, takes half."""
 
-_MOST_DIMENSIONS = 8
-_MOST_A_SIDE = 1 << 40
+_MAX_DIMENSIONS = 8
+_MAX_SIDE = 1 << 40
 
 _DTYPES = {
     "F64": torch.float64,
@@ -128,14 +128,14 @@ class TensorFile:
         return tensors, digest.hexdigest()
 
     def _read_length(self, size: int) -> int:
-        if size > MOST_BYTES:
-            raise FieldError(f"it has {size:,} bytes, and {MOST_BYTES:,} at most are read")
+        if size > MAX_FILE_BYTES:
+            raise FieldError(f"it has {size:,} bytes, and {MAX_FILE_BYTES:,} at most are read")
         length = int.from_bytes(self._read_exactly(8), "little")
         if length > size - 8:
             raise FieldError(f"its header is to have {length:,} bytes, more than the file has")
-        if length > MOST_HEADER_BYTES:
+        if length > MAX_HEADER_BYTES:
             raise FieldError(
-                f"its header has {length:,} bytes, and {MOST_HEADER_BYTES:,} at most are read"
+                f"its header has {length:,} bytes, and {MAX_HEADER_BYTES:,} at most are read"
             )
         return length
 
@@ -195,7 +195,7 @@ def _parse_entry(name: str, value: object) -> _Entry:
     if found["dtype"] not in _DTYPES:
         raise FieldError(f"{what} is of type '{printable(found['dtype'], 20)}', which is not read")
     shape, offsets = found["shape"], found["data_offsets"]
-    if len(shape) > _MOST_DIMENSIONS or not all(0 <= side <= _MOST_A_SIDE for side in shape):
+    if len(shape) > _MAX_DIMENSIONS or not all(0 <= side <= _MAX_SIDE for side in shape):
         raise FieldError(f"{what} has a shape that no tensor has")
     kind = TensorKind(_DTYPES[found["dtype"]], shape)
     if len(offsets) != 2 or offsets[1] - offsets[0] != kind.size:

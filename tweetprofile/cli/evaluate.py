@@ -121,10 +121,10 @@ def command(
 
 def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
     """Files that may be the model of the predictions."""
-    from tweetprofile.checkpoints.choice import MODEL, find_checkpoint
+    from tweetprofile.checkpoints.choice import MODEL_FILE, find_checkpoint
     from tweetprofile.errors import CheckpointError
 
-    named = [checkpoint, run / MODEL if run is not None else None]
+    named = [checkpoint, run / MODEL_FILE if run is not None else None]
     with suppress(CheckpointError):
         named.append(find_checkpoint(None))
     return [path for path in named if path is not None]

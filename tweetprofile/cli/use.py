@@ -17,13 +17,13 @@ def command(run: Path, quiet: bool) -> None:
     run may be moved or removed afterwards. A training never changes the choice.
     """
     from tweetprofile.checkpoints.checkpoint import load_checkpoint
-    from tweetprofile.checkpoints.choice import find_checkpoint, make_default
+    from tweetprofile.checkpoints.choice import find_checkpoint, set_default_checkpoint
     from tweetprofile.checkpoints.header import describe_origin
     from tweetprofile.cli.console import CONSOLE
 
     path = find_checkpoint(run)
     checkpoint = load_checkpoint(path)
-    kept = make_default(path)
+    kept = set_default_checkpoint(path)
     if not quiet:
         CONSOLE.print(
             f"{checkpoint.network_spec.name} for {', '.join(checkpoint.schema.names)} "

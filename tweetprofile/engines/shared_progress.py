@@ -113,7 +113,7 @@ class SharedProgress:
 class ProgressReporter:
     """Reports the progress of one worker thread, and of the threads that decode for it.
 
-    It is the `ImageWatch` of the actors of that worker thread. Users are named by their position.
+    It is the `ImageObserver` of the actors of that worker thread. Users are named by their position.
 
     Attributes:
         task: The number of the task that the worker thread works on.
@@ -125,11 +125,11 @@ class ProgressReporter:
         self.task = 0
 
     def begin(self, user_id: str | int, index: int) -> None:
-        """See `ImageWatch.begin`."""
+        """See `ImageObserver.begin`."""
         self._progress.begin_image(self._row(), self.task, int(user_id), index)
 
     def end(self) -> None:
-        """See `ImageWatch.end`."""
+        """See `ImageObserver.end`."""
         self._progress.end_step(self._row(), self.task)
 
     def _row(self) -> int:

@@ -43,7 +43,7 @@ from tweetprofile.errors import Reason, TweetprofileError
 from tweetprofile.job import DecoderName, PredictorOptions, WorkerFacts, usable_processors
 from tweetprofile.stages import Stage
 from tweetprofile.workers.devices import resolve_device
-from tweetprofile.workers.watch import ImageWatch
+from tweetprofile.workers.observers import ImageObserver
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -81,15 +81,15 @@ class MakeActor(Protocol):
         self,
         options: PredictorOptions,
         *,
-        turn: AbstractContextManager[object] | None = None,
-        watch: ImageWatch | None = None,
+        compute_slot: AbstractContextManager[object] | None = None,
+        observer: ImageObserver | None = None,
     ) -> Actor:
         """Make an actor.
 
         Args:
             options: How the actor works.
-            turn: The compute slot that it enters to compute and leaves to read.
-            watch: What it tells which image it is decoding.
+            compute_slot: The compute slot that it enters to compute and leaves to read.
+            observer: What it tells which image it is decoding.
         """
 
 
@@ -121,7 +121,7 @@ class Worker:
         compute_slots = BoundedSemaphore(self.ready.compute_slots)
         for _ in range(threads):
             reporter = ProgressReporter(progress)
-            make_own = partial(make_actor, turn=compute_slots, watch=reporter)
+            make_own = partial(make_actor, compute_slot=compute_slots, observer=reporter)
             thread = _WorkerThread(make_own, options, device, send, reporter)
             Thread(target=thread.run, args=(self._tasks,), daemon=True).start()
 

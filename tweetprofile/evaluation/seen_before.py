@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
-from tweetprofile.checkpoints.fingerprints import Overlap, Seen, read_seen
+from tweetprofile.checkpoints.fingerprints import (
+    Overlap,
+    TrainingFingerprint,
+    read_training_fingerprint,
+)
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.digests import image_digest, user_digest
 from tweetprofile.data.images.reader import ImageReader
@@ -96,7 +100,7 @@ def look_for_seen(
         return SeenBefore("its checkpoint is not at hand; name it with --checkpoint")
     if "seen" not in training:
         return SeenBefore("its checkpoint is of a version that did not keep fingerprints")
-    seen = read_seen(training["seen"], "seen")
+    seen = read_training_fingerprint(training["seen"], "seen")
     ids = np.array([user_digest(each) for each in read_user_ids(manifest)], np.uint64)
     return SeenBefore(
         None,
@@ -116,7 +120,9 @@ def _training_of(sha256: str | None, candidates: Sequence[Path]) -> Mapping[str,
     return None
 
 
-def _images_seen(manifest: Manifest, seen: Seen, image_root: AnyPath | None) -> Overlap | None:
+def _images_seen(
+    manifest: Manifest, seen: TrainingFingerprint, image_root: AnyPath | None
+) -> Overlap | None:
     try:
         reader = ImageReader(image_root or manifest.folder)
         refs = (image for user in _some_users(manifest) for image in user.images)

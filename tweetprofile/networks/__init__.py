@@ -5,34 +5,34 @@ from collections.abc import Sequence
 
 import torch
 
+from tweetprofile.networks.cnn3d import Cnn3d
 from tweetprofile.networks.deepset import DeepSet
 from tweetprofile.networks.ensemble import Ensemble
 from tweetprofile.networks.folding import Foldable
 from tweetprofile.networks.specs import (
     PRESETS,
+    Cnn3dSpec,
     DeepSetSpec,
     NetworkSpec,
     Norm,
-    VolumeNetworkSpec,
     network_spec,
     spec_from_dict,
     spec_to_dict,
 )
-from tweetprofile.networks.volume import VolumeNetwork
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
 __all__ = [
     "PRESETS",
     "AnyNetwork",
+    "Cnn3d",
+    "Cnn3dSpec",
     "DeepSet",
     "DeepSetSpec",
     "Ensemble",
     "Network",
     "NetworkSpec",
     "Norm",
-    "VolumeNetwork",
-    "VolumeNetworkSpec",
     "build_ensemble",
     "build_network",
     "ensemble_of",
@@ -43,7 +43,7 @@ __all__ = [
     "spec_to_dict",
 ]
 
-Network = VolumeNetwork | DeepSet
+Network = Cnn3d | DeepSet
 """That is trained; what predicts may be an ensemble of such."""
 
 AnyNetwork = Network | Ensemble
@@ -53,7 +53,7 @@ def build_network(spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchem
     """The network of a spec, its weights not drawn yet."""
     if isinstance(spec, DeepSetSpec):
         return DeepSet(spec, volume_spec, schema)
-    return VolumeNetwork(spec, volume_spec, schema)
+    return Cnn3d(spec, volume_spec, schema)
 
 
 def build_ensemble(

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tweetprofile.networks.cnn3d import Cnn3d
 from tweetprofile.networks.deepset import DeepSet
-from tweetprofile.networks.volume import VolumeNetwork
 
 
 class Ensemble(nn.Module):
@@ -20,7 +20,7 @@ class Ensemble(nn.Module):
         members: the networks, at least one; they stay what they are.
     """
 
-    def __init__(self, members: Sequence[VolumeNetwork | DeepSet]) -> None:
+    def __init__(self, members: Sequence[Cnn3d | DeepSet]) -> None:
         super().__init__()
         self.spec = members[0].spec
         self.volume_spec = members[0].volume_spec
@@ -40,5 +40,5 @@ class Ensemble(nn.Module):
     def lower(self, dtype: torch.dtype) -> None:
         """Have the convolutions of all members compute in `dtype`."""
         for member in self.members:
-            assert isinstance(member, (VolumeNetwork, DeepSet))
+            assert isinstance(member, (Cnn3d, DeepSet))
             member.lower(dtype)

@@ -39,7 +39,7 @@ def _check_common(name: str, widths: tuple[int, ...], norm: str, dropout: float)
 
 
 @dataclass(frozen=True, slots=True)
-class VolumeNetworkSpec:
+class Cnn3dSpec:
     """A 3D CNN over volumes.
 
     Attributes:
@@ -113,7 +113,7 @@ class DeepSetSpec:
             raise OptionError(f"pool '{self.pool}' is unknown; give 'sum' or 'mean'.")
 
 
-NetworkSpec = VolumeNetworkSpec | DeepSetSpec
+NetworkSpec = Cnn3dSpec | DeepSetSpec
 
 PRESETS: Mapping[str, NetworkSpec] = {
     "deepset": DeepSetSpec("deepset", (32, 64, 128, 256), (1, 1, 1, 1), pool="sum"),
@@ -128,10 +128,10 @@ PRESETS: Mapping[str, NetworkSpec] = {
         "deepset-vgg16", (64, 128, 256, 512, 512), (2, 2, 3, 3, 3), backbone="vgg", pool="sum"
     ),
     # After Ji et al. 2010: four layers, each pooled in all directions (depth 11, 6, 3, 2, 1).
-    "model1": VolumeNetworkSpec("model1", widths=(16, 32, 64, 128), pools=(POOL_ALL,) * 4),
+    "model1": Cnn3dSpec("model1", widths=(16, 32, 64, 128), pools=(POOL_ALL,) * 4),
     # After Hou et al. 2017: seven layers; once four pools have brought the depth to 1, the last
     # three reduce height and width only.
-    "model2": VolumeNetworkSpec(
+    "model2": Cnn3dSpec(
         "model2",
         widths=(16, 32, 64, 128, 128, 128, 128),
         pools=(POOL_ALL,) * 4 + (POOL_FRAME,) * 3,
@@ -139,8 +139,8 @@ PRESETS: Mapping[str, NetworkSpec] = {
 }
 """The networks that can be asked for by name."""
 
-_KINDS: Mapping[str, type[VolumeNetworkSpec] | type[DeepSetSpec]] = {
-    "volume": VolumeNetworkSpec,
+_KINDS: Mapping[str, type[Cnn3dSpec] | type[DeepSetSpec]] = {
+    "volume": Cnn3dSpec,
     "deepset": DeepSetSpec,
 }
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tweetprofile.checkpoints.choice import MODEL
+from tweetprofile.checkpoints.choice import MODEL_FILE
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import Inputs, is_earlier, real_path, refuse_foreign
 from tweetprofile.data.files.provenance import Kind, kind_of
@@ -22,7 +22,7 @@ _KINDS = {
     CARD: Kind.CARD,
     STATE: Kind.STATE,
     FOLDS: Kind.FOLDS,
-    MODEL: Kind.MODEL,
+    MODEL_FILE: Kind.MODEL,
 }
 """What a run writes. The model comes last: a folder without it holds no finished run."""
 
@@ -68,7 +68,7 @@ def prepare_folder(folder: Path, inputs: Inputs, options: FolderOptions) -> Path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if options.overwrite and not options.resume:
-            for path in (folder / MODEL, folder / FOLDS, *_states(folder)):
+            for path in (folder / MODEL_FILE, folder / FOLDS, *_states(folder)):
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another.") from error
@@ -77,7 +77,7 @@ def prepare_folder(folder: Path, inputs: Inputs, options: FolderOptions) -> Path
 
 def goes_on(folder: Path, options: FolderOptions) -> bool:
     """Whether the run goes on with one in the folder, whose settings are the same."""
-    begun = (folder / STATE).exists() or (folder / MODEL).exists()
+    begun = (folder / STATE).exists() or (folder / MODEL_FILE).exists()
     return options.resume and begun and kind_of(folder / SETTINGS) is Kind.SETTINGS
 
 
@@ -111,9 +111,9 @@ def _refuse_config(folder: Path, options: FolderOptions) -> None:
 def _refuse_run(folder: Path, options: FolderOptions) -> None:
     if options.overwrite or options.resume:
         return
-    if (folder / MODEL).exists():
+    if (folder / MODEL_FILE).exists():
         raise OutputError(
-            f"{folder} holds a finished run already ({MODEL}); choose another folder or add "
+            f"{folder} holds a finished run already ({MODEL_FILE}); choose another folder or add "
             "--overwrite."
         )
     if (folder / FOLDS).exists() or any(map(Path.exists, _states(folder))):

@@ -9,7 +9,7 @@ iterations". What it leaves open, and what was taken:
 - *100 iterations*: 100 epochs; 100 steps of 13 users would not even see every user once.
 - *loss*: its Eq. 1, cross-entropy summed over the heads; no normalisation, no dropout, no
   augmentation, as it speaks of none, and the weights after the last epoch.
-- *weights to begin with*: those that `networks/volume.py` draws for any recipe.
+- *weights to begin with*: those that `networks/cnn3d.py` draws for any recipe.
 """
 
 import math
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tweetprofile.networks import Norm, VolumeNetworkSpec, network_spec
+from tweetprofile.networks import Cnn3dSpec, Norm, network_spec
 from tweetprofile.training.augment import AugmentOptions
 from tweetprofile.training.optimisers import OptimiserName
 
@@ -167,6 +167,6 @@ def recipe_for(name: RecipeName, model: str | None = None) -> Recipe:
     """The recipe of a name for a network; None for the network that the recipe names."""
     recipe = RECIPES[name]
     network = network_spec(model or recipe.model)
-    if name == "default" and isinstance(network, VolumeNetworkSpec):
+    if name == "default" and isinstance(network, Cnn3dSpec):
         return replace(recipe, model=network.name, **_DEFAULT_OF_VOLUMES)
     return recipe

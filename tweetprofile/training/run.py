@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
-from tweetprofile.checkpoints.choice import MODEL
+from tweetprofile.checkpoints.choice import MODEL_FILE
 from tweetprofile.data.files.protection import Inputs
 from tweetprofile.data.files.storage import AnyPath, as_path
 from tweetprofile.data.images.reader import ImageReader
@@ -98,7 +98,7 @@ def train_manifest(
     trainer, best = _train(plan, setup, observer)
     calibration = _calibrate(trainer, setup)
     summary = TrainSummary(
-        plan.folder / MODEL,
+        plan.folder / MODEL_FILE,
         trainer.kept_epochs,
         best,
         len(users.train),
@@ -336,7 +336,7 @@ def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, TemperatureF
 
 def _finished(plan: _Plan) -> TrainSummary | None:
     """The summary of a run that has nothing left to do."""
-    path = plan.folder / MODEL
+    path = plan.folder / MODEL_FILE
     if not path.exists():
         return None
     checkpoint = load_checkpoint(path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tweetprofile.checkpoints.fingerprints import Fingerprint, Seen
+from tweetprofile.checkpoints.fingerprints import Fingerprint, TrainingFingerprint
 from tweetprofile.data.images.digests import user_digest
 from tweetprofile.data.labels.reading import read_user_ids
 from tweetprofile.data.manifests.manifest import Manifest
@@ -11,7 +11,7 @@ from tweetprofile.training.cache import Subset
 
 def what_was_seen(
     manifest: Manifest, validation: Manifest | None, train: Subset, val: Subset
-) -> Seen:
+) -> TrainingFingerprint:
     """The fingerprints of all users and images of a run.
 
     Args:
@@ -23,7 +23,7 @@ def what_was_seen(
     users = [_ids_of(manifest, train), _ids_of(validation or manifest, val)]
     images = [part.cache.digests[part.frames] for part in (train, val)]
     manifests = [each.fingerprint() for each in (manifest, validation) if each is not None]
-    return Seen(
+    return TrainingFingerprint(
         Fingerprint.of(np.concatenate(users)),
         Fingerprint.of(np.concatenate(images)),
         tuple(manifests),

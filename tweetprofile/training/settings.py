@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tweetprofile.checkpoints.header import MOST_MEMBERS
+from tweetprofile.checkpoints.header import MAX_MEMBERS
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
@@ -96,8 +96,8 @@ class TrainOptions:
             raise OptionError(
                 f"--recipe {self.recipe} is unknown; give one of {', '.join(RECIPES)}."
             )
-        if self.members is not None and not 1 <= self.members <= MOST_MEMBERS:
-            raise OptionError(f"--members {self.members} must be from 1 to {MOST_MEMBERS}.")
+        if self.members is not None and not 1 <= self.members <= MAX_MEMBERS:
+            raise OptionError(f"--members {self.members} must be from 1 to {MAX_MEMBERS}.")
         for name in ("epochs", "patience", "batch_size"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least 1.")

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from tweetprofile.checkpoints.header import MOST_MEMBERS
+from tweetprofile.checkpoints.header import MAX_MEMBERS
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.data.files.atomic import atomic_write
 from tweetprofile.data.files.protection import is_earlier
@@ -135,7 +135,7 @@ class TrainingState:
         restore_optimiser(optimiser, self.optimiser)
 
     def _check(self, network: Network, optimiser: torch.optim.Optimizer) -> None:
-        if not 1 <= self.epoch <= self.epochs or not 1 <= len(self.kept) <= MOST_MEMBERS:
+        if not 1 <= self.epoch <= self.epochs or not 1 <= len(self.kept) <= MAX_MEMBERS:
             raise FieldError(f"it has {len(self.kept)} members after epoch {self.epoch}")
         wanted = _kinds(network.state_dict())
         for tensors in (self.network, self.average, *(kept.weights for kept in self.kept)):

@@ -15,7 +15,7 @@ from tweetprofile.untrusted.fields import Reader, build, number, text, whole
 
 Fill = Literal["repeat", "zeros"]
 
-MOST_PIXELS = 1 << 25
+MAX_VOLUME_PIXELS = 1 << 25
 """Of a volume (400 MB as the network's input): three times 11 frames of the largest size."""
 
 _STD_RANGE = (1e-3, 1e6)
@@ -57,10 +57,10 @@ class VolumeSpec:
                 )
         if self.fill not in ("repeat", "zeros"):
             raise OptionError(f"fill '{self.fill}' is unknown; give 'repeat' or 'zeros'.")
-        if self.frames * self.height * self.width > MOST_PIXELS:
+        if self.frames * self.height * self.width > MAX_VOLUME_PIXELS:
             raise OptionError(
                 f"a volume of {self.frames} frames of {self.width} x {self.height} is more than "
-                f"{MOST_PIXELS:,} pixels; give fewer or smaller frames."
+                f"{MAX_VOLUME_PIXELS:,} pixels; give fewer or smaller frames."
             )
         if not 0 <= self.mean <= 255:
             raise OptionError(f"mean {self.mean} is no grey level; give 0 to 255.")

@@ -27,8 +27,8 @@ from tweetprofile.volumes.choice import choose_frames
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.findings import ImageFacts, UserFindings, make_findings
+from tweetprofile.workers.observers import ImageObserver, NullObserver
 from tweetprofile.workers.profiles import UserOutcome
-from tweetprofile.workers.watch import ImageWatch, NoWatch
 
 _VOUCHED_FORMATS = ("JPEG", "PNG", "WEBP")
 """What `is_complete` knows of; Pillow calls a JPEG of several pictures MPO."""
@@ -46,8 +46,8 @@ class Examiner:
         frames: of a volume: what `predict` would make of a user depends on it.
         full_decode: whether images are decoded that their headers vouch for.
         options: where images are, and the caps.
-        turn: entered to compute, and left to read.
-        watch: is told which image is being looked at. Without a supervisor that acts on it, nothing
+        compute_slot: entered to compute, and left to read.
+        observer: is told which image is being looked at. Without a supervisor that acts on it, nothing
             bounds the time of an image but what its header shows.
 
     Raises:
@@ -59,13 +59,13 @@ class Examiner:
         frames: int,
         full_decode: bool,
         options: PredictorOptions,
-        turn: AbstractContextManager[object] | None = None,
-        watch: ImageWatch | None = None,
+        compute_slot: AbstractContextManager[object] | None = None,
+        observer: ImageObserver | None = None,
     ) -> None:
         device = resolve_device(options.device)
         self._clock = StageClock()
-        self._turn = turn or nullcontext()
-        self._watch = watch or NoWatch()
+        self._compute_slot = compute_slot or nullcontext()
+        self._observer = observer or NullObserver()
         self._frames = frames
         self._reader = ImageReader(options.image_root, options.max_image_bytes)
         self._judge = _Judge(options, device, self._clock, full_decode=full_decode)
@@ -108,14 +108,14 @@ class Examiner:
         for index, ref in enumerate(user.images):
             with self._clock.timing(Stage.READ):
                 data = next(encoded)
-            self._watch.end()
+            self._observer.end()
             if isinstance(data, Reason):
                 yield ref, data
             else:
-                with self._turn:
-                    self._watch.begin(user.user_id, index)
+                with self._compute_slot:
+                    self._observer.begin(user.user_id, index)
                     verdict = self._judge.judge(data)
-                    self._watch.end()
+                    self._observer.end()
                 yield ref, verdict
 
 

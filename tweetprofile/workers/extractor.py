@@ -14,8 +14,8 @@ from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.frames import FrameLoader
+from tweetprofile.workers.observers import ImageObserver
 from tweetprofile.workers.profiles import UserOutcome, make_frame_rows
-from tweetprofile.workers.watch import ImageWatch
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
 """Users that a call should have, as in predicting; on a GPU, DALI needs some 700 images."""
@@ -27,8 +27,8 @@ class FrameExtractor:
     Args:
         frames: how many of a user, and of what size.
         options: where images are, and how to decode them.
-        turn: entered to decode, and left to read.
-        watch: is told which image is being decoded. Without a supervisor that acts on it, nothing
+        compute_slot: entered to decode, and left to read.
+        observer: is told which image is being decoded. Without a supervisor that acts on it, nothing
             bounds the time of an image but what its header shows.
 
     Raises:
@@ -39,15 +39,23 @@ class FrameExtractor:
         self,
         frames: FrameSize,
         options: PredictorOptions,
-        turn: AbstractContextManager[object] | None = None,
-        watch: ImageWatch | None = None,
+        compute_slot: AbstractContextManager[object] | None = None,
+        observer: ImageObserver | None = None,
     ) -> None:
         device = resolve_device(options.device)
         self._clock = StageClock()
         sizes = DecodeOptions(frames.height, frames.width, options.max_pixels, options.threads)
         decoder = make_decoder(options.decoder, sizes, device, self._clock)
         reader = ImageReader(options.image_root, options.max_image_bytes)
-        self._loader = FrameLoader(reader, decoder, frames, self._clock, turn, watch, digests=True)
+        self._loader = FrameLoader(
+            reader,
+            decoder,
+            frames,
+            clock=self._clock,
+            compute_slot=compute_slot,
+            observer=observer,
+            digests=True,
+        )
         batch_size = options.batch_size or _BATCH_SIZES[device.type]
         self.facts = WorkerFacts(
             device=device.type,

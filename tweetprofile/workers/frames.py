@@ -18,7 +18,7 @@ from tweetprofile.errors import Reason
 from tweetprofile.job import FrameSize
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.choice import FrameChoice
-from tweetprofile.workers.watch import ImageWatch, NoWatch
+from tweetprofile.workers.observers import ImageObserver, NullObserver
 
 _HELD_BYTES = 64 * 1024 * 1024
 """Encoded images held before they are decoded, so that what a batch takes is bounded."""
@@ -92,8 +92,8 @@ class FrameLoader:
         decoder: what makes frames of them.
         wanted: how many frames a user needs, and of what size.
         clock: counts the time that reading takes.
-        turn: entered to decode, and left to read.
-        watch: is told which image is being decoded.
+        compute_slot: entered to decode, and left to read.
+        observer: is told which image is being decoded.
         digests: whether the digest of each image is wanted.
     """
 
@@ -102,16 +102,16 @@ class FrameLoader:
         reader: ImageReader,
         decoder: FrameDecoder,
         wanted: FrameSize,
-        clock: StageClock | None = None,
-        turn: AbstractContextManager[object] | None = None,
-        watch: ImageWatch | None = None,
         *,
+        clock: StageClock | None = None,
+        compute_slot: AbstractContextManager[object] | None = None,
+        observer: ImageObserver | None = None,
         digests: bool = False,
     ) -> None:
-        self._watch = watch or NoWatch()
+        self._observer = observer or NullObserver()
         self._digests = digests
         self._clock = clock or StageClock()
-        self._turn = turn or nullcontext()
+        self._compute_slot = compute_slot or nullcontext()
         self._reader = reader
         self._decoder = decoder
         self._wanted = wanted
@@ -150,7 +150,7 @@ class FrameLoader:
         for search, index in owners:
             with self._clock.timing(Stage.READ):
                 image = next(images)
-            self._watch.end()
+            self._observer.end()
             if isinstance(image, Reason):
                 search.fail(index, image)
             else:
@@ -164,12 +164,12 @@ class FrameLoader:
 
         def on_image(position: int | None) -> None:
             if position is None:
-                self._watch.end()
+                self._observer.end()
             else:
                 search, index = owners[position]
-                self._watch.begin(search.user.user_id, index)
+                self._observer.begin(search.user.user_id, index)
 
-        with self._turn:
+        with self._compute_slot:
             decoded = self._decoder.decode(encoded, on_image)
         frames = iter(decoded.frames_FHWC)
         for (search, index), failure in zip(owners, decoded.failures, strict=True):

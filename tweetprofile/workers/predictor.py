@@ -25,8 +25,8 @@ from tweetprofile.volumes.stacking import draw_orders, frame_mask, split_clips, 
 from tweetprofile.volumes.views import VIEWS
 from tweetprofile.workers.devices import precision_name, resolve_device, resolve_precision
 from tweetprofile.workers.frames import FrameLoader
+from tweetprofile.workers.observers import ImageObserver, NullObserver
 from tweetprofile.workers.profiles import Probabilities, UserOutcome, make_profiles
-from tweetprofile.workers.watch import ImageWatch, NoWatch
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
 """Users a forward pass where none is asked for.
@@ -43,8 +43,8 @@ class Predictor:
     Args:
         checkpoint: the network and all that belongs to it.
         options: how to work.
-        turn: entered to compute, and left to read: who shares processors with others waits there.
-        watch: is told which image is being decoded. Without a supervisor that acts on it, as
+        compute_slot: entered to compute, and left to read: who shares processors with others waits there.
+        observer: is told which image is being decoded. Without a supervisor that acts on it, as
             `predict_manifest` has one, nothing bounds the time of an image but what its header
             shows: `max_image_seconds` is for supervisors.
 
@@ -58,12 +58,12 @@ class Predictor:
         self,
         checkpoint: Checkpoint,
         options: PredictorOptions | None = None,
-        turn: AbstractContextManager[object] | None = None,
-        watch: ImageWatch | None = None,
+        compute_slot: AbstractContextManager[object] | None = None,
+        observer: ImageObserver | None = None,
     ) -> None:
         options = options or PredictorOptions()
-        self._watch = watch or NoWatch()
-        self._turn = turn or nullcontext()
+        self._observer = observer or NullObserver()
+        self._compute_slot = compute_slot or nullcontext()
         self.device = resolve_device(options.device)
         self._precision = resolve_precision(options.precision, self.device)
         self._checkpoint = checkpoint
@@ -81,7 +81,12 @@ class Predictor:
         reader = ImageReader(options.image_root, options.max_image_bytes)
         wanted = self._spec.frame_size(options.clips)
         self._loader = FrameLoader(
-            reader, self._decoder, wanted, self._clock, self._turn, self._watch
+            reader,
+            self._decoder,
+            wanted,
+            clock=self._clock,
+            compute_slot=self._compute_slot,
+            observer=self._observer,
         )
 
     @property
@@ -123,7 +128,7 @@ class Predictor:
         for batch in _batches(users, self._batch_size):
             frames = self._loader.load(batch)
             outcomes += map(UserOutcome.of, frames)
-            with self._turn:
+            with self._compute_slot:
                 rows.append(self._judge([user.frames_FHWC for user in frames]))
         with self._clock.timing(Stage.PROFILE):
             return make_profiles(self._checkpoint.schema, outcomes, self._join(rows))
@@ -169,7 +174,7 @@ class Predictor:
         for order in self._orders:
             for view in self._views:
                 passes.append(self._network(view.of(self._reorder(volumes, order)), mask))
-                self._watch.end()
+                self._observer.end()
         return {
             trait: self._mean_probabilities([each[trait][:users] for each in passes], trait)
             for trait in self._checkpoint.schema.names

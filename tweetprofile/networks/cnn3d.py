@@ -4,7 +4,7 @@ Both are the 3D CNNs of Valdez-Rodriguez, Calvo and Felipe-Riveron, "Author Prof
 Using 3D Convolutional Neural Networks" (MEX-A3T at IberLEF 2019): kernels of 2 x 3 x 3 with "same"
 padding, ReLU, max-pooling that keeps what is left over at an edge (ceil mode), a fully connected
 ReLU stage, one linear head a trait. The paper gives no channel widths, no hidden width and no
-normalisation: those are ours, and all of them stand in a `VolumeNetworkSpec`.
+normalisation: those are ours, and all of them stand in a `Cnn3dSpec`.
 
 Shapes: N users, C channels, D frames of a volume, H, W.
 """
@@ -18,7 +18,7 @@ from torch import nn
 
 from tweetprofile.networks.folding import Foldable, folded
 from tweetprofile.networks.heads import Heads
-from tweetprofile.networks.specs import Norm, Pool, VolumeNetworkSpec
+from tweetprofile.networks.specs import Cnn3dSpec, Norm, Pool
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -32,7 +32,7 @@ NEXT_FRAME = 0.1
 """How large kernels are at the next frame when training begins, of what they are at a frame."""
 
 
-class VolumeNetwork(nn.Module):
+class Cnn3d(nn.Module):
     """A 3D CNN over volumes with one head a trait.
 
     Args:
@@ -41,9 +41,7 @@ class VolumeNetwork(nn.Module):
         schema: the traits it predicts.
     """
 
-    def __init__(
-        self, spec: VolumeNetworkSpec, volume_spec: VolumeSpec, schema: TraitSchema
-    ) -> None:
+    def __init__(self, spec: Cnn3dSpec, volume_spec: VolumeSpec, schema: TraitSchema) -> None:
         super().__init__()
         self.spec = spec
         self.volume_spec = volume_spec

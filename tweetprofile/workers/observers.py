@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class ImageWatch(Protocol):
+class ImageObserver(Protocol):
     """Is told by a lane, from any of its threads, what it is doing."""
 
     def begin(self, user_id: str | int, index: int) -> None:
@@ -13,11 +13,11 @@ class ImageWatch(Protocol):
         """The calling thread has finished with an image, or with anything else that takes time."""
 
 
-class NoWatch:
+class NullObserver:
     """Watches nothing, for those who work without a supervisor."""
 
     def begin(self, user_id: str | int, index: int) -> None:
-        """See `ImageWatch.begin`."""
+        """See `ImageObserver.begin`."""
 
     def end(self) -> None:
-        """See `ImageWatch.end`."""
+        """See `ImageObserver.end`."""
