@@ -21,7 +21,7 @@ from torchmetrics.functional.classification import (
     multiclass_recall,
 )
 
-from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
+from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
 from tweetprofile.training.calibration import BINS
 from tweetprofile.traits import Trait
 
@@ -70,7 +70,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class ReliabilityCurve:
     """Whether confidence is what it says.
 
     Attributes:
@@ -92,7 +92,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ConfidenceCut:
     """What is left when users below a confidence are left out.
 
     Attributes:
@@ -134,29 +134,29 @@ class TraitMetrics:
     random: Scores
     per_class: Mapping[str, ClassScores]
     confusion: tuple[tuple[int, ...], ...]
-    calibration: Calibration
+    calibration: ReliabilityCurve
     by_frames: tuple[Band, ...]
-    selections: tuple[Selection, ...]
+    selections: tuple[ConfidenceCut, ...]
 
 
-def measure(judged: JudgedTrait) -> TraitMetrics:
+def measure(matched: MatchedTrait) -> TraitMetrics:
     """All metrics of a trait that has at least one label."""
-    trait, classes = judged.trait, len(judged.trait.classes)
-    confusion = confusion_matrix(judged.truth_N, judged.guess_N, classes)
+    trait, classes = matched.trait, len(matched.trait.classes)
+    confusion = confusion_matrix(matched.truth_N, matched.guess_N, classes)
     support = confusion.sum(axis=1)
     most = int(support.argmax())
     return TraitMetrics(
-        len(judged.truth_N),
-        int((judged.guess_N != NO_GUESS).sum()),
-        score(judged.truth_N, judged.guess_N, classes),
+        len(matched.truth_N),
+        int((matched.guess_N != NO_GUESS).sum()),
+        score(matched.truth_N, matched.guess_N, classes),
         trait.classes[most],
-        score(judged.truth_N, np.full_like(judged.truth_N, most), classes),
+        score(matched.truth_N, np.full_like(matched.truth_N, most), classes),
         random_scores(support),
-        _per_class(trait, judged.truth_N, judged.guess_N),
+        _per_class(trait, matched.truth_N, matched.guess_N),
         tuple(tuple(row) for row in confusion.tolist()),
-        calibration(judged),
-        tuple(_by_frames(judged)),
-        tuple(select(judged, threshold) for threshold in _THRESHOLDS),
+        reliability_curve(matched),
+        tuple(_by_frames(matched)),
+        tuple(cut_at_confidence(matched, threshold) for threshold in _THRESHOLDS),
     )
 
 
@@ -192,27 +192,27 @@ def random_scores(support_K: NDArray[np.int64]) -> Scores:
     )
 
 
-def calibration(judged: JudgedTrait) -> Calibration:
+def reliability_curve(judged: MatchedTrait) -> ReliabilityCurve:
     """How well confidence says how often predictions are right."""
     known = judged.guess_N != NO_GUESS
     if not known.any():
-        return Calibration(0.0, ())
+        return ReliabilityCurve(0.0, ())
     probabilities = torch.from_numpy(judged.probabilities_NK[known])
     truth = torch.from_numpy(judged.truth_N[known])
     error = multiclass_calibration_error(probabilities, truth, len(judged.trait.classes), BINS)
     confidence, right = judged.confidence[known], judged.right[known]
     number = np.clip((confidence * BINS).astype(int), 0, BINS - 1)
     bins = (_bin(each, confidence[number == each], right[number == each]) for each in range(BINS))
-    return Calibration(float(error), tuple(each for each in bins if each.users))
+    return ReliabilityCurve(float(error), tuple(each for each in bins if each.users))
 
 
-def select(judged: JudgedTrait, min_confidence: float) -> Selection:
+def cut_at_confidence(matched: MatchedTrait, min_confidence: float) -> ConfidenceCut:
     """What is left of the users when the unsure ones are left out."""
-    kept = (judged.guess_N != NO_GUESS) & (judged.confidence >= min_confidence)
+    kept = (matched.guess_N != NO_GUESS) & (matched.confidence >= min_confidence)
     if not kept.any():
-        return Selection(min_confidence, 0.0, None, None)
-    scores = score(judged.truth_N[kept], judged.guess_N[kept], len(judged.trait.classes))
-    return Selection(min_confidence, float(kept.mean()), scores.accuracy, scores.macro_f1)
+        return ConfidenceCut(min_confidence, 0.0, None, None)
+    scores = score(matched.truth_N[kept], matched.guess_N[kept], len(matched.trait.classes))
+    return ConfidenceCut(min_confidence, float(kept.mean()), scores.accuracy, scores.macro_f1)
 
 
 def _per_class(
@@ -254,12 +254,12 @@ def _bin(number: int, confidence: NDArray[np.float64], right: NDArray[np.bool_])
     return Bin(number / BINS, (number + 1) / BINS, users, mean, accuracy)
 
 
-def _by_frames(judged: JudgedTrait) -> list[Band]:
+def _by_frames(matched: MatchedTrait) -> list[Band]:
     bands = []
     for low, high in _FRAME_BANDS:
-        within = (judged.frames_N >= low) & (judged.frames_N <= high)
+        within = (matched.frames_N >= low) & (matched.frames_N <= high)
         if within.any():
             name = f"{low}-{high}" if low < high < 2**31 else f"{low}+" if high > low else f"{low}"
-            accuracy = float(judged.right[within].mean())
+            accuracy = float(matched.right[within].mean())
             bands.append(Band(name, int(within.sum()), accuracy))
     return bands
