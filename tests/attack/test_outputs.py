@@ -27,8 +27,8 @@ from tweetprofile.data.files.provenance import Kind
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OutputError, TweetprofileError, WriteError
-from tweetprofile.evaluation.folder import prepare_folder as prepare_evaluation
-from tweetprofile.evaluation.written import write_files
+from tweetprofile.evaluation.output_folder import prepare_folder as prepare_evaluation
+from tweetprofile.evaluation.written_files import write_files
 from tweetprofile.importers.run import ImportOptions, import_dump
 from tweetprofile.inspection.contact_sheets import _write_png
 from tweetprofile.inspection.drawing import Sheet

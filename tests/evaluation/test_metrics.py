@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sklearn
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
+from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
 from tweetprofile.evaluation.metrics import confusion_matrix, measure, random_scores, score
 from tweetprofile.scoring.calibration import BINS
 from tweetprofile.traits import Trait
@@ -20,16 +20,16 @@ def sure(classes: list[int], of: int, confidence: float = 0.9) -> NDArray[np.flo
     return rows
 
 
-def judged(
+def matched(
     truth: list[int],
     probabilities: NDArray[np.float64],
     frames: list[int] | None = None,
     unpredicted: tuple[int, ...] = (),
-) -> JudgedTrait:
+) -> MatchedTrait:
     classes = tuple("abcdefgh"[: probabilities.shape[1]])
     guess = probabilities.argmax(axis=1)
     guess[list(unpredicted)] = NO_GUESS
-    return JudgedTrait(
+    return MatchedTrait(
         Trait("place", classes),
         np.arange(len(truth)),
         np.array(truth),
@@ -66,7 +66,7 @@ def test_a_thousand_random_cases_agree_with_scikit_learn() -> None:
 def test_each_class_agrees_with_scikit_learn() -> None:
     random = np.random.default_rng(1)
     truth, rows = random.integers(0, 4, 200), random.dirichlet(np.ones(5), 200)
-    found = measure(judged(truth.tolist(), rows)).per_class
+    found = measure(matched(truth.tolist(), rows)).per_class
     precision, recall, f1, support = sklearn.precision_recall_fscore_support(
         truth, rows.argmax(axis=1), labels=range(5), zero_division=0
     )
@@ -77,13 +77,13 @@ def test_each_class_agrees_with_scikit_learn() -> None:
 
 
 def test_a_user_without_a_prediction_counts_as_wrong() -> None:
-    found = measure(judged([0, 0, 1, 1], sure([0, 0, 1, 1], of=2), unpredicted=(3,)))
+    found = measure(matched([0, 0, 1, 1], sure([0, 0, 1, 1], of=2), unpredicted=(3,)))
     assert (found.users, found.predicted, found.scores.accuracy) == (4, 3, 0.75)
     assert found.confusion == ((2, 0, 0), (0, 1, 1))
 
 
 def test_the_majority_is_what_one_class_for_all_would_get() -> None:
-    found = measure(judged([0, 1, 1, 1], sure([0, 0, 0, 0], of=2)))
+    found = measure(matched([0, 1, 1, 1], sure([0, 0, 0, 0], of=2)))
     assert (found.majority_class, found.majority.accuracy) == ("b", 0.75)
     assert found.majority.macro_f1 == pytest.approx((0 + 2 * 0.75 / 1.75) / 2)
 
@@ -102,7 +102,7 @@ def test_by_dice_is_what_dice_get_on_average() -> None:
 def test_calibration_error_agrees_with_torchmetrics() -> None:
     random = np.random.default_rng(3)
     truth, rows = random.integers(0, 3, 500), random.dirichlet(np.ones(3), 500)
-    found = measure(judged(truth.tolist(), rows)).calibration
+    found = measure(matched(truth.tolist(), rows)).calibration
     expected = multiclass_calibration_error(
         torch.from_numpy(rows), torch.from_numpy(truth), 3, BINS
     )
@@ -112,7 +112,7 @@ def test_calibration_error_agrees_with_torchmetrics() -> None:
 
 
 def test_a_confidence_of_nine_tenths_that_is_right_half_the_time_is_four_tenths_off() -> None:
-    found = measure(judged([0, 1], sure([0, 0], of=2, confidence=0.9))).calibration
+    found = measure(matched([0, 1], sure([0, 0], of=2, confidence=0.9))).calibration
     assert found.ece == pytest.approx(0.4)
     (only,) = found.bins
     assert (only.users, only.accuracy) == (2, 0.5)
@@ -121,7 +121,7 @@ def test_a_confidence_of_nine_tenths_that_is_right_half_the_time_is_four_tenths_
 
 def test_leaving_unsure_users_out_costs_coverage_and_gains_accuracy() -> None:
     rows = np.concatenate([sure([0, 1], of=2, confidence=0.9), sure([0, 1], of=2, confidence=0.6)])
-    found = measure(judged([0, 1, 1, 0], rows)).selections
+    found = measure(matched([0, 1, 1, 0], rows)).selections
     assert [(each.coverage, each.accuracy) for each in found if each.min_confidence == 0.8] == [
         (0.5, 1.0)
     ]
@@ -130,7 +130,7 @@ def test_leaving_unsure_users_out_costs_coverage_and_gains_accuracy() -> None:
 
 
 def test_accuracy_is_given_by_number_of_usable_frames() -> None:
-    found = measure(judged([0, 0, 0, 0], sure([0, 1, 0, 0], of=2), frames=[1, 2, 11, 30]))
+    found = measure(matched([0, 0, 0, 0], sure([0, 1, 0, 0], of=2), frames=[1, 2, 11, 30]))
     assert [(each.frames, each.users, each.accuracy) for each in found.by_frames] == [
         ("1-2", 2, 0.5),
         ("11+", 2, 1.0),

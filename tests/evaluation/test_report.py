@@ -20,7 +20,7 @@ from tweetprofile.evaluation.evaluate import (
     Evaluation,
     evaluate_predictions,
 )
-from tweetprofile.evaluation.folder import prepare_folder, write_comparison, write_evaluation
+from tweetprofile.evaluation.output_folder import prepare_folder, write_comparison, write_evaluation
 from tweetprofile.evaluation.report import read_epochs
 from tweetprofile.traits import Trait, TraitSchema
 

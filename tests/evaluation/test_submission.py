@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tweetprofile.errors import PredictionsError
-from tweetprofile.evaluation.judging import Predictions
+from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.submission import write_submission
 
 

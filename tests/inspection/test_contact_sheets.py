@@ -17,13 +17,13 @@ from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.inspection.contact_sheets import (
+    SheetModel,
     SheetOptions,
-    Viewpoint,
     draw_contact_sheet,
     draw_contact_sheets,
 )
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
-from tweetprofile.inspection.tiles import Tile, TileKind
+from tweetprofile.inspection.sheet_layout import CellKind, SheetCell
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
@@ -124,8 +124,8 @@ def test_the_frame_size_is_the_one_asked_for_or_the_checkpoints(
     assert (size != usual).any()
 
 
-def viewpoints(manifest: Path, out: Path, options: SheetOptions) -> list[Viewpoint]:
-    told: list[Viewpoint] = []
+def viewpoints(manifest: Path, out: Path, options: SheetOptions) -> list[SheetModel]:
+    told: list[SheetModel] = []
     draw_contact_sheet(manifest, "full", out, options, told.append)
     return told
 
@@ -315,7 +315,7 @@ def test_options_that_cannot_be_are_refused(manifest: Path, tmp_path: Path, mode
 
 @pytest.mark.parametrize("name", ["", "ada", "ñandú", "漢字 \U0001f600", "\x1b[31m\0", "W" * 5000])
 def test_any_name_fits_onto_the_sheet(name: str) -> None:
-    failed = Tile(TileKind.FAILED, 0, name, reason="unsupported_format")
+    failed = SheetCell(CellKind.FAILED, 0, name, reason="unsupported_format")
     sheet = np.asarray(draw_sheet(Sheet(name, name, (112, 112), (failed,) * 3)))
     margins = sheet[:, :31], sheet[:, -31:], sheet[:20], sheet[-20:]
     assert all((margin == PAPER).all() for margin in margins)
@@ -330,15 +330,15 @@ def test_accents_that_the_font_lacks_are_left_out_and_not_drawn_as_boxes() -> No
 
 
 def test_without_a_frame_the_sheet_says_so() -> None:
-    failed = Tile(TileKind.FAILED, 0, "x", reason="missing")
-    with_volume = draw_sheet(Sheet("a", "", (112, 112), (Tile(TileKind.BLANK), failed)))
+    failed = SheetCell(CellKind.FAILED, 0, "x", reason="missing")
+    with_volume = draw_sheet(Sheet("a", "", (112, 112), (SheetCell(CellKind.BLANK), failed)))
     without = draw_sheet(Sheet("a", "", (112, 112), (failed,)))
     assert 300 < without.height < with_volume.height
     assert draw_sheet(Sheet("a", "", (112, 112), ())).height > 150
 
 
 def test_of_very_many_failures_the_first_are_shown() -> None:
-    failed = [Tile(TileKind.FAILED, number, "x", reason="missing") for number in range(5000)]
+    failed = [SheetCell(CellKind.FAILED, number, "x", reason="missing") for number in range(5000)]
     image = draw_sheet(Sheet("ada", "", (112, 112), tuple(failed)))
     assert image.height < 1200
 
@@ -346,5 +346,5 @@ def test_of_very_many_failures_the_first_are_shown() -> None:
 @pytest.mark.parametrize(("side", "width"), [(16, 1020), (64, 1148), (224, 1020), (1024, 4220)])
 def test_frames_of_every_size_are_enlarged_by_whole_numbers(side: int, width: int) -> None:
     frame = np.zeros((side, side, 3), np.uint8)
-    tiles = tuple(Tile(TileKind.FRAME, number, "x", frame) for number in range(11))
+    tiles = tuple(SheetCell(CellKind.FRAME, number, "x", frame) for number in range(11))
     assert draw_sheet(Sheet("ada", "", (side, side), tiles)).width == width

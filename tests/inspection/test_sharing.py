@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from tweetprofile.errors import WriteError
-from tweetprofile.inspection.sharing import ImageLedger, Sharing
+from tweetprofile.inspection.sharing import SharedImageCounter, Sharing
 
 
 def count(users: dict[int, list[int]], at_a_time: int = 1) -> Sharing:
     """What a ledger makes of users with images of such digests."""
     numbers = list(users)
-    with ImageLedger(max(numbers, default=0) + 1) as ledger:
+    with SharedImageCounter(max(numbers, default=0) + 1) as ledger:
         for start in range(0, len(numbers), at_a_time):
             part = numbers[start : start + at_a_time]
             digests = np.array([d for user in part for d in users[user]], np.uint64)
@@ -55,7 +55,7 @@ def test_what_is_spilled_to_files_is_counted_as_what_is_not(at_a_time: int) -> N
 def test_an_image_that_everyone_has_takes_no_memory_a_user() -> None:
     def peak(users: int) -> int:
         tracemalloc.start()
-        with ImageLedger(users) as ledger:
+        with SharedImageCounter(users) as ledger:
             for first in range(0, users, 5_000):
                 numbers = np.repeat(np.arange(first, first + 5_000, dtype=np.uint64), 11)
                 ledger.add(np.tile(np.arange(11, dtype=np.uint64), 5_000), numbers)
@@ -71,7 +71,7 @@ def test_temporary_files_go_with_the_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with ImageLedger(1) as ledger:
+    with SharedImageCounter(1) as ledger:
         ledger.add(np.array([1], np.uint64), np.array([0], np.uint64))
         ledger.count()
         assert list(tmp_path.iterdir())
@@ -83,9 +83,9 @@ def test_no_room_for_temporary_files_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(WriteError, match=r"gone \(No such file.*name another folder in \$TMPDIR"):
-        ImageLedger(1).__enter__()
+        SharedImageCounter(1).__enter__()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with ImageLedger(1) as ledger:
+    with SharedImageCounter(1) as ledger:
         (folder,) = tmp_path.iterdir()
         folder.rmdir()
         ledger.add(np.array([1], np.uint64), np.array([0], np.uint64))

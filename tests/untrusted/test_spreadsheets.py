@@ -11,7 +11,7 @@ import pytest
 
 from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.evaluation.evaluate import compare_predictions, evaluate_predictions
-from tweetprofile.evaluation.folder import write_comparison, write_evaluation
+from tweetprofile.evaluation.output_folder import write_comparison, write_evaluation
 from tweetprofile.importers.run import import_dump
 from tweetprofile.untrusted.spreadsheets import Cell, write_rows
 

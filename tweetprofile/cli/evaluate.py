@@ -86,7 +86,7 @@ def command(
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.data.files.protection import Inputs
     from tweetprofile.evaluation.evaluate import EvaluateOptions
-    from tweetprofile.evaluation.folder import inputs_of_evaluation, prepare_folder
+    from tweetprofile.evaluation.output_folder import inputs_of_evaluation, prepare_folder
 
     given = (*others, *predictions)
     options = EvaluateOptions(
@@ -153,8 +153,8 @@ def _predict(
     from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.cli import predict_view
     from tweetprofile.cli.interruptions import interruptions
-    from tweetprofile.evaluation.judging import labelled_traits
-    from tweetprofile.evaluation.written import PREDICTIONS
+    from tweetprofile.evaluation.matching import labelled_traits
+    from tweetprofile.evaluation.written_files import PREDICTIONS
     from tweetprofile.predicting.plan import PredictOptions, plan_prediction
     from tweetprofile.predicting.run import run_plan
 

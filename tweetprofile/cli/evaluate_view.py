@@ -17,9 +17,9 @@ from tweetprofile.evaluation.evaluate import (
     compare_predictions,
     evaluate_predictions,
 )
-from tweetprofile.evaluation.folder import write_comparison, write_evaluation
-from tweetprofile.evaluation.judging import Predictions
 from tweetprofile.evaluation.metrics import Scores
+from tweetprofile.evaluation.output_folder import write_comparison, write_evaluation
+from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.resampling import MEAN_MACRO_F1, Interval
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
 
@@ -128,9 +128,9 @@ def _title(evaluation: Evaluation) -> str:
 
 
 def _sentences(evaluation: Evaluation) -> list[str]:
-    judged = evaluation.judged
-    said = [evaluation.seen.sentence, *few_users(evaluation)]
-    for name, chosen in evaluation.selections.items():
+    judged = evaluation.matched
+    said = [evaluation.leakage.sentence, *few_users(evaluation)]
+    for name, chosen in evaluation.confidence_cuts.items():
         accuracy = (
             "nobody is left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
         )

@@ -14,7 +14,7 @@ from tweetprofile.inspection.report import FailedExample, Inspection, Range
 from tweetprofile.untrusted.text import printable, shorten
 
 if TYPE_CHECKING:
-    from tweetprofile.inspection.contact_sheets import Viewpoint  # which loads torch
+    from tweetprofile.inspection.contact_sheets import SheetModel  # which loads torch
 
 _BAR = 24
 """Characters of the longest bar."""
@@ -59,7 +59,7 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
         yield lambda drawn, total: bar.update(task, completed=drawn, total=total)
 
 
-def show_viewpoint(viewpoint: "Viewpoint") -> None:
+def show_viewpoint(viewpoint: "SheetModel") -> None:
     """Say whose view is drawn, before it is."""
     frames, height, width = viewpoint.volume.shape
     size = f"{frames} frames of {width} x {height}"

@@ -8,16 +8,17 @@ from typing import Any
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, PredictionsError
-from tweetprofile.evaluation.judging import Judged, Predictions, judge
-from tweetprofile.evaluation.metrics import Selection, TraitMetrics, measure, select
+from tweetprofile.evaluation.leakage import Leakage, find_leakage
+from tweetprofile.evaluation.matching import MatchedUsers, match_users
+from tweetprofile.evaluation.metrics import ConfidenceCut, TraitMetrics, cut_at_confidence, measure
+from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.resampling import (
     MEAN_MACRO_F1,
     Difference,
     Interval,
-    differences,
-    intervals,
+    bootstrap_intervals,
+    paired_differences,
 )
-from tweetprofile.evaluation.seen_before import SeenBefore, look_for_seen
 from tweetprofile.version import __version__
 
 _NAMED = 100
@@ -55,45 +56,45 @@ class Evaluation:
 
     Attributes:
         source: the manifest.
-        judged: labels and predictions, user by user.
+        matched: labels and predictions, user by user.
         traits: metrics by trait.
         intervals: 95% bootstrap intervals, by trait and figure.
         mean_macro_f1: over the traits; what MEX-A3T ranks by. `mean_interval` goes with it.
-        seen: what of the manifest the model was trained with.
-        selections: by trait, what is left of the users at the confidence asked for.
+        leakage: what of the manifest the model was trained with.
+        confidence_cuts: by trait, what is left of the users at the confidence asked for.
     """
 
     source: str
-    judged: Judged
+    matched: MatchedUsers
     traits: Mapping[str, TraitMetrics]
     intervals: Mapping[str, Mapping[str, Interval]]
     mean_macro_f1: float
     mean_interval: Interval
-    seen: SeenBefore
-    selections: Mapping[str, Selection] = field(default_factory=dict)
+    leakage: Leakage
+    confidence_cuts: Mapping[str, ConfidenceCut] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """What the predictions are called."""
-        return self.judged.predictions.name
+        return self.matched.predictions.name
 
     def to_dict(self) -> dict[str, Any]:
         """As `metrics.json`."""
-        judged, facts = self.judged, self.judged.predictions.facts
+        matched, facts = self.matched, self.matched.predictions.facts
         return {
             "version": __version__,
             "manifest": self.source,
             "predictions": {
-                "path": str(judged.predictions.path),
+                "path": str(matched.predictions.path),
                 **{key: facts.get(key) for key in ("network", "checkpoint_sha256", "version")},
             },
             "users": {
-                "in_manifest": judged.users,
-                "only_in_manifest": len(judged.only_in_manifest),
-                "only_in_predictions": len(judged.only_in_predictions),
-                "named": [*judged.only_in_manifest, *judged.only_in_predictions][:_NAMED],
+                "in_manifest": matched.users,
+                "only_in_manifest": len(matched.only_in_manifest),
+                "only_in_predictions": len(matched.only_in_predictions),
+                "named": [*matched.only_in_manifest, *matched.only_in_predictions][:_NAMED],
             },
-            "trained_with": self.seen.to_dict(),
+            "trained_with": self.leakage.to_dict(),
             "mean_macro_f1": self.mean_macro_f1,
             "mean_macro_f1_interval": asdict(self.mean_interval),
             "traits": {name: self._trait(name) for name in self.traits},
@@ -102,7 +103,7 @@ class Evaluation:
     def _trait(self, name: str) -> dict[str, Any]:
         metrics = asdict(self.traits[name])
         scores = metrics.pop("scores")
-        chosen = self.selections.get(name)
+        chosen = self.confidence_cuts.get(name)
         return {
             **scores,
             **metrics,
@@ -178,7 +179,7 @@ def compare_predictions(
     evaluations = tuple(_evaluate(opened, each, options) for each in read)
     best = max(range(len(read)), key=lambda number: evaluations[number].mean_macro_f1)
     behind = {
-        number: differences(evaluations[best].judged, each.judged, options.seed)
+        number: paired_differences(evaluations[best].matched, each.matched, options.seed)
         for number, each in enumerate(evaluations)
         if number != best
     }
@@ -196,16 +197,17 @@ def _with_names(paths: Sequence[str | Path]) -> list[Predictions]:
 
 
 def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOptions) -> Evaluation:
-    judged = judge(manifest, predictions)
-    traits = {each.trait.name: measure(each) for each in judged.traits}
-    spread = dict(intervals(judged, options.seed))
-    selections = {}
+    matched = match_users(manifest, predictions)
+    traits = {each.trait.name: measure(each) for each in matched.traits}
+    spread = dict(bootstrap_intervals(matched, options.seed))
+    cuts = {}
     if options.min_confidence is not None:
-        selections = {
-            each.trait.name: select(each, options.min_confidence) for each in judged.traits
+        cuts = {
+            each.trait.name: cut_at_confidence(each, options.min_confidence)
+            for each in matched.traits
         }
     mean = sum(each.scores.macro_f1 for each in traits.values()) / len(traits)
     interval = spread.pop("")[MEAN_MACRO_F1]
     sha256 = predictions.facts.get("checkpoint_sha256")
-    seen = look_for_seen(manifest, sha256, options.checkpoints, options.image_root)
-    return Evaluation(manifest.source, judged, traits, spread, mean, interval, seen, selections)
+    leakage = find_leakage(manifest, sha256, options.checkpoints, options.image_root)
+    return Evaluation(manifest.source, matched, traits, spread, mean, interval, leakage, cuts)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
+from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
 from tweetprofile.scoring.calibration import ReliabilityBin, calibration_error, reliability_bins
 from tweetprofile.scoring.classes import ClassCounts
 from tweetprofile.traits import Trait
@@ -54,7 +54,7 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class ReliabilityCurve:
     """Whether confidence is what it says.
 
     Attributes:
@@ -76,7 +76,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ConfidenceCut:
     """What is left when users below a confidence are left out.
 
     Attributes:
@@ -118,29 +118,29 @@ class TraitMetrics:
     random: Scores
     per_class: Mapping[str, ClassScores]
     confusion: tuple[tuple[int, ...], ...]
-    calibration: Calibration
+    calibration: ReliabilityCurve
     by_frames: tuple[Band, ...]
-    selections: tuple[Selection, ...]
+    selections: tuple[ConfidenceCut, ...]
 
 
-def measure(judged: JudgedTrait) -> TraitMetrics:
+def measure(matched: MatchedTrait) -> TraitMetrics:
     """All metrics of a trait that has at least one label."""
-    trait, classes = judged.trait, len(judged.trait.classes)
-    confusion = confusion_matrix(judged.truth_N, judged.guess_N, classes)
+    trait, classes = matched.trait, len(matched.trait.classes)
+    confusion = confusion_matrix(matched.truth_N, matched.guess_N, classes)
     support = confusion.sum(axis=1)
     most = int(support.argmax())
     return TraitMetrics(
-        len(judged.truth_N),
-        int((judged.guess_N != NO_GUESS).sum()),
-        score(judged.truth_N, judged.guess_N, classes),
+        len(matched.truth_N),
+        int((matched.guess_N != NO_GUESS).sum()),
+        score(matched.truth_N, matched.guess_N, classes),
         trait.classes[most],
-        score(judged.truth_N, np.full_like(judged.truth_N, most), classes),
+        score(matched.truth_N, np.full_like(matched.truth_N, most), classes),
         random_scores(support),
-        _per_class(trait, judged.truth_N, judged.guess_N),
+        _per_class(trait, matched.truth_N, matched.guess_N),
         tuple(tuple(row) for row in confusion.tolist()),
-        calibration(judged),
-        tuple(_by_frames(judged)),
-        tuple(select(judged, threshold) for threshold in _THRESHOLDS),
+        reliability_curve(matched),
+        tuple(_by_frames(matched)),
+        tuple(cut_at_confidence(matched, threshold) for threshold in _THRESHOLDS),
     )
 
 
@@ -179,20 +179,20 @@ def random_scores(support_K: NDArray[np.int64]) -> Scores:
     )
 
 
-def calibration(judged: JudgedTrait) -> Calibration:
+def reliability_curve(judged: MatchedTrait) -> ReliabilityCurve:
     """How well confidence says how often predictions are right."""
     known = judged.guess_N != NO_GUESS
     bins = reliability_bins(judged.confidence[known], judged.right[known])
-    return Calibration(calibration_error(bins), bins)
+    return ReliabilityCurve(calibration_error(bins), bins)
 
 
-def select(judged: JudgedTrait, min_confidence: float) -> Selection:
+def cut_at_confidence(matched: MatchedTrait, min_confidence: float) -> ConfidenceCut:
     """What is left of the users when the unsure ones are left out."""
-    kept = (judged.guess_N != NO_GUESS) & (judged.confidence >= min_confidence)
+    kept = (matched.guess_N != NO_GUESS) & (matched.confidence >= min_confidence)
     if not kept.any():
-        return Selection(min_confidence, 0.0, None, None)
-    scores = score(judged.truth_N[kept], judged.guess_N[kept], len(judged.trait.classes))
-    return Selection(min_confidence, float(kept.mean()), scores.accuracy, scores.macro_f1)
+        return ConfidenceCut(min_confidence, 0.0, None, None)
+    scores = score(matched.truth_N[kept], matched.guess_N[kept], len(matched.trait.classes))
+    return ConfidenceCut(min_confidence, float(kept.mean()), scores.accuracy, scores.macro_f1)
 
 
 def _per_class(
@@ -204,12 +204,12 @@ def _per_class(
     return {name: ClassScores(*row) for name, row in zip(trait.classes, rows, strict=True)}
 
 
-def _by_frames(judged: JudgedTrait) -> list[Band]:
+def _by_frames(matched: MatchedTrait) -> list[Band]:
     bands = []
     for low, high in _FRAME_BANDS:
-        within = (judged.frames_N >= low) & (judged.frames_N <= high)
+        within = (matched.frames_N >= low) & (matched.frames_N <= high)
         if within.any():
             name = f"{low}-{high}" if low < high < 2**31 else f"{low}+" if high > low else f"{low}"
-            accuracy = float(judged.right[within].mean())
+            accuracy = float(matched.right[within].mean())
             bands.append(Band(name, int(within.sum()), accuracy))
     return bands

@@ -9,7 +9,7 @@ import numpy as np
 
 from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
-from tweetprofile.evaluation.judging import NO_GUESS, JudgedTrait
+from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
 from tweetprofile.evaluation.metrics import TraitMetrics
 from tweetprofile.untrusted.text import printable, shorten
 
@@ -67,8 +67,8 @@ def require_matplotlib() -> None:
 def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
     """Confusion, reliability, confidence, coverage and frames of a trait."""
     metrics = evaluation.traits[trait]
-    judged = next(each for each in evaluation.judged.traits if each.trait.name == trait)
-    classes = [shorten(printable(name), _NAME_SHOWN) for name in judged.trait.classes]
+    matched = next(each for each in evaluation.matched.traits if each.trait.name == trait)
+    classes = [shorten(printable(name), _NAME_SHOWN) for name in matched.trait.classes]
     return [
         _plot(
             f"{trait}-confusion",
@@ -84,7 +84,7 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
         _plot(
             f"{trait}-confidence",
             f"Confidences of {trait}, of right and of wrong predictions.",
-            lambda axes: _draw_confidence(axes, judged),
+            lambda axes: _draw_confidence(axes, matched),
         ),
         _plot(
             f"{trait}-coverage",
@@ -168,10 +168,10 @@ def _draw_reliability(axes: "Axes", metrics: TraitMetrics) -> None:
     axes.legend(fontsize=8, loc="upper left")
 
 
-def _draw_confidence(axes: "Axes", judged: JudgedTrait) -> None:
-    known = judged.guess_N != NO_GUESS
-    right = judged.right
-    parts = [judged.confidence[known & right], judged.confidence[known & ~right]]
+def _draw_confidence(axes: "Axes", matched: MatchedTrait) -> None:
+    known = matched.guess_N != NO_GUESS
+    right = matched.right
+    parts = [matched.confidence[known & right], matched.confidence[known & ~right]]
     bins = np.linspace(0, 1, 21).tolist()
     axes.hist(parts, bins=bins, stacked=True, color=[_ACCENT, _WARM], label=["right", "wrong"])
     axes.set(xlabel="confidence", ylabel="users", xlim=(0, 1), title="Confidence")

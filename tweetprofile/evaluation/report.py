@@ -49,7 +49,7 @@ class Section:
     intervals: Mapping[str, str]
     classes: Table
     published: Published | None
-    selection: str
+    confidence_cut: str
     plots: Sequence[Plot]
 
 
@@ -126,13 +126,13 @@ def _section(evaluation: Evaluation, trait: str) -> Section:
         intervals,
         classes_table(trait, evaluation),
         PUBLISHED.get(trait),
-        _selection(evaluation, trait),
+        _confidence_cut(evaluation, trait),
         trait_plots(evaluation, trait),
     )
 
 
-def _selection(evaluation: Evaluation, trait: str) -> str:
-    chosen = evaluation.selections.get(trait)
+def _confidence_cut(evaluation: Evaluation, trait: str) -> str:
+    chosen = evaluation.confidence_cuts.get(trait)
     if chosen is None:
         return ""
     if chosen.accuracy is None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tweetprofile.data.labels.reading import UNKNOWN
-from tweetprofile.evaluation.judging import NO_GUESS, Judged, JudgedTrait
+from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait, MatchedUsers
 from tweetprofile.evaluation.metrics import Scores
 from tweetprofile.scoring.classes import ClassCounts
 
@@ -59,16 +59,18 @@ Replicates = Mapping[str, Mapping[str, NDArray[np.float64]]]
 """Trait, then figure, to its value in each draw; `MEAN_MACRO_F1` stands under the trait ""."""
 
 
-def intervals(judged: Judged, seed: int = 0) -> dict[str, dict[str, Interval]]:
+def bootstrap_intervals(matched: MatchedUsers, seed: int = 0) -> dict[str, dict[str, Interval]]:
     """95% intervals of every figure, by trait; that of the mean macro-F1 under ""."""
-    (replicates,) = _replicates([judged], seed)
+    (replicates,) = _replicates([matched], seed)
     return {
         trait: {name: Interval.of(values) for name, values in figures.items()}
         for trait, figures in replicates.items()
     }
 
 
-def differences(first: Judged, second: Judged, seed: int = 0) -> dict[str, dict[str, Difference]]:
+def paired_differences(
+    first: MatchedUsers, second: MatchedUsers, seed: int = 0
+) -> dict[str, dict[str, Difference]]:
     """By how much the first predictions are better than the second, user by user (paired).
 
     Both must be judged by the same manifest, and have the same traits with the same classes.
@@ -86,13 +88,13 @@ def differences(first: Judged, second: Judged, seed: int = 0) -> dict[str, dict[
     }
 
 
-def _replicates(judged: Sequence[Judged], seed: int) -> list[Replicates]:
+def _replicates(matched: Sequence[MatchedUsers], seed: int) -> list[Replicates]:
     """The figures of each set of predictions in each draw; all see the same draws."""
-    codes_UC, counts_U = np.unique(_combine(judged), axis=0, return_counts=True)
-    parts: list[list[Replicates]] = [[] for _ in judged]
+    codes_UC, counts_U = np.unique(_combine(matched), axis=0, return_counts=True)
+    parts: list[list[Replicates]] = [[] for _ in matched]
     for draws_RU in _draw(counts_U, np.random.default_rng(seed)):
-        for number, each in enumerate(judged):
-            traits = [judged_trait.trait for judged_trait in each.traits]
+        for number, each in enumerate(matched):
+            traits = [one.trait for one in each.traits]
             truth, guess = (_block(codes_UC, len(traits), block) for block in (0, number + 1))
             parts[number].append(
                 {
@@ -109,17 +111,17 @@ def _block(codes_UC: NDArray[np.int64], traits: int, number: int) -> NDArray[np.
     return block
 
 
-def _combine(judged: Sequence[Judged]) -> NDArray[np.int64]:
+def _combine(matched: Sequence[MatchedUsers]) -> NDArray[np.int64]:
     """(users, traits x (1 + predictions)): labels, then each set of predictions."""
-    users, traits = judged[0].users, judged[0].traits
+    users, traits = matched[0].users, matched[0].traits
     columns = [_spread(trait, trait.truth_N, users, UNKNOWN) for trait in traits]
-    for each in judged:
+    for each in matched:
         columns += [_spread(trait, trait.guess_N, users, NO_GUESS) for trait in each.traits]
     return np.stack(columns, axis=1)
 
 
 def _spread(
-    trait: JudgedTrait, values_N: NDArray[np.int64], users: int, other: int
+    trait: MatchedTrait, values_N: NDArray[np.int64], users: int, other: int
 ) -> NDArray[np.int64]:
     """Values of the labelled users, a place a user of the manifest."""
     spread = np.full(users, other, dtype=np.int64)

@@ -7,8 +7,8 @@ and Evaluation", MEX-A3T 2019).
 from pathlib import Path
 
 from tweetprofile.errors import PredictionsError, WriteError
-from tweetprofile.evaluation.judging import Predictions
-from tweetprofile.evaluation.written import write_files
+from tweetprofile.evaluation.predictions import Predictions
+from tweetprofile.evaluation.written_files import write_files
 
 _UNWRITABLE = ('"', "\t", "\n", "\r")
 

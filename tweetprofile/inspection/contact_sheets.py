@@ -35,9 +35,9 @@ from tweetprofile.engines.jobs import ExtractJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
-from tweetprofile.inspection.naming import file_name
+from tweetprofile.inspection.file_names import sheet_file_name
 from tweetprofile.inspection.sampling import sample_batches, user_at
-from tweetprofile.inspection.tiles import Filling, TileKind, lay_out
+from tweetprofile.inspection.sheet_layout import CellKind, Filling, lay_out_sheet
 from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, PredictorOptions, WorkerFacts
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.untrusted.text import printable
@@ -49,7 +49,7 @@ OnDrawn = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Viewpoint:
+class SheetModel:
     """Whose view of a user is drawn.
 
     Attributes:
@@ -80,7 +80,7 @@ class Viewpoint:
         return {"network": self.network, "checkpoint_sha256": self.sha256, **size}
 
 
-OnViewpoint = Callable[[Viewpoint], None]
+OnModel = Callable[[SheetModel], None]
 """Called before the first sheet is drawn."""
 
 
@@ -121,24 +121,24 @@ class SheetOptions:
         if self.max_images < 1:
             raise OptionError(f"--max-images {self.max_images} must be at least 1.")
 
-    def viewpoint(self) -> Viewpoint:
+    def find_model(self) -> SheetModel:
         """Whose view to draw.
 
         Raises:
             InputError: the checkpoint cannot be loaded, or the frame size is out of range.
         """
-        path = None if self.frame_size is not None else self._model()
+        path = None if self.frame_size is not None else self._checkpoint()
         if path is None:
             side = self.frame_size or VolumeSpec().height
             spec = VolumeSpec(height=side, width=side)
-            return Viewpoint(spec, spec.fill)
+            return SheetModel(spec, spec.fill)
         loaded = load_checkpoint(path)
         any_number = isinstance(loaded.network_spec, DeepSetSpec)
         filling: Filling = "nothing" if any_number else loaded.volume_spec.fill
         name = loaded.network_spec.name
-        return Viewpoint(loaded.volume_spec, filling, name, path, loaded.sha256)
+        return SheetModel(loaded.volume_spec, filling, name, path, loaded.sha256)
 
-    def _model(self) -> Path | None:
+    def _checkpoint(self) -> Path | None:
         """The checkpoint that `predict` would use; None where nobody has named or made one."""
         if self.checkpoint is not None or os.environ.get(CHECKPOINT_VARIABLE):
             return find_checkpoint(self.checkpoint)
@@ -153,7 +153,7 @@ def draw_contact_sheet(
     user_id: str,
     out: Path,
     options: SheetOptions | None = None,
-    on_viewpoint: OnViewpoint = lambda viewpoint: None,
+    on_model: OnModel = lambda model: None,
 ) -> None:
     """Draw what the network sees of one user.
 
@@ -162,7 +162,7 @@ def draw_contact_sheet(
         user_id: whose, as text.
         out: the PNG file to write.
         options: how.
-        on_viewpoint: is told whose view is drawn.
+        on_model: is told whose view is drawn.
 
     Raises:
         InputError: manifest, option or output is unusable, or there is no such user.
@@ -173,7 +173,7 @@ def draw_contact_sheet(
     opened = Manifest.open(manifest)
     inputs = _inputs(opened, options)
     _check_file(out, inputs, overwrite=options.overwrite)
-    artist = _Artist(opened, options)
+    drawer = _SheetDrawer(opened, options)
     position = opened.find_user(user_id)
     if position is None:
         raise ManifestError(
@@ -181,9 +181,9 @@ def draw_contact_sheet(
         )
     one = user_at(opened, position, options.max_images)
     _images_of(one, opened, options).refuse(real_path(out), out)
-    on_viewpoint(artist.viewpoint)
-    for _, sheet in artist.draw(iter([one])):
-        _write_png(out, sheet, artist.viewpoint.record(), overwrite=options.overwrite)
+    on_model(drawer.model)
+    for _, sheet in drawer.draw(iter([one])):
+        _write_png(out, sheet, drawer.model.record(), overwrite=options.overwrite)
 
 
 def draw_contact_sheets(
@@ -192,7 +192,7 @@ def draw_contact_sheets(
     folder: Path,
     options: SheetOptions | None = None,
     on_drawn: OnDrawn = lambda drawn, total: None,
-    on_viewpoint: OnViewpoint = lambda viewpoint: None,
+    on_model: OnModel = lambda model: None,
 ) -> int:
     """Draw what the network sees of some users, spread over the manifest, a picture each.
 
@@ -202,7 +202,7 @@ def draw_contact_sheets(
         folder: gets the pictures; it is made if need be.
         options: how.
         on_drawn: called after every picture.
-        on_viewpoint: is told whose view is drawn.
+        on_model: is told whose view is drawn.
 
     Returns:
         How many were drawn.
@@ -218,28 +218,28 @@ def draw_contact_sheets(
     opened = Manifest.open(manifest)
     inputs = _inputs(opened, options)
     _check_folder(folder, inputs, overwrite=options.overwrite)
-    artist = _Artist(opened, options)
+    drawer = _SheetDrawer(opened, options)
     total = opened.count_users()
     users = min(users, total)
-    on_viewpoint(artist.viewpoint)
+    on_model(drawer.model)
     drawn = 0
     batches = sample_batches(opened, total, users, (), options.max_images) if users else iter(())
-    for batch, sheet in artist.draw(_one_by_one(batches)):
-        name = file_name(batch.first, batch.table["user_id"][0].as_py(), total)
-        path = _made(folder) / name
+    for batch, sheet in drawer.draw(_one_by_one(batches)):
+        name = sheet_file_name(batch.first, batch.table["user_id"][0].as_py(), total)
+        path = _make_folder(folder) / name
         _images_of(batch, opened, options).refuse(real_path(path), path)
-        _write_png(path, sheet, artist.viewpoint.record(), overwrite=options.overwrite)
+        _write_png(path, sheet, drawer.model.record(), overwrite=options.overwrite)
         drawn += 1
         on_drawn(drawn, users)
     return drawn
 
 
-class _Artist:
+class _SheetDrawer:
     """Draws batches of one user each."""
 
     def __init__(self, manifest: Manifest, options: SheetOptions) -> None:
-        self.viewpoint = options.viewpoint()
-        self._spec, self._filling = self.viewpoint.volume, self.viewpoint.filling
+        self.model = options.find_model()
+        self._spec, self._filling = self.model.volume, self.model.filling
         root = options.image_root or manifest.folder
         ImageReader(root)
         reading = PredictorOptions(
@@ -263,10 +263,10 @@ class _Artist:
         _, height, width = self._spec.shape
         frames = np.frombuffer(row[FRAMES], np.uint8).reshape(-1, height, width, 3)
         failed = {error["index"]: error["reason"] for error in row["image_errors"]}
-        tiles = lay_out(user.images, frames, failed, self._spec.frames, self._filling)
-        again = sum(tile.kind is TileKind.REPEATED for tile in tiles)
+        tiles = lay_out_sheet(user.images, frames, failed, self._spec.frames, self._filling)
+        again = sum(tile.kind is CellKind.REPEATED for tile in tiles)
         subtitle = _subtitle(row, again)
-        seen_by = self.viewpoint.seen_by
+        seen_by = self.model.seen_by
         return Sheet(str(user.user_id), subtitle, (height, width), tuple(tiles), seen_by)
 
 
@@ -320,7 +320,7 @@ def _check_folder(folder: Path, inputs: Inputs, *, overwrite: bool) -> None:
         raise OutputError(f"{folder} is not empty; choose another folder or add --overwrite.")
 
 
-def _made(folder: Path) -> Path:
+def _make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -329,12 +329,12 @@ def _made(folder: Path) -> Path:
 
 
 def _write_png(
-    path: Path, sheet: Sheet, viewpoint: dict[str, Any] | None = None, *, overwrite: bool
+    path: Path, sheet: Sheet, model: dict[str, Any] | None = None, *, overwrite: bool
 ) -> None:
     """Write a picture, whole or not at all."""
     encoded = io.BytesIO()
     record = PngInfo()
-    record.add_text(METADATA_KEY, json.dumps({**stamp(Kind.SHEET), **(viewpoint or {})}))
+    record.add_text(METADATA_KEY, json.dumps({**stamp(Kind.SHEET), **(model or {})}))
     draw_sheet(sheet).save(encoded, "PNG", pnginfo=record)
     earlier = is_earlier(Kind.SHEET, overwrite=overwrite)
     try:

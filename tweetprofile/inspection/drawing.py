@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tweetprofile.inspection.tiles import Tile, TileKind
+from tweetprofile.inspection.sheet_layout import CellKind, SheetCell
 from tweetprofile.untrusted.text import escape, printable, shorten
 
 # All lengths are in pixels.
@@ -50,7 +50,7 @@ class Sheet:
     title: str
     subtitle: str
     frame_size: tuple[int, int]
-    tiles: tuple[Tile, ...]
+    tiles: tuple[SheetCell, ...]
     seen_by: str = "the network sees them"
 
 
@@ -66,8 +66,8 @@ class _Drawing:
         scale = max(1, round(_TILE / max(height, width)))
         self._tile = width * scale, height * scale
         self._step = max(self._tile[0], _TILE) + _GAP, self._tile[1] + _CAPTION + _GAP
-        self._volume = [tile for tile in sheet.tiles if tile.kind is not TileKind.FAILED]
-        self._failed = [tile for tile in sheet.tiles if tile.kind is TileKind.FAILED]
+        self._volume = [tile for tile in sheet.tiles if tile.kind is not CellKind.FAILED]
+        self._failed = [tile for tile in sheet.tiles if tile.kind is CellKind.FAILED]
         self._columns = max(_COLUMNS, round((len(self._volume) * 4 / 3) ** 0.5))
 
     def draw(self) -> Image.Image:
@@ -88,7 +88,7 @@ class _Drawing:
         self._section(top, self._failed_heading(), shown)
         return self._image
 
-    def _height(self, tiles: Sequence[Tile]) -> int:
+    def _height(self, tiles: Sequence[SheetCell]) -> int:
         rows = -(-len(tiles) // self._columns)
         return _HEADING + rows * self._step[1] if tiles else 0
 
@@ -101,7 +101,7 @@ class _Drawing:
         more = len(self._failed) - _MOST_FAILED
         return "Tried in vain" + (f": these, and {more:,} more" if more > 0 else "")
 
-    def _section(self, top: int, heading: str, tiles: Sequence[Tile]) -> int:
+    def _section(self, top: int, heading: str, tiles: Sequence[SheetCell]) -> int:
         """Draw a heading and its tiles; where the next one begins."""
         if not tiles:
             return top
@@ -113,10 +113,10 @@ class _Drawing:
             self._place(tile, (left, top + _HEADING + row * self._step[1]))
         return top + self._height(tiles)
 
-    def _place(self, tile: Tile, corner: tuple[int, int]) -> None:
+    def _place(self, tile: SheetCell, corner: tuple[int, int]) -> None:
         self._image.paste(self._picture(tile), corner)
         right, bottom = corner[0] + self._tile[0] - 1, corner[1] + self._tile[1] - 1
-        edge = {TileKind.REPEATED: _AMBER, TileKind.FAILED: _RED}.get(tile.kind, _LINE)
+        edge = {CellKind.REPEATED: _AMBER, CellKind.FAILED: _RED}.get(tile.kind, _LINE)
         self._pen.rectangle((*corner, right, bottom), outline=edge, width=2 if edge != _LINE else 1)
         under, room = bottom + 7, self._step[0] - _GAP
         name = f"{tile.index}  {tile.name}" if tile.index is not None else ""
@@ -124,24 +124,24 @@ class _Drawing:
         note, colour = self._note(tile)
         self._write((corner[0], under + (18 if name else 0)), note, 14, colour, room)
 
-    def _note(self, tile: Tile) -> tuple[str, tuple[int, int, int]]:
+    def _note(self, tile: SheetCell) -> tuple[str, tuple[int, int, int]]:
         match tile.kind:
-            case TileKind.REPEATED:
+            case CellKind.REPEATED:
                 return "repeated: fills the volume", _AMBER
-            case TileKind.BLANK:
+            case CellKind.BLANK:
                 return "blank: fills the volume", _FAINT
-            case TileKind.FAILED:
+            case CellKind.FAILED:
                 return "not used", _RED
         return "", _FAINT
 
-    def _picture(self, tile: Tile) -> Image.Image:
+    def _picture(self, tile: SheetCell) -> Image.Image:
         if tile.frame_HWC is not None:
             frame = Image.fromarray(np.ascontiguousarray(tile.frame_HWC))
             frame = frame.resize(self._tile, Image.Resampling.NEAREST)
-            if tile.kind is TileKind.REPEATED:  # still to be recognised, but not a frame more
+            if tile.kind is CellKind.REPEATED:  # still to be recognised, but not a frame more
                 return Image.blend(frame, Image.new("RGB", self._tile, _PAPER), 0.55)
             return frame
-        if tile.kind is TileKind.BLANK:
+        if tile.kind is CellKind.BLANK:
             return Image.new("RGB", self._tile, _GREY)
         return self._picture_of_failure(tile.reason)
 

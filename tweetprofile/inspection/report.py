@@ -58,7 +58,7 @@ class ImageTotals:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """What `predict` would make of the users: it tries a volume's worth of each, and replaces.
 
     Attributes:
@@ -130,7 +130,7 @@ class Inspection:
     reasons: Mapping[str, int]
     examples: Mapping[str, tuple[FailedExample, ...]]
     sharing: Sharing
-    outlook: Outlook
+    outlook: Forecast
     labels: Mapping[str, LabelCounts]
     no_traits: Mapping[str, str]
     label_notes: tuple[str, ...]

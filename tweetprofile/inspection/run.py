@@ -1,4 +1,4 @@
-"""From a manifest to what is to be said of it: plan, examine batch by batch, tally, report."""
+"""From a manifest to what is to be said of it: plan, examine batch by batch, counter, report."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,10 +14,10 @@ from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import ManifestError, OptionError
+from tweetprofile.inspection.counting import InspectionCounter, ranked
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
-from tweetprofile.inspection.sharing import ImageLedger
-from tweetprofile.inspection.tally import Tally, ranked
+from tweetprofile.inspection.sharing import SharedImageCounter
 from tweetprofile.job import (
     MAX_IMAGE_SECONDS,
     MAX_PIXELS,
@@ -159,13 +159,13 @@ def run_inspection(
     """
     began = time.monotonic()
     counts = Counts()
-    with ImageLedger(plan.users_in_manifest) as ledger:
-        tally = Tally(plan.job.frames, plan.columns, ledger)
+    with SharedImageCounter(plan.users_in_manifest) as ledger:
+        counter = InspectionCounter(plan.job.frames, plan.columns, ledger)
         for batch, findings in engine.run(plan.batches(engine.users_per_task)):
-            tally.add(batch, findings)
+            counter.add(batch, findings)
             counts += Counts.of(findings, plan.options.max_images)
             on_progress(Progress(counts, plan.users, time.monotonic() - began))
-        return _report(plan, tally, ledger, tuple(engine.deaths), began)
+        return _report(plan, counter, ledger, tuple(engine.deaths), began)
 
 
 def inspect_manifest(
@@ -206,39 +206,43 @@ def _is_everywhere(manifest: Manifest, column: str) -> bool:
     return True
 
 
-def _hints(plan: InspectPlan, tally: Tally) -> tuple[str, ...]:
+def _hints(plan: InspectPlan, counter: InspectionCounter) -> tuple[str, ...]:
     """What to check, where not one image is usable."""
-    images = tally.images()
+    images = counter.images()
     if images.usable or not images.given:
         return ()
     return explain_missing(plan.manifest, plan.job.options.image_root)
 
 
 def _report(
-    plan: InspectPlan, tally: Tally, ledger: ImageLedger, deaths: tuple[str, ...], began: float
+    plan: InspectPlan,
+    counter: InspectionCounter,
+    ledger: SharedImageCounter,
+    deaths: tuple[str, ...],
+    began: float,
 ) -> Inspection:
     return Inspection(
         manifest=plan.manifest.source,
         form=plan.manifest.form,
         image_root=str(plan.job.options.image_root),
-        users=tally.users,
+        users=counter.users,
         users_in_manifest=plan.users_in_manifest,
         full_decode=plan.options.full_decode,
-        images=tally.images(),
-        images_per_user=tally.images_per_user.range(),
-        histogram=tally.histogram,
-        formats=ranked(tally.formats),
-        widths=tally.widths.range(),
-        heights=tally.heights.range(),
-        sizes=tally.sizes.range(),
-        reasons=ranked(tally.failures.counts),
-        examples=tally.failures.examples(),
+        images=counter.images(),
+        images_per_user=counter.images_per_user.range(),
+        histogram=counter.histogram,
+        formats=ranked(counter.formats),
+        widths=counter.widths.range(),
+        heights=counter.heights.range(),
+        sizes=counter.sizes.range(),
+        reasons=ranked(counter.failures.counts),
+        examples=counter.failures.examples(),
         sharing=ledger.count(),
-        outlook=tally.outlook(),
-        labels=tally.labels.labels(),
-        no_traits={**other_columns(plan.manifest), **tally.labels.no_traits()},
-        label_notes=tally.labels.notes(),
-        hints=_hints(plan, tally),
+        outlook=counter.forecast(),
+        labels=counter.labels.labels(),
+        no_traits={**other_columns(plan.manifest), **counter.labels.no_traits()},
+        label_notes=counter.labels.notes(),
+        hints=_hints(plan, counter),
         deaths=deaths,
         seconds=time.monotonic() - began,
     )

@@ -43,7 +43,7 @@ class Sharing:
     repeats: int = 0
 
 
-class ImageLedger:
+class SharedImageCounter:
     """Keeps book of which user has which image; used as a `with` block.
 
     Args:

@@ -14,7 +14,7 @@ from tweetprofile.checkpoints.fingerprints import Overlap
 from tweetprofile.cli import cli, main
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import CheckpointError
-from tweetprofile.evaluation.seen_before import SeenBefore, look_for_seen
+from tweetprofile.evaluation.leakage import Leakage, find_leakage
 
 QUICK = ["--frame-size", "16", "--epochs", "1", "--batch-size", "4", "--devices", "cpu", "--quiet"]
 
@@ -27,9 +27,9 @@ def trained(large_dump: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run / "model.safetensors"
 
 
-def look(manifest: Path, model: Path) -> SeenBefore:
+def look(manifest: Path, model: Path) -> Leakage:
     sha256 = load_checkpoint(model).sha256
-    return look_for_seen(Manifest.open(manifest), sha256, [model], None)
+    return find_leakage(Manifest.open(manifest), sha256, [model], None)
 
 
 def test_new_users_with_new_images_are_not_taken_for_seen(large_dump: Path, trained: Path) -> None:
@@ -80,10 +80,10 @@ def test_a_model_that_is_not_at_hand_leaves_the_question_open(
 ) -> None:
     manifest = Manifest.open(large_dump / "test.parquet")
     for sha256, candidates in (("0" * 64, [model]), (None, []), ("1", [Path("no such file")])):
-        seen = look_for_seen(manifest, sha256, candidates, None)
+        seen = find_leakage(manifest, sha256, candidates, None)
         assert not seen.found
         assert "was not checked: its checkpoint is not at hand" in seen.sentence
-    older = look_for_seen(manifest, load_checkpoint(model).sha256, [model], None)
+    older = find_leakage(manifest, load_checkpoint(model).sha256, [model], None)
     assert "did not keep fingerprints" in older.sentence
 
 
@@ -103,6 +103,6 @@ def test_evaluate_says_so_on_screen_and_in_every_file(
 
 def test_no_overlap_is_no_sentence_of_percentages() -> None:
     none = Overlap(0, 100, 0.0, certain=False)
-    assert "%" not in SeenBefore(users=none, images=none).sentence
+    assert "%" not in Leakage(users=none, images=none).sentence
     with pytest.raises(CheckpointError):
         find_checkpoint(Path(__file__).parent)

@@ -32,7 +32,7 @@ _USERS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class SeenBefore:
+class Leakage:
     """What of a manifest its model was trained with.
 
     Attributes:
@@ -81,12 +81,12 @@ class SeenBefore:
         return {**asdict(self), "found": self.found}
 
 
-def look_for_seen(
+def find_leakage(
     manifest: Manifest,
     checkpoint_sha256: str | None,
     candidates: Sequence[Path],
     image_root: AnyPath | None,
-) -> SeenBefore:
+) -> Leakage:
     """Compare a manifest with what the model of some predictions was trained with.
 
     Args:
@@ -97,12 +97,12 @@ def look_for_seen(
     """
     training = _training_of(checkpoint_sha256, candidates)
     if training is None:
-        return SeenBefore("its checkpoint is not at hand; name it with --checkpoint")
+        return Leakage("its checkpoint is not at hand; name it with --checkpoint")
     if "seen" not in training:
-        return SeenBefore("its checkpoint is of a version that did not keep fingerprints")
+        return Leakage("its checkpoint is of a version that did not keep fingerprints")
     seen = read_training_fingerprint(training["seen"], "seen")
     ids = np.array([user_digest(each) for each in read_user_ids(manifest)], np.uint64)
-    return SeenBefore(
+    return Leakage(
         None,
         manifest.fingerprint() in seen.manifests,
         seen.users.overlap(ids),

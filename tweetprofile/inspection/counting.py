@@ -14,12 +14,12 @@ from tweetprofile.data.labels.values import MOST_VALUES, LabelColumn, ValueKind
 from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.inspection.report import (
     FailedExample,
+    Forecast,
     ImageTotals,
     LabelCounts,
-    Outlook,
     Range,
 )
-from tweetprofile.inspection.sharing import ImageLedger
+from tweetprofile.inspection.sharing import SharedImageCounter
 from tweetprofile.workers.profiles import Status
 
 _EXACT_BITS = 12
@@ -33,7 +33,7 @@ def ranked(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
-class Spread:
+class RangeFinder:
     """Finds `Range` of a stream of numbers of 0 and more."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Spread:
 
 
 @dataclass(slots=True)
-class FailureTally:
+class FailureCounter:
     """Unusable images by reason, and the first of each."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -99,7 +99,7 @@ class FailureTally:
         del kept[_EXAMPLES:]
 
 
-class LabelTally:
+class LabelCounter:
     """Classes of the columns that may be traits, and how many users have each.
 
     Args:
@@ -127,28 +127,32 @@ class LabelTally:
             each.name: LabelCounts(
                 ranked(Counter(each.classes)), self._users - sum(each.classes.values())
             )
-            for each in self._judged()
+            for each in self._columns_read()
             if each.why_no_trait is None
         }
 
     def no_traits(self) -> dict[str, str]:
         """The other columns, and why they are none."""
         return {
-            each.name: each.why_no_trait for each in self._judged() if each.why_no_trait is not None
+            each.name: each.why_no_trait
+            for each in self._columns_read()
+            if each.why_no_trait is not None
         }
 
     def notes(self) -> tuple[str, ...]:
         """Sentences on how the values of traits are read, and on classes that look alike."""
-        return tuple(note for each in self._judged() for note in (*each.notes, *each.warnings))
+        return tuple(
+            note for each in self._columns_read() for note in (*each.notes, *each.warnings)
+        )
 
-    def _judged(self) -> list[LabelColumn]:
+    def _columns_read(self) -> list[LabelColumn]:
         return [
             LabelColumn.of(name, counts, self._kinds[name], endless=len(counts) > MOST_VALUES)
             for name, counts in self._counts.items()
         ]
 
 
-class Tally:
+class InspectionCounter:
     """Everything that is counted of users and their images.
 
     Args:
@@ -157,7 +161,9 @@ class Tally:
         ledger: which user has which image.
     """
 
-    def __init__(self, frames: int, columns: Mapping[str, ValueKind], ledger: ImageLedger) -> None:
+    def __init__(
+        self, frames: int, columns: Mapping[str, ValueKind], ledger: SharedImageCounter
+    ) -> None:
         self._frames = frames
         self._ledger = ledger
         self._totals: Counter[str] = Counter()
@@ -165,9 +171,11 @@ class Tally:
         self._bounds = sorted({0, min(2, frames), frames - 1, frames})
         self._per_user = np.zeros(len(self._bounds) + 1, np.int64)
         self.formats: Counter[str] = Counter()
-        self.failures = FailureTally()
-        self.labels = LabelTally(columns)
-        self.images_per_user, self.widths, self.heights, self.sizes = (Spread() for _ in range(4))
+        self.failures = FailureCounter()
+        self.labels = LabelCounter(columns)
+        self.images_per_user, self.widths, self.heights, self.sizes = (
+            RangeFinder() for _ in range(4)
+        )
 
     def add(self, batch: UserBatch, findings: pa.Table) -> None:
         """Take a batch, and what was found of it (`findings.py`)."""
@@ -207,11 +215,11 @@ class Tally:
             totals["bytes"],
         )
 
-    def outlook(self) -> Outlook:
+    def forecast(self) -> Forecast:
         """What predicting would make of the users."""
         statuses = {s.value: self._statuses[s] for s in Status if self._statuses[s]}
         totals = self._totals
-        return Outlook(
+        return Forecast(
             self._frames, statuses, totals["full"], totals["short"], totals["tried_in_vain"]
         )
 

@@ -25,7 +25,7 @@ from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.evaluation.evaluate import Comparison, Evaluation
 from tweetprofile.evaluation.report import REPORT, make_report
 from tweetprofile.evaluation.tables import tables
-from tweetprofile.evaluation.written import check_folder, write_files
+from tweetprofile.evaluation.written_files import check_folder, write_files
 from tweetprofile.scoring.epochs import METRICS as METRICS_OF_RUN
 from tweetprofile.untrusted.spreadsheets import write_rows
 
@@ -109,10 +109,10 @@ def _tables(evaluations: Sequence[Evaluation]) -> dict[str, bytes]:
 
 
 def _unmatched(evaluation: Evaluation) -> dict[str, bytes]:
-    judged = evaluation.judged
+    matched = evaluation.matched
     rows = [
-        *((user, "manifest") for user in judged.only_in_manifest),
-        *((user, "predictions") for user in judged.only_in_predictions),
+        *((user, "manifest") for user in matched.only_in_manifest),
+        *((user, "predictions") for user in matched.only_in_predictions),
     ]
     if not rows:
         return {}

@@ -8,12 +8,12 @@ import pytest
 
 from tweetprofile.data.labels.values import ValueKind
 from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.inspection.counting import FailureCounter, LabelCounter, RangeFinder
 from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
-from tweetprofile.inspection.tally import FailureTally, LabelTally, Spread
 
 
 def spread(values: list[int], at_a_time: int = 7) -> Range | None:
-    found = Spread()
+    found = RangeFinder()
     for start in range(0, len(values), at_a_time):
         found.add(np.array(values[start : start + at_a_time], np.int64))
     return found.range()
@@ -43,13 +43,13 @@ def test_nothing_has_no_range() -> None:
 
 
 def test_the_first_failures_of_the_manifest_are_the_examples_whatever_order_they_come_in() -> None:
-    tally = FailureTally()
+    counter = FailureCounter()
     missing = {"index": 0, "image": "a.jpg", "reason": "missing"}
     for first in (8, 0, 4, 2, 6):
         batch = UserBatch(0, first, pa.table({"user_id": [first, first + 1]}))
-        tally.add(batch, pa.chunked_array([[[missing, {**missing, "index": 1}], [missing]]]))
-    assert dict(tally.counts) == {"missing": 15}
-    assert tally.examples() == {
+        counter.add(batch, pa.chunked_array([[[missing, {**missing, "index": 1}], [missing]]]))
+    assert dict(counter.counts) == {"missing": 15}
+    assert counter.examples() == {
         "missing": (
             FailedExample(0, 0, "a.jpg"),
             FailedExample(0, 1, "a.jpg"),
@@ -58,28 +58,28 @@ def test_the_first_failures_of_the_manifest_are_the_examples_whatever_order_they
     }
 
 
-def count(**columns: list[str | None]) -> LabelTally:
-    tally = LabelTally(dict.fromkeys(columns, ValueKind.TEXT))
+def count(**columns: list[str | None]) -> LabelCounter:
+    counter = LabelCounter(dict.fromkeys(columns, ValueKind.TEXT))
     table = pa.table(columns)
     for start in range(0, len(table), 3):
-        tally.add(table.slice(start, 3))
-    return tally
+        counter.add(table.slice(start, 3))
+    return counter
 
 
 def test_labels_are_counted_with_those_who_have_none() -> None:
-    tally = count(gender=["male", None, "female", "female", None, "female", "male"])
-    assert tally.labels() == {"gender": LabelCounts({"female": 3, "male": 2}, 2)}
-    assert tally.no_traits() == {}
+    counter = count(gender=["male", None, "female", "female", None, "female", "male"])
+    assert counter.labels() == {"gender": LabelCounts({"female": 3, "male": 2}, 2)}
+    assert counter.no_traits() == {}
 
 
 def test_a_column_that_is_no_trait_is_named_with_the_reason() -> None:
-    tally = count(
+    counter = count(
         note=[f"text {number}" for number in range(200)],
         language=["es"] * 200,
         empty=[None] * 200,
     )
-    assert tally.labels() == {}
-    assert tally.no_traits() == {
+    assert counter.labels() == {}
+    assert counter.no_traits() == {
         "note": "has too many different values (200 in 200 labels)",
         "language": "is always 'es'",
         "empty": "has no labels",

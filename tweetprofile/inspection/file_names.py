@@ -8,7 +8,7 @@ _LONGEST_FILE_NAME = 80
 """Characters of an id in it; file systems take 255 bytes in all."""
 
 
-def file_name(position: int, user_id: UserId, users: int) -> str:
+def sheet_file_name(position: int, user_id: UserId, users: int) -> str:
     """The name of a user's contact sheet in a folder of them.
 
     It begins with their position in the manifest of so many users, so no two are alike, whatever is

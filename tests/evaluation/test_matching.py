@@ -11,11 +11,12 @@ from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import InputError, ManifestError, PredictionsError
 from tweetprofile.evaluation.evaluate import compare_predictions, evaluate_predictions
-from tweetprofile.evaluation.judging import NO_GUESS, Judged, Predictions, judge
+from tweetprofile.evaluation.matching import NO_GUESS, MatchedUsers, match_users
+from tweetprofile.evaluation.predictions import Predictions
 
 
-def bring_together(labels: Path, predictions: Path) -> Judged:
-    return judge(Manifest.open(labels), Predictions.read(predictions))
+def bring_together(labels: Path, predictions: Path) -> MatchedUsers:
+    return match_users(Manifest.open(labels), Predictions.read(predictions))
 
 
 def test_users_are_matched_by_id_whatever_their_order(

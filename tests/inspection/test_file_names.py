@@ -2,7 +2,7 @@
 
 import pytest
 
-from tweetprofile.inspection.naming import file_name
+from tweetprofile.inspection.file_names import sheet_file_name
 from tweetprofile.untrusted.text import printable, shorten
 
 
@@ -21,12 +21,12 @@ from tweetprofile.untrusted.text import printable, shorten
     ],
 )
 def test_a_file_name_has_safe_letters_only(user_id: str | int, name: str) -> None:
-    assert file_name(7, user_id, users=1000) == name
+    assert sheet_file_name(7, user_id, users=1000) == name
 
 
 def test_no_two_users_have_one_file() -> None:
     ids = ["a/b", "a_b", "a b", "A_B", "a_b"]
-    assert len({file_name(n, each, 5).lower() for n, each in enumerate(ids)}) == len(ids)
+    assert len({sheet_file_name(n, each, 5).lower() for n, each in enumerate(ids)}) == len(ids)
 
 
 def test_terminal_codes_are_escaped_and_letters_are_not() -> None:

@@ -16,7 +16,7 @@ Filling = Literal["repeat", "zeros", "nothing"]
 """What fills a short volume; nothing does for a network that takes any number of frames."""
 
 
-class TileKind(StrEnum):
+class CellKind(StrEnum):
     """What a tile shows."""
 
     FRAME = "frame"
@@ -29,7 +29,7 @@ class TileKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class SheetCell:
     """One place of a contact sheet.
 
     Attributes:
@@ -40,20 +40,20 @@ class Tile:
         reason: why it failed.
     """
 
-    kind: TileKind
+    kind: CellKind
     index: int | None = None
     name: str = ""
     frame_HWC: NDArray[np.uint8] | None = None
     reason: str = ""
 
 
-def lay_out(
+def lay_out_sheet(
     images: Sequence[ImageRef],
     frames_FHWC: NDArray[np.uint8],
     failed: Mapping[int, str],
     frames: int,
     filling: Filling,
-) -> list[Tile]:
+) -> list[SheetCell]:
     """The tiles of a user's contact sheet.
 
     Args:
@@ -65,25 +65,25 @@ def lay_out(
     """
     used = choose_frames(len(images), frames, failed).used[: len(frames_FHWC)]
     own = [
-        Tile(TileKind.FRAME, index, _name(images[index]), frame)
+        SheetCell(CellKind.FRAME, index, _name(images[index]), frame)
         for index, frame in zip(used, frames_FHWC, strict=True)
     ]
     lost = [
-        Tile(TileKind.FAILED, index, _name(images[index]), reason=reason)
+        SheetCell(CellKind.FAILED, index, _name(images[index]), reason=reason)
         for index, reason in sorted(failed.items())
     ]
     return [*own, *_fill(own, frames, filling), *lost]
 
 
-def _fill(own: Sequence[Tile], frames: int, filling: Filling) -> list[Tile]:
+def _fill(own: Sequence[SheetCell], frames: int, filling: Filling) -> list[SheetCell]:
     """What stands behind a user's own frames, as `volumes.stack_volume` has it."""
     missing = range(len(own), frames)
     if filling == "nothing" or not own:  # of a user without a frame, nothing is predicted
         return []
     if filling == "zeros":
-        return [Tile(TileKind.BLANK) for _ in missing]
+        return [SheetCell(CellKind.BLANK) for _ in missing]
     again = (own[position % len(own)] for position in missing)
-    return [Tile(TileKind.REPEATED, tile.index, tile.name, tile.frame_HWC) for tile in again]
+    return [SheetCell(CellKind.REPEATED, tile.index, tile.name, tile.frame_HWC) for tile in again]
 
 
 def _name(image: ImageRef) -> str:
