@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from tweetprofile.errors import TweetprofileError
-from tweetprofile.importers.losses import Line, Losses
 from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
-from tweetprofile.importers.tweets import photos_of
+from tweetprofile.importers.skipped import Line, Losses
+from tweetprofile.importers.tweets.shapes import photos_of
 
 ODD: list[Callable[[random.Random], Any]] = [
     lambda _: None, lambda _: True, lambda _: 1.5, lambda _: -1, lambda _: 10**400,

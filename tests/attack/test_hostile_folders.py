@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from tweetprofile.errors import OptionError, TweetprofileError
-from tweetprofile.importers import files
-from tweetprofile.importers.files import sorted_entries
-from tweetprofile.importers.losses import Loss
+from tweetprofile.importers.readers import folders
+from tweetprofile.importers.readers.folders import sorted_entries
 from tweetprofile.importers.run import ImportOptions, import_dump
+from tweetprofile.importers.skipped import Loss
 from tweetprofile.importers.users import in_order
 
 
@@ -80,7 +80,7 @@ def test_names_sort_as_people_sort_them() -> None:
 def test_a_folder_of_more_names_than_are_held_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MOST_ENTRIES", 10)
+    monkeypatch.setattr(folders, "MOST_ENTRIES", 10)
     for number in range(11):
         (tmp_path / "dump" / str(number)).mkdir(parents=True)
     with pytest.raises(OSError, match="more than 10 names"):

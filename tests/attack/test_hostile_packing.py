@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tweetprofile.importers.losses import Losses
-from tweetprofile.importers.records import read_records
+from tweetprofile.importers.readers.json_records import read_records
+from tweetprofile.importers.skipped import Losses
 
 
 def pack_zstd(data: bytes) -> bytes:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.attack.test_hostile_dumps import damaged, mutated, page, status
-from tweetprofile.importers.losses import Line, Losses
-from tweetprofile.importers.media_names import key_of, other_keys_of, read_name
-from tweetprofile.importers.photos import Photo
-from tweetprofile.importers.records import read_records
-from tweetprofile.importers.tweets import photos_of
+from tweetprofile.importers.readers.json_records import read_records
+from tweetprofile.importers.skipped import Line, Losses
+from tweetprofile.importers.tweets.media_names import key_of, other_keys_of, read_name
+from tweetprofile.importers.tweets.photos import Photo
+from tweetprofile.importers.tweets.shapes import photos_of
 
 URL = "https://pbs.twimg.com/media/H?format=jpg&name=large"
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.importers import joining
+from tweetprofile.importers.layouts import joining
 from tweetprofile.importers.run import ImportOptions, import_dump
 
 WORDS = [

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tweetprofile.cli.console import CONSOLE, count_of
-from tweetprofile.importers.losses import MOST_LISTED
 from tweetprofile.importers.run import ImportSummary
+from tweetprofile.importers.skipped import MOST_LISTED
 
 _LINE_EVERY = 30.0
 """Seconds between lines where there is no terminal."""

@@ -20,9 +20,9 @@ from tweetprofile.data.labels.columns import kind_of_column, why_no_labels
 from tweetprofile.data.labels.values import MOST_VALUES, LabelColumn, ValueKind, class_of
 from tweetprofile.data.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.losses import Loss, Losses, brief
-from tweetprofile.importers.parquet import count_rows, read_parquet_rows, read_schema
-from tweetprofile.importers.rows import Row, read_header, read_rows
+from tweetprofile.importers.readers.csv_rows import Row, read_header, read_rows
+from tweetprofile.importers.readers.parquet_rows import count_rows, read_parquet_rows, read_schema
+from tweetprofile.importers.skipped import Loss, Losses, brief
 from tweetprofile.importers.users import DumpUser, is_text
 from tweetprofile.traits import RESERVED_COLUMNS
 from tweetprofile.untrusted.text import printable

@@ -9,14 +9,14 @@ from tweetprofile.data.files.protection import Inputs, Taking, check_file, real_
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.errors import OptionError, OutputError
-from tweetprofile.importers.image_folder import ImageFolder
 from tweetprofile.importers.labels import LabelTable
-from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.nothing import nothing_taken
-from tweetprofile.importers.pan18 import PAN18_COLUMNS, pan18_users
-from tweetprofile.importers.table_columns import NAMES
-from tweetprofile.importers.twitter_api import twitter_api_users
-from tweetprofile.importers.twitter_archive import archive_users
+from tweetprofile.importers.layouts.image_folder import ImageFolder
+from tweetprofile.importers.layouts.pan18 import PAN18_COLUMNS, pan18_users
+from tweetprofile.importers.layouts.table_columns import NAMES
+from tweetprofile.importers.layouts.twitter_api import twitter_api_users
+from tweetprofile.importers.layouts.twitter_archive import archive_users
+from tweetprofile.importers.no_images import nothing_taken
+from tweetprofile.importers.skipped import Loss, Losses
 from tweetprofile.importers.users import REPEATED, DumpUser
 from tweetprofile.importers.writing import ManifestWriter
 

@@ -27,7 +27,7 @@ from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.errors import ImageError, OutputError, WriteError
-from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.importers.skipped import Loss, Losses
 from tweetprofile.importers.users import DumpUser
 
 _ROWS_A_GROUP = 1 << 14
