@@ -16,7 +16,7 @@ from tweetprofile.untrusted.spreadsheets import write_rows
 from tweetprofile.version import __version__
 
 MOST_LISTED = 100_000
-"""Losses that are listed one by one; those beyond are counted, and the list's last line says so."""
+"""Skipped things that are listed singly; the rest is counted, as its last line says."""
 
 _NOT_LISTED = "not_listed"
 """What stands in place of a reason in the list's last line, where not all losses are listed."""
@@ -25,7 +25,7 @@ _LONGEST_SAID = 500
 """Characters of what is said of a loss, whatever the dump holds."""
 
 
-class Loss(StrEnum):
+class SkipReason(StrEnum):
     """Why something of a dump is not in the manifest: the closed set of the list's `reason`."""
 
     MALFORMED = "malformed"
@@ -58,7 +58,7 @@ class Loss(StrEnum):
     """A file or folder that cannot be opened, or a pipe or device where a file should be."""
 
 
-class Losses:
+class Skipped:
     """Keeps book of what could not be taken; used as a `with` block.
 
     Args:
@@ -67,15 +67,15 @@ class Losses:
 
     Attributes:
         counts: by reason.
-        asides: what was left out on purpose, by what it is: videos, repeated images, and so on.
+        left_out: what was left out on purpose, by what it is: videos, repeated images, and so on.
         first: of each reason the first, for people.
         remarks: how the dump was read, where that is not plain, in sentences.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.counts: Counter[Loss] = Counter()
-        self.asides: Counter[str] = Counter()
-        self.first: dict[Loss, str] = {}
+        self.counts: Counter[SkipReason] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self.first: dict[SkipReason, str] = {}
         self.remarks: list[str] = []
         self.path = path
         self._listed = 0
@@ -114,7 +114,7 @@ class Losses:
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def note(self, reason: Loss, file: Path | str, line: int | None, what: str) -> None:
+    def add(self, reason: SkipReason, file: Path | str, line: int | None, what: str) -> None:
         """Note one.
 
         Args:
@@ -142,10 +142,10 @@ class Losses:
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def set_aside(self, what: str, count: int = 1) -> None:
+    def leave_out(self, what: str, count: int = 1) -> None:
         """Count something that is left out on purpose."""
         if count:
-            self.asides[what] += count
+            self.left_out[what] += count
 
     def remark(self, sentence: str) -> None:
         """Note how something was read that could have been read in another way."""
@@ -164,17 +164,17 @@ class Losses:
 class Line:
     """A line of a dump's file, which what is lost of it is noted with."""
 
-    losses: Losses
+    skipped: Skipped
     file: Path
     number: int
 
-    def lost(self, reason: Loss, what: str) -> None:
+    def skip(self, reason: SkipReason, what: str) -> None:
         """Note something of it."""
-        self.losses.note(reason, self.file, self.number, what)
+        self.skipped.add(reason, self.file, self.number, what)
 
-    def set_aside(self, what: str, count: int = 1) -> None:
+    def leave_out(self, what: str, count: int = 1) -> None:
         """Count something of it that is left out on purpose."""
-        self.losses.set_aside(what, count)
+        self.skipped.leave_out(what, count)
 
 
 def _unwritable(path: Path, error: OSError) -> WriteError:

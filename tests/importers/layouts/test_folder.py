@@ -12,7 +12,7 @@ from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.importers.run import ImportOptions, import_dump
 
 Put = Callable[[Path], Path]
-Lost = Callable[[Path], list[tuple[str, str, int | None]]]
+Listed = Callable[[Path], list[tuple[str, str, int | None]]]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def crawl(tmp_path: Path, put_image: Put) -> Path:
     return tmp_path / "crawl"
 
 
-def test_a_folder_a_user_becomes_a_row_a_user(crawl: Path, tmp_path: Path, lost: Lost) -> None:
+def test_a_folder_a_user_becomes_a_row_a_user(crawl: Path, tmp_path: Path, listed: Listed) -> None:
     summary = import_dump("folder", crawl, tmp_path / "m.parquet")
     rows = pl.read_parquet(tmp_path / "m.parquet").rows()
     assert rows == [
@@ -34,7 +34,7 @@ def test_a_folder_a_user_becomes_a_row_a_user(crawl: Path, tmp_path: Path, lost:
         ("cy", []),
     ]
     assert (summary.users, summary.images, summary.image_root) == (3, 4, None)
-    assert lost(tmp_path / "m.parquet") == []
+    assert listed(tmp_path / "m.parquet") == []
 
 
 def test_images_that_lie_elsewhere_need_the_image_root_that_is_named(
@@ -47,7 +47,9 @@ def test_images_that_lie_elsewhere_need_the_image_root_that_is_named(
     assert (crawl / first).is_file()
 
 
-def test_what_is_no_image_by_its_name_is_listed(crawl: Path, tmp_path: Path, lost: Lost) -> None:
+def test_what_is_no_image_by_its_name_is_listed(
+    crawl: Path, tmp_path: Path, listed: Listed
+) -> None:
     (crawl / "readme.txt").write_text("about this crawl")
     (crawl / "stray.jpg").write_bytes(b"")
     (crawl / "ada" / "profile.json").write_text("{}")
@@ -56,8 +58,8 @@ def test_what_is_no_image_by_its_name_is_listed(crawl: Path, tmp_path: Path, los
     (crawl / "bob" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"")
     summary = import_dump("folder", crawl, tmp_path / "m.parquet")
     assert summary.images == 4
-    assert summary.asides == {"files beside the users' folders": 1}
-    assert sorted(reason for reason, _, _ in lost(tmp_path / "m.parquet")) == [
+    assert summary.left_out == {"files beside the users' folders": 1}
+    assert sorted(reason for reason, _, _ in listed(tmp_path / "m.parquet")) == [
         "bad_name",
         "not_an_image",
         "not_an_image",
@@ -66,15 +68,15 @@ def test_what_is_no_image_by_its_name_is_listed(crawl: Path, tmp_path: Path, los
 
 
 def test_a_manifest_in_the_dump_itself_is_no_loss_when_it_is_made_again(
-    crawl: Path, lost: Lost
+    crawl: Path, listed: Listed
 ) -> None:
     for _ in range(2):
         import_dump("folder", crawl, crawl / "m.parquet", ImportOptions(overwrite=True))
-        assert lost(crawl / "m.parquet") == []
+        assert listed(crawl / "m.parquet") == []
         assert pl.read_parquet(crawl / "m.parquet")["images"][1].to_list() == ["bob/photo"]
 
 
-def test_labels_come_from_a_table_by_user(crawl: Path, tmp_path: Path, lost: Lost) -> None:
+def test_labels_come_from_a_table_by_user(crawl: Path, tmp_path: Path, listed: Listed) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("user_id,gender,location\nbob,male,\nada,female,north\neve,female,south\n")
     import_dump("folder", crawl, tmp_path / "m.parquet", ImportOptions(labels=labels))
@@ -82,7 +84,7 @@ def test_labels_come_from_a_table_by_user(crawl: Path, tmp_path: Path, lost: Los
     assert table["gender"].to_list() == ["female", "male", None]
     assert table["location"].to_list() == ["north", None, None]
     # Eve has labels, and no folder.
-    assert lost(tmp_path / "m.parquet") == [("no_such_user", "labels.csv", 3)]
+    assert listed(tmp_path / "m.parquet") == [("no_such_user", "labels.csv", 3)]
 
 
 def test_numbers_are_user_ids_too_where_the_labels_are_parquet(
@@ -116,26 +118,28 @@ def test_a_table_of_labels_that_makes_no_sense_is_refused(
 
 
 def test_users_with_too_few_images_are_left_out_and_listed(
-    crawl: Path, tmp_path: Path, lost: Lost
+    crawl: Path, tmp_path: Path, listed: Listed
 ) -> None:
     options = ImportOptions(min_images=1, max_images=2)
     summary = import_dump("folder", crawl, tmp_path / "m.parquet", options)
     table = pl.read_parquet(tmp_path / "m.parquet")
     assert table["images"].list.len().to_list() == [2, 1]
-    assert lost(tmp_path / "m.parquet") == [("too_few_images", "cy", None)]
-    assert summary.asides == {"images beyond --max-images": 1}
+    assert listed(tmp_path / "m.parquet") == [("too_few_images", "cy", None)]
+    assert summary.left_out == {"images beyond --max-images": 1}
 
 
 def test_a_second_import_forgets_what_the_first_has_lost(
-    crawl: Path, tmp_path: Path, lost: Lost
+    crawl: Path, tmp_path: Path, listed: Listed
 ) -> None:
     import_dump("folder", crawl, tmp_path / "m.parquet", ImportOptions(min_images=1))
-    assert lost(tmp_path / "m.parquet")
+    assert listed(tmp_path / "m.parquet")
     import_dump("folder", crawl, tmp_path / "m.parquet", ImportOptions(overwrite=True))
-    assert not lost(tmp_path / "m.parquet")
+    assert not listed(tmp_path / "m.parquet")
 
 
-def test_embedded_images_need_no_folder_any_more(crawl: Path, tmp_path: Path, lost: Lost) -> None:
+def test_embedded_images_need_no_folder_any_more(
+    crawl: Path, tmp_path: Path, listed: Listed
+) -> None:
     (crawl / "bob" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     contents = [(crawl / "ada" / name).read_bytes() for name in ("1.jpg:large", "2.jpg", "10.jpg")]
     import_dump("folder", crawl, f"{tmp_path}/m/", ImportOptions(embed=True))
@@ -145,7 +149,7 @@ def test_embedded_images_need_no_folder_any_more(crawl: Path, tmp_path: Path, lo
     # What cannot be read stays by its name, for predict to say why.
     assert users[1].images[0].path == "bob/gone.jpg"
     assert users[1].images[0].data is None
-    assert lost(tmp_path / "m") == [("not_embedded", "gone.jpg", None)]
+    assert listed(tmp_path / "m") == [("not_embedded", "gone.jpg", None)]
 
 
 def test_embedded_images_go_to_several_files(
@@ -209,7 +213,7 @@ EXPECTED = [
 
 
 def test_an_image_folder_is_read_from_json_lines(
-    image_folder: Path, tmp_path: Path, lost: Lost, write_lines: Callable[..., Path]
+    image_folder: Path, tmp_path: Path, listed: Listed, write_lines: Callable[..., Path]
 ) -> None:
     write_lines(
         image_folder / "metadata.jsonl",
@@ -227,7 +231,7 @@ def test_an_image_folder_is_read_from_json_lines(
         ("eve", [], None),
         ("dan", [], None),
     ]
-    assert sorted(lost(tmp_path / "m.parquet"), key=lambda row: row[2] or 0) == [
+    assert sorted(listed(tmp_path / "m.parquet"), key=lambda row: row[2] or 0) == [
         ("malformed", "metadata.jsonl", 2),
         ("missing_key", "metadata.jsonl", 3),
         ("missing_file", "metadata.jsonl", 4),
@@ -239,7 +243,7 @@ def test_an_image_folder_is_read_from_json_lines(
 
 
 def test_an_image_folder_is_read_from_csv_a_row_an_image(
-    image_folder: Path, tmp_path: Path, lost: Lost
+    image_folder: Path, tmp_path: Path, listed: Listed
 ) -> None:
     (image_folder / "metadata.csv").write_text(
         "file_name,user_id,gender\nimages/a.jpg,ada,female\nimages/b.jpg,ada,female\n"
@@ -247,7 +251,7 @@ def test_an_image_folder_is_read_from_csv_a_row_an_image(
     )
     import_dump("folder", image_folder, tmp_path / "m.parquet")
     assert pl.read_parquet(tmp_path / "m.parquet").rows() == EXPECTED
-    assert lost(tmp_path / "m.parquet") == [("malformed", "metadata.csv", 4)]
+    assert listed(tmp_path / "m.parquet") == [("malformed", "metadata.csv", 4)]
 
 
 def test_an_image_folder_is_read_from_csv_with_lists(image_folder: Path, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_tables_of_every_usual_encoding_give_the_same_labels(
     assert [(row["user_id"], *row["images"], row["location"]) for row in rows] == places
     said = encoding not in ("utf-8", "utf-8-sig")
     assert [encoding[:6] in remark for remark in summary.remarks] == [True] * said
-    assert not summary.losses
+    assert not summary.skipped
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
@@ -146,7 +146,7 @@ def test_rows_of_a_user_are_joined_wherever_they_stand(
     folder: Path, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Users come in the order of their first rows, and labels from the first row that has one."""
-    monkeypatch.setattr(joining, "_CHARACTERS_HELD", held)
+    monkeypatch.setattr(joining, "_CHARACTERS_IN_MEMORY", held)
     lines = "".join(f"{','.join(row)}\n" for row in SCATTERED)
     (folder / "metadata.csv").write_text(f"user_id,file_name,gender\n{lines}")
     rows, _ = import_table(folder)

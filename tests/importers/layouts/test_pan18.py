@@ -10,7 +10,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.importers.run import import_dump
 
 Put = Callable[[Path], Path]
-Lost = Callable[[Path], list[tuple[str, str, int | None]]]
+Listed = Callable[[Path], list[tuple[str, str, int | None]]]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def corpus(tmp_path: Path, put_image: Put) -> Path:
 
 
 def test_all_languages_are_taken_with_their_labels(
-    corpus: Path, tmp_path: Path, lost: Lost
+    corpus: Path, tmp_path: Path, listed: Listed
 ) -> None:
     import_dump("pan18", corpus, tmp_path / "m.parquet")
     assert pl.read_parquet(tmp_path / "m.parquet").rows() == [
@@ -33,7 +33,7 @@ def test_all_languages_are_taken_with_their_labels(
         ("bb", ["pan/en/photo/bb/bb.0.jpeg"], "male", "en"),
         ("cc", ["pan/es/photo/cc/cc.0.jpeg"], "male", "es"),
     ]
-    assert lost(tmp_path / "m.parquet") == []
+    assert listed(tmp_path / "m.parquet") == []
 
 
 def test_one_language_is_taken_by_itself(corpus: Path, tmp_path: Path) -> None:
@@ -43,14 +43,14 @@ def test_one_language_is_taken_by_itself(corpus: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_lines_that_are_no_truth_are_listed(corpus: Path, tmp_path: Path, lost: Lost) -> None:
+def test_lines_that_are_no_truth_are_listed(corpus: Path, tmp_path: Path, listed: Listed) -> None:
     (corpus / "en" / "truth.txt").write_text(
         "aa:::female\nbb;male\n\nbb:::robot\naa:::male\nzz:::male\n"
     )
     (corpus / "es" / "es.txt").unlink()
     import_dump("pan18", corpus, tmp_path / "m.parquet")
     assert pl.read_parquet(tmp_path / "m.parquet")["gender"].to_list() == ["female", None, None]
-    assert lost(tmp_path / "m.parquet") == [
+    assert listed(tmp_path / "m.parquet") == [
         ("malformed", "truth.txt", 2),
         ("bad_label", "truth.txt", 4),
         ("bad_label", "truth.txt", 5),

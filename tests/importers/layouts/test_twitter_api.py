@@ -17,7 +17,7 @@ from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
 
 Put = Callable[[Path], Path]
-Lost = Callable[[Path], list[tuple[str, str, int | None]]]
+Listed = Callable[[Path], list[tuple[str, str, int | None]]]
 Record = dict[str, Any]
 
 
@@ -124,7 +124,7 @@ def test_photos_of_a_retweet_are_its_authors(take: Callable[..., Any]) -> None:
 
 
 def test_videos_are_counted_and_no_loss(
-    tmp_path: Path, photos: Path, write_lines: Callable[..., Path], lost: Lost
+    tmp_path: Path, photos: Path, write_lines: Callable[..., Path], listed: Listed
 ) -> None:
     video = {"media_key": "7_v", "type": "video", "preview_image_url": url("V.jpg")}
     page = {
@@ -132,12 +132,12 @@ def test_videos_are_counted_and_no_loss(
         "includes": {"media": [video, photo("3_a", "A.jpg")]},
     }
     summary = import_file(write_lines(tmp_path / "tweets.jsonl", page), photos)
-    assert summary.asides == {"videos and animations": 1}
-    assert lost(tmp_path / "m.parquet") == []
+    assert summary.left_out == {"videos and animations": 1}
+    assert listed(tmp_path / "m.parquet") == []
 
 
 def test_what_is_wrong_with_a_line_is_listed_with_its_number(
-    take: Callable[..., Any], tmp_path: Path, lost: Lost
+    take: Callable[..., Any], tmp_path: Path, listed: Listed
 ) -> None:
     good = {"data": [tweet("101", "7", "3_a")], "includes": {"media": [photo("3_a", "A.jpg")]}}
     found = take(
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_a_line_is_listed_with_its_number(
         {"data": [tweet("106", "\ud800", "3_a")], "includes": {"media": [photo("3_a", "A.jpg")]}},
     )
     assert found == {"7": ["A.jpg"]}
-    assert lost(tmp_path / "m.parquet") == [
+    assert listed(tmp_path / "m.parquet") == [
         ("malformed", "tweets.jsonl", 2),
         ("unknown_media", "tweets.jsonl", 3),
         ("missing_key", "tweets.jsonl", 4),
@@ -222,7 +222,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("ending", PACKERS)
 def test_compressed_files_are_read_and_one_that_is_cut_keeps_its_beginning(
-    ending: str, tmp_path: Path, photos: Path, lost: Lost
+    ending: str, tmp_path: Path, photos: Path, listed: Listed
 ) -> None:
     filler = random.Random(0).randbytes(1_000_000).hex()  # so that half a file holds the first line
     lines = [
@@ -240,17 +240,17 @@ def test_compressed_files_are_read_and_one_that_is_cut_keeps_its_beginning(
     source.write_bytes(packed[: len(packed) * 7 // 8])
     import_file(source, photos)
     assert users_of(tmp_path / "m.parquet") == {"7": ["A.jpg"]}
-    assert lost(tmp_path / "m.parquet") == [("cut", source.name, 2)]
+    assert listed(tmp_path / "m.parquet") == [("cut", source.name, 2)]
 
 
 def test_a_crawler_that_was_stopped_leaves_a_cut_line(
-    tmp_path: Path, photos: Path, lost: Lost
+    tmp_path: Path, photos: Path, listed: Listed
 ) -> None:
     whole = json.dumps(status("101", "7", "A.jpg"))
     (tmp_path / "tweets.jsonl").write_text(f"{whole}\n{whole[:30]}")
     import_file(tmp_path / "tweets.jsonl", photos)
     assert users_of(tmp_path / "m.parquet") == {"7": ["A.jpg"]}
-    assert lost(tmp_path / "m.parquet") == [("cut", "tweets.jsonl", 2)]
+    assert listed(tmp_path / "m.parquet") == [("cut", "tweets.jsonl", 2)]
 
 
 def test_all_files_below_a_folder_are_read_and_the_same_tweet_counts_once(
@@ -274,13 +274,13 @@ def test_a_photo_in_two_tweets_of_a_user_is_taken_once(
     )
     summary = import_file(source, photos)
     assert users_of(tmp_path / "m.parquet") == {"7": ["A.jpg"]}
-    assert summary.asides == {"images repeated at the same user": 2}
+    assert summary.left_out == {"images repeated at the same user": 2}
 
 
 def test_many_users_come_out_whole_however_their_tweets_are_scattered(
     tmp_path: Path, photos: Path, write_lines: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tweetprofile.importers.tweets.grouping._PHOTOS_HELD", 10)
+    monkeypatch.setattr("tweetprofile.importers.tweets.grouping._PHOTOS_IN_MEMORY", 10)
     tweets = [(user, number) for user in range(40) for number in range(3)]
     random.Random(1).shuffle(tweets)
     lines = [
@@ -354,8 +354,8 @@ def test_images_of_gallery_dl_are_taken_by_the_notes_beside_them(
     summary = import_dump("twitter-api", tmp_path / "gallery-dl", tmp_path / "m.parquet")
     below = "gallery-dl/twitter/ada"
     assert users_of(tmp_path / "m.parquet") == {"7": [f"{below}/101_1.jpg", f"{below}/101_2.png"]}
-    assert summary.asides == {"videos and animations": 1}
-    assert not summary.losses
+    assert summary.left_out == {"videos and animations": 1}
+    assert not summary.skipped
 
 
 def test_tweets_of_snscrape_are_taken_with_photos_named_by_their_addresses(
@@ -389,12 +389,12 @@ def test_shapes_may_stand_side_by_side_in_an_array_over_several_lines(
 
 
 def test_a_shape_that_nobody_knows_is_listed_with_the_line_it_begins_in(
-    tmp_path: Path, photos: Path, lost: Lost
+    tmp_path: Path, photos: Path, listed: Listed
 ) -> None:
     records = [status("101", "7", "A.jpg"), {"uri": "x"}]
     (tmp_path / "tweets.json").write_text("[\n" + ",\n".join(map(json.dumps, records)) + "\n]")
     import_file(tmp_path / "tweets.json", photos)
-    assert lost(tmp_path / "m.parquet") == [("unknown_shape", "tweets.json", 3)]
+    assert listed(tmp_path / "m.parquet") == [("unknown_shape", "tweets.json", 3)]
 
 
 def test_null_fields_count_as_absent(take: Callable[..., Any]) -> None:

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.layouts.twitter_archive import HELD_TWICE
+from tweetprofile.importers.layouts.twitter_archive import IN_ANOTHER_ARCHIVE
 from tweetprofile.importers.run import import_dump
 
 Put = Callable[[Path], Path]
-Lost = Callable[[Path], list[tuple[str, str, int | None]]]
+Listed = Callable[[Path], list[tuple[str, str, int | None]]]
 
 
 def tweet(number: str, *names: str, **more: Any) -> dict[str, Any]:
@@ -134,15 +134,15 @@ def test_several_archives_of_an_account_are_one_user_with_each_photo_once(
         ],
         "8": ["all/2021/data/tweets_media/201-D.jpg"],
     }
-    assert not summary.losses
-    assert summary.asides == {HELD_TWICE: 3}
+    assert not summary.skipped
+    assert summary.left_out == {IN_ANOTHER_ARCHIVE: 3}
 
 
 def test_a_photo_in_two_tweets_of_an_archive_is_taken_once(tmp_path: Path, put_image: Put) -> None:
     put_archive(tmp_path / "a" / "data", put_image, [tweet("101", "A.jpg"), tweet("102", "A.jpg")])
     summary = import_dump("twitter-archive", tmp_path / "a", tmp_path / "m.parquet")
     assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg"]}
-    assert summary.asides == {"images repeated at the same user": 1}
+    assert summary.left_out == {"images repeated at the same user": 1}
 
 
 def test_community_circle_and_deleted_tweets_are_counted_by_name(
@@ -157,7 +157,7 @@ def test_community_circle_and_deleted_tweets_are_counted_by_name(
         "community tweets (community-tweet.js)": 2,
         "deleted tweets (deleted-tweets.js)": 2,
         "circle tweets (twitter-circle-tweet.js)": 2,
-    }.items() <= summary.asides.items()
+    }.items() <= summary.left_out.items()
 
 
 def test_null_fields_of_an_archive_count_as_absent(tmp_path: Path, put_image: Put) -> None:
@@ -174,7 +174,7 @@ def test_an_archive_of_before_2018_is_said_to_hold_no_photos(tmp_path: Path) -> 
 
 
 def test_a_folder_of_archives_is_a_user_each(
-    archive: Path, tmp_path: Path, put_image: Put, lost: Lost
+    archive: Path, tmp_path: Path, put_image: Put, listed: Listed
 ) -> None:
     data = tmp_path / "bob" / "data"
     write_js(data / "account.js", "account", [{"account": {"accountId": "8"}}])
@@ -186,7 +186,7 @@ def test_a_folder_of_archives_is_a_user_each(
         "7": ["101-A.jpg", "102-B.jpg", "103-C.png"],
         "8": ["201-D.jpg"],
     }
-    assert lost(tmp_path / "m.parquet") == [("missing_file", "cy.zip", None)]
+    assert listed(tmp_path / "m.parquet") == [("missing_file", "cy.zip", None)]
 
 
 def test_retweets_and_photos_of_others_are_not_the_owners(archive: Path, tmp_path: Path) -> None:
@@ -196,12 +196,12 @@ def test_retweets_and_photos_of_others_are_not_the_owners(archive: Path, tmp_pat
     write_js(archive / "data" / "tweets.js", "tweets", [borrowed, retweet])
     summary = import_dump("twitter-archive", archive, tmp_path / "m.parquet")
     assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg", "102-B.jpg"]}
-    assert sum(summary.asides.values()) == 2
-    assert not summary.losses
+    assert sum(summary.left_out.values()) == 2
+    assert not summary.skipped
 
 
 def test_broken_tweets_are_listed_with_their_lines_and_the_others_kept(
-    archive: Path, tmp_path: Path, lost: Lost
+    archive: Path, tmp_path: Path, listed: Listed
 ) -> None:
     (archive / "data" / "tweets.js").write_text(
         "window.YTD.tweets.part0 = [\n"
@@ -216,7 +216,7 @@ def test_broken_tweets_are_listed_with_their_lines_and_the_others_kept(
     (archive / "data" / "tweets-part1.js").unlink()
     import_dump("twitter-archive", archive, tmp_path / "m.parquet")
     assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg", "103-C.png"]}
-    assert lost(tmp_path / "m.parquet") == [
+    assert listed(tmp_path / "m.parquet") == [
         ("malformed", "tweets.js", 3),
         ("missing_key", "tweets.js", 5),
         ("missing_file", "tweets.js", 6),
@@ -226,22 +226,22 @@ def test_broken_tweets_are_listed_with_their_lines_and_the_others_kept(
 
 
 def test_a_list_without_its_end_is_said_to_be_cut(
-    archive: Path, tmp_path: Path, lost: Lost
+    archive: Path, tmp_path: Path, listed: Listed
 ) -> None:
     text = (archive / "data" / "tweets.js").read_text()
     (archive / "data" / "tweets.js").write_text(text.rstrip().removesuffix("]"))
     import_dump("twitter-archive", archive, tmp_path / "m.parquet")
     assert len(names_of(tmp_path / "m.parquet")["7"]) == 3
-    assert [reason for reason, _, _ in lost(tmp_path / "m.parquet")] == ["cut"]
+    assert [reason for reason, _, _ in listed(tmp_path / "m.parquet")] == ["cut"]
 
 
 def test_an_archive_that_does_not_say_whose_it_is_is_listed(
-    archive: Path, tmp_path: Path, lost: Lost
+    archive: Path, tmp_path: Path, listed: Listed
 ) -> None:
     write_js(tmp_path / "bob" / "data" / "account.js", "account", [{"account": {"name": "bob"}}])
     import_dump("twitter-archive", tmp_path, tmp_path / "m.parquet")
     assert images_of(tmp_path / "m.parquet").keys() == {"7"}
-    assert lost(tmp_path / "m.parquet") == [("missing_key", "account.js", None)]
+    assert listed(tmp_path / "m.parquet") == [("missing_key", "account.js", None)]
 
 
 def test_another_folder_is_no_archive(tmp_path: Path) -> None:

@@ -7,16 +7,16 @@ import pytest
 
 from tweetprofile.importers.readers import csv_rows
 from tweetprofile.importers.readers.csv_rows import read_header, read_rows
-from tweetprofile.importers.skipped import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 
 
 def read(tmp_path: Path, text: str | bytes) -> tuple[list[list[str]], list[int], int]:
     """The rows, the lines that they end in, and how many losses there are."""
     path = tmp_path / "table.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    losses = Losses(None)
-    found = list(read_rows(path, losses))
-    return [cells for _, cells in found], [line for line, _ in found], losses.counts.total()
+    skipped = Skipped(None)
+    found = list(read_rows(path, skipped))
+    return [cells for _, cells in found], [line for line, _ in found], skipped.counts.total()
 
 
 def test_a_quotation_mark_that_nothing_closes_loses_its_own_line_alone(tmp_path: Path) -> None:
@@ -103,6 +103,6 @@ def test_the_header_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_noted(tmp_path: Path) -> None:
-    losses = Losses(None)
-    assert list(read_rows(tmp_path / "gone.csv", losses)) == []
-    assert losses.counts == {Loss.UNREADABLE: 1}
+    skipped = Skipped(None)
+    assert list(read_rows(tmp_path / "gone.csv", skipped)) == []
+    assert skipped.counts == {SkipReason.UNREADABLE: 1}

@@ -11,7 +11,7 @@ import pytest
 
 from tweetprofile.importers.readers import json_records
 from tweetprofile.importers.readers.json_records import read_records
-from tweetprofile.importers.skipped import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 
 TWEETS: list[dict[str, Any]] = [
     {"id": n, "user": {"id": -n, "url": "[{,"}, "media": [{"id": 1}, {"id": 2}], "text": 'a "\n{}'}
@@ -45,9 +45,9 @@ TEXTS: dict[str, Callable[[], str]] = {
 }
 
 
-def read(path: Path) -> tuple[list[tuple[int, Any]], Losses]:
-    losses = Losses(None)
-    return list(read_records(path, losses)), losses
+def read(path: Path) -> tuple[list[tuple[int, Any]], Skipped]:
+    skipped = Skipped(None)
+    return list(read_records(path, skipped)), skipped
 
 
 @pytest.mark.parametrize("arrangement", TEXTS)
@@ -56,9 +56,9 @@ def test_every_arrangement_and_encoding_gives_the_same_records(
     arrangement: str, encoding: str, tmp_path: Path
 ) -> None:
     (tmp_path / "tweets.json").write_text(TEXTS[arrangement](), encoding)
-    found, losses = read(tmp_path / "tweets.json")
+    found, skipped = read(tmp_path / "tweets.json")
     assert [record for _, record in found] == TWEETS
-    assert not losses.counts
+    assert not skipped.counts
 
 
 @pytest.mark.parametrize("arrangement", TEXTS)
@@ -67,9 +67,9 @@ def test_lines_may_end_as_windows_ends_them_and_files_may_be_packed(
 ) -> None:
     data = TEXTS[arrangement]().replace("\n", "\r\n").encode()
     (tmp_path / "tweets.json.gz").write_bytes(gzip.compress(data))
-    found, losses = read(tmp_path / "tweets.json.gz")
+    found, skipped = read(tmp_path / "tweets.json.gz")
     assert [record for _, record in found] == TWEETS
-    assert not losses.counts
+    assert not skipped.counts
 
 
 def test_records_of_an_array_come_with_the_lines_that_they_begin_in(tmp_path: Path) -> None:
@@ -98,11 +98,13 @@ def test_a_broken_record_of_an_array_is_one_loss(
     whole = json.loads(json.dumps(TWEETS))
     at = [i for i in range(len(text)) if text.startswith('"user"', i)][broken]
     (tmp_path / "t.json").write_text(text[:at] + '"user" oops' + text[at + 6 :])
-    found, losses = read(tmp_path / "t.json")
+    found, skipped = read(tmp_path / "t.json")
     taken = [record for _, record in found if "user" in record]
     assert taken == whole[:broken] + whole[broken + 1 :]
-    assert losses.counts == {Loss.MALFORMED: 1}
-    assert losses.first[Loss.MALFORMED].startswith(f"{tmp_path}/t.json:{line_of(text, broken)}:")
+    assert skipped.counts == {SkipReason.MALFORMED: 1}
+    assert skipped.first[SkipReason.MALFORMED].startswith(
+        f"{tmp_path}/t.json:{line_of(text, broken)}:"
+    )
 
 
 def line_of(text: str, number: int) -> int:
@@ -116,20 +118,20 @@ def test_of_an_array_that_is_cut_the_beginning_is_kept(arrangement: str, tmp_pat
     text = TEXTS[arrangement]()
     for end in (len(text) - 1, len(text) - 20, len(text) // 2):
         (tmp_path / "t.json").write_text(text[:end])
-        found, losses = read(tmp_path / "t.json")
+        found, skipped = read(tmp_path / "t.json")
         assert [record for _, record in found] == TWEETS[: len(found)]
         assert len(found) >= (3 if end == len(text) // 2 else 6)
-        assert losses.counts == {Loss.CUT: 1}
+        assert skipped.counts == {SkipReason.CUT: 1}
 
 
 def test_an_array_that_is_cut_in_a_packed_file_is_one_loss(tmp_path: Path) -> None:
     filler = [{"id": n, "text": random.Random(n).randbytes(50_000).hex()} for n in range(9)]
     packed = gzip.compress(json.dumps(filler, indent=1).encode())
     (tmp_path / "t.json.gz").write_bytes(packed[: len(packed) // 2])
-    found, losses = read(tmp_path / "t.json.gz")
+    found, skipped = read(tmp_path / "t.json.gz")
     assert [record for _, record in found] == filler[: len(found)]
     assert len(found) >= 3
-    assert losses.counts == {Loss.CUT: 1}
+    assert skipped.counts == {SkipReason.CUT: 1}
 
 
 def test_a_record_beyond_the_cap_is_one_loss_of_an_array(
@@ -138,9 +140,9 @@ def test_a_record_beyond_the_cap_is_one_loss_of_an_array(
     monkeypatch.setattr(json_records, "LONGEST_RECORD", 300_000)
     written = [{"n": 1}, {"n": 2, "x": "y" * 2_000_000}, {"n": 3}]
     (tmp_path / "t.json").write_text(json.dumps(written, indent=1))
-    found, losses = read(tmp_path / "t.json")
+    found, skipped = read(tmp_path / "t.json")
     assert [record for _, record in found] == [{"n": 1}, {"n": 3}]
-    assert losses.counts == {Loss.MALFORMED: 1}
+    assert skipped.counts == {SkipReason.MALFORMED: 1}
 
 
 @pytest.mark.parametrize(
@@ -148,14 +150,14 @@ def test_a_record_beyond_the_cap_is_one_loss_of_an_array(
 )
 def test_nesting_without_end_is_a_loss_and_no_crash(text: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(text)
-    found, losses = read(tmp_path / "t.json")
+    found, skipped = read(tmp_path / "t.json")
     assert not found
-    assert losses.counts
+    assert skipped.counts
 
 
 def test_what_is_no_object_in_a_list_is_counted_once(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('[{"n": 1}, 5, "a", {"n": 2}]\n')
-    found, losses = read(tmp_path / "t.jsonl")
+    found, skipped = read(tmp_path / "t.jsonl")
     assert found == [(1, {"n": 1}), (1, {"n": 2})]
-    assert losses.counts == {Loss.MALFORMED: 1}
-    assert "2 of 4 are no objects" in losses.first[Loss.MALFORMED]
+    assert skipped.counts == {SkipReason.MALFORMED: 1}
+    assert "2 of 4 are no objects" in skipped.first[SkipReason.MALFORMED]

@@ -13,7 +13,7 @@ import pytest
 from tweetprofile.importers.readers import json_records
 from tweetprofile.importers.readers.json_records import read_records
 from tweetprofile.importers.readers.streams import DumpFile
-from tweetprofile.importers.skipped import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 
 LINES = 1_000
 
@@ -36,10 +36,10 @@ def lines_from(first: int, count: int = LINES) -> bytes:
 
 
 def read(path: Path) -> tuple[list[int], list[str]]:
-    """The numbers of the records, and what is said of the losses."""
-    losses = Losses(None)
-    found = [record["n"] for _, record in read_records(path, losses)]
-    return found, [f"{reason} {said}" for reason, said in losses.first.items()]
+    """The numbers of the records, and what is said of the skipped."""
+    skipped = Skipped(None)
+    found = [record["n"] for _, record in read_records(path, skipped)]
+    return found, [f"{reason} {said}" for reason, said in skipped.first.items()]
 
 
 @pytest.mark.parametrize("ending", PACK)
@@ -118,10 +118,10 @@ def test_a_line_beyond_the_cap_is_skipped_and_counted_once(
     monkeypatch.setattr(json_records, "LONGEST_RECORD", 1000)
     path = tmp_path / "tweets.jsonl"
     path.write_bytes(b'{"n": 1}\n{"n": "' + b'{"n": 2}\n'.strip() * 500_000 + b'"}\n{"n": 3}\n')
-    losses = Losses(None)
-    assert [record["n"] for _, record in read_records(path, losses)] == [1, 3]
-    assert losses.counts == {Loss.MALFORMED: 1}
-    assert losses.first[Loss.MALFORMED].startswith(f"{path}:2: a line of more than")
+    skipped = Skipped(None)
+    assert [record["n"] for _, record in read_records(path, skipped)] == [1, 3]
+    assert skipped.counts == {SkipReason.MALFORMED: 1}
+    assert skipped.first[SkipReason.MALFORMED].startswith(f"{path}:2: a line of more than")
 
 
 def test_what_is_read_after_the_damage_is_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tweetprofile.importers.skipped import Losses
+from tweetprofile.importers.skipped import Skipped
 from tweetprofile.importers.tweets.media_index import FURTHER_FILES, MediaIndex
 from tweetprofile.importers.tweets.media_names import read_name
 from tweetprofile.importers.tweets.photos import Photo
@@ -17,7 +17,7 @@ PHOTO = Photo("7", 106, 2, f"{KEY}.jpg")
 
 
 def find(folder: Path, photo: Photo) -> str | None:
-    with MediaIndex(folder, Losses(None)) as index:
+    with MediaIndex(folder, Skipped(None)) as index:
         return index.find(photo)
 
 
@@ -111,11 +111,11 @@ def test_videos_and_notes_beside_a_photo_are_not_taken_for_it(
     (tmp_path / name).write_text("{}")
     assert find(tmp_path, PHOTO) is None
     put_image(tmp_path / "z" / f"{KEY}_thumb.jpg")
-    losses = Losses(None)
-    with MediaIndex(tmp_path, losses) as index:
+    skipped = Skipped(None)
+    with MediaIndex(tmp_path, skipped) as index:
         assert index.find(PHOTO) == f"z/{KEY}_thumb.jpg"
         index.count_further_files()
-    assert not losses.asides
+    assert not skipped.left_out
 
 
 def test_a_key_of_any_length_is_found_behind_the_number_of_a_tweet(
@@ -140,12 +140,12 @@ def test_of_several_files_of_a_photo_the_largest_size_counts_and_the_others_are_
 ) -> None:
     for name in names:
         put_image(tmp_path / name)
-    losses = Losses(None)
-    with MediaIndex(tmp_path, losses) as index:
+    skipped = Skipped(None)
+    with MediaIndex(tmp_path, skipped) as index:
         assert index.find(PHOTO) == counts
         assert index.find(PHOTO) == counts  # in another tweet
         index.count_further_files()
-    assert losses.asides == {FURTHER_FILES: len(names) - 1}
+    assert skipped.left_out == {FURTHER_FILES: len(names) - 1}
 
 
 def test_a_long_name_of_numbers_has_few_keys() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tweetprofile.importers.skipped import Line, Loss, Losses
+from tweetprofile.importers.skipped import Line, Skipped, SkipReason
 from tweetprofile.importers.tweets.shapes import photos_of
 
 Record = dict[str, Any]
@@ -15,15 +15,15 @@ Found = list[tuple[str, int, int, str]]
 ADAS: Found = [("7", 101, 1, "AAA.jpg"), ("7", 101, 2, "BBB.jpg")]
 
 
-def read(*records: Record) -> tuple[Found, Losses]:
+def read(*records: Record) -> tuple[Found, Skipped]:
     """The photos of records, as user, tweet, place and name."""
-    losses = Losses(None)
+    skipped = Skipped(None)
     found = [
-        (photo.user_id, photo.tweet, photo.place, photo.name)
+        (photo.user_id, photo.tweet, photo.position, photo.name)
         for record in records
-        for photo in photos_of(record, Line(losses, Path("x"), 1))
+        for photo in photos_of(record, Line(skipped, Path("x"), 1))
     ]
-    return sorted(found), losses
+    return sorted(found), skipped
 
 
 def url(name: str) -> str:
@@ -143,10 +143,10 @@ SHAPES: dict[str, Iterable[Record]] = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_tweet_of_every_shape_gives_its_photos(shape: str) -> None:
-    found, losses = read(*SHAPES[shape])
+    found, skipped = read(*SHAPES[shape])
     assert found == ADAS
-    assert not losses.counts
-    assert not losses.asides
+    assert not skipped.counts
+    assert not skipped.left_out
 
 
 def retweet_v1() -> Record:
@@ -166,9 +166,9 @@ RETWEETS: dict[str, Record] = {
 
 @pytest.mark.parametrize("shape", RETWEETS)
 def test_photos_of_a_retweet_of_every_shape_are_its_authors(shape: str) -> None:
-    found, losses = read(RETWEETS[shape])
+    found, skipped = read(RETWEETS[shape])
     assert found == ADAS
-    assert losses.asides == {"retweets, whose photos are their authors'": 1}
+    assert skipped.left_out == {"retweets, whose photos are their authors'": 1}
 
 
 def test_photos_that_gallery_dl_found_in_a_retweet_are_the_authors() -> None:
@@ -177,9 +177,9 @@ def test_photos_that_gallery_dl_found_in_a_retweet_are_the_authors() -> None:
 
 
 def test_a_retweet_of_twint_is_counted_as_it_names_no_author() -> None:
-    found, losses = read(twint(retweet=True))
+    found, skipped = read(twint(retweet=True))
     assert not found
-    assert losses.asides.total() == 1
+    assert skipped.left_out.total() == 1
 
 
 def test_quoted_tweets_are_their_authors() -> None:
@@ -208,10 +208,10 @@ VIDEOS: dict[str, Record] = {
 
 @pytest.mark.parametrize("shape", VIDEOS)
 def test_videos_of_every_shape_are_counted(shape: str) -> None:
-    found, losses = read(VIDEOS[shape])
+    found, skipped = read(VIDEOS[shape])
     assert not found
-    assert losses.asides["videos and animations"] == 1
-    assert not losses.counts
+    assert skipped.left_out["videos and animations"] == 1
+    assert not skipped.counts
 
 
 WITHOUT_PHOTOS: dict[str, Record] = {
@@ -226,10 +226,10 @@ WITHOUT_PHOTOS: dict[str, Record] = {
 
 @pytest.mark.parametrize("shape", WITHOUT_PHOTOS)
 def test_tweets_without_photos_are_counted_and_no_loss(shape: str) -> None:
-    found, losses = read(WITHOUT_PHOTOS[shape])
+    found, skipped = read(WITHOUT_PHOTOS[shape])
     assert not found
-    assert losses.asides == {"tweets without photos": 1}
-    assert not losses.counts
+    assert skipped.left_out == {"tweets without photos": 1}
+    assert not skipped.counts
 
 
 @pytest.mark.parametrize(
@@ -244,10 +244,10 @@ def test_tweets_without_photos_are_counted_and_no_loss(shape: str) -> None:
     ],
 )
 def test_a_shape_that_nobody_knows_is_a_loss(record: Record) -> None:
-    found, losses = read(record)
+    found, skipped = read(record)
     assert not found
-    assert losses.counts == {Loss.UNKNOWN_SHAPE: 1}
-    assert "keys are" in losses.first[Loss.UNKNOWN_SHAPE]
+    assert skipped.counts == {SkipReason.UNKNOWN_SHAPE: 1}
+    assert "keys are" in skipped.first[SkipReason.UNKNOWN_SHAPE]
 
 
 @pytest.mark.parametrize(
@@ -263,9 +263,9 @@ def test_a_shape_that_nobody_knows_is_a_loss(record: Record) -> None:
     ],
 )
 def test_ids_that_are_missing_or_have_lost_digits_are_losses(record: Record) -> None:
-    found, losses = read(record)
+    found, skipped = read(record)
     assert not found
-    assert losses.counts == {Loss.MISSING_KEY: 1}
+    assert skipped.counts == {SkipReason.MISSING_KEY: 1}
 
 
 @pytest.mark.parametrize(
@@ -273,20 +273,20 @@ def test_ids_that_are_missing_or_have_lost_digits_are_losses(record: Record) -> 
     [{"data": [], "meta": {}}, {"statuses": []}, {"globalObjects": {"tweets": {}, "users": {}}}],
 )
 def test_pages_without_tweets_are_counted(record: Record) -> None:
-    _, losses = read(record)
-    assert losses.asides == {"pages without tweets": 1}
-    assert not losses.counts
+    _, skipped = read(record)
+    assert skipped.left_out == {"pages without tweets": 1}
+    assert not skipped.counts
 
 
 def test_descriptions_of_users_are_counted_as_what_they_are() -> None:
-    _, losses = read({"data": [{"id": "7", "username": "ada", "name": "Ada"}]})
-    assert losses.asides == {"descriptions of users, which are no tweets": 1}
+    _, skipped = read({"data": [{"id": "7", "username": "ada", "name": "Ada"}]})
+    assert skipped.left_out == {"descriptions of users, which are no tweets": 1}
 
 
 def test_wrappers_without_end_are_one_loss() -> None:
     record: Record = {}
     for _ in range(5_000):
         record = {"tweet": record}
-    found, losses = read(record)
+    found, skipped = read(record)
     assert not found
-    assert losses.counts == {Loss.UNKNOWN_SHAPE: 1}
+    assert skipped.counts == {SkipReason.UNKNOWN_SHAPE: 1}

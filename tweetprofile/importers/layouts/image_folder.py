@@ -17,7 +17,7 @@ from tweetprofile.importers.layouts.joining import TableRow, UserJoiner
 from tweetprofile.importers.layouts.metadata import Metadata
 from tweetprofile.importers.layouts.user_folders import folder_users, root_entries
 from tweetprofile.importers.readers.folders import is_folder
-from tweetprofile.importers.skipped import Losses
+from tweetprofile.importers.skipped import Skipped
 from tweetprofile.importers.users import DumpUser
 from tweetprofile.traits import SPLIT_COLUMN
 
@@ -47,10 +47,10 @@ class _Part:
         """Names of the labels of its users."""
         return self.metadata.labels if self.metadata is not None else ()
 
-    def rows(self, columns: tuple[str, ...], losses: Losses) -> Iterator[TableRow]:
+    def rows(self, columns: tuple[str, ...], skipped: Skipped) -> Iterator[TableRow]:
         """Its rows, with the labels in this order, and images relative to the whole."""
         known = {name: number for number, name in enumerate(self.columns)}
-        for row in self._own_rows(losses):
+        for row in self._own_rows(skipped):
             labels = [row.labels[known[name]] if name in known else None for name in columns]
             images = row.images
             if self.split:
@@ -58,11 +58,11 @@ class _Part:
                 images = [f"{self.split}/{image}" for image in images]
             yield replace(row, images=images, labels=labels)
 
-    def _own_rows(self, losses: Losses) -> Iterator[TableRow]:
+    def _own_rows(self, skipped: Skipped) -> Iterator[TableRow]:
         if self.metadata is not None:
-            yield from self.metadata.rows(losses)
+            yield from self.metadata.rows(skipped)
             return
-        for user in folder_users(self.folder, losses):
+        for user in folder_users(self.folder, skipped):
             yield TableRow(user.user_id, str(self.folder / user.user_id), user.images, [])
 
 
@@ -102,7 +102,7 @@ class ImageFolder:
         of_splits = (SPLIT_COLUMN,) if self.parts[0].split else ()
         return tuple(dict.fromkeys([*names, *of_splits]))
 
-    def users(self, losses: Losses) -> Iterator[DumpUser]:
+    def users(self, skipped: Skipped) -> Iterator[DumpUser]:
         """Its users, each once; image paths are relative to the whole folder.
 
         Raises:
@@ -110,17 +110,17 @@ class ImageFolder:
         """
         whole = self.parts[0]
         if whole.metadata is None and not whole.split:
-            yield from folder_users(whole.folder, losses)
+            yield from folder_users(whole.folder, skipped)
             return
-        with UserJoiner(self.columns, losses) as joiner:
+        with UserJoiner(self.columns, skipped) as joiner:
             for part in self.parts:
                 if part.split:
-                    losses.remark(f"{part.folder} was read as the split '{part.split}'.")
-                for row in part.rows(self.columns, losses):
+                    skipped.remark(f"{part.folder} was read as the split '{part.split}'.")
+                for row in part.rows(self.columns, skipped):
                     joiner.add(row)
             if not joiner.count:
                 tables = [str(part.metadata.file) for part in self.parts if part.metadata]
-                seen = "; ".join(losses.first.values()) or "there is no row"
+                seen = "; ".join(skipped.first.values()) or "there is no row"
                 raise OptionError(f"{' and '.join(tables)} names no user ({seen}); correct it.")
             yield from joiner.users()
 

@@ -17,12 +17,12 @@ from typing import Any, Self
 
 from tweetprofile.data.files.scratch import make_scratch, no_room
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.skipped import Losses
-from tweetprofile.importers.users import IMAGES_BEYOND, MOST_IMAGES, DumpUser
+from tweetprofile.importers.skipped import Skipped
+from tweetprofile.importers.users import IMAGES_OVER_LIMIT, MOST_IMAGES, DumpUser
 
 _FILES = 128
 
-_CHARACTERS_HELD = 64 << 20
+_CHARACTERS_IN_MEMORY = 64 << 20
 """Of names and labels in memory."""
 
 _OF_A_ROW = 200
@@ -55,7 +55,7 @@ class UserJoiner:
 
     Args:
         columns: names of the labels.
-        losses: gets the count of images beyond the most that a user may have.
+        skipped: gets the count of images beyond the most that a user may have.
 
     Attributes:
         count: rows taken so far.
@@ -64,9 +64,9 @@ class UserJoiner:
         WriteError: temporary files cannot be written.
     """
 
-    def __init__(self, columns: Sequence[str], losses: Losses) -> None:
+    def __init__(self, columns: Sequence[str], skipped: Skipped) -> None:
         self._columns = columns
-        self._losses = losses
+        self._skipped = skipped
         self._rows: list[tuple[int, TableRow]] = []
         self._held = 0
         self.count = 0
@@ -87,13 +87,13 @@ class UserJoiner:
     def add(self, row: TableRow) -> None:
         """Take a row."""
         if beyond := len(row.images[MOST_IMAGES:]):
-            self._losses.set_aside(IMAGES_BEYOND, beyond)
+            self._skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
             del row.images[MOST_IMAGES:]
         self._rows.append((self.count, row))
         self.count += 1
         self._held += _OF_A_ROW + len(row.where) + sum(map(len, row.images))
         self._held += sum(len(label) for label in row.labels if label)
-        if self._held >= _CHARACTERS_HELD:
+        if self._held >= _CHARACTERS_IN_MEMORY:
             self._spill()
 
     def users(self) -> Iterator[DumpUser]:
@@ -120,7 +120,7 @@ class UserJoiner:
             first = users[row.user_id][1]
             room = MOST_IMAGES - len(first.images)
             if beyond := len(row.images[room:]):
-                self._losses.set_aside(IMAGES_BEYOND, beyond)
+                self._skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
             first.images.extend(row.images[:room])
             self._add_labels(first, row)
         return [(number, row.user_id, row.images, row.labels) for number, row in users.values()]

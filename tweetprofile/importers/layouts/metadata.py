@@ -22,15 +22,15 @@ from tweetprofile.importers.layouts.table_columns import (
     NAMES,
     SINGLE,
     TableColumns,
-    floating_id,
-    why,
+    error_text,
+    floating_id_message,
 )
 from tweetprofile.importers.readers.csv_rows import read_header, read_rows
-from tweetprofile.importers.readers.encodings import say_encoding
+from tweetprofile.importers.readers.encodings import encoding_remark
 from tweetprofile.importers.readers.folders import is_file
 from tweetprofile.importers.readers.json_records import read_records
 from tweetprofile.importers.readers.parquet_rows import read_parquet_rows
-from tweetprofile.importers.skipped import Loss, Losses, brief
+from tweetprofile.importers.skipped import Skipped, SkipReason, brief
 from tweetprofile.importers.users import LONGEST_ID, is_id, is_text
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 
@@ -84,51 +84,51 @@ class Metadata:
         labels = tuple(name for name in names if name not in not_labels)
         return cls(file, images, labels, tuple(columns.left_out), columns.encoding)
 
-    def rows(self, losses: Losses) -> Iterator[TableRow]:
+    def rows(self, skipped: Skipped) -> Iterator[TableRow]:
         """Its rows, in order; image paths are relative to its folder.
 
         Raises:
             OptionError: ids were written as floating-point numbers, or rounded by a spreadsheet.
         """
-        if (said := say_encoding(self.file, self.encoding)) is not None:
-            losses.remark(said)
+        if (said := encoding_remark(self.file, self.encoding)) is not None:
+            skipped.remark(said)
         if self.left_out:
             names = ", ".join(self.left_out[:_SHOWN])
-            losses.remark(f"{self.file}: neither text nor whole numbers, so left out: {names}.")
+            skipped.remark(f"{self.file}: neither text nor whole numbers, so left out: {names}.")
         rounded = RoundedIds()
-        for line, row in self._read(losses):
-            user_id = self._user_id(row.get("user_id"), line, losses)
+        for line, row in self._read(skipped):
+            user_id = self._user_id(row.get("user_id"), line, skipped)
             if user_id is not None:
                 rounded.add(user_id)
-                labels = [self._label(name, row, line, losses) for name in self.labels]
-                images = list(self._images(row.get(self.images), line, losses))
+                labels = [self._label(name, row, line, skipped) for name in self.labels]
+                images = list(self._images(row.get(self.images), line, skipped))
                 yield TableRow(user_id, f"{self.file}:{line}", images, labels)
         if (said := rounded.sentence) is not None:
             raise OptionError(f"{self.file}: {said}.")
 
-    def _read(self, losses: Losses) -> Rows:
+    def _read(self, skipped: Skipped) -> Rows:
         """Rows with the lines that they end in; of Parquet, the number of the row."""
         match self.file.suffix:
             case ".csv":
-                return _csv_rows(self.file, losses)
+                return _csv_rows(self.file, skipped)
             case ".parquet":
-                return _parquet_rows(self.file, ["user_id", self.images, *self.labels], losses)
+                return _parquet_rows(self.file, ["user_id", self.images, *self.labels], skipped)
             case _:
-                return read_records(self.file, losses, self.encoding)
+                return read_records(self.file, skipped, self.encoding)
 
-    def _user_id(self, user_id: Any, line: int, losses: Losses) -> str | None:
+    def _user_id(self, user_id: Any, line: int, skipped: Skipped) -> str | None:
         if isinstance(user_id, float) or (isinstance(user_id, str) and is_floating(user_id)):
-            raise OptionError(floating_id(self.file, line, user_id))
+            raise OptionError(floating_id_message(self.file, line, user_id))
         if user_id in (None, "") or not isinstance(user_id, str | int) or user_id is True:
-            losses.note(Loss.MISSING_KEY, self.file, line, "a row without user_id")
+            skipped.add(SkipReason.MISSING_KEY, self.file, line, "a row without user_id")
             return None
         if not is_id(str(user_id)):
             what = f"user_id {brief(user_id)!r} is no UTF-8, or longer than {LONGEST_ID} characters"
-            losses.note(Loss.BAD_NAME, self.file, line, what)
+            skipped.add(SkipReason.BAD_NAME, self.file, line, what)
             return None
         return str(user_id)
 
-    def _label(self, name: str, row: dict[str, Any], line: int, losses: Losses) -> str | None:
+    def _label(self, name: str, row: dict[str, Any], line: int, skipped: Skipped) -> str | None:
         value = row.get(name)
         if isinstance(value, bool):
             return "true" if value else "false"
@@ -137,20 +137,20 @@ class Metadata:
         if isinstance(value, str) and is_text(value):
             return value or None
         if value is not None:
-            losses.note(Loss.BAD_LABEL, self.file, line, f"{name} is no text: {brief(value)}")
+            skipped.add(SkipReason.BAD_LABEL, self.file, line, f"{name} is no text: {brief(value)}")
         return None
 
-    def _images(self, value: Any, line: int, losses: Losses) -> Iterator[str]:
+    def _images(self, value: Any, line: int, skipped: Skipped) -> Iterator[str]:
         names = _parse_names(value, as_list=self.images.endswith(LISTS))
         if names is None:
-            losses.note(Loss.MALFORMED, self.file, line, f"no list of paths: {brief(value)}")
+            skipped.add(SkipReason.MALFORMED, self.file, line, f"no list of paths: {brief(value)}")
         for name in names or ():
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                losses.note(Loss.OUTSIDE, self.file, line, name)
+                skipped.add(SkipReason.OUTSIDE, self.file, line, name)
             elif not is_text(name):
-                losses.note(Loss.BAD_NAME, self.file, line, f"{brief(name)!r} is no UTF-8")
+                skipped.add(SkipReason.BAD_NAME, self.file, line, f"{brief(name)!r} is no UTF-8")
             elif not is_file(self.file.parent / name):
-                losses.note(Loss.MISSING_FILE, self.file, line, name)
+                skipped.add(SkipReason.MISSING_FILE, self.file, line, name)
             else:
                 yield PurePosixPath(name).as_posix()
 
@@ -169,16 +169,16 @@ def _parse_names(value: Any, *, as_list: bool) -> list[str] | None:
     return value
 
 
-def _csv_rows(file: Path, losses: Losses) -> Rows:
-    header, rows = read_header(file), read_rows(file, losses)
+def _csv_rows(file: Path, skipped: Skipped) -> Rows:
+    header, rows = read_header(file), read_rows(file, skipped)
     return ((line, dict(zip(header, cells, strict=True))) for line, cells in rows)
 
 
-def _parquet_rows(file: Path, columns: list[str], losses: Losses) -> Rows:
+def _parquet_rows(file: Path, columns: list[str], skipped: Skipped) -> Rows:
     number = 0
-    lose = partial(losses.note, Loss.MALFORMED, file)
+    skip = partial(skipped.add, SkipReason.MALFORMED, file)
     try:
-        for number, row in read_parquet_rows(file, columns, lose):
+        for number, row in read_parquet_rows(file, columns, skip):
             yield number, row
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {why(error)}")
+        skipped.add(SkipReason.CUT, file, number + 1, f"cannot be read on: {error_text(error)}")

@@ -13,7 +13,7 @@ from tweetprofile.importers.readers.csv_rows import read_header
 from tweetprofile.importers.readers.encodings import UTF8, find_encoding
 from tweetprofile.importers.readers.json_records import read_records
 from tweetprofile.importers.readers.parquet_rows import read_parquet_rows, read_schema
-from tweetprofile.importers.skipped import Losses
+from tweetprofile.importers.skipped import Skipped
 from tweetprofile.importers.users import is_text
 
 LISTS, SINGLE = "file_names", "file_name"
@@ -48,7 +48,9 @@ class TableColumns:
         try:
             columns = _READERS[file.suffix](file)
         except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-            raise OptionError(f"{file} cannot be read: {why(error)}; mend or remove it.") from error
+            raise OptionError(
+                f"{file} cannot be read: {error_text(error)}; mend or remove it."
+            ) from error
         columns._check(file)
         return columns
 
@@ -65,7 +67,7 @@ class TableColumns:
         raise OptionError(f"{file} {said}.")
 
 
-def floating_id(file: Path, row: int, user_id: object) -> str:
+def floating_id_message(file: Path, row: int, user_id: object) -> str:
     """What to say of an id that was written as a floating-point number."""
     return (
         f"{file}:{row}: user_id '{user_id}' is a floating-point number, which has only 15 digits "
@@ -74,7 +76,7 @@ def floating_id(file: Path, row: int, user_id: object) -> str:
     )
 
 
-def why(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What an error of a file says, in one line."""
     return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
 
@@ -97,7 +99,7 @@ def _require_id_type(kind: pa.DataType, file: Path) -> None:
     if pa.types.is_floating(kind):
         for number, row in read_parquet_rows(file, ["user_id"], lambda row, what: None):
             if row["user_id"] is not None:
-                raise OptionError(floating_id(file, number, row["user_id"]))
+                raise OptionError(floating_id_message(file, number, row["user_id"]))
     elif not (pa.types.is_integer(kind) or is_text_type(kind)):
         raise OptionError(f"{file}: 'user_id' is {kind}; write the ids as text.")
 
@@ -113,7 +115,7 @@ def _of_records(file: Path) -> TableColumns:
     """The keys of JSON lines, up to some more than there may be."""
     encoding = find_encoding(file)
     found: dict[str, bool] = {}
-    for _, record in read_records(file, Losses(None), encoding):
+    for _, record in read_records(file, Skipped(None), encoding):
         for name, value in record.items():
             of_use = isinstance(value, str | int) or name == "user_id"
             found[name] = found.get(name, False) or of_use or name.endswith((LISTS, SINGLE))

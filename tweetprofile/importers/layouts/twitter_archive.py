@@ -15,7 +15,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.importers.layouts.user_folders import root_entries
 from tweetprofile.importers.readers.archive_records import read_archive
 from tweetprofile.importers.readers.folders import is_file, sorted_entries
-from tweetprofile.importers.skipped import Line, Loss, Losses, brief
+from tweetprofile.importers.skipped import Line, Skipped, SkipReason, brief
 from tweetprofile.importers.tweets.api_v1 import photos_of_status
 from tweetprofile.importers.tweets.media_names import BY_CONTENT, key_of, other_keys_of, read_name
 from tweetprofile.importers.tweets.photos import RETWEETS, Photo
@@ -32,7 +32,7 @@ _LEFT_OUT = {
 """Files of tweets that are counted and not taken: a profile is of what an account shows to all, and
 community and circle tweets are for a group, while deleted ones were taken back."""
 
-HELD_TWICE = "photos of tweets that another archive of the account holds as well"
+IN_ANOTHER_ARCHIVE = "photos of tweets that another archive of the account holds as well"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Archive:
     account: str
 
 
-def archive_users(source: Path, losses: Losses) -> Iterator[DumpUser]:
+def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
     """The owners of an archive, or of all archives in a folder; image paths are relative to it.
 
     Several archives of an account give one user, with each photo once.
@@ -57,7 +57,7 @@ def archive_users(source: Path, losses: Losses) -> Iterator[DumpUser]:
         OptionError: there is no archive.
     """
     own = _data_of(source)
-    folders = [own] if own is not None else list(_folders_of_data(source, losses))
+    folders = [own] if own is not None else list(_folders_of_data(source, skipped))
     if not folders:
         raise OptionError(
             f"{source} is no archive of an account, nor a folder of them: there is no "
@@ -66,11 +66,11 @@ def archive_users(source: Path, losses: Losses) -> Iterator[DumpUser]:
         )
     accounts: dict[str, list[_Archive]] = {}
     for data in folders:
-        account = _account_of(data, losses)
+        account = _account_of(data, skipped)
         if account is not None:
             accounts.setdefault(account, []).append(_Archive(data, account))
     for archives in accounts.values():
-        yield _owner(archives, source, losses)
+        yield _owner(archives, source, skipped)
 
 
 def _data_of(archive: Path) -> Path | None:
@@ -85,16 +85,16 @@ def _of_before_2018(source: Path) -> str:
     return " It looks like an archive of before 2018, and these hold no photos."
 
 
-def _folders_of_data(folder: Path, losses: Losses) -> Iterator[Path]:
+def _folders_of_data(folder: Path, skipped: Skipped) -> Iterator[Path]:
     for entry in root_entries(folder):
         if not entry.name.startswith("."):
             if not is_text(entry.name):
-                losses.note(Loss.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
+                skipped.add(SkipReason.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
             elif found := _data_in(Path(entry.path)):
                 yield from found
             else:
                 what = "no unpacked archive: it has no account.js, neither in data/ nor beside it"
-                losses.note(Loss.MISSING_FILE, entry.path, None, what)
+                skipped.add(SkipReason.MISSING_FILE, entry.path, None, what)
 
 
 def _data_in(folder: Path) -> list[Path]:
@@ -108,34 +108,34 @@ def _data_in(folder: Path) -> list[Path]:
     return [data for each in inner if (data := _data_of(each)) is not None]
 
 
-def _account_of(data: Path, losses: Losses) -> str | None:
+def _account_of(data: Path, skipped: Skipped) -> str | None:
     """Id of the account that an archive is of; where it names none, that is noted as a loss."""
-    _, account = next(read_archive(data / "account.js", losses), (0, {}))
+    _, account = next(read_archive(data / "account.js", skipped), (0, {}))
     account_id = _within(account, "account").get("accountId")
     if is_id(account_id):
         return account_id
-    losses.note(Loss.MISSING_KEY, data / "account.js", None, "it names no accountId")
+    skipped.add(SkipReason.MISSING_KEY, data / "account.js", None, "it names no accountId")
     return None
 
 
-def _owner(archives: list[_Archive], source: Path, losses: Losses) -> DumpUser:
+def _owner(archives: list[_Archive], source: Path, skipped: Skipped) -> DumpUser:
     """The owner of some archives of one account, with the photos of all."""
     media = _Media([archive.data for archive in archives])
     places: dict[str, tuple[int, int]] = {}
     first_found: dict[str, Path] = {}
     for archive in archives:
-        _count_left_out(archive.data, losses)
-        for file in _tweet_files(archive.data, losses):
-            for photo, line in _photos(file, archive.account, losses):
+        _count_left_out(archive.data, skipped)
+        for file in _tweet_files(archive.data, skipped):
+            for photo, line in _photos(file, archive.account, skipped):
                 found = media.find(photo)
                 if found is None:
-                    line.lost(Loss.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
+                    line.skip(SkipReason.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
                     continue
-                place = (photo.tweet, photo.place)
+                place = (photo.tweet, photo.position)
                 if found in places and first_found[found] != archive.data:
-                    line.set_aside(HELD_TWICE)
+                    line.leave_out(IN_ANOTHER_ARCHIVE)
                 elif found in places and places[found] != place:
-                    line.set_aside(REPEATED)
+                    line.leave_out(REPEATED)
                 first_found.setdefault(found, archive.data)
                 places[found] = min(place, places.get(found, place))
     paths = sorted(places, key=places.__getitem__)
@@ -143,35 +143,35 @@ def _owner(archives: list[_Archive], source: Path, losses: Losses) -> DumpUser:
     return DumpUser(archives[0].account, below)
 
 
-def _count_left_out(data: Path, losses: Losses) -> None:
+def _count_left_out(data: Path, skipped: Skipped) -> None:
     """Count the tweets of files that are not taken."""
-    for name in _names_in(data, losses):
+    for name in _names_in(data, skipped):
         for pattern, what in _LEFT_OUT.items():
             if pattern.fullmatch(name):
-                count = sum(1 for _ in read_archive(data / name, losses))
-                losses.set_aside(f"{what} ({name})", count)
+                count = sum(1 for _ in read_archive(data / name, skipped))
+                skipped.leave_out(f"{what} ({name})", count)
 
 
-def _tweet_files(data: Path, losses: Losses) -> list[Path]:
-    return [data / name for name in _names_in(data, losses) if _TWEET_FILES.fullmatch(name)]
+def _tweet_files(data: Path, skipped: Skipped) -> list[Path]:
+    return [data / name for name in _names_in(data, skipped) if _TWEET_FILES.fullmatch(name)]
 
 
-def _names_in(data: Path, losses: Losses) -> list[str]:
+def _names_in(data: Path, skipped: Skipped) -> list[str]:
     try:
         return [entry.name for entry in sorted_entries(data)]
     except OSError as error:
-        losses.note(Loss.UNREADABLE, data, None, str(error.strerror))
+        skipped.add(SkipReason.UNREADABLE, data, None, str(error.strerror))
         return []
 
 
-def _photos(file: Path, account: str, losses: Losses) -> Iterator[tuple[Photo, Line]]:
-    for number, record in read_archive(file, losses):
-        tweet, line = _within(record, "tweet"), Line(losses, file, number)
+def _photos(file: Path, account: str, skipped: Skipped) -> Iterator[tuple[Photo, Line]]:
+    for number, record in read_archive(file, skipped):
+        tweet, line = _within(record, "tweet"), Line(skipped, file, number)
         text = tweet.get("full_text")
         if not isinstance(record.get("tweet", record), dict):
-            line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(record['tweet'])}")
+            line.skip(SkipReason.MALFORMED, f"a tweet that is no object: {brief(record['tweet'])}")
         elif isinstance(text, str) and text.startswith("RT @"):
-            losses.set_aside(RETWEETS)
+            skipped.leave_out(RETWEETS)
         else:
             yield from ((photo, line) for photo in photos_of_status(tweet, line, account))
 

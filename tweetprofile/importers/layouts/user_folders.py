@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.readers.folders import is_folder, sorted_entries
-from tweetprofile.importers.skipped import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import (
-    IMAGES_BEYOND,
+    IMAGES_OVER_LIMIT,
     MOST_IMAGES,
     DumpUser,
     is_image_name,
@@ -16,7 +16,7 @@ from tweetprofile.importers.users import (
 )
 
 
-def folder_users(root: Path, losses: Losses) -> Iterator[DumpUser]:
+def folder_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
     """The users of a folder of folders; image paths are relative to it.
 
     Raises:
@@ -27,14 +27,14 @@ def folder_users(root: Path, losses: Losses) -> Iterator[DumpUser]:
         if entry.name.startswith("."):
             continue
         if not is_folder(entry) and not is_image_name(entry.name):
-            losses.set_aside("files beside the users' folders")  # tables, the manifest itself
+            skipped.leave_out("files beside the users' folders")  # tables, the manifest itself
         elif not is_folder(entry):
-            losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "an image in no user's folder")
+            skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "an image in no user's folder")
         elif not is_text(entry.name):
-            losses.note(Loss.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
+            skipped.add(SkipReason.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
         else:
             found = True
-            yield DumpUser(entry.name, image_paths(Path(entry.path), entry.name, losses))
+            yield DumpUser(entry.name, image_paths(Path(entry.path), entry.name, skipped))
     if not found:
         raise OptionError(f"{root} holds no folder of a user; it must be ROOT/<user>/<image>.")
 
@@ -53,34 +53,34 @@ def root_entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def image_paths(folder: Path, below: str, losses: Losses) -> list[str]:
+def image_paths(folder: Path, below: str, skipped: Skipped) -> list[str]:
     """Paths of the images right in a user's folder, in order; hidden files are none.
 
     Args:
         folder: the user's.
         below: what its path is to begin with.
-        losses: gets what is no image, or the folder where it cannot be read.
+        skipped: gets what is no image, or the folder where it cannot be read.
     """
     try:
         entries = sorted_entries(folder)
     except OSError as error:
-        losses.note(Loss.UNREADABLE, folder, None, f"the user's folder: {error.strerror}")
+        skipped.add(SkipReason.UNREADABLE, folder, None, f"the user's folder: {error.strerror}")
         return []
-    paths = [f"{below}/{entry.name}" for entry in entries if _is_image(entry, losses)]
+    paths = [f"{below}/{entry.name}" for entry in entries if _is_image(entry, skipped)]
     if beyond := len(paths[MOST_IMAGES:]):
-        losses.set_aside(IMAGES_BEYOND, beyond)
+        skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
     return paths[:MOST_IMAGES]
 
 
-def _is_image(entry: os.DirEntry[str], losses: Losses) -> bool:
+def _is_image(entry: os.DirEntry[str], skipped: Skipped) -> bool:
     if entry.name.startswith("."):
         return False
     if is_folder(entry):
-        losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "a folder among a user's images")
+        skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "a folder among a user's images")
     elif not is_text(entry.name):
-        losses.note(Loss.BAD_NAME, entry.path, None, "the file's name is no UTF-8")
+        skipped.add(SkipReason.BAD_NAME, entry.path, None, "the file's name is no UTF-8")
     elif not is_image_name(entry.name):
-        losses.note(Loss.NOT_AN_IMAGE, entry.path, None, "its name is no image's")
+        skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "its name is no image's")
     else:
         return True
     return False

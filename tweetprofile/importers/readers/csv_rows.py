@@ -16,7 +16,7 @@ from pathlib import Path
 from tweetprofile.importers.readers.encodings import find_encoding
 from tweetprofile.importers.readers.json_records import LONGEST_RECORD
 from tweetprofile.importers.readers.streams import DumpFile
-from tweetprofile.importers.skipped import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 
 _MOST_LINES = 1 << 16
 """Of a row: a list of paths may have each on a line of its own."""
@@ -36,7 +36,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class CsvFormat:
     """How a file of rows is written.
 
     Attributes:
@@ -50,7 +50,7 @@ class Format:
     header: int = 1
 
     @classmethod
-    def of(cls, file: Path) -> "Format":
+    def of(cls, file: Path) -> "CsvFormat":
         """The format of a file, from all of its bytes and its first line.
 
         Raises:
@@ -83,33 +83,33 @@ def read_header(file: Path) -> list[str]:
     Raises:
         OSError: the file cannot be read.
     """
-    written = Format.of(file)
+    written = CsvFormat.of(file)
     with DumpFile(file, written.encoding) as dump_file:
-        rows = _Rows(dump_file, file, written, Losses(None))
+        rows = _Rows(dump_file, file, written, Skipped(None))
         header = next(rows.read(None), (1, []))[1]
         if not header and dump_file.damage is not None:
             raise OSError(None, dump_file.damage, str(file))
         return [cell.strip() for cell in header]
 
 
-def read_rows(file: Path, losses: Losses) -> Iterator[Row]:
+def read_rows(file: Path, skipped: Skipped) -> Iterator[Row]:
     """The rows below the header that have as many cells; empty lines are none.
 
     Bytes that are no UTF-8 come as surrogates, which `is_text` tells from text.
     """
     try:
-        written = Format.of(file)
+        written = CsvFormat.of(file)
         dump_file = DumpFile(file, written.encoding)
     except OSError as error:
-        losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
+        skipped.add(SkipReason.UNREADABLE, file, None, error.strerror or str(error))
         return
     with dump_file:
-        rows = _Rows(dump_file, file, written, losses)
+        rows = _Rows(dump_file, file, written, skipped)
         width = len(next(rows.read(None), (1, []))[1])
         yield from rows.read(width)
         if dump_file.damage is not None:
             what = f"cannot be read on: {dump_file.damage}"
-            losses.note(Loss.CUT, file, rows.number + 1, what)
+            skipped.add(SkipReason.CUT, file, rows.number + 1, what)
 
 
 class _Rows:
@@ -119,14 +119,16 @@ class _Rows:
         number: of the line that was read last.
     """
 
-    def __init__(self, dump_file: DumpFile, file: Path, written: Format, losses: Losses) -> None:
+    def __init__(
+        self, dump_file: DumpFile, file: Path, written: CsvFormat, skipped: Skipped
+    ) -> None:
         # csv's own limit, 131,072 characters a cell, is replaced by that of lines and rows.
         csv.field_size_limit(max(csv.field_size_limit(), 2 * LONGEST_RECORD))
         text = io.TextIOWrapper(dump_file.bytes, "utf-8-sig", "surrogateescape", newline="")
         self._read_line = text.readline
         self._file = file
         self._delimiter = written.delimiter
-        self._losses = losses
+        self._skipped = skipped
         self._lines = 0
         self._put_back: deque[tuple[int, str]] = deque()
         self._taken: list[tuple[int, str]] = []  # by the row that is being read
@@ -154,11 +156,11 @@ class _Rows:
             elif cells is None:
                 cells = _leniently(self._taken[0][1], self._delimiter)
             if cells is None:
-                self._lose(self._taken[0][0], "a quotation mark that nothing closes")
+                self._skip(self._taken[0][0], "a quotation mark that nothing closes")
             elif width is None or len(cells) == width:
                 yield self.number, cells
             elif any(map(str.strip, cells)):
-                self._lose(self.number, f"{len(cells)} cells where there are {width} columns")
+                self._skip(self.number, f"{len(cells)} cells where there are {width} columns")
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -190,7 +192,7 @@ class _Rows:
         """Skip the rest of a line that is too long; the next one, unless it ends a row, too."""
         while (rest := self._read_line(_SKIPPED_AT_ONCE)) and not rest.endswith(("\n", "\r")):
             pass
-        self._lose(self.number, f"a line of more than {_LONGEST_SAID}")
+        self._skip(self.number, f"a line of more than {_LONGEST_SAID}")
         if self._taken:
             raise StopIteration
         return next(self)
@@ -203,8 +205,8 @@ class _Rows:
         self._alone_before = max(self._alone_before, self._taken[-1][0])
         self._put_back.extendleft(reversed(self._taken[1:]))
 
-    def _lose(self, number: int, what: str) -> None:
-        self._losses.note(Loss.MALFORMED, self._file, number, what)
+    def _skip(self, number: int, what: str) -> None:
+        self._skipped.add(SkipReason.MALFORMED, self._file, number, what)
 
 
 def _leniently(line: str, delimiter: str) -> list[str] | None:

@@ -49,11 +49,11 @@ def find_encoding(file: Path) -> str:
         return name
     if name is None and (guess := _guess_utf16(head)) and _decodes(file, guess):
         return guess
-    is_utf8, is_ascii_else = _judge_utf8(file)
+    is_utf8, is_ascii_else = _check_utf8(file)
     return "cp1252" if not is_utf8 and is_ascii_else and _decodes(file, "cp1252") else UTF8
 
 
-def say_encoding(file: Path, encoding: str) -> str | None:
+def encoding_remark(file: Path, encoding: str) -> str | None:
     """A sentence on an encoding that is not UTF-8, for people to look at the result."""
     if encoding == UTF8:
         return None
@@ -68,7 +68,7 @@ def _guess_utf16(head: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _judge_utf8(file: Path) -> tuple[bool, bool]:
+def _check_utf8(file: Path) -> tuple[bool, bool]:
     """Whether all of a file is UTF-8; and whether what is of it is plain ASCII."""
     decoder = codecs.getincrementaldecoder(UTF8)("surrogateescape")
     whole, ascii_alone = True, True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from tweetprofile.importers.users import in_order
+from tweetprofile.importers.users import natural_key
 
 MOST_ENTRIES = 10_000_000
 """Of one folder, where they must be in order; each takes some 400 bytes of memory."""
@@ -44,7 +44,7 @@ def sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
         found = list(islice(entries, MOST_ENTRIES + 1))
     if len(found) > MOST_ENTRIES:
         raise OSError(None, f"it holds more than {MOST_ENTRIES:,} names", str(folder))
-    return sorted(found, key=lambda entry: in_order(entry.name))
+    return sorted(found, key=lambda entry: natural_key(entry.name))
 
 
 def walk_files(

@@ -11,9 +11,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from tweetprofile.importers.readers.json_text import Form, JsonWindow, objects_of
+from tweetprofile.importers.readers.json_text import JsonTextReader, TextFormat, objects_of
 from tweetprofile.importers.readers.streams import DumpFile, as_utf8
-from tweetprofile.importers.skipped import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 
 LONGEST_RECORD = 16 << 20
 """Bytes of a line, or characters of a record: a page of 500 tweets has 2 MB. What is longer is no
@@ -38,7 +38,7 @@ def is_record_file(name: str) -> bool:
 
 
 def read_records(
-    file: Path, losses: Losses, encoding: str = "utf-8"
+    file: Path, skipped: Skipped, encoding: str = "utf-8"
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The JSON objects of a file, each with the number of the line that it begins in, from 1.
 
@@ -48,23 +48,23 @@ def read_records(
     try:
         dump_file = DumpFile(file, encoding)
     except OSError as error:
-        losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
+        skipped.add(SkipReason.UNREADABLE, file, None, error.strerror or str(error))
         return
     with dump_file:
         data = as_utf8(dump_file.bytes)
         records = _records_of_text if _takes_several_lines(data.peek()) else _records_of_lines
-        yield from records(data, dump_file, file, losses)
+        yield from records(data, dump_file, file, skipped)
 
 
-def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
+def read_lines(file: Path, skipped: Skipped) -> Iterator[tuple[int, str]]:
     """The lines of a file of text, with their numbers, from 1; bytes that are none are replaced.
 
-    A line longer than `LONGEST_LINE` is noted among the losses.
+    A line longer than `LONGEST_LINE` is recorded as skipped.
     """
     try:
         dump_file = DumpFile(file)
     except OSError as error:
-        losses.note(Loss.UNREADABLE, file, None, error.strerror or str(error))
+        skipped.add(SkipReason.UNREADABLE, file, None, error.strerror or str(error))
         return
     number = 0
     with dump_file:
@@ -76,9 +76,9 @@ def read_lines(file: Path, losses: Losses) -> Iterator[tuple[int, str]]:
             while (rest := text.readline(_SKIPPED_AT_ONCE)) and not rest.endswith("\n"):
                 pass
             what = f"a line of more than {LONGEST_LINE:,} characters"
-            losses.note(Loss.MALFORMED, file, number, what)
+            skipped.add(SkipReason.MALFORMED, file, number, what)
     if dump_file.damage is not None:
-        losses.note(Loss.CUT, file, number + 1, f"cannot be read on: {dump_file.damage}")
+        skipped.add(SkipReason.CUT, file, number + 1, f"cannot be read on: {dump_file.damage}")
 
 
 def _takes_several_lines(head: bytes) -> bool:
@@ -103,19 +103,19 @@ def _takes_several_lines(head: bytes) -> bool:
 
 
 def _records_of_text(
-    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, losses: Losses
+    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, skipped: Skipped
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    form = Form(None, one_list=False, longest=LONGEST_RECORD)
-    window = JsonWindow(data, form, file, losses)
+    form = TextFormat(None, one_list=False, longest=LONGEST_RECORD)
+    window = JsonTextReader(data, form, file, skipped)
     yield from window.records()
-    if not window.whole and not window.cut_is_noted and dump_file.damage is None:
-        losses.note(Loss.CUT, file, window.line, "the list of records has no end")
+    if not window.complete and not window.cut_is_noted and dump_file.damage is None:
+        skipped.add(SkipReason.CUT, file, window.line, "the list of records has no end")
     elif dump_file.damage is not None and not window.cut_is_noted:
-        losses.note(Loss.CUT, file, window.line, f"cannot be read on: {dump_file.damage}")
+        skipped.add(SkipReason.CUT, file, window.line, f"cannot be read on: {dump_file.damage}")
 
 
 def _records_of_lines(
-    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, losses: Losses
+    data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, skipped: Skipped
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     number, cut_line = 0, None
     read = data.readline
@@ -123,22 +123,22 @@ def _records_of_lines(
         whole = line.endswith(b"\n")
         if len(line) > LONGEST_RECORD and not whole:
             _skip_line(data)
-            losses.note(Loss.MALFORMED, file, number, f"a line of more than {_LONGEST_SAID}")
+            skipped.add(SkipReason.MALFORMED, file, number, f"a line of more than {_LONGEST_SAID}")
             continue
         record, fault = _parse(line)
         if isinstance(record, dict):
             yield number, record
         elif record is not None:
-            yield from ((number, each) for each in objects_of(record, file, number, losses))
+            yield from ((number, each) for each in objects_of(record, file, number, skipped))
         elif fault and not whole and dump_file.damage is not None:
             cut_line = number  # by the damage, which is noted below
         elif fault:
             # Without an end of line, it is where a crawler was stopped.
-            reason = Loss.MALFORMED if whole or fault != _NO_JSON else Loss.CUT
-            losses.note(reason, file, number, f"{fault}: {_beginning(line)}")
+            reason = SkipReason.MALFORMED if whole or fault != _NO_JSON else SkipReason.CUT
+            skipped.add(reason, file, number, f"{fault}: {_beginning(line)}")
     if dump_file.damage is not None:
         at = cut_line or number + 1
-        losses.note(Loss.CUT, file, at, f"cannot be read on: {dump_file.damage}")
+        skipped.add(SkipReason.CUT, file, at, f"cannot be read on: {dump_file.damage}")
 
 
 def _skip_line(data: "BufferedReader[Any]") -> None:

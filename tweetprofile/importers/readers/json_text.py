@@ -15,7 +15,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tweetprofile.importers.skipped import Loss, Losses, brief
+from tweetprofile.importers.skipped import Skipped, SkipReason, brief
 
 _LONGEST_BEGINNING = 512
 """Characters that the beginning of a record is recognised by, at most."""
@@ -35,7 +35,7 @@ _NEAR_THE_END = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TextFormat:
     """What a text looks like.
 
     Attributes:
@@ -52,21 +52,21 @@ class Form:
     piece: int = 1 << 18
 
 
-class JsonWindow:
+class JsonTextReader:
     """The text of a file, of which a window is held, and the records in it.
 
     Args:
         data: the text's bytes, UTF-8.
         form: what it looks like.
-        file: that it stands in, for losses.
-        losses: gets what cannot be read.
+        file: that it stands in, for skipped.
+        skipped: gets what cannot be read.
     """
 
-    def __init__(self, data: BinaryIO, form: Form, file: Path, losses: Losses) -> None:
+    def __init__(self, data: BinaryIO, form: TextFormat, file: Path, skipped: Skipped) -> None:
         self._text = io.TextIOWrapper(data, "utf-8-sig", "replace")
         self._form = form
         self._file = file
-        self._losses = losses
+        self._skipped = skipped
         self._decode = json.JSONDecoder().raw_decode
         self._beginning = form.beginning
         self._beginning_is_sure = form.beginning is not None
@@ -75,7 +75,7 @@ class JsonWindow:
         self._in_list = False
         self._line, self._counted = 1, 0  # number of a line, and where in the window it was counted
         self._segments: Iterator[str] | None = None  # once a record was broken
-        self.whole = True
+        self.complete = True
         """Whether the text has ended where a text may end, once it is read."""
         self.cut_is_noted = False
         """Whether the end of the text is missing, and a loss says so already."""
@@ -96,22 +96,22 @@ class JsonWindow:
                 try:
                     record = self._parse()
                 except (ValueError, RecursionError):
-                    if self._lose_broken(line, beginning):
+                    if self._skip_broken(line, beginning):
                         continue
                     return
                 yield from self._objects(record, line)
-        self.whole = not (self._in_list or self._form.one_list)
+        self.complete = not (self._in_list or self._form.one_list)
 
     @property
     def line(self) -> int:
         """The number of the line that was reached."""
         return self._current_line()
 
-    def _lose_broken(self, line: int, beginning: str) -> bool:
+    def _skip_broken(self, line: int, beginning: str) -> bool:
         """Note a broken record, and go to the next; False where there is none."""
         found = self._skip_to_beginning()
-        reason = Loss.MALFORMED if found else Loss.CUT
-        self._losses.note(reason, self._file, line, f"no JSON: {beginning}")
+        reason = SkipReason.MALFORMED if found else SkipReason.CUT
+        self._skipped.add(reason, self._file, line, f"no JSON: {beginning}")
         self.cut_is_noted = not found
         return found
 
@@ -124,17 +124,17 @@ class JsonWindow:
         if isinstance(value, dict):
             yield line, value
         elif isinstance(value, list) and not self._form.one_list:
-            yield from ((line, each) for each in objects_of(value, self._file, line, self._losses))
+            yield from ((line, each) for each in objects_of(value, self._file, line, self._skipped))
         else:
             what = f"no JSON object: {brief(value)}"
-            self._losses.note(Loss.MALFORMED, self._file, line, what)
+            self._skipped.add(SkipReason.MALFORMED, self._file, line, what)
 
     def _at_list_again(self) -> bool:
         """Where something follows the one list, note it and go to a record in it."""
         if not self._at_something():
             return False
         what = "text behind the end of the list"
-        self._losses.note(Loss.MALFORMED, self._file, self._current_line(), what)
+        self._skipped.add(SkipReason.MALFORMED, self._file, self._current_line(), what)
         begins = self._beginning or _AT_ANY_LINE
         return bool(begins.match(self._window, self._at)) or self._skip_to_beginning()
 
@@ -255,7 +255,7 @@ def _key(quoted: str) -> str:
 
 
 def objects_of(
-    values: list[Any], file: Path, line: int, losses: Losses, *, inner: bool = False
+    values: list[Any], file: Path, line: int, skipped: Skipped, *, inner: bool = False
 ) -> Iterator[dict[str, Any]]:
     """The objects of a list, and of the lists in it; what else it holds is one loss.
 
@@ -263,7 +263,7 @@ def objects_of(
         values: the list.
         file: that it stands in.
         line: that it begins in.
-        losses: gets what is no object.
+        skipped: gets what is no object.
         inner: whether it stands within a list, and lists within it are no longer looked into.
     """
     if values and isinstance(values[0], int) and isinstance(values[-1], dict):
@@ -274,11 +274,11 @@ def objects_of(
         if isinstance(each, dict):
             yield each
         elif isinstance(each, list) and not inner:
-            yield from objects_of(each, file, line, losses, inner=True)
+            yield from objects_of(each, file, line, skipped, inner=True)
         else:
             others += 1
     if others:
         what = f"a list in which {others:,} of {len(values):,} are no objects: {brief(values[0])}"
-        losses.note(Loss.MALFORMED, file, line, what)
+        skipped.add(SkipReason.MALFORMED, file, line, what)
     elif not values:
-        losses.set_aside("empty lists")
+        skipped.leave_out("empty lists")

@@ -31,7 +31,7 @@ _MOST_IMAGES_A_ROW = 1 << 20
 _ROWS_AT_ONCE = 1 << 12
 _READ_BUFFER = 1 << 20
 
-Lose = Callable[[int, str], None]
+Skip = Callable[[int, str], None]
 """Takes the number of a row, from 1, and what is wrong with it."""
 
 
@@ -52,14 +52,14 @@ def count_rows(file: Path) -> int:
 
 
 def read_parquet_rows(
-    file: Path, columns: Sequence[str], lose: Lose
+    file: Path, columns: Sequence[str], skip: Skip
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a table, each with its number, from 1.
 
     Args:
         file: the table.
         columns: of text, lists of text, or numbers.
-        lose: told of each row that is longer than `LONGEST_RECORD`.
+        skip: told of each row that is longer than `LONGEST_RECORD`.
 
     Raises:
         OSError, ArrowException: it is damaged, or claims more than the caps of this module allow.
@@ -70,7 +70,7 @@ def read_parquet_rows(
             lengths = _lengths(batch)
             for start, end in _pieces(lengths):
                 if lengths[start:end].sum() > LONGEST_RECORD:
-                    lose(number + end, f"a row of more than {LONGEST_RECORD >> 20} MiB")
+                    skip(number + end, f"a row of more than {LONGEST_RECORD >> 20} MiB")
                     continue
                 rows = _decoded(batch.slice(start, end - start)).to_pylist()
                 yield from enumerate(rows, number + start + 1)

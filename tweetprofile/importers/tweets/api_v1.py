@@ -8,12 +8,12 @@ from tweetprofile.importers.tweets.photos import (
     WITHOUT_PHOTOS,
     Photo,
     Record,
-    checked,
+    as_object,
     id_of,
-    mapping,
+    owner_and_tweet,
     photo_name,
     tweet_number,
-    who_and_which,
+    value_of_type,
 )
 from tweetprofile.importers.users import is_id
 
@@ -29,7 +29,7 @@ def photos_of_status(status: Record, line: Line, account: str | None = None) -> 
     for each in _statuses(status):
         owner = account if each is status else None
         if _is_retweet(each):
-            line.set_aside(RETWEETS)
+            line.leave_out(RETWEETS)
         else:
             yield from _own_photos(each, line, owner)
 
@@ -53,17 +53,17 @@ def _statuses(status: Record) -> Iterator[Record]:
 def _own_photos(status: Record, line: Line, account: str | None) -> Iterator[Photo]:
     media = _media_of_status(status, line)
     if not media:
-        line.set_aside(WITHOUT_PHOTOS)
+        line.leave_out(WITHOUT_PHOTOS)
         return
-    user = account or id_of(mapping(status.get("user"))) or id_of(status, "user_id")
-    if (whose := who_and_which(user, id_of(status), line)) is None:
+    user = account or id_of(as_object(status.get("user"))) or id_of(status, "user_id")
+    if (whose := owner_and_tweet(user, id_of(status), line)) is None:
         return
     for place, each in enumerate(media, 1):
         name = photo_name(each, "media_url_https", f"media of tweet {whose[1]}", line)
         source = id_of(each, "source_user_id")
         source = source if is_id(source) else None
         if name and account is not None and source not in (None, account):
-            line.set_aside("photos of others in a tweet")
+            line.leave_out("photos of others in a tweet")
         elif name:
             tweet = tweet_number(id_of(each, "source_status_id"))
             yield Photo(source or whose[0], tweet or whose[1], place, name)
@@ -71,14 +71,14 @@ def _own_photos(status: Record, line: Line, account: str | None) -> Iterator[Pho
 
 def _media_of_status(status: Record, line: Line) -> list[Record]:
     """Those of the whole tweet, which streams hide in `extended_tweet`; `entities` has one only."""
-    extended = mapping(status.get("extended_tweet"))
+    extended = as_object(status.get("extended_tweet"))
     for each, name in (
         (extended, "extended_entities"),
         (status, "extended_entities"),
         (extended, "entities"),
         (status, "entities"),
     ):
-        entities = checked(each.get(name), dict, name, line) or {}
-        if media := checked(entities.get("media"), list, "media", line):
-            return [mapping(one) for one in media]
+        entities = value_of_type(each.get(name), dict, name, line) or {}
+        if media := value_of_type(entities.get("media"), list, "media", line):
+            return [as_object(one) for one in media]
     return []

@@ -2,39 +2,39 @@
 
 from collections.abc import Iterator, Mapping
 
-from tweetprofile.importers.skipped import Line, Loss, brief
+from tweetprofile.importers.skipped import Line, SkipReason, brief
 from tweetprofile.importers.tweets.photos import (
     EMPTY_PAGES,
     RETWEETS,
     WITHOUT_PHOTOS,
     Photo,
     Record,
-    checked,
-    list_in,
-    mapping,
+    as_list,
+    as_object,
+    owner_and_tweet,
     photo_name,
-    who_and_which,
+    value_of_type,
 )
 
 
-def photos_of_page(record: Record, line: Line) -> Iterator[Photo]:
+def photos_of_v2(record: Record, line: Line) -> Iterator[Photo]:
     """The photos of a page (`data`), or of a tweet by itself, as twarc2's `flatten` leaves it.
 
     Args:
         record: the page or the tweet.
         line: of the dump that it stands in.
     """
-    includes = mapping(record.get("includes"))
+    includes = as_object(record.get("includes"))
     media = _by_key(includes.get("media"))
     data = record if record.get("data") is None else record["data"]
-    tweets = [*(data if isinstance(data, list) else [data]), *list_in(includes.get("tweets"))]
+    tweets = [*(data if isinstance(data, list) else [data]), *as_list(includes.get("tweets"))]
     if not tweets:
-        line.set_aside(EMPTY_PAGES)
+        line.leave_out(EMPTY_PAGES)
     for tweet in tweets:
         if not isinstance(tweet, dict):
-            line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(tweet)}")
+            line.skip(SkipReason.MALFORMED, f"a tweet that is no object: {brief(tweet)}")
             continue
-        others = map(mapping, list_in(tweet.get("referenced_tweets")))
+        others = map(as_object, as_list(tweet.get("referenced_tweets")))
         # Whole ones are among them where twarc2 has flattened a page.
         whole = (other for other in others if other.get("author_id") is not None)
         for each in (tweet, *whole):
@@ -42,22 +42,24 @@ def photos_of_page(record: Record, line: Line) -> Iterator[Photo]:
 
 
 def _photos_of_tweet(tweet: Record, media: Mapping[str, Record], line: Line) -> Iterator[Photo]:
-    references = map(mapping, list_in(tweet.get("referenced_tweets")))
+    references = map(as_object, as_list(tweet.get("referenced_tweets")))
     if any(each.get("type") == "retweeted" for each in references):
-        line.set_aside(RETWEETS)
+        line.leave_out(RETWEETS)
         return
-    attachments = checked(tweet.get("attachments"), dict, "attachments", line) or {}
-    own = _by_key(checked(attachments.get("media") or tweet.get("media"), list, "media", line))
-    keys = checked(attachments.get("media_keys"), list, "media_keys", line) or list(own)
+    attachments = value_of_type(tweet.get("attachments"), dict, "attachments", line) or {}
+    own = _by_key(
+        value_of_type(attachments.get("media") or tweet.get("media"), list, "media", line)
+    )
+    keys = value_of_type(attachments.get("media_keys"), list, "media_keys", line) or list(own)
     if not keys:
-        line.set_aside(_what_has_no_media(tweet))
+        line.leave_out(_what_has_no_media(tweet))
         return
-    if (whose := who_and_which(tweet.get("author_id"), tweet.get("id"), line)) is None:
+    if (whose := owner_and_tweet(tweet.get("author_id"), tweet.get("id"), line)) is None:
         return
     for place, key in enumerate(map(brief, keys), 1):
         described = own.get(key) or media.get(key)
         if described is None:
-            line.lost(Loss.UNKNOWN_MEDIA, f"media {key} of tweet {whose[1]} is not described")
+            line.skip(SkipReason.UNKNOWN_MEDIA, f"media {key} of tweet {whose[1]} is not described")
         elif name := photo_name(described, "url", f"media {key}", line):
             yield Photo(*whose, place, name)
 
@@ -68,5 +70,5 @@ def _what_has_no_media(tweet: Record) -> str:
 
 
 def _by_key(media: object) -> dict[str, Record]:
-    described = (mapping(each) for each in list_in(media))
+    described = (as_object(each) for each in as_list(media))
     return {each["media_key"]: each for each in described if isinstance(each.get("media_key"), str)}

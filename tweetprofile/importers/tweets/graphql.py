@@ -10,7 +10,7 @@ from typing import Any
 
 from tweetprofile.importers.skipped import Line
 from tweetprofile.importers.tweets.api_v1 import photos_of_status
-from tweetprofile.importers.tweets.photos import Photo, Record, id_of, id_text, mapping
+from tweetprofile.importers.tweets.photos import Photo, Record, as_object, id_of, id_text
 
 _OF_TWEETS = ("full_text", "extended_entities", "user_id_str", "conversation_id_str")
 """What the `legacy` of a tweet holds, and that of a user or of a card does not."""
@@ -36,8 +36,8 @@ def photos_of_website_tweet(tweet: Record, line: Line) -> Iterator[Photo]:
         tweet: has `legacy`, and mostly `rest_id` and `core`.
         line: of the dump that it stands in.
     """
-    legacy = mapping(tweet.get("legacy"))
-    author = mapping(mapping(mapping(tweet.get("core")).get("user_results")).get("result"))
+    legacy = as_object(tweet.get("legacy"))
+    author = as_object(as_object(as_object(tweet.get("core")).get("user_results")).get("result"))
     owner = id_text(author.get("rest_id")) or id_of(legacy, "user_id")
     retweeted = legacy.get("retweeted_status_result")
     status = {

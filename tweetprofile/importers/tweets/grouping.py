@@ -18,11 +18,16 @@ from tweetprofile.importers.users import DumpUser
 
 _FILES = 64
 
-_PHOTOS_HELD = 1 << 17
+_PHOTOS_IN_MEMORY = 1 << 17
 """Before they are written."""
 
 _SCHEMA = pa.schema(
-    [("user_id", pa.string()), ("tweet", pa.int64()), ("place", pa.int64()), ("path", pa.string())]
+    [
+        ("user_id", pa.string()),
+        ("tweet", pa.int64()),
+        ("position", pa.int64()),
+        ("path", pa.string()),
+    ]
 )
 
 Row = tuple[str, int, int, str]
@@ -52,11 +57,11 @@ class PhotoSorter:
     ) -> None:
         self._folder.cleanup()
 
-    def add(self, user_id: str, tweet: int, place: int, path: str) -> None:
+    def add(self, user_id: str, tweet: int, position: int, path: str) -> None:
         """Take a photo: whose, of which tweet, at which place in it, and its file."""
-        self._rows[zlib.crc32(user_id.encode()) % _FILES].append((user_id, tweet, place, path))
+        self._rows[zlib.crc32(user_id.encode()) % _FILES].append((user_id, tweet, position, path))
         self._held += 1
-        if self._held >= _PHOTOS_HELD:
+        if self._held >= _PHOTOS_IN_MEMORY:
             self._write()
 
     def users(self) -> Iterator[DumpUser]:
@@ -86,7 +91,7 @@ class PhotoSorter:
             return
         photos = pl.concat([pl.read_ipc(part) for part in parts])
         # Dumps hold the same tweet many times over.
-        photos = photos.sort("user_id", "tweet", "place", "path").unique(
+        photos = photos.sort("user_id", "tweet", "position", "path").unique(
             ["user_id", "tweet", "path"], keep="first", maintain_order=True
         )
         users = photos.group_by("user_id", maintain_order=True).agg("path")

@@ -12,7 +12,7 @@ from tweetprofile.data.files.scratch import make_scratch, no_room
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.readers.folders import is_file, walk_files
 from tweetprofile.importers.readers.streams import open_regular
-from tweetprofile.importers.skipped import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.tweets.media_names import (
     BY_CONTENT,
     PLAIN,
@@ -42,16 +42,16 @@ class MediaIndex:
     Args:
         folder: to look through. Of several files of a photo, the one of the largest size counts;
             of equal ones, the first in the order of paths.
-        losses: gets names that are no text, and folders that cannot be read.
+        skipped: gets names that are no text, and folders that cannot be read.
 
     Raises:
         OptionError: the folder cannot be read.
         WriteError: the database cannot be written.
     """
 
-    def __init__(self, folder: Path, losses: Losses) -> None:
+    def __init__(self, folder: Path, skipped: Skipped) -> None:
         self._folder = folder
-        self._losses = losses
+        self._skipped = skipped
 
     def __enter__(self) -> Self:
         self._temporary = make_scratch()
@@ -92,7 +92,7 @@ class MediaIndex:
     def count_further_files(self) -> None:
         """Count the files of photos of which another file was taken among what is left out."""
         row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()
-        self._losses.set_aside(FURTHER_FILES, int(row[0]))
+        self._skipped.leave_out(FURTHER_FILES, int(row[0]))
 
     def _files_of(self, key: str) -> list[tuple[int, str]]:
         """Rank and path of the files with a key, in their order."""
@@ -136,7 +136,7 @@ class MediaIndex:
     def _has_text_for_name(self, entry: os.DirEntry[str]) -> bool:
         if is_text(entry.name):
             return True
-        self._losses.note(Loss.BAD_NAME, entry.path, None, "the name is no UTF-8")
+        self._skipped.add(SkipReason.BAD_NAME, entry.path, None, "the name is no UTF-8")
         return False
 
     def _refuse(self, error: OSError) -> None:
@@ -145,7 +145,7 @@ class MediaIndex:
                 f"{error.filename} cannot be read ({error.strerror}); give a --media-dir that you "
                 "may read."
             ) from error
-        self._losses.note(Loss.UNREADABLE, str(error.filename), None, str(error.strerror))
+        self._skipped.add(SkipReason.UNREADABLE, str(error.filename), None, str(error.strerror))
 
     def _leave(self) -> None:
         self._database.close()

@@ -94,7 +94,7 @@ def key_of(photo: Photo) -> str:
 
 def other_keys_of(photo: Photo) -> tuple[str, str]:
     """What else the files of a photo may be found under, with the number of its tweet."""
-    return f"{photo.tweet}/{key_of(photo)}", f"{photo.tweet}/{photo.place}"
+    return f"{photo.tweet}/{key_of(photo)}", f"{photo.tweet}/{photo.position}"
 
 
 def _stripped(name: str) -> tuple[str, str, bool]:

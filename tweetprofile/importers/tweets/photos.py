@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from tweetprofile.importers.skipped import Line, Loss, brief
+from tweetprofile.importers.skipped import Line, SkipReason, brief
 from tweetprofile.importers.users import is_id
 
 Record = Mapping[str, Any]
@@ -46,19 +46,19 @@ class Photo:
 
     user_id: str
     tweet: int
-    place: int
+    position: int
     name: str
 
 
-def who_and_which(user: object, tweet: object, line: Line) -> tuple[str, int] | None:
+def owner_and_tweet(user: object, tweet: object, line: Line) -> tuple[str, int] | None:
     """Id of the user and number of the tweet; where one is missing, that is noted as a loss."""
     number = tweet_number(tweet)
     if number is None:
-        line.lost(Loss.MISSING_KEY, f"a tweet of user {brief(user)} without an id")
+        line.skip(SkipReason.MISSING_KEY, f"a tweet of user {brief(user)} without an id")
         return None
     owner = id_text(user)
     if owner is None or not is_id(owner):
-        line.lost(Loss.MISSING_KEY, f"tweet {number} without its user")
+        line.skip(SkipReason.MISSING_KEY, f"tweet {number} without its user")
         return None
     return owner, number
 
@@ -98,11 +98,11 @@ def tweet_number(tweet: object) -> int | None:
 def photo_name(media: Record, url_key: str, what: str, line: Line) -> str | None:
     """Name of a photo's file; None for what is no photo, or has no address."""
     if (media.get("type") or "photo") != "photo":
-        line.set_aside(VIDEOS)
+        line.leave_out(VIDEOS)
         return None
     name = media_name(media.get(url_key) or media.get("media_url"))
     if name is None:
-        line.lost(Loss.MISSING_KEY, f"{what} has no {url_key}")
+        line.skip(SkipReason.MISSING_KEY, f"{what} has no {url_key}")
     return name
 
 
@@ -126,19 +126,19 @@ def media_name(url: object) -> str | None:
     return name if _NAME.fullmatch(name) else None
 
 
-def checked(value: Any, kind: type[Kind], name: str, line: Line) -> Kind | None:
+def value_of_type(value: Any, kind: type[Kind], name: str, line: Line) -> Kind | None:
     """A value of the kind that it should have; one of another is lost, with the photos in it."""
     if value is None or isinstance(value, kind):
         return value
-    line.lost(Loss.MALFORMED, f"{name} of a tweet is not as it should be: {brief(value)}")
+    line.skip(SkipReason.MALFORMED, f"{name} of a tweet is not as it should be: {brief(value)}")
     return None
 
 
-def mapping(value: object) -> dict[str, Any]:
+def as_object(value: object) -> dict[str, Any]:
     """An object, or an empty one where the value is none."""
     return value if isinstance(value, dict) else {}
 
 
-def list_in(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
     """A list, or an empty one where the value is none."""
     return value if isinstance(value, list) else []

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 
-from tweetprofile.importers.skipped import Line, Loss, brief
+from tweetprofile.importers.skipped import Line, SkipReason, brief
 from tweetprofile.importers.tweets.photos import (
     RETWEETS,
     VIDEOS,
     WITHOUT_PHOTOS,
     Photo,
     Record,
-    checked,
+    as_list,
+    as_object,
     id_of,
-    list_in,
-    mapping,
     media_name,
-    who_and_which,
+    owner_and_tweet,
+    value_of_type,
 )
 from tweetprofile.importers.users import is_image_name
 
@@ -42,10 +42,10 @@ def photos_of_scraped(record: Record, line: Line) -> Iterator[Photo]:
         tweet = waiting.pop()
         waiting += [each for name in _INNER if isinstance(each := tweet.get(name), dict)]
         if tweet.get("retweetedTweet") is not None:
-            line.set_aside(RETWEETS)
+            line.leave_out(RETWEETS)
             continue
         urls = _urls(tweet, line)
-        owner = id_of(mapping(tweet.get("user")))
+        owner = id_of(as_object(tweet.get("user")))
         yield from _photos(urls, owner, id_of(tweet), line)
 
 
@@ -54,13 +54,13 @@ def _urls(tweet: Record, line: Line) -> list[object]:
     media = tweet.get("media")
     if isinstance(media, dict):
         for name in ("videos", "animated"):
-            line.set_aside(VIDEOS, len(list_in(media.get(name))))
-        photos = checked(media.get("photos"), list, "media.photos", line) or []
-        return [mapping(each).get("url") for each in photos]
+            line.leave_out(VIDEOS, len(as_list(media.get(name))))
+        photos = value_of_type(media.get("photos"), list, "media.photos", line) or []
+        return [as_object(each).get("url") for each in photos]
     found: list[object] = []
-    for each in map(mapping, checked(media, list, "media", line) or []):
+    for each in map(as_object, value_of_type(media, list, "media", line) or []):
         if any(each.get(name) is not None for name in ("variants", "thumbnailUrl")):
-            line.set_aside(VIDEOS)
+            line.leave_out(VIDEOS)
         else:
             found.append(each.get("fullUrl") or each.get("previewUrl"))
     return found
@@ -74,20 +74,22 @@ def is_twint(record: Record) -> bool:
 def photos_of_twint(record: Record, line: Line) -> Iterator[Photo]:
     """The photos of a tweet that twint wrote."""
     if record.get("retweet") is True:
-        line.set_aside(RETWEETS)
+        line.leave_out(RETWEETS)
         return
     yield from _photos(record["photos"], id_of(record, "user_id"), id_of(record), line)
 
 
 def _photos(urls: list[object], owner: object, tweet: object, line: Line) -> Iterator[Photo]:
     if not urls:
-        line.set_aside(WITHOUT_PHOTOS)
-    elif whose := who_and_which(owner, tweet, line):
+        line.leave_out(WITHOUT_PHOTOS)
+    elif whose := owner_and_tweet(owner, tweet, line):
         for place, url in enumerate(urls, 1):
             if name := media_name(url):
                 yield Photo(*whose, place, name)
             else:
-                line.lost(Loss.MISSING_KEY, f"photo {place} of tweet {whose[1]} has no address")
+                line.skip(
+                    SkipReason.MISSING_KEY, f"photo {place} of tweet {whose[1]} has no address"
+                )
 
 
 def is_gallery_note(record: Record) -> bool:
@@ -104,17 +106,17 @@ def photos_of_gallery_note(record: Record, line: Line) -> Iterator[Photo]:
     """
     name = record.get("filename")
     if name is None:
-        line.set_aside("notes of gallery-dl on tweets, which name no image")
+        line.leave_out("notes of gallery-dl on tweets, which name no image")
         return
     file = f"{brief(name)}.{brief(record.get('extension') or 'jpg')}"
     if (record.get("type") or "photo") != "photo" or not is_image_name(file):
-        line.set_aside(VIDEOS)
+        line.leave_out(VIDEOS)
         return
-    author = mapping(record.get("author")) or mapping(record.get("user"))
-    whose = who_and_which(id_of(author), record.get("tweet_id"), line)
+    author = as_object(record.get("author")) or as_object(record.get("user"))
+    whose = owner_and_tweet(id_of(author), record.get("tweet_id"), line)
     stored = media_name(f"https://pbs.twimg.com/media/{file}")
     if whose is not None and stored is None:
-        line.lost(Loss.MISSING_KEY, f"the image of tweet {whose[1]} has no name of Twitter's")
+        line.skip(SkipReason.MISSING_KEY, f"the image of tweet {whose[1]} has no name of Twitter's")
     elif whose is not None and stored is not None:
         number = record.get("num")
         place = number if isinstance(number, int) and 0 < number < 1_000 else 1

@@ -6,11 +6,11 @@ photo that a tweet shows out of another tweet.
 
 from collections.abc import Callable, Collection, Iterator
 
-from tweetprofile.importers.skipped import Line, Loss, brief
+from tweetprofile.importers.skipped import Line, SkipReason, brief
 from tweetprofile.importers.tweets.api_v1 import photos_of_status
-from tweetprofile.importers.tweets.api_v2 import photos_of_page
+from tweetprofile.importers.tweets.api_v2 import photos_of_v2
 from tweetprofile.importers.tweets.graphql import photos_of_website_tweet, tweets_within
-from tweetprofile.importers.tweets.photos import EMPTY_PAGES, Photo, Record, mapping
+from tweetprofile.importers.tweets.photos import EMPTY_PAGES, Photo, Record, as_object
 from tweetprofile.importers.tweets.scraped import (
     is_gallery_note,
     is_scraped,
@@ -54,10 +54,11 @@ def photos_of(record: Record, line: Line) -> Iterator[Photo]:
         return
     keys = {key for key, value in record.items() if value is not None}
     if _NOTICES & keys:
-        line.set_aside("notices that are no tweets")
+        line.leave_out("notices that are no tweets")
     else:
-        line.lost(
-            Loss.UNKNOWN_SHAPE, f"its keys are {', '.join(sorted(keys)[:9])[:80] or 'missing'}"
+        line.skip(
+            SkipReason.UNKNOWN_SHAPE,
+            f"its keys are {', '.join(sorted(keys)[:9])[:80] or 'missing'}",
         )
 
 
@@ -98,7 +99,7 @@ def _is_status(record: Record) -> bool:
 
 
 def _has_global_objects(record: Record) -> bool:
-    return isinstance(mapping(record.get("globalObjects")).get("tweets"), dict)
+    return isinstance(as_object(record.get("globalObjects")).get("tweets"), dict)
 
 
 def _photos_of_search(record: Record, line: Line) -> Iterator[Photo]:
@@ -113,16 +114,16 @@ def _photos_of_global_objects(record: Record, line: Line) -> Iterator[Photo]:
 
 def _photos_of_all(statuses: Collection[object], line: Line) -> Iterator[Photo]:
     if not statuses:
-        line.set_aside(EMPTY_PAGES)
+        line.leave_out(EMPTY_PAGES)
     for status in statuses:
         if isinstance(status, dict):
             yield from photos_of_status(status, line)
         else:
-            line.lost(Loss.MALFORMED, f"a tweet that is no object: {brief(status)}")
+            line.skip(SkipReason.MALFORMED, f"a tweet that is no object: {brief(status)}")
 
 
 _SHAPES: tuple[tuple[Callable[[Record], bool], Reader], ...] = (
-    (_is_page, photos_of_page),
+    (_is_page, photos_of_v2),
     (is_gallery_note, photos_of_gallery_note),
     (is_scraped, photos_of_scraped),
     (_is_status, photos_of_status),
