@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from tweetprofile.errors import TweetprofileError
-from tweetprofile.importers.losses import Line, Losses
 from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
-from tweetprofile.importers.tweets import photos_of
+from tweetprofile.importers.skipped import Line, Skipped
+from tweetprofile.importers.tweets.shapes import photos_of
 
 ODD: list[Callable[[random.Random], Any]] = [
     lambda _: None, lambda _: True, lambda _: 1.5, lambda _: -1, lambda _: 10**400,
@@ -114,15 +114,15 @@ def lines_of(folder: Path) -> set[int]:
 )
 def test_json_lines_whose_values_are_anything_never_end_an_import(seed: int) -> None:
     chance = random.Random(seed)
-    losses = Losses(None)
+    skipped = Skipped(None)
     for number in range(1_000):
         record = mutated(chance.choice([page, status])(number, "h1", "H.jpg"), chance)
         record = json.loads(json.dumps(record))
         if isinstance(record, dict):
-            for photo in photos_of(record, Line(losses, Path("x"), number)):
+            for photo in photos_of(record, Line(skipped, Path("x"), number)):
                 assert photo.user_id.encode()
                 assert 0 <= photo.tweet < 1 << 63
-    assert losses.counts.total() > 100
+    assert skipped.counts.total() > 100
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_sound_records_of_an_archive_among_hostile_ones_are_taken_exactly(
     (data / "tweets.js").write_text("window.YTD.tweets.part0 = [ " + ",\n".join(records) + " ]")
     summary = import_("twitter-archive", tmp_path / "a")
     assert images_of(tmp_path)["s7"] == expected
-    assert sum(summary.losses.values()) >= broken
+    assert sum(summary.skipped.values()) >= broken
 
 
 @pytest.mark.parametrize(

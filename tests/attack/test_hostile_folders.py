@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from tweetprofile.errors import OptionError, TweetprofileError
-from tweetprofile.importers import files
-from tweetprofile.importers.files import sorted_entries
-from tweetprofile.importers.losses import Loss
+from tweetprofile.importers.readers import folders
+from tweetprofile.importers.readers.folders import sorted_entries
 from tweetprofile.importers.run import ImportOptions, import_dump
-from tweetprofile.importers.users import in_order
+from tweetprofile.importers.skipped import SkipReason
+from tweetprofile.importers.users import natural_key
 
 
 def put_oddities(folder: Path) -> None:
@@ -51,7 +51,7 @@ def test_entries_of_every_kind_never_hang_or_end_an_import(layout: str, tmp_path
     except TweetprofileError as error:
         assert "\n" not in str(error)
     else:
-        assert summary.losses
+        assert summary.skipped
 
 
 def test_records_in_a_pipe_are_a_loss_and_those_beside_it_are_taken(tmp_path: Path) -> None:
@@ -67,12 +67,12 @@ def test_records_in_a_pipe_are_a_loss_and_those_beside_it_are_taken(tmp_path: Pa
     )
     summary = import_dump("twitter-api", dump, tmp_path / "m.parquet")
     assert pl.read_parquet(tmp_path / "m.parquet").rows() == [("7", ["dump/A.jpg"])]
-    assert summary.losses == {Loss.UNREADABLE: 2, Loss.BAD_NAME: 1}
+    assert summary.skipped == {SkipReason.UNREADABLE: 2, SkipReason.BAD_NAME: 1}
 
 
 def test_names_sort_as_people_sort_them() -> None:
     names = ["10.jpg", "2.jpg", "1.jpg", "a10b", "a2b", "a2", "02.jpg", "a", "", "a2b10", "a2b9"]
-    assert sorted(names, key=in_order) == [
+    assert sorted(names, key=natural_key) == [
         "", "1.jpg", "02.jpg", "2.jpg", "10.jpg", "a", "a2", "a2b", "a2b9", "a2b10", "a10b",
     ]  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_names_sort_as_people_sort_them() -> None:
 def test_a_folder_of_more_names_than_are_held_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MOST_ENTRIES", 10)
+    monkeypatch.setattr(folders, "MOST_ENTRIES", 10)
     for number in range(11):
         (tmp_path / "dump" / str(number)).mkdir(parents=True)
     with pytest.raises(OSError, match="more than 10 names"):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tweetprofile.importers.losses import Losses
-from tweetprofile.importers.records import read_records
+from tweetprofile.importers.readers.json_records import read_records
+from tweetprofile.importers.skipped import Skipped
 
 
 def pack_zstd(data: bytes) -> bytes:
@@ -46,7 +46,7 @@ def test_damage_anywhere_costs_what_stands_behind_it(
         cut = packed[: chance.randrange(1, len(packed))]
         behind = chance.choice([b"", chance.randbytes(50), b"".join(s for s, _ in streams)])
         path.write_bytes(b"".join(s for s, _ in streams[:broken]) + cut + behind)
-        losses = Losses(None)
+        losses = Skipped(None)
         found = [record.get("n") for _, record in read_records(path, losses)]
         assert found[:before] == list(range(before))
         assert losses.counts.total() >= 1 or len(cut) == len(packed)
@@ -63,4 +63,4 @@ def test_flipped_bits_never_end_a_reading(ending: str, rounds: int, tmp_path: Pa
         for _ in range(chance.randrange(1, 4)):
             damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)
-        assert sum(1 for _ in read_records(path, Losses(None))) <= 2_100
+        assert sum(1 for _ in read_records(path, Skipped(None))) <= 2_100

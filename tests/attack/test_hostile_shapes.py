@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tests.attack.test_hostile_dumps import damaged, mutated, page, status
-from tweetprofile.importers.losses import Line, Losses
-from tweetprofile.importers.media_names import key_of, other_keys_of, read_name
-from tweetprofile.importers.photos import Photo
-from tweetprofile.importers.records import read_records
-from tweetprofile.importers.tweets import photos_of
+from tweetprofile.importers.readers.json_records import read_records
+from tweetprofile.importers.skipped import Line, Skipped
+from tweetprofile.importers.tweets.media_names import key_of, other_keys_of, read_name
+from tweetprofile.importers.tweets.photos import Photo
+from tweetprofile.importers.tweets.shapes import photos_of
 
 URL = "https://pbs.twimg.com/media/H?format=jpg&name=large"
 
@@ -62,7 +62,7 @@ SEEDS = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))]
 @pytest.mark.parametrize("seed", SEEDS)
 def test_shapes_whose_values_are_anything_give_photos_or_losses(seed: int) -> None:
     chance = random.Random(seed)
-    losses, found = Losses(None), 0
+    losses, found = Skipped(None), 0
     for number in range(2_000):
         held = {"record": chance.choice(MAKE)(), **dict.fromkeys("abc", 0)}  # never left empty
         record = json.loads(json.dumps(mutated(held, chance))).get("record")
@@ -70,7 +70,7 @@ def test_shapes_whose_values_are_anything_give_photos_or_losses(seed: int) -> No
             for photo in photos_of(record, Line(losses, Path("x"), number)):
                 assert photo.user_id.encode()
                 assert 0 <= photo.tweet < 1 << 63
-                assert photo.place >= 1
+                assert photo.position >= 1
                 assert key_of(photo)
                 found += 1
     assert found > 500
@@ -95,7 +95,7 @@ def test_sound_records_of_an_array_among_broken_ones_are_taken_exactly(
         texts.append(text)
     whole = "[\n" + between.join(texts) + "\n]"
     (tmp_path / "t.json").write_bytes(whole.encode("utf-8", "surrogatepass"))
-    losses = Losses(None)
+    losses = Skipped(None)
     found = [each for _, each in read_records(tmp_path / "t.json", losses)]
     assert [each for each in found if each.get("sound") is True and len(each) == 4] == sound
     assert losses.counts.total() >= broken * 0.9  # a cut one may hide in the one before it
@@ -111,7 +111,7 @@ def test_files_of_any_bytes_are_read_to_their_end(seed: int, tmp_path: Path) -> 
             content[chance.randrange(len(content))] = chance.choice(b'"{}[],:\\\n\x00\xff')
         start = chance.choice([b"", b"[", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"{\n"])
         (tmp_path / "t.json").write_bytes(start + content[: chance.randrange(len(content) + 1)])
-        losses = Losses(None)
+        losses = Skipped(None)
         for line, record in read_records(tmp_path / "t.json", losses):
             assert line >= 1
             list(photos_of(record, Line(losses, tmp_path, line)))

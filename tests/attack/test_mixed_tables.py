@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.importers import joining
+from tweetprofile.importers.layouts import joining
 from tweetprofile.importers.run import ImportOptions, import_dump
 
 WORDS = [
@@ -82,14 +82,14 @@ def test_a_table_is_read_alike_however_it_is_written(
     for number in range(4):
         (folder / f"{number}.jpg").touch()
     for _ in range(rounds):
-        monkeypatch.setattr(joining, "_CHARACTERS_HELD", chance.choice([1, 1_000, 1 << 20]))
+        monkeypatch.setattr(joining, "_CHARACTERS_IN_MEMORY", chance.choice([1, 1_000, 1 << 20]))
         rows = some_rows(chance)
         write_table(folder, rows, chance)
         summary = import_dump(
             "folder", folder, tmp_path / "m.parquet", ImportOptions(overwrite=True)
         )
         assert pl.read_parquet(tmp_path / "m.parquet").rows() == expected_users(rows)
-        assert not summary.losses
+        assert not summary.skipped
 
 
 KINDS_OF_TEXT = [pa.string(), pa.large_string(), pa.string_view(),

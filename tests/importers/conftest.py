@@ -38,8 +38,8 @@ def write_lines() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def lost() -> Callable[[Path], list[tuple[str, str, int | None]]]:
-    """`lost(manifest)`: what its import has listed: reason, name of the file, and line."""
+def listed() -> Callable[[Path], list[tuple[str, str, int | None]]]:
+    """`listed(manifest)`: what its import has listed: reason, name of the file, and line."""
 
     def read(manifest: Path) -> list[tuple[str, str, int | None]]:
         path = manifest.with_name(f"{manifest.name}.skipped.csv")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tweetprofile.cli.console import CONSOLE, count_of
-from tweetprofile.importers.losses import MOST_LISTED
 from tweetprofile.importers.run import ImportSummary
+from tweetprofile.importers.skipped import MOST_LISTED
 
 _LINE_EVERY = 30.0
 """Seconds between lines where there is no terminal."""
@@ -30,15 +30,15 @@ def show_import(summary: ImportSummary) -> None:
     """Say what became of the dump, losses first, the manifest last."""
     for remark in summary.remarks:
         CONSOLE.print(remark)
-    for what, count in sorted(summary.asides.items()):
+    for what, count in sorted(summary.left_out.items()):
         CONSOLE.print(f"left out: {count:,} {what}")
-    for reason, count in summary.losses.items():
-        first = summary.first_losses[reason]
+    for reason, count in summary.skipped.items():
+        first = summary.first_skipped[reason]
         CONSOLE.print(f"{reason}: {count:,}, first {first}")
-    if summary.lost_list is not None:
-        lost = sum(summary.losses.values())
+    if summary.skipped_list is not None:
+        lost = sum(summary.skipped.values())
         listed = "all" if lost <= MOST_LISTED else f"the first {MOST_LISTED:,} of {lost:,}"
-        CONSOLE.print(f"{listed} that could not be taken: {summary.lost_list}")
+        CONSOLE.print(f"{listed} that could not be taken: {summary.skipped_list}")
     for note in summary.label_notes:
         CONSOLE.print(f"labels: {note}")
     for trait, users in summary.labelled.items():

@@ -20,9 +20,9 @@ from tweetprofile.data.labels.columns import kind_of_column, why_no_labels
 from tweetprofile.data.labels.values import MOST_VALUES, LabelColumn, ValueKind, class_of
 from tweetprofile.data.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.losses import Loss, Losses, brief
-from tweetprofile.importers.parquet import count_rows, read_parquet_rows, read_schema
-from tweetprofile.importers.rows import Row, read_header, read_rows
+from tweetprofile.importers.readers.csv_rows import Row, read_header, read_rows
+from tweetprofile.importers.readers.parquet_rows import count_rows, read_parquet_rows, read_schema
+from tweetprofile.importers.skipped import Skipped, SkipReason, brief
 from tweetprofile.importers.users import DumpUser, is_text
 from tweetprofile.traits import RESERVED_COLUMNS
 from tweetprofile.untrusted.text import printable
@@ -114,11 +114,11 @@ class LabelTable:
             "dump's ids into the column user_id."
         )
 
-    def note_unmet(self, losses: Losses) -> None:
+    def note_unmet(self, skipped: Skipped) -> None:
         """Note the users of the table whom the dump does not have."""
         unmet = self._table.filter(~pl.Series(self._met))
         for row, user_id in unmet.select("row", "user_id").iter_rows():
-            losses.note(Loss.NO_SUCH_USER, self.file, row + 1, f"row {row + 1}: {user_id}")
+            skipped.add(SkipReason.NO_SUCH_USER, self.file, row + 1, f"row {row + 1}: {user_id}")
 
     def _judge(self) -> None:
         """Say how the labels were read."""
@@ -206,7 +206,7 @@ class LabelTable:
     def _csv_rows(self, names: list[str]) -> Iterator[Row]:
         """The rows, without spaces around ids, and without rows of empty cells."""
         column = names.index("user_id")
-        for number, cells in read_rows(self.file, _Refusing()):
+        for number, cells in read_rows(self.file, _RefuseSkipped()):
             if any(map(str.strip, cells)):
                 cells[column] = cells[column].strip()
                 if not cells[column]:
@@ -264,7 +264,7 @@ class LabelTable:
 
     def _parquet_rows(self, names: list[str]) -> Iterator[Row]:
         self._check_size(count_rows(self.file), 0)
-        refuse = partial(_Refusing().note, Loss.MALFORMED, self.file)
+        refuse = partial(_RefuseSkipped().add, SkipReason.MALFORMED, self.file)
         for number, row in read_parquet_rows(self.file, names, refuse):
             yield number, [_as_text(row[name]) for name in names]
 
@@ -279,13 +279,13 @@ def _as_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-class _Refusing(Losses):
+class _RefuseSkipped(Skipped):
     """Ends the import with what is wrong: unlike a dump, a table of labels can be corrected."""
 
     def __init__(self) -> None:
         super().__init__(None)
 
-    def note(self, reason: Loss, file: Path | str, line: int | None, what: str) -> None:
+    def add(self, reason: SkipReason, file: Path | str, line: int | None, what: str) -> None:
         where = f"{file}:{line}" if line is not None else str(file)
         raise OptionError(f"{where}: {what}; correct the table.")
 

@@ -9,14 +9,14 @@ from tweetprofile.data.files.protection import Inputs, Taking, check_file, real_
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.errors import OptionError, OutputError
-from tweetprofile.importers.image_folder import ImageFolder
 from tweetprofile.importers.labels import LabelTable
-from tweetprofile.importers.losses import Loss, Losses
-from tweetprofile.importers.nothing import nothing_taken
-from tweetprofile.importers.pan18 import PAN18_COLUMNS, pan18_users
-from tweetprofile.importers.table_columns import NAMES
-from tweetprofile.importers.twitter_api import twitter_api_users
-from tweetprofile.importers.twitter_archive import archive_users
+from tweetprofile.importers.layouts.image_folder import ImageFolder
+from tweetprofile.importers.layouts.pan18 import PAN18_COLUMNS, pan18_users
+from tweetprofile.importers.layouts.table_columns import NAMES
+from tweetprofile.importers.layouts.twitter_api import twitter_api_users
+from tweetprofile.importers.layouts.twitter_archive import archive_users
+from tweetprofile.importers.no_images import no_images_error
+from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import REPEATED, DumpUser
 from tweetprofile.importers.writing import ManifestWriter
 
@@ -71,10 +71,10 @@ class ImportSummary:
         users: in it.
         images: in it.
         image_root: what `predict` must be given as --image-root; None where it needs nothing.
-        losses: what could not be taken, counted by reason.
-        first_losses: the first of each reason.
-        asides: what was left out on purpose, by what it is.
-        lost_list: file that lists all losses; None where there are none.
+        skipped: what could not be taken, counted by reason.
+        first_skipped: the first of each reason.
+        left_out: what was left out on purpose, by what it is.
+        skipped_list: file that lists all losses; None where there are none.
         remarks: how the dump was read, where that is not plain, in sentences.
         labelled: users with a label, by column of the table of labels.
         label_notes: how that table was read, in sentences.
@@ -84,10 +84,10 @@ class ImportSummary:
     users: int
     images: int
     image_root: Path | None
-    losses: Mapping[Loss, int]
-    first_losses: Mapping[Loss, str]
-    asides: Mapping[str, int]
-    lost_list: Path | None
+    skipped: Mapping[SkipReason, int]
+    first_skipped: Mapping[SkipReason, str]
+    left_out: Mapping[str, int]
+    skipped_list: Path | None
     remarks: tuple[str, ...] = ()
     labelled: Mapping[str, int] = field(default_factory=dict)
     label_notes: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class _Dump:
 
     images: Path
     columns: tuple[str, ...]
-    users: Callable[[Losses], Iterator[DumpUser]]
+    users: Callable[[Skipped], Iterator[DumpUser]]
 
 
 def import_dump(
@@ -135,33 +135,33 @@ def import_dump(
     prefix, image_root = _where(dump.images, path if options.embed else path.parent)
     reader = ImageReader(dump.images, options.max_image_bytes) if options.embed else None
     columns = tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels else ())]))
-    lost_list = path.with_name(f"{path.name}.skipped.csv")
+    skipped_list = path.with_name(f"{path.name}.skipped.csv")
     inputs = _inputs(layout, Path(source), dump, options)
-    check_file(lost_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
+    check_file(skipped_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
     with (
-        Losses(lost_list) as losses,
+        Skipped(skipped_list) as skipped,
         ManifestWriter(
-            path, columns, prefix, reader, losses, overwrite=options.overwrite, inputs=inputs
+            path, columns, prefix, reader, skipped, overwrite=options.overwrite, inputs=inputs
         ) as writer,
     ):
-        taken = _bounded(_labelled(dump, labels, losses), options, losses)
+        taken = _bounded(_labelled(dump, labels, skipped), options, skipped)
         users, images = _write_users(taken, writer, labels, on_progress)
         if images == 0:
-            raise nothing_taken(layout, source, losses)
+            raise no_images_error(layout, source, skipped)
         if labels is not None:
             labels.require_met()
         writer.finish()
-        losses.finish(overwrite=options.overwrite)
+        skipped.finish(overwrite=options.overwrite)
     return ImportSummary(
         str(out),
         users,
         images,
         None if options.embed else image_root,
-        dict(losses.counts),
-        losses.first,
-        dict(losses.asides),
-        lost_list if losses.counts else None,
-        remarks=tuple(losses.remarks),
+        dict(skipped.counts),
+        skipped.first,
+        dict(skipped.left_out),
+        skipped_list if skipped.counts else None,
+        remarks=tuple(skipped.remarks),
         labelled=dict(labels.labelled) if labels else {},
         label_notes=(*labels.notes, *labels.warnings) if labels else (),
     )
@@ -219,12 +219,12 @@ def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
             folder = ImageFolder.open(source)
             return _Dump(source, folder.columns, folder.users)
         case "pan18":
-            return _Dump(source, PAN18_COLUMNS, lambda losses: pan18_users(source, losses))
+            return _Dump(source, PAN18_COLUMNS, lambda skipped: pan18_users(source, skipped))
         case "twitter-archive":
-            return _Dump(source, (), lambda losses: archive_users(source, losses))
+            return _Dump(source, (), lambda skipped: archive_users(source, skipped))
         case "twitter-api":
             media = options.media_dir or (source if source.is_dir() else source.parent)
-            return _Dump(media, (), lambda losses: twitter_api_users(source, media, losses))
+            return _Dump(media, (), lambda skipped: twitter_api_users(source, media, skipped))
 
 
 def _where(images: Path, folder: Path) -> tuple[str, Path | None]:
@@ -236,25 +236,25 @@ def _where(images: Path, folder: Path) -> tuple[str, Path | None]:
     return "", images
 
 
-def _labelled(dump: _Dump, labels: LabelTable | None, losses: Losses) -> Iterator[DumpUser]:
+def _labelled(dump: _Dump, labels: LabelTable | None, skipped: Skipped) -> Iterator[DumpUser]:
     if labels is None:
-        yield from dump.users(losses)
+        yield from dump.users(skipped)
         return
-    yield from labels.attach(dump.users(losses))
-    labels.note_unmet(losses)
+    yield from labels.attach(dump.users(skipped))
+    labels.note_unmet(skipped)
 
 
 def _bounded(
-    users: Iterator[DumpUser], options: ImportOptions, losses: Losses
+    users: Iterator[DumpUser], options: ImportOptions, skipped: Skipped
 ) -> Iterator[DumpUser]:
     """The users who have enough images, without repeated ones and those beyond the most."""
     for user in users:
         images = list(dict.fromkeys(user.images))
         if repeated := len(user.images) - len(images):
-            losses.set_aside(REPEATED, repeated)
+            skipped.leave_out(REPEATED, repeated)
         if len(images) < options.min_images:
-            losses.note(Loss.TOO_FEW_IMAGES, user.user_id, None, f"{len(images)} images")
+            skipped.add(SkipReason.TOO_FEW_IMAGES, user.user_id, None, f"{len(images)} images")
             continue
         if beyond := len(images[options.max_images :]) if options.max_images else 0:
-            losses.set_aside("images beyond --max-images", beyond)
+            skipped.leave_out("images beyond --max-images", beyond)
         yield replace(user, images=images[: options.max_images])

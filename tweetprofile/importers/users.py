@@ -17,7 +17,7 @@ LONGEST_ID = 256
 MOST_IMAGES = 1_000_000
 """Of a user: an account has at most 3,200 tweets of 4 that Twitter would give."""
 
-IMAGES_BEYOND = f"images beyond the {MOST_IMAGES:,} that a user may have"
+IMAGES_OVER_LIMIT = f"images beyond the {MOST_IMAGES:,} that a user may have"
 
 REPEATED = "images repeated at the same user"
 
@@ -48,7 +48,7 @@ def is_image_name(name: str) -> bool:
     return not dot or not stem or ending.lower() in _ENDINGS
 
 
-def in_order(name: str) -> str:
+def natural_key(name: str) -> str:
     """Sorts names as people do: `2.jpg` stands before `10.jpg`.
 
     The key is one string, which takes a tenth of what a list of its parts would: numbers come

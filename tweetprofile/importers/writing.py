@@ -27,7 +27,7 @@ from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.errors import ImageError, OutputError, WriteError
-from tweetprofile.importers.losses import Loss, Losses
+from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import DumpUser
 
 _ROWS_A_GROUP = 1 << 14
@@ -55,7 +55,7 @@ class ManifestWriter:
         columns: of labels, beside `user_id` and `images`.
         prefix: put before every image path, which is then relative to the manifest's folder.
         reader: reads the images that are embedded; None to write their paths alone.
-        losses: gets the images that cannot be embedded.
+        skipped: gets the images that cannot be embedded.
         overwrite: whether an earlier manifest at `out` may be replaced.
         inputs: what the import reads and `out` must not replace; None for nothing.
 
@@ -70,7 +70,7 @@ class ManifestWriter:
         columns: Sequence[str],
         prefix: str,
         reader: ImageReader | None,
-        losses: Losses,
+        skipped: Skipped,
         *,
         overwrite: bool,
         inputs: Inputs | None = None,
@@ -86,7 +86,7 @@ class ManifestWriter:
         labels = [pa.field(name, pa.string()) for name in columns]
         self._schema = pa.schema([("user_id", pa.string()), ("images", images), *labels])
         self._labels = tuple(columns)
-        self._losses = losses
+        self._skipped = skipped
         self._rows: list[dict[str, Any]] = []
         self._size = 0
         self._held = 0
@@ -170,7 +170,7 @@ class ManifestWriter:
         try:
             data = self._reader.read(ImageRef(path))
         except ImageError as error:
-            self._losses.note(Loss.NOT_EMBEDDED, named, None, error.reason.value)
+            self._skipped.add(SkipReason.NOT_EMBEDDED, named, None, error.reason.value)
             data = None
         return {"bytes": data, "path": named}
 

@@ -1,0 +1,174 @@
+"""Rows of a table in any order in, users out: each with the images of all their rows.
+
+Rows are held in memory up to a bound. Beyond it, each goes to one of 128 temporary files, chosen by
+its user; then one file after the other is joined, and the joined users are merged in the order in
+which they came first. In memory is a 128th of all rows, and a user of each file.
+"""
+
+import heapq
+import json
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.errors import OptionError
+from tweetprofile.importers.skipped import Skipped
+from tweetprofile.importers.users import IMAGES_OVER_LIMIT, MOST_IMAGES, DumpUser
+
+_FILES = 128
+
+_CHARACTERS_IN_MEMORY = 64 << 20
+"""Of names and labels in memory."""
+
+_OF_A_ROW = 200
+"""What a row takes beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A row of a table of users.
+
+    Attributes:
+        user_id: whose.
+        where: file and line, for people.
+        images: paths of images.
+        labels: what else it says, in the order of columns.
+    """
+
+    user_id: str
+    where: str
+    images: list[str]
+    labels: list[str | None]
+
+
+_Joined = tuple[int, str, list[str], list[str | None]]
+"""Number of the first row, user, images and labels."""
+
+
+class UserJoiner:
+    """Gathers rows by user; used as a `with` block.
+
+    Args:
+        columns: names of the labels.
+        skipped: gets the count of images beyond the most that a user may have.
+
+    Attributes:
+        count: rows taken so far.
+
+    Raises:
+        WriteError: temporary files cannot be written.
+    """
+
+    def __init__(self, columns: Sequence[str], skipped: Skipped) -> None:
+        self._columns = columns
+        self._skipped = skipped
+        self._rows: list[tuple[int, TableRow]] = []
+        self._held = 0
+        self.count = 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def add(self, row: TableRow) -> None:
+        """Take a row."""
+        if beyond := len(row.images[MOST_IMAGES:]):
+            self._skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
+            del row.images[MOST_IMAGES:]
+        self._rows.append((self.count, row))
+        self.count += 1
+        self._held += _OF_A_ROW + len(row.where) + sum(map(len, row.images))
+        self._held += sum(len(label) for label in row.labels if label)
+        if self._held >= _CHARACTERS_IN_MEMORY:
+            self._spill()
+
+    def users(self) -> Iterator[DumpUser]:
+        """All users, in the order of their first rows.
+
+        Raises:
+            OptionError: two rows of a user contradict each other.
+        """
+        if self._folder is None:
+            joined: Iterable[_Joined] = self._join(self._rows)
+        else:
+            self._spill()
+            files = [self._write_joined(number) for number in range(_FILES)]
+            joined = heapq.merge(*map(_read_lines, files))
+        for _, user_id, images, labels in joined:
+            yield DumpUser(user_id, images, dict(zip(self._columns, labels, strict=True)))
+
+    def _join(self, rows: Iterable[tuple[int, TableRow]]) -> list[_Joined]:
+        users: dict[str, tuple[int, TableRow]] = {}
+        for number, row in rows:
+            if row.user_id not in users:
+                users[row.user_id] = number, row
+                continue
+            first = users[row.user_id][1]
+            room = MOST_IMAGES - len(first.images)
+            if beyond := len(row.images[room:]):
+                self._skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
+            first.images.extend(row.images[:room])
+            self._add_labels(first, row)
+        return [(number, row.user_id, row.images, row.labels) for number, row in users.values()]
+
+    def _add_labels(self, first: TableRow, row: TableRow) -> None:
+        for position, label in enumerate(row.labels):
+            known = first.labels[position]
+            if known is None:
+                first.labels[position] = label
+            elif label is not None and label != known:
+                raise OptionError(
+                    f"{row.where}: '{self._columns[position]}' of user '{row.user_id}' is "
+                    f"'{label[:80]}', but '{known[:80]}' in {first.where}; correct one of them, or "
+                    "drop the column if it does not describe users."
+                )
+
+    def _spill(self) -> None:
+        self._folder = self._folder or make_scratch()
+        lines: list[list[str]] = [[] for _ in range(_FILES)]
+        for number, row in self._rows:
+            line = json.dumps([number, row.user_id, row.where, row.images, row.labels])
+            lines[zlib.crc32(row.user_id.encode()) % _FILES].append(f"{line}\n")
+        try:
+            for number, some in enumerate(lines):
+                with self._file(number).open("a", encoding="utf-8") as file:
+                    file.writelines(some)
+        except OSError as error:
+            raise no_room(error) from error
+        self._rows, self._held = [], 0
+
+    def _write_joined(self, number: int) -> Path:
+        """Join the rows of one file; where its users stand, in the order of their first rows."""
+        file = self._file(number)
+        rows = ((place, TableRow(*rest)) for place, *rest in _read_lines(file))
+        target = file.with_suffix(".joined")
+        try:
+            with target.open("w", encoding="utf-8") as joined:
+                joined.writelines(f"{json.dumps(user)}\n" for user in self._join(rows))
+        except OSError as error:
+            raise no_room(error) from error
+        file.unlink()
+        return target
+
+    def _file(self, number: int) -> Path:
+        assert self._folder is not None
+        return Path(self._folder.name) / f"{number:03}.rows"
+
+
+def _read_lines(file: Path) -> Iterator[Any]:
+    with file.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)

@@ -1,0 +1,212 @@
+"""`twitter-archive`: what Twitter hands out to the owner of an account, unpacked; one or many.
+
+`account.js` says whose it is; `tweets.js` with its parts `tweets-part<N>.js` (or older `tweet.js`)
+holds the tweets, `tweets_media/` (or older `tweet_media/`) the files, each `<tweet>-<name>`. They
+stand in `data/`, and in archives of 2018 in the archive itself.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tweetprofile.errors import OptionError
+from tweetprofile.importers.layouts.user_folders import root_entries
+from tweetprofile.importers.readers.archive_records import read_archive
+from tweetprofile.importers.readers.folders import is_file, sorted_entries
+from tweetprofile.importers.skipped import Line, Skipped, SkipReason, brief
+from tweetprofile.importers.tweets.api_v1 import photos_of_status
+from tweetprofile.importers.tweets.media_names import BY_CONTENT, key_of, other_keys_of, read_name
+from tweetprofile.importers.tweets.photos import RETWEETS, Photo
+from tweetprofile.importers.users import REPEATED, DumpUser, is_id, is_text
+
+_TWEET_FILES = re.compile(r"tweets?(-part[0-9]+)?\.js")
+_MEDIA_FOLDERS = ("tweets_media", "tweet_media")
+
+_LEFT_OUT = {
+    re.compile(r"community[-_]tweets?(-part[0-9]+)?\.js"): "community tweets",
+    re.compile(r"deleted[-_]tweets?(-part[0-9]+)?\.js"): "deleted tweets",
+    re.compile(r"twitter[-_]circle[-_]tweets?(-part[0-9]+)?\.js"): "circle tweets",
+}
+"""Files of tweets that are counted and not taken: a profile is of what an account shows to all, and
+community and circle tweets are for a group, while deleted ones were taken back."""
+
+IN_ANOTHER_ARCHIVE = "photos of tweets that another archive of the account holds as well"
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """An unpacked archive.
+
+    Attributes:
+        data: folder of its files.
+        account: id of its owner.
+    """
+
+    data: Path
+    account: str
+
+
+def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
+    """The owners of an archive, or of all archives in a folder; image paths are relative to it.
+
+    Several archives of an account give one user, with each photo once.
+
+    Raises:
+        OptionError: there is no archive.
+    """
+    own = _data_of(source)
+    folders = [own] if own is not None else list(_folders_of_data(source, skipped))
+    if not folders:
+        raise OptionError(
+            f"{source} is no archive of an account, nor a folder of them: there is no "
+            "account.js, neither in data/ nor beside it; unpack the archive that Twitter sent and "
+            f"give its folder.{_of_before_2018(source)}"
+        )
+    accounts: dict[str, list[_Archive]] = {}
+    for data in folders:
+        account = _account_of(data, skipped)
+        if account is not None:
+            accounts.setdefault(account, []).append(_Archive(data, account))
+    for archives in accounts.values():
+        yield _owner(archives, source, skipped)
+
+
+def _data_of(archive: Path) -> Path | None:
+    """Folder of an archive's files; None of what is no archive."""
+    places = (archive / "data", archive)
+    return next((each for each in places if is_file(each / "account.js")), None)
+
+
+def _of_before_2018(source: Path) -> str:
+    if not (source / "data" / "js" / "tweets").is_dir():
+        return ""
+    return " It looks like an archive of before 2018, and these hold no photos."
+
+
+def _folders_of_data(folder: Path, skipped: Skipped) -> Iterator[Path]:
+    for entry in root_entries(folder):
+        if not entry.name.startswith("."):
+            if not is_text(entry.name):
+                skipped.add(SkipReason.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
+            elif found := _data_in(Path(entry.path)):
+                yield from found
+            else:
+                what = "no unpacked archive: it has no account.js, neither in data/ nor beside it"
+                skipped.add(SkipReason.MISSING_FILE, entry.path, None, what)
+
+
+def _data_in(folder: Path) -> list[Path]:
+    """Folders of the files of an archive, or of the archives right below a folder."""
+    if (own := _data_of(folder)) is not None:
+        return [own]
+    try:
+        inner = [Path(entry.path) for entry in sorted_entries(folder) if is_text(entry.name)]
+    except OSError:
+        return []  # a file, which the caller notes
+    return [data for each in inner if (data := _data_of(each)) is not None]
+
+
+def _account_of(data: Path, skipped: Skipped) -> str | None:
+    """Id of the account that an archive is of; where it names none, that is noted as a loss."""
+    _, account = next(read_archive(data / "account.js", skipped), (0, {}))
+    account_id = _within(account, "account").get("accountId")
+    if is_id(account_id):
+        return account_id
+    skipped.add(SkipReason.MISSING_KEY, data / "account.js", None, "it names no accountId")
+    return None
+
+
+def _owner(archives: list[_Archive], source: Path, skipped: Skipped) -> DumpUser:
+    """The owner of some archives of one account, with the photos of all."""
+    media = _Media([archive.data for archive in archives])
+    places: dict[str, tuple[int, int]] = {}
+    first_found: dict[str, Path] = {}
+    for archive in archives:
+        _count_left_out(archive.data, skipped)
+        for file in _tweet_files(archive.data, skipped):
+            for photo, line in _photos(file, archive.account, skipped):
+                found = media.find(photo)
+                if found is None:
+                    line.skip(SkipReason.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
+                    continue
+                place = (photo.tweet, photo.position)
+                if found in places and first_found[found] != archive.data:
+                    line.leave_out(IN_ANOTHER_ARCHIVE)
+                elif found in places and places[found] != place:
+                    line.leave_out(REPEATED)
+                first_found.setdefault(found, archive.data)
+                places[found] = min(place, places.get(found, place))
+    paths = sorted(places, key=places.__getitem__)
+    below = [Path(path).relative_to(source).as_posix() for path in paths]
+    return DumpUser(archives[0].account, below)
+
+
+def _count_left_out(data: Path, skipped: Skipped) -> None:
+    """Count the tweets of files that are not taken."""
+    for name in _names_in(data, skipped):
+        for pattern, what in _LEFT_OUT.items():
+            if pattern.fullmatch(name):
+                count = sum(1 for _ in read_archive(data / name, skipped))
+                skipped.leave_out(f"{what} ({name})", count)
+
+
+def _tweet_files(data: Path, skipped: Skipped) -> list[Path]:
+    return [data / name for name in _names_in(data, skipped) if _TWEET_FILES.fullmatch(name)]
+
+
+def _names_in(data: Path, skipped: Skipped) -> list[str]:
+    try:
+        return [entry.name for entry in sorted_entries(data)]
+    except OSError as error:
+        skipped.add(SkipReason.UNREADABLE, data, None, str(error.strerror))
+        return []
+
+
+def _photos(file: Path, account: str, skipped: Skipped) -> Iterator[tuple[Photo, Line]]:
+    for number, record in read_archive(file, skipped):
+        tweet, line = _within(record, "tweet"), Line(skipped, file, number)
+        text = tweet.get("full_text")
+        if not isinstance(record.get("tweet", record), dict):
+            line.skip(SkipReason.MALFORMED, f"a tweet that is no object: {brief(record['tweet'])}")
+        elif isinstance(text, str) and text.startswith("RT @"):
+            skipped.leave_out(RETWEETS)
+        else:
+            yield from ((photo, line) for photo in photos_of_status(tweet, line, account))
+
+
+class _Media:
+    """The photos of an account's archives, found by what their names say."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        self._paths: dict[str, tuple[int, str]] = {}
+        for folder in folders:
+            for name in _MEDIA_FOLDERS:
+                self._take(folder / name)
+
+    def find(self, photo: Photo) -> str | None:
+        """Path of a photo's file; None where there is none."""
+        keys = (key_of(photo), *other_keys_of(photo))
+        found = [self._paths[key] for key in keys if key in self._paths]
+        return min(found)[1] if found else None
+
+    def _take(self, folder: Path) -> None:
+        try:
+            entries = sorted_entries(folder)
+        except OSError:
+            return  # archives have one such folder or the other
+        for entry in entries:
+            name = read_name(entry.name) if is_text(entry.name) and is_file(entry) else None
+            if name is None or name.rank == BY_CONTENT:
+                continue
+            for key in name.keys:
+                # Of equal ones the first counts, which is of the first archive.
+                if key not in self._paths or self._paths[key][0] > name.rank:
+                    self._paths[key] = (name.rank, entry.path)
+
+
+def _within(record: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object of that name; older archives leave the name out."""
+    inner = record.get(name, record)
+    return inner if isinstance(inner, dict) else {}

@@ -1,0 +1,1 @@
+"""Readers: from the bytes of a dump's files to records and rows."""

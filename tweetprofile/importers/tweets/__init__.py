@@ -1,0 +1,1 @@
+"""Tweets: from records of every shape to photos, and to the files that hold them."""

@@ -1,0 +1,167 @@
+"""Where the files of photos are, found by their names in any folder below one."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.errors import OptionError
+from tweetprofile.importers.readers.folders import is_file, walk_files
+from tweetprofile.importers.readers.streams import open_regular
+from tweetprofile.importers.skipped import Skipped, SkipReason
+from tweetprofile.importers.tweets.media_names import (
+    BY_CONTENT,
+    PLAIN,
+    key_of,
+    other_keys_of,
+    read_name,
+)
+from tweetprofile.importers.tweets.photos import Photo
+from tweetprofile.importers.users import is_text
+
+FURTHER_FILES = "further files of photos (other sizes, or copies; the largest size is taken)"
+
+_HEAD = 12
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8")
+"""Of JPEG, PNG and GIF; WebP has a length within its beginning."""
+
+_MOST_FILES = 100
+"""Files of one photo that are told apart."""
+
+
+class MediaIndex:
+    """All images below a folder, by what their names say, in a temporary database.
+
+    Used as a `with` block. On the disk some 100 bytes per file; in memory nothing that grows with
+    their number.
+
+    Args:
+        folder: to look through. Of several files of a photo, the one of the largest size counts;
+            of equal ones, the first in the order of paths.
+        skipped: gets names that are no text, and folders that cannot be read.
+
+    Raises:
+        OptionError: the folder cannot be read.
+        WriteError: the database cannot be written.
+    """
+
+    def __init__(self, folder: Path, skipped: Skipped) -> None:
+        self._folder = folder
+        self._skipped = skipped
+
+    def __enter__(self) -> Self:
+        self._temporary = make_scratch()
+        self._database = sqlite3.connect(Path(self._temporary.name) / "media.sqlite")
+        try:
+            self._fill()
+        except BaseException as error:
+            self._leave()
+            if isinstance(error, sqlite3.Error):
+                raise no_room(error) from error
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave()
+
+    def find(self, photo: Photo) -> str | None:
+        """Path of a photo's file below the folder; None where there is none.
+
+        Raises:
+            WriteError: the database cannot be written.
+        """
+        rows = self._files_of(key_of(photo))
+        if not rows or rows[0][0] > PLAIN:
+            more = (self._files_of(key) for key in other_keys_of(photo))
+            rows = sorted(chain(rows, *more))
+        if not rows or rows[0][0] == BY_CONTENT:
+            return next((path for _, path in rows if is_image(self._folder / path)), None)
+        if len(rows) > 1:
+            self._remember({path for rank, path in rows if rank < BY_CONTENT} - {rows[0][1]})
+        return rows[0][1]
+
+    def count_further_files(self) -> None:
+        """Count the files of photos of which another file was taken among what is left out."""
+        row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()
+        self._skipped.leave_out(FURTHER_FILES, int(row[0]))
+
+    def _files_of(self, key: str) -> list[tuple[int, str]]:
+        """Rank and path of the files with a key, in their order."""
+        return self._database.execute(
+            "SELECT rank, path FROM media WHERE key = ? ORDER BY rank, path LIMIT ?",
+            (key, _MOST_FILES),
+        ).fetchall()
+
+    def _fill(self) -> None:
+        # Nobody needs it after a crash, so nothing is done to survive one.
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute(
+            "CREATE TABLE media (key TEXT, rank INTEGER, path TEXT, "
+            "PRIMARY KEY (key, rank, path)) WITHOUT ROWID"
+        )
+        self._database.execute("CREATE TABLE further (path TEXT PRIMARY KEY) WITHOUT ROWID")
+        with self._database:
+            self._database.executemany(
+                "INSERT OR IGNORE INTO media VALUES (?, ?, ?)", self._files()
+            )
+
+    def _files(self) -> Iterator[tuple[str, int, str]]:
+        """Key, rank and path of each file, once for each of its keys."""
+        root = len(os.path.join(self._folder, ""))  # noqa: PTH118 - as scandir joins them
+        for entries in walk_files(self._folder, self._has_text_for_name, self._refuse):
+            for entry in entries:
+                if (name := read_name(entry.name)) and is_file(entry):
+                    path = entry.path[root:]
+                    yield from ((key, name.rank, path) for key in name.keys)
+
+    def _remember(self, paths: set[str]) -> None:
+        try:
+            with self._database:
+                self._database.executemany(
+                    "INSERT OR IGNORE INTO further VALUES (?)", ((path,) for path in paths)
+                )
+        except sqlite3.Error as error:
+            raise no_room(error) from error
+
+    def _has_text_for_name(self, entry: os.DirEntry[str]) -> bool:
+        if is_text(entry.name):
+            return True
+        self._skipped.add(SkipReason.BAD_NAME, entry.path, None, "the name is no UTF-8")
+        return False
+
+    def _refuse(self, error: OSError) -> None:
+        if error.filename == str(self._folder):
+            raise OptionError(
+                f"{error.filename} cannot be read ({error.strerror}); give a --media-dir that you "
+                "may read."
+            ) from error
+        self._skipped.add(SkipReason.UNREADABLE, str(error.filename), None, str(error.strerror))
+
+    def _leave(self) -> None:
+        self._database.close()
+        self._temporary.cleanup()
+
+
+def is_image(file: Path) -> bool:
+    """Whether a file begins as images do that Twitter gives."""
+    try:
+        descriptor = open_regular(file)
+    except (OSError, ValueError):
+        return False
+    try:
+        head = os.read(descriptor, _HEAD)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return head.startswith(_BEGINNINGS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")

@@ -1,0 +1,134 @@
+"""Tweets of every shape that crawlers keep: which shape a record is of, and the photos in it.
+
+A field that is null counts as one that is not there. Photos of a retweet are its author's. So is a
+photo that a tweet shows out of another tweet.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+
+from tweetprofile.importers.skipped import Line, SkipReason, brief
+from tweetprofile.importers.tweets.api_v1 import photos_of_status
+from tweetprofile.importers.tweets.api_v2 import photos_of_v2
+from tweetprofile.importers.tweets.graphql import photos_of_website_tweet, tweets_within
+from tweetprofile.importers.tweets.photos import EMPTY_PAGES, Photo, Record, as_object
+from tweetprofile.importers.tweets.scraped import (
+    is_gallery_note,
+    is_scraped,
+    is_twint,
+    photos_of_gallery_note,
+    photos_of_scraped,
+    photos_of_twint,
+)
+
+_NOTICES = frozenset(
+    {"delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "warning", "disconnect",
+     "friends", "event", "control", "heartbeat", "meta", "errors", "__twarc"}
+)  # fmt: skip
+"""What streams and pages send beside tweets."""
+
+_WRAPPERS = ("tweet", "_source", "doc", "status", "_json", "json", "raw")
+"""What data bases and scripts put around a tweet."""
+
+_MOST_WRAPPERS = 8
+
+_ENTITIES = ("extended_entities", "entities")
+
+Reader = Callable[[Record, Line], Iterator[Photo]]
+
+
+def photos_of(record: Record, line: Line) -> Iterator[Photo]:
+    """The photos of a record: of a tweet, of a page of them, or of a notice without any.
+
+    Args:
+        record: the JSON object.
+        line: of the dump that it begins in.
+    """
+    if reader := _reader_within(record):
+        yield from reader[0](reader[1], line)
+        return
+    found = False
+    for tweet in tweets_within(record):
+        found = True
+        yield from photos_of_website_tweet(tweet, line)
+    if found:
+        return
+    keys = {key for key, value in record.items() if value is not None}
+    if _NOTICES & keys:
+        line.leave_out("notices that are no tweets")
+    else:
+        line.skip(
+            SkipReason.UNKNOWN_SHAPE,
+            f"its keys are {', '.join(sorted(keys)[:9])[:80] or 'missing'}",
+        )
+
+
+def _reader_within(record: Record) -> tuple[Reader, Record] | None:
+    """What reads a record, and the record without what is wrapped around it."""
+    for _ in range(_MOST_WRAPPERS):
+        if reader := _reader_of(record):
+            return reader, record
+        inner = (record.get(name) for name in _WRAPPERS)
+        wrapped = next((each for each in inner if isinstance(each, dict)), None)
+        if wrapped is None:
+            return None
+        record = wrapped
+    return None
+
+
+def _reader_of(record: Record) -> Reader | None:
+    """What reads records of this shape; None where the shape is another."""
+    for is_of, reader in _SHAPES:
+        if is_of(record):
+            return reader
+    return None
+
+
+def _is_page(record: Record) -> bool:
+    data = record.get("data")
+    if data is None:
+        return record.get("author_id") is not None
+    of_website = isinstance(data, dict) and data.get("id") is None
+    return not of_website
+
+
+def _is_status(record: Record) -> bool:
+    if record.get("user") is not None:
+        return True
+    has_entities = any(isinstance(record.get(name), dict) for name in _ENTITIES)
+    return has_entities and record.get("user_id_str") is not None
+
+
+def _has_global_objects(record: Record) -> bool:
+    return isinstance(as_object(record.get("globalObjects")).get("tweets"), dict)
+
+
+def _photos_of_search(record: Record, line: Line) -> Iterator[Photo]:
+    """Of a page of a search of API v1.1."""
+    return _photos_of_all(record["statuses"], line)
+
+
+def _photos_of_global_objects(record: Record, line: Line) -> Iterator[Photo]:
+    """Of what the website got until 2022: tweets by their ids."""
+    return _photos_of_all(record["globalObjects"]["tweets"].values(), line)
+
+
+def _photos_of_all(statuses: Collection[object], line: Line) -> Iterator[Photo]:
+    if not statuses:
+        line.leave_out(EMPTY_PAGES)
+    for status in statuses:
+        if isinstance(status, dict):
+            yield from photos_of_status(status, line)
+        else:
+            line.skip(SkipReason.MALFORMED, f"a tweet that is no object: {brief(status)}")
+
+
+_SHAPES: tuple[tuple[Callable[[Record], bool], Reader], ...] = (
+    (_is_page, photos_of_v2),
+    (is_gallery_note, photos_of_gallery_note),
+    (is_scraped, photos_of_scraped),
+    (_is_status, photos_of_status),
+    (lambda record: isinstance(record.get("statuses"), list), _photos_of_search),
+    (_has_global_objects, _photos_of_global_objects),
+    (is_twint, photos_of_twint),
+)
+"""What tells each shape, and what reads it; the first that fits counts."""
