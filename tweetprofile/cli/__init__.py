@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from tweetprofile.cli import streams
+from tweetprofile.cli.flags import RunningCommand, with_flags
 from tweetprofile.errors import (
     OptionError,
     ReaderGoneError,
@@ -107,16 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    running = RunningCommand()
     try:
         _require_working_folder()
         _refuse_foreign_bytes(arguments)
-        cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False)
+        cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False, obj=running)
     except click.exceptions.Exit as request:
         return request.exit_code
     except SystemExit:
         return ReaderGoneError.exit_code  # click's answer to a pipe that nobody reads
     except Exception as error:
-        code, lines = _explain(error)
+        code, lines = _explain(error, running.context)
         streams.say(lines)
         return code
     return 0
@@ -157,7 +159,7 @@ def _refuse_foreign_bytes(arguments: Sequence[str]) -> None:
             ) from None
 
 
-def _explain(error: Exception) -> tuple[int, list[str]]:
+def _explain(error: Exception, context: click.Context | None) -> tuple[int, list[str]]:
     """Exit code and lines for whatever ended a command: a sentence, and what goes with it."""
     code, more = 1, []
     match error:
@@ -171,9 +173,9 @@ def _explain(error: Exception) -> tuple[int, list[str]]:
         case click.ClickException():
             code, sentence = 2, _with_hint(error)
         case WorkerError():
-            sentence, more = error.sentence, error.printed.splitlines()
+            sentence, more = with_flags(error.sentence, context), error.printed.splitlines()
         case TweetprofileError():
-            code, sentence = error.exit_code, str(error)
+            code, sentence = error.exit_code, with_flags(str(error), context)
         case OSError():
             # No name that is too long will ever be shorter: it is the command that must change.
             code = 2 if error.errno == errno.ENAMETOOLONG else 1

@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 
 
-@click.command("evaluate", short_help="Say how good predictions are, beside doing nothing clever.")
+@click.command(
+    "evaluate", cls=Command, short_help="Say how good predictions are, beside doing nothing clever."
+)
 @shared.manifest
 @click.argument("others", nargs=-1, metavar="[PREDICTIONS]...")
 @click.option(

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tweetprofile.cli.console import CONSOLE, OUTPUT, print_json
+from tweetprofile.cli.flags import with_flags
 from tweetprofile.evaluation import submission
 from tweetprofile.evaluation.evaluate import (
     Comparison,
@@ -129,7 +130,7 @@ def _title(evaluation: Evaluation) -> str:
 
 def _sentences(evaluation: Evaluation) -> list[str]:
     judged = evaluation.matched
-    said = [evaluation.leakage.sentence, *few_users(evaluation)]
+    said = [with_flags(evaluation.leakage.sentence), *few_users(evaluation)]
     for name, chosen in evaluation.confidence_cuts.items():
         accuracy = (
             "nobody is left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
@@ -146,7 +147,7 @@ def _sentences(evaluation: Evaluation) -> list[str]:
             names = ", ".join(users[:_NAMES_SHOWN])
             more = ", ..." if len(users) > _NAMES_SHOWN else ""
             said.append(f"{len(users):,} users {what}: {names}{more}")
-    return [*said, *judged.label_notes]
+    return [*said, *map(with_flags, judged.label_notes)]
 
 
 def _show_comparison(comparison: Comparison) -> None:

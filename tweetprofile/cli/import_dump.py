@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 
 
 @click.group(
@@ -74,7 +75,9 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@command.command("folder", short_help="SOURCE/USER/IMAGE, or Hugging Face's ImageFolder.")
+@command.command(
+    "folder", cls=Command, short_help="SOURCE/USER/IMAGE, or Hugging Face's ImageFolder."
+)
 @_shared
 def folder(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     """Take SOURCE/USER/IMAGE: a folder a user, in the order of names (2.jpg before 10.jpg).
@@ -85,7 +88,7 @@ def folder(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     _import("folder", source, out, choices, quiet=quiet)
 
 
-@command.command("pan18", short_help="The corpus of PAN's task of 2018.")
+@command.command("pan18", cls=Command, short_help="The corpus of PAN's task of 2018.")
 @_shared
 def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     """Take the corpus of PAN's author profiling task of 2018: one language, or a folder of them.
@@ -96,7 +99,7 @@ def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     _import("pan18", source, out, choices, quiet=quiet)
 
 
-@command.command("twitter-api", short_help="Tweets as JSON, and a folder of photos.")
+@command.command("twitter-api", cls=Command, short_help="Tweets as JSON, and a folder of photos.")
 @click.option(
     "--media-dir",
     type=shared.FOLDER,
@@ -115,7 +118,7 @@ def twitter_api(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     _import("twitter-api", source, out, choices, quiet=quiet)
 
 
-@command.command("twitter-archive", short_help="Archives that account owners get.")
+@command.command("twitter-archive", cls=Command, short_help="Archives that account owners get.")
 @_shared
 def twitter_archive(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     """Take the archive that Twitter sends to an account's owner, unpacked; or a folder of them.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tweetprofile.cli.console import CONSOLE, count_of
+from tweetprofile.cli.flags import with_flags
 from tweetprofile.importers.run import ImportSummary
 from tweetprofile.importers.skipped import MOST_LISTED
 
@@ -29,9 +30,9 @@ def import_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 def show_import(summary: ImportSummary) -> None:
     """Say what became of the dump, losses first, the manifest last."""
     for remark in summary.remarks:
-        CONSOLE.print(remark)
+        CONSOLE.print(with_flags(remark))
     for what, count in sorted(summary.left_out.items()):
-        CONSOLE.print(f"left out: {count:,} {what}")
+        CONSOLE.print(f"left out: {count:,} {with_flags(what)}")
     for reason, count in summary.skipped.items():
         first = summary.first_skipped[reason]
         CONSOLE.print(f"{reason}: {count:,}, first {first}")
@@ -40,7 +41,7 @@ def show_import(summary: ImportSummary) -> None:
         listed = "all" if lost <= MOST_LISTED else f"the first {MOST_LISTED:,} of {lost:,}"
         CONSOLE.print(f"{listed} that could not be taken: {summary.skipped_list}")
     for note in summary.label_notes:
-        CONSOLE.print(f"labels: {note}")
+        CONSOLE.print(f"labels: {with_flags(note)}")
     for trait, users in summary.labelled.items():
         CONSOLE.print(f"{trait}: {users:,} of {count_of(summary.users, 'user')}")
     CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}")

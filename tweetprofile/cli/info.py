@@ -3,9 +3,10 @@
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 
 
-@click.command("info", short_help="Say what a checkpoint is and how it was trained.")
+@click.command("info", cls=Command, short_help="Say what a checkpoint is and how it was trained.")
 @click.argument("checkpoint", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @shared.talk

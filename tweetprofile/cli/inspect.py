@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 
 _OF_THE_REPORT = {
     "sample": "--sample",
@@ -15,7 +16,9 @@ _OF_PICTURES = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--ov
 
 
 @click.command(
-    "inspect", short_help="Say what is in a manifest, and what predict would make of it."
+    "inspect",
+    cls=Command,
+    short_help="Say what is in a manifest, and what predict would make of it.",
 )
 @shared.manifest
 @shared.image_root
@@ -101,6 +104,7 @@ def _refuse(choices: dict[str, Any], names: dict[str, str], why: str) -> None:
 def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
     from tweetprofile.cli import inspect_view as view
     from tweetprofile.cli.console import CONSOLE
+    from tweetprofile.cli.flags import with_flags
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.cli.predict_view import predict_progress, started
     from tweetprofile.inspection.run import InspectOptions, plan_inspection, run_inspection
@@ -109,7 +113,7 @@ def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
     wanted = {name: each for name, each in choices.items() if name not in _OF_PICTURES}
     plan = plan_inspection(manifest, InspectOptions(**wanted))
     for remark in () if quiet else plan.manifest.remarks:
-        CONSOLE.print(remark)
+        CONSOLE.print(with_flags(remark))
     with (
         interruptions(lambda: "interrupted; run the command again."),
         started(plan.engine(), quiet=quiet) as engine,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tweetprofile.cli import console
 from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
+from tweetprofile.cli.flags import with_flags
 from tweetprofile.inspection.report import FailedExample, Inspection, Range
 from tweetprofile.untrusted.text import printable, shorten
 
@@ -42,7 +43,7 @@ def show_inspection(inspection: Inspection) -> None:
     if inspection.reasons:
         _show_failed(inspection)
     for hint in inspection.hints:
-        _say(hint, "yellow")
+        _say(with_flags(hint), "yellow")
     _show_labels(inspection)
     _show_outlook(inspection)
     _show_footnotes(inspection)
@@ -167,11 +168,11 @@ def _show_footnotes(found: Inspection) -> None:
     if images.left_out:
         _say(f"{images.left_out:,} images beyond --max-images were not looked at.", "dim")
     for name, reason in found.no_traits.items():
-        _say(f"Column {name} is no label: it {reason}.", "dim")
+        _say(f"Column {name} is no label: it {with_flags(reason)}.", "dim")
     for note in found.label_notes:
-        _say(f"Label {note}".rstrip(".") + ".", "yellow")
+        _say(f"Label {with_flags(note)}".rstrip(".") + ".", "yellow")
     for death in found.deaths:
-        _say(f"A worker was replaced: {death}.", "yellow")
+        _say(f"A worker was replaced: {with_flags(death)}.", "yellow")
     rate = (images.usable + images.failed) / max(found.seconds, 1e-9)
     _say(f"{found.seconds:.1f} s, {rate:,.0f} images/s", "dim")
 

@@ -12,7 +12,7 @@ from tweetprofile.untrusted.text import shorten
 _LONGEST_NAME = 220
 """Bytes of a file's name; file systems take 255."""
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
 class _LocalPath(click.Path):
@@ -46,15 +46,15 @@ def _check_length(context: click.Context, parameter: click.Parameter, value: str
     return value
 
 
-def manifest(command: Command) -> Command:
+def manifest(command: CommandT) -> CommandT:
     """Add the argument MANIFEST: a path, a glob or a URI."""
     return click.argument("manifest", callback=_check_length)(command)
 
 
-def output(metavar: str, help_text: str) -> Callable[[Command], Command]:
+def output(metavar: str, help_text: str) -> Callable[[CommandT], CommandT]:
     """Add --out, a path or a URI."""
 
-    def add(command: Command) -> Command:
+    def add(command: CommandT) -> CommandT:
         return click.option(
             "--out", "-o", required=True, metavar=metavar, help=help_text, callback=_check_length
         )(command)
@@ -112,7 +112,7 @@ def debugging() -> bool:
     return bool(click.get_current_context().meta.get("tweetprofile.debug"))
 
 
-def image_root(command: Command) -> Command:
+def image_root(command: CommandT) -> CommandT:
     """Add --image-root."""
     return click.option(
         "--image-root",
@@ -123,7 +123,7 @@ def image_root(command: Command) -> Command:
     )(command)
 
 
-def decoder(command: Command) -> Command:
+def decoder(command: CommandT) -> CommandT:
     """Add --decoder."""
     return click.option(
         "--decoder",
@@ -134,7 +134,7 @@ def decoder(command: Command) -> Command:
     )(command)
 
 
-def training_devices(command: Command) -> Command:
+def training_devices(command: CommandT) -> CommandT:
     """Add --devices for training."""
     return click.option(
         "--devices",
@@ -146,7 +146,7 @@ def training_devices(command: Command) -> Command:
     )(command)
 
 
-def devices(command: Command) -> Command:
+def devices(command: CommandT) -> CommandT:
     """Add --devices for predicting."""
     return click.option(
         "--devices",
@@ -159,7 +159,7 @@ def devices(command: Command) -> Command:
     )(command)
 
 
-def caps(command: Command) -> Command:
+def caps(command: CommandT) -> CommandT:
     """Add --max-images, --max-pixels, --max-image-bytes and --max-image-seconds."""
     command = click.option(
         "--max-image-seconds",
@@ -191,7 +191,7 @@ def caps(command: Command) -> Command:
     )(command)
 
 
-def stall_seconds(command: Command) -> Command:
+def stall_seconds(command: CommandT) -> CommandT:
     """Add --stall-seconds."""
     return click.option(
         "--stall-seconds",
@@ -203,7 +203,7 @@ def stall_seconds(command: Command) -> Command:
     )(command)
 
 
-def overwrite(command: Command) -> Command:
+def overwrite(command: CommandT) -> CommandT:
     """Add --overwrite."""
     return click.option(
         "--overwrite",
@@ -212,7 +212,7 @@ def overwrite(command: Command) -> Command:
     )(command)
 
 
-def talk(command: Command) -> Command:
+def talk(command: CommandT) -> CommandT:
     """Add --quiet and --debug."""
     command = click.option(
         "--debug",

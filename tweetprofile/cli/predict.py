@@ -5,9 +5,12 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 
 
-@click.command("predict", short_help="Write one profile a user, from a manifest of images.")
+@click.command(
+    "predict", cls=Command, short_help="Write one profile a user, from a manifest of images."
+)
 @shared.manifest
 @shared.output(
     "OUT",

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import TypeVar
 
 from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.cli.flags import with_flags
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.plan import PredictPlan
@@ -47,7 +48,7 @@ def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
     """Say what will be done, in two lines, and how the manifest's files were put together."""
     manifest = plan.manifest
     for remark in manifest.remarks:
-        CONSOLE.print(remark)
+        CONSOLE.print(with_flags(remark))
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
         f"{plan.job.options.image_root}) -> {plan.out}",
@@ -105,7 +106,7 @@ def show_summary(summary: PredictSummary) -> None:
     )
     if summary.deaths:
         CONSOLE.print(
-            f"{len(summary.deaths)} workers were replaced: {_shorten(summary.deaths)}",
+            f"{len(summary.deaths)} workers were replaced: {with_flags(_shorten(summary.deaths))}",
         )
     if counts.left_out:
         CONSOLE.print(f"{counts.left_out:,} images beyond --max-images were not looked at.")

@@ -6,9 +6,12 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 
 
-@click.command("split", short_help="Split a manifest into parts that share no user and no image.")
+@click.command(
+    "split", cls=Command, short_help="Split a manifest into parts that share no user and no image."
+)
 @shared.manifest
 @click.option(
     "--out",

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 from tweetprofile.untrusted.toml_files import read_toml
 
 _MODELS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16", "model1", "model2"]
@@ -37,7 +38,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     context.meta[_CONFIG] = path
 
 
-@click.command("train", short_help="Train a network on labelled users.")
+@click.command("train", cls=Command, short_help="Train a network on labelled users.")
 @shared.manifest
 @click.option(
     "--out", "-o", "run", required=True, type=shared.FOLDER, metavar="RUN", help="Folder to make."

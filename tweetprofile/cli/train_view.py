@@ -10,6 +10,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.cli.flags import with_flags
 from tweetprofile.data.labels.reading import FoundSchema
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
@@ -54,9 +55,9 @@ class TrainView(TrainObserver):
         for trait in found.schema:
             self._say(f"{trait.name}: {', '.join(trait.classes)}")
         for name, reason in found.left_out.items():
-            self._say(f"left out: '{name}' {reason}")
+            self._say(f"left out: '{name}' {with_flags(reason)}")
         for note in found.notes:
-            self._say(note)
+            self._say(with_flags(note))
         for warning in found.warnings:
             self.on_warning(warning)
 
@@ -88,11 +89,11 @@ class TrainView(TrainObserver):
 
     def on_note(self, sentence: str) -> None:
         """Print it."""
-        self._say(sentence)
+        self._say(with_flags(sentence))
 
     def on_warning(self, sentence: str) -> None:
         """Print it, even when nothing else is."""
-        CONSOLE.print(f"warning: {sentence}")
+        CONSOLE.print(f"warning: {with_flags(sentence)}")
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """A row in the table, or the epoch's line."""

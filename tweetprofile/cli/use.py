@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli.command import Command
 
 
-@click.command("use", short_help="Choose the model that predict uses from now on.")
+@click.command("use", cls=Command, short_help="Choose the model that predict uses from now on.")
 @click.argument("run", type=shared.PATH)
 @shared.talk
 def command(run: Path, quiet: bool) -> None:
