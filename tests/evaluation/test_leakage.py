@@ -82,7 +82,8 @@ def test_without_the_checkpoint_leakage_is_reported_as_unchecked(
     for sha256, candidates in (("0" * 64, [model]), (None, []), ("1", [Path("no such file")])):
         seen = find_leakage(manifest, sha256, candidates, None)
         assert not seen.found
-        assert "was not checked: its checkpoint was not found" in seen.sentence
+        assert "It was not checked whether the model was trained on these users" in seen.sentence
+        assert "the checkpoint that made the predictions was not found" in seen.sentence
     older = find_leakage(manifest, load_checkpoint(model).sha256, [model], None)
     assert "recorded no fingerprints" in older.sentence
 

@@ -55,7 +55,8 @@ class Leakage:
         """The sentence that readers of the scores must know."""
         if self.unchecked is not None:
             return (
-                f"Whether the model was trained on these users was not checked: {self.unchecked}."
+                "It was not checked whether the model was trained on these users: "
+                f"{self.unchecked}."
             )
         leaked = []
         if self.same_manifest:
@@ -95,7 +96,7 @@ def find_leakage(
     """
     training = _training_of(checkpoint_sha256, candidates)
     if training is None:
-        return Leakage("its checkpoint was not found; pass it as the checkpoint to check this")
+        return Leakage("the checkpoint that made the predictions was not found; pass it to check")
     if "seen" not in training:
         return Leakage("its checkpoint was written by a version that recorded no fingerprints")
     seen = read_seen(training["seen"], "seen")
