@@ -117,7 +117,7 @@ def test_submission_files_need_no_labels(
         (["--format", "mex-a3t"], "--format mex-a3t needs -o FOLDER and one set of predictions"),
         (["--run", "."], "--run adds to the report"),
         (["--min-confidence", "2"], "2.0 is not in the range 0<=x<=1"),
-        (["PREDICTIONS"], "is given twice; compare it with others"),
+        (["PREDICTIONS"], "is given twice; pass different predictions"),
         (["--predictions", "no.parquet"], "no.parquet does not exist"),
     ],
 )
@@ -165,6 +165,6 @@ def test_without_matplotlib_the_report_is_refused_with_the_mend(
     report = [*command, "-o", str(tmp_path / "new")]
     done = subprocess.run(report, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "install tweetprofile[report] or leave -o away" in done.stderr
+    assert "install tweetprofile[report], or evaluate without an output folder" in done.stderr
     assert not (tmp_path / "new").exists()
     assert subprocess.run([*command, "-q"], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Labels and predictions as files, of users without images: nothing here looks at a picture."""
+"""Files of labels and of predictions, for users without images: evaluation needs none."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ SCHEMA = TraitSchema(
 
 @pytest.fixture
 def write_labels(tmp_path: Path) -> Callable[..., Path]:
-    """`write_labels(ids, gender=[...], place=[...])`: a manifest with labels."""
+    """`write_labels(ids, gender=[...], place=[...])` writes a manifest with labels."""
 
     def write(
         ids: Sequence[object], name: str = "manifest.parquet", **labels: Sequence[str | None]
@@ -38,7 +38,7 @@ def write_labels(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def write_predictions(tmp_path: Path) -> Callable[..., Path]:
-    """`write_predictions(ids, gender=[0, 1])`: profiles that name these classes at 0.9."""
+    """`write_predictions(ids, gender=[0, 1])` writes profiles of these classes, all at 0.9."""
 
     def write(
         ids: Sequence[str | int],

@@ -1,4 +1,4 @@
-"""Scores on what a model learnt from are called so, whether file, users or images are the same."""
+"""Leakage is reported, whether the manifest, the users or the images are the training data."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ QUICK = ["--frame-size", "16", "--epochs", "1", "--batch-size", "4", "--devices"
 
 @pytest.fixture(scope="module")
 def trained(large_dump: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of the drawn dump's training users."""
+    """A model trained on the training users of the drawn dump."""
     run = tmp_path_factory.mktemp("seen") / "run"
     assert main(["train", str(large_dump / "train.parquet"), "-o", str(run), *QUICK]) == 0
     return run / "model.safetensors"
@@ -32,13 +32,13 @@ def look(manifest: Path, model: Path) -> Leakage:
     return find_leakage(Manifest.open(manifest), sha256, [model], None)
 
 
-def test_new_users_with_new_images_are_not_taken_for_seen(large_dump: Path, trained: Path) -> None:
+def test_new_users_with_new_images_are_no_leakage(large_dump: Path, trained: Path) -> None:
     seen = look(large_dump / "test.parquet", trained)
     assert not seen.found
-    assert "none of these users and none of the images looked at" in seen.sentence
+    assert "none of these users and none of the compared images" in seen.sentence
 
 
-def test_the_manifest_that_it_was_trained_on_is_known(large_dump: Path, trained: Path) -> None:
+def test_the_training_manifest_is_recognised(large_dump: Path, trained: Path) -> None:
     seen = look(large_dump / "train.parquet", trained)
     assert seen.same_manifest
     assert seen.users is not None
@@ -46,7 +46,7 @@ def test_the_manifest_that_it_was_trained_on_is_known(large_dump: Path, trained:
     assert "how well it remembers" in seen.sentence
 
 
-def test_the_same_users_are_known_in_another_file(
+def test_the_training_users_are_recognised_in_another_file(
     large_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
     frame = pl.read_parquet(large_dump / "train.parquet").head(20)
@@ -57,7 +57,7 @@ def test_the_same_users_are_known_in_another_file(
     assert "of the users" in seen.sentence
 
 
-def test_the_same_images_are_known_of_other_users_by_other_names(
+def test_the_training_images_are_recognised_under_other_users_and_names(
     large_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
     frame = pl.read_parquet(large_dump / "train.parquet").filter(pl.col("images").list.len() > 0)
@@ -75,33 +75,34 @@ def test_the_same_images_are_known_of_other_users_by_other_names(
     assert seen.found
 
 
-def test_a_model_that_is_not_at_hand_leaves_the_question_open(
+def test_without_the_checkpoint_leakage_is_reported_as_unchecked(
     large_dump: Path, model: Path
 ) -> None:
     manifest = Manifest.open(large_dump / "test.parquet")
     for sha256, candidates in (("0" * 64, [model]), (None, []), ("1", [Path("no such file")])):
         seen = find_leakage(manifest, sha256, candidates, None)
         assert not seen.found
-        assert "was not checked: its checkpoint is not at hand" in seen.sentence
+        assert "It was not checked whether the model was trained on these users" in seen.sentence
+        assert "the checkpoint that made the predictions was not found" in seen.sentence
     older = find_leakage(manifest, load_checkpoint(model).sha256, [model], None)
-    assert "did not keep fingerprints" in older.sentence
+    assert "recorded no fingerprints" in older.sentence
 
 
-def test_evaluate_says_so_on_screen_and_in_every_file(
+def test_evaluate_reports_leakage_on_screen_and_in_every_file(
     large_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report"
     arguments = ["evaluate", str(large_dump / "train.parquet"), "--checkpoint", str(trained.parent)]
     said = CliRunner().invoke(cli, [*arguments, "-o", str(out), "--devices", "cpu"])
     assert said.exit_code == 0, said.output
-    assert "The model was trained with this manifest" in " ".join(said.output.split())
+    assert "The model was trained on this manifest" in " ".join(said.output.split())
     assert json.loads((out / "metrics.json").read_text())["trained_with"]["found"]
     assert (
-        'class="note">The model was trained with this manifest' in (out / "report.html").read_text()
+        'class="note">The model was trained on this manifest' in (out / "report.html").read_text()
     )
 
 
-def test_no_overlap_is_no_sentence_of_percentages() -> None:
+def test_without_overlap_no_percentage_is_reported() -> None:
     none = Overlap(0, 100, 0.0, certain=False)
     assert "%" not in Leakage(users=none, images=none).sentence
     with pytest.raises(CheckpointError):

@@ -1,4 +1,4 @@
-"""Labels and predictions find each other, and nobody is dropped in silence."""
+"""Labels and predictions are matched by user, and no user is dropped silently."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from tweetprofile.evaluation.matching import NO_GUESS, MatchedUsers, match_users
 from tweetprofile.evaluation.predictions import Predictions
 
 
-def bring_together(labels: Path, predictions: Path) -> MatchedUsers:
+def match(labels: Path, predictions: Path) -> MatchedUsers:
     return match_users(Manifest.open(labels), Predictions.read(predictions))
 
 
@@ -24,55 +24,55 @@ def test_users_are_matched_by_id_whatever_their_order(
 ) -> None:
     labels = write_labels(["a", "b", "c"], gender=["female", "male", "male"])
     out = write_predictions(["c", "a", "b"], gender=[1, 0, 0])
-    (gender,) = bring_together(labels, out).traits
+    (gender,) = match(labels, out).traits
     assert gender.right.tolist() == [True, False, True]
     assert gender.confidence.tolist() == pytest.approx([0.9] * 3)
 
 
-def test_numbers_and_text_are_the_same_ids(
+def test_ids_match_whether_they_are_numbers_or_text(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
     labels = write_labels([1, 2], gender=["female", "male"])
     out = write_predictions(["2", "1"], gender=[1, 0])
-    (gender,) = bring_together(labels, out).traits
+    (gender,) = match(labels, out).traits
     assert gender.right.all()
 
 
-def test_users_of_one_table_alone_are_named_and_those_with_labels_count_as_wrong(
+def test_unmatched_users_are_named_and_those_with_labels_count_as_wrong(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
     labels = write_labels(["a", "b"], gender=["female", "male"])
     out = write_predictions(["a", "z"], gender=[0, 0])
-    judged = bring_together(labels, out)
-    assert (judged.only_in_manifest, judged.only_in_predictions) == (("b",), ("z",))
-    assert judged.traits[0].guess_N.tolist() == [0, NO_GUESS]
+    matched = match(labels, out)
+    assert (matched.only_in_manifest, matched.only_in_predictions) == (("b",), ("z",))
+    assert matched.traits[0].guess_N.tolist() == [0, NO_GUESS]
 
 
-def test_a_user_without_a_usable_image_is_judged_without_a_prediction(
+def test_a_user_without_a_usable_image_has_no_prediction(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
     labels = write_labels(["a", "b"], gender=["female", "male"])
     out = write_predictions(["a", "b"], frames=[11, 0], gender=[0, 1])
-    (gender,) = bring_together(labels, out).traits
+    (gender,) = match(labels, out).traits
     assert gender.guess_N.tolist() == [0, NO_GUESS]
     assert gender.confidence.tolist() == pytest.approx([0.9, 0.0])
 
 
-def test_a_null_label_leaves_a_user_out_of_that_trait_alone(
+def test_a_null_label_excludes_a_user_from_that_trait_only(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
     labels = write_labels(["a", "b"], gender=[None, "male"], place=["west", "north"])
     out = write_predictions(["a", "b"], gender=[0, 1], place=[2, 0])
-    gender, place = bring_together(labels, out).traits
+    gender, place = match(labels, out).traits
     assert (gender.rows_N.tolist(), place.rows_N.tolist()) == ([1], [0, 1])
 
 
-def test_predictions_of_nobody_are_wrong_for_everybody(
+def test_with_empty_predictions_every_user_counts_as_wrong(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
-    judged = bring_together(write_labels(["a"], gender=["male"]), write_predictions([]))
-    assert judged.only_in_manifest == ("a",)
-    assert judged.traits[0].guess_N.tolist() == [NO_GUESS]
+    matched = match(write_labels(["a"], gender=["male"]), write_predictions([]))
+    assert matched.only_in_manifest == ("a",)
+    assert matched.traits[0].guess_N.tolist() == [NO_GUESS]
 
 
 def test_a_folder_of_shards_is_read_as_one(
@@ -82,52 +82,52 @@ def test_a_folder_of_shards_is_read_as_one(
     for number, user in enumerate("ab"):
         write_predictions([user], name=f"out/part-{number:05}.parquet", gender=[number])
     labels = write_labels(["a", "b"], gender=["female", "male"])
-    assert bring_together(labels, tmp_path / "out").traits[0].right.all()
+    assert match(labels, tmp_path / "out").traits[0].right.all()
 
 
-def test_users_that_stand_twice_are_told_apart_by_their_order_alone(
+def test_users_that_occur_twice_are_matched_only_in_the_order_of_the_manifest(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
     labels = write_labels(["a", "a"], gender=["male", "male"])
     same = write_predictions(["a", "a"], gender=[0, 1])
-    assert bring_together(labels, same).traits[0].right.tolist() == [False, True]
+    assert match(labels, same).traits[0].right.tolist() == [False, True]
     other = write_predictions(["a", "b"], gender=[0, 1])
-    with pytest.raises(PredictionsError, match="user 'a' stands twice in the manifest"):
-        bring_together(labels, other)
+    with pytest.raises(PredictionsError, match="user 'a' occurs twice in the manifest"):
+        match(labels, other)
 
 
-def test_a_user_who_stands_twice_with_opposite_labels_is_refused(
+def test_a_user_with_two_contradicting_labels_is_refused(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:
     labels = write_labels(["a", "a"], gender=["female", "male"])
     with pytest.raises(ManifestError, match="user 'a' has the labels 'female' and 'male'"):
-        bring_together(labels, write_predictions(["a", "a"], gender=[0, 1]))
+        match(labels, write_predictions(["a", "a"], gender=[0, 1]))
 
 
-def test_what_predict_did_not_write_is_refused(tmp_path: Path) -> None:
+def test_files_that_predict_did_not_write_are_refused(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.parquet"
     pq.write_table(pa.table({"user_id": ["a"], "gender": ["male"]}), foreign)
     (tmp_path / "text.parquet").write_text("gender,male")
     with pytest.raises(PredictionsError, match=r"none\.parquet does not exist"):
         Predictions.read(tmp_path / "none.parquet")
-    with pytest.raises(PredictionsError, match=r"out\.csv is CSV, .* ends in \.parquet"):
+    with pytest.raises(PredictionsError, match=r"out\.csv is a CSV file, .* ends in \.parquet"):
         foreign_csv = tmp_path / "out.csv"
         foreign_csv.touch()
         Predictions.read(foreign_csv)
     for path in (foreign, tmp_path / "text.parquet"):
-        with pytest.raises(PredictionsError, match="does not hold profiles as"):
+        with pytest.raises(PredictionsError, match="does not contain profiles written by"):
             Predictions.read(path)
 
 
 @pytest.mark.parametrize(
     ("labels", "error", "sentence"),
     [
-        ({}, PredictionsError, "no label column for any trait of .* give a manifest with labels"),
+        ({}, PredictionsError, "no label column for any trait of .* pass a manifest with labels"),
         ({"gender": [None]}, ManifestError, "has no label for any user"),
         ({"gender": ["robot"]}, ManifestError, "row 0, column 'gender': 'robot' is no class"),
     ],
 )
-def test_labels_that_say_nothing_are_refused(
+def test_a_manifest_without_usable_labels_is_refused(
     labels: dict[str, list[str | None]],
     error: type[InputError],
     sentence: str,
@@ -135,7 +135,7 @@ def test_labels_that_say_nothing_are_refused(
     write_predictions: Callable[..., Path],
 ) -> None:
     with pytest.raises(error, match=sentence):
-        bring_together(write_labels(["a"], **labels), write_predictions(["a"]))
+        match(write_labels(["a"], **labels), write_predictions(["a"]))
 
 
 @pytest.mark.parametrize(
@@ -153,26 +153,28 @@ def test_labels_that_say_nothing_are_refused(
         '{"schema": {"gender": ["female", "male"], "gender": ["female", "male"]}}',
     ],
 )
-def test_a_description_of_another_form_is_refused(
+def test_a_malformed_description_is_refused(
     write_predictions: Callable[..., Path], text: str
 ) -> None:
     out = write_predictions(["a"], gender=[0])
     table = pq.read_table(out)
     pq.write_table(table.replace_schema_metadata({METADATA_KEY: text}), out)
-    with pytest.raises(PredictionsError, match="does not hold profiles as `tweetprofile predict`"):
+    with pytest.raises(
+        PredictionsError, match="does not contain profiles written by 'tweetprofile predict'"
+    ):
         Predictions.read(out)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5])
-def test_probabilities_that_are_none_are_refused(
+def test_values_that_are_not_probabilities_are_refused(
     write_predictions: Callable[..., Path], value: float
 ) -> None:
     out = write_predictions(["a"], gender=[0])
     table = pq.read_table(out)
     kind = table["gender_probabilities"].type
     wrong = pa.array([{"female": value, "male": 0.5}], kind)
-    place = table.schema.get_field_index("gender_probabilities")
-    pq.write_table(table.set_column(place, "gender_probabilities", wrong), out)
+    position = table.schema.get_field_index("gender_probabilities")
+    pq.write_table(table.set_column(position, "gender_probabilities", wrong), out)
     with pytest.raises(PredictionsError, match="probabilities of gender are not from 0 to 1"):
         Predictions.read(out)
 
@@ -181,8 +183,8 @@ def test_columns_of_other_types_are_refused(write_predictions: Callable[..., Pat
     out = write_predictions(["a"], gender=[0])
     table = pq.read_table(out)
     for name, values in (("frames_used", ["many"]), ("gender_probabilities", [0.5])):
-        place = table.schema.get_field_index(name)
-        pq.write_table(table.set_column(place, name, pa.array(values)), out)
+        position = table.schema.get_field_index(name)
+        pq.write_table(table.set_column(position, name, pa.array(values)), out)
         with pytest.raises(PredictionsError, match=f"column '{name}' is"):
             Predictions.read(out)
 

@@ -1,4 +1,4 @@
-"""Figures against scikit-learn's, against small examples, and against dice."""
+"""Metrics agree with scikit-learn, with small examples and with simulated random predictions."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tweetprofile.traits import Trait
 
 
 def sure(classes: list[int], of: int, confidence: float = 0.9) -> NDArray[np.float64]:
-    """Probabilities that name these classes with one confidence."""
+    """Probabilities that predict these classes, all with the same confidence."""
     rows = np.full((len(classes), of), (1 - confidence) / (of - 1))
     rows[np.arange(len(classes)), classes] = confidence
     return rows
@@ -30,12 +30,12 @@ def matched(
     guess = probabilities.argmax(axis=1)
     guess[list(unpredicted)] = NO_GUESS
     return MatchedTrait(
-        Trait("place", classes),
-        np.arange(len(truth)),
-        np.array(truth),
-        guess,
-        probabilities,
-        np.array(frames or [11] * len(truth)),
+        trait=Trait("place", classes),
+        rows_N=np.arange(len(truth)),
+        truth_N=np.array(truth),
+        guess_N=guess,
+        probabilities_NK=probabilities,
+        frames_N=np.array(frames or [11] * len(truth)),
     )
 
 
@@ -44,7 +44,7 @@ def test_a_thousand_random_cases_agree_with_scikit_learn() -> None:
     for _ in range(1000):
         classes = int(random.integers(2, 9))
         users = int(random.integers(1, 60))
-        # Classes that never occur, and users without a prediction, which are one class more.
+        # Some classes never occur; a missing prediction counts as an additional class.
         occurring = random.choice(classes, random.integers(1, classes + 1), replace=False)
         truth = random.choice(occurring, users)
         guess = random.choice([*random.choice(classes, 2), NO_GUESS], users)
@@ -82,13 +82,13 @@ def test_a_user_without_a_prediction_counts_as_wrong() -> None:
     assert found.confusion == ((2, 0, 0), (0, 1, 1))
 
 
-def test_the_majority_is_what_one_class_for_all_would_get() -> None:
+def test_the_majority_baseline_always_predicts_the_most_frequent_label() -> None:
     found = measure(matched([0, 1, 1, 1], sure([0, 0, 0, 0], of=2)))
     assert (found.majority_class, found.majority.accuracy) == ("b", 0.75)
     assert found.majority.macro_f1 == pytest.approx((0 + 2 * 0.75 / 1.75) / 2)
 
 
-def test_by_dice_is_what_dice_get_on_average() -> None:
+def test_the_random_baseline_is_the_mean_score_of_random_predictions() -> None:
     random = np.random.default_rng(2)
     truth = np.repeat([0, 1, 2], [600, 300, 100])
     drawn = [score(truth, random.integers(0, 3, 1000), 3) for _ in range(200)]
@@ -111,7 +111,7 @@ def test_calibration_error_agrees_with_torchmetrics() -> None:
     assert by_bin == pytest.approx(float(expected), abs=1e-6)
 
 
-def test_a_confidence_of_nine_tenths_that_is_right_half_the_time_is_four_tenths_off() -> None:
+def test_a_confidence_of_0_9_with_an_accuracy_of_0_5_has_a_calibration_error_of_0_4() -> None:
     found = measure(matched([0, 1], sure([0, 0], of=2, confidence=0.9))).calibration
     assert found.ece == pytest.approx(0.4)
     (only,) = found.bins
@@ -119,7 +119,7 @@ def test_a_confidence_of_nine_tenths_that_is_right_half_the_time_is_four_tenths_
     assert only.confidence == pytest.approx(0.9)
 
 
-def test_leaving_unsure_users_out_costs_coverage_and_gains_accuracy() -> None:
+def test_setting_unsure_users_aside_costs_coverage_and_gains_accuracy() -> None:
     rows = np.concatenate([sure([0, 1], of=2, confidence=0.9), sure([0, 1], of=2, confidence=0.6)])
     found = measure(matched([0, 1, 1, 0], rows)).selections
     assert [(each.coverage, each.accuracy) for each in found if each.min_confidence == 0.8] == [

@@ -1,4 +1,4 @@
-"""The report stands alone, says everything, and shows itself in a real browser."""
+"""The report is self-contained and complete, and a real browser renders it."""
 
 import hashlib
 import io
@@ -53,7 +53,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on the PATH")
-    # Without its own traffic, every request that is seen is the page's.
+    # Without the browser's own traffic, every request is one of the page.
     quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=quiet)
@@ -62,7 +62,7 @@ def browser() -> Iterator[Browser]:
 
 
 class References(HTMLParser):
-    """All that a page points to."""
+    """All references of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -79,13 +79,13 @@ def test_a_browser_shows_every_section_without_an_error_or_an_outside_request(
     report = write_evaluation(evaluation, tmp_path, EPOCHS)
     page = browser.new_page(viewport={"width": 390, "height": 800})  # a phone
     said: list[str] = []
-    asked: list[str] = []
+    requested: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: requested.append(request.url))
     page.goto(report.as_uri())
     assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    assert [url for url in requested if not url.startswith("data:")] == [report.as_uri()]
     for section in ("summary", "gender", "place", "training", "reading"):
         assert page.locator(f"#{section}").is_visible(), section
     broken = "Array.from(document.images).filter(image => !image.naturalWidth).length"
@@ -104,17 +104,17 @@ def test_the_page_needs_nothing_but_itself(evaluation: Evaluation, tmp_path: Pat
     assert "<script" not in page
 
 
-def test_figures_stand_beside_their_baselines_and_the_papers_are_marked(
+def test_scores_are_shown_with_their_baselines_and_the_papers_results_are_marked(
     evaluation: Evaluation, tmp_path: Path
 ) -> None:
     page = write_evaluation(evaluation, tmp_path).read_text()
     assert f"<b>{evaluation.mean_macro_f1:.3f}</b>" in page
-    for words in ("majority class (", "random draw", "95% of bootstrap draws", "another data set"):
+    for words in ("majority class (", "random draw", "95% bootstrap interval", "another data set"):
         assert words in page
-    assert "With a confidence of 0.5 or more:" in page
+    assert "Predictions with a confidence of 0.5 or more cover" in page
 
 
-def test_pictures_stand_beside_the_page_as_png(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_plots_are_also_written_as_png_files(evaluation: Evaluation, tmp_path: Path) -> None:
     write_evaluation(evaluation, tmp_path, EPOCHS)
     names = {path.stem for path in (tmp_path / "plots").iterdir()}
     assert {"gender-confusion", "place-reliability", "training-loss"} <= names
@@ -135,14 +135,14 @@ def test_a_class_that_is_markup_is_shown_as_text(
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_everything_is_in_metrics_json_too(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_metrics_json_contains_all_results(evaluation: Evaluation, tmp_path: Path) -> None:
     write_evaluation(evaluation, tmp_path)
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found["mean_macro_f1"] == evaluation.mean_macro_f1
     gender = found["traits"]["gender"]
-    for figure in ("accuracy", "macro_precision", "macro_recall", "macro_f1"):
-        assert gender[figure] == getattr(evaluation.traits["gender"].scores, figure)
-        assert gender["intervals"][figure]["low"] <= gender[figure]
+    for metric in ("accuracy", "macro_precision", "macro_recall", "macro_f1"):
+        assert gender[metric] == getattr(evaluation.traits["gender"].scores, metric)
+        assert gender["intervals"][metric]["low"] <= gender[metric]
     assert set(gender["per_class"]["male"]) == {"precision", "recall", "f1", "support"}
     assert found["users"]["named"] == ["left out", "unheard of"]
     assert (tmp_path / "unmatched.csv").read_text().splitlines() == [
@@ -152,7 +152,7 @@ def test_everything_is_in_metrics_json_too(evaluation: Evaluation, tmp_path: Pat
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["precious.txt", "report.html", "tables/gender.csv"])
-def test_a_folder_with_files_of_others_is_never_written_to(
+def test_a_folder_with_foreign_files_is_never_written_to(
     evaluation: Evaluation, tmp_path: Path, name: str, *, overwrite: bool
 ) -> None:
     folder = tmp_path / "folder"
@@ -166,13 +166,13 @@ def test_a_folder_with_files_of_others_is_never_written_to(
         prepare_folder(folder / name / "folder", overwrite=overwrite)
 
 
-def test_an_earlier_evaluation_is_replaced_only_if_asked_for(
+def test_an_earlier_evaluation_is_replaced_only_on_request(
     evaluation: Evaluation, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
     prepare_folder(folder, overwrite=False)
     write_evaluation(evaluation, folder)
-    with pytest.raises(OutputError, match="is not empty; choose another folder or add --overwrite"):
+    with pytest.raises(OutputError, match=r"is not empty; .* pass `overwrite=True`"):
         prepare_folder(folder, overwrite=False)
     prepare_folder(folder, overwrite=True)
     write_comparison(Comparison((evaluation,), 0, {}), folder)
@@ -182,7 +182,7 @@ def test_an_earlier_evaluation_is_replaced_only_if_asked_for(
 
 
 @pytest.mark.parametrize("files", [[], {"../mine.txt": 1}, {"../mine.txt": ["DIGEST"]}])
-def test_a_list_of_what_was_written_leads_out_of_no_folder(
+def test_the_record_of_written_files_never_leads_out_of_the_folder(
     evaluation: Evaluation, tmp_path: Path, files: object
 ) -> None:
     (tmp_path / "mine.txt").write_text("mine")
@@ -197,7 +197,7 @@ def test_a_list_of_what_was_written_leads_out_of_no_folder(
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-def test_what_came_while_an_evaluation_was_made_is_not_replaced(
+def test_a_file_that_appears_during_an_evaluation_is_not_replaced(
     evaluation: Evaluation, tmp_path: Path
 ) -> None:
     prepare_folder(tmp_path / "folder", overwrite=True)
@@ -206,17 +206,21 @@ def test_what_came_while_an_evaluation_was_made_is_not_replaced(
         write_evaluation(evaluation, tmp_path / "folder")
     assert (tmp_path / "folder" / "report.html").read_text() == "mine"
     (tmp_path / "folder" / "report.html").unlink()
-    prepare_folder(tmp_path / "folder", overwrite=True)  # what it wrote until then is known
+    prepare_folder(
+        tmp_path / "folder", overwrite=True
+    )  # the files written before are in the record
 
 
-def test_what_cannot_be_written_is_said(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_sentence(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
     (tmp_path / "tables").write_text("in the way")
     with pytest.raises(WriteError, match="could not be written"):
         write_evaluation(evaluation, tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, "", "{", '{"epoch": 1}\n'])
-def test_a_run_without_epochs_is_refused(content: str | None, tmp_path: Path) -> None:
+def test_a_run_folder_without_epochs_is_refused(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "metrics.jsonl").write_text(content)
     with pytest.raises(OptionError, match=r"metrics\.jsonl cannot be read"):

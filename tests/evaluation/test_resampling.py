@@ -1,4 +1,4 @@
-"""Intervals hold what they say, and only real differences are called so."""
+"""Bootstrap intervals have the width of theory; only real differences are significant."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def manifest(write_labels: Callable[..., Path]) -> Path:
     return write_labels(USERS, place=labels_and_guesses(0)[0])
 
 
-def test_an_interval_is_as_wide_as_theory_says(
+def test_a_bootstrap_interval_has_the_width_of_theory(
     manifest: Path, write_predictions: Callable[..., Path]
 ) -> None:
     guesses = labels_and_guesses(0.3)[1]
@@ -37,10 +37,10 @@ def test_an_interval_is_as_wide_as_theory_says(
     assert interval.high == pytest.approx(accuracy + half, abs=0.01)
     f1 = found.intervals["place"]["macro_f1"]
     assert f1.low < found.traits["place"].scores.macro_f1 < f1.high
-    assert found.mean_interval == f1  # of one trait, the mean is its own
+    assert found.mean_interval == f1  # with one trait, the mean is that of the trait
 
 
-def test_a_draw_is_scored_as_users_are() -> None:
+def test_a_draw_is_scored_like_the_users_it_stands_for() -> None:
     random = np.random.default_rng(4)
     truth, guess = random.integers(0, 3, 50), random.integers(-1, 3, 50)
     draw = random.multinomial(50, np.full(50, 1 / 50), size=1)
@@ -52,16 +52,16 @@ def test_a_draw_is_scored_as_users_are() -> None:
     )
 
 
-def test_draws_come_in_parts_where_there_are_many_different_users(
+def test_draws_made_in_several_parts_give_the_same_intervals(
     manifest: Path, write_predictions: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = write_predictions(USERS, place=labels_and_guesses(0.3)[1])
-    whole = evaluate_predictions(manifest, out).intervals
+    at_once = evaluate_predictions(manifest, out).intervals
     monkeypatch.setattr(resampling, "_CELLS", 100)
-    assert evaluate_predictions(manifest, out).intervals == whole
+    assert evaluate_predictions(manifest, out).intervals == at_once
 
 
-def test_a_better_model_is_ahead_by_more_than_luck_and_an_equal_one_is_not(
+def test_a_better_model_is_significantly_ahead_and_an_equal_one_is_not(
     manifest: Path, write_predictions: Callable[..., Path]
 ) -> None:
     outs = [
@@ -69,18 +69,18 @@ def test_a_better_model_is_ahead_by_more_than_luck_and_an_equal_one_is_not(
         for name, guesses in {
             "good": labels_and_guesses(0.2)[1],
             "worse": labels_and_guesses(0.4)[1],
-            "good too": labels_and_guesses(0.2)[1],
+            "equally good": labels_and_guesses(0.2)[1],
         }.items()
     ]
     found = compare_predictions(manifest, outs)
     assert found.evaluations[found.best].name == "good"
-    worse, too = (found.behind[number]["place"]["accuracy"] for number in (1, 2))
+    worse, equal = (found.behind[number].traits["place"]["accuracy"] for number in (1, 2))
     assert worse.mean == pytest.approx(0.2, abs=0.05)
     assert worse.interval.low > 0
-    assert (too.mean, too.interval.low, too.interval.high) == (0, 0, 0)
+    assert (equal.mean, equal.interval.low, equal.interval.high) == (0, 0, 0)
 
 
-def test_pairing_users_makes_small_differences_visible(
+def test_a_paired_bootstrap_detects_small_differences(
     manifest: Path, write_predictions: Callable[..., Path]
 ) -> None:
     guesses = labels_and_guesses(0.3)[1]
@@ -95,5 +95,5 @@ def test_pairing_users_makes_small_differences_visible(
     ]
     found = compare_predictions(manifest, outs)
     one, other = (each.intervals["place"]["accuracy"] for each in found.evaluations)
-    assert one.high > other.low  # apart, they overlap
-    assert found.behind[0]["place"]["accuracy"].interval.low > 0
+    assert one.high > other.low  # unpaired, the intervals overlap
+    assert found.behind[0].traits["place"]["accuracy"].interval.low > 0

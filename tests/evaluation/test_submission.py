@@ -1,4 +1,4 @@
-"""The files of MEX-A3T, to the letter."""
+"""Submission files have exactly the format of MEX-A3T."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.submission import write_submission
 
 
-def test_a_file_a_trait_has_a_line_a_user_in_quotation_marks_and_tabs(
+def test_there_is_one_file_per_trait_and_one_quoted_line_per_user(
     write_predictions: Callable[..., Path], tmp_path: Path
 ) -> None:
     out = write_predictions(["u1", "u2"], gender=[0, 1], place=[2, 0])

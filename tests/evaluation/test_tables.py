@@ -1,4 +1,4 @@
-"""The paper's tables in form: column names, rows, averages."""
+"""Tables have the form of the paper's: column names, rows, averages."""
 
 import csv
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tweetprofile.traits import PRESETS
 MEX_A3T = PRESETS["mex-a3t-2019"]
 
 
-def test_one_command_gives_the_papers_five_tables_and_one_for_the_classes_of_gender(
+def test_the_tables_are_the_papers_five_and_one_for_the_classes_of_gender(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path], tmp_path: Path
 ) -> None:
     users = [str(number) for number in range(48)]
@@ -43,7 +43,7 @@ def test_one_command_gives_the_papers_five_tables_and_one_for_the_classes_of_gen
         assert average[1:4] == scores.rows[0][2:]
 
 
-def test_a_table_is_written_as_csv_with_its_figures_in_full(
+def test_csv_tables_contain_all_digits(
     write_labels: Callable[..., Path], write_predictions: Callable[..., Path], tmp_path: Path
 ) -> None:
     manifest = write_labels(["a", "b", "c"], gender=["female", "male", "male"])
@@ -51,7 +51,7 @@ def test_a_table_is_written_as_csv_with_its_figures_in_full(
     for table in tables([found]):
         (tmp_path / f"{table.name}.csv").write_bytes(table.to_csv())
     with (tmp_path / "gender.csv").open(newline="") as file:
-        head, ours, majority, dice = csv.reader(file)
+        head, ours, majority, random = csv.reader(file)
     assert head == ["Model", "Accuracy", "Precision", "Recall", "F1"]
     assert (ours[0], float(ours[1])) == ("out", 2 / 3)
-    assert (majority[0], dice[0]) == ("majority class (male)", "random draw")
+    assert (majority[0], random[0]) == ("majority class (male)", "random draw")

@@ -1,4 +1,4 @@
-"""A contact sheet shows the very frames that the network gets, and survives any name."""
+"""A contact sheet shows exactly the frames that the network gets, and copes with any name."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ from tweetprofile.volumes.spec import VolumeSpec
 PAPER = (250, 250, 248)
 AMBER = (178, 104, 0)
 RED = (170, 32, 32)
-FIRST_TILE = (32, 144)
+FIRST_CELL = (32, 144)
 """Left and top of the first frame of a sheet, in pixels."""
 
 STEP = 244
@@ -42,7 +42,7 @@ STEP = 244
 def manifest(
     tmp_path: Path, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
 ) -> Path:
-    """Of full, short and bad users, whose images are files."""
+    """A manifest of full, short and bad users, whose images are files."""
     for number in range(13):
         (tmp_path / f"{number}.png").write_bytes(encode(draw(90, 70, number), "PNG"))
     (tmp_path / "page.jpg").write_text("<html>404</html>")
@@ -64,9 +64,9 @@ def pixels(path: Path) -> NDArray[np.uint8]:
     return np.asarray(Image.open(path))
 
 
-def tile(sheet: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
-    """The inside of a tile of the first row, at the frame's own size."""
-    left, top = FIRST_TILE[0] + column * STEP, FIRST_TILE[1]
+def cell(sheet: NDArray[np.uint8], column: int) -> NDArray[np.uint8]:
+    """The frame in a cell of the first row, at its original size."""
+    left, top = FIRST_CELL[0] + column * STEP, FIRST_CELL[1]
     return sheet[top : top + 224, left : left + 224][::2, ::2]
 
 
@@ -80,23 +80,23 @@ def test_the_frames_are_those_of_the_decoder_to_the_bit(manifest: Path, tmp_path
     images = [(tmp_path / f"{number}.png").read_bytes() for number in range(4)]
     frames = PillowDecoder(DecodeOptions(112, 112, threads=1)).decode(images).frames_FHWC.numpy()
     for column, frame in enumerate(frames):
-        inner = slice(1, -1)  # the tile has an edge
-        assert (tile(sheet, column)[inner, inner] == frame[inner, inner]).all()
+        inner = slice(1, -1)  # the cell has an edge
+        assert (cell(sheet, column)[inner, inner] == frame[inner, inner]).all()
     assert not has(sheet, AMBER)
     assert not has(sheet, RED)
 
 
-def test_what_fills_a_volume_is_faded_and_framed(manifest: Path, tmp_path: Path) -> None:
+def test_repeated_frames_are_faded_and_outlined(manifest: Path, tmp_path: Path) -> None:
     draw_contact_sheet(manifest, "short", tmp_path / "sheet.png")
     sheet = pixels(tmp_path / "sheet.png")
     assert has(sheet, AMBER)
     inner = slice(2, -2)
-    own, again = tile(sheet, 0)[inner, inner], tile(sheet, 2)[inner, inner]
+    own, again = cell(sheet, 0)[inner, inner], cell(sheet, 2)[inner, inner]
     faded = own * 0.45 + np.array(PAPER) * 0.55
     assert np.abs(again - faded).max() <= 2
 
 
-def test_what_failed_is_red_and_makes_the_sheet_longer(manifest: Path, tmp_path: Path) -> None:
+def test_failed_images_are_red_and_make_the_sheet_longer(manifest: Path, tmp_path: Path) -> None:
     for user in ("full", "partial", "bad", "nobody"):
         draw_contact_sheet(manifest, user, tmp_path / f"{user}.png")
     sheets = {user: pixels(tmp_path / f"{user}.png") for user in ("full", "partial", "bad")}
@@ -108,7 +108,7 @@ def test_what_failed_is_red_and_makes_the_sheet_longer(manifest: Path, tmp_path:
     assert len(sheets["partial"]) > len(sheets["full"])
 
 
-def test_the_frame_size_is_the_one_asked_for_or_the_checkpoints(
+def test_the_frame_size_is_the_given_one_or_the_checkpoints(
     manifest: Path, tmp_path: Path, model: Path
 ) -> None:
     for name, options in {
@@ -118,56 +118,56 @@ def test_the_frame_size_is_the_one_asked_for_or_the_checkpoints(
     }.items():
         draw_contact_sheet(manifest, "full", tmp_path / f"{name}.png", options)
     size, usual = pixels(tmp_path / "size.png"), pixels(tmp_path / "usual.png")
-    heading = FIRST_TILE[1]  # which says whose view it is
+    heading = FIRST_CELL[1]  # it names the model
     assert (size[heading:] == pixels(tmp_path / "model.png")[heading:]).all()
     assert size.shape == usual.shape  # 32 x 32 is enlarged sevenfold, 112 x 112 twofold
     assert (size != usual).any()
 
 
-def viewpoints(manifest: Path, out: Path, options: SheetOptions) -> list[SheetModel]:
+def models(manifest: Path, out: Path, options: SheetOptions) -> list[SheetModel]:
     told: list[SheetModel] = []
-    draw_contact_sheet(manifest, "full", out, options, told.append)
+    draw_contact_sheet(manifest, "full", out, options, on_model=told.append)
     return told
 
 
-def test_the_model_is_the_one_that_predict_would_use_and_the_sheet_says_so(
+def test_the_model_is_the_one_that_predict_would_use_and_the_sheet_records_it(
     manifest: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWEETPROFILE_CHECKPOINT", str(model))  # of 32 x 32
-    (told,) = viewpoints(manifest, tmp_path / "sheet.png", SheetOptions())
+    (told,) = models(manifest, tmp_path / "sheet.png", SheetOptions())
     assert (told.network, told.checkpoint) == ("model1", model)
     assert told.volume.shape == (11, 32, 32)
     record = json.loads(Image.open(tmp_path / "sheet.png").info["tweetprofile"])
     assert record["network"] == "model1"
     assert record["checkpoint_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     assert (record["frames"], record["frame_size"]) == (11, [32, 32])
-    assert told.seen_by == f"model1 {record['checkpoint_sha256'][:8]} sees them"
+    assert told.description == f"model1 {record['checkpoint_sha256'][:8]}"
     assert str(tmp_path) not in str(record)
 
 
-def test_the_number_of_frames_is_the_models_too(
+def test_the_number_of_frames_is_that_of_the_model(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume = VolumeSpec(frames=3, height=16, width=24)
     network = build_network(network_spec("deepset"), volume, PRESETS["mex-a3t-2019"])
     save_checkpoint(tmp_path / "few.safetensors", network, {})
     monkeypatch.setenv("TWEETPROFILE_CHECKPOINT", str(tmp_path / "few.safetensors"))
-    (told,) = viewpoints(manifest, tmp_path / "sheet.png", SheetOptions())
+    (told,) = models(manifest, tmp_path / "sheet.png", SheetOptions())
     assert told.volume == volume
     sheet = pixels(tmp_path / "sheet.png")
     assert (sheet[250:, 3 * STEP + 32 :] == PAPER).all(), "a fourth frame is drawn"
 
 
-def test_without_a_model_the_usual_volumes_are_drawn_and_said_to_be_nobodys(
+def test_without_a_model_volumes_of_the_default_size_are_drawn(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nothing"))
-    (told,) = viewpoints(manifest, tmp_path / "sheet.png", SheetOptions())
+    (told,) = models(manifest, tmp_path / "sheet.png", SheetOptions())
     assert told.network is None
     assert told.volume.shape == (11, 112, 112)
     monkeypatch.setenv("TWEETPROFILE_CHECKPOINT", str(tmp_path / "gone.safetensors"))
     with pytest.raises(CheckpointError, match=r"gone\.safetensors"):
-        viewpoints(manifest, tmp_path / "other.png", SheetOptions())
+        models(manifest, tmp_path / "other.png", SheetOptions())
 
 
 def test_a_network_that_takes_any_number_of_frames_needs_no_filling(
@@ -182,7 +182,7 @@ def test_a_network_that_takes_any_number_of_frames_needs_no_filling(
         assert has(pixels(tmp_path / "sheet.png"), AMBER) is filled
 
 
-def test_each_of_several_users_gets_a_picture_with_a_safe_name(
+def test_each_of_several_users_gets_a_sheet_with_a_safe_name(
     manifest: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sheets"
@@ -203,26 +203,24 @@ def test_each_of_several_users_gets_a_picture_with_a_safe_name(
     assert all(pixels(path).shape[1] == 1020 for path in folder.iterdir())
 
 
-def test_some_users_are_spread_over_the_manifest(manifest: Path, tmp_path: Path) -> None:
+def test_the_users_drawn_are_spread_over_the_manifest(manifest: Path, tmp_path: Path) -> None:
     assert draw_contact_sheets(manifest, 2, tmp_path / "sheets") == 2
     names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert names == ["0-full.png", "3-bad.png"]
 
 
-def test_of_nobody_nothing_is_drawn(tmp_path: Path) -> None:
+def test_for_an_empty_manifest_nothing_is_drawn(tmp_path: Path) -> None:
     empty = pl.DataFrame(schema={"user_id": pl.String, "images": pl.List(pl.String)})
     empty.write_parquet(tmp_path / "m.parquet")
     assert draw_contact_sheets(tmp_path / "m.parquet", 3, tmp_path / "sheets") == 0
 
 
-def test_who_is_not_in_the_manifest_is_named_with_it(manifest: Path, tmp_path: Path) -> None:
+def test_an_unknown_user_is_refused_by_name(manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"m\.parquet has no user 'zoe\\x1b'"):
         draw_contact_sheet(manifest, "zoe\x1b", tmp_path / "sheet.png")
 
 
-def test_only_an_earlier_sheet_is_replaced_and_only_if_asked_for(
-    manifest: Path, tmp_path: Path
-) -> None:
+def test_an_earlier_sheet_is_replaced_only_on_request(manifest: Path, tmp_path: Path) -> None:
     taken, folder = tmp_path / "taken.png", tmp_path / "folder"
     draw_contact_sheet(manifest, "short", taken)
     before = taken.read_bytes()
@@ -231,13 +229,13 @@ def test_only_an_earlier_sheet_is_replaced_and_only_if_asked_for(
     draw_contact_sheet(manifest, "full", taken, SheetOptions(overwrite=True))
     assert taken.read_bytes() != before
     assert draw_contact_sheets(manifest, 1, folder) == 1
-    with pytest.raises(OutputError, match=r"folder is not empty; .* add --overwrite"):
+    with pytest.raises(OutputError, match=r"folder is not empty; .* pass `overwrite=True`"):
         draw_contact_sheets(manifest, 1, folder)
     assert draw_contact_sheets(manifest, 1, folder, SheetOptions(overwrite=True)) == 1
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_is_no_earlier_sheet_is_never_replaced(
+def test_a_foreign_file_is_never_replaced(
     manifest: Path, tmp_path: Path, *, overwrite: bool
 ) -> None:
     options, folder = SheetOptions(overwrite=overwrite), tmp_path / "folder"
@@ -264,7 +262,7 @@ def test_a_sheet_that_has_become_an_image_of_the_user_is_not_replaced(
         draw_contact_sheet(tmp_path / "n.parquet", "ada", sheet, SheetOptions(overwrite=True))
 
 
-def test_a_place_that_cannot_be_is_refused(manifest: Path, tmp_path: Path) -> None:
+def test_an_impossible_destination_is_refused(manifest: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     for out, sentence in {
@@ -274,20 +272,20 @@ def test_a_place_that_cannot_be_is_refused(manifest: Path, tmp_path: Path) -> No
         with pytest.raises(OutputError, match=sentence):
             draw_contact_sheet(manifest, "full", out)
     for out, sentence in {
-        tmp_path / "file": "is a file; give a folder",
+        tmp_path / "file": "is a file; pass a folder",
         tmp_path / "no" / "sheets": "does not exist; make it first",
     }.items():
         with pytest.raises(OutputError, match=sentence):
             draw_contact_sheets(manifest, 1, out)
 
 
-def test_a_picture_that_cannot_be_written_is_one_sentence_and_leaves_nothing(
+def test_a_sheet_that_cannot_be_written_is_one_sentence_and_leaves_no_file(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sheet = tmp_path / "sheet.png"
 
     def meanwhile(*arguments: Any) -> Image.Image:
-        sheet.write_text("somebody else's")  # it comes while the sheet is drawn
+        sheet.write_text("somebody else's")  # it appears while the sheet is drawn
         return draw_sheet(*arguments)
 
     monkeypatch.setattr("tweetprofile.inspection.contact_sheets.draw_sheet", meanwhile)
@@ -298,12 +296,12 @@ def test_a_picture_that_cannot_be_written_is_one_sentence_and_leaves_nothing(
     assert sorted(tmp_path.iterdir()) == sorted([*before, sheet])
 
 
-def test_options_that_cannot_be_are_refused(manifest: Path, tmp_path: Path, model: Path) -> None:
-    with pytest.raises(OptionError, match="leave --frame-size out"):
+def test_options_out_of_range_are_refused(manifest: Path, tmp_path: Path, model: Path) -> None:
+    with pytest.raises(OptionError, match="omit `frame_size`"):
         SheetOptions(checkpoint=model, frame_size=32)
-    with pytest.raises(OptionError, match="--max-images 0 must be at least 1"):
+    with pytest.raises(OptionError, match="`max_images` is 0; it must be at least 1"):
         SheetOptions(max_images=0)
-    with pytest.raises(OptionError, match="--contact-sheets 0 must be at least 1"):
+    with pytest.raises(OptionError, match="`users` is 0; it must be at least 1"):
         draw_contact_sheets(manifest, 0, tmp_path / "sheets")
     with pytest.raises(OptionError, match="8 pixels a side is out of range"):
         draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(frame_size=8))
@@ -314,14 +312,14 @@ def test_options_that_cannot_be_are_refused(manifest: Path, tmp_path: Path, mode
 
 
 @pytest.mark.parametrize("name", ["", "ada", "ñandú", "漢字 \U0001f600", "\x1b[31m\0", "W" * 5000])
-def test_any_name_fits_onto_the_sheet(name: str) -> None:
+def test_any_name_fits_on_the_sheet(name: str) -> None:
     failed = SheetCell(CellKind.FAILED, 0, name, reason="unsupported_format")
     sheet = np.asarray(draw_sheet(Sheet(name, name, (112, 112), (failed,) * 3)))
     margins = sheet[:, :31], sheet[:, -31:], sheet[:20], sheet[-20:]
     assert all((margin == PAPER).all() for margin in margins)
 
 
-def test_accents_that_the_font_lacks_are_left_out_and_not_drawn_as_boxes() -> None:
+def test_accents_that_the_font_lacks_are_omitted_and_not_drawn_as_boxes() -> None:
     accented, plain, other = (
         draw_sheet(Sheet(name, "", (112, 112), ())) for name in ("ñú", "nu", "漢")
     )
@@ -329,7 +327,7 @@ def test_accents_that_the_font_lacks_are_left_out_and_not_drawn_as_boxes() -> No
     assert other == draw_sheet(Sheet("\\u6f22", "", (112, 112), ()))
 
 
-def test_without_a_frame_the_sheet_says_so() -> None:
+def test_a_sheet_without_frames_says_so() -> None:
     failed = SheetCell(CellKind.FAILED, 0, "x", reason="missing")
     with_volume = draw_sheet(Sheet("a", "", (112, 112), (SheetCell(CellKind.BLANK), failed)))
     without = draw_sheet(Sheet("a", "", (112, 112), (failed,)))
@@ -337,7 +335,7 @@ def test_without_a_frame_the_sheet_says_so() -> None:
     assert draw_sheet(Sheet("a", "", (112, 112), ())).height > 150
 
 
-def test_of_very_many_failures_the_first_are_shown() -> None:
+def test_of_very_many_failed_images_the_first_are_shown() -> None:
     failed = [SheetCell(CellKind.FAILED, number, "x", reason="missing") for number in range(5000)]
     image = draw_sheet(Sheet("ada", "", (112, 112), tuple(failed)))
     assert image.height < 1200
@@ -346,5 +344,5 @@ def test_of_very_many_failures_the_first_are_shown() -> None:
 @pytest.mark.parametrize(("side", "width"), [(16, 1020), (64, 1148), (224, 1020), (1024, 4220)])
 def test_frames_of_every_size_are_enlarged_by_whole_numbers(side: int, width: int) -> None:
     frame = np.zeros((side, side, 3), np.uint8)
-    tiles = tuple(SheetCell(CellKind.FRAME, number, "x", frame) for number in range(11))
-    assert draw_sheet(Sheet("ada", "", (side, side), tiles)).width == width
+    cells = tuple(SheetCell(CellKind.FRAME, number, "x", frame) for number in range(11))
+    assert draw_sheet(Sheet("ada", "", (side, side), cells)).width == width

@@ -1,4 +1,4 @@
-"""Numbers are counted in little memory, and still right."""
+"""Counts and medians are correct although they take little memory."""
 
 from statistics import median_low
 
@@ -22,11 +22,11 @@ def spread(values: list[int], at_a_time: int = 7) -> Range | None:
 @pytest.mark.parametrize(
     "values", [[0], [5, 5, 5], [3, 1, 2], [4, 1, 2, 3], list(range(4095)), [4095, 0, 17] * 50]
 )
-def test_small_numbers_have_their_very_median(values: list[int]) -> None:
+def test_the_median_of_small_numbers_is_exact(values: list[int]) -> None:
     assert spread(values) == Range(min(values), median_low(values), max(values))
 
 
-def test_large_numbers_have_their_median_to_one_in_2000() -> None:
+def test_the_median_of_large_numbers_is_accurate_to_one_in_2000() -> None:
     values = np.random.default_rng(0).integers(1, 2**40, 5_001).tolist()
     found = spread(values)
     assert found is not None
@@ -34,15 +34,17 @@ def test_large_numbers_have_their_median_to_one_in_2000() -> None:
     assert abs(found.median / median_low(values) - 1) <= 1 / 2000
 
 
-def test_a_single_large_number_is_its_own_median() -> None:
+def test_the_median_of_a_single_large_number_is_that_number() -> None:
     assert spread([123_456_789]) == Range(123_456_789, 123_456_789, 123_456_789)
 
 
-def test_nothing_has_no_range() -> None:
+def test_no_numbers_have_no_range() -> None:
     assert spread([]) is None
 
 
-def test_the_first_failures_of_the_manifest_are_the_examples_whatever_order_they_come_in() -> None:
+def test_the_examples_are_the_first_failures_of_the_manifest_in_whatever_order_batches_arrive() -> (
+    None
+):
     counter = FailureCounter()
     missing = {"index": 0, "image": "a.jpg", "reason": "missing"}
     for first in (8, 0, 4, 2, 6):
@@ -66,13 +68,13 @@ def count(**columns: list[str | None]) -> LabelCounter:
     return counter
 
 
-def test_labels_are_counted_with_those_who_have_none() -> None:
+def test_labels_and_users_without_one_are_counted() -> None:
     counter = count(gender=["male", None, "female", "female", None, "female", "male"])
     assert counter.labels() == {"gender": LabelCounts({"female": 3, "male": 2}, 2)}
     assert counter.no_traits() == {}
 
 
-def test_a_column_that_is_no_trait_is_named_with_the_reason() -> None:
+def test_a_column_that_is_not_a_trait_is_named_with_the_reason() -> None:
     counter = count(
         note=[f"text {number}" for number in range(200)],
         language=["es"] * 200,

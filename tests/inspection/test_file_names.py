@@ -1,4 +1,4 @@
-"""Whatever a manifest calls its users, it harms neither a terminal nor a folder."""
+"""No user id of a manifest can harm a terminal or a folder."""
 
 import pytest
 
@@ -20,11 +20,11 @@ from tweetprofile.untrusted.text import printable, shorten
         ("x" * 500, f"007-{'x' * 80}.png"),
     ],
 )
-def test_a_file_name_has_safe_letters_only(user_id: str | int, name: str) -> None:
+def test_a_file_name_has_only_safe_characters(user_id: str | int, name: str) -> None:
     assert sheet_file_name(7, user_id, users=1000) == name
 
 
-def test_no_two_users_have_one_file() -> None:
+def test_no_two_users_share_a_file_name() -> None:
     ids = ["a/b", "a_b", "a b", "A_B", "a_b"]
     assert len({sheet_file_name(n, each, 5).lower() for n, each in enumerate(ids)}) == len(ids)
 

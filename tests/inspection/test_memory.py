@@ -1,4 +1,4 @@
-"""Memory does not grow with the number of users."""
+"""The memory of an inspection does not grow with the number of users."""
 
 import subprocess
 import sys
@@ -12,22 +12,22 @@ from PIL import Image
 
 
 def peak(manifest: Path) -> int:
-    """The most bytes that inspecting a manifest held, in all its processes together."""
+    """The peak memory of inspecting a manifest in bytes, over all its processes."""
     command = [sys.executable, "-m", "tweetprofile", "inspect", str(manifest), "--json"]
     highest = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             with suppress(OSError):
-                everyone = [str(process.pid), *children.read_text().split()]
-                highest = max(highest, sum(map(proportional_set_size, everyone)))
+                processes = [str(process.pid), *children.read_text().split()]
+                highest = max(highest, sum(map(proportional_set_size, processes)))
             time.sleep(0.05)
     assert process.returncode == 0
     return highest
 
 
 def proportional_set_size(process: str) -> int:
-    """Bytes, pages that several processes share counted in part; 0 of one that has ended."""
+    """Bytes of a process, its share of shared pages included; 0 for one that has ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -37,7 +37,7 @@ def proportional_set_size(process: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
-def test_ten_times_the_users_take_a_tenth_more_memory_at_most(tmp_path: Path) -> None:
+def test_ten_times_the_users_take_at_most_a_tenth_more_memory(tmp_path: Path) -> None:
     for number in range(8):
         Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
     peaks = []

@@ -1,4 +1,4 @@
-"""What is said of a manifest is what is in it, and what `predict` then makes of it."""
+"""An inspection reports what a manifest contains, and what `predict` then finds."""
 
 import csv
 import os
@@ -31,13 +31,13 @@ Inspect = Callable[..., Inspection]
 
 @pytest.fixture(scope="module")
 def inspect() -> Iterator[Inspect]:
-    """What `inspect_manifest` does, with workers that stay for the next test."""
+    """`inspect_manifest`, with workers that are kept for the next test."""
     with ExitStack() as stack:
         engines: dict[ExamineJob, LocalEngine[WorkerFacts]] = {}
 
         def inspect(manifest: Path, **options: Any) -> Inspection:
             plan = plan_inspection(manifest, InspectOptions(**options))
-            # Manifests that carry their images need no root, so one job serves them all.
+            # Manifests that carry their images need no image root, so they can share one job.
             reading = replace(plan.job.options, image_root=Path("/"))
             job = replace(plan.job, options=reading)
             if plan.manifest.carries_bytes and job not in engines:
@@ -57,14 +57,14 @@ def pictures(draw: Callable[..., Image.Image], encode: Callable[..., bytes]) -> 
 
 
 def write(path: Path, users: dict[str, list[bytes | None]], **labels: list[str | None]) -> Path:
-    """A manifest that carries its images; a null is an image that is missing."""
+    """Write a manifest that carries its images; a null is a missing image."""
     images = pa.array(list(users.values()), pa.list_(pa.binary()))
     ids = pa.array(list(users), pa.string())
     pq.write_table(pa.table({"user_id": ids, "images": images, **labels}), path)
     return path
 
 
-def test_users_images_and_what_predict_would_make_of_them_are_counted(
+def test_users_images_and_the_expected_outcome_are_counted(
     inspect: Inspect, pictures: list[bytes], tmp_path: Path
 ) -> None:
     broken = pictures[0][:300]
@@ -95,7 +95,7 @@ def test_users_images_and_what_predict_would_make_of_them_are_counted(
     )
 
 
-def test_a_failure_that_predict_would_not_come_across_is_counted_and_costs_nobody_ok(
+def test_a_failed_image_that_predict_would_not_try_is_counted_and_leaves_the_status_ok(
     inspect: Inspect, pictures: list[bytes], tmp_path: Path
 ) -> None:
     images: list[bytes | None] = [*pictures, *pictures]
@@ -105,7 +105,7 @@ def test_a_failure_that_predict_would_not_come_across_is_counted_and_costs_nobod
     assert found.outlook.statuses == {"ok": 1}
 
 
-def test_images_are_the_same_when_their_bytes_are(
+def test_images_with_equal_bytes_are_the_same_image(
     inspect: Inspect, pictures: list[bytes], tmp_path: Path
 ) -> None:
     one, two, three, broken = *pictures[:3], b"<html>"
@@ -120,9 +120,7 @@ def test_images_are_the_same_when_their_bytes_are(
     )
 
 
-def test_of_each_reason_the_first_images_of_the_manifest_are_named(
-    inspect: Inspect, tmp_path: Path
-) -> None:
+def test_the_first_images_of_each_reason_are_named(inspect: Inspect, tmp_path: Path) -> None:
     users: dict[str, list[bytes | None]] = {f"user {n}": [b"<html>", None] for n in range(100)}
     found = inspect(write(tmp_path / "m.parquet", users))
     assert found.reasons == {"missing": 100, "not_an_image": 100}
@@ -145,7 +143,7 @@ def test_labels_are_counted_by_class(inspect: Inspect, tmp_path: Path) -> None:
     assert list(found.no_traits) == ["name"]
 
 
-def test_a_text_column_that_is_not_in_every_file_is_left_alone(
+def test_a_text_column_that_is_not_in_every_file_is_ignored(
     inspect: Inspect, tmp_path: Path
 ) -> None:
     write(tmp_path / "1.parquet", {"a": [], "b": []}, gender=["male", "male"])
@@ -154,14 +152,14 @@ def test_a_text_column_that_is_not_in_every_file_is_left_alone(
     assert (found.users, found.labels, found.no_traits) == (3, {}, {})
 
 
-def test_a_manifest_of_nobody_is_inspected(inspect: Inspect, tmp_path: Path) -> None:
+def test_a_manifest_without_users_is_inspected(inspect: Inspect, tmp_path: Path) -> None:
     found = inspect(write(tmp_path / "m.parquet", {}))
     assert (found.users, found.images.given, found.images_per_user) == (0, 0, None)
     assert found.outlook.statuses == {}
     assert not found.is_sample
 
 
-def test_images_beyond_the_cap_are_counted_and_not_looked_at(
+def test_images_beyond_max_images_are_counted_but_not_examined(
     inspect: Inspect, pictures: list[bytes], tmp_path: Path
 ) -> None:
     found = inspect(write(tmp_path / "m.parquet", {"a": [*pictures[:5]], "b": []}), max_images=2)
@@ -169,7 +167,7 @@ def test_images_beyond_the_cap_are_counted_and_not_looked_at(
     assert found.images_per_user == Range(0, 0, 5)
 
 
-def test_caps_make_images_too_large(
+def test_images_beyond_the_limits_are_too_large(
     inspect: Inspect, pictures: list[bytes], tmp_path: Path
 ) -> None:
     manifest = write(tmp_path / "m.parquet", {"a": [*pictures[:5]]})
@@ -178,7 +176,7 @@ def test_caps_make_images_too_large(
     assert inspect(manifest, max_image_bytes=100).reasons == {"too_large": 5}
 
 
-def test_a_sample_says_so_and_looks_at_so_many_users(
+def test_a_sample_has_the_given_number_of_users_and_says_so(
     inspect: Inspect, pictures: list[bytes], tmp_path: Path
 ) -> None:
     users: dict[str, list[bytes | None]] = {str(n): [pictures[n % 16]] for n in range(300)}
@@ -188,23 +186,23 @@ def test_a_sample_says_so_and_looks_at_so_many_users(
     assert not inspect(tmp_path / "m.parquet", sample=300).is_sample
 
 
-def test_the_volume_is_the_checkpoints(
+def test_the_number_of_frames_is_that_of_the_checkpoint(
     inspect: Inspect, pictures: list[bytes], tmp_path: Path, model: Path
 ) -> None:
     found = inspect(write(tmp_path / "m.parquet", {"a": [*pictures[:5]]}), checkpoint=model)
     assert found.outlook.frames == 11
 
 
-def test_every_form_of_manifest_is_found_to_be_alike(dump: Path, inspect: Inspect) -> None:
+def test_all_forms_of_a_manifest_give_the_same_report(dump: Path, inspect: Inspect) -> None:
     users = pq.read_table(dump / "test.parquet", columns=["user_id", "images"]).to_pylist()
     struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    whole = [[(dump / path).exists() for path in user["images"]] for user in users]
+    existing = [[(dump / path).exists() for path in user["images"]] for user in users]
     users = [
         {
             "user_id": user["user_id"],
             "images": [p for p, is_there in zip(user["images"], there, strict=True) if is_there],
         }
-        for user, there in zip(users, whole, strict=True)
+        for user, there in zip(users, existing, strict=True)
     ]
     ids = [user["user_id"] for user in users]
     paths = [user["images"] for user in users]
@@ -226,20 +224,20 @@ def test_every_form_of_manifest_is_found_to_be_alike(dump: Path, inspect: Inspec
             }
         ),
     ]
-    said = []
+    reports = []
     for number, table in enumerate(tables):
         path = dump / f"{number}.parquet"
         pq.write_table(table, path)
         found = inspect(path).to_dict()
-        said.append(
+        reports.append(
             {k: v for k, v in found.items() if k not in ("manifest", "form", "seconds", "examples")}
         )
-    assert said[0]["images"]["usable"] > 0
-    assert said[0]["reasons"]
-    assert said[1:] == said[:1] * 3
+    assert reports[0]["images"]["usable"] > 0
+    assert reports[0]["reasons"]
+    assert reports[1:] == reports[:1] * 3
 
 
-def test_paths_that_must_not_be_read_are_reasons(
+def test_paths_that_must_not_be_read_become_reasons(
     pictures: list[bytes], tmp_path: Path, inspect: Inspect
 ) -> None:
     root = tmp_path / "root"
@@ -277,8 +275,8 @@ def test_progress_reaches_every_user(pictures: list[bytes], tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"sample": 0}, "--sample 0 must be at least 1"),
-        ({"max_images": 0}, "--max-images 0 must be at least 1"),
+        ({"sample": 0}, "`sample` is 0; it must be at least 1"),
+        ({"max_images": 0}, "`max_images` is 0; it must be at least 1"),
         ({"max_pixels": 0}, "--max-pixels 0 must be at least 1"),
         ({"max_image_bytes": 0}, "--max-image-bytes 0 must be at least 1"),
         ({"stall_seconds": 0.0}, "--stall-seconds 0.0 must be above 0"),
@@ -286,7 +284,7 @@ def test_progress_reaches_every_user(pictures: list[bytes], tmp_path: Path) -> N
         ({"checkpoint": Path("/nowhere")}, "/nowhere does not exist"),
     ],
 )
-def test_an_option_that_cannot_be_is_refused_before_any_work(
+def test_an_option_out_of_range_is_refused_before_any_work(
     tmp_path: Path, options: dict[str, Any], sentence: str
 ) -> None:
     manifest = write(tmp_path / "m.parquet", {"a": []})
@@ -308,7 +306,7 @@ def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def real_manifest(
     real_photos: list[Path], real_damaged: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A user for each photograph and each damaged image."""
+    """A manifest with one user per photograph and per damaged image."""
     path = tmp_path_factory.mktemp("real") / "m.parquet"
     data = real_photos[0].parents[1]
     files = [str(file.relative_to(data)) for file in (*real_photos, *real_damaged)]
@@ -317,7 +315,7 @@ def real_manifest(
 
 
 def failures_of(manifest: Path, root: Path, *, full_decode: bool = False) -> dict[str, str]:
-    """Each unusable image and its reason, as the workers of an inspection find them."""
+    """The reason of each unusable image, as the workers of an inspection find it."""
     plan = plan_inspection(manifest, InspectOptions(root, full_decode=full_decode))
     with plan.engine() as engine:
         rows = [
@@ -329,7 +327,7 @@ def failures_of(manifest: Path, root: Path, *, full_decode: bool = False) -> dic
     return {row["image"]: row["reason"] for row in rows}
 
 
-def test_every_verdict_on_a_real_image_is_that_of_predict_and_of_the_index(
+def test_every_finding_on_a_real_image_agrees_with_predict_and_with_the_index(
     real_manifest: Path, real_damaged: list[Path], model: Path, tmp_path: Path
 ) -> None:
     root = real_damaged[0].parents[1]
@@ -346,12 +344,12 @@ def test_every_verdict_on_a_real_image_is_that_of_predict_and_of_the_index(
     with (real_damaged[0].parent / "index.csv").open() as index:
         rows = list(csv.DictReader(index))
     by_pillow = {f"damaged/{row['file']}" for row in rows if row["pillow"] != "ok"}
-    beyond_the_cap = {  # which Pillow alone decodes, up to 179 megapixels
+    beyond_the_cap = {  # only Pillow decodes these, up to 179 megapixels
         f"damaged/{row['file']}"
         for row in rows
         if row["pillow"] == "ok" and int(row["width"]) * int(row["height"]) > MAX_PIXELS
     }
-    second_look = {  # what Pillow refuses and nvImageCodec reads, within the cap
+    second_look = {  # Pillow refuses these and nvImageCodec reads them, within the cap
         f"damaged/{row['file']}"
         for row in rows
         if row["pillow"] != "ok" and row["dali_cpu"] == "ok" and "Bomb" not in row["pillow"]
@@ -360,7 +358,9 @@ def test_every_verdict_on_a_real_image_is_that_of_predict_and_of_the_index(
     assert not any(name.startswith("photos/") for name in found)
 
 
-def test_what_screening_vouches_for_decodes(real_manifest: Path, real_damaged: list[Path]) -> None:
+def test_every_image_that_screening_accepts_decodes(
+    real_manifest: Path, real_damaged: list[Path]
+) -> None:
     root = real_damaged[0].parents[1]
     decoded = failures_of(real_manifest, root, full_decode=True)
     assert failures_of(real_manifest, root) == decoded

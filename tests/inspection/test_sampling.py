@@ -1,4 +1,4 @@
-"""A sample is spread over the manifest, exactly as large as asked for, and the same every time."""
+"""A sample is spread over the manifest, has exactly the given size, and is reproducible."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tweetprofile.inspection.sampling import sample_batches, user_at
 
 
 def write(path: Path, users: int, form: str = "paths") -> Manifest:
-    """User n has the images n/a and n/b."""
+    """Write a manifest in which user n has the images n/a and n/b."""
     ids = range(users)
     numbers = pa.array(ids, pa.int64())
     images = [[f"{user}/a", f"{user}/b"] for user in ids]
@@ -31,7 +31,7 @@ def write(path: Path, users: int, form: str = "paths") -> Manifest:
 
 
 def sample(manifest: Manifest, users: int, wanted: int) -> list[int]:
-    """The positions of the users taken, their images being checked."""
+    """Return the positions of the sampled users, and check their images."""
     taken = []
     for batch in sample_batches(manifest, users, wanted, (), 100):
         for offset, user in enumerate(batch.users):
@@ -47,7 +47,7 @@ def sample(manifest: Manifest, users: int, wanted: int) -> list[int]:
     ("users", "wanted"),
     [(1, 1), (67, 3), (67, 66), (67, 67), (1000, 100), (1000, 500), (1000, 501), (30_000, 9000)],
 )
-def test_so_many_users_are_taken_from_all_over_the_manifest(
+def test_the_wanted_number_of_users_is_spread_over_the_manifest(
     tmp_path: Path, form: str, users: int, wanted: int
 ) -> None:
     taken = sample(write(tmp_path / "m.parquet", users, form), users, wanted)
@@ -57,7 +57,7 @@ def test_so_many_users_are_taken_from_all_over_the_manifest(
     assert max(gaps) <= max(-(-users // min(wanted, 32)) + 1, 512)
 
 
-def test_a_sample_of_nobody_is_empty(tmp_path: Path) -> None:
+def test_a_sample_of_no_users_is_empty(tmp_path: Path) -> None:
     manifest = write(tmp_path / "m.parquet", 5)
     assert sample(manifest, 5, 0) == []
     assert sample(write(tmp_path / "none.parquet", 0), 0, 0) == []
@@ -75,7 +75,7 @@ def test_a_user_is_found_by_id_and_read_by_position(
     assert (batch.first, user.user_id, user.left_out) == (position, position, 1)
 
 
-def test_a_user_is_found_behind_one_whose_rows_are_read_in_two_goes(tmp_path: Path) -> None:
+def test_a_user_is_found_after_one_whose_rows_span_two_reads(tmp_path: Path) -> None:
     ids = [0, *(user for user in range(1, 40_000) for _ in "ab")]  # row 65,536 is a second one
     table = pa.table({"user_id": ids, "image": pa.nulls(len(ids), pa.string())})
     pq.write_table(table, tmp_path / "m.parquet")
@@ -87,10 +87,10 @@ def test_a_user_is_found_behind_one_whose_rows_are_read_in_two_goes(tmp_path: Pa
     ]
 
 
-@pytest.mark.parametrize("nobody", ["1000", "-1", "", "zoe", "\udcff", "01"])
-def test_who_is_not_there_is_not_found(tmp_path: Path, nobody: str) -> None:
+@pytest.mark.parametrize("unknown", ["1000", "-1", "", "zoe", "\udcff", "01"])
+def test_an_unknown_user_is_not_found(tmp_path: Path, unknown: str) -> None:
     for form in ("paths", "long"):
-        assert write(tmp_path / form, 1000, form).find_user(nobody) is None
+        assert write(tmp_path / form, 1000, form).find_user(unknown) is None
 
 
 def test_ids_of_every_type_are_compared_as_text(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tweetprofile.evaluation.evaluate import (
 from tweetprofile.evaluation.metrics import Scores
 from tweetprofile.evaluation.output_folder import write_comparison, write_evaluation
 from tweetprofile.evaluation.predictions import Predictions
-from tweetprofile.evaluation.resampling import MEAN_MACRO_F1, Interval
+from tweetprofile.evaluation.resampling import Interval
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
 
 _NAMES_SHOWN = 5
@@ -163,7 +163,7 @@ def _show_comparison(comparison: Comparison) -> None:
     table.add_row("mean macro-F1", *_mark_best(means), style="bold")
     OUTPUT.print(table)
     for position, traits in comparison.behind.items():
-        difference = traits[""][MEAN_MACRO_F1]
+        difference = traits.mean_macro_f1
         name = comparison.evaluations[position].name
         OUTPUT.print(
             f"{best.name} is ahead of {name} by {difference.mean:.3f} in mean macro-F1 "

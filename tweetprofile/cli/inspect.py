@@ -144,11 +144,13 @@ def _draw(
     say = view.show_viewpoint if not quiet else lambda viewpoint: None
     with interruptions(lambda: "interrupted; run the command again."):
         if user is not None:
-            draw_contact_sheet(manifest, user, out, options, say)
+            draw_contact_sheet(manifest, user, out, options, on_model=say)
             drawn = 1
         else:
             assert sheets is not None
             with view.drawing_progress(sheets, quiet=quiet) as on_drawn:
-                drawn = draw_contact_sheets(manifest, sheets, out, options, on_drawn, say)
+                drawn = draw_contact_sheets(
+                    manifest, sheets, out, options, on_drawn=on_drawn, on_model=say
+                )
     if not quiet:
         view.show_drawn(drawn, out)

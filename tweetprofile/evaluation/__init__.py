@@ -1,1 +1,1 @@
-"""What predictions are worth: labels and profiles in, metrics, tables and a report out."""
+"""Evaluation of predictions: from labels and profiles to metrics, tables and a report."""

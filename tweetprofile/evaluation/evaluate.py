@@ -1,4 +1,4 @@
-"""The whole of evaluating: judge, measure, resample; one set of predictions or several."""
+"""Evaluate one set of predictions, or compare several: match users, measure, resample."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ from tweetprofile.evaluation.matching import MatchedUsers, match_users
 from tweetprofile.evaluation.metrics import ConfidenceCut, TraitMetrics, cut_at_confidence, measure
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.resampling import (
-    MEAN_MACRO_F1,
+    Bootstrap,
     Difference,
     Interval,
     bootstrap_intervals,
@@ -21,23 +21,24 @@ from tweetprofile.evaluation.resampling import (
 )
 from tweetprofile.version import __version__
 
-_NAMED = 100
-"""Users that are named in `metrics.json`; all of them stand in unmatched.csv."""
+_MAX_NAMED = 100
+"""Unmatched users that `metrics.json` names; `unmatched.csv` names all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
-    """How predictions are evaluated.
+    """How to evaluate predictions.
 
     Attributes:
-        min_confidence: of users who are kept where unsure ones are left out; None for no such.
-        seed: of the bootstrap.
-        checkpoints: files, one of which may be the model that made the predictions: it says
-            whether it was trained with these users.
-        image_root: folder that image paths are relative to; None for the manifest's own.
+        min_confidence: A confidence; the evaluation also measures how accurate the predictions
+            are when users below it are set aside. None to skip this.
+        seed: The seed of the bootstrap.
+        checkpoints: Files one of which may be the checkpoint that made the predictions. It shows
+            whether the model was trained on the users to be evaluated.
+        image_root: The folder that image paths are relative to; None for the manifest's folder.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     min_confidence: float | None = None
@@ -47,21 +48,25 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None and not 0.0 <= self.min_confidence <= 1.0:
-            raise OptionError(f"--min-confidence {self.min_confidence:g} must be from 0 to 1.")
+            raise OptionError(
+                f"`min_confidence` is {self.min_confidence:g}; it must be between 0 and 1."
+            )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What predictions are worth on the labels of a manifest.
+    """How well predictions agree with the labels of a manifest.
 
     Attributes:
-        source: the manifest.
-        matched: labels and predictions, user by user.
-        traits: metrics by trait.
-        intervals: 95% bootstrap intervals, by trait and figure.
-        mean_macro_f1: over the traits; what MEX-A3T ranks by. `mean_interval` goes with it.
-        leakage: what of the manifest the model was trained with.
-        confidence_cuts: by trait, what is left of the users at the confidence asked for.
+        source: The manifest, as the caller named it.
+        matched: Labels and predictions, user by user.
+        traits: Metrics by trait.
+        intervals: 95% bootstrap intervals by trait and metric.
+        mean_macro_f1: The mean of macro-F1 over the traits, by which MEX-A3T ranks.
+        mean_interval: The 95% bootstrap interval of `mean_macro_f1`.
+        leakage: The users and images of the manifest that the model was trained on.
+        confidence_cuts: By trait, coverage and accuracy at `EvaluateOptions.min_confidence`;
+            empty without one.
     """
 
     source: str
@@ -75,11 +80,11 @@ class Evaluation:
 
     @property
     def name(self) -> str:
-        """What the predictions are called."""
+        """The name of the predictions."""
         return self.matched.predictions.name
 
     def to_dict(self) -> dict[str, Any]:
-        """As `metrics.json`."""
+        """Return the content of `metrics.json`."""
         matched, facts = self.matched, self.matched.predictions.facts
         return {
             "version": __version__,
@@ -92,7 +97,7 @@ class Evaluation:
                 "in_manifest": matched.users,
                 "only_in_manifest": len(matched.only_in_manifest),
                 "only_in_predictions": len(matched.only_in_predictions),
-                "named": [*matched.only_in_manifest, *matched.only_in_predictions][:_NAMED],
+                "named": [*matched.only_in_manifest, *matched.only_in_predictions][:_MAX_NAMED],
             },
             "trained_with": self.leakage.to_dict(),
             "mean_macro_f1": self.mean_macro_f1,
@@ -103,40 +108,41 @@ class Evaluation:
     def _trait(self, name: str) -> dict[str, Any]:
         metrics = asdict(self.traits[name])
         scores = metrics.pop("scores")
-        chosen = self.confidence_cuts.get(name)
+        cut = self.confidence_cuts.get(name)
         return {
             **scores,
             **metrics,
-            "intervals": {figure: asdict(each) for figure, each in self.intervals[name].items()},
-            "at_min_confidence": asdict(chosen) if chosen else None,
+            "intervals": {metric: asdict(each) for metric, each in self.intervals[name].items()},
+            "at_min_confidence": asdict(cut) if cut else None,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Several sets of predictions on the same labels.
+    """Several sets of predictions, evaluated on the same labels.
 
     Attributes:
-        evaluations: of each, in the order given.
-        best: position of the one with the highest mean macro-F1.
-        behind: by position, how far each is behind the best, by trait and figure; none for it.
+        evaluations: One evaluation per set of predictions, in the order given.
+        best: The position of the evaluation with the highest mean macro-F1.
+        behind: By position, how far each other evaluation is behind the best, by trait and
+            metric.
     """
 
     evaluations: tuple[Evaluation, ...]
     best: int
-    behind: Mapping[int, Mapping[str, Mapping[str, Difference]]]
+    behind: Mapping[int, Bootstrap[Difference]]
 
     def to_dict(self) -> dict[str, Any]:
-        """As `metrics.json`."""
+        """Return the content of `metrics.json`."""
         return {
             "best": self.evaluations[self.best].name,
             "evaluations": [each.to_dict() for each in self.evaluations],
             "best_minus": {
                 self.evaluations[position].name: {
-                    trait or "mean": {figure: asdict(each) for figure, each in figures.items()}
-                    for trait, figures in traits.items()
+                    **each.map(asdict).traits,
+                    "mean": {"mean_macro_f1": asdict(each.mean_macro_f1)},
                 }
-                for position, traits in self.behind.items()
+                for position, each in self.behind.items()
             },
         }
 
@@ -144,37 +150,42 @@ class Comparison:
 def evaluate_predictions(
     manifest: str | Path, predictions: str | Path, options: EvaluateOptions | None = None
 ) -> Evaluation:
-    """What predictions are worth on the labels of a manifest.
+    """Evaluate predictions on the labels of a manifest.
 
     Args:
-        manifest: with label columns.
-        predictions: file or folder that `predict` wrote.
-        options: how.
+        manifest: A manifest with label columns.
+        predictions: The file or folder that `predict` wrote.
+        options: How to evaluate; see `EvaluateOptions`.
 
     Raises:
-        InputError: one of them cannot be read, or they do not go together.
+        InputError: Manifest or predictions cannot be read, or have no trait in common.
     """
     opened = Manifest.open(manifest)
-    opened.count_users()  # refuses users who would count twice
+    opened.count_users()  # refuses a manifest with users who would count twice
     return _evaluate(opened, Predictions.read(predictions), options or EvaluateOptions())
 
 
 def compare_predictions(
     manifest: str | Path, predictions: Sequence[str | Path], options: EvaluateOptions | None = None
 ) -> Comparison:
-    """Several sets of predictions on the labels of a manifest, and how sure their ranks are.
+    """Compare several sets of predictions on the labels of a manifest by a paired bootstrap.
+
+    Args:
+        manifest: A manifest with label columns.
+        predictions: Files or folders that `predict` wrote, all with the same traits and classes.
+        options: How to evaluate; see `EvaluateOptions`.
 
     Raises:
-        InputError: as `evaluate_predictions`, or their traits or classes differ.
+        InputError: As for `evaluate_predictions`; also if traits or classes differ.
     """
     options, opened = options or EvaluateOptions(), Manifest.open(manifest)
-    opened.count_users()  # refuses users who would count twice
-    read = _with_names(predictions)
+    opened.count_users()  # refuses a manifest with users who would count twice
+    read = _read_with_distinct_names(predictions)
     for each in read[1:]:
         if each.schema != read[0].schema:
             raise PredictionsError(
-                f"{each.path} and {read[0].path} have other traits or classes, so that they "
-                "cannot be compared; evaluate them one by one."
+                f"{each.path} and {read[0].path} have different traits or classes and cannot be "
+                "compared; evaluate them one by one."
             )
     evaluations = tuple(_evaluate(opened, each, options) for each in read)
     best = max(range(len(read)), key=lambda number: evaluations[number].mean_macro_f1)
@@ -186,20 +197,20 @@ def compare_predictions(
     return Comparison(evaluations, best, behind)
 
 
-def _with_names(paths: Sequence[str | Path]) -> list[Predictions]:
-    """Read; where names are equal, each is called by its whole path."""
+def _read_with_distinct_names(paths: Sequence[str | Path]) -> list[Predictions]:
+    """Read several predictions; those whose names are equal are named by their full paths."""
     for number, path in enumerate(paths):
         if Path(path) in map(Path, paths[:number]):
-            raise PredictionsError(f"{path} is given twice; compare it with others.")
+            raise PredictionsError(f"{path} is given twice; pass different predictions.")
     read = [Predictions.read(path) for path in paths]
     names = [each.name for each in read]
-    return [each if names.count(each.name) == 1 else each.called(str(each.path)) for each in read]
+    return [each if names.count(each.name) == 1 else each.renamed(str(each.path)) for each in read]
 
 
 def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOptions) -> Evaluation:
     matched = match_users(manifest, predictions)
     traits = {each.trait.name: measure(each) for each in matched.traits}
-    spread = dict(bootstrap_intervals(matched, options.seed))
+    intervals = bootstrap_intervals(matched, options.seed)
     cuts = {}
     if options.min_confidence is not None:
         cuts = {
@@ -207,7 +218,15 @@ def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOpt
             for each in matched.traits
         }
     mean = sum(each.scores.macro_f1 for each in traits.values()) / len(traits)
-    interval = spread.pop("")[MEAN_MACRO_F1]
     sha256 = predictions.facts.get("checkpoint_sha256")
     leakage = find_leakage(manifest, sha256, options.checkpoints, options.image_root)
-    return Evaluation(manifest.source, matched, traits, spread, mean, interval, leakage, cuts)
+    return Evaluation(
+        source=manifest.source,
+        matched=matched,
+        traits=traits,
+        intervals=intervals.traits,
+        mean_macro_f1=mean,
+        mean_interval=intervals.mean_macro_f1,
+        leakage=leakage,
+        confidence_cuts=cuts,
+    )

@@ -1,7 +1,8 @@
-"""Whether the users that a model is evaluated on are those that it learnt from.
+"""Leakage: find out whether a model was trained on the users that it is evaluated on.
 
-A model remembers. Its scores on users that it was trained with, or on images of theirs, say nothing
-of new users. So a checkpoint keeps fingerprints of both, which are compared with the manifest here.
+A model remembers its training data, so its scores on those users, or on their images, say nothing
+about new users. A checkpoint therefore records fingerprints of both; this module compares them with
+the users and images of a manifest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,21 +26,21 @@ from tweetprofile.data.labels.reading import read_user_ids
 from tweetprofile.data.manifests.manifest import Manifest, UserImages
 from tweetprofile.errors import CheckpointError, OptionError, StoreError
 
-_MOST_USERS = 1_000
-"""Users whose images are read and compared, spread evenly over the manifest: some 11,000 images."""
+_MAX_USERS = 1_000
+"""Users whose images are compared, spread evenly over the manifest: about 11,000 images."""
 
-_USERS_AT_ONCE = 64
+_USERS_PER_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """What of a manifest its model was trained with.
+    """Users and images of a manifest that its model was trained on.
 
     Attributes:
-        unchecked: why nothing was compared; None where it was.
-        same_manifest: whether it is the very manifest that the model was trained on.
-        users: of the users, by their ids.
-        images: of the images, by their content; None where none could be read.
+        unchecked: The reason why nothing was compared; None after a comparison.
+        same_manifest: Whether the model was trained on this very manifest.
+        users: The overlap of the users, by their ids; None if nothing was compared.
+        images: The overlap of the images, by their content; None if no image could be read.
     """
 
     unchecked: str | None = None
@@ -49,35 +50,36 @@ class Leakage:
 
     @property
     def found(self) -> bool:
-        """Whether anything was seen before."""
+        """Whether there is any leakage."""
         overlaps = (self.users, self.images)
         return self.same_manifest or any(each.certain for each in overlaps if each is not None)
 
     @property
     def sentence(self) -> str:
-        """What a reader of the scores must know."""
+        """The sentence that readers of the scores must know."""
         if self.unchecked is not None:
             return (
-                f"Whether the model was trained with these users was not checked: {self.unchecked}."
+                "It was not checked whether the model was trained on these users: "
+                f"{self.unchecked}."
             )
-        what = []
+        leaked = []
         if self.same_manifest:
-            what.append("this manifest")
-        for overlap, name in ((self.users, "users"), (self.images, "images looked at")):
+            leaked.append("this manifest")
+        for overlap, name in ((self.users, "users"), (self.images, "compared images")):
             if overlap is not None and overlap.certain:
-                what.append(f"{overlap.share:.0%} of the {name}")
-        if what:
+                leaked.append(f"{overlap.share:.0%} of the {name}")
+        if leaked:
             return (
-                f"The model was trained with {' and '.join(what)}: these scores say how well it "
-                "remembers, not how well it does on new users. Evaluate users whom it has not seen "
-                "(see 'tweetprofile split')."
+                f"The model was trained on {' and '.join(leaked)}: these scores show how well it "
+                "remembers, not how well it predicts new users. Evaluate it on users that it has "
+                "not seen (see 'tweetprofile split')."
             )
         if self.images is None:
-            return "The model was trained with none of these users; their images were not compared."
-        return "The model was trained with none of these users and none of the images looked at."
+            return "The model was trained on none of these users; their images were not compared."
+        return "The model was trained on none of these users and none of the compared images."
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the facts as JSON."""
         return {**asdict(self), "found": self.found}
 
 
@@ -87,31 +89,31 @@ def find_leakage(
     candidates: Sequence[Path],
     image_root: AnyPath | None,
 ) -> Leakage:
-    """Compare a manifest with what the model of some predictions was trained with.
+    """Compare a manifest with the users and images that a model was trained on.
 
     Args:
-        manifest: that the model is evaluated on.
-        checkpoint_sha256: of the model, as its predictions say; None where they do not.
-        candidates: files, one of which may be the model.
-        image_root: folder that image paths are relative to; None for the manifest's own.
+        manifest: The manifest that the model is evaluated on.
+        checkpoint_sha256: The digest of the model's checkpoint, as recorded in its predictions;
+            None if it is not recorded.
+        candidates: Files one of which may be that checkpoint.
+        image_root: The folder that image paths are relative to; None for the manifest's folder.
     """
     training = _training_of(checkpoint_sha256, candidates)
     if training is None:
-        return Leakage("its checkpoint is not at hand; name it with --checkpoint")
+        return Leakage("the checkpoint that made the predictions was not found; pass it to check")
     if "seen" not in training:
-        return Leakage("its checkpoint is of a version that did not keep fingerprints")
+        return Leakage("its checkpoint was written by a version that recorded no fingerprints")
     seen = read_training_fingerprint(training["seen"], "seen")
     ids = np.array([user_digest(each) for each in read_user_ids(manifest)], np.uint64)
     return Leakage(
-        None,
-        manifest.fingerprint() in seen.manifests,
-        seen.users.overlap(ids),
-        _images_seen(manifest, seen, image_root),
+        same_manifest=manifest.fingerprint() in seen.manifests,
+        users=seen.users.overlap(ids),
+        images=_image_overlap(manifest, seen, image_root),
     )
 
 
 def _training_of(sha256: str | None, candidates: Sequence[Path]) -> Mapping[str, Any] | None:
-    """What the model says of its training; None where none of the files is the model."""
+    """Return what the model records of its training; None if no file is the model."""
     for path in candidates:
         with suppress(CheckpointError):
             checkpoint = load_checkpoint(path)
@@ -120,21 +122,22 @@ def _training_of(sha256: str | None, candidates: Sequence[Path]) -> Mapping[str,
     return None
 
 
-def _images_seen(
+def _image_overlap(
     manifest: Manifest, seen: TrainingFingerprint, image_root: AnyPath | None
 ) -> Overlap | None:
     try:
         reader = ImageReader(image_root or manifest.folder)
-        refs = (image for user in _some_users(manifest) for image in user.images)
+        refs = (image for user in _spread_users(manifest) for image in user.images)
         found = [image_digest(data) for data in reader.read_all(refs) if isinstance(data, bytes)]
     except (OptionError, StoreError):
         return None
     return seen.images.overlap(np.array(found, np.uint64)) if found else None
 
 
-def _some_users(manifest: Manifest) -> Iterator[UserImages]:
-    step = max(1, -(-manifest.count_users() // _MOST_USERS))
-    for batch in manifest.batches(_USERS_AT_ONCE * 64, _USERS_AT_ONCE):
+def _spread_users(manifest: Manifest) -> Iterator[UserImages]:
+    """Yield at most `_MAX_USERS` users, spread evenly over the manifest."""
+    step = max(1, -(-manifest.count_users() // _MAX_USERS))
+    for batch in manifest.batches(_USERS_PER_BATCH * 64, _USERS_PER_BATCH):
         for position, user in enumerate(batch.users, batch.first):
             if position % step == 0:
                 yield user

@@ -1,9 +1,9 @@
-"""Labels and predictions brought together, user by user.
+"""Match the labels of a manifest with predictions, user by user.
 
-Nobody is dropped in silence: who has a label and no prediction counts as predicted wrongly, and
-users that stand in one table alone are named.
+No user is dropped silently: a user with a label but without a prediction counts as predicted
+wrongly, and users that occur in only one of the two tables are named.
 
-Shapes: N users who have a label for a trait, in manifest order, K classes.
+Shapes: N users who have a label for a trait, in manifest order; K classes.
 """
 
 from dataclasses import dataclass
@@ -28,20 +28,20 @@ from tweetprofile.evaluation.predictions import Predictions, probabilities_of
 from tweetprofile.traits import Trait, TraitSchema
 
 NO_GUESS = -1
-"""Class number of a prediction that there is not."""
+"""Class number that stands for a missing prediction."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedTrait:
-    """One trait of the users who have a label for it.
+    """Labels and predictions of one trait, for the users who have a label for it.
 
     Attributes:
-        trait: which.
-        rows_N: number of each user in the manifest.
-        truth_N: class numbers of the labels.
-        guess_N: class numbers of the predictions, `NO_GUESS` where there is none.
-        probabilities_NK: float64 of all classes; zeros where there is no prediction.
-        frames_N: usable frames.
+        trait: The trait.
+        rows_N: The position of each user in the manifest.
+        truth_N: The class numbers of the labels.
+        guess_N: The class numbers of the predictions; `NO_GUESS` where there is none.
+        probabilities_NK: The probabilities of all classes, float64; zeros without a prediction.
+        frames_N: The number of usable frames per user.
     """
 
     trait: Trait
@@ -53,28 +53,28 @@ class MatchedTrait:
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """(N,) probability of the most probable class; 0 where there is no prediction."""
+        """(N,) probability of the predicted class; 0 where there is no prediction."""
         confidence: NDArray[np.float64] = self.probabilities_NK.max(axis=1)
         return confidence
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """(N,) whether the prediction is the label."""
+        """(N,) whether the prediction equals the label."""
         right: NDArray[np.bool_] = self.guess_N == self.truth_N
         return right
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchedUsers:
-    """All traits, and who could not be judged.
+    """Labels and predictions of all traits, and the users that could not be matched.
 
     Attributes:
-        predictions: what was judged.
-        traits: those with labels.
-        users: of the manifest.
-        only_in_manifest: users without a row of predictions.
-        only_in_predictions: users that the manifest does not know.
-        label_notes: sentences on labels that stand for missing values.
+        predictions: The predictions that were matched.
+        traits: The traits for which at least one user has a label.
+        users: The number of users in the manifest.
+        only_in_manifest: Ids of manifest users that the predictions lack.
+        only_in_predictions: Ids of predicted users that the manifest lacks.
+        label_notes: Sentences about labels that were read as missing values.
     """
 
     predictions: Predictions
@@ -86,11 +86,12 @@ class MatchedUsers:
 
 
 def match_users(manifest: Manifest, predictions: Predictions) -> MatchedUsers:
-    """Bring the labels of a manifest and predictions together.
+    """Match the labels of a manifest with predictions.
 
     Raises:
-        ManifestError: no label at all, or one that the predictions' schema does not know.
-        PredictionsError: no trait in common, or users that stand twice and cannot be told apart.
+        ManifestError: The manifest has no labels, or one that is not a class of the schema.
+        PredictionsError: The two have no trait in common, or users who occur twice and cannot be
+            told apart.
     """
     schema = _known_traits(manifest, predictions.schema, predictions.path)
     label_notes = check_labels(manifest, schema)
@@ -101,37 +102,44 @@ def match_users(manifest: Manifest, predictions: Predictions) -> MatchedUsers:
     guesses = encode_labels(predictions.table, schema)
     frames = predictions.table["frames_used"].to_numpy().astype(np.int64)
     traits = tuple(
-        _match_trait(trait, truth[:, column], rows, guesses[:, column], frames, predictions.table)
+        _match_trait(
+            trait,
+            truth=truth[:, column],
+            rows=rows,
+            guesses=guesses[:, column],
+            frames=frames,
+            table=predictions.table,
+        )
         for column, trait in enumerate(schema)
         if (truth[:, column] != UNKNOWN).any()
     )
     if not traits:
         raise ManifestError(
-            f"{manifest.source} has no label for any user ({', '.join(schema.names)} are null "
-            "throughout); give a labelled manifest."
+            f"{manifest.source} has no label for any user ({', '.join(schema.names)}: all values "
+            "are null); pass a manifest with labels."
         )
     unknown = np.setdiff1d(np.arange(len(found)), rows)
     return MatchedUsers(
-        predictions,
-        traits,
-        len(ids),
-        tuple(ids.filter(pl.Series(rows < 0))),
-        tuple(found.gather(unknown)),
-        label_notes,
+        predictions=predictions,
+        traits=traits,
+        users=len(ids),
+        only_in_manifest=tuple(ids.filter(pl.Series(rows < 0))),
+        only_in_predictions=tuple(found.gather(unknown)),
+        label_notes=label_notes,
     )
 
 
 def labelled_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) -> TraitSchema:
-    """The traits of a schema that a manifest has label columns for, these being checked.
+    """Return the traits of a schema for which a manifest has label columns; check their labels.
 
     Args:
-        manifest: with labels.
-        schema: of predictions, or of a checkpoint.
-        source: where it comes from, for people.
+        manifest: A manifest with labels.
+        schema: The schema of predictions or of a checkpoint.
+        source: The file that the schema comes from, for messages.
 
     Raises:
-        ManifestError: a label that the schema does not know.
-        PredictionsError: no trait in common.
+        ManifestError: A label is not a class of the schema.
+        PredictionsError: The manifest has no label column for any trait of the schema.
     """
     labelled = _known_traits(manifest, schema, source)
     check_labels(manifest, labelled)
@@ -139,27 +147,28 @@ def labelled_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) ->
 
 
 def _known_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) -> TraitSchema:
-    """The traits of a schema that a manifest has label columns for; see `labelled_traits`."""
+    """Return the traits of a schema for which a manifest has label columns, unchecked."""
     known = [trait for trait in schema if trait.name in manifest.schema.names]
     if not known:
         raise PredictionsError(
             f"{manifest.source} has no label column for any trait of {source} "
-            f"({', '.join(schema.names)}); give a manifest with labels first, then the "
+            f"({', '.join(schema.names)}); pass a manifest with labels first, then the "
             "predictions."
         )
     return TraitSchema(tuple(known))
 
 
 def _match(ids: pl.Series, found: pl.Series, predictions: Predictions) -> NDArray[np.int64]:
-    """Row of predictions of each manifest user; -1 where there is none."""
+    """Return the row of predictions of each manifest user; -1 where there is none."""
     if ids.equals(found, null_equal=True):
         return np.arange(len(ids))
     for name, each in (("the manifest", ids), (str(predictions.path), found)):
         if each.is_duplicated().any():
             twice = each.filter(each.is_duplicated())[0]
             raise PredictionsError(
-                f"user '{twice}' stands twice in {name}, and the predictions are not in the "
-                "manifest's order, so that they cannot be told apart; predict that manifest anew."
+                f"user '{twice}' occurs twice in {name}, and the predictions are not in the order "
+                "of the manifest, so that the two rows cannot be told apart; predict that manifest "
+                "again."
             )
     right = pl.DataFrame({"user_id": found, "row": np.arange(len(found))})
     joined = ids.to_frame("user_id").join(right, on="user_id", how="left", maintain_order="left")
@@ -168,6 +177,7 @@ def _match(ids: pl.Series, found: pl.Series, predictions: Predictions) -> NDArra
 
 def _match_trait(
     trait: Trait,
+    *,
     truth: NDArray[np.int64],
     rows: NDArray[np.int64],
     guesses: NDArray[np.int64],
@@ -180,17 +190,24 @@ def _match_trait(
     probabilities = probabilities_of(table, trait)
     if not ((probabilities >= 0) & (probabilities <= 1.001)).all():
         raise PredictionsError(
-            f"a probability of '{trait.name}' is not from 0 to 1; predict that manifest anew."
+            f"a probability of '{trait.name}' is not between 0 and 1; predict that manifest again."
         )
-    if not len(table):  # nothing to look up, and nobody is found
+    if not len(table):  # row 0, which stands in for missing rows below, does not exist
         empty = np.zeros((len(users), len(trait.classes)))
         none = np.full(len(users), NO_GUESS)
-        return MatchedTrait(trait, users, truth[users], none, empty, np.zeros_like(none))
+        return MatchedTrait(
+            trait=trait,
+            rows_N=users,
+            truth_N=truth[users],
+            guess_N=none,
+            probabilities_NK=empty,
+            frames_N=np.zeros_like(none),
+        )
     return MatchedTrait(
-        trait,
-        users,
-        truth[users],
-        np.where(missing, NO_GUESS, guesses[found]),
-        np.where(missing[:, None], 0.0, probabilities[found]),
-        np.where(missing, 0, frames[found]),
+        trait=trait,
+        rows_N=users,
+        truth_N=truth[users],
+        guess_N=np.where(missing, NO_GUESS, guesses[found]),
+        probabilities_NK=np.where(missing[:, None], 0.0, probabilities[found]),
+        frames_N=np.where(missing, 0, frames[found]),
     )

@@ -1,8 +1,8 @@
-"""How good the predictions of a trait are, and what doing nothing clever would get.
+"""Metrics of the predictions of a trait, and of the majority and random baselines.
 
-Precision, recall and F1 of a class, and their means over the classes that occur in labels or
-predictions ("macro"), agree with scikit-learn's. A user without a prediction counts as one more
-class that is never right.
+Precision, recall and F1 per class, and their means over the classes that occur in labels or
+predictions ("macro"), agree with scikit-learn's. A missing prediction counts as an additional
+class, which is never correct.
 
 Shapes: N users, K classes.
 """
@@ -23,7 +23,7 @@ from tweetprofile.traits import Trait
 _FRAME_BANDS = ((0, 0), (1, 2), (3, 4), (5, 7), (8, 10), (11, 2**31))
 
 _THRESHOLDS = tuple(step / 20 for step in range(20))
-"""Confidences below which users could be left out: 0 to 0.95."""
+"""Confidences below which users may be set aside: 0 to 0.95."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,11 @@ class Scores:
     """The four columns of the paper's Tables 1, 2 and 4.
 
     Attributes:
-        accuracy: share of the labelled users whose prediction is right.
-        macro_precision: mean over the classes that occur, as the next two.
-        macro_recall: the same of recall.
-        macro_f1: the same of F1; what MEX-A3T ranks by is its mean over the traits.
+        accuracy: The share of labelled users whose prediction is correct.
+        macro_precision: The mean precision over the classes that occur.
+        macro_recall: The mean recall over the classes that occur.
+        macro_f1: The mean F1 over the classes that occur. MEX-A3T ranks by the mean of this over
+            the traits.
     """
 
     accuracy: float
@@ -45,7 +46,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """One class: a row of the paper's Tables 3 and 5; support is how many users have it."""
+    """Metrics of one class: a row of the paper's Tables 3 and 5.
+
+    Attributes:
+        precision: The share of users predicted as this class who have it.
+        recall: The share of users who have this class and are predicted as it.
+        f1: The harmonic mean of precision and recall.
+        support: The number of users who have this class.
+    """
 
     precision: float
     recall: float
@@ -55,11 +63,11 @@ class ClassScores:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityCurve:
-    """Whether confidence is what it says.
+    """How well confidence matches accuracy.
 
     Attributes:
-        ece: expected calibration error, the mean distance of confidence and accuracy.
-        bins: the reliability curve; bins without a user are left out.
+        ece: The expected calibration error: the mean difference between confidence and accuracy.
+        bins: The points of the reliability curve; bins without users are omitted.
     """
 
     ece: float
@@ -68,7 +76,13 @@ class ReliabilityCurve:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Users with like numbers of usable frames, as in `3-4`."""
+    """Users whose number of usable frames is within a range.
+
+    Attributes:
+        frames: The range, as in `3-4`.
+        users: The number of these users.
+        accuracy: The share of them whose prediction is correct.
+    """
 
     frames: str
     users: int
@@ -77,13 +91,13 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceCut:
-    """What is left when users below a confidence are left out.
+    """Coverage and accuracy when users below a confidence are set aside.
 
     Attributes:
-        min_confidence: of those that are kept.
-        coverage: share of the labelled users who are kept.
-        accuracy: among them; None where there is none.
-        macro_f1: likewise.
+        min_confidence: The smallest confidence of the remaining users.
+        coverage: The share of labelled users who remain.
+        accuracy: The accuracy among them; None if no user remains.
+        macro_f1: The macro-F1 among them; None if no user remains.
     """
 
     min_confidence: float
@@ -92,22 +106,24 @@ class ConfidenceCut:
     macro_f1: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TraitMetrics:
-    """Everything about one trait.
+    """All metrics of one trait.
 
     Attributes:
-        users: with a label.
-        predicted: of these, with a prediction.
-        scores: over all of them.
-        majority_class: the most frequent label.
-        majority: what naming it for everybody would get.
-        random: what drawing a class for each by dice would get, all classes alike.
-        per_class: by class name.
-        confusion: a row a label, a column a prediction, the last for none.
-        calibration: of those with a prediction.
-        by_frames: accuracy by number of usable frames.
-        selections: coverage against accuracy.
+        users: The number of users with a label.
+        predicted: The number of these who also have a prediction.
+        scores: The scores over all users with a label.
+        majority_class: The most frequent label.
+        majority: The scores of the majority baseline, which always predicts that class.
+        random: The expected scores of the random baseline, which draws one of all classes with
+            equal probability.
+        per_class: The scores per class, by class name.
+        confusion: The confusion matrix: one row per label, one column per predicted class, and a
+            last column for missing predictions.
+        calibration: The reliability curve of the users with a prediction.
+        by_frames: The accuracy by number of usable frames.
+        selections: Coverage and accuracy at each of a range of confidences.
     """
 
     users: int
@@ -124,28 +140,28 @@ class TraitMetrics:
 
 
 def measure(matched: MatchedTrait) -> TraitMetrics:
-    """All metrics of a trait that has at least one label."""
+    """Compute all metrics of a trait that has at least one label."""
     trait, classes = matched.trait, len(matched.trait.classes)
     confusion = confusion_matrix(matched.truth_N, matched.guess_N, classes)
     support = confusion.sum(axis=1)
     most = int(support.argmax())
     return TraitMetrics(
-        len(matched.truth_N),
-        int((matched.guess_N != NO_GUESS).sum()),
-        score(matched.truth_N, matched.guess_N, classes),
-        trait.classes[most],
-        score(matched.truth_N, np.full_like(matched.truth_N, most), classes),
-        random_scores(support),
-        _per_class(trait, matched.truth_N, matched.guess_N),
-        tuple(tuple(row) for row in confusion.tolist()),
-        reliability_curve(matched),
-        tuple(_by_frames(matched)),
-        tuple(cut_at_confidence(matched, threshold) for threshold in _THRESHOLDS),
+        users=len(matched.truth_N),
+        predicted=int((matched.guess_N != NO_GUESS).sum()),
+        scores=score(matched.truth_N, matched.guess_N, classes),
+        majority_class=trait.classes[most],
+        majority=score(matched.truth_N, np.full_like(matched.truth_N, most), classes),
+        random=random_scores(support),
+        per_class=_per_class(trait, matched.truth_N, matched.guess_N),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        calibration=reliability_curve(matched),
+        by_frames=tuple(_by_frames(matched)),
+        selections=tuple(cut_at_confidence(matched, threshold) for threshold in _THRESHOLDS),
     )
 
 
 def score(truth_N: NDArray[np.int64], guess_N: NDArray[np.int64], classes: int) -> Scores:
-    """Accuracy and the macro means of some users; `NO_GUESS` is wrong for every class."""
+    """Compute accuracy and macro averages; `NO_GUESS` is wrong for every class."""
     counts = ClassCounts.of(truth_N, guess_N, classes)
     return Scores(
         accuracy=float(counts.accuracy),
@@ -158,8 +174,8 @@ def score(truth_N: NDArray[np.int64], guess_N: NDArray[np.int64], classes: int) 
 def confusion_matrix(
     truth_N: NDArray[np.int64], guess_N: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
-    """(K, K + 1) counts: a row a label, a column a prediction, the last for none."""
-    # The one class more is for users without a prediction.
+    """(K, K + 1) counts: one row per label, one column per prediction, the last for none."""
+    # The additional class is for users without a prediction.
     guess = torch.from_numpy(np.where(guess_N == NO_GUESS, classes, guess_N))
     matrix = multiclass_confusion_matrix(guess, torch.from_numpy(truth_N), classes + 1)
     counts: NDArray[np.int64] = matrix[:classes].numpy()
@@ -167,12 +183,12 @@ def confusion_matrix(
 
 
 def random_scores(support_K: NDArray[np.int64]) -> Scores:
-    """What drawing classes by dice gets: the scores of the confusion matrix to be expected."""
+    """Return the scores of the random baseline, from its expected confusion matrix."""
     users, classes = support_K.sum(), np.count_nonzero(support_K)
     share = support_K[support_K > 0] / users  # precision of each class
     chance = 1 / len(support_K)  # and its recall
     f1 = 2 * share * chance / (share + chance)
-    # Classes without a label are drawn, too, and are never right.
+    # Classes without a label are drawn as well, and are never correct.
     scale = classes / len(support_K)
     return Scores(
         chance, float(share.mean() * scale), float(chance * scale), float(f1.mean() * scale)
@@ -180,14 +196,14 @@ def random_scores(support_K: NDArray[np.int64]) -> Scores:
 
 
 def reliability_curve(judged: MatchedTrait) -> ReliabilityCurve:
-    """How well confidence says how often predictions are right."""
+    """Bin the predictions by confidence, and compute their expected calibration error."""
     known = judged.guess_N != NO_GUESS
     bins = reliability_bins(judged.confidence[known], judged.right[known])
     return ReliabilityCurve(calibration_error(bins), bins)
 
 
 def cut_at_confidence(matched: MatchedTrait, min_confidence: float) -> ConfidenceCut:
-    """What is left of the users when the unsure ones are left out."""
+    """Compute coverage and accuracy when users below a confidence are set aside."""
     kept = (matched.guess_N != NO_GUESS) & (matched.confidence >= min_confidence)
     if not kept.any():
         return ConfidenceCut(min_confidence, 0.0, None, None)

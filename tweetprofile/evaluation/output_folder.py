@@ -1,13 +1,13 @@
-"""The folder that an evaluation leaves: metrics, tables, unmatched users, report.
+"""Write the output folder of an evaluation: metrics, tables, unmatched users, report.
 
 ::
 
-    metrics.json       everything, for programs; written last
-    report.html        everything, for people
-    plots/*.png        its pictures
-    tables/*.csv       the paper's tables, in form
-    unmatched.csv      users in the manifest or in the predictions alone, where there are any
-    .tweetprofile.json what evaluations have written here, and a later one may replace
+    metrics.json       all results, for programs; written last
+    report.html        all results, for people
+    plots/*.png        the plots of the report
+    tables/*.csv       tables of the same form as the paper's
+    unmatched.csv      users in only the manifest or only the predictions, if there are any
+    .tweetprofile.json a record of these files, which a later evaluation may replace
 """
 
 import io
@@ -39,10 +39,16 @@ def inputs_of_evaluation(
     run: Path | None = None,
     image_root: AnyPath | None = None,
 ) -> Inputs:
-    """What an evaluation reads, and its outputs never replace.
+    """Return the inputs of an evaluation, which its output must not replace.
+
+    Args:
+        manifest: The manifest.
+        predictions: Files or folders of predictions.
+        run: The run folder that training curves are read from; None if there is none.
+        image_root: The folder that image paths are relative to; None for the manifest's folder.
 
     Raises:
-        ManifestError: the manifest cannot be opened.
+        ManifestError: The manifest cannot be opened.
     """
     inputs = inputs_of(Manifest.open(manifest), image_root)
     for source in predictions:
@@ -53,16 +59,16 @@ def inputs_of_evaluation(
 
 
 def prepare_folder(folder: Path, *, overwrite: bool, inputs: Inputs | None = None) -> None:
-    """Make the folder, or see that what an earlier evaluation left may be replaced.
+    """Make the output folder, or check that an earlier evaluation in it may be replaced.
 
     Args:
-        folder: to write to.
-        overwrite: whether what an earlier evaluation left may be replaced.
-        inputs: what the evaluation reads; None for nothing.
+        folder: The folder to write to.
+        overwrite: Whether the files of an earlier evaluation may be replaced.
+        inputs: The files that the evaluation reads; None for none.
 
     Raises:
-        OutputError: it cannot be made, is or holds what is read, holds what no evaluation wrote, or
-            must not be overwritten.
+        OutputError: The folder cannot be made, is or contains an input, contains a foreign file,
+            or must not be overwritten.
     """
     for path in (folder, folder / METRICS):
         (inputs or Inputs()).refuse(real_path(path), folder)
@@ -73,16 +79,27 @@ def prepare_folder(folder: Path, *, overwrite: bool, inputs: Inputs | None = Non
     except OSError as error:
         raise OutputError(f"{folder} cannot be written to: {error.strerror}.") from None
     if occupied and not overwrite:
-        raise OutputError(f"{folder} is not empty; choose another folder or add --overwrite.")
+        raise OutputError(
+            f"{folder} is not empty; choose another folder, or pass `overwrite=True` to replace an "
+            "earlier evaluation."
+        )
 
 
 def write_evaluation(
     evaluation: Evaluation, folder: Path, epochs: Sequence[Mapping[str, Any]] = ()
 ) -> Path:
-    """Write everything about one set of predictions; the path of the report.
+    """Write the metrics, tables and report of one evaluation.
+
+    Args:
+        evaluation: The evaluation to write.
+        folder: The output folder, as `prepare_folder` leaves it.
+        epochs: The epochs of the training run, for its curves; none to omit them.
+
+    Returns:
+        The path of the report.
 
     Raises:
-        WriteError: the disk is full, say.
+        WriteError: The files cannot be written, for example because the disk is full.
     """
     with _writing(folder):
         write_files(
@@ -98,7 +115,7 @@ def write_evaluation(
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
-    """Write metrics and tables of several sets of predictions."""
+    """Write the metrics and tables of a comparison; see `write_evaluation`."""
     with _writing(folder):
         metrics = {METRICS: _json(comparison.to_dict())}
         write_files(folder, {**_tables(comparison.evaluations), **metrics})
@@ -122,7 +139,7 @@ def _unmatched(evaluation: Evaluation) -> dict[str, bytes]:
 
 
 def _json(facts: Mapping[str, Any]) -> bytes:
-    # What is no text in paths becomes JSON's own escapes.
+    # Bytes in paths that are not valid text become JSON escapes.
     return (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode(
         errors="backslashreplace"
     )
@@ -134,5 +151,5 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WriteError(
-            f"{folder} could not be written ({error.strerror}); make room and run it again."
+            f"{folder} could not be written ({error.strerror}); fix this and run the command again."
         ) from None

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, as PNG, drawn by matplotlib (the extra `report`)."""
+"""Draw the plots of an evaluation as PNG images with matplotlib (the extra `report`)."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,14 +39,22 @@ _STYLE: dict[Any, Any] = {
 
 _DPI = 150
 
-_NAME_SHOWN = 40
-_MOST_NAMED = 64
-"""Classes in a confusion matrix; one of more is drawn without names and counts."""
+_MAX_NAME = 40
+"""Characters of a class name in a plot."""
+
+_MAX_NAMED = 64
+"""A confusion matrix of more classes is drawn without names and counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture: its file's name, what it shows for those who do not see it, and its PNG."""
+    """A plot.
+
+    Attributes:
+        name: The name of its file, without the ending.
+        caption: What it shows; also the text for readers who cannot see it.
+        png: The image, encoded as PNG.
+    """
 
     name: str
     caption: str
@@ -54,58 +62,58 @@ class Plot:
 
 
 def require_matplotlib() -> None:
-    """Raise OptionError, with the mend, where matplotlib is not installed."""
+    """Raise OptionError, which says how to install it, if matplotlib is missing."""
     try:
         import matplotlib as _  # noqa: F401, PLC0415 - heavy, and in an extra
     except ImportError:
         raise OptionError(
-            "the report's pictures need matplotlib, which is in the extra 'report'; install "
-            "tweetprofile[report] or leave -o away."
+            "the plots of the report need matplotlib, which the extra 'report' installs; install "
+            "tweetprofile[report], or evaluate without an output folder."
         ) from None
 
 
 def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
-    """Confusion, reliability, confidence, coverage and frames of a trait."""
+    """Draw confusion matrix, reliability, confidences, coverage and image counts of a trait."""
     metrics = evaluation.traits[trait]
     matched = next(each for each in evaluation.matched.traits if each.trait.name == trait)
-    classes = [shorten(printable(name), _NAME_SHOWN) for name in matched.trait.classes]
+    classes = [shorten(printable(name), _MAX_NAME) for name in matched.trait.classes]
     return [
         _plot(
             f"{trait}-confusion",
-            f"Confusion matrix of {trait}: a row a label, a column a prediction.",
+            f"Confusion matrix of {trait}: one row per label, one column per predicted class.",
             lambda axes: _draw_confusion(axes, metrics, classes),
             _confusion_size(len(classes)),
         ),
         _plot(
             f"{trait}-reliability",
-            f"Reliability of {trait}: how often predictions of a confidence are right.",
+            f"Reliability curve of {trait}: accuracy of the predictions by their confidence.",
             lambda axes: _draw_reliability(axes, metrics),
         ),
         _plot(
             f"{trait}-confidence",
-            f"Confidences of {trait}, of right and of wrong predictions.",
+            f"Confidence of correct and of wrong predictions of {trait}.",
             lambda axes: _draw_confidence(axes, matched),
         ),
         _plot(
             f"{trait}-coverage",
-            f"Accuracy of {trait} when users below a confidence are left out.",
+            f"Accuracy of {trait} when users below a confidence are set aside.",
             lambda axes: _draw_coverage(axes, metrics),
         ),
         _plot(
             f"{trait}-frames",
-            f"Accuracy of {trait} by number of usable images.",
+            f"Accuracy of {trait} by number of usable images per user.",
             lambda axes: _draw_frames(axes, metrics),
         ),
     ]
 
 
 def training_plots(epochs: Sequence[Mapping[str, Any]]) -> list[Plot]:
-    """Loss and macro-F1 by epoch, from the lines of a run's metrics.jsonl."""
+    """Draw loss and macro-F1 by epoch, from the lines of a run's `metrics.jsonl`."""
     return [
         _plot("training-loss", "Loss by epoch.", lambda axes: _draw_loss(axes, epochs)),
         _plot(
             "training-macro-f1",
-            "Macro-F1 by epoch on the users set aside in training.",
+            "Macro-F1 on the held-out users by epoch.",
             lambda axes: _draw_macro_f1(axes, epochs),
         ),
     ]
@@ -123,13 +131,13 @@ def _plot(name: str, caption: str, draw: Any, size: tuple[float, float] = (4.6, 
 
 def _as_png(figure: "Figure") -> bytes:
     file = io.BytesIO()
-    # Without the version of matplotlib in it, equal pictures are equal files.
+    # Without matplotlib's version in the metadata, equal plots are equal files.
     figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
     return file.getvalue()
 
 
 def _confusion_size(classes: int) -> tuple[float, float]:
-    shown = min(classes, _MOST_NAMED)
+    shown = min(classes, _MAX_NAMED)
     return 2.6 + 0.5 * shown, 2.2 + 0.42 * shown
 
 
@@ -141,8 +149,8 @@ def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str])
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.grid(False)
-    axes.set(xlabel="predicted", ylabel="label", title="Confusion")
-    if len(classes) > _MOST_NAMED:
+    axes.set(xlabel="predicted", ylabel="label", title="Confusion matrix")
+    if len(classes) > _MAX_NAMED:
         return
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
@@ -152,7 +160,7 @@ def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str])
 
 
 def _draw_reliability(axes: "Axes", metrics: TraitMetrics) -> None:
-    axes.plot([0, 1], [0, 1], color=_PALE, linestyle="--", label="as it should be")
+    axes.plot([0, 1], [0, 1], color=_PALE, linestyle="--", label="perfect calibration")
     bins = metrics.calibration.bins
     most = max((each.users for each in bins), default=1)
     axes.plot([e.confidence for e in bins], [e.accuracy for e in bins], color=_ACCENT, linewidth=1)
@@ -161,9 +169,9 @@ def _draw_reliability(axes: "Axes", metrics: TraitMetrics) -> None:
         [each.accuracy for each in bins],
         s=[12 + 110 * each.users / most for each in bins],
         color=_ACCENT,
-        label="users of like confidence",
+        label="users, by confidence",
     )
-    title = f"Reliability (calibration error {metrics.calibration.ece:.3f})"
+    title = f"Reliability curve (ECE {metrics.calibration.ece:.3f})"
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title=title)
     axes.legend(fontsize=8, loc="upper left")
 
@@ -173,7 +181,7 @@ def _draw_confidence(axes: "Axes", matched: MatchedTrait) -> None:
     right = matched.right
     parts = [matched.confidence[known & right], matched.confidence[known & ~right]]
     bins = np.linspace(0, 1, 21).tolist()
-    axes.hist(parts, bins=bins, stacked=True, color=[_ACCENT, _WARM], label=["right", "wrong"])
+    axes.hist(parts, bins=bins, stacked=True, color=[_ACCENT, _WARM], label=["correct", "wrong"])
     axes.set(xlabel="confidence", ylabel="users", xlim=(0, 1), title="Confidence")
     axes.legend(fontsize=8)
 
@@ -187,10 +195,10 @@ def _draw_coverage(axes: "Axes", metrics: TraitMetrics) -> None:
         markersize=3,
         color=_ACCENT,
     )
-    axes.axhline(metrics.majority.accuracy, color=_WARM, linestyle="--", label="majority class")
+    axes.axhline(metrics.majority.accuracy, color=_WARM, linestyle="--", label="majority baseline")
     axes.set(
-        xlabel="share of users kept", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02),
-        title="Leaving unsure users out",
+        xlabel="coverage (share of users)", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02),
+        title="Accuracy and coverage",
     )  # fmt: skip
     axes.legend(fontsize=8, loc="lower left")
 
@@ -199,9 +207,14 @@ def _draw_frames(axes: "Axes", metrics: TraitMetrics) -> None:
     bands = metrics.by_frames
     names = [f"{each.frames}\n{each.users:,} users" for each in bands]
     axes.bar(range(len(bands)), [each.accuracy for each in bands], color=_ACCENT, width=0.6)
-    axes.axhline(metrics.majority.accuracy, color=_WARM, linestyle="--", label="majority class")
+    axes.axhline(metrics.majority.accuracy, color=_WARM, linestyle="--", label="majority baseline")
     axes.set_xticks(range(len(bands)), names, fontsize=8)
-    axes.set(xlabel="usable images", ylabel="accuracy", ylim=(0, 1.02), title="Images of a user")
+    axes.set(
+        xlabel="usable images per user",
+        ylabel="accuracy",
+        ylim=(0, 1.02),
+        title="Accuracy by images per user",
+    )
     axes.legend(fontsize=8)
 
 
@@ -212,7 +225,7 @@ def _draw_loss(axes: "Axes", epochs: Sequence[Mapping[str, Any]]) -> None:
         (each["epoch"], each["val_loss"]) for each in epochs if each["val_loss"] is not None
     ]
     if held_out:
-        axes.plot(*zip(*held_out, strict=True), color=_WARM, label="users set aside")
+        axes.plot(*zip(*held_out, strict=True), color=_WARM, label="held-out users")
     axes.set(xlabel="epoch", ylabel="loss", title="Loss")
     axes.legend(fontsize=8)
 
@@ -220,7 +233,7 @@ def _draw_loss(axes: "Axes", epochs: Sequence[Mapping[str, Any]]) -> None:
 def _draw_macro_f1(axes: "Axes", epochs: Sequence[Mapping[str, Any]]) -> None:
     for trait, points in _curves(epochs):
         axes.plot(*zip(*points, strict=True), label=trait)
-    axes.set(xlabel="epoch", ylabel="macro-F1", ylim=(0, 1.02), title="Users set aside")
+    axes.set(xlabel="epoch", ylabel="macro-F1", ylim=(0, 1.02), title="Macro-F1, held-out users")
     if axes.lines:
         axes.legend(fontsize=8)
 

@@ -1,4 +1,4 @@
-"""Profiles, read back from what `predict` wrote and checked before anything relies on them."""
+"""Read the profiles that `predict` wrote, and check them before anything relies on them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,27 +24,27 @@ _NO_PROFILES = (
     pa.ArrowException, AssertionError, AttributeError, LookupError, OSError, RecursionError,
     SchemaError, TypeError, ValueError,
 )  # fmt: skip
-"""What reading a file raises that holds anything else."""
+"""Errors raised by reading a file that contains something other than profiles."""
 
+_ROWS_TRUSTED = 1_000_000
+"""A file may claim this many rows whatever its size."""
 
-_ROWS_BELIEVED = 1_000_000
-_MOST_ROWS_A_BYTE = 8
-"""Of profiles, which have a different id in each row."""
+_MAX_ROWS_PER_BYTE = 8
+"""A file that claims more is refused: each row of profiles has an id of its own."""
 
-_LONGEST_ID = 10_000
-"""Bytes."""
+_MAX_ID_BYTES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Profiles as `predict` writes them.
+    """Profiles that `predict` wrote.
 
     Attributes:
-        name: what to call them.
-        path: where they are.
-        schema: their traits.
-        facts: what the run says of itself: network, checkpoint and version, where it says so.
-        table: `user_id`, `frames_used` and, a trait, its class and probabilities.
+        name: The name by which reports and tables call them.
+        path: The file or folder that they were read from.
+        schema: The traits that they predict.
+        facts: The network, the checkpoint and the version that made them, as far as recorded.
+        table: The columns `user_id`, `frames_used` and, per trait, its class and probabilities.
     """
 
     name: str
@@ -58,17 +58,17 @@ class Predictions:
         """Read a Parquet file of profiles, or a folder of them, here or in an object store.
 
         Raises:
-            PredictionsError: it is none.
+            PredictionsError: The path does not exist or contains something other than profiles.
         """
         path = as_path(path)
         if isinstance(path, Path) and not path.exists():
             raise PredictionsError(
-                f"{path} does not exist; give what 'tweetprofile predict' wrote."
+                f"{path} does not exist; pass the file or folder that 'tweetprofile predict' wrote."
             )
         if str(path).lower().endswith(".csv"):
             raise PredictionsError(
-                f"{path} is CSV, which has lost what evaluating needs; predict again with an OUT "
-                "that ends in .parquet."
+                f"{path} is a CSV file, which lacks facts that an evaluation needs; predict again, "
+                "into a file that ends in .parquet."
             )
         try:
             files = find_files(path, ".parquet")[0] if isinstance(path, RemotePath) else None
@@ -82,23 +82,23 @@ class Predictions:
             _check_range(table, schema)
         except _NO_PROFILES as error:
             raise PredictionsError(
-                f"{path} does not hold profiles as `tweetprofile predict` writes them "
-                f"({_first_line(error)}); give the file or folder that it wrote."
+                f"{path} does not contain profiles written by 'tweetprofile predict' "
+                f"({_first_line(error)}); pass the file or folder that it wrote."
             ) from None
-        said = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str)}
-        return cls(path.stem or str(path), path, schema, said, table)
+        known = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str)}
+        return cls(path.stem or str(path), path, schema, known, table)
 
-    def called(self, name: str) -> "Predictions":
-        """The same by another name."""
+    def renamed(self, name: str) -> "Predictions":
+        """Return the same predictions under another name."""
         return replace(self, name=name)
 
 
 _FACTS = {"schema": mapping, "network": text, "checkpoint_sha256": text, "version": text}
-"""What a run says of itself, as far as it is shown or relied on."""
+"""The recorded facts that a report shows or the code relies on, each with its reader."""
 
 
 def _check_range(table: pa.Table, schema: TraitSchema) -> None:
-    """Raise ValueError unless all probabilities are from 0 to 1."""
+    """Raise ValueError unless all probabilities are between 0 and 1."""
     for trait in schema:
         values = probabilities_of(table, trait)
         if not ((values >= 0) & (values <= 1)).all():
@@ -110,23 +110,23 @@ def _keys(files: Sequence[RemotePath]) -> list[str]:
 
 
 def _store(path: AnyPath) -> dict[str, Any]:
-    """What a dataset must be told of where it is."""
+    """Return the arguments of `dataset` that depend on where the files are."""
     store = {"filesystem": path.file_system} if isinstance(path, RemotePath) else {}
-    # Ids stay dictionaries until it is known how long they are.
+    # Ids stay dictionary-encoded until their length has been checked.
     options = ds.ParquetReadOptions(dictionary_columns={"user_id"})
     return {"format": ds.ParquetFileFormat(read_options=options), **store}
 
 
 def _check_size(data: ds.Dataset, files: Sequence[AnyPath]) -> None:
-    """Raise ValueError where a file claims more rows than its bytes can hold."""
+    """Raise ValueError if a file claims more rows than fit into its bytes."""
     for fragment, file in zip(data.get_fragments(), files, strict=True):
         rows, size = fragment.metadata.num_rows, size_of(file)
-        if rows > max(_ROWS_BELIEVED, _MOST_ROWS_A_BYTE * size):
+        if rows > max(_ROWS_TRUSTED, _MAX_ROWS_PER_BYTE * size):
             raise ValueError(f"{file} claims {rows:,} rows in {size:,} bytes")
 
 
 def _check_types(columns: pa.Schema, schema: TraitSchema) -> None:
-    """Raise ValueError unless the columns are those of profiles."""
+    """Raise ValueError unless the columns and their types are those of profiles."""
     wanted: dict[str, Callable[[pa.DataType], bool]] = {
         "user_id": lambda kind: is_text(kind) or pa.types.is_integer(kind),
         "frames_used": pa.types.is_integer,
@@ -144,17 +144,17 @@ def _check_types(columns: pa.Schema, schema: TraitSchema) -> None:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """The table with its ids resolved.
+    """Return the table with its ids decoded from their dictionary.
 
     Raises:
-        ArrowInvalid: text that is no UTF-8.
-        ValueError: ids that are too long.
+        ArrowInvalid: A text is not valid UTF-8.
+        ValueError: An id is too long, or a row lacks its id or its number of frames.
     """
     ids = table["user_id"]
     if pa.types.is_dictionary(ids.type) and is_text(ids.type.value_type):
         longest = (pc.max(pc.binary_length(chunk.dictionary)).as_py() for chunk in ids.chunks)
-        if any((length or 0) > _LONGEST_ID for length in longest):
-            raise ValueError(f"a user_id has more than {_LONGEST_ID:,} bytes")
+        if any((length or 0) > _MAX_ID_BYTES for length in longest):
+            raise ValueError(f"a user_id has more than {_MAX_ID_BYTES:,} bytes")
     if pa.types.is_dictionary(ids.type):
         ids = ids.cast(ids.type.value_type)
     position = table.column_names.index("user_id")
@@ -166,7 +166,7 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def probabilities_of(table: pa.Table, trait: Trait) -> NDArray[np.float64]:
-    """(rows, K); zeros for users without a prediction."""
+    """Return the probabilities of a trait, (rows, K); zeros for users without a prediction."""
     column = table[probabilities_column(trait.name)].combine_chunks()
     each = [pc.fill_null(pc.struct_field(column, name), 0.0) for name in trait.classes]
     columns = [column.to_numpy(zero_copy_only=False) for column in each]

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, and the pictures beside it as PNG."""
+"""Write the report: one self-contained HTML file, and its plots as PNG files."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from tweetprofile.version import __version__
 REPORT = "report.html"
 
 LARGEST_METRICS = 64 << 20
-"""Bytes of a run's metrics.jsonl: an epoch has some 500."""
+"""Largest size of a run's `metrics.jsonl` in bytes; an epoch takes about 500."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the paper gives for a trait, on its own data set (MEX-A3T 2019), rounded."""
+    """The paper's results for a trait on its own data set (MEX-A3T 2019), rounded."""
 
     accuracy: float | None = None
     f1: float | None = None
@@ -37,12 +37,23 @@ PUBLISHED = {
     "location": Published(f1=0.15),
     "occupation": Published(f1=0.12),
 }
-"""By Valdez-Rodriguez, Calvo, Felipe-Riveron 2019, from images alone."""
+"""Results of Valdez-Rodriguez, Calvo, Felipe-Riveron 2019, from images alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A trait in the report."""
+    """The section of the report about one trait.
+
+    Attributes:
+        trait: The name of the trait.
+        scores: The scores of the predictions and of the baselines.
+        intervals: The 95% bootstrap interval of each score, as text.
+        classes: The scores per class.
+        published: The paper's results for a trait of this name; None if it has none.
+        confidence_cut: A sentence on coverage and accuracy at the confidence asked for; empty
+            without one.
+        plots: The plots of the trait.
+    """
 
     trait: str
     scores: Table
@@ -54,10 +65,10 @@ class Section:
 
 
 def read_epochs(run: Path) -> list[dict[str, Any]]:
-    """The epochs of a training run, from its metrics.jsonl.
+    """Read the epochs of a training run from its `metrics.jsonl`.
 
     Raises:
-        OptionError: there is none, or it is damaged.
+        OptionError: The file is missing or damaged.
     """
     path = run / METRICS_OF_RUN
     try:
@@ -66,19 +77,19 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
         for number, epoch in enumerate(epochs, 1):
             read_metrics(epoch, f"line {number}")
         if not epochs:
-            raise ValueError("no epoch in it")
+            raise ValueError("it contains no epoch")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OptionError(
-            f"--run {run}: {path} cannot be read ({reason}); give the folder that "
-            "`tweetprofile train` wrote."
+            f"{path} cannot be read ({reason}); `run` must be a folder that 'tweetprofile train' "
+            "wrote."
         ) from None
     return epochs
 
 
 def _read_bounded(path: Path) -> str:
     if not path.is_file() and path.exists():
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     with path.open("rb") as file:
         data = file.read(LARGEST_METRICS + 1)
     if len(data) > LARGEST_METRICS:
@@ -89,11 +100,11 @@ def _read_bounded(path: Path) -> str:
 def make_report(
     evaluation: Evaluation, epochs: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, bytes]:
-    """`report.html` and `plots/*.png`, by these names.
+    """Return `report.html` and `plots/*.png` by these names.
 
     Args:
-        evaluation: what to show.
-        epochs: of the training run, if it is at hand.
+        evaluation: The evaluation to report.
+        epochs: The epochs of the training run, for its curves; none to omit them.
     """
     sections = [_section(evaluation, trait) for trait in evaluation.traits]
     training = training_plots(epochs) if epochs else []
@@ -121,25 +132,25 @@ def _section(evaluation: Evaluation, trait: str) -> Section:
         for name, each in evaluation.intervals[trait].items()
     }
     return Section(
-        trait,
-        scores_table(trait, [evaluation]),
-        intervals,
-        classes_table(trait, evaluation),
-        PUBLISHED.get(trait),
-        _confidence_cut(evaluation, trait),
-        trait_plots(evaluation, trait),
+        trait=trait,
+        scores=scores_table(trait, [evaluation]),
+        intervals=intervals,
+        classes=classes_table(trait, evaluation),
+        published=PUBLISHED.get(trait),
+        confidence_cut=_confidence_cut(evaluation, trait),
+        plots=trait_plots(evaluation, trait),
     )
 
 
 def _confidence_cut(evaluation: Evaluation, trait: str) -> str:
-    chosen = evaluation.confidence_cuts.get(trait)
-    if chosen is None:
+    cut = evaluation.confidence_cuts.get(trait)
+    if cut is None:
         return ""
-    if chosen.accuracy is None:
-        return f"Nobody has a confidence of {chosen.min_confidence:g} or more."
+    if cut.accuracy is None:
+        return f"No user has a confidence of {cut.min_confidence:g} or more."
     return (
-        f"With a confidence of {chosen.min_confidence:g} or more: {chosen.coverage:.1%} of the "
-        f"users, of whom {chosen.accuracy:.1%} are right."
+        f"Predictions with a confidence of {cut.min_confidence:g} or more cover {cut.coverage:.1%} "
+        f"of the users; {cut.accuracy:.1%} of them are correct."
     )
 
 
@@ -159,7 +170,7 @@ def _environment() -> Environment:
 
 
 def _figure(value: Cell) -> str:
-    """Shares with three digits, counts with commas, names as they are."""
+    """Format a cell: shares with three decimals, counts with commas, names unchanged."""
     if isinstance(value, str):
         return value
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"

@@ -1,14 +1,15 @@
-"""How much of a figure is luck: bootstrap over users.
+"""How far chance moves a metric: bootstrap intervals and paired bootstrap tests over users.
 
-Users are drawn again and again, with replacement, as many as there are (Efron 1979). Only how often
-each combination of labels and predictions occurs matters, so what is drawn is counts of these: a
-million users cost as much as a thousand.
+Each draw takes as many users as there are, at random and with replacement (Efron 1979). A metric
+depends only on how often each combination of labels and predictions occurs, so the draws are of
+these counts: a million users cost as much as a thousand.
 
-Shapes: R draws, U different users (combinations), C columns of theirs, K classes.
+Shapes: R draws, U distinct combinations, C columns of a combination, K classes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,80 +19,107 @@ from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait, MatchedUser
 from tweetprofile.evaluation.metrics import Scores
 from tweetprofile.scoring.classes import ClassCounts
 
+ValueT = TypeVar("ValueT")
+ResultT = TypeVar("ResultT")
+
 DRAWS = 1000
 
 _CELLS = 1 << 22
-"""Counts held at a time."""
+"""The largest number of counts in memory at a time."""
 
-_FIGURES = tuple(field.name for field in fields(Scores))
-
-MEAN_MACRO_F1 = "mean_macro_f1"
+_METRICS = tuple(field.name for field in fields(Scores))
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where 95% of the draws lie."""
+    """The range of the middle 95% of the draws."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, values_R: NDArray[np.float64]) -> "Interval":
-        """The middle 95%."""
+        """Return the 95% bootstrap interval of the values of a metric in all draws."""
         low, high = np.quantile(values_R, [0.025, 0.975])
         return cls(float(low), float(high))
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One set of predictions against another, on the same users.
+    """The difference between two sets of predictions on the same users.
 
     Attributes:
-        mean: by how much the first is better.
-        interval: where 95% of the draws lie; one that holds 0 shows no difference.
+        mean: The mean over the draws of the first's metric minus the second's.
+        interval: The 95% bootstrap interval of that difference. If it contains 0, the difference
+            is not significant at the 5% level.
     """
 
     mean: float
     interval: Interval
 
+    @classmethod
+    def of(cls, first_R: NDArray[np.float64], second_R: NDArray[np.float64]) -> "Difference":
+        """Return the difference of a metric, given its values in the same draws."""
+        return cls(float((first_R - second_R).mean()), Interval.of(first_R - second_R))
 
-Replicates = Mapping[str, Mapping[str, NDArray[np.float64]]]
-"""Trait, then figure, to its value in each draw; `MEAN_MACRO_F1` stands under the trait ""."""
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap(Generic[ValueT]):
+    """A value per metric: its replicates in all draws, or what follows from them.
+
+    Attributes:
+        traits: The value of each metric of `Scores`, by trait and metric.
+        mean_macro_f1: The value for the mean of macro-F1 over the traits.
+    """
+
+    traits: Mapping[str, Mapping[str, ValueT]]
+    mean_macro_f1: ValueT
+
+    def map(self, function: Callable[[ValueT], ResultT]) -> "Bootstrap[ResultT]":
+        """Apply a function to every value."""
+        return Bootstrap(
+            {
+                trait: {metric: function(value) for metric, value in metrics.items()}
+                for trait, metrics in self.traits.items()
+            },
+            function(self.mean_macro_f1),
+        )
 
 
-def bootstrap_intervals(matched: MatchedUsers, seed: int = 0) -> dict[str, dict[str, Interval]]:
-    """95% intervals of every figure, by trait; that of the mean macro-F1 under ""."""
+Replicates = Bootstrap[NDArray[np.float64]]
+"""The value of each metric in each draw, (R,)."""
+
+
+def bootstrap_intervals(matched: MatchedUsers, seed: int = 0) -> Bootstrap[Interval]:
+    """Return the 95% bootstrap interval of every metric."""
     (replicates,) = _replicates([matched], seed)
-    return {
-        trait: {name: Interval.of(values) for name, values in figures.items()}
-        for trait, figures in replicates.items()
-    }
+    return replicates.map(Interval.of)
 
 
 def paired_differences(
     first: MatchedUsers, second: MatchedUsers, seed: int = 0
-) -> dict[str, dict[str, Difference]]:
-    """By how much the first predictions are better than the second, user by user (paired).
+) -> Bootstrap[Difference]:
+    """Compare two sets of predictions by a paired bootstrap: both see the same draws of users.
 
-    Both must be judged by the same manifest, and have the same traits with the same classes.
+    Both must be matched with the same manifest, and have the same traits with the same classes.
     """
     one, other = _replicates([first, second], seed)
-    return {
-        trait: {
-            name: Difference(
-                float((values - other[trait][name]).mean()),
-                Interval.of(values - other[trait][name]),
-            )
-            for name, values in figures.items()
-        }
-        for trait, figures in one.items()
-    }
+    return Bootstrap(
+        {
+            trait: {
+                metric: Difference.of(values_R, other.traits[trait][metric])
+                for metric, values_R in metrics.items()
+            }
+            for trait, metrics in one.traits.items()
+        },
+        Difference.of(one.mean_macro_f1, other.mean_macro_f1),
+    )
 
 
 def _replicates(matched: Sequence[MatchedUsers], seed: int) -> list[Replicates]:
-    """The figures of each set of predictions in each draw; all see the same draws."""
+    """Return the metrics of each set of predictions in each draw; all see the same draws."""
     codes_UC, counts_U = np.unique(_combine(matched), axis=0, return_counts=True)
-    parts: list[list[Replicates]] = [[] for _ in matched]
+    parts: list[list[_TraitReplicates]] = [[] for _ in matched]
     for draws_RU in _draw(counts_U, np.random.default_rng(seed)):
         for number, each in enumerate(matched):
             traits = [one.trait for one in each.traits]
@@ -105,6 +133,10 @@ def _replicates(matched: Sequence[MatchedUsers], seed: int) -> list[Replicates]:
     return [_with_mean(_join(part)) for part in parts]
 
 
+_TraitReplicates = Mapping[str, Mapping[str, NDArray[np.float64]]]
+"""The values of each metric in some draws, by trait and metric."""
+
+
 def _block(codes_UC: NDArray[np.int64], traits: int, number: int) -> NDArray[np.int64]:
     """(traits, U) class numbers of the labels (number 0), or of a set of predictions."""
     block: NDArray[np.int64] = codes_UC[:, traits * number : traits * (number + 1)].T
@@ -112,25 +144,25 @@ def _block(codes_UC: NDArray[np.int64], traits: int, number: int) -> NDArray[np.
 
 
 def _combine(matched: Sequence[MatchedUsers]) -> NDArray[np.int64]:
-    """(users, traits x (1 + predictions)): labels, then each set of predictions."""
+    """(users, traits x (1 + predictions)) class numbers: labels, then each set of predictions."""
     users, traits = matched[0].users, matched[0].traits
-    columns = [_spread(trait, trait.truth_N, users, UNKNOWN) for trait in traits]
+    columns = [_scatter(trait, trait.truth_N, users, UNKNOWN) for trait in traits]
     for each in matched:
-        columns += [_spread(trait, trait.guess_N, users, NO_GUESS) for trait in each.traits]
+        columns += [_scatter(trait, trait.guess_N, users, NO_GUESS) for trait in each.traits]
     return np.stack(columns, axis=1)
 
 
-def _spread(
+def _scatter(
     trait: MatchedTrait, values_N: NDArray[np.int64], users: int, other: int
 ) -> NDArray[np.int64]:
-    """Values of the labelled users, a place a user of the manifest."""
-    spread = np.full(users, other, dtype=np.int64)
-    spread[trait.rows_N] = values_N
-    return spread
+    """Return one value per user of the manifest: theirs if they have a label, else `other`."""
+    scattered = np.full(users, other, dtype=np.int64)
+    scattered[trait.rows_N] = values_N
+    return scattered
 
 
 def _draw(counts_U: NDArray[np.int64], random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """How often each combination occurs in each of `DRAWS` draws, some draws at a time."""
+    """Yield how often each combination occurs in each of `DRAWS` draws, several draws at a time."""
     users, step = int(counts_U.sum()), max(1, _CELLS // len(counts_U))
     for begin in range(0, DRAWS, step):
         yield random.multinomial(users, counts_U / users, size=min(step, DRAWS - begin))
@@ -142,21 +174,20 @@ def _scores(
     guess_U: NDArray[np.int64],
     classes: int,
 ) -> dict[str, NDArray[np.float64]]:
-    """The four figures in each draw, from its counts; those of `metrics.score`, many at a time."""
+    """Return the metrics of `metrics.score` in each draw, computed from its counts."""
     known = truth_U != UNKNOWN
     draws, truth, guess = draws_RU[:, known].astype(np.float64), truth_U[known], guess_U[known]
     is_truth, is_guess = (np.eye(classes + 1)[each][:, :classes] for each in (truth, guess))
     counts = ClassCounts(draws @ (is_truth * is_guess), draws @ is_truth, draws @ is_guess)
-    return {name: getattr(counts, name) for name in _FIGURES}
+    return {name: getattr(counts, name) for name in _METRICS}
 
 
-def _join(parts: Sequence[Replicates]) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _join(parts: Sequence[_TraitReplicates]) -> _TraitReplicates:
     return {
-        trait: {name: np.concatenate([part[trait][name] for part in parts]) for name in figures}
-        for trait, figures in parts[0].items()
+        trait: {metric: np.concatenate([part[trait][metric] for part in parts]) for metric in first}
+        for trait, first in parts[0].items()
     }
 
 
-def _with_mean(figures: dict[str, dict[str, NDArray[np.float64]]]) -> Replicates:
-    f1 = np.mean([each["macro_f1"] for each in figures.values()], axis=0)
-    return {**figures, "": {MEAN_MACRO_F1: f1}}
+def _with_mean(traits: _TraitReplicates) -> Replicates:
+    return Bootstrap(traits, np.mean([each["macro_f1"] for each in traits.values()], axis=0))

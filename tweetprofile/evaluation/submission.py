@@ -1,7 +1,7 @@
-"""Files for the organisers of MEX-A3T: a text file a trait, a line a user.
+"""Write submission files for MEX-A3T: one text file per trait, one line per user.
 
-A line is ``"Task"<TAB>"Id"<TAB>"Class"`` with the quotation marks, as the track's page says ("Data
-and Evaluation", MEX-A3T 2019).
+A line is ``"Task"<TAB>"Id"<TAB>"Class"``, quotation marks included, as the page of the track
+specifies ("Data and Evaluation", MEX-A3T 2019).
 """
 
 from pathlib import Path
@@ -16,12 +16,16 @@ _UNWRITABLE = ('"', "\t", "\n", "\r")
 def write_submission(predictions: Predictions, folder: Path) -> list[tuple[Path, int]]:
     """Write `<trait>.txt` for each trait of the predictions.
 
+    Args:
+        predictions: The predictions to submit.
+        folder: The folder to write to; it must exist.
+
     Returns:
-        Each file, and how many users have no prediction of the trait and so no line in it.
+        Each file, with the number of users who have no prediction of its trait and so no line.
 
     Raises:
-        PredictionsError: a user id or class with a character that a line cannot hold.
-        WriteError: the files cannot be written.
+        PredictionsError: A user id or a class contains a character that a line cannot hold.
+        WriteError: The files cannot be written.
     """
     ids = [str(user) for user in predictions.table["user_id"].to_pylist()]
     files, left_out = {}, {}
@@ -38,7 +42,7 @@ def write_submission(predictions: Predictions, folder: Path) -> list[tuple[Path,
         write_files(folder, files)
     except OSError as error:
         raise WriteError(
-            f"{folder} could not be written ({error.strerror}); mend that and run it again."
+            f"{folder} could not be written ({error.strerror}); fix this and run the command again."
         ) from error
     return [(folder / name, count) for name, count in left_out.items()]
 
@@ -47,7 +51,7 @@ def _line(trait: str, user: str, name: str, predictions: Predictions) -> str:
     for text in (user, name):
         if any(character in text for character in _UNWRITABLE):
             raise PredictionsError(
-                f"{predictions.path}: {text!r} holds a character that a line of a MEX-A3T file "
+                f"{predictions.path}: {text!r} contains a character that a line of a MEX-A3T file "
                 "cannot hold; rename it in the manifest."
             )
     return f'"{trait}"\t"{user}"\t"{name}"\n'

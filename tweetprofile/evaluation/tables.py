@@ -1,4 +1,4 @@
-"""The tables of the paper, in form: scores of a trait, and of its classes.
+"""Make tables of the same form as the paper's: the scores per trait, and per class.
 
 Tables 1, 2 and 4 of Valdez-Rodriguez et al. 2019 give accuracy and macro precision, recall and F1
 of gender, location and occupation; Tables 3 and 5 give precision, recall and F1 of each location
@@ -18,13 +18,13 @@ Cell = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table for people and for CSV.
+    """A table, to be shown or written as CSV.
 
     Attributes:
-        name: of its file.
-        title: above it.
-        columns: their heads.
-        rows: under them; figures as numbers.
+        name: The name of its file, without the ending.
+        title: The title above it.
+        columns: The column headings.
+        rows: The rows; scores and counts are numbers.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
     def to_csv(self) -> bytes:
-        """The table as CSV, figures in full."""
+        """Return the table as CSV, with all digits of its numbers."""
         text = io.StringIO(newline="")
         write_rows(text, [self.columns, *self.rows])
         return text.getvalue().encode()
 
 
 def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
-    """All tables: of each trait its scores, then its classes under each set of predictions."""
+    """Make all tables: per trait its scores, then its classes for each set of predictions."""
     made = []
     for trait in evaluations[0].traits:
         made.append(scores_table(trait, evaluations))
@@ -49,7 +49,7 @@ def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
 
 
 def scores_table(trait: str, evaluations: Sequence[Evaluation]) -> Table:
-    """Accuracy and macro means of a trait: a row a set of predictions, then the baselines."""
+    """Make the table of a trait's scores: one row per set of predictions, then the baselines."""
     metrics = evaluations[0].traits[trait]
     rows = [
         *((each.name, *astuple(each.traits[trait].scores)) for each in evaluations),
@@ -62,15 +62,15 @@ def scores_table(trait: str, evaluations: Sequence[Evaluation]) -> Table:
 
 
 def classes_table(trait: str, evaluation: Evaluation, *, alone: bool = True) -> Table:
-    """Precision, recall, F1 and support of each class, and the macro means."""
+    """Make the table of precision, recall, F1 and support per class, and the macro averages."""
     metrics = evaluation.traits[trait]
     scores = metrics.scores
     mean = (scores.macro_precision, scores.macro_recall, scores.macro_f1, metrics.users)
     rows = [(name, *astuple(each)) for name, each in metrics.per_class.items()]
-    position = "" if alone else f"-{Path(evaluation.name).name}"
+    suffix = "" if alone else f"-{Path(evaluation.name).name}"
     title = f"{trait} by class" + ("" if alone else f": {evaluation.name}")
     return Table(
-        f"{trait}-classes{position}",
+        f"{trait}-classes{suffix}",
         title,
         (trait.capitalize(), "Precision", "Recall", "F1", "Users"),
         (*rows, ("average", *mean)),

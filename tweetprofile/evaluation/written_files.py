@@ -1,8 +1,9 @@
-"""What an evaluation has written into its folder: listed there, with a digest of each file.
+"""Write the files of an evaluation, and record them in its folder with their digests.
 
-Reports and tables have names that anybody may give to a file. By the list and the digests a later
-evaluation knows which files are an earlier one's, unchanged, and replaces no others. A file is
-listed before it appears, so that an evaluation that is killed leaves nothing that nobody knows.
+Reports and tables have names that other people's files may have, too. From the record, a later
+evaluation knows which files an earlier one wrote and nobody has changed since; it replaces no
+others. A file is recorded before it is written, so an evaluation that is killed leaves no file
+that is not in the record.
 """
 
 import errno
@@ -22,37 +23,38 @@ from tweetprofile.errors import OutputError
 from tweetprofile.predicting.destination import Destination, foreign_in_partial
 
 RECORD = ".tweetprofile.json"
-"""Name of the list; hidden, so that it is not handed in with a submission's files."""
+"""File name of the record; hidden, so that it is not submitted along with the other files."""
 
 PREDICTIONS = "predictions.parquet"
-"""Name of the predictions that an evaluation makes itself; they carry their own record."""
+"""File name of predictions that `evaluate` makes itself; they identify themselves."""
 
 Digests = Mapping[str, Sequence[str]]
-"""Of each file, by its path below the folder, the digests that it may have."""
+"""Path of a file below the folder -> the digests that the file may have."""
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OutputError unless all that a folder holds was written by evaluations."""
+    """Raise OutputError if a folder contains a file that no evaluation wrote."""
     refuse_foreign(folder / RECORD, Kind.EVALUATION, folder / RECORD)
     digests = _read_record(folder)
     for entry in sorted(folder.rglob("*")):
         if not _is_known(entry, folder, digests):
             raise OutputError(
-                f"{folder} holds {entry.relative_to(folder)}, which no evaluation is known to have "
-                "written, so it is not overwritten; choose another folder, or remove it yourself."
+                f"{folder} holds {entry.relative_to(folder)}, which no evaluation is known to "
+                "have written, so it is not overwritten; choose another folder, or remove the file "
+                "yourself."
             )
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files of an evaluation, and remove those of an earlier one that are none of it.
+    """Write the files of an evaluation, and remove other files of an earlier evaluation.
 
     Args:
-        folder: that is there.
-        files: by path below it.
+        folder: The folder to write to; it must exist.
+        files: The content of each file, by its path below the folder.
 
     Raises:
-        FileExistsError: a file that is no earlier evaluation's has such a name.
-        OSError: they cannot be written.
+        FileExistsError: A file that no evaluation wrote has one of these names.
+        OSError: The files cannot be written.
     """
     before = _read_record(folder)
     after = {name: [_digest(data)] for name, data in files.items()}
@@ -67,13 +69,13 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         if _has_digest(folder / name, before[name]):
             (folder / name).unlink()
             if (parent := (folder / name).parent) != folder:
-                with suppress(OSError):  # others of an evaluation are in it still
+                with suppress(OSError):  # it still contains other files of an evaluation
                     parent.rmdir()
     _write_record(folder, after)
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder, unless it is there; a link to one may lead anywhere."""
+    """Make a folder unless it exists; refuse a link, which may lead anywhere."""
     if folder.is_symlink():
         raise FileExistsError(errno.EEXIST, f"{folder.name} is a link", str(folder))
     folder.mkdir(exist_ok=True)
@@ -92,7 +94,7 @@ def _is_known(entry: Path, folder: Path, digests: Digests) -> bool:
 
 
 def _read_record(folder: Path) -> Digests:
-    """The list; an empty one where there is none."""
+    """Read the record; it is empty if there is none."""
     path = folder / RECORD
     if kind_of(path) is not Kind.EVALUATION:
         return {}
@@ -111,7 +113,7 @@ def _write_record(folder: Path, digests: Digests) -> None:
 
 
 def _has_digest(path: Path, digests: Sequence[str]) -> bool:
-    """Whether it is a regular file with one of these digests."""
+    """Whether a path is a regular file with one of these digests."""
     if not digests or not os.path.lexists(path) or not stat.S_ISREG(path.lstat().st_mode):
         return False
     return _digest(path.read_bytes()) in digests

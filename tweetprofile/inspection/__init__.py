@@ -1,4 +1,4 @@
-"""The manifest's doctor: what users' images are, and what predicting would make of them."""
+"""Inspection of a manifest: its images and labels, and the expected outcome of predicting."""
 
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.run import InspectOptions, inspect_manifest

@@ -1,7 +1,7 @@
-"""From a manifest to pictures of what the network sees of its users.
+"""Draw contact sheets: the frames of a user as the network sees them.
 
-Frames are chosen, decoded and resized by the very code that predicts, in a worker process that may
-die of an image.
+The code that predicts also chooses, decodes and resizes these frames, in a worker process, so that
+an image that crashes a decoder does not end the command.
 """
 
 import io
@@ -45,19 +45,19 @@ from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.profiles import FRAMES
 
 OnDrawn = Callable[[int, int], None]
-"""Called with the sheets drawn, and of how many."""
+"""A function that is called with the number of sheets drawn and their total number."""
 
 
 @dataclass(frozen=True, slots=True)
 class SheetModel:
-    """Whose view of a user is drawn.
+    """The model whose input volumes contact sheets show, or a volume size without a model.
 
     Attributes:
-        volume: the volumes that are taken.
-        filling: what fills a short one.
-        network: name of the network; None where no model is there, or its size was not asked for.
-        checkpoint: its file.
-        sha256: of that file.
+        volume: The size of the volumes.
+        filling: How a short volume is filled.
+        network: The name of the network; None if the sheets show no model's volumes.
+        checkpoint: The file of the checkpoint; None without a model.
+        sha256: The digest of that file; None without a model.
     """
 
     volume: VolumeSpec
@@ -67,42 +67,45 @@ class SheetModel:
     sha256: str | None = None
 
     @property
-    def seen_by(self) -> str:
-        """Who sees it, for the sheet: a file's path would tell of its owner."""
+    def description(self) -> str:
+        """The model, as named on a sheet: without the path of its file, which is private."""
         if self.network is None or self.sha256 is None:
-            return "a network of this size sees them"
-        return f"{self.network} {self.sha256[:8]} sees them"
+            return "a network of this size"
+        return f"{self.network} {self.sha256[:8]}"
 
     def record(self) -> dict[str, Any]:
-        """What a sheet says of it, as JSON."""
+        """Return the facts that a sheet records, as JSON."""
         frames, height, width = self.volume.shape
         size = {"frames": frames, "frame_size": [height, width]}
         return {"network": self.network, "checkpoint_sha256": self.sha256, **size}
 
 
 OnModel = Callable[[SheetModel], None]
-"""Called before the first sheet is drawn."""
+"""A function that is called with the model before the first sheet is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class SheetOptions:
-    """How contact sheets are made.
+    """How to draw contact sheets.
 
     Attributes:
-        image_root: folder that image paths are relative to and never leave; None for the
-            manifest's own.
-        checkpoint: whose volumes to show; None for the model that `predict` would use, and for the
-            usual volumes where there is none.
-        frame_size: side of a frame in pixels, whatever model there is; None for the model's.
-        max_images: images a user; those beyond are counted and not looked at.
-        max_pixels: cap of an image's width x height.
-        max_image_bytes: cap of an encoded image.
-        max_image_seconds: cap of the processor time that decoding an image takes.
-        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
-        overwrite: whether existing pictures may be replaced.
+        image_root: The folder that image paths are relative to and never leave; None for the
+            manifest's folder.
+        checkpoint: The checkpoint whose volumes are shown. None for the one that `predict` would
+            use, or for volumes of the default size if there is none.
+        frame_size: The side of a frame in pixels, regardless of any checkpoint; None for the
+            frame size of the checkpoint.
+        max_images: The largest number of images per user; further images are counted but not
+            examined.
+        max_pixels: The largest width x height of an image.
+        max_image_bytes: The largest size of an encoded image, in bytes.
+        max_image_seconds: The longest processor time for decoding one image, in seconds.
+        stall_seconds: The time, in seconds, after which a worker that has not even finished one
+            image is considered to hang.
+        overwrite: Whether existing contact sheets may be replaced.
 
     Raises:
-        OptionError: a value out of range, or a frame size beside a checkpoint, which has one.
+        OptionError: A value is out of range, or both a checkpoint and a frame size are given.
     """
 
     image_root: AnyPath | None = None
@@ -117,15 +120,15 @@ class SheetOptions:
 
     def __post_init__(self) -> None:
         if self.checkpoint is not None and self.frame_size is not None:
-            raise OptionError("the checkpoint has a frame size already; leave --frame-size out.")
+            raise OptionError("the checkpoint determines the frame size; omit `frame_size`.")
         if self.max_images < 1:
-            raise OptionError(f"--max-images {self.max_images} must be at least 1.")
+            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
 
     def find_model(self) -> SheetModel:
-        """Whose view to draw.
+        """Find the model whose volumes to show.
 
         Raises:
-            InputError: the checkpoint cannot be loaded, or the frame size is out of range.
+            InputError: The checkpoint cannot be loaded, or the frame size is out of range.
         """
         path = None if self.frame_size is not None else self._checkpoint()
         if path is None:
@@ -139,7 +142,7 @@ class SheetOptions:
         return SheetModel(loaded.volume_spec, filling, name, path, loaded.sha256)
 
     def _checkpoint(self) -> Path | None:
-        """The checkpoint that `predict` would use; None where nobody has named or made one."""
+        """Return the checkpoint that `predict` would use; None if none is named and none chosen."""
         if self.checkpoint is not None or os.environ.get(CHECKPOINT_VARIABLE):
             return find_checkpoint(self.checkpoint)
         try:
@@ -153,21 +156,23 @@ def draw_contact_sheet(
     user_id: str,
     out: Path,
     options: SheetOptions | None = None,
+    *,
     on_model: OnModel = lambda model: None,
 ) -> None:
-    """Draw what the network sees of one user.
+    """Draw the contact sheet of one user.
 
     Args:
-        manifest: a Parquet file, a folder of them or a glob.
-        user_id: whose, as text.
-        out: the PNG file to write.
-        options: how.
-        on_model: is told whose view is drawn.
+        manifest: A Parquet file, a folder of Parquet files or a glob.
+        user_id: The id of the user, as text.
+        out: The PNG file to write.
+        options: How to draw; see `SheetOptions`.
+        on_model: A function that is called with the model before the sheet is drawn.
 
     Raises:
-        InputError: manifest, option or output is unusable, or there is no such user.
-        WriteError: the picture could not be written.
-        WorkerError: workers die before they can begin.
+        InputError: The manifest, an option or the output is unusable, or the manifest does not
+            contain the user.
+        WriteError: The sheet could not be written.
+        WorkerError: Workers die before they can begin.
     """
     options = options or SheetOptions()
     opened = Manifest.open(manifest)
@@ -177,7 +182,8 @@ def draw_contact_sheet(
     position = opened.find_user(user_id)
     if position is None:
         raise ManifestError(
-            f"{opened.source} has no user '{printable(user_id)}'; give an id of its column user_id."
+            f"{opened.source} has no user '{printable(user_id)}'; pass an id from its column "
+            "user_id."
         )
     one = user_at(opened, position, options.max_images)
     _images_of(one, opened, options).refuse(real_path(out), out)
@@ -191,30 +197,31 @@ def draw_contact_sheets(
     users: int,
     folder: Path,
     options: SheetOptions | None = None,
+    *,
     on_drawn: OnDrawn = lambda drawn, total: None,
     on_model: OnModel = lambda model: None,
 ) -> int:
-    """Draw what the network sees of some users, spread over the manifest, a picture each.
+    """Draw one contact sheet each for several users, spread over the manifest.
 
     Args:
-        manifest: a Parquet file, a folder of them or a glob.
-        users: how many; all of a manifest that has fewer.
-        folder: gets the pictures; it is made if need be.
-        options: how.
-        on_drawn: called after every picture.
-        on_model: is told whose view is drawn.
+        manifest: A Parquet file, a folder of Parquet files or a glob.
+        users: The number of users; all users of a manifest that has fewer.
+        folder: The folder to write the sheets to; it is made if it does not exist.
+        options: How to draw; see `SheetOptions`.
+        on_drawn: A function that is called after every sheet.
+        on_model: A function that is called with the model before the first sheet is drawn.
 
     Returns:
-        How many were drawn.
+        The number of sheets drawn.
 
     Raises:
-        InputError: manifest, option or output is unusable.
-        WriteError: a picture could not be written.
-        WorkerError: workers die before they can begin.
+        InputError: The manifest, an option or the output is unusable.
+        WriteError: A sheet could not be written.
+        WorkerError: Workers die before they can begin.
     """
     options = options or SheetOptions()
     if users < 1:
-        raise OptionError(f"--contact-sheets {users} must be at least 1.")
+        raise OptionError(f"`users` is {users}; it must be at least 1.")
     opened = Manifest.open(manifest)
     inputs = _inputs(opened, options)
     _check_folder(folder, inputs, overwrite=options.overwrite)
@@ -235,7 +242,7 @@ def draw_contact_sheets(
 
 
 class _SheetDrawer:
-    """Draws batches of one user each."""
+    """Draws the sheets of batches of one user each."""
 
     def __init__(self, manifest: Manifest, options: SheetOptions) -> None:
         self.model = options.find_model()
@@ -263,11 +270,15 @@ class _SheetDrawer:
         _, height, width = self._spec.shape
         frames = np.frombuffer(row[FRAMES], np.uint8).reshape(-1, height, width, 3)
         failed = {error["index"]: error["reason"] for error in row["image_errors"]}
-        tiles = lay_out_sheet(user.images, frames, failed, self._spec.frames, self._filling)
-        again = sum(tile.kind is CellKind.REPEATED for tile in tiles)
-        subtitle = _subtitle(row, again)
-        seen_by = self.model.seen_by
-        return Sheet(str(user.user_id), subtitle, (height, width), tuple(tiles), seen_by)
+        cells = lay_out_sheet(user.images, frames, failed, self._spec.frames, self._filling)
+        repeated = sum(cell.kind is CellKind.REPEATED for cell in cells)
+        return Sheet(
+            title=str(user.user_id),
+            subtitle=_subtitle(row, repeated),
+            frame_size=(height, width),
+            cells=tuple(cells),
+            network=self.model.description,
+        )
 
 
 def _subtitle(row: dict[str, Any], repeated: int) -> str:
@@ -276,7 +287,7 @@ def _subtitle(row: dict[str, Any], repeated: int) -> str:
             f"status {row['status']}: {row['images_given']:,} images",
             f"{row['frames_used']} used",
             *([f"{repeated} repeated"] if repeated else []),
-            *([f"{row['images_failed']:,} tried in vain"] if row["images_failed"] else []),
+            *([f"{row['images_failed']:,} unusable"] if row["images_failed"] else []),
         ]
     )
 
@@ -292,7 +303,7 @@ def _inputs(manifest: Manifest, options: SheetOptions) -> Inputs:
 
 
 def _images_of(batch: UserBatch, manifest: Manifest, options: SheetOptions) -> Inputs:
-    """The image files of a user: an earlier sheet may have become one of them."""
+    """Return the image files of a user: an earlier sheet may have become one of them."""
     root = options.image_root or manifest.folder
     if not isinstance(root, Path):
         return Inputs()
@@ -310,14 +321,17 @@ def _check_folder(folder: Path, inputs: Inputs, *, overwrite: bool) -> None:
     inputs.refuse(real_path(folder), folder)
     inputs.refuse(real_path(folder / "0-user.png"), folder)
     if os.path.lexists(folder) and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; give a folder for the pictures.")
+        raise OutputError(f"{folder} is a file; pass a folder for the contact sheets.")
     if not folder.absolute().parent.is_dir():
         raise OutputError(f"the folder {folder.absolute().parent} does not exist; make it first.")
     if not folder.is_dir():
         return
     check_entries(folder, Kind.SHEET, folder)
     if any(folder.iterdir()) and not overwrite:
-        raise OutputError(f"{folder} is not empty; choose another folder or add --overwrite.")
+        raise OutputError(
+            f"{folder} is not empty; choose another folder, or pass `overwrite=True` to replace "
+            "the contact sheets in it."
+        )
 
 
 def _make_folder(folder: Path) -> Path:
@@ -331,7 +345,7 @@ def _make_folder(folder: Path) -> Path:
 def _write_png(
     path: Path, sheet: Sheet, model: dict[str, Any] | None = None, *, overwrite: bool
 ) -> None:
-    """Write a picture, whole or not at all."""
+    """Write a contact sheet atomically."""
     encoded = io.BytesIO()
     record = PngInfo()
     record.add_text(METADATA_KEY, json.dumps({**stamp(Kind.SHEET), **(model or {})}))

@@ -1,4 +1,4 @@
-"""Findings in, a report out: counted batch by batch, in memory that users do not add to."""
+"""Count what an inspection finds, batch by batch, in memory that does not grow with the users."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -23,25 +23,26 @@ from tweetprofile.inspection.sharing import SharedImageCounter
 from tweetprofile.workers.profiles import Status
 
 _EXACT_BITS = 12
-"""Binary digits of a number that are kept to find a median, so that there are few to count."""
+"""Leading bits of a number that are kept to find a median, so that there are few to count."""
 
 _EXAMPLES = 3
+"""Examples per reason."""
 
 
 def ranked(counts: Counter[str]) -> dict[str, int]:
-    """Counts, the highest first, and equal ones by name: whatever order they came in."""
+    """Sort counts in descending order, and equal counts by name."""
     return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
 class RangeFinder:
-    """Finds `Range` of a stream of numbers of 0 and more."""
+    """Finds the `Range` of a stream of non-negative numbers."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
         self._ends: list[int] = []
 
     def add(self, values: NDArray[np.int64]) -> None:
-        """Take more numbers."""
+        """Add numbers."""
         if not len(values):
             return
         self._ends = [min([*self._ends, int(values.min())]), max([*self._ends, int(values.max())])]
@@ -54,7 +55,7 @@ class RangeFinder:
             self._counts[value] += count
 
     def range(self) -> Range | None:
-        """What was found; None of nothing."""
+        """Return the range of all numbers added; None if there are none."""
         if not self._ends:
             return None
         values = sorted(self._counts)
@@ -66,19 +67,19 @@ class RangeFinder:
 
 @dataclass(slots=True)
 class FailureCounter:
-    """Unusable images by reason, and the first of each."""
+    """Counts unusable images by reason, and keeps the first examples of each."""
 
     counts: Counter[str] = field(default_factory=Counter)
     _examples: dict[str, list[tuple[int, FailedExample]]] = field(default_factory=dict)
 
     def add(self, batch: UserBatch, failures: pa.ChunkedArray) -> None:
-        """Take the failures of a batch, a list a user."""
+        """Add the failures of a batch, one list per user."""
         for user, failed in enumerate(failures.to_pylist()):
             for failure in failed:
                 self._note(batch, user, failure)
 
     def examples(self) -> dict[str, tuple[FailedExample, ...]]:
-        """The first of each reason, in manifest order."""
+        """Return the first examples of each reason, in manifest order."""
         return {
             reason: tuple(example for _, example in self._examples[reason])
             for reason in ranked(self.counts)
@@ -88,7 +89,7 @@ class FailureCounter:
         reason, number = str(failure["reason"]), batch.first + user
         self.counts[reason] += 1
         kept = self._examples.setdefault(reason, [])
-        # Batches come in any order: a later one may hold an earlier user.
+        # Batches arrive in any order: a later one may contain an earlier user.
         if len(kept) == _EXAMPLES and kept[-1][0] <= number:
             return
         user_id = batch.table["user_id"][user].as_py()
@@ -100,10 +101,10 @@ class FailureCounter:
 
 
 class LabelCounter:
-    """Classes of the columns that may be traits, and how many users have each.
+    """Counts users per class, for the columns that may be traits.
 
     Args:
-        columns: what each holds, by name.
+        columns: The kind of values in each column, by its name.
     """
 
     def __init__(self, columns: Mapping[str, ValueKind]) -> None:
@@ -112,17 +113,17 @@ class LabelCounter:
         self._counts: dict[str, Counter[str]] = {name: Counter() for name in columns}
 
     def add(self, users: pa.Table) -> None:
-        """Take a batch of the manifest's users."""
+        """Add a batch of users, as rows of the manifest."""
         self._users += len(users)
         for name, counts in self._counts.items():
             if len(counts) > MOST_VALUES:
-                continue  # prose, or names: there is no end of them
+                continue  # free text or names, which would take unbounded memory
             for each in pc.value_counts(users[name].cast(pa.large_string())).to_pylist():
                 if each["values"] is not None:
                     counts[each["values"]] += each["counts"]
 
     def labels(self) -> dict[str, LabelCounts]:
-        """The traits."""
+        """Return the counts of the columns that are traits."""
         return {
             each.name: LabelCounts(
                 ranked(Counter(each.classes)), self._users - sum(each.classes.values())
@@ -132,7 +133,7 @@ class LabelCounter:
         }
 
     def no_traits(self) -> dict[str, str]:
-        """The other columns, and why they are none."""
+        """Return the other columns, each with the reason why it is not a trait."""
         return {
             each.name: each.why_no_trait
             for each in self._columns_read()
@@ -140,7 +141,7 @@ class LabelCounter:
         }
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences on how the values of traits are read, and on classes that look alike."""
+        """Return sentences on how values of traits are read, and on classes that look alike."""
         return tuple(
             note for each in self._columns_read() for note in (*each.notes, *each.warnings)
         )
@@ -153,19 +154,19 @@ class LabelCounter:
 
 
 class InspectionCounter:
-    """Everything that is counted of users and their images.
+    """Counts everything that an inspection reports of users and their images.
 
     Args:
-        frames: of a volume.
-        columns: that may be labels, and what they hold.
-        ledger: which user has which image.
+        frames: The number of frames of a volume.
+        columns: The kind of values in each column that may be a trait, by its name.
+        shared_images: The counter of images that occur more than once.
     """
 
     def __init__(
-        self, frames: int, columns: Mapping[str, ValueKind], ledger: SharedImageCounter
+        self, frames: int, columns: Mapping[str, ValueKind], shared_images: SharedImageCounter
     ) -> None:
         self._frames = frames
-        self._ledger = ledger
+        self._shared_images = shared_images
         self._totals: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._bounds = sorted({0, min(2, frames), frames - 1, frames})
@@ -178,49 +179,53 @@ class InspectionCounter:
         )
 
     def add(self, batch: UserBatch, findings: pa.Table) -> None:
-        """Take a batch, and what was found of it (`findings.py`)."""
+        """Add a batch of users and the findings of the examiner (`workers/findings.py`)."""
         self._add_users(batch, findings)
         self._add_images(findings)
         self.failures.add(batch, findings["failures"])
         self.labels.add(batch.table)
         digests = findings["digests"].combine_chunks()
         users = _numbers(pc.list_parent_indices(digests)) + batch.first
-        self._ledger.add(pc.list_flatten(digests).to_numpy(), users.astype(np.uint64))
+        self._shared_images.add(pc.list_flatten(digests).to_numpy(), users.astype(np.uint64))
 
     @property
     def users(self) -> int:
-        """How many there were."""
+        """The number of users."""
         return self._totals["users"]
 
     @property
     def histogram(self) -> dict[str, int]:
-        """Users by number of images: none, few, some, exactly a volume's, more."""
+        """The number of users by range of images: none, few, some, exactly a volume's, more."""
         lowest = [0, *(bound + 1 for bound in self._bounds)]
-        words = [
+        ranges = [
             f"{low}-{high}" if low < high else f"{high}"
             for low, high in zip(lowest, self._bounds, strict=False)
         ]
-        words.append(f"more than {self._bounds[-1]}")
-        return dict(zip(words, self._per_user.tolist(), strict=True))
+        ranges.append(f"more than {self._bounds[-1]}")
+        return dict(zip(ranges, self._per_user.tolist(), strict=True))
 
     def images(self) -> ImageTotals:
-        """How many images, and of what use."""
+        """Return the number of images, in total and by usability."""
         totals = self._totals
         return ImageTotals(
-            totals["given"],
-            totals["left_out"],
-            totals["usable"],
-            self.failures.counts.total(),
-            totals["decoded"],
-            totals["bytes"],
+            given=totals["given"],
+            left_out=totals["left_out"],
+            usable=totals["usable"],
+            failed=self.failures.counts.total(),
+            decoded=totals["decoded"],
+            bytes=totals["bytes"],
         )
 
     def forecast(self) -> Forecast:
-        """What predicting would make of the users."""
+        """Return the expected outcome of predicting."""
         statuses = {s.value: self._statuses[s] for s in Status if self._statuses[s]}
         totals = self._totals
         return Forecast(
-            self._frames, statuses, totals["full"], totals["short"], totals["tried_in_vain"]
+            frames=self._frames,
+            statuses=statuses,
+            full=totals["full"],
+            short=totals["short"],
+            tried_in_vain=totals["tried_in_vain"],
         )
 
     def _add_users(self, batch: UserBatch, findings: pa.Table) -> None:
@@ -237,8 +242,8 @@ class InspectionCounter:
         )
         self._statuses.update(findings["status"].to_pylist())
         self.images_per_user.add(given)
-        places = np.searchsorted(self._bounds, given)
-        self._per_user += np.bincount(places, minlength=len(self._per_user))
+        positions = np.searchsorted(self._bounds, given)
+        self._per_user += np.bincount(positions, minlength=len(self._per_user))
 
     def _add_images(self, findings: pa.Table) -> None:
         sizes = _numbers(pc.list_flatten(findings["sizes"]))

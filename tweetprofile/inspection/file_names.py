@@ -1,19 +1,23 @@
-"""What users are called in a file system: their own names are untrusted."""
+"""Make safe file names for contact sheets: user ids are untrusted."""
 
 import re
 
 from tweetprofile.data.manifests.manifest import UserId
 
-_LONGEST_FILE_NAME = 80
-"""Characters of an id in it; file systems take 255 bytes in all."""
+_MAX_ID = 80
+"""Characters of a user id in a file name; file systems allow 255 bytes per name."""
 
 
 def sheet_file_name(position: int, user_id: UserId, users: int) -> str:
-    """The name of a user's contact sheet in a folder of them.
+    """Return the file name of a user's contact sheet.
 
-    It begins with their position in the manifest of so many users, so no two are alike, whatever is
-    left of their ids.
+    The name begins with the user's position, so that no two are equal, whatever remains of the ids.
+
+    Args:
+        position: The position of the user in the manifest, from 0.
+        user_id: The id of the user.
+        users: The number of users in the manifest.
     """
     digits = len(str(max(0, users - 1)))
-    letters = re.sub(r"[^A-Za-z0-9_-]+", "_", str(user_id))[:_LONGEST_FILE_NAME]
+    letters = re.sub(r"[^A-Za-z0-9_-]+", "_", str(user_id))[:_MAX_ID]
     return f"{position:0{digits}}-{letters}.png"

@@ -1,4 +1,4 @@
-"""What an inspection found, as plain data: for people to be shown, and as JSON."""
+"""The findings of an inspection as plain data, to be shown or written as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,10 +10,10 @@ from tweetprofile.inspection.sharing import Sharing
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Smallest, middle and largest of many whole numbers.
+    """Minimum, median and maximum of many whole numbers.
 
-    The median of an even number of them is the lower middle one; above 4,096 it is right to one in
-    2,000.
+    The median of an even number of values is the lower of the two middle ones. Medians above 4,096
+    are accurate to one part in 2,000.
     """
 
     minimum: int
@@ -26,9 +26,9 @@ class FailedExample:
     """One unusable image.
 
     Attributes:
-        user_id: whose.
-        index: its position in their list.
-        image: its path, empty where the manifest carries bytes without one.
+        user_id: The id of its user.
+        index: Its position in the user's list.
+        image: Its path; empty if the manifest carries the bytes without a path.
     """
 
     user_id: UserId
@@ -36,17 +36,17 @@ class FailedExample:
     image: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTotals:
-    """How many images there are.
+    """The number of images, in total and by what is known of them.
 
     Attributes:
-        given: that the manifest lists for the users inspected.
-        left_out: of these beyond the cap of a user's, and not looked at.
-        usable: that can be used, going by their headers or by decoding them.
-        failed: that cannot.
-        decoded: that were really decoded; all others looked at were judged without.
-        bytes: of all usable ones together.
+        given: Images that the manifest lists for the inspected users.
+        left_out: Images of these that were not examined, because they are beyond `max_images`.
+        usable: Usable images, according to their headers or to decoding them.
+        failed: Unusable images.
+        decoded: Images that were decoded; all other examined images were checked without decoding.
+        bytes: The total size of the usable images.
     """
 
     given: int
@@ -57,16 +57,19 @@ class ImageTotals:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What `predict` would make of the users: it tries a volume's worth of each, and replaces.
+    """The expected outcome of `predict`.
+
+    `predict` tries as many images per user as a volume has frames, and replaces unusable ones.
 
     Attributes:
-        frames: of a volume.
-        statuses: users by what their status would be.
-        full: users whose volume would be full.
-        short: users who would have some frames, but fewer.
-        tried_in_vain: images that would fail while it looks for frames.
+        frames: The number of frames of a volume. Without a checkpoint, this is assumed to be the
+            default of 11.
+        statuses: The number of users by expected status.
+        full: Users whose volume would be full.
+        short: Users who would have at least one frame, but fewer than `frames`.
+        tried_in_vain: Unusable images that `predict` would try while it looks for frames.
     """
 
     frames: int
@@ -78,40 +81,46 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """Users of each class of a trait, most frequent first, and those without a label."""
+    """The number of users per class of a trait.
+
+    Attributes:
+        classes: The number of users by class, the most frequent first.
+        unlabelled: The number of users without a label.
+    """
 
     classes: Mapping[str, int]
     unlabelled: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What an inspection found.
+    """The findings of an inspection.
 
     Attributes:
-        manifest: as the user called it.
-        form: how it carries images.
-        image_root: folder that image paths are relative to.
-        users: who were inspected.
-        users_in_manifest: all users; if they are more, every figure is of a sample.
-        full_decode: whether all images were decoded.
-        images: how many.
-        images_per_user: as the manifest lists them; None where there is no user.
-        histogram: number of images, in words, to users with so many.
-        formats: usable images by format.
-        widths: of usable images, in pixels.
-        heights: likewise.
-        sizes: of encoded usable images, in bytes.
-        reasons: unusable images by reason, most frequent first.
-        examples: the first unusable images of each reason.
-        sharing: usable images that occur more than once.
-        outlook: what predicting would make of it.
-        labels: by trait.
-        no_traits: columns that are no trait, and why.
-        label_notes: how labels are read, and which look alike, in sentences.
-        hints: what to check, where not one image is usable, in sentences.
-        deaths: how worker processes died of images, in words.
-        seconds: that it took.
+        manifest: The manifest, as the caller named it.
+        form: The form in which it carries images.
+        image_root: The folder that image paths are relative to.
+        users: The number of inspected users.
+        users_in_manifest: The number of users in the manifest. If it is larger than `users`, all
+            other numbers describe a sample.
+        full_decode: Whether all images were decoded.
+        images: The number of images.
+        images_per_user: The range of images per user in the manifest; None without users.
+        histogram: The number of users by their number of images, as in `3-10`.
+        formats: The number of usable images by format.
+        widths: The range of widths of usable images, in pixels.
+        heights: The range of heights of usable images, in pixels.
+        sizes: The range of sizes of usable images, encoded, in bytes.
+        reasons: The number of unusable images by reason, the most frequent first.
+        examples: The first unusable images of each reason.
+        sharing: How many usable images occur more than once.
+        outlook: The expected outcome of predicting.
+        labels: The number of users per class, by trait.
+        no_traits: The reason why a column is not a trait, by column.
+        label_notes: Sentences about how labels are read, and about labels that look alike.
+        hints: Sentences about what to check if no image is usable.
+        deaths: Descriptions of how worker processes died of images.
+        seconds: The duration of the inspection.
     """
 
     manifest: str
@@ -140,9 +149,9 @@ class Inspection:
 
     @property
     def is_sample(self) -> bool:
-        """Whether only some of the users were inspected."""
+        """Whether only a part of the users was inspected."""
         return self.users < self.users_in_manifest
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON."""
+        """Return the findings as JSON."""
         return {**asdict(self), "is_sample": self.is_sample, "seconds": round(self.seconds, 3)}

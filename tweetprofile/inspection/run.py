@@ -1,4 +1,4 @@
-"""From a manifest to what is to be said of it: plan, examine batch by batch, counter, report."""
+"""Inspect a manifest: plan, examine its users batch by batch, count, report."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,29 +28,33 @@ from tweetprofile.job import (
 from tweetprofile.predicting.run import Progress
 from tweetprofile.workers.profiles import Counts
 
-_USERS_A_SHARD = 256
-"""Users of whom the manifest is read at a time."""
+_USERS_PER_SHARD = 256
+"""Users that are read from the manifest at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class InspectOptions:
-    """How `inspect_manifest` works.
+    """How to inspect a manifest.
 
     Attributes:
-        image_root: folder that image paths are relative to and never leave; None for the
-            manifest's own.
-        checkpoint: the model whose volumes predicting would make; None for the usual ones.
-        sample: only so many users, spread over the manifest; None for all.
-        full_decode: whether to decode every image, and not only those whose headers do not vouch
-            for them.
-        max_images: images a user; those beyond are counted and not looked at.
-        max_pixels: cap of an image's width x height.
-        max_image_bytes: cap of an encoded image.
-        max_image_seconds: cap of the processor time that decoding an image takes.
-        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
+        image_root: The folder that image paths are relative to and never leave; None for the
+            manifest's folder.
+        checkpoint: The checkpoint whose number of frames per volume the expected outcome of
+            `predict` is computed for. None to assume the default of 11 frames: the inspection does
+            not look for a default checkpoint.
+        sample: The number of users to inspect, spread over the manifest; None for all.
+        full_decode: Whether to decode every image. Otherwise an image is decoded only if its
+            header and its end do not show whether it is usable.
+        max_images: The largest number of images per user; further images are counted but not
+            examined.
+        max_pixels: The largest width x height of an image.
+        max_image_bytes: The largest size of an encoded image, in bytes.
+        max_image_seconds: The longest processor time for decoding one image, in seconds.
+        stall_seconds: The time, in seconds, after which a worker that has not even finished one
+            image is considered to hang.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     image_root: AnyPath | None = None
@@ -65,22 +69,22 @@ class InspectOptions:
 
     def __post_init__(self) -> None:
         if self.sample is not None and self.sample < 1:
-            raise OptionError(f"--sample {self.sample} must be at least 1.")
+            raise OptionError(f"`sample` is {self.sample}; it must be at least 1.")
         if self.max_images < 1:
-            raise OptionError(f"--max-images {self.max_images} must be at least 1.")
+            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InspectPlan:
-    """An inspection whose input has been checked and of which nothing has been done.
+    """An inspection whose input has been checked, ready to run.
 
     Attributes:
-        manifest: whom to inspect.
-        users_in_manifest: how many there are.
-        job: what workers are to do.
-        options: as given.
-        engine_options: what they mean for the engine.
-        columns: of the manifest, that may be labels, and what they hold.
+        manifest: The manifest to inspect.
+        users_in_manifest: The number of users in the manifest.
+        job: The job of the workers.
+        options: The options as given.
+        engine_options: The options of the engine that follow from them.
+        columns: The columns of the manifest that may be labels, and the kind of their values.
     """
 
     manifest: Manifest
@@ -92,30 +96,34 @@ class InspectPlan:
 
     @property
     def users(self) -> int:
-        """How many will be inspected."""
+        """The number of users to inspect."""
         return min(self.users_in_manifest, self.options.sample or self.users_in_manifest)
 
     def engine(self) -> LocalEngine[WorkerFacts]:
-        """What will look at the images; to be entered."""
+        """Return the engine that examines the images; a context manager."""
         return LocalEngine(self.job, self.engine_options)
 
     def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
-        """The users, in batches of so many or fewer."""
+        """Yield the users in batches of at most `users_per_batch`."""
         manifest, columns, most = self.manifest, tuple(self.columns), self.options.max_images
         if self.users == self.users_in_manifest:
-            yield from manifest.batches(_USERS_A_SHARD, users_per_batch, columns, most)
+            yield from manifest.batches(_USERS_PER_SHARD, users_per_batch, columns, most)
             return
-        for run in sample_batches(manifest, self.users_in_manifest, self.users, columns, most):
-            for start in range(0, len(run), users_per_batch):
-                part = run.table.slice(start, users_per_batch)
-                yield UserBatch(run.shard, run.first + start, part)
+        for batch in sample_batches(manifest, self.users_in_manifest, self.users, columns, most):
+            for start in range(0, len(batch), users_per_batch):
+                part = batch.table.slice(start, users_per_batch)
+                yield UserBatch(batch.shard, batch.first + start, part)
 
 
 def plan_inspection(manifest: str | Path, options: InspectOptions | None = None) -> InspectPlan:
-    """Check everything that can be checked without looking at an image.
+    """Check everything that can be checked without reading an image.
+
+    Args:
+        manifest: A Parquet file, a folder of Parquet files or a glob.
+        options: How to inspect; see `InspectOptions`.
 
     Raises:
-        InputError: manifest or option is unusable; says which.
+        InputError: The manifest or an option is unusable; the message says which.
     """
     options = options or InspectOptions()
     engine_options = EngineOptions("cpu", options.stall_seconds)
@@ -137,7 +145,14 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
     columns = {
         name: kind for name, kind in label_columns(opened).items() if _is_everywhere(opened, name)
     }
-    return InspectPlan(opened, opened.count_users(), job, options, engine_options, columns)
+    return InspectPlan(
+        manifest=opened,
+        users_in_manifest=opened.count_users(),
+        job=job,
+        options=options,
+        engine_options=engine_options,
+        columns=columns,
+    )
 
 
 def run_inspection(
@@ -148,24 +163,24 @@ def run_inspection(
     """Inspect every user of the plan.
 
     Args:
-        plan: what to do.
-        engine: that has been entered.
-        on_progress: called after every batch.
+        plan: The inspection to run.
+        engine: The engine of the plan, already entered as a context manager.
+        on_progress: A function that is called after every batch.
 
     Raises:
-        ManifestError: the manifest is damaged further in.
-        WorkerError: workers die with no user to blame.
-        WriteError: there is no room for temporary files.
+        ManifestError: The manifest is damaged beyond its beginning.
+        WorkerError: Workers die and no user's images are the cause.
+        WriteError: There is no space for temporary files.
     """
     began = time.monotonic()
     counts = Counts()
-    with SharedImageCounter(plan.users_in_manifest) as ledger:
-        counter = InspectionCounter(plan.job.frames, plan.columns, ledger)
+    with SharedImageCounter(plan.users_in_manifest) as shared_images:
+        counter = InspectionCounter(plan.job.frames, plan.columns, shared_images)
         for batch, findings in engine.run(plan.batches(engine.users_per_task)):
             counter.add(batch, findings)
             counts += Counts.of(findings, plan.options.max_images)
             on_progress(Progress(counts, plan.users, time.monotonic() - began))
-        return _report(plan, counter, ledger, tuple(engine.deaths), began)
+        return _report(plan, counter, shared_images, tuple(engine.deaths), began)
 
 
 def inspect_manifest(
@@ -173,15 +188,15 @@ def inspect_manifest(
     options: InspectOptions | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Inspection:
-    """Say what a manifest's images are, and what predicting would make of its users.
+    """Report a manifest's images and labels, and the expected outcome of predicting its users.
 
     Args:
-        manifest: a Parquet file, a folder of them or a glob.
-        options: how.
-        on_progress: called after every batch.
+        manifest: A Parquet file, a folder of Parquet files or a glob.
+        options: How to inspect; see `InspectOptions`.
+        on_progress: A function that is called after every batch.
 
     Raises:
-        TweetprofileError: see `plan_inspection` and `run_inspection`.
+        TweetprofileError: As for `plan_inspection` and `run_inspection`.
     """
     plan = plan_inspection(manifest, options)
     with plan.engine() as engine:
@@ -189,16 +204,16 @@ def inspect_manifest(
 
 
 def _frames_of(checkpoint: Path | None) -> int:
-    """Frames of a checkpoint's volumes, or of the usual ones."""
+    """Return the number of frames of a checkpoint's volumes; without a checkpoint, the default."""
     if checkpoint is None:
         return VOLUME_FRAMES
-    from tweetprofile.checkpoints.checkpoint import load_checkpoint  # noqa: PLC0415 - it brings in torch
+    from tweetprofile.checkpoints.checkpoint import load_checkpoint  # noqa: PLC0415 - imports torch
 
     return load_checkpoint(checkpoint).volume_spec.frames
 
 
 def _is_everywhere(manifest: Manifest, column: str) -> bool:
-    """Whether all files of a manifest have a column: predicting does not need labels."""
+    """Whether all files of a manifest have a column; label columns are optional."""
     try:
         manifest.require_columns([column])
     except ManifestError:
@@ -207,7 +222,7 @@ def _is_everywhere(manifest: Manifest, column: str) -> bool:
 
 
 def _hints(plan: InspectPlan, counter: InspectionCounter) -> tuple[str, ...]:
-    """What to check, where not one image is usable."""
+    """Return sentences about what to check if no image is usable."""
     images = counter.images()
     if images.usable or not images.given:
         return ()
@@ -217,7 +232,7 @@ def _hints(plan: InspectPlan, counter: InspectionCounter) -> tuple[str, ...]:
 def _report(
     plan: InspectPlan,
     counter: InspectionCounter,
-    ledger: SharedImageCounter,
+    shared_images: SharedImageCounter,
     deaths: tuple[str, ...],
     began: float,
 ) -> Inspection:
@@ -237,7 +252,7 @@ def _report(
         sizes=counter.sizes.range(),
         reasons=ranked(counter.failures.counts),
         examples=counter.failures.examples(),
-        sharing=ledger.count(),
+        sharing=shared_images.count(),
         outlook=counter.forecast(),
         labels=counter.labels.labels(),
         no_traits={**other_columns(plan.manifest), **counter.labels.no_traits()},

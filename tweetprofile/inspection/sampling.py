@@ -1,8 +1,9 @@
-"""Some of a manifest's users, without reading all of it.
+"""Sample users of a manifest without reading all of it.
 
-A small sample is runs of neighbours, spread evenly over the manifest: single users spread as widely
-would cost, of a manifest that carries its images, as much reading as all of them. Of more than half
-of the users, all is read, and single ones are left out.
+A small sample consists of stretches of adjacent users, spread evenly over the manifest. In a
+manifest that carries its images, individual users spread as widely would cost as much reading as
+all users. For a sample of more than half of the users, the whole manifest is read and individual
+users are skipped.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,52 +14,61 @@ from tweetprofile.data.manifests.manifest import Manifest, UserBatch
 from tweetprofile.errors import ManifestError
 
 _BLOCK = 256
-"""Users of whom a run has the first ones, at most; a manifest can be read from any block on."""
+"""Largest number of users in a block. A manifest can be read from the start of any block; a stretch
+is the first users of one."""
 
-_RUNS = 32
-"""At least, where there are as many users wanted."""
+_STRETCHES = 32
+"""Smallest number of stretches, if the sample has as many users."""
 
-_USERS_AT_A_TIME = 16
-"""Read of a run, or on the way to a single user: few, as their images may be embedded."""
+_USERS_PER_BATCH = 16
+"""Users that are read at a time: few, as their images may be embedded."""
 
 
 def sample_batches(
     manifest: Manifest, users: int, wanted: int, columns: Sequence[str], max_images: int
 ) -> Iterator[UserBatch]:
-    """Batches of so many users in all, spread over a manifest, in its order.
+    """Yield a sample of users, spread over a manifest, in batches and in manifest order.
 
     Args:
-        manifest: whose users.
-        users: how many it has.
-        wanted: how many to take, no more than there are.
-        columns: of the manifest, to carry along.
-        max_images: images a user.
+        manifest: The manifest to sample from.
+        users: The number of users in the manifest.
+        wanted: The number of users to sample, at most `users`.
+        columns: Further columns of the manifest to read.
+        max_images: The largest number of images to read per user.
 
     Raises:
-        ManifestError: the manifest cannot be read.
+        ManifestError: The manifest cannot be read.
     """
     if 2 * wanted > users:
-        batches = manifest.batches(_BLOCK, _USERS_AT_A_TIME, columns, max_images)
+        batches = manifest.batches(_BLOCK, _USERS_PER_BATCH, columns, max_images)
         yield from _thin_out(batches, users, wanted)
         return
-    block, runs = _plan_runs(users, wanted)
-    if manifest.form is Form.LONG:  # which can only be read from its beginning
-        batches = manifest.batches(block, _USERS_AT_A_TIME, columns, max_images)
-        yield from _first_ones(batches, block, runs)
+    block, stretches = _plan_stretches(users, wanted)
+    if manifest.form is Form.LONG:  # it can only be read from its beginning
+        batches = manifest.batches(block, _USERS_PER_BATCH, columns, max_images)
+        yield from _first_ones(batches, block, stretches)
         return
-    for shard in runs:
-        batches = manifest.batches(block, _USERS_AT_A_TIME, columns, max_images, first_shard=shard)
-        yield from _first_ones(_until_end_of(shard, batches), block, runs)
+    for shard in stretches:
+        batches = manifest.batches(block, _USERS_PER_BATCH, columns, max_images, first_shard=shard)
+        yield from _first_ones(_until_end_of(shard, batches), block, stretches)
 
 
-def _plan_runs(users: int, wanted: int) -> tuple[int, dict[int, int]]:
-    """Users a block, and how many of which blocks to take; at most half of the users are wanted."""
-    runs = min(wanted, max(_RUNS, -(-wanted // _BLOCK)))
-    if not runs:
+def _plan_stretches(users: int, wanted: int) -> tuple[int, dict[int, int]]:
+    """Return the size of a block, and how many users to take from which blocks.
+
+    At most half of the users may be wanted.
+    """
+    stretches = min(wanted, max(_STRETCHES, -(-wanted // _BLOCK)))
+    if not stretches:
         return 1, {}
-    block = min(_BLOCK, users // runs)
-    lengths = ((run + 1) * wanted // runs - run * wanted // runs for run in range(runs))
-    return block, {run * users // runs // block: length for run, length in enumerate(lengths)}
+    block = min(_BLOCK, users // stretches)
+    lengths = (
+        (number + 1) * wanted // stretches - number * wanted // stretches
+        for number in range(stretches)
+    )
+    return block, {
+        number * users // stretches // block: length for number, length in enumerate(lengths)
+    }
 
 
 def _until_end_of(shard: int, batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
@@ -66,19 +76,19 @@ def _until_end_of(shard: int, batches: Iterator[UserBatch]) -> Iterator[UserBatc
 
 
 def _first_ones(
-    batches: Iterable[UserBatch], block: int, runs: Mapping[int, int]
+    batches: Iterable[UserBatch], block: int, stretches: Mapping[int, int]
 ) -> Iterator[UserBatch]:
-    """Of each shard the first users, as many as `runs` says."""
+    """Yield the first users of each shard, as many as `stretches` says."""
     for batch in batches:
-        left = runs.get(batch.shard, 0) - (batch.first - batch.shard * block)
+        left = stretches.get(batch.shard, 0) - (batch.first - batch.shard * block)
         if left > 0:
             yield UserBatch(batch.shard, batch.first, batch.table.slice(0, left))
-        elif batch.shard >= max(runs):
+        elif batch.shard >= max(stretches):
             return
 
 
 def _thin_out(batches: Iterable[UserBatch], users: int, wanted: int) -> Iterator[UserBatch]:
-    """Every user but some, which are spread evenly."""
+    """Yield all users except some, which are spread evenly."""
     for batch in batches:
         for position in range(len(batch)):
             number = batch.first + position
@@ -87,16 +97,23 @@ def _thin_out(batches: Iterable[UserBatch], users: int, wanted: int) -> Iterator
 
 
 def user_at(manifest: Manifest, position: int, max_images: int) -> UserBatch:
-    """A batch of one: the user at a position of a manifest that is as long, counted from 0.
+    """Return a batch of one user, by position.
+
+    Args:
+        manifest: The manifest that contains the user.
+        position: The position of the user in the manifest, from 0.
+        max_images: The largest number of images to read.
 
     Raises:
-        ManifestError: the manifest cannot be read.
+        ManifestError: The manifest cannot be read, or is shorter by now.
     """
     block = position // _BLOCK
     for batch in manifest.batches(
-        _BLOCK, _USERS_AT_A_TIME, max_images=max_images, first_shard=block
+        _BLOCK, _USERS_PER_BATCH, max_images=max_images, first_shard=block
     ):
         if position < batch.first + len(batch):
             one = batch.table.slice(position - batch.first, 1)
             return UserBatch(block, position, one)
-    raise ManifestError(f"{manifest.source} has changed while it was read; run the command again.")
+    raise ManifestError(
+        f"{manifest.source} changed while it was being read; run the command again."
+    )

@@ -1,8 +1,9 @@
-"""Which images occur at several users, by content, in bounded memory.
+"""Count images that several users share, by content, in bounded memory.
 
-Every pair of (digest, user) goes to one of 64 temporary files, chosen by the digest; then one file
-after the other is counted. In memory are a buffer of pairs, the digests of one file at a time (a
-64th of all distinct images, at some 16 bytes each), and a bit a user; on the disk, 16 bytes a pair.
+Every pair (digest, user) is written to one of 64 temporary files, chosen by the digest; then the
+files are counted one after another. Memory holds a buffer of pairs, the digests of one file at a
+time (a 64th of all distinct images, at about 16 bytes each), and one bit per user; the disk holds
+16 bytes per pair.
 """
 
 from collections.abc import Iterator
@@ -18,22 +19,22 @@ from tweetprofile.data.files.scratch import make_scratch, no_room
 
 _FILES = 64
 
-_PAIRS_HELD = 1 << 16
-"""Before they are written: 1 MiB."""
+_BUFFERED_PAIRS = 1 << 16
+"""Pairs in memory before they are written: 1 MiB."""
 
 Numbers = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """How often the same image occurs; images are compared by their bytes.
+    """How often images occur more than once; images are compared by their bytes.
 
     Attributes:
-        distinct: different images.
-        at_several_users: those of them that more than one user has.
-        users: who have one of those.
-        most_users: who have the most frequent one.
-        repeats: images beyond the first of their kind at the same user.
+        distinct: The number of distinct images.
+        at_several_users: The number of distinct images that more than one user has.
+        users: The number of users who have at least one such image.
+        most_users: The number of users who have the most widely shared image.
+        repeats: The number of further occurrences of an image in the list of the same user.
     """
 
     distinct: int = 0
@@ -44,20 +45,20 @@ class Sharing:
 
 
 class SharedImageCounter:
-    """Keeps book of which user has which image; used as a `with` block.
+    """Counts the images that several users share; a context manager.
 
     Args:
-        users: their numbers are below this.
+        users: The number of users in the manifest; the numbers of users are below it.
 
     Raises:
-        WriteError: temporary files cannot be written.
+        WriteError: Temporary files cannot be written.
     """
 
     def __init__(self, users: int) -> None:
         self._pairs: list[Numbers] = []
-        self._held = 0
+        self._buffered = 0
         self._repeats = 0
-        self._sharing_users = np.zeros(users // 8 + 1, np.uint8)  # a bit each
+        self._sharing_users = np.zeros(users // 8 + 1, np.uint8)  # one bit per user
 
     def __enter__(self) -> Self:
         self._folder = make_scratch()
@@ -72,18 +73,18 @@ class SharedImageCounter:
         self._folder.cleanup()
 
     def add(self, digests: Numbers, users: Numbers) -> None:
-        """Note images, and of each the number of its user; all of a user's come in one call."""
+        """Add images, each with the number of its user; a user's images must come in one call."""
         pairs = np.stack([digests, users], axis=1)[np.lexsort((digests, users))]
         kept = np.ones(len(pairs), bool)
         kept[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
         self._repeats += len(pairs) - int(kept.sum())
         self._pairs.append(pairs[kept])
-        self._held += len(self._pairs[-1])
-        if self._held >= _PAIRS_HELD:
+        self._buffered += len(self._pairs[-1])
+        if self._buffered >= _BUFFERED_PAIRS:
             self._write()
 
     def count(self) -> Sharing:
-        """What all of it comes to."""
+        """Return the counts over all images added."""
         self._write()
         counts = [self._count_file(path) for path in self._files()]
         several = sum(shared for _, shared, _ in counts)
@@ -96,8 +97,8 @@ class SharedImageCounter:
         )
 
     def _write(self) -> None:
-        """Append what is held to the files; each digest has its own."""
-        if not self._held:
+        """Append the buffered pairs to the files; a digest always goes to the same file."""
+        if not self._buffered:
             return
         pairs = np.concatenate(self._pairs)
         file_of = pairs[:, 0] % np.uint64(_FILES)
@@ -109,13 +110,13 @@ class SharedImageCounter:
                     file.write(part.tobytes())
         except OSError as error:
             raise no_room(error) from error
-        self._pairs, self._held = [], 0
+        self._pairs, self._buffered = [], 0
 
     def _files(self) -> list[Path]:
         return [Path(self._folder.name) / f"{number:02}" for number in range(_FILES)]
 
     def _count_file(self, path: Path) -> tuple[int, int, int]:
-        """Distinct images, those at several users, and users of the most frequent one."""
+        """Count distinct images, shared images, and the users of the most widely shared image."""
         digests, users = np.empty(0, np.uint64), np.empty(0, np.int64)
         for pairs in _read_pairs(path):
             digests, users = _merge(digests, users, pairs[:, 0])
@@ -130,20 +131,20 @@ class SharedImageCounter:
 
 
 def _read_pairs(path: Path) -> Iterator[Numbers]:
-    """The pairs of a file, a bounded number at a time."""
+    """Yield the pairs of a file, a bounded number at a time."""
     if not path.exists():
         return
     with path.open("rb") as file:
-        while data := file.read(16 * _PAIRS_HELD):
+        while data := file.read(16 * _BUFFERED_PAIRS):
             yield np.frombuffer(data, np.uint64).reshape(-1, 2)
 
 
 def _merge(
     digests: Numbers, users: NDArray[np.int64], more: Numbers
 ) -> tuple[Numbers, NDArray[np.int64]]:
-    """Add occurrences of digests to how many users have each."""
+    """Add the occurrences of digests to the number of users who have each."""
     found, counts = np.unique(more, return_counts=True)
-    merged, places = np.unique(np.concatenate([digests, found]), return_inverse=True)
+    merged, positions = np.unique(np.concatenate([digests, found]), return_inverse=True)
     totals = np.zeros(len(merged), np.int64)
-    np.add.at(totals, places, np.concatenate([users, counts]))
+    np.add.at(totals, positions, np.concatenate([users, counts]))
     return merged, totals

@@ -1,4 +1,4 @@
-"""A user's frames in, the tiles of their contact sheet out: the volume's, then what failed."""
+"""Lay out the cells of a contact sheet: the frames of a user's volume, then failed images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,31 +13,31 @@ from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.volumes.choice import choose_frames
 
 Filling = Literal["repeat", "zeros", "nothing"]
-"""What fills a short volume; nothing does for a network that takes any number of frames."""
+"""How a short volume is filled; `nothing` for networks that take any number of frames."""
 
 
 class CellKind(StrEnum):
-    """What a tile shows."""
+    """What a cell shows."""
 
     FRAME = "frame"
     REPEATED = "repeated"
-    """A frame once more, as the user has too few."""
+    """A frame that is repeated because the user has too few."""
     BLANK = "blank"
-    """Grey, as the user has too few."""
+    """A grey frame that is added because the user has too few."""
     FAILED = "failed"
-    """An image that was tried and is unusable."""
+    """An unusable image that `predict` would try."""
 
 
 @dataclass(frozen=True, slots=True)
 class SheetCell:
-    """One place of a contact sheet.
+    """One cell of a contact sheet.
 
     Attributes:
-        kind: what it shows.
-        index: the image's position in the user's list; None for a blank.
-        name: the image's file name; empty where it has none.
-        frame_HWC: (H, W, 3) uint8; None where there is none.
-        reason: why it failed.
+        kind: What the cell shows.
+        index: The position of the image in the user's list; None for a blank.
+        name: The file name of the image; empty if it has none.
+        frame_HWC: The frame, (H, W, 3) uint8; None for blanks and failed images.
+        reason: The reason why the image is unusable; empty for other cells.
     """
 
     kind: CellKind
@@ -54,36 +54,36 @@ def lay_out_sheet(
     frames: int,
     filling: Filling,
 ) -> list[SheetCell]:
-    """The tiles of a user's contact sheet.
+    """Return the cells of a user's contact sheet.
 
     Args:
-        images: all that were to choose from.
-        frames_FHWC: (F, H, W, 3) uint8, in manifest order; F <= `frames`.
-        failed: position of each image tried in vain to its reason.
-        frames: D, of a volume.
-        filling: what fills a volume of fewer.
+        images: All images of the user.
+        frames_FHWC: The user's frames in manifest order, (F, H, W, 3) uint8; F <= `frames`.
+        failed: The reason of each image that was tried and is unusable, by its position.
+        frames: The number of frames of a volume.
+        filling: How a volume with fewer frames is filled.
     """
     used = choose_frames(len(images), frames, failed).used[: len(frames_FHWC)]
     own = [
         SheetCell(CellKind.FRAME, index, _name(images[index]), frame)
         for index, frame in zip(used, frames_FHWC, strict=True)
     ]
-    lost = [
+    failures = [
         SheetCell(CellKind.FAILED, index, _name(images[index]), reason=reason)
         for index, reason in sorted(failed.items())
     ]
-    return [*own, *_fill(own, frames, filling), *lost]
+    return [*own, *_fill(own, frames, filling), *failures]
 
 
 def _fill(own: Sequence[SheetCell], frames: int, filling: Filling) -> list[SheetCell]:
-    """What stands behind a user's own frames, as `volumes.stack_volume` has it."""
+    """Return the cells that fill a short volume, as `volumes.stack_volume` fills it."""
     missing = range(len(own), frames)
-    if filling == "nothing" or not own:  # of a user without a frame, nothing is predicted
+    if filling == "nothing" or not own:  # nothing is predicted for a user without frames
         return []
     if filling == "zeros":
         return [SheetCell(CellKind.BLANK) for _ in missing]
     again = (own[position % len(own)] for position in missing)
-    return [SheetCell(CellKind.REPEATED, tile.index, tile.name, tile.frame_HWC) for tile in again]
+    return [SheetCell(CellKind.REPEATED, cell.index, cell.name, cell.frame_HWC) for cell in again]
 
 
 def _name(image: ImageRef) -> str:
