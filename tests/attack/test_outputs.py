@@ -189,10 +189,10 @@ PREDICT = {
     "ROOT/hard.png": "is not a table of predictions",
     "ROOT/beside.csv": "beside.csv.json exists and is not the description of a table of",
     "ROOT/read.csv": "read.csv.json is the manifest",
-    "ROOT/new.xlsx": "ends in '.xlsx', which is not written",
+    "ROOT/new.xlsx": "ends in '.xlsx', a format that is not written",
     "ROOT/pipe": "is a pipe where a file is to be written",
     "ROOT/loop": "is a link that leads nowhere",
-    "ROOT/notes": "is a folder where a file is asked for",
+    "ROOT/notes": "is a folder where a file is to be written",
     "ROOT/notes/": "holds thesis.tex, which is not a table of predictions",
     "ROOT/data/": "holds part-00000.parquet, which is not a table of predictions",
     "ROOT/empty/": "is an empty folder, which is not replaced",
@@ -470,7 +470,7 @@ def objects(store: pafs.FileSystem) -> dict[str, tuple[object, bytes]]:
     [
         ("s3://dumps/a/", "holds the manifest"),
         ("s3://dumps/a", "holds the manifest"),
-        ("s3://dumps/mixed", "is a folder where a file is asked for"),
+        ("s3://dumps/mixed", "is a folder where a file is to be written"),
         ("s3://dumps//a/", "holds the manifest"),
         ("s3://dumps/a/m.parquet", "is the manifest"),
         ("s3://dumps/a/new.parquet", "would become part of the manifest"),
@@ -510,7 +510,7 @@ def test_an_earlier_output_in_a_store_is_replaced_by_its_names(
 ) -> None:
     for out in ("s3://dumps/out/", "s3://dumps/out.parquet", "s3://dumps/out.csv"):
         write_profiles(out)
-        with pytest.raises(OutputError, match="exists; choose another name or add --overwrite"):
+        with pytest.raises(OutputError, match="exists; choose another name or pass"):
             write_profiles(out)
         before = objects(store)
         write_profiles(out, overwrite=True)
@@ -525,7 +525,7 @@ def test_what_came_into_a_store_meanwhile_is_not_replaced(
     record = RunRecord.new({"network": "model1"}, overwrite=True)
     table = SCHEMA.empty_table()
     with (
-        pytest.raises(WriteError, match=r"notes\.txt is not .* same command with --resume"),
+        pytest.raises(WriteError, match=r"notes\.txt is not .* run it again with `resume=True`"),
         ProfileWriter("s3://dumps/late/", SCHEMA, record, 1) as writer,
     ):
         writer.write(0, table, Counts())
@@ -547,7 +547,7 @@ def test_what_came_while_users_were_predicted_is_not_replaced(
     record = RunRecord.new({"network": "model1"}, overwrite=overwrite)
     out = tmp_path / name
     with (
-        pytest.raises(WriteError, match="--resume"),
+        pytest.raises(WriteError, match="`resume=True`"),
         ProfileWriter(f"{tmp_path}/{name}", SCHEMA, record, 1) as writer,
     ):
         writer.write(0, SCHEMA.empty_table(), Counts())

@@ -73,9 +73,8 @@ def test_who_makes_a_worker_die_is_crashed_and_all_others_are_unharmed(
     for user, (_, said) in culprits.items():
         row = profiles.row(user, named=True)
         assert (row["status"], row["images_given"], row["gender"]) == ("crashed", 2, None)
-        assert any(
-            said in death and death.endswith(f"processing user user-{user}") for death in deaths
-        )
+        named = f"{said} while processing user user-{user}"
+        assert any(death.endswith(named) for death in deaths)
 
 
 @slow

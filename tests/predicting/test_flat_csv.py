@@ -19,9 +19,10 @@ import pytest
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of
 from tweetprofile.data.images.reader import FailedImage
 from tweetprofile.errors import OutputError, Reason, WriteError
-from tweetprofile.predicting.destination import check_output
+from tweetprofile.predicting.finished import take_finished
 from tweetprofile.predicting.flat_csv import write_flat
-from tweetprofile.predicting.output import ProfileWriter, take_finished
+from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.output_checks import check_output
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.profiles import Counts, UserOutcome, make_profiles, profile_schema
@@ -112,7 +113,7 @@ def test_its_record_stands_beside_it_and_knows_it_by_its_checksum(tmp_path: Path
 def test_an_earlier_table_is_replaced_when_asked_and_only_then(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     write(out, profiles("ada"))
-    with pytest.raises(OutputError, match="exists; choose another name or add --overwrite"):
+    with pytest.raises(OutputError, match="exists; choose another name or pass `overwrite=True`"):
         write(out, profiles("bob"))
     write(out, profiles("bob"), overwrite=True)
     assert ids_in(out) == ["bob"]
@@ -212,7 +213,7 @@ def test_a_run_killed_while_its_table_appears_is_finished_by_resuming(
 def test_a_table_that_came_meanwhile_stays_with_no_description_beside_it(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with (
-        pytest.raises(WriteError, match="--resume"),
+        pytest.raises(WriteError, match="`resume=True`"),
         ProfileWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
     ):
         writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
@@ -227,7 +228,7 @@ def test_a_table_that_came_meanwhile_stays_with_no_description_beside_it(tmp_pat
 def test_a_file_that_came_meanwhile_where_the_description_goes_stays(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with (
-        pytest.raises(WriteError, match=r"out\.csv\.json exists and is not .* --resume"),
+        pytest.raises(WriteError, match=r"out\.csv\.json exists and is not .* `resume=True`"),
         ProfileWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
     ):
         writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
@@ -239,7 +240,9 @@ def test_a_file_that_came_meanwhile_where_the_description_goes_stays(tmp_path: P
 
 @pytest.mark.parametrize("name", ["o.xlsx", "o.json", "o.tsv", "o.csv.gz", "o.feather", "o.txt"])
 def test_names_that_promise_what_is_not_written_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match=r"ends in '\..*', which is not written; name it \.csv"):
+    with pytest.raises(
+        OutputError, match=r"ends in '\..*', a format that is not written; name it \.csv"
+    ):
         check_output(f"{tmp_path}/{name}", overwrite=False)
 
 
@@ -249,7 +252,7 @@ def test_names_of_what_is_written_are_taken(tmp_path: Path, name: str) -> None:
 
 
 def test_a_folder_of_csv_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="asks for a folder, and CSV is one file"):
+    with pytest.raises(OutputError, match="asks for a folder, but CSV is written as one file"):
         check_output(f"{tmp_path}/out.csv/", overwrite=False)
 
 

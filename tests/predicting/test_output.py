@@ -18,8 +18,9 @@ import pytest
 
 from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.predicting.destination import check_output
-from tweetprofile.predicting.output import ProfileWriter, take_finished
+from tweetprofile.predicting.finished import take_finished
+from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.output_checks import check_output
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.profiles import Counts, UserOutcome, make_profiles, profile_schema
@@ -145,9 +146,11 @@ def test_finished_shards_are_kept_and_a_resumed_run_writes_the_others(
 @EITHER
 def test_an_unfinished_run_is_neither_lost_nor_resumed_unasked(tmp_path: Path, name: str) -> None:
     write_some(f"{tmp_path}/{name}", (0, profiles("a")), of=2)
-    with pytest.raises(OutputError, match=r"holds an unfinished run; add --resume.*--overwrite"):
+    with pytest.raises(
+        OutputError, match=r"holds an unfinished run; pass `resume=True`.*`overwrite=True`"
+    ):
         check_output(f"{tmp_path}/{name}", overwrite=False)
-    with pytest.raises(OutputError, match="add --resume"):
+    with pytest.raises(OutputError, match="pass `resume=True`"):
         write(f"{tmp_path}/{name}", profiles("new"))
     assert write(f"{tmp_path}/{name}", profiles("new"), overwrite=True) == set()
     assert ids_in(tmp_path / name) == ["new"]
@@ -256,7 +259,7 @@ def test_a_damaged_run_record_is_refused(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), of=2)
     (tmp_path / "out.parquet.partial" / "run.json").write_text("{")
-    with pytest.raises(OutputError, match=r"run\.json is no record of a run.*--overwrite"):
+    with pytest.raises(OutputError, match=r"run\.json is no record of a run.*`overwrite=True`"):
         write(out, profiles("a"), profiles("b"), resume=True)
 
 
@@ -322,7 +325,7 @@ def test_an_existing_output_is_kept_unless_overwriting_is_asked_for(
     tmp_path: Path, name: str
 ) -> None:
     write(f"{tmp_path}/{name}", profiles("old"))
-    with pytest.raises(OutputError, match=r"exists; choose another name or add --overwrite"):
+    with pytest.raises(OutputError, match=r"exists; choose another name or pass `overwrite=True`"):
         write(f"{tmp_path}/{name}", profiles("new"))
     write(f"{tmp_path}/{name}", profiles("new"), overwrite=True)
     assert ids_in(tmp_path / name) == ["new"]
@@ -392,7 +395,7 @@ def test_a_full_disk_is_one_sentence_and_what_fitted_is_kept(tiny_disk: Path, na
     out = f"{tiny_disk}/{name}"
     small, large = profiles("a"), profiles(*(os.urandom(64).hex() for _ in range(4000)))
     with (
-        pytest.raises(WriteError, match=r"No space left on device; mend that.*--resume"),
+        pytest.raises(WriteError, match=r"No space left on device; fix that.*`resume=True`"),
         ProfileWriter(out, SCHEMA, record(), 2) as writer,
     ):
         writer.write(0, small, count(small))
@@ -422,7 +425,7 @@ def test_a_disk_that_is_full_when_shards_are_merged_loses_none(tiny_disk: Path) 
 
 
 def test_a_folder_on_which_a_disk_is_mounted_is_refused_before_any_work(tiny_disk: Path) -> None:
-    with pytest.raises(OutputError, match="is where a disk is mounted; give a folder or file in"):
+    with pytest.raises(OutputError, match="is where a disk is mounted; choose a folder or file in"):
         check_output(f"{tiny_disk}/", overwrite=True)
 
 

@@ -230,7 +230,9 @@ def test_a_kept_column_must_exist(
 def test_a_kept_column_must_not_clash_with_the_output(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
-    with pytest.raises(OptionError, match="--keep gender: the output has a column of that name"):
+    with pytest.raises(
+        OptionError, match="`keep` gender: the output already has a column of that name"
+    ):
         predict(dump / "test.parquet", tmp_path / "out", replace(options, keep=("gender",)))
 
 
@@ -302,7 +304,7 @@ def test_a_folder_of_shards_reads_as_the_one_file(
 def test_too_many_failed_images_end_the_run_with_an_error_once_all_is_written(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
-    with pytest.raises(TooManyFailuresError, match=r"images failed, more than --max-failed 0\.0"):
+    with pytest.raises(TooManyFailuresError, match=r"images failed, more than `max_failed` 0\.0"):
         predict(dump / "test.parquet", tmp_path / "out", replace(options, max_failed=0.0))
     assert pl.read_parquet(tmp_path / "out").height == pl.read_parquet(dump / "test.parquet").height
 

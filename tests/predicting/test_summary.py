@@ -73,10 +73,10 @@ def test_statistics_are_json_with_all_that_decides_the_speed(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("no/such/folder.json", "there is no folder"),
+        ("no/such/folder.json", "does not exist; make it first"),
         ("there.json", "exists and is not a file of statistics that tweetprofile wrote"),
         ("out.parquet", "is where the profiles are written; give another name"),
-        ("out.parquet.partial/stats.json", "there is no folder"),
+        ("out.parquet.partial/stats.json", "does not exist; make it first"),
         (".", "is a folder where a file is to be written"),
     ],
 )
@@ -104,5 +104,5 @@ def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path:
 
 def test_statistics_that_cannot_be_written_do_not_make_the_output_look_lost(tmp_path: Path) -> None:
     summary = PredictSummary("out.parquet", Counts(), 1.0, FACTS)
-    with pytest.raises(WriteError, match=r"out\.parquet is complete, but --stats .* cannot"):
+    with pytest.raises(WriteError, match=r"out\.parquet is complete, but `stats` .* cannot"):
         write_stats(tmp_path / "gone" / "stats.json", summary)

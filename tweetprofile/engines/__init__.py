@@ -1,1 +1,1 @@
-"""Ways to run predictors: here, in supervised processes of this machine."""
+"""Engines: they run predictors in supervised processes, on this machine or on a Ray cluster."""

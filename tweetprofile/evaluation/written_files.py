@@ -20,7 +20,8 @@ from tweetprofile.data.files.atomic import is_fresh_name, write_atomically
 from tweetprofile.data.files.protection import is_earlier, refuse_foreign
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of, stamp
 from tweetprofile.errors import OutputError
-from tweetprofile.predicting.destination import Destination, foreign_in_partial
+from tweetprofile.predicting.destination import Destination
+from tweetprofile.predicting.unfinished import foreign_in_partial
 
 RECORD = ".tweetprofile.json"
 """File name of the record; hidden, so that it is not submitted along with the other files."""

@@ -1,1 +1,1 @@
-"""From a manifest to a table of profiles: planned, run, written whole, and resumed."""
+"""Predicting: from a manifest to a table of profiles, which an interrupted run can complete."""

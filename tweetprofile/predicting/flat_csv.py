@@ -1,4 +1,4 @@
-"""Profiles as flat CSV, for R, Stata and spreadsheets: one column for each probability.
+"""Writes profiles as flat CSV, for R, Stata and spreadsheets: one column per probability.
 
 ==========================  ================================================================
 `user_id`                   as in the manifest
@@ -9,8 +9,8 @@
 `image_errors`              `0 a.jpg: missing; 3 b.jpg: truncated`
 ==========================  ================================================================
 
-Cells that a spreadsheet would run are made harmless (`spreadsheets.py`), and columns of the
-manifest that were kept follow.
+The columns of the manifest that were kept follow. Cells that a spreadsheet would run as a formula
+are made harmless (`spreadsheets.py`).
 """
 
 import re
@@ -25,22 +25,22 @@ from tweetprofile.untrusted.spreadsheets import Cell, write_rows
 from tweetprofile.workers.profiles import probabilities_column
 
 _DIGITS = 6
-"""Of a probability after the point; float32 has no more to give."""
+"""Decimal places of a probability; float32 is no more precise."""
 
 _PROBABILITIES = probabilities_column("")
 _ERRORS = "image_errors"
 
-_NO_WORD = re.compile(r"\W+")
+_NOT_A_WORD = re.compile(r"\W+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of CSV.
+    """A column of the CSV file.
 
     Attributes:
-        name: of the CSV.
-        source: column of the profiles.
-        field: of a struct; None where the column is none.
+        name: Its name.
+        source: The column of the profiles that it comes from.
+        field: The field of that column, if it is a struct; None if it is not.
     """
 
     name: str
@@ -49,26 +49,27 @@ class _Column:
 
 
 def why_not_flat(kind: pa.DataType) -> str | None:
-    """Why a column of the manifest cannot stand in CSV, to stand behind its name; None if it can.
+    """Return why a column of the manifest cannot be written as CSV, or None if it can.
 
-    CSV has no cell for lists, for structs, and for bytes.
+    The result continues a sentence that begins with the name of the column. A cell of CSV cannot
+    hold lists, structs or bytes.
     """
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     if pa.types.is_nested(kind) or binary or pa.types.is_fixed_size_binary(kind):
-        return "holds lists, structs or bytes, which CSV has no cell for"
+        return "holds lists, structs or bytes, which a cell of CSV cannot hold"
     return None
 
 
 def write_flat(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """Write profiles as CSV, in UTF-8 without a byte-order mark, which R would take for a letter.
+    """Write profiles as CSV, in UTF-8 without a byte-order mark, which R would read as a letter.
 
     Args:
-        path: where to.
-        schema: of the profiles.
-        tables: the profiles, some thousands at a time.
+        path: The file to write.
+        schema: The columns of the profiles.
+        tables: The profiles, some thousands at a time.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
     columns = _columns_of(schema)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -86,13 +87,13 @@ def _columns_of(schema: pa.Schema) -> list[_Column]:
             continue
         trait = field.name.removesuffix(_PROBABILITIES)
         for each in field.type:
-            name = _free(f"{trait}_p_{_NO_WORD.sub('_', each.name)}", taken)
+            name = _free(f"{trait}_p_{_NOT_A_WORD.sub('_', each.name)}", taken)
             columns.append(_Column(name, field.name, each.name))
     return columns
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """A name that no column has yet: `a b` and `a-b` are two classes."""
+    """Return a name that no column has yet; `a b` and `a-b` are different classes."""
     number, free = 1, name
     while free in taken:
         number += 1
@@ -114,7 +115,7 @@ def _cells(table: pa.Table, column: _Column) -> list[Cell]:
     if column.field is not None:
         return [None if each is None else round(each[column.field], _DIGITS) for each in values]
     if column.source == _ERRORS:
-        return [_said(errors) for errors in values]
+        return [_errors_as_text(errors) for errors in values]
     return [_cell(value) for value in values]
 
 
@@ -126,8 +127,8 @@ def _cell(value: Any) -> Cell:
     return value if value is None or isinstance(value, str | int) else str(value)
 
 
-def _said(errors: Sequence[Mapping[str, Any]] | None) -> str:
-    """A user's unusable images in one line."""
+def _errors_as_text(errors: Sequence[Mapping[str, Any]] | None) -> str:
+    """Return the unusable images of a user as one line."""
     each = (
         f"{error['index']}{' ' if error['image'] else ''}{error['image']}: {error['reason']}"
         for error in errors or ()

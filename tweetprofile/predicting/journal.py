@@ -1,7 +1,8 @@
-"""The journal of an unfinished run: the SHA-256 of every shard that it has finished.
+"""The journal of an unfinished run: the SHA-256 of every finished shard.
 
-A shard lies on a disk for as long as the run takes, and days more if the run was interrupted. A
-shard that was damaged or replaced in that time must be computed again, not merged into the output.
+A shard stays on the disk for as long as the run takes, and for days more if the run is interrupted.
+If it is damaged or replaced in that time, it must be computed again and not be merged into the
+output.
 """
 
 import hashlib
@@ -16,34 +17,38 @@ class ShardJournal:
     """A text file with one JSON object per finished shard, in the order in which they finished.
 
     Attributes:
-        path: the file.
+        path: The path of the file.
     """
 
     path: Path
 
     def begin(self) -> None:
-        """Start an empty journal in place of an earlier run's.
+        """Start an empty journal, which replaces that of an earlier run.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: The file cannot be written.
         """
         self.path.write_bytes(b"")
 
     def note(self, shard: int, file: Path) -> None:
-        """Add the shard that `file` holds; the line is on the disk when this returns.
+        """Add the checksum of a shard; its line is on the disk when this returns.
+
+        Args:
+            shard: The number of the shard.
+            file: The file that contains the shard.
 
         Raises:
-            OSError: the line cannot be written.
+            OSError: The line cannot be written.
         """
         line = json.dumps({"shard": shard, "sha256": _sha256(file)}) + "\n"
         with self.path.open("ab") as journal:
-            # A line that was cut when the disk was full must not swallow this one.
+            # If a full disk cut the last line short, this one must not become a part of it.
             journal.write(b"\n" * _ends_within_a_line(self.path) + line.encode())
             journal.flush()
             os.fsync(journal.fileno())
 
     def digests(self) -> dict[int, str] | None:
-        """SHA-256 by shard; None where there is no journal, as in a run of version 0.1.0."""
+        """Return the SHA-256 per shard; None without a journal, as in a run of version 0.1.0."""
         if not self.path.exists():
             return None
         found: dict[int, str] = {}
@@ -52,15 +57,15 @@ class ShardJournal:
                 entry = json.loads(line)
                 found[int(entry["shard"])] = str(entry["sha256"])
             except (ValueError, KeyError, TypeError):
-                continue  # a line that was cut: its shard is computed again
+                continue  # the line was cut short: its shard is computed again
         return found
 
 
 def matches(file: Path, sha256: str | None) -> bool:
-    """Whether a file has that SHA-256; False where none is known.
+    """Return whether a file has this SHA-256; False if it is None.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: The file cannot be read.
     """
     return sha256 is not None and _sha256(file) == sha256
 

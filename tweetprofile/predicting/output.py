@@ -1,23 +1,24 @@
-"""Profiles in, a table out: shard files that survive the run, then one file or a folder of them.
+"""Writes profiles: finished shards that survive the run, then one file or a folder of them.
 
-While a run is under way, its shards stand beside OUT, each complete and on the disk before it gets
-its name::
+While a run is under way, its shards stand beside OUT. Each is complete and on the disk before it
+gets its name::
 
-    OUT.partial/run.json                     the run record; without it the folder is rubbish
-    OUT.partial/shards/part-00000.parquet    finished shards
-    OUT.partial/shards.jsonl                 the checksum of each, by which a later run verifies it
+    OUT.partial/run.json                     the run record, without which the folder is of no use
+    OUT.partial/shards/part-00000.parquet    the finished shards
+    OUT.partial/shards.jsonl                 their checksums, by which a resumed run verifies them
 
-When all are there they are merged in manifest order, into Parquet or CSV, or the folder of shards
-becomes OUT itself. OUT appears whole or not at all, and a run that was killed goes on with the
-shards it finds. Where these things stand, and whether they may, is in `place.py`.
+When all shards are there, they are merged in manifest order into Parquet or CSV, or their folder
+becomes OUT itself. OUT appears complete or not at all, and a run that was killed can be resumed
+with the shards that are there. `destination.py` says where all this stands, `output_checks.py`
+whether it may be written, and `unfinished.py` what may be removed.
 """
 
 import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -27,59 +28,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tweetprofile.data.files.atomic import fresh_name, move, sync
-from tweetprofile.data.files.listing import find_files
 from tweetprofile.data.files.protection import Inputs, is_earlier
-from tweetprofile.data.files.provenance import (
-    METADATA_KEY,
-    Kind,
-    describe_csv,
-    read_description,
-)
-from tweetprofile.data.files.storage import AnyPath, is_file, why
-from tweetprofile.errors import OutputError, WriteError
-from tweetprofile.predicting.destination import (
-    Destination,
-    check_existing,
-    check_output,
-    check_target,
-    clear_partial,
-    lock_folder,
-)
+from tweetprofile.data.files.provenance import METADATA_KEY, Kind, describe_csv, read_description
+from tweetprofile.errors import OutputError
+from tweetprofile.predicting.destination import Destination
+from tweetprofile.predicting.finished import DAMAGED, counts_in
 from tweetprofile.predicting.flat_csv import write_flat
 from tweetprofile.predicting.journal import ShardJournal, matches
-from tweetprofile.predicting.record import ADDED_FACTS, RunRecord
+from tweetprofile.predicting.output_checks import check_existing, check_output, check_target
+from tweetprofile.predicting.record import RunRecord
+from tweetprofile.predicting.unfinished import clear_partial, lock_folder
 from tweetprofile.predicting.uploading import publish
+from tweetprofile.predicting.write_errors import finishing, writing
 from tweetprofile.workers.profiles import Counts
 
-_DAMAGED = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
-"""What reading a damaged shard raises."""
-
-_ROWS_A_GROUP = 1 << 14
-"""Rows a Parquet row group: few enough to hold back in memory, enough to be read fast."""
+_ROWS_PER_GROUP = 1 << 14
+"""Rows per Parquet row group: few enough to keep in memory, enough to be read fast."""
 
 
 class ProfileWriter:
-    """Writes shards of profiles, which become `out` when all are there.
+    """Writes shards of profiles, which become the output when all of them are there.
 
-    Used as a `with` block around writing and `finish`. If the block is left before, finished
-    shards stay for a run that resumes; without any, nothing stays.
+    It is a context manager around `write` and `finish`. If the block is left before `finish`, the
+    finished shards are kept for a run that resumes this one; if there are none, nothing is kept.
 
     Args:
-        out: the file to write, or its URI in a store; where it ends in `/`, a folder that gets one
-            file a shard.
-        schema: columns of every shard.
-        record: what the run is.
-        shards: how many there will be.
-        resume: whether to go on with an unfinished run that is the same.
-        inputs: what the run reads and `out` must not replace; None for nothing.
+        out: The file to write, or its URI in an object store; if it ends in `/`, a folder that gets
+            one file per shard.
+        schema: The columns of every shard.
+        record: The run record.
+        shards: The number of shards that the output will have.
+        resume: Whether to resume an unfinished run, which must be the same run.
+        inputs: The files that the run reads and that `out` must not replace; None for none.
 
     Attributes:
-        finished: the shards that need no writing any more, by number, and what each came to.
+        finished: The counts of each finished shard, by its number.
 
     Raises:
-        OutputError: on entering, if `out` must not be written, another run is writing it, or the
-            unfinished run there is another one.
-        WriteError: writing fails later.
+        OutputError: On entering, if `out` must not be written, if another process is writing it, or
+            if the unfinished run is another one.
+        WriteError: Later, if writing fails.
     """
 
     def __init__(
@@ -107,16 +95,17 @@ class ProfileWriter:
 
     def __enter__(self) -> Self:
         self._check(check_output)
-        with _writing(self._out):
+        with writing(self._out):
             if self._destination.remote is not None:
                 self._destination.path.parent.mkdir(parents=True, exist_ok=True)
             new = not self._destination.partial.exists()
             self._lock = self._make_partial() if new else lock_folder(self._destination.partial)
         try:
-            # Once more: before it was locked, another run may have begun or ended.
+            # Check again: before the folder was locked, another run may have begun or ended.
             self._check(check_target if new else check_output)
-            with _writing(self._out):
-                self._begin(new=new)
+            if not new:
+                with writing(self._out):
+                    self._resume_or_clear()
         except BaseException:
             self._leave()
             raise
@@ -132,25 +121,31 @@ class ProfileWriter:
 
     @property
     def counts(self) -> Counts:
-        """What the finished shards came to."""
+        """The counts of all finished shards together."""
         return sum(self.finished.values(), Counts())
 
     def write(self, shard: int, profiles: pa.Table, counts: Counts) -> None:
-        """Write a shard; its columns must be the schema's."""
+        """Write one shard.
+
+        Args:
+            shard: The number of the shard.
+            profiles: The rows of the shard, with the columns of the schema.
+            counts: The counts of the shard.
+        """
         path = self._shard_path(shard)
-        with _writing(self._out):
+        with writing(self._out):
             unfinished = self._write(path, iter([profiles]), counts)
-            # Before it has its name: a shard that is counted as finished is one that is resumed.
+            # The journal comes first, so that every shard that has its name can be resumed.
             self._journal.note(shard, unfinished)
             unfinished.replace(path)
             sync(path.parent)
         self.finished[shard] = counts
 
     def finish(self) -> None:
-        """Make `out` of the shards."""
+        """Make the output from the shards, all of which must be finished."""
         missing = set(range(self._shards)).difference(self.finished)
         assert not missing, f"shards {sorted(missing)} were never written"
-        with _finishing(), _writing(self._out):
+        with finishing(), writing(self._out):
             if self._destination.as_folder:
                 self._move_folder()
             elif self._destination.as_csv:
@@ -159,16 +154,18 @@ class ProfileWriter:
                 merged = self._destination.merged
                 self._write(merged, self._row_groups(), self.counts).replace(merged)
                 may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
-                move(self._destination.merged, self._destination.path, may_replace)
+                move(merged, self._destination.path, may_replace)
             sync(self._destination.path.parent)
             publish(self._destination, self._record.run, overwrite=self._overwrite)
         self._complete = True
+
+    # --- beginning and leaving ---------------------------------------------------------------
 
     def _check(self, check: Callable[..., None]) -> None:
         check(self._out, overwrite=self._overwrite, resume=self._resume, inputs=self._inputs)
 
     def _make_partial(self) -> int:
-        """Make the folder of the run and lock it; it appears with its record in it."""
+        """Create OUT.partial, which appears with the run record in it, and lock it."""
         folder = fresh_name(self._destination.path.parent)
         folder.mkdir()
         try:
@@ -181,12 +178,10 @@ class ProfileWriter:
             raise
         return lock_folder(self._destination.partial)
 
-    def _begin(self, *, new: bool) -> None:
-        """Go on with the unfinished run, or begin anew."""
-        if new:
-            return
+    def _resume_or_clear(self) -> None:
+        """Resume the unfinished run, or remove it to start again."""
         if self._resume and self._destination.record.exists():
-            self._record = _same_run(self._destination, self._record)
+            self._record = _require_same_run(self._destination, self._record)
             self._overwrite = self._overwrite or self._record.overwrite
             self.finished = dict(self._find_finished())
             return
@@ -195,6 +190,17 @@ class ProfileWriter:
         self._journal.begin()
         self._record.write(self._destination.record)
 
+    def _leave(self) -> None:
+        """Keep what a resumed run could use, and nothing else."""
+        keep = not self._complete and self._destination.kept_shards() > 0
+        try:
+            with suppress(OSError):
+                clear_partial(self._destination, keep_shards=keep)
+        finally:
+            os.close(self._lock)
+
+    # --- shards ------------------------------------------------------------------------------
+
     def _find_finished(self) -> Iterator[tuple[int, Counts]]:
         digests = self._journal.digests()
         for shard in range(self._shards):
@@ -202,19 +208,19 @@ class ProfileWriter:
             if not path.is_file():
                 continue
             try:
-                known = digests is None or matches(path, digests.get(shard))
-                counts = self._read_old(path) if digests is None else _counts_in(path)
-            except _DAMAGED:
-                known = False
-            if known:
+                is_intact = digests is None or matches(path, digests.get(shard))
+                counts = self._read_old(path) if digests is None else counts_in(path)
+            except DAMAGED:
+                is_intact = False
+            if is_intact:
                 if digests is None:
                     self._journal.note(shard, path)
                 yield shard, counts
             else:
-                path.unlink()  # damaged or replaced, whoever did it: it is computed again
+                path.unlink()  # it was damaged or replaced, and is computed again
 
     def _read_old(self, path: Path) -> Counts:
-        """What a shard of version 0.1.0 came to, which has no checksum: it is read to its end."""
+        """Return the counts of a shard of version 0.1.0; without a checksum, it is read in full."""
         rows = len(pq.read_table(path, schema=self._schema))
         described = read_description(path)
         if described["run"] != self._record.run or described["counts"]["users"] != rows:
@@ -225,19 +231,20 @@ class ProfileWriter:
         return self._destination.shards / f"part-{shard:0{self._digits}}.parquet"
 
     def _row_groups(self) -> Iterator[pa.Table]:
-        """All shards, in order, a row group at a time."""
-        held: list[pa.Table] = []
+        """Read all shards in order, and yield them in tables of the size of a row group."""
+        waiting: list[pa.Table] = []
         for shard in range(self._shards):
             path = self._shard_path(shard)
-            held.append(pq.read_table(path, schema=self._schema, page_checksum_verification=True))
-            if sum(map(len, held)) >= _ROWS_A_GROUP:
-                yield pa.concat_tables(held).unify_dictionaries()
-                held = []
-        if held:
-            yield pa.concat_tables(held).unify_dictionaries()
+            table = pq.read_table(path, schema=self._schema, page_checksum_verification=True)
+            waiting.append(table)
+            if sum(map(len, waiting)) >= _ROWS_PER_GROUP:
+                yield pa.concat_tables(waiting).unify_dictionaries()
+                waiting = []
+        if waiting:
+            yield pa.concat_tables(waiting).unify_dictionaries()
 
     def _write(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> Path:
-        """Write a Parquet file under another name, which it keeps until it is renamed to `path`."""
+        """Write a Parquet file under the name that it has until it is renamed to `path`."""
         unfinished = path.with_suffix(".tmp")
         with pq.ParquetWriter(
             unfinished, self._schema, compression="zstd", write_page_checksum=True
@@ -251,11 +258,13 @@ class ProfileWriter:
     def _description(self, counts: Counts) -> dict[str, Any]:
         return {**self._record.facts, "run": self._record.run, "counts": asdict(counts)}
 
-    def _move_csv(self) -> None:
-        """Write all shards as CSV, with a description beside it, which comes first.
+    # --- the output --------------------------------------------------------------------------
 
-        A run that is killed in between leaves the earlier table with the description of the new
-        one, which knows both.
+    def _move_csv(self) -> None:
+        """Write all shards as CSV, and move the description and then the table to their names.
+
+        If the run is killed in between, the earlier table stands beside the description of the new
+        one, which names both.
         """
         destination = self._destination
         write_flat(destination.merged, self._schema, self._row_groups())
@@ -278,120 +287,32 @@ class ProfileWriter:
 
     def _move_folder(self) -> None:
         out = self._destination.path
-        if os.path.lexists(out):  # A folder cannot be renamed over another that is not empty.
+        if os.path.lexists(out):  # a folder cannot be renamed over another that is not empty
             check_existing(self._destination, self._out, may_replace=self._may_replace_any)
             move(out, self._destination.replaced)
         move(self._destination.shards, out)
 
     @property
     def _may_replace_any(self) -> bool:
-        """Whether an earlier output may be replaced; one that waits to be uploaded always may."""
+        """Whether an earlier output may be replaced; one that waits for its upload always may."""
         return self._overwrite or self._destination.remote is not None
 
-    def _leave(self) -> None:
-        """Keep what a run could go on with, and nothing else."""
-        keep = not self._complete and self._destination.kept_shards() > 0
-        try:
-            with suppress(OSError):
-                clear_partial(self._destination, whole=not keep)
-        finally:
-            os.close(self._lock)
 
-
-def take_finished(out: str, record: RunRecord) -> Counts | None:
-    """What `out` came to, if it is there already and is what a resumed run would write.
+def _require_same_run(destination: Destination, record: RunRecord) -> RunRecord:
+    """Return the record of the unfinished run, which must have the same facts.
 
     Raises:
-        OutputError: it is there, comes from another run, and may not be replaced.
+        OutputError: The unfinished run is another one, or the output has appeared meanwhile.
     """
-    destination = Destination.of(out)
-    found = list(_described(destination))
-    if not found:
-        return None
-    overwrite = record.overwrite
-    if destination.record.exists():
-        # The unfinished run may replace what is there, or has, and was killed just after.
-        unfinished = RunRecord.read(destination.record)
-        overwrite = overwrite or unfinished.overwrite
-        if unfinished.run not in {each.get("run") for each in found}:
-            return None
-    elif record.overwrite and not _same_facts(found, record):
-        return None
-    if not _same_facts(found, record):
-        raise OutputError(
-            f"{out} exists and comes from another run, so there is nothing to resume; choose "
-            "another name or add --overwrite."
-        )
-    if destination.path.exists():
-        with _writing(out):
-            # what is to be in a store, and has not come there
-            publish(destination, found[0]["run"], overwrite=overwrite)
-    clear_partial(destination)
-    return sum((Counts(**each["counts"]) for each in found), Counts())
-
-
-def _described(destination: Destination) -> Iterator[dict[str, Any]]:
-    """What each file of an output says of itself; nothing where it was not written by us."""
-    for path in _files_of(destination):
-        try:
-            yield read_description(path)
-        except _DAMAGED:
-            yield {}
-
-
-def _files_of(destination: Destination) -> Sequence[AnyPath]:
-    """The files of an output that is complete, here or in the store; none where there is none."""
-    if destination.path.exists():
-        return sorted(destination.path.iterdir()) if destination.as_folder else [destination.path]
-    if destination.remote is None:
-        return []
-    if destination.as_csv:
-        return [destination.remote] if is_file(destination.remote) else []
-    return find_files(destination.remote, ".parquet")[0]
-
-
-def _same_facts(found: list[dict[str, Any]], record: RunRecord) -> bool:
-    return bool(found) and all(
-        {**ADDED_FACTS, **each}.get(key) == value
-        for each in found
-        for key, value in record.facts.items()
-    )
-
-
-def _counts_in(path: Path) -> Counts:
-    return Counts(**read_description(path)["counts"])
-
-
-def _same_run(destination: Destination, record: RunRecord) -> RunRecord:
-    """The record of the unfinished run, which must be one with the same facts."""
     old = RunRecord.read(destination.record)
     if differences := old.differences(record.facts):
         raise OutputError(
             f"{destination.partial} holds an unfinished run that differs in "
-            f"{', '.join(differences)}; give what it was begun with, or "
-            "--overwrite without --resume to begin anew."
+            f"{', '.join(differences)}; give what it was begun with, or pass `overwrite=True` "
+            "without `resume=True` to start again."
         )
     if destination.path.exists() and not (old.overwrite or record.overwrite):
-        raise OutputError(f"{destination.path} exists by now; move it away or add --overwrite.")
+        raise OutputError(
+            f"{destination.path} exists by now; move it away or pass `overwrite=True`."
+        )
     return old
-
-
-@contextmanager
-def _finishing() -> Iterator[None]:
-    """What must not be replaced has come since the run began, which its shards survive."""
-    try:
-        yield
-    except OutputError as error:
-        sentence = str(error).rstrip(".")
-        raise WriteError(f"{sentence}, and then run the same command with --resume.") from error
-
-
-@contextmanager
-def _writing(out: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or why(error)
-        raise WriteError(
-            f"{out} cannot be written: {reason}; mend that and run the same command with --resume."
-        ) from error

@@ -1,4 +1,4 @@
-"""What a run is to do, checked as far as it can be without a worker: whom, with what, where to."""
+"""The plan of a run: which users, which model, which output; checked without starting a worker."""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,8 +26,9 @@ from tweetprofile.job import (
     PredictorFacts,
     PredictorOptions,
 )
-from tweetprofile.predicting.destination import Destination, check_output
+from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.flat_csv import why_not_flat
+from tweetprofile.predicting.output_checks import check_output
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.summary import check_stats
 from tweetprofile.version import __version__
@@ -41,34 +42,40 @@ class PredictOptions:
     """How `predict_manifest` works.
 
     Attributes:
-        checkpoint: the model file; None for $TWEETPROFILE_CHECKPOINT, else the default.
-        image_root: folder that image paths are relative to and never leave; None for the
-            manifest's own.
-        devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several with commas between.
-        engine: `local`, or `ray` for the machines of a cluster.
-        ray_address: of the cluster; None for one of this machine alone.
+        checkpoint: The file of the model; None for the one that $TWEETPROFILE_CHECKPOINT names, or
+            else for the default checkpoint.
+        image_root: The folder that image paths are relative to and never leave; None for the folder
+            of the manifest.
+        devices: `auto`, `cpu`, `cuda`, `cuda:N`, or several separated by commas.
+        engine: `local` for this machine, or `ray` for the machines of a Ray cluster.
+        ray_address: The address of the cluster; None for a cluster on this machine alone.
         decoder: `auto`, `dali` or `pillow`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
-        batch_size: users a forward pass; 0 for what suits the device.
-        users_per_shard: users written as one unit; what an interrupted run may have to redo.
-        limit: only the first so many users; None for all.
-        keep: columns of the manifest to copy to the output.
-        clips: volumes to make of a user with more images than one holds; their mean is taken.
-        orders: orders of the frames to take the mean over (model1, model2).
-        views: views of each frame to take the mean over: 1, 2 (mirrored) or 4 (and the middle).
-        max_images: images a user; those beyond are counted and not looked at.
-        max_pixels: cap of an image's width x height.
-        max_image_bytes: cap of an encoded image.
-        max_image_seconds: cap of the processor time that decoding an image takes.
-        max_failed: share of the images (0 to 1) that may fail before the run counts as a failure.
-        stats: file that gets the summary as JSON; None for none.
-        stall_seconds: a worker that finishes nothing for so long, not even an image, hangs.
-        overwrite: whether an existing output may be replaced.
-        resume: whether to go on with an unfinished run, where there is one.
-        keep_logs: whether what decoding libraries print is kept beside the output.
+        batch_size: The number of users per forward pass; 0 for what suits the device.
+        users_per_shard: The number of users that are written as one unit, which an interrupted run
+            may have to repeat.
+        limit: The number of users to predict, from the first one; None for all.
+        keep: The columns of the manifest to copy to the output.
+        clips: The largest number of volumes per user; if the images of a user fill more than one
+            volume, the mean over up to this many is predicted.
+        orders: The number of orders of the frames to average over (model1, model2).
+        views: The number of views of each frame to average over: 1, 2 (with the mirrored one) or 4
+            (with the enlarged middle of both).
+        max_images: The largest number of images per user; further ones are counted and not decoded.
+        max_pixels: The largest width x height of an image.
+        max_image_bytes: The largest size of an encoded image.
+        max_image_seconds: The processor time that decoding one image may take.
+        max_failed: The share of the images (0 to 1) that may be unusable before the run counts as
+            failed.
+        stats: The file to write the summary to, as JSON; None for none.
+        stall_seconds: The time after which a worker that finishes nothing, not even an image,
+            counts as hung.
+        overwrite: Whether an existing output may be replaced.
+        resume: Whether to resume an unfinished run, if there is one.
+        keep_logs: Whether to keep what decoding libraries print, beside the output.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     checkpoint: Path | None = None
@@ -98,30 +105,32 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         if self.ray_address is not None and self.engine != "ray":
-            raise OptionError("--ray-address is for --engine ray; give both or neither.")
+            raise OptionError('`ray_address` is for `engine="ray"`; give both or neither.')
         if self.users_per_shard < 1:
-            raise OptionError(f"--users-per-shard {self.users_per_shard} must be at least 1.")
+            raise OptionError(
+                f"`users_per_shard` is {self.users_per_shard}; it must be at least 1."
+            )
         if self.limit is not None and self.limit < 0:
-            raise OptionError(f"--limit {self.limit} must not be below 0.")
+            raise OptionError(f"`limit` is {self.limit}; it must be at least 0.")
         if self.max_images < 1:
-            raise OptionError(f"--max-images {self.max_images} must be at least 1.")
+            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
         if not 0.0 <= self.max_failed <= 1.0:
-            raise OptionError(f"--max-failed {self.max_failed} must be from 0 to 1.")
+            raise OptionError(f"`max_failed` is {self.max_failed}; it must be from 0 to 1.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictPlan:
-    """A run whose input has been checked and of which nothing has been done.
+    """A run whose inputs have been checked, and which has not begun.
 
     Attributes:
-        manifest: whom to predict.
-        users: how many of them.
-        kept: the columns of the manifest that are copied to the output.
-        job: with what and how.
-        out: where to.
-        options: the options as given.
-        engine_options: what they mean for the engine.
-        inputs: what the run reads, and its outputs never replace.
+        manifest: The manifest of the users to predict.
+        users: The number of users to predict.
+        kept: The columns of the manifest to copy to the output.
+        job: What each worker does.
+        out: The output, as the user gave it.
+        options: The options, as given.
+        engine_options: How the engine works.
+        inputs: The files that the run reads and that its outputs never replace.
     """
 
     manifest: Manifest
@@ -135,36 +144,43 @@ class PredictPlan:
 
     @property
     def shards(self) -> int:
-        """How many shards there will be; one without a user where there is none."""
+        """The number of shards; a manifest without users has one empty shard."""
         return max(1, -(-self.users // self.options.users_per_shard))
 
     def shard_size(self, shard: int) -> int:
-        """Users of a shard."""
+        """Return the number of users in a shard."""
         return min(self.options.users_per_shard, self.users - shard * self.options.users_per_shard)
 
     def engine(self) -> ShardEngine:
-        """What will do the work; to be entered."""
+        """Return the engine that does the work; it starts when its block is entered."""
         if self.options.engine == "ray":
             return _ray_engine(self)
         return LocalEngine(self.job, self.engine_options)
 
     @property
     def source(self) -> ShardSource:
-        """Where the shards of the users come from."""
+        """The shards of the manifest, for the engine to read."""
         options = self.options
         return ShardSource(
-            self.manifest, self.users, options.users_per_shard, options.keep, options.max_images
+            manifest=self.manifest,
+            users=self.users,
+            users_per_shard=options.users_per_shard,
+            keep=options.keep,
+            max_images=options.max_images,
         )
 
     def output_schema(self, facts: PredictorFacts) -> pa.Schema:
-        """The columns that will be written."""
+        """Return the columns of the output."""
         columns = profile_schema(facts.schema, self.manifest.user_id_type)
         for field in self.kept:
             columns = columns.append(field)
         return columns
 
     def record(self, facts: PredictorFacts) -> RunRecord:
-        """What decides what is written; it goes into the output, too."""
+        """Return the run record, with everything that decides what is written.
+
+        Its facts also become a part of the output's description.
+        """
         options = self.options
         described: dict[str, Any] = {
             "version": __version__,
@@ -197,8 +213,13 @@ def plan_prediction(
 ) -> PredictPlan:
     """Check everything that can be checked without a worker.
 
+    Args:
+        manifest: A Parquet file, a folder of them or a glob.
+        out: The file to write, or with a `/` at its end a folder of Parquet files.
+        options: How to predict; see `PredictOptions`.
+
     Raises:
-        InputError: manifest, option or output is unusable; says which.
+        InputError: The manifest, an option or the output cannot be used.
     """
     options = options or PredictOptions()
     destination = Destination.of(str(out))
@@ -211,7 +232,7 @@ def plan_prediction(
     checkpoint = find_checkpoint(options.checkpoint)
     inputs = inputs_of(opened, root) + Inputs.of(checkpoint=checkpoint)
     if destination.as_csv:
-        _require_flat(kept)
+        _require_cells(kept)
     check_output(str(out), overwrite=options.overwrite, resume=options.resume, inputs=inputs)
     if options.stats is not None:
         check_stats(
@@ -249,12 +270,12 @@ def plan_prediction(
     )
 
 
-def _require_flat(kept: tuple[pa.Field, ...]) -> None:
-    """Raise OptionError for a column to keep that CSV has no cell for."""
+def _require_cells(kept: tuple[pa.Field, ...]) -> None:
+    """Raise OptionError if a kept column cannot be written as CSV."""
     for field in kept:
         if (why := why_not_flat(field.type)) is not None:
             raise OptionError(
-                f"--keep {field.name}: the column {why}; write Parquet, or leave it out."
+                f"`keep` {field.name}: the column {why}; write Parquet, or leave it out."
             )
 
 
@@ -263,12 +284,12 @@ def _ray_engine(plan: PredictPlan) -> ShardEngine:
         from tweetprofile.engines.ray import RayEngine  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise OptionError(
-            f"--engine ray needs Ray, which cannot be imported ({error}); pip install "
-            "'tweetprofile[ray]'."
+            f'`engine="ray"` needs Ray, which cannot be imported ({error}); install it with pip '
+            "install 'tweetprofile[ray]'."
         ) from error
     return RayEngine(plan.job, plan.engine_options, plan.options.ray_address)
 
 
 def _sha256(path: AnyPath) -> str:
-    """Stands for a path in what may be published."""
+    """Return a stand-in for a path in an output, which may be published."""
     return hashlib.sha256(canonical(path).encode()).hexdigest()

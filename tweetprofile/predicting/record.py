@@ -1,4 +1,4 @@
-"""The run record: what an unfinished run was, so that only the same run goes on with it."""
+"""The run record: what an unfinished run was, so that only the same run resumes it."""
 
 import json
 from collections.abc import Mapping
@@ -15,21 +15,21 @@ _NAMES = {
     "image_root_sha256": "image root",
     "manifest_fingerprint": "manifest",
 }
-"""What people call a fact, where that is another word."""
-
+"""The names of facts in messages, if they differ from the keys."""
 
 ADDED_FACTS: Mapping[str, Any] = {"max_image_seconds": 10.0}
-"""Facts that runs of version 0.1.0 did not record, and the value that leaves them resumable."""
+"""Facts that version 0.1.0 did not record, with the values that its runs had: those of a run that
+may resume them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What decides what a run writes.
+    """Everything that decides what a run writes.
 
     Attributes:
-        run: drawn at random for each run; a run that goes on keeps it.
-        facts: versions, fingerprints and options that change what is written, as JSON.
-        overwrite: whether the run may replace an existing output.
+        run: The random id of the run; a resumed run keeps it.
+        facts: The versions, fingerprints and options that change what is written, as JSON.
+        overwrite: Whether the run may replace an existing output.
     """
 
     run: str
@@ -38,27 +38,28 @@ class RunRecord:
 
     @classmethod
     def new(cls, facts: Mapping[str, Any], *, overwrite: bool) -> Self:
-        """The record of a run that begins; facts are made comparable with those read back."""
+        """Return the record of a new run, with facts that compare with those of a record read."""
         return cls(uuid4().hex, json.loads(json.dumps(facts)), overwrite)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a record back.
+        """Read a record from a file.
 
         Raises:
-            OutputError: it is damaged.
+            OutputError: The file is damaged, or is no run record.
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             return cls(str(fields["run"]), dict(fields["facts"]), bool(fields["overwrite"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise OutputError(
-                f"{path} is no record of a run that could go on; add --overwrite to begin anew."
+                f"{path} is no record of a run that can be resumed; pass `overwrite=True` to start "
+                "again."
             ) from None
 
     @classmethod
     def is_one(cls, path: Path) -> bool:
-        """Whether a file holds a record."""
+        """Return whether a file is a run record."""
         try:
             cls.read(path)
         except OutputError:
@@ -66,13 +67,13 @@ class RunRecord:
         return True
 
     def write(self, path: Path) -> None:
-        """Write it; the file appears whole or not at all, and replaces what is there."""
+        """Write the record to a file, which appears complete or not at all and may be replaced."""
         fields = {"run": self.run, "facts": self.facts, "overwrite": self.overwrite}
         data = json.dumps(fields, indent=1).encode()
         write_atomically(path, data, may_replace=lambda _: True)
 
     def differences(self, facts: Mapping[str, Any]) -> list[str]:
-        """Names of the facts in which another run differs from this one."""
+        """Return the names of the facts in which another run differs from this one."""
         ours, theirs = {**ADDED_FACTS, **self.facts}, {**ADDED_FACTS, **facts}
         keys = dict.fromkeys([*ours, *theirs])
         return [_NAMES.get(key, key) for key in keys if ours.get(key) != theirs.get(key)]

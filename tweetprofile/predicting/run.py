@@ -1,4 +1,4 @@
-"""The whole journey: predict a plan batch by batch, write shard by shard, sum up."""
+"""A run from the manifest to the output: predict batch by batch, write shard by shard, sum up."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,8 @@ from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.job import PredictorFacts
-from tweetprofile.predicting.output import ProfileWriter, take_finished
+from tweetprofile.predicting.finished import take_finished
+from tweetprofile.predicting.output import ProfileWriter
 from tweetprofile.predicting.plan import PredictOptions, PredictPlan, plan_prediction
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.summary import PredictSummary, StageTimes, write_stats
@@ -25,10 +26,11 @@ class Progress:
     """How far a run has come.
 
     Attributes:
-        counts: what is done, by this run and by the one that it resumes.
-        resumed: how much of it the resumed run had done.
-        users_total: of how many users.
-        seconds: since this run began to predict.
+        counts: The numbers of users and images that are finished, including those of the run that
+            this one resumes.
+        users_total: The number of all users.
+        seconds: The time since this run began to predict.
+        resumed: The numbers of users and images that the resumed run had finished.
     """
 
     counts: Counts
@@ -45,28 +47,29 @@ def run_plan(
     """Predict every user of the plan and write the profiles.
 
     Args:
-        plan: what to do.
-        engine: that has been entered.
-        on_progress: called after every batch.
+        plan: The plan; see `plan_prediction`.
+        engine: The engine, whose block has been entered.
+        on_progress: A function to call after every batch.
 
     Raises:
-        InputError: the output must not be written, or is of another run than the one to resume.
-        TooManyFailuresError: all is written, but too many images failed, or all.
-        WriteError: the output could not be written.
-        WorkerError: workers die with no user to blame.
-        ManifestError: the manifest is damaged further in.
+        InputError: The output must not be written, or comes from another run than the one to
+            resume.
+        TooManyFailuresError: The output is complete, but too many images are unusable, or all.
+        WriteError: The output cannot be written.
+        WorkerError: Workers keep crashing, and no user is the cause.
+        ManifestError: The manifest is damaged.
     """
-    _refuse_clashes(plan.options.keep, engine.facts)
+    _require_free_names(plan.options.keep, engine.facts)
     record = plan.record(engine.facts)
     before = take_finished(plan.out, record) if plan.options.resume else None
     if before is not None:
-        summary = PredictSummary(plan.out, before, 0.0, engine.facts, before)
+        summary = PredictSummary(plan.out, before, 0.0, engine.facts, resumed=before)
     else:
         summary = _write_profiles(plan, engine, record, on_progress)
     if plan.options.stats is not None:
         overwrite = plan.options.overwrite or plan.options.resume
         write_stats(plan.options.stats, summary, overwrite=overwrite)
-    _judge_failures(summary, plan)
+    _require_few_failures(summary, plan)
     return summary
 
 
@@ -87,20 +90,20 @@ def _write_profiles(
             on_progress(Progress(run.counts, plan.users, time.monotonic() - began, run.resumed))
         if run.counts.users != plan.users:
             raise ManifestError(
-                f"{plan.manifest.source} has changed while it was read: {run.counts.users} users "
-                f"where there were {plan.users}; run the command again."
+                f"{plan.manifest.source} was changed while it was being read: it has "
+                f"{run.counts.users} users instead of {plan.users}; start the run again."
             )
         run.finish()
     run.clock.add(engine.supervisor_clock.take())
     seconds = time.monotonic() - began
     return PredictSummary(
-        plan.out,
-        run.counts,
-        seconds,
-        engine.facts,
-        run.resumed,
-        tuple(engine.deaths),
-        StageTimes.of(
+        out=plan.out,
+        counts=run.counts,
+        seconds=seconds,
+        facts=engine.facts,
+        resumed=run.resumed,
+        deaths=tuple(engine.deaths),
+        times=StageTimes.of(
             workers=engine.clock.take(),
             compute_slots=engine.compute_slots,
             supervisor=run.clock.take(),
@@ -115,16 +118,20 @@ def predict_manifest(
     options: PredictOptions | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> PredictSummary:
-    """Predict the profile of every user of a manifest and write them as Parquet.
+    """Predict the profile of every user of a manifest and write the profiles.
 
     Args:
-        manifest: a Parquet file, a folder of them or a glob.
-        out: the Parquet file to write, or with a `/` at its end a folder of them.
-        options: how.
-        on_progress: called after every batch.
+        manifest: A Parquet file, a folder of them or a glob.
+        out: The file to write: `.parquet` or no ending for Parquet, `.csv` for CSV; with a `/` at
+            its end, a folder of Parquet files.
+        options: How to predict; see `PredictOptions`.
+        on_progress: A function to call after every batch; see `Progress`.
+
+    Returns:
+        The counts of the run, and where its time went.
 
     Raises:
-        TweetprofileError: see `plan_prediction` and `run_plan`.
+        TweetprofileError: See `plan_prediction` and `run_plan`.
     """
     plan = plan_prediction(manifest, out, options)
     with plan.engine() as engine:
@@ -132,12 +139,17 @@ def predict_manifest(
 
 
 class _Run:
-    """Batches that become shards: which are still to be predicted, and what has come of the others.
+    """Collects predicted batches until their shard is complete, and counts users and images.
 
     Args:
-        plan: what to do.
-        writer: gets each shard when it is complete.
-        schema: the columns to write.
+        plan: The plan of the run.
+        writer: Writes each shard when it is complete.
+        schema: The columns of the output.
+
+    Attributes:
+        clock: The seconds per stage that the supervisor has spent.
+        resumed: The counts of the shards that an earlier run had finished.
+        counts: The counts of all users so far.
     """
 
     def __init__(self, plan: PredictPlan, writer: ProfileWriter, schema: pa.Schema) -> None:
@@ -149,7 +161,7 @@ class _Run:
         self.resumed = self.counts = writer.counts
 
     def predicted(self, engine: ShardEngine) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """The batches of the shards that are not finished, with their profiles, as they come."""
+        """Yield the batches of the unfinished shards with their profiles, in any order."""
         if not self._plan.users and not self._writer.finished:
             self._writer.write(0, self._schema.empty_table(), Counts())
         finished = self._writer.finished
@@ -157,12 +169,12 @@ class _Run:
         yield from engine.run_shards(self._plan.source, unfinished)
 
     def add(self, batch: UserBatch, profiles: pa.Table) -> None:
-        """Take the profiles of a batch; its shard is written when it is complete."""
+        """Add the profiles of a batch, and write its shard if it is now complete."""
         with self.clock.timing(Stage.WRITE):
             self._add(batch, profiles)
 
     def finish(self) -> None:
-        """Put the output together, all shards being written."""
+        """Make the output from the shards, all of which must be written."""
         with self.clock.timing(Stage.WRITE):
             self._writer.finish()
 
@@ -183,17 +195,19 @@ class _Run:
         return profiles.cast(self._schema)
 
 
-def _refuse_clashes(keep: tuple[str, ...], facts: PredictorFacts) -> None:
+def _require_free_names(keep: tuple[str, ...], facts: PredictorFacts) -> None:
+    """Raise OptionError if a kept column has the name of a column of the output."""
     taken = set(profile_schema(facts.schema, pa.string()).names)
     for name in keep:
         if name in taken:
             raise OptionError(
-                f"--keep {name}: the output has a column of that name already; rename it in the "
+                f"`keep` {name}: the output already has a column of that name; rename it in the "
                 "manifest."
             )
 
 
-def _judge_failures(summary: PredictSummary, plan: PredictPlan) -> None:
+def _require_few_failures(summary: PredictSummary, plan: PredictPlan) -> None:
+    """Raise TooManyFailuresError if more images are unusable than the options allow, or all."""
     counts, max_failed = summary.counts, plan.options.max_failed
     if counts.images and not counts.users_with_frames:
         hints = explain_missing(plan.manifest, plan.job.options.image_root)
@@ -205,5 +219,5 @@ def _judge_failures(summary: PredictSummary, plan: PredictPlan) -> None:
     if counts.failed > max_failed * counts.images:
         raise TooManyFailuresError(
             f"{summary.out} is complete, but {counts.failed} of {counts.images} images failed, "
-            f"more than --max-failed {max_failed} allows; see its column image_errors."
+            f"more than `max_failed` {max_failed} allows; see its column image_errors."
         )

@@ -1,4 +1,4 @@
-"""What a run came to: counts, and where its time went, for people and for `--stats`."""
+"""The summary of a run: its counts, and where its time went, for people and for statistics."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tweetprofile.data.files.protection import Inputs, check_file, is_earlier, r
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.job import PredictorFacts
-from tweetprofile.predicting.destination import Destination, claimed
+from tweetprofile.predicting.destination import Destination
 from tweetprofile.stages import Stage
 from tweetprofile.workers.profiles import Counts
 
@@ -59,22 +59,22 @@ class StageTimes:
 
     @property
     def bound(self) -> Stage | None:
-        """The stage that took longest, of which a faster run needs more; None if there was none."""
+        """The stage that took longest, and therefore limits the run; None if there was none."""
         return max(self.seconds, key=self.seconds.__getitem__, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class PredictSummary:
-    """What a finished run came to.
+    """The summary of a finished run.
 
     Attributes:
-        out: what was written.
-        counts: users and images.
-        seconds: from the first shard to the last byte, without starting the workers.
-        facts: what predicted.
-        resumed: how much an earlier run had done.
-        deaths: how workers died, in words.
-        times: where the time went.
+        out: The output.
+        counts: The numbers of users and images.
+        seconds: The time from the first shard to the last byte, without the start of the workers.
+        facts: The model, device and decoder that predicted.
+        resumed: The numbers of users and images that an earlier run had already finished.
+        deaths: How workers crashed or hung, one sentence each.
+        times: Where the time went.
     """
 
     out: str
@@ -87,11 +87,11 @@ class PredictSummary:
 
     @property
     def users_per_second(self) -> float:
-        """Of the users that this run predicted itself."""
+        """The users per second among those that this run predicted itself."""
         return (self.counts.users - self.resumed.users) / max(self.seconds, 1e-9)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as JSON."""
+        """Return the summary as JSON."""
         facts = self.facts
         return {
             "out": self.out,
@@ -113,38 +113,41 @@ class PredictSummary:
         }
 
 
-def check_stats(path: Path, out: Destination, inputs: Inputs, *, overwrite: bool) -> None:
-    """Refuse a place for statistics where they could not be written, or something else stands.
+def check_stats(path: Path, destination: Destination, inputs: Inputs, *, overwrite: bool) -> None:
+    """Refuse a file for statistics that cannot or must not be written.
 
     Args:
-        path: of the statistics.
-        out: where the run writes its profiles.
-        inputs: what the run reads.
-        overwrite: whether earlier statistics may be replaced.
+        path: The file.
+        destination: The destination of the profiles.
+        inputs: The files that the run reads.
+        overwrite: Whether earlier statistics may be replaced.
 
     Raises:
-        OptionError: says which.
+        OptionError: The file must not be written.
     """
     if not path.parent.is_dir():
-        raise OptionError(f"--stats {path}: there is no folder {path.parent}; make it first.")
-    if any(real_path(path).is_relative_to(each) for each in claimed(out) if isinstance(each, Path)):
-        raise OptionError(f"--stats {path} is where the profiles are written; give another name.")
+        raise OptionError(
+            f"`stats` {path}: the folder {path.parent} does not exist; make it first."
+        )
+    claimed = [each for each in destination.claimed if isinstance(each, Path)]
+    if any(map(real_path(path).is_relative_to, claimed)):
+        raise OptionError(f"`stats` {path} is where the profiles are written; give another name.")
     try:
-        check_file(path, Kind.STATISTICS, inputs, overwrite=overwrite, called=f"--stats {path}")
+        check_file(path, Kind.STATISTICS, inputs, overwrite=overwrite, called=f"`stats` {path}")
     except OutputError as error:
         raise OptionError(str(error)) from None
 
 
 def write_stats(path: Path, summary: PredictSummary, *, overwrite: bool = False) -> None:
-    """Write a run's summary as JSON.
+    """Write the summary of a run as JSON.
 
     Args:
-        path: where to.
-        summary: what to write.
-        overwrite: whether earlier statistics may be replaced.
+        path: The file to write.
+        summary: The summary.
+        overwrite: Whether earlier statistics may be replaced.
 
     Raises:
-        WriteError: it could not be written.
+        WriteError: The file cannot be written.
     """
     fields = {METADATA_KEY: stamp(Kind.STATISTICS), **summary.to_dict()}
     data = (json.dumps(fields, indent=2) + "\n").encode()
@@ -152,5 +155,5 @@ def write_stats(path: Path, summary: PredictSummary, *, overwrite: bool = False)
         write_atomically(real_path(path), data, is_earlier(Kind.STATISTICS, overwrite=overwrite))
     except OSError as error:
         raise WriteError(
-            f"{summary.out} is complete, but --stats {path} cannot be written: {error.strerror}."
+            f"{summary.out} is complete, but `stats` {path} cannot be written: {error.strerror}."
         ) from error

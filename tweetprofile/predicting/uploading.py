@@ -1,44 +1,45 @@
-"""A complete output that is to be in an object store: uploaded, and then removed here."""
+"""Uploads a complete output to an object store, and then removes it from this machine."""
 
 import errno
 
 from tweetprofile.data.files.provenance import read_description, sidecar_of
 from tweetprofile.data.files.storage import RemotePath, delete_files, upload
-from tweetprofile.predicting.destination import Destination, check_stored
+from tweetprofile.predicting.destination import SHARD_FILES, Destination
+from tweetprofile.predicting.output_checks import check_stored
 
 
 def publish(destination: Destination, run: str, *, overwrite: bool) -> None:
-    """Upload a complete output that is to be in a store, and remove it here.
+    """Upload a complete output if it belongs in an object store, and remove it here.
 
     Args:
-        destination: of the output.
-        run: that has made it, and may have uploaded a part of it before it was killed.
-        overwrite: whether another run's output may be replaced.
+        destination: The destination of the output.
+        run: The run that made the output. It may have uploaded a part of it before it was killed.
+        overwrite: Whether the output of another run may be replaced.
 
     Raises:
-        FileExistsError: another run's output is there, and may not be replaced.
-        OSError: the store cannot be reached.
+        FileExistsError: The output of another run is there and must not be replaced.
+        OSError: The store cannot be reached.
     """
-    if destination.remote is None:
+    if (remote := destination.remote) is None:
         return
-    stored = check_stored(destination.remote, as_folder=destination.as_folder)
+    stored = check_stored(remote, as_folder=destination.as_folder)
     others = (path for path in stored if read_description(path).get("run") != run)
     if not overwrite and (other := next(others, None)) is not None:
         raise FileExistsError(errno.EEXIST, f"{other} is there by now", str(other))
     if destination.as_folder:
-        parts = sorted(destination.path.glob("part-*.parquet"))
+        parts = sorted(destination.path.glob(SHARD_FILES))
         delete_files(stored)
         for part in parts:
-            upload(part, destination.remote / part.name)
+            upload(part, remote / part.name)
         for part in parts:
             part.unlink()
         destination.path.rmdir()
     else:
         if destination.as_csv:
-            beside = sidecar_of(destination.remote)
+            beside = sidecar_of(remote)
             assert isinstance(beside, RemotePath)
             upload(destination.sidecar, beside)
-        upload(destination.path, destination.remote)
+        upload(destination.path, remote)
         destination.path.unlink()
         if destination.as_csv:
             destination.sidecar.unlink()
