@@ -10,11 +10,11 @@ Shapes: N users, C channels, D frames of a volume, H, W.
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from tweetprofile.networks.folding import Foldable, folded
 from tweetprofile.networks.heads import Heads
@@ -22,11 +22,13 @@ from tweetprofile.networks.specs import Cnn3dSpec, Norm, Pool
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
-# "Same" padding of an even kernel pads one side only, which torch thinks worth a warning.
-warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
-
 KERNEL = (2, 3, 3)
-"""Kernel of every convolution, D x H x W (the paper, section 3)."""
+"""The kernel of every convolution, D x H x W (the paper, section 3)."""
+
+_ONE_FRAME_AFTER = (0, 0, 0, 0, 0, 1)
+_ONE_PIXEL_AROUND = (0, 1, 1)
+"""Together the "same" padding of `KERNEL`: before and after W, H and D, then on both sides of D x H
+x W. Torch pads in the same two steps for `padding="same"`, but warns about the even kernel."""
 
 NEXT_FRAME = 0.1
 """How large kernels are at the next frame when training begins, of what they are at a frame."""
@@ -109,14 +111,14 @@ class _ConvBlock(Foldable):
     def __init__(self, inputs: int, outputs: int, pool: Pool, norm: Norm) -> None:
         super().__init__()
         self.conv: nn.Module = nn.Conv3d(
-            inputs, outputs, KERNEL, padding="same", bias=norm == "none"
+            inputs, outputs, KERNEL, padding=_ONE_PIXEL_AROUND, bias=norm == "none"
         )
         self.norm: nn.Module = nn.BatchNorm3d(outputs) if norm == "batch" else nn.Identity()
         self.pool = nn.MaxPool3d(pool, ceil_mode=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # ReLU and maximum can be swapped; after the pool there is an eighth of it to do.
-        pooled: torch.Tensor = self.pool(self.norm(self.conv(x)))
+        pooled: torch.Tensor = self.pool(self.norm(self.conv(pad(x, _ONE_FRAME_AFTER))))
         return pooled.relu_()
 
     def fold(self) -> None:
