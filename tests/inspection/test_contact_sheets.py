@@ -305,7 +305,7 @@ def test_options_that_cannot_be_are_refused(manifest: Path, tmp_path: Path, mode
         SheetOptions(max_images=0)
     with pytest.raises(OptionError, match="--contact-sheets 0 must be at least 1"):
         draw_contact_sheets(manifest, 0, tmp_path / "sheets")
-    with pytest.raises(OptionError, match="8 pixels a side is out of range"):
+    with pytest.raises(OptionError, match="a frame side of 8 pixels is out of range"):
         draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(frame_size=8))
     with pytest.raises(OptionError, match="is no folder"):
         draw_contact_sheet(

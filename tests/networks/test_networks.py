@@ -159,7 +159,9 @@ def test_a_trait_may_be_named_as_a_method_of_a_module() -> None:
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(OptionError, match=r"'model3' is unknown; give one of deepset, .*, model2"):
+    with pytest.raises(
+        OptionError, match=r"'model3' is unknown; choose one of deepset, .*, model2"
+    ):
         network_spec("model3")
 
 
