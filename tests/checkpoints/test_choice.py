@@ -1,4 +1,4 @@
-"""Which model is used when there are several to choose from."""
+"""Which checkpoint is used when there are several to choose from."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ from tweetprofile.errors import CheckpointError, OutputError
 
 
 @pytest.fixture(autouse=True)
-def nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_default_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.delenv(CHECKPOINT_VARIABLE, raising=False)
 
@@ -24,7 +24,10 @@ def nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_given_checkpoint_wins_then_the_variable_then_the_default(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(CheckpointError, match=r"no checkpoint: name one .* 'tweetprofile use RUN'"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"no checkpoint to use: name one with `checkpoint`.* 'tweetprofile use RUN'",
+    ):
         find_checkpoint(None)
     assert set_default_checkpoint(model) == default_checkpoint() == find_checkpoint(None)
     monkeypatch.setenv(CHECKPOINT_VARIABLE, "from-variable")
@@ -32,7 +35,7 @@ def test_the_given_checkpoint_wins_then_the_variable_then_the_default(
     assert find_checkpoint("given") == Path("given")
 
 
-def test_the_folder_of_a_run_stands_for_its_model(model: Path, tmp_path: Path) -> None:
+def test_a_run_folder_stands_for_its_checkpoint(model: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     with pytest.raises(CheckpointError, match=r"run is a folder without model\.safetensors"):
@@ -41,16 +44,20 @@ def test_the_folder_of_a_run_stands_for_its_model(model: Path, tmp_path: Path) -
     assert find_checkpoint(run) == run / MODEL_FILE
 
 
-def test_the_default_is_a_copy_that_outlives_its_run(model: Path, tmp_path: Path) -> None:
+def test_the_default_checkpoint_is_a_copy_that_outlives_its_run(
+    model: Path, tmp_path: Path
+) -> None:
     own = shutil.copyfile(model, tmp_path / "own.safetensors")
     set_default_checkpoint(own)
     own.unlink()
     assert default_checkpoint().read_bytes() == model.read_bytes()
-    assert set_default_checkpoint(default_checkpoint()) == default_checkpoint(), "which is no harm"
+    assert set_default_checkpoint(default_checkpoint()) == default_checkpoint(), (
+        "copying it onto itself is harmless"
+    )
     assert default_checkpoint().read_bytes() == model.read_bytes()
 
 
-def test_what_is_no_model_is_not_replaced_by_the_default(model: Path) -> None:
+def test_a_file_that_is_no_checkpoint_is_not_replaced_by_the_default_one(model: Path) -> None:
     default_checkpoint().parent.mkdir(parents=True)
     default_checkpoint().write_text("somebody's notes")
     with pytest.raises(OutputError, match=r"model\.safetensors"):
@@ -58,7 +65,7 @@ def test_what_is_no_model_is_not_replaced_by_the_default(model: Path) -> None:
     assert default_checkpoint().read_text() == "somebody's notes"
 
 
-def test_a_data_folder_that_cannot_be_made_is_named(
+def test_a_data_folder_that_cannot_be_created_is_named(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()

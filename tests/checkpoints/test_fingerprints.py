@@ -1,4 +1,4 @@
-"""A fingerprint finds what went in, hardly anything else, and says which it was."""
+"""A fingerprint finds what was added and hardly anything else, and tells leakage from chance."""
 
 import json
 
@@ -14,7 +14,7 @@ def digests(first: int, count: int) -> np.ndarray:
     return np.array([user_digest(number) for number in range(first, first + count)], np.uint64)
 
 
-def test_all_that_went_in_is_found_and_of_the_rest_one_in_a_thousand() -> None:
+def test_everything_added_is_found_and_one_in_a_thousand_of_other_items() -> None:
     kept = Fingerprint.of(digests(0, 5_000))
     inside = kept.overlap(digests(0, 5_000))
     assert (inside.seen, inside.share, inside.certain) == (5_000, 1.0, True)
@@ -23,22 +23,22 @@ def test_all_that_went_in_is_found_and_of_the_rest_one_in_a_thousand() -> None:
     assert not outside.certain
 
 
-@pytest.mark.parametrize("seen", [6, 40, 400])
-def test_a_share_that_was_seen_is_told_from_chance(seen: int) -> None:
+@pytest.mark.parametrize("known", [6, 40, 400])
+def test_a_share_of_known_items_is_distinguished_from_chance(known: int) -> None:
     kept = Fingerprint.of(digests(0, 2_000))
-    mixed = kept.overlap(np.concatenate([digests(0, seen), digests(10_000, 400 - seen)]))
+    mixed = kept.overlap(np.concatenate([digests(0, known), digests(10_000, 400 - known)]))
     assert mixed.certain
-    assert mixed.share == pytest.approx(seen / 400, abs=0.01)
+    assert mixed.share == pytest.approx(known / 400, abs=0.01)
 
 
-def test_chance_is_not_taken_for_an_overlap() -> None:
+def test_chance_matches_are_not_mistaken_for_an_overlap() -> None:
     kept = Fingerprint.of(digests(0, 2_000))
     found = [kept.overlap(digests(10_000 + 600 * trial, 600)) for trial in range(200)]
     assert max(each.seen for each in found) > 2, "chance finds some now and then"
     assert sum(each.certain for each in found) <= 1
 
 
-def test_of_more_than_fits_a_sample_goes_in_and_shares_stay_right() -> None:
+def test_a_filter_of_too_many_items_has_a_sample_and_still_estimates_shares() -> None:
     many = np.random.default_rng(0).integers(0, (1 << 64) - 1, 2_500_000, np.uint64)
     kept = Fingerprint.of(many)
     assert len(kept.bits) <= 1 << 21
@@ -47,7 +47,7 @@ def test_of_more_than_fits_a_sample_goes_in_and_shares_stay_right() -> None:
     assert half.share == pytest.approx(0.5, abs=0.03)
 
 
-def test_nothing_is_found_in_nothing() -> None:
+def test_nothing_is_found_in_an_empty_fingerprint() -> None:
     none = np.empty(0, np.uint64)
     assert Fingerprint.of(none).overlap(digests(0, 10)).seen == 0
     assert Fingerprint.of(digests(0, 10)).overlap(none).tried == 0
@@ -69,11 +69,11 @@ def test_a_fingerprint_survives_json() -> None:
         {"items": "many"},
     ],
 )
-def test_a_damaged_fingerprint_is_an_error_of_its_field(damage: dict[str, object]) -> None:
+def test_a_damaged_fingerprint_is_an_error_that_names_its_field(damage: dict[str, object]) -> None:
     with pytest.raises(FieldError, match="it"):
         read_fingerprint(Fingerprint.of(digests(0, 9)).to_dict() | damage, "it")
 
 
-def test_a_user_is_the_same_whether_their_id_is_a_number_or_text() -> None:
+def test_a_user_has_the_same_digest_whether_the_id_is_a_number_or_text() -> None:
     assert user_digest(7) == user_digest("7") != user_digest("07")
     assert image_digest(b"7") != user_digest("7")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tweetprofile.decoders import DecodeOptions
-from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
+from tweetprofile.decoders.dali import DaliBatchDecoder, SampleFailedError
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.decoders.screening import HeaderScreen
 
@@ -18,8 +18,8 @@ OPTIONS = DecodeOptions(height=112, width=112, threads=2)
 
 
 @pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def dali(request: pytest.FixtureRequest) -> DaliBatch:
-    return DaliBatch(OPTIONS, torch.device(request.param))
+def dali(request: pytest.FixtureRequest) -> DaliBatchDecoder:
+    return DaliBatchDecoder(OPTIONS, torch.device(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def safe_images(good_images: dict[str, bytes]) -> dict[str, bytes]:
     return {kind: image for kind, image in good_images.items() if screen.count_pixels(image)}
 
 
-def differences(dali: DaliBatch, images: list[bytes]) -> torch.Tensor:
+def differences(dali: DaliBatchDecoder, images: list[bytes]) -> torch.Tensor:
     """How far DALI's frames are from Pillow's: (F, H, W, 3), in grey levels."""
     expected = PillowDecoder(OPTIONS).decode(images)
     assert not any(expected.failures)
@@ -39,14 +39,16 @@ def differences(dali: DaliBatch, images: list[bytes]) -> torch.Tensor:
     return (frames.float() - expected.frames_FHWC.float()).abs()
 
 
-def test_real_photos_come_out_as_from_pillow(dali: DaliBatch, real_photos: list[Path]) -> None:
+def test_real_photos_come_out_as_from_pillow(
+    dali: DaliBatchDecoder, real_photos: list[Path]
+) -> None:
     apart = differences(dali, [photo.read_bytes() for photo in real_photos]).mean(dim=(1, 2, 3))
     assert apart.mean() <= 1
     assert apart.max() <= 4
 
 
 def test_every_kind_of_image_comes_out_as_from_pillow(
-    dali: DaliBatch, safe_images: dict[str, bytes]
+    dali: DaliBatchDecoder, safe_images: dict[str, bytes]
 ) -> None:
     apart = differences(dali, list(safe_images.values())).mean(dim=(1, 2, 3))
     assert len(apart) >= 10
@@ -54,7 +56,7 @@ def test_every_kind_of_image_comes_out_as_from_pillow(
 
 
 def test_without_scaled_decoding_frames_differ_only_by_rounding_but_at_the_border(
-    dali: DaliBatch, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
+    dali: DaliBatchDecoder, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
 ) -> None:
     sizes = [(112, 112), (223, 223), (200, 130), (90, 220), (60, 60)]
     images = [encode(draw(*size), "PNG") for size in sizes]
@@ -66,7 +68,7 @@ def test_without_scaled_decoding_frames_differ_only_by_rounding_but_at_the_borde
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_an_image_is_turned_upright_as_by_pillow(
-    dali: DaliBatch,
+    dali: DaliBatchDecoder,
     draw: Callable[..., Image.Image],
     encode: Callable[..., bytes],
     orientation: int,
@@ -78,12 +80,12 @@ def test_an_image_is_turned_upright_as_by_pillow(
 
 
 def test_a_frame_is_of_the_size_and_shape_asked_for(good_images: dict[str, bytes]) -> None:
-    wide = DaliBatch(DecodeOptions(height=24, width=40, threads=1), torch.device("cpu"))
+    wide = DaliBatchDecoder(DecodeOptions(height=24, width=40, threads=1), torch.device("cpu"))
     assert wide.decode([good_images["jpeg"], good_images["webp"]]).shape == (2, 24, 40, 3)
 
 
 def test_an_images_frame_does_not_depend_on_those_decoded_with_it(
-    dali: DaliBatch, safe_images: dict[str, bytes]
+    dali: DaliBatchDecoder, safe_images: dict[str, bytes]
 ) -> None:
     images = list(safe_images.values())
     together = dali.decode(images * 5)
@@ -92,7 +94,7 @@ def test_an_images_frame_does_not_depend_on_those_decoded_with_it(
 
 
 def test_frames_are_kept_while_the_next_are_decoded(
-    dali: DaliBatch, safe_images: dict[str, bytes]
+    dali: DaliBatchDecoder, safe_images: dict[str, bytes]
 ) -> None:
     images = list(safe_images.values())
     first = dali.decode(images)
@@ -104,7 +106,7 @@ def test_frames_are_kept_while_the_next_are_decoded(
 
 @pytest.mark.parametrize("position", [0, 7, 19])
 def test_an_image_that_cannot_be_decoded_is_named_and_the_next_batch_is_unharmed(
-    dali: DaliBatch,
+    dali: DaliBatchDecoder,
     good_images: dict[str, bytes],
     damaged_images: dict[str, bytes],
     position: int,

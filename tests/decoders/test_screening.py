@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tweetprofile.decoders.screening import HeaderScreen, is_cut, why_unidentified
-from tweetprofile.errors import Reason
+from tweetprofile.decoders.screening import HeaderScreen
 
 nvimgcodec = pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is for Linux")
 
@@ -70,43 +69,3 @@ def test_a_jpeg_may_be_padded_behind_its_end(
     screen: HeaderScreen, good_images: dict[str, bytes]
 ) -> None:
     assert screen.count_pixels(good_images["jpeg"] + bytes(1000))
-
-
-@pytest.mark.parametrize(
-    ("kind", "cut"),
-    [
-        ("jpeg", True),
-        ("png", True),
-        ("webp", True),
-        ("gif", False),  # has no length, and no end that is nowhere else
-        ("bmp", False),
-    ],
-)
-def test_a_cut_is_seen_where_the_format_shows_it(
-    good_images: dict[str, bytes], kind: str, cut: bool
-) -> None:
-    image = good_images[kind]
-    assert is_cut(image[: len(image) // 2]) is cut
-    assert not is_cut(image)
-    assert not is_cut(image + bytes(10_000))
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"<html>", Reason.NOT_AN_IMAGE),
-        (bytes(500), Reason.NOT_AN_IMAGE),
-        (b"", Reason.NOT_AN_IMAGE),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", Reason.TRUNCATED),
-        (b"\x89PNG\r\n\x1a\n", Reason.TRUNCATED),
-        (b"RIFF\x40\x00\x00\x00WEBPVP8 ", Reason.TRUNCATED),
-        (b"GIF89a", Reason.CORRUPT),
-        (b"BM" + bytes(50), Reason.CORRUPT),
-        (b"\xff\xd8\xff" + bytes(50) + b"\xff\xd9", Reason.CORRUPT),
-        (b"\x00\x00\x00\x18ftypheic" + bytes(50), Reason.UNSUPPORTED_FORMAT),
-        (b"\xff\x0a" + bytes(50), Reason.UNSUPPORTED_FORMAT),
-        (b"v/1\x01" + bytes(50), Reason.UNSUPPORTED_FORMAT),
-    ],
-)
-def test_the_first_bytes_say_why_nobody_reads_an_image(data: bytes, reason: Reason) -> None:
-    assert why_unidentified(data) is reason

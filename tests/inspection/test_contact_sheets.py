@@ -303,7 +303,7 @@ def test_options_out_of_range_are_refused(manifest: Path, tmp_path: Path, model:
         SheetOptions(max_images=0)
     with pytest.raises(OptionError, match="`users` is 0; it must be at least 1"):
         draw_contact_sheets(manifest, 0, tmp_path / "sheets")
-    with pytest.raises(OptionError, match="8 pixels a side is out of range"):
+    with pytest.raises(OptionError, match="a frame side of 8 pixels is out of range"):
         draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(frame_size=8))
     with pytest.raises(OptionError, match="is no folder"):
         draw_contact_sheet(

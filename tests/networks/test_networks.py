@@ -41,13 +41,23 @@ def test_a_model_has_as_many_convolutions_as_the_paper_says(name: str, convoluti
     assert len(layers(paper_network(name), nn.Conv3d)) == convolutions
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize("name", ["model1", "model2"])
 def test_kernels_are_2_x_3_x_3_with_same_padding_and_stride_1(name: str) -> None:
-    for convolution in layers(paper_network(name), nn.Conv3d):
+    torch.manual_seed(0)
+    network = paper_network(name)
+    assert isinstance(network, Cnn3d)
+    for block in network.blocks:
+        (convolution,) = layers(block, nn.Conv3d)
         assert isinstance(convolution, nn.Conv3d)
         assert convolution.kernel_size == (2, 3, 3)
-        assert convolution.padding == "same"
         assert convolution.stride == (1, 1, 1)
+        inputs, outputs = convolution.in_channels, convolution.out_channels
+        same = nn.Conv3d(inputs, outputs, (2, 3, 3), padding="same")
+        same.load_state_dict(convolution.state_dict())
+        x = torch.randn(1, inputs, 11, 16, 16)
+        (pool,) = layers(block, nn.MaxPool3d)
+        assert torch.equal(block(x), pool(same(x)).relu())
 
 
 def pool_sizes(name: str) -> list[object]:
@@ -149,7 +159,9 @@ def test_a_trait_may_be_named_as_a_method_of_a_module() -> None:
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(OptionError, match=r"'model3' is unknown; give one of deepset, .*, model2"):
+    with pytest.raises(
+        OptionError, match=r"'model3' is unknown; choose one of deepset, .*, model2"
+    ):
         network_spec("model3")
 
 

@@ -74,5 +74,5 @@ def test_the_default_is_gentler_with_3d_cnns() -> None:
 
 
 def test_a_residual_network_without_normalisation_is_refused() -> None:
-    with pytest.raises(OptionError, match="deepset cannot do without normalisation"):
+    with pytest.raises(OptionError, match="deepset needs normalisation"):
         _ = TrainOptions(norm="none").network_spec

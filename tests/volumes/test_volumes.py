@@ -108,8 +108,8 @@ def test_the_nearest_unused_image_stands_in_the_earlier_of_two(
     [
         ("frames", 0, "a volume of 0 frames"),
         ("frames", 1025, "a volume of 1025 frames"),
-        ("height", 15, "15 pixels a side"),
-        ("width", 1025, "1025 pixels a side"),
+        ("height", 15, "a frame side of 15 pixels"),
+        ("width", 1025, "a frame side of 1025 pixels"),
         ("fill", "mirror", "fill 'mirror' is unknown"),
         ("std", 0.0, "std 0.0 must be above 0"),
         ("std", float("nan"), "std nan must be above 0"),

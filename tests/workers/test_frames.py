@@ -89,7 +89,7 @@ def test_what_becomes_of_a_user_can_be_foretold_from_their_failures(loader: Fram
             (loaded,) = loader.load([user("zoe", images, broken)])
             chosen = choose_frames(images, SPEC.frames, broken)
             assert list(chosen.used) == levels(loaded)
-            assert list(chosen.missed) == [failed.index for failed in loaded.failed]
+            assert list(chosen.failed) == [failed.index for failed in loaded.failed]
 
 
 def test_every_failure_is_told_with_its_own_reason(loader: FrameLoader, tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_views_are_the_mean_over_mirrored_and_enlarged_frames(
     model: Path, dump: Path, users: list[UserImages]
 ) -> None:
     frames = torch.arange(2 * 3 * 5 * 10 * 20, dtype=torch.float32).reshape(2, 3, 5, 10, 20)
-    mirrored, middle, both = (view.of(frames) for view in VIEWS[1:])
+    mirrored, middle, both = (view.apply(frames) for view in VIEWS[1:])
     assert torch.equal(mirrored, frames.flip(4))
     assert middle.shape == frames.shape
     # Enlarged, the middle eight rows reach from the second row to the last but one.

@@ -1,7 +1,8 @@
-"""Checkpoints: one safetensors file that holds weights, and as JSON in its header all the rest.
+"""Checkpoints: one safetensors file with the weights, and everything else as JSON in its header.
 
-Loading one never runs code: the file is numbers and text, whatever it claims. Everything that
-predicting needs besides images is inside: network, volumes, traits and classes.
+Loading a checkpoint never runs code, because the file consists of numbers and text, whatever it
+claims. It contains everything that predicting needs besides images: network, volumes, traits and
+classes.
 """
 
 import json
@@ -36,20 +37,21 @@ from tweetprofile.volumes.spec import VolumeSpec
 _HEADER_KEY = "tweetprofile"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A loaded checkpoint.
 
     Attributes:
-        path: the file.
-        sha256: of the file.
-        network_spec: the layers of its network, or of each of its members.
-        members: networks whose mean it predicts.
-        volume_spec: the volumes it takes.
-        schema: the traits it predicts.
-        training: how it was trained and how it scored, as JSON; for people.
-        temperatures: by trait, what its logits are divided by for honest probabilities.
-        state: its weights by name, as trained.
+        path: The path of the file.
+        sha256: The SHA-256 of the file.
+        network_spec: The layers of the network, or of each member of an ensemble.
+        members: The number of networks whose mean is the model.
+        volume_spec: The volumes that the network takes.
+        schema: The traits that the model predicts.
+        training: How the model was trained and how it scored, as JSON for people to read.
+        temperatures: For each trait, the number that divides its logits, so that the probabilities
+            are calibrated.
+        state: The weights by name, as trained.
     """
 
     path: Path
@@ -64,13 +66,13 @@ class Checkpoint:
 
     @cached_property
     def network(self) -> AnyNetwork:
-        """The network in eval mode, normalisation folded in: (N, 3, D, H, W) to logits a trait."""
+        """The network in eval mode, normalisation folded: (N, 3, D, H, W) to logits per trait."""
         network = self.build()
         network.load_state_dict(self.state, assign=True)
         return fold_normalisation(network).requires_grad_(False)
 
     def build(self) -> AnyNetwork:
-        """The network without memory for its weights."""
+        """Build the network without memory for its weights."""
         with torch.device("meta"):
             return build_ensemble(self.network_spec, self.volume_spec, self.schema, self.members)
 
@@ -81,26 +83,24 @@ def save_checkpoint(
     training: Mapping[str, Any],
     temperatures: Mapping[str, float] | None = None,
 ) -> None:
-    """Write a network and all that describes it; the file appears whole or not at all.
-
-    It replaces another checkpoint, and nothing else.
+    """Write a checkpoint atomically; it replaces another checkpoint, but no other file.
 
     Args:
-        path: where to.
-        network: with its weights.
-        training: how they came about, as JSON.
-        temperatures: by trait, above 0; 1 for a trait that has none.
+        path: The path of the file.
+        network: The network with its weights.
+        training: How the weights were trained, as JSON.
+        temperatures: The temperature of each trait, above 0; 1 for traits without one.
 
     Raises:
-        OutputError: the place cannot be written to.
+        OutputError: The file cannot be written.
     """
     header = CheckpointHeader(
-        network.spec,
-        len(network.members) if isinstance(network, Ensemble) else 1,
-        network.volume_spec,
-        network.schema,
-        finite(training),
-        dict.fromkeys(network.schema.names, 1.0) | dict(temperatures or {}),
+        network_spec=network.spec,
+        members=len(network.members) if isinstance(network, Ensemble) else 1,
+        volume_spec=network.volume_spec,
+        schema=network.schema,
+        training=finite(training),
+        temperatures=dict.fromkeys(network.schema.names, 1.0) | dict(temperatures or {}),
     )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     data = save(state, metadata={_HEADER_KEY: json.dumps(header.to_dict(), allow_nan=False)})
@@ -108,18 +108,19 @@ def save_checkpoint(
         write_atomically(path, data, is_earlier(Kind.MODEL))
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror}; choose another place."
+            f"{path} cannot be written: {error.strerror}; choose another path."
         ) from error
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Load a checkpoint, having checked that header and weights fit together.
+    """Load a checkpoint, after checking that its header and its weights match.
 
-    The file is opened once: what is checked, what is hashed and what is loaded are the same bytes,
-    whatever becomes of its name meanwhile.
+    The file is opened once, so the same bytes are checked, hashed and loaded, whatever happens to
+    the path in the meantime.
 
     Raises:
-        CheckpointError: missing, foreign, damaged or of a newer format; says which.
+        CheckpointError: The file is missing, foreign, damaged or of a newer format; the message
+            says which.
     """
     path = Path(path)
     try:
@@ -129,39 +130,39 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             state, sha256 = file.read()
     except FileNotFoundError:
         raise CheckpointError(
-            f"checkpoint {path} does not exist; give the path of a model file."
+            f"checkpoint {path} does not exist; name an existing model file."
         ) from None
     except (FieldError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is not a readable safetensors file ({_reason(error)}); give one that "
+            f"{path} is not a readable safetensors file ({_reason(error)}); use one that "
             "'tweetprofile train' wrote."
         ) from None
     _check_numbers(path, state)
     return Checkpoint(
-        path,
-        sha256,
-        header.network_spec,
-        header.members,
-        header.volume_spec,
-        header.schema,
-        header.training,
-        header.temperatures,
-        state,
+        path=path,
+        sha256=sha256,
+        network_spec=header.network_spec,
+        members=header.members,
+        volume_spec=header.volume_spec,
+        schema=header.schema,
+        training=header.training,
+        temperatures=header.temperatures,
+        state=state,
     )
 
 
 def _parse_header(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:
     if _HEADER_KEY not in metadata:
         raise CheckpointError(
-            f"{path} holds weights but was not written by tweetprofile; give one that "
+            f"{path} contains weights but was not written by tweetprofile; use a file that "
             "'tweetprofile train' wrote."
         )
     try:
         data = parse_json(metadata[_HEADER_KEY], "its header")
         if (version := format_of(data)) > FORMAT:
             raise CheckpointError(
-                f"{path} has format {version} and this tweetprofile reads up to {FORMAT}; upgrade "
-                "it."
+                f"{path} has format {version}, and this version of tweetprofile reads up to "
+                f"{FORMAT}; upgrade tweetprofile."
             )
         return CheckpointHeader.from_dict(data)
     except CheckpointError:
@@ -169,23 +170,26 @@ def _parse_header(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:
     except (FieldError, InputError) as error:
         reason = shorten(str(error).rstrip("."), 500)
         raise CheckpointError(
-            f"{path} has a header that makes no sense: {reason}; train it anew."
+            f"{path} has an invalid header: {reason}; train the model again."
         ) from None
 
 
 def _check_kinds(path: Path, header: CheckpointHeader, found: Mapping[str, TensorKind]) -> None:
-    """Compare names and shapes with what the specs ask for, before any memory is given to them."""
+    """Compare names and shapes with those of the specs, before allocating any memory for them."""
     wanted = _wanted_kinds(header)
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise CheckpointError(
-                f"{path}: weight '{printable(name, 200)}' is {found.get(name, 'missing')} where "
-                f"its header asks for {wanted.get(name, 'none')}; train it anew."
+                f"{path}: weight '{printable(name, 200)}' is {found.get(name, 'missing')}, but "
+                f"its header requires {wanted.get(name, 'none')}; train the model again."
             )
 
 
 def _wanted_kinds(header: CheckpointHeader) -> dict[str, TensorKind]:
-    """Those of a member, under the names that each has in an ensemble: members are built alike."""
+    """Return the kinds of one member's weights, under the name that each member of an ensemble has.
+
+    All members are built alike.
+    """
     with torch.device("meta"):
         network = build_network(header.network_spec, header.volume_spec, header.schema)
     kinds = {name: TensorKind.of(tensor) for name, tensor in network.state_dict().items()}
@@ -199,14 +203,16 @@ def _wanted_kinds(header: CheckpointHeader) -> dict[str, TensorKind]:
 
 
 def _check_numbers(path: Path, state: Mapping[str, torch.Tensor]) -> None:
-    """Refuse weights by which every prediction would be no number."""
+    """Refuse weights with which no prediction would be a number."""
     name = first_not_finite(state)
-    what = "holds numbers that are infinite or none (NaN)"
+    what = "contains infinite values or NaN"
     if name is None:
         name = next((name for name, each in state.items() if _is_negative(name, each)), None)
-        what = "holds negative variances"
+        what = "contains negative variances"
     if name is not None:
-        raise CheckpointError(f"{path}: weight '{printable(name, 200)}' {what}; train it anew.")
+        raise CheckpointError(
+            f"{path}: weight '{printable(name, 200)}' {what}; train the model again."
+        )
 
 
 def _is_negative(name: str, tensor: torch.Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Which checkpoint to use: the one named, or the one that was chosen to be the default."""
+"""The choice of a checkpoint: the one that is named, or else the default checkpoint."""
 
 import os
 import shutil
@@ -12,19 +12,19 @@ from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import CheckpointError, OutputError, WriteError
 
 CHECKPOINT_VARIABLE = "TWEETPROFILE_CHECKPOINT"
-"""Environment variable that names the checkpoint to use when none is given."""
+"""The environment variable that names the checkpoint to use when a command names none."""
 
 MODEL_FILE = "model.safetensors"
-"""The file of a run that holds its model."""
+"""The name of the checkpoint in a run folder."""
 
 
 def find_checkpoint(given: str | Path | None) -> Path:
-    """The checkpoint to use: the given one, else $TWEETPROFILE_CHECKPOINT, else the default.
+    """Return the given checkpoint, else that of $TWEETPROFILE_CHECKPOINT, else the default one.
 
-    A folder stands for the model of the run in it.
+    A run folder stands for the checkpoint in it.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: There is no checkpoint to use.
     """
     if given is None:
         given = os.environ.get(CHECKPOINT_VARIABLE) or None
@@ -33,23 +33,23 @@ def find_checkpoint(given: str | Path | None) -> Path:
     if (default := default_checkpoint()).exists():
         return default
     raise CheckpointError(
-        "no checkpoint: name one with --checkpoint RUN, or choose the one to use from now on with "
+        "there is no checkpoint to use: name one with `checkpoint`, or choose a default one with "
         f"'tweetprofile use RUN'. 'tweetprofile train' makes one; ${CHECKPOINT_VARIABLE} can name "
-        "it, too."
+        "one, too."
     )
 
 
 def default_checkpoint() -> Path:
-    """Where the model is kept that this user has chosen to be the default."""
+    """Return the path of the default checkpoint of the current user, whether it exists or not."""
     return Path(platformdirs.user_data_dir("tweetprofile")) / MODEL_FILE
 
 
 def set_default_checkpoint(checkpoint: Path) -> Path:
-    """Keep a copy of a checkpoint as the default; where it is kept.
+    """Copy a checkpoint to the path of the default one, and return that path.
 
     Raises:
-        OutputError: something else stands in its place.
-        WriteError: the copy cannot be written.
+        OutputError: Another kind of file has that path.
+        WriteError: The copy cannot be written.
     """
     kept = default_checkpoint()
     if checkpoint.exists() and kept.exists() and checkpoint.samefile(kept):
@@ -62,11 +62,11 @@ def set_default_checkpoint(checkpoint: Path) -> Path:
     except OSError as error:
         if isinstance(error, FileExistsError | NotADirectoryError):
             raise OutputError(
-                f"{kept} cannot be written: {error.strerror}; make room for it, or name the "
-                f"checkpoint in ${CHECKPOINT_VARIABLE}."
+                f"{kept} cannot be written: {error.strerror}; remove what is in the way, or name "
+                f"the checkpoint in ${CHECKPOINT_VARIABLE}."
             ) from error
         raise WriteError(
-            f"{kept} cannot be written: {error.strerror}; mend that, or name the checkpoint in "
+            f"{kept} cannot be written: {error.strerror}; fix that, or name the checkpoint in "
             f"${CHECKPOINT_VARIABLE}."
         ) from error
     return kept
@@ -78,6 +78,6 @@ def _in_run(path: Path) -> Path:
     if (model := path / MODEL_FILE).exists():
         return model
     raise CheckpointError(
-        f"{path} is a folder without {MODEL_FILE}; give a checkpoint, or the folder of a run that has "
-        "ended."
+        f"{path} is a folder without {MODEL_FILE}; name a checkpoint, or the folder of a finished "
+        "training run."
     )

@@ -1,9 +1,9 @@
-"""What a model has seen, in so few bits that nobody can be read out of it.
+"""Fingerprints of training data, with so few bits that nobody can be identified from them.
 
-A checkpoint keeps a Bloom filter (Bloom 1970) of the users and images that it was trained with, so
-that `evaluate` can tell when they are the ones to be predicted. The filter says yes to everything
-that went in and, by chance, to one in a thousand of all else: enough to notice a test set that was
-learnt from, and too little to show that one given person was in the training data.
+A checkpoint contains a Bloom filter (Bloom 1970) of its training users and images, so that
+`evaluate` can detect leakage. The filter finds everything that was added and, by chance, one in a
+thousand of all other items: enough to notice that a test set was used for training, and too little
+to show that a given person was in the training data.
 """
 
 import base64
@@ -20,26 +20,26 @@ from tweetprofile.untrusted.fields import FieldError, Reader, list_of, read_know
 
 _HASHES = 10
 _BITS_PER_ITEM = 14.4
-"""For a chance of one in a thousand: 1.44 bits and one hash for each halving of it."""
+"""Bits per item for a chance of one in a thousand: 1.44 bits and one hash per halving of it."""
 
 _MOST_BITS = 1 << 24
-"""Two megabytes, which a million items fill; of more than that, a sample goes in."""
+"""The largest filter, two megabytes, which a million items fill; of more items, it has a sample."""
 
-_WHOLE = 1 << 32
+_ALL_HASHES = 1 << 32
 
 _CERTAIN = 1e-4
-"""Hits that are less likely than this by chance are taken for real ones."""
+"""Matches that are less likely than this by chance are considered real."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How many of some items a model has seen.
+    """The overlap of some items with those that a model was trained on.
 
     Attributes:
-        seen: items that were found.
-        tried: items that were looked up; less than all where the filter holds a sample.
-        share: estimated share of the items that was really seen, from 0 to 1.
-        certain: whether that is more than chance finds.
+        seen: The number of items that the filter finds.
+        tried: The number of items that were looked up; not all, if the filter has a sample.
+        share: The estimated share of the items that the model was trained on, from 0 to 1.
+        certain: Whether chance alone would hardly find as many.
     """
 
     seen: int
@@ -53,9 +53,10 @@ class Fingerprint:
     """A Bloom filter of digests.
 
     Attributes:
-        bits: the filter, 8 to a byte.
-        items: distinct digests that went in.
-        sampled: of the 2^32 values of a digest's upper half, those below this went in.
+        bits: The filter, with 8 bits per byte.
+        items: The number of distinct digests in the filter.
+        sampled: The limit of the sample: digests whose upper half, one of 2^32 values, is below it
+            are in the filter.
     """
 
     bits: NDArray[np.uint8]
@@ -64,23 +65,23 @@ class Fingerprint:
 
     @classmethod
     def of(cls, digests: Digests) -> "Fingerprint":
-        """The fingerprint of some digests, each of which counts once."""
+        """Return the fingerprint of digests, counting each of them once."""
         digests = np.unique(digests)
         most = int(_MOST_BITS / _BITS_PER_ITEM)
-        sampled = _WHOLE if len(digests) <= most else _WHOLE * most // len(digests)
+        sampled = _ALL_HASHES if len(digests) <= most else _ALL_HASHES * most // len(digests)
         digests = _sample(digests, sampled)
         size = 8 * max(1, math.ceil(len(digests) * _BITS_PER_ITEM / 8))
-        places = np.zeros(size, np.bool_)
+        bits = np.zeros(size, np.bool_)
         for part in np.array_split(digests, max(1, len(digests) // 100_000)):
-            places[_places(part, size)] = True
-        return cls(np.packbits(places), len(digests), sampled)
+            bits[_bit_positions(part, size)] = True
+        return cls(np.packbits(bits), len(digests), sampled)
 
     def overlap(self, digests: Digests) -> Overlap:
-        """How many of these digests went in, by more than chance or not."""
+        """Return how many of these digests are in the filter, and whether chance explains them."""
         digests = _sample(np.unique(digests), self.sampled)
         tried = len(digests)
-        places = _places(digests, 8 * len(self.bits))
-        hits = (self.bits[places // 8] >> (7 - places % 8).astype(np.uint8)) & 1
+        positions = _bit_positions(digests, 8 * len(self.bits))
+        hits = (self.bits[positions // 8] >> (7 - positions % 8).astype(np.uint8)) & 1
         seen = int(hits.astype(bool).all(axis=1).sum()) if tried else 0
         full = float(np.unpackbits(self.bits).mean())
         expected = tried * full**_HASHES
@@ -89,24 +90,24 @@ class Fingerprint:
         return Overlap(seen, tried, share, certain)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the fingerprint as JSON."""
         bits = base64.b85encode(self.bits.tobytes()).decode("ascii")
         return {"bits": bits, "items": self.items, "sampled": self.sampled}
 
 
 def read_fingerprint(value: object, what: str) -> Fingerprint:
-    """The inverse of `Fingerprint.to_dict`, from untrusted JSON.
+    """Return the fingerprint that untrusted JSON describes, as `Fingerprint.to_dict` wrote it.
 
     Raises:
-        FieldError: it is no fingerprint.
+        FieldError: The value is no fingerprint.
     """
     found: Mapping[str, Any] = read_known(value, what, _READERS, tuple(_READERS))
     try:
         bits = base64.b85decode(found["bits"])
     except ValueError:
         raise FieldError(f"{what} is damaged") from None
-    if not 1 <= len(bits) <= _MOST_BITS // 8 or not 1 <= found["sampled"] <= _WHOLE:
-        raise FieldError(f"{what} is of no size that a fingerprint has")
+    if not 1 <= len(bits) <= _MOST_BITS // 8 or not 1 <= found["sampled"] <= _ALL_HASHES:
+        raise FieldError(f"{what} does not have the size of a fingerprint")
     return Fingerprint(np.frombuffer(bits, np.uint8), found["items"], found["sampled"])
 
 
@@ -114,7 +115,7 @@ _READERS: Mapping[str, Reader] = {"bits": text, "items": whole, "sampled": whole
 
 
 def _chance_of(hits: int, expected: float) -> float:
-    """How likely so many hits or more are by chance: the upper tail of a Poisson distribution."""
+    """Return the probability of at least `hits` by chance: the tail of a Poisson distribution."""
     if expected > 100:
         return 0.5 * math.erfc((hits - 0.5 - expected) / math.sqrt(2 * expected))
     terms = (expected**count / math.factorial(count) for count in range(min(hits, 150)))
@@ -122,12 +123,18 @@ def _chance_of(hits: int, expected: float) -> float:
 
 
 def _sample(digests: Digests, sampled: int) -> Digests:
-    return digests[(digests >> np.uint64(32)) < np.uint64(sampled)] if sampled < _WHOLE else digests
+    return (
+        digests[(digests >> np.uint64(32)) < np.uint64(sampled)]
+        if sampled < _ALL_HASHES
+        else digests
+    )
 
 
-def _places(digests: Digests, size: int) -> NDArray[np.int64]:
-    """(N, `_HASHES`) bits of each digest, by double hashing (Kirsch and Mitzenmacher 2006)."""
-    mixed = digests * np.uint64(0x9E3779B97F4A7C15)  # so that a sample's upper half varies, too
+def _bit_positions(digests: Digests, size: int) -> NDArray[np.int64]:
+    """Return the (N, `_HASHES`) bits of digests, by double hashing (Kirsch, Mitzenmacher 2006)."""
+    mixed = digests * np.uint64(
+        0x9E3779B97F4A7C15
+    )  # so that the upper half varies even within a sample
     first, step = mixed >> np.uint64(32), mixed & np.uint64(0xFFFFFFFF) | np.uint64(1)
     rounds = np.arange(_HASHES, dtype=np.uint64)
     return ((first[:, None] + rounds * step[:, None]) % np.uint64(size)).astype(np.int64)
@@ -135,12 +142,12 @@ def _places(digests: Digests, size: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFingerprint:
-    """What a model was trained with, users and images set aside included.
+    """The fingerprint of everything that a model was trained on, including held-out users.
 
     Attributes:
-        users: fingerprint of the users' ids, as `digests.user_digest` gives them.
-        images: fingerprint of their images, as `digests.image_digest` gives them.
-        manifests: fingerprints of the manifests.
+        users: The fingerprint of the user ids, as `digests.user_digest` hashes them.
+        images: The fingerprint of the images, as `digests.image_digest` hashes them.
+        manifests: The fingerprints of the manifests.
     """
 
     users: Fingerprint
@@ -148,7 +155,7 @@ class TrainingFingerprint:
     manifests: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the training fingerprint as JSON."""
         return {
             "users": self.users.to_dict(),
             "images": self.images.to_dict(),
@@ -157,10 +164,10 @@ class TrainingFingerprint:
 
 
 def read_training_fingerprint(value: object, what: str) -> TrainingFingerprint:
-    """The inverse of `TrainingFingerprint.to_dict`, from untrusted JSON.
+    """Return what untrusted JSON describes, as `TrainingFingerprint.to_dict` wrote it.
 
     Raises:
-        FieldError: a field is missing or of another type.
+        FieldError: A field is missing or of another type.
     """
     readers: Mapping[str, Reader] = {
         "users": read_fingerprint,

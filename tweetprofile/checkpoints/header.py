@@ -1,7 +1,7 @@
-"""What the header of a checkpoint says, from JSON that anybody may have written.
+"""The header of a checkpoint, read from JSON that anybody may have written.
 
-Every field is read with its type and range here, when a checkpoint is loaded, so that nothing of it
-can fail later: not in `predict`, and not where `info` shows it to people.
+Loading a checkpoint checks the type and range of every field, so that no field can cause an error
+later, neither in `predict` nor where `info` displays it.
 """
 
 from collections.abc import Mapping
@@ -26,27 +26,28 @@ from tweetprofile.untrusted.fields import (
 from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
 
 FORMAT = 3
-"""Version of what stands in a header; raised when an older reader would misread it."""
+"""The version of the header; it is raised when an older version would misread the header."""
 
 MAX_MEMBERS = 64
-"""Networks of a checkpoint; a file that claims more is none of ours."""
+"""The most networks in a checkpoint; tweetprofile never writes more."""
 
 _TEMPERATURES = (1e-3, 1e3)
-"""Calibration draws them from 0.05 to 20; beyond these, softmax has nothing left to say."""
+"""The range of temperatures. Calibration yields 0.05 to 20; beyond this range, softmax carries no
+information."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointHeader:
-    """All that a checkpoint says besides its weights.
+    """Everything in a checkpoint besides its weights.
 
     Attributes:
-        network_spec: the layers of its network, or of each of its members.
-        members: networks whose mean it predicts.
-        volume_spec: the volumes it takes.
-        schema: the traits it predicts.
-        training: how it was trained and how it scored, as JSON; for people. The fields of it that
-            we know have their types.
-        temperatures: by trait, what its logits are divided by.
+        network_spec: The layers of the network, or of each member of an ensemble.
+        members: The number of networks whose mean is the model.
+        volume_spec: The volumes that the network takes.
+        schema: The traits that the model predicts.
+        training: How the model was trained and how it scored, as JSON for people to read. The types
+            of known fields have been checked.
+        temperatures: For each trait, the number that divides its logits.
     """
 
     network_spec: NetworkSpec
@@ -57,7 +58,7 @@ class CheckpointHeader:
     temperatures: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the header as JSON."""
         return {
             "format": FORMAT,
             "network": spec_to_dict(self.network_spec),
@@ -70,27 +71,27 @@ class CheckpointHeader:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "CheckpointHeader":
-        """The inverse of `to_dict`, of this format or an older one.
+        """Return the header that `to_dict` of this version or an older one wrote.
 
         Raises:
-            FieldError: a field is missing, unknown or of another type.
-            InputError: a value is out of range.
+            FieldError: A field is missing, unknown or of another type.
+            InputError: A value is out of range.
         """
         required = ("network", "volume", "schema", "training")
         found = read_fields(data, "its header", _READERS, required)
         schema = TraitSchema.from_dict(found["schema"])
         return cls(
-            spec_from_dict(found["network"]),
-            _members(found.get("members", 1)),
-            volume_from_dict(found["volume"]),
-            schema,
-            _checked_training(found["training"]),
-            _temperatures(found.get("temperatures", {}), schema),
+            network_spec=spec_from_dict(found["network"]),
+            members=_members(found.get("members", 1)),
+            volume_spec=volume_from_dict(found["volume"]),
+            schema=schema,
+            training=_checked_training(found["training"]),
+            temperatures=_temperatures(found.get("temperatures", {}), schema),
         )
 
 
 def describe_origin(training: Mapping[str, Any]) -> str:
-    """Where a checkpoint is from, in half a sentence, as far as it says so itself."""
+    """Describe the origin of a checkpoint in half a sentence, as far as its header tells."""
     run, finished = training.get("run"), training.get("finished")
     users, manifest = training.get("users"), training.get("manifest")
     parts = [
@@ -102,31 +103,31 @@ def describe_origin(training: Mapping[str, Any]) -> str:
 
 
 def format_of(data: object) -> int:
-    """The version of a header, whatever else it holds.
+    """Return the version of a header, whatever else the header contains.
 
     Raises:
-        FieldError: it does not say.
+        FieldError: The header has no valid version.
     """
     version: int = read_known(data, "its header", {"format": whole}, ("format",))["format"]
     if version < 1:
-        raise FieldError(f"its header is of format {version}, which there never was")
+        raise FieldError(f"its header has format {version}, which does not exist")
     return version
 
 
 _READERS = {
     "format": whole,
     "network": mapping,
-    "members": whole,  # formats 1 and 2 had one
+    "members": whole,  # absent in formats 1 and 2, which have one network
     "volume": mapping,
     "schema": mapping,
     "training": mapping,
-    "temperatures": mapping_of(number),  # format 1 had none
+    "temperatures": mapping_of(number),  # absent in format 1
 }
 
 
 def _members(members: int) -> int:
     if not 1 <= members <= MAX_MEMBERS:
-        raise FieldError(f"it has {members} members, and 1 to {MAX_MEMBERS} are possible")
+        raise FieldError(f"it has {members} members; 1 to {MAX_MEMBERS} are possible")
     return members
 
 
@@ -136,7 +137,7 @@ def _temperatures(given: Mapping[str, float], schema: TraitSchema) -> dict[str, 
     for name, temperature in found.items():
         if not low <= temperature <= high:
             raise FieldError(
-                f"the temperature of '{name}' is {temperature:g} and must be from {low:g} to "
+                f"the temperature of '{name}' is {temperature:g}; it must be from {low:g} to "
                 f"{high:g}"
             )
     return {name: found.get(name, 1.0) for name in schema.names}
@@ -181,6 +182,6 @@ _TRAINING = {
 
 
 def _checked_training(training: dict[str, Any]) -> dict[str, Any]:
-    """The same, once those fields that are shown or read back have their types."""
+    """Return `training` after checking the types of all fields that are displayed or read back."""
     read_known(training, "training", _TRAINING)
     return training

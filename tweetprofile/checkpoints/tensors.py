@@ -1,11 +1,11 @@
-"""Safetensors files, whoever wrote them: opened once, checked, and read with their checksum.
+"""Safetensors files of any origin: opened once, checked, and read together with their checksum.
 
-The file is numbers and text, so loading it never runs code. It is read here and not by its own
-library because what a header asks for is compared with what is wanted before any memory is given
-to it, and because a checksum must be of the very bytes that were loaded.
+The file consists of numbers and text, so loading it never runs code. This module reads it instead
+of the safetensors library for two reasons: the header is compared with the expected tensors before
+any memory is allocated, and the checksum is that of exactly the bytes that are loaded.
 
-The format: eight bytes, little-endian, that say how long the header is; the header, JSON; then the
-tensors, without a gap (https://huggingface.co/docs/safetensors, "Format").
+The format: eight bytes, little-endian, with the length of the header; the header as JSON; then the
+tensors without gaps (https://huggingface.co/docs/safetensors, "Format").
 """
 
 import hashlib
@@ -36,10 +36,12 @@ from tweetprofile.untrusted.fields import (
 from tweetprofile.untrusted.text import printable
 
 MAX_HEADER_BYTES = 8 << 20
-"""The largest of ours, of 64 members and thousands of classes, takes one MB."""
+"""The most bytes of a header; the largest that we write, with 64 members and thousands of classes,
+takes one MB."""
 
 MAX_FILE_BYTES = 8 << 30
-"""Of a file; the largest of ours, the state of 64 members of the largest network, takes half."""
+"""The most bytes of a file; the largest that we write, the training state of 64 members of the
+largest network, takes half of that."""
 
 _MAX_DIMENSIONS = 8
 _MAX_SIDE = 1 << 40
@@ -58,24 +60,24 @@ _DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-"""Types of numbers that are read, by what the format calls them."""
+"""The supported types of numbers, by their names in the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorKind:
-    """What a tensor is besides its numbers."""
+    """The type and shape of a tensor."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
 
     @classmethod
     def of(cls, tensor: torch.Tensor) -> "TensorKind":
-        """That of a tensor."""
+        """Return the kind of a tensor."""
         return cls(tensor.dtype, tuple(tensor.shape))
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """The number of bytes that the tensor takes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
@@ -90,11 +92,11 @@ class _Entry:
 
 
 class TensorFile:
-    """A safetensors file of which the header has been read.
+    """A safetensors file whose header has been read.
 
     Attributes:
-        metadata: texts by key, as whoever wrote it left them.
-        kinds: of its tensors, by name.
+        metadata: The texts in the header by key, exactly as written.
+        kinds: The kinds of the tensors by name.
     """
 
     def __init__(self, file: BufferedReader, size: int) -> None:
@@ -107,20 +109,20 @@ class TensorFile:
         _check_offsets(self._entries, size - 8 - self._length)
 
     def read(self) -> tuple[dict[str, torch.Tensor], str]:
-        """All tensors by name, and the SHA-256 of the bytes they and the header came from.
+        """Return all tensors by name, and the SHA-256 of the bytes of the file.
 
-        Tensors share one buffer: memory is given once, as much as the file has bytes.
+        The tensors share one buffer: memory is allocated once, as much as the file has bytes.
 
         Raises:
-            FieldError: the file ends early, or memory does.
+            FieldError: The file ends early, or does not fit into memory.
         """
         try:
-            # Not a bytearray, which is filled with zeros first.
+            # A bytearray would be filled with zeros first.
             data = np.empty(self._size - 8 - self._length, np.uint8)
         except MemoryError:
-            raise FieldError(f"it takes {self._size:,} bytes, more than memory has") from None
+            raise FieldError(f"it has {self._size:,} bytes, more than fit into memory") from None
         if self._file.readinto(data.data) != len(data):
-            raise FieldError("it was cut while it was read")
+            raise FieldError("it was truncated while it was read")
         digest = hashlib.sha256(self._length.to_bytes(8, "little"))
         digest.update(self._header)
         digest.update(data.data)
@@ -129,13 +131,13 @@ class TensorFile:
 
     def _read_length(self, size: int) -> int:
         if size > MAX_FILE_BYTES:
-            raise FieldError(f"it has {size:,} bytes, and {MAX_FILE_BYTES:,} at most are read")
+            raise FieldError(f"it has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
         length = int.from_bytes(self._read_exactly(8), "little")
         if length > size - 8:
-            raise FieldError(f"its header is to have {length:,} bytes, more than the file has")
+            raise FieldError(f"its header claims {length:,} bytes, more than the file has")
         if length > MAX_HEADER_BYTES:
             raise FieldError(
-                f"its header has {length:,} bytes, and {MAX_HEADER_BYTES:,} at most are read"
+                f"its header has {length:,} bytes; at most {MAX_HEADER_BYTES:,} are read"
             )
         return length
 
@@ -148,33 +150,33 @@ class TensorFile:
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[TensorFile]:
-    """Open a safetensors file and read its header, nothing more.
+    """Open a safetensors file and read its header only.
 
     Raises:
-        FieldError: it is no such file, or is damaged.
-        OSError: it cannot be opened or read.
+        FieldError: The file is no safetensors file, or is damaged.
+        OSError: The file cannot be opened or read.
     """
-    # Not waiting for a writer, as opening a pipe does by default.
+    # By default, opening a pipe would wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            raise FieldError("it is no regular file")
+            raise FieldError("it is not a regular file")
         yield TensorFile(file, facts.st_size)
 
 
 def first_not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
-    """The name of a tensor with a number that is none (NaN) or is infinite; None of no such."""
+    """Return the name of a tensor that contains NaN or an infinite value; None if there is none."""
     return next((name for name, tensor in tensors.items() if not _is_finite(tensor)), None)
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:
     if not tensor.is_floating_point() or not tensor.numel():
         return True
-    if tensor.dtype.itemsize == 1:  # of which torch knows little more than how to convert them
+    if tensor.dtype.itemsize == 1:  # torch can do little more with these than convert them
         tensor = tensor.float()
-    # A sum is one pass without memory of its own, and is finite only where all of it is; sums of
-    # finite numbers can overflow, which then takes a second look.
+    # A sum takes one pass and no memory, and is finite only if all values are. A sum of finite
+    # numbers can overflow, so an infinite sum is followed by a check of each value.
     return bool(tensor.sum(dtype=_wide(tensor)).isfinite()) or bool(tensor.isfinite().all())
 
 
@@ -193,33 +195,35 @@ def _parse_entry(name: str, value: object) -> _Entry:
     readers = {"dtype": text, "shape": list_of(whole), "data_offsets": list_of(whole)}
     found: dict[str, Any] = read_fields(value, what, readers, readers)
     if found["dtype"] not in _DTYPES:
-        raise FieldError(f"{what} is of type '{printable(found['dtype'], 20)}', which is not read")
+        raise FieldError(
+            f"{what} has the type '{printable(found['dtype'], 20)}', which is not supported"
+        )
     shape, offsets = found["shape"], found["data_offsets"]
     if len(shape) > _MAX_DIMENSIONS or not all(0 <= side <= _MAX_SIDE for side in shape):
-        raise FieldError(f"{what} has a shape that no tensor has")
+        raise FieldError(f"{what} has an impossible shape")
     kind = TensorKind(_DTYPES[found["dtype"]], shape)
     if len(offsets) != 2 or offsets[1] - offsets[0] != kind.size:
-        raise FieldError(f"{what} does not take the bytes that its shape asks for")
+        raise FieldError(f"{what} does not have as many bytes as its shape requires")
     return _Entry(kind, *offsets)
 
 
 def _check_offsets(entries: Mapping[str, _Entry], size: int) -> None:
-    """Tensors follow each other without gap or overlap, to the end of the file."""
+    """Check that the tensors fill the file to its end, without gap or overlap."""
     end = 0
     for name, entry in sorted(entries.items(), key=lambda each: (each[1].begin, each[1].end)):
         if entry.begin != end:
             where = f"tensor '{printable(name, 100)}'"
-            raise FieldError(f"{where} does not begin where the one before it ends")
+            raise FieldError(f"{where} does not start where the one before it ends")
         end = entry.end
     if end != size:
-        raise FieldError(f"it holds {size:,} bytes of tensors where its header has {end:,}")
+        raise FieldError(f"it contains {size:,} bytes of tensors, but its header lists {end:,}")
 
 
 def _tensor(data: NDArray[np.uint8], entry: _Entry) -> torch.Tensor:
     dtype, shape = entry.kind.dtype, entry.kind.shape
     if not entry.kind.size:
         return torch.empty(shape, dtype=dtype)
-    if dtype is torch.bool:  # any other byte than 0 and 1 would be neither
+    if dtype is torch.bool:  # a byte other than 0 and 1 would be neither true nor false
         return _view(data, entry, torch.uint8) != 0
     return _view(data, entry, dtype)
 
@@ -227,6 +231,6 @@ def _tensor(data: NDArray[np.uint8], entry: _Entry) -> torch.Tensor:
 def _view(data: NDArray[np.uint8], entry: _Entry, dtype: torch.dtype) -> torch.Tensor:
     count = entry.kind.size // dtype.itemsize
     flat = torch.frombuffer(data, dtype=dtype, count=count, offset=entry.begin)
-    # Files of others need not keep numbers at multiples of their size.
+    # Other programs need not align numbers to multiples of their size.
     aligned = flat.data_ptr() % dtype.itemsize == 0
     return (flat if aligned else flat.clone()).view(entry.kind.shape)

@@ -1,4 +1,10 @@
-"""Encoded images in, frames out."""
+"""Decoders: encoded images in, frames out.
+
+To add an image format, start in `formats.py`, which lists the formats that are decoded and those
+that are refused. `tests/conftest.py` has one image per format (`good_images`, `damaged_images`),
+which `tests/decoders/` runs through every decoder. A format that Pillow cannot read needs a module
+of its own beside `turbojpeg.py` and `nvimagecodec.py`, which `pillow.py` then calls.
+"""
 
 import torch
 
@@ -30,18 +36,20 @@ def make_decoder(
     device: torch.device,
     clock: StageClock | None = None,
 ) -> FrameDecoder:
-    """The decoder of that name; `auto` is DALI on CUDA and Pillow on the CPU, the faster of each.
+    """Return the decoder of that name; `auto` chooses DALI on CUDA and Pillow on a CPU.
+
+    Each is the faster one on that device.
 
     Args:
-        name: which.
-        options: what to make of an image.
-        device: where the frames are to be.
-        clock: counts the time that screening and decoding take.
+        name: The name of the decoder.
+        options: The size of the frames and the limits of the images.
+        device: The device that holds the frames.
+        clock: The clock that counts the time spent on screening and decoding.
 
     Raises:
-        OptionError: DALI was asked for and is not installed.
+        OptionError: DALI is chosen and not installed.
     """
     clock = clock or StageClock()
     if name == "dali" or (name == "auto" and device.type == "cuda"):
         return GuardedDaliDecoder(options, device, clock)
-    return PillowDecoder(options, clock, alone=name == "pillow-alone")
+    return PillowDecoder(options, clock, pillow_only=name == "pillow-alone")

@@ -1,4 +1,4 @@
-"""What every decoder is: encoded images in, one frame or one reason for each out."""
+"""The interface of every decoder: encoded images in, one frame or one reason for each out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from tweetprofile.job import MAX_PIXELS, DecoderName
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """What a decoder makes of an image, and how much of the machine it may use.
+    """The size of the frames, and the limits within which a decoder works.
 
     Attributes:
-        height: of a frame, in pixels.
-        width: of a frame, in pixels.
-        max_pixels: images of more are refused before they are decoded.
-        threads: decoding threads; 0 for as many as there are processors.
+        height: The height of a frame in pixels.
+        width: The width of a frame in pixels.
+        max_pixels: The largest width x height of an image that is decoded.
+        threads: The number of threads that decode; 0 for one per processor.
     """
 
     height: int
@@ -29,12 +29,12 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrames:
-    """What became of a sequence of images.
+    """The result of decoding a sequence of images.
 
     Attributes:
         frames_FHWC: (F, H, W, 3) uint8 RGB on the decoder's device; one frame for each image that
             could be decoded, in the order of the images.
-        failures: for each image None, or why it has no frame.
+        failures: For each image None, or the reason why it has no frame.
     """
 
     frames_FHWC: torch.Tensor
@@ -42,18 +42,18 @@ class DecodedFrames:
 
 
 OnImage = Callable[[int | None], None]
-"""Called in the thread that decodes: with an image's position as its decoding begins, with None
-when the thread has finished with it."""
+"""A function that the decoding thread calls with the position of an image when it starts to decode
+that image, and with None when it has finished."""
 
 
 def ignore_image(position: int | None) -> None:
-    """Do nothing: the `OnImage` of those who do not watch what is being decoded."""
+    """Do nothing: an `OnImage` for callers that do not follow the decoding."""
 
 
 class FrameDecoder(Protocol):
-    """Decodes, turns upright (EXIF), converts to RGB and stretches to the frame's size.
+    """Decodes images, turns them upright (EXIF), converts them to RGB and resizes them to frames.
 
-    What becomes of an image depends on that image alone, never on those decoded with it.
+    The frame of an image depends on that image alone, never on the others of its batch.
     """
 
     name: DecoderName
@@ -63,7 +63,8 @@ class FrameDecoder(Protocol):
         """Decode every image; one that cannot be decoded is a failure, never an exception.
 
         Args:
-            images: encoded.
-            on_image: told which image each thread is decoding, as far as there is one.
+            images: The encoded images.
+            on_image: The function that learns which image each thread decodes, as far as the
+                decoder knows.
         """
         ...

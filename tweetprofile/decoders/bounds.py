@@ -1,9 +1,9 @@
-"""What decoding an image may cost, told from its bytes before a decoder sees them.
+"""Bounds on the work of decoding an image, checked on its bytes before a decoder sees them.
 
-An image may be small in every way that a pixel cap looks at and still take minutes: a progressive
-JPEG repeats its scans, a header hides behind millions of empty segments, a picture of 1 x 40
-million pixels is stretched over gigabytes. What passes here takes seconds at most in the formats
-that people post; for everything else there is the deadline of `max_image_seconds`.
+An image can have few pixels and still take minutes to decode: a progressive JPEG repeats its scans,
+a header hides behind millions of empty segments, a picture of 1 x 40 million pixels is stretched
+over gigabytes. In the formats that people post, an image within these bounds takes seconds at most;
+for everything else there is the deadline of `max_image_seconds`.
 """
 
 import io
@@ -14,37 +14,39 @@ from tweetprofile.decoders.tiff_headers import read_tiff_tags
 from tweetprofile.errors import ImageError, Reason
 
 MAX_SIDE = 65_535
-"""Pixels of an image's width or height; JPEG and GIF hold no more.
+"""The largest width or height of an image in pixels; JPEG and GIF allow no more.
 
-Resizing stretches one side first: a strip of 1 x 40 million pixels would fill 13 GB in between.
+Resizing stretches one side first: a strip of 1 x 40 million pixels would take 13 GB in between.
 """
 
 MAX_SCAN_PIXELS = 1_000_000_000
-"""Scans of a JPEG times its pixels: 25 scans of 40 megapixels, where encoders write 10.
+"""The largest product of a JPEG's scans and pixels: 25 scans of 40 megapixels; encoders write 10.
 
-Each scan visits every pixel, which takes 0.3 to 1.6 ns by its kind: at the cap, some 1.5 s.
+Each scan visits every pixel, which takes 0.3 to 1.6 ns, depending on its kind: about 1.5 s at this
+limit.
 """
 
 MAX_READS = 100_000
-"""Times that a parser may ask for more bytes of an image.
+"""The number of times that a parser may read from one image.
 
-Pillow parses in Python, in 1 to 10 us a read. A PNG of 64 MB in chunks of 8 kB takes 25,000 reads.
+Pillow parses in Python, in 1 to 10 us per read. A PNG of 64 MB in chunks of 8 kB takes 25,000
+reads.
 """
 
 MAX_TAG_VALUES = 262_144
-"""Values of one TIFF tag. The longest honest one, the palette of a 16-bit image, has 196,608."""
+"""The most values of one TIFF tag; the longest genuine one, a 16-bit palette, has 196,608."""
 
 _PIXELS_TO_BEGIN = 10_000
-"""What the beginning of a scan costs, in pixels: so tiny images cannot have millions of them."""
+"""The cost of starting a scan, in pixels, so that a tiny image cannot have millions of scans."""
 
 _PSD = b"8BPS"
 
 
 class CountedFile(io.BytesIO):
-    """An encoded image that raises when it is read in too many pieces.
+    """An encoded image that raises an error when it is read in too many pieces.
 
-    Most parsers of image headers are Python code and read a few bytes at a time, so this ends
-    whatever loop an image has them run.
+    Most parsers of image headers are Python code and read a few bytes at a time, so this ends any
+    loop that an image makes them run.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -55,13 +57,13 @@ class CountedFile(io.BytesIO):
         """Read as `io.BytesIO` does.
 
         Raises:
-            ImageError: `too_slow`, after `MAX_READS` calls.
+            ImageError: The image has been read `MAX_READS` times; the reason is `too_slow`.
         """
         self._count()
         return super().read(size)
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Read a line as `io.BytesIO` does, counted as `read` is."""
+        """Read a line as `io.BytesIO` does; it counts like a `read`."""
         self._count()
         return super().readline(size)
 
@@ -72,14 +74,14 @@ class CountedFile(io.BytesIO):
 
 
 def fits(width: int, height: int, max_pixels: int) -> bool:
-    """Whether an image of this size may be decoded."""
+    """Return whether an image of this size may be decoded."""
     return max(width, height) <= MAX_SIDE and width * height <= max_pixels
 
 
 def why_excessive(data: bytes, max_pixels: int) -> Reason | None:
-    """Why an image must not be decoded, going by its bytes alone; None where nothing is wrong.
+    """Return why an image must not be decoded, going by its bytes alone, or None if it may.
 
-    Of an ordinary JPEG it looks at a dozen header segments, in some 5 us; of other images, at less.
+    This reads a dozen header segments of an ordinary JPEG, in about 5 us, and less of other images.
     """
     try:
         header = read_jpeg_header(data)
@@ -101,8 +103,8 @@ def _why_excessive_jpeg(header: JpegHeader, data: bytes, max_pixels: int) -> Rea
 
 
 def _why_excessive_tiff(data: bytes, max_pixels: int) -> Reason | None:
-    # Pillow makes Python objects of numbers: 5 GB of 16 million strip offsets. And libtiff holds a
-    # whole tile in memory, however small the image is.
+    # Pillow turns numbers into Python objects: 16 million strip offsets take 5 GB. And libtiff
+    # keeps a complete tile in memory, however small the image is.
     tile_sides: list[int] = []
     for tag in read_tiff_tags(data):
         if tag.values > MAX_TAG_VALUES and not tag.is_bytes:

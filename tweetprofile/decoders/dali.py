@@ -1,7 +1,7 @@
-"""Decoding with NVIDIA DALI: a whole batch at once, on a GPU or on the CPU.
+"""Decoding with NVIDIA DALI: a batch of images at once, on a GPU or on the CPU.
 
-DALI's dynamic mode keeps a failure inside its batch and hands frames to torch without a copy. It
-must be given screened images only (`screening.py`), which is what `GuardedDecoder` is for.
+DALI's dynamic mode confines a failure to its batch and passes frames to torch without a copy. It
+must receive screened images only (`screening.py`), which `GuardedDaliDecoder` ensures.
 """
 
 import re
@@ -23,7 +23,7 @@ class SampleFailedError(Exception):
     """DALI gave up a batch because of one image.
 
     Attributes:
-        position: of that image in the batch.
+        position: The position of that image in the batch.
     """
 
     def __init__(self, position: int) -> None:
@@ -31,12 +31,12 @@ class SampleFailedError(Exception):
         self.position = position
 
 
-class DaliBatch:
+class DaliBatchDecoder:
     """Decodes batches of screened images on one device.
 
     Args:
-        options: the frame's size and the number of threads.
-        device: where to decode, and where the frames then are.
+        options: The size of the frames and the number of threads.
+        device: The device that decodes and then holds the frames.
     """
 
     def __init__(self, options: DecodeOptions, device: torch.device) -> None:
@@ -50,7 +50,7 @@ class DaliBatch:
         self._context = self._make_context()
         self._decode_arguments: dict[str, Any] = {"device": "cpu", "output_type": types.RGB}
         if device.type == "cuda":
-            # Its default upsampling of chroma differs from libjpeg's, that is from the CPU's.
+            # By default, its chroma upsampling differs from that of libjpeg, and so of the CPU.
             self._decode_arguments |= {"device": "gpu", "jpeg_fancy_upsampling": True}
         self._linear = types.INTERP_LINEAR
 
@@ -58,11 +58,11 @@ class DaliBatch:
         """Decode all images.
 
         Returns:
-            (F, H, W, 3) uint8 on the device, a frame an image.
+            (F, H, W, 3) uint8 on the device, one frame per image.
 
         Raises:
-            SampleFailedError: one image cannot be decoded, and DALI says which.
-            RuntimeError: something failed that DALI does not put down to one image.
+            SampleFailedError: One image cannot be decoded, and DALI names it.
+            RuntimeError: Decoding failed, and DALI names no image as the cause.
         """
         encoded = [np.frombuffer(image, dtype=np.uint8) for image in images]
         try:
@@ -74,8 +74,8 @@ class DaliBatch:
             raise
 
     def _run(self, encoded: list[NDArray[np.uint8]]) -> torch.Tensor:
-        # The hardware JPEG decoder of recent GPUs has been seen to ignore the order of a stream
-        # (pytorch/vision #9606), so the stream is drained before its memory is used and after.
+        # The hardware JPEG decoder of recent GPUs can ignore the order of a stream
+        # (pytorch/vision #9606), so the stream is drained before and after its memory is used.
         self._drain()
         decoded = self._ndd.decoders.image(self._ndd.batch(encoded), **self._decode_arguments)
         frames = self._ndd.resize(
@@ -104,7 +104,7 @@ class DaliBatch:
 
 
 def _failed_sample(error: BaseException | None) -> int | None:
-    """The sample that an error names; DALI wraps it in others that do not."""
+    """Return the sample that an error names; DALI wraps that error in others that name none."""
     while error is not None:
         if match := _FAILED_SAMPLE.search(str(error)):
             return int(match[1])

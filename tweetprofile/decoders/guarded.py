@@ -1,7 +1,8 @@
-"""A fast but fragile batch decoder made safe: screen, decode the good at once, Pillow for the rest.
+"""DALI, a fast but fragile batch decoder, made safe.
 
-What becomes of an image is decided by that image alone: by its header, then by whether DALI can
-decode it, then by Pillow.
+Images are screened first. DALI decodes those that pass as a batch, and Pillow decodes the rest. The
+result of an image depends on that image alone: on its header, then on whether DALI can decode it,
+then on Pillow.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
-from tweetprofile.decoders.dali import DaliBatch, SampleFailedError
+from tweetprofile.decoders.dali import DaliBatchDecoder, SampleFailedError
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.decoders.screening import HeaderScreen
 from tweetprofile.errors import Reason
@@ -19,11 +20,12 @@ from tweetprofile.stages import Stage, StageClock
 _PIXELS_AT_ONCE_CPU = 128_000_000
 _PIXELS_AT_ONCE_CUDA = 1_000_000_000
 _SHARE_OF_FREE_MEMORY = 1 / 8
-"""Of a GPU, for the decoded images of one lane; decoding them takes as much again."""
+"""The share of a GPU's free memory for the decoded images of one worker thread; decoding them takes
+as much again."""
 
 
 class GuardedDaliDecoder:
-    """DALI for what is safe to give it, Pillow for everything else."""
+    """Decodes with DALI whatever is safe to give it, and with Pillow everything else."""
 
     name: DecoderName = "dali"
 
@@ -32,14 +34,14 @@ class GuardedDaliDecoder:
     ) -> None:
         self._clock = clock or StageClock()
         self._screen = HeaderScreen(options.max_pixels)
-        self._fast = DaliBatch(options, device)
+        self._fast = DaliBatchDecoder(options, device)
         self._fallback = PillowDecoder(options, self._clock)
         self._size = options.height, options.width
         self._pixels_at_once = _pixels_at_once(device)
         self.device = device
 
     def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
-        """See `FrameDecoder.decode`; the frames are on the decoder's device."""
+        """Decode as `FrameDecoder.decode` says; the frames are on the decoder's device."""
         with self._clock.timing(Stage.SCREEN):
             parts = self._safe_parts(images)
         with self._clock.timing(Stage.DECODE):
@@ -55,23 +57,23 @@ class GuardedDaliDecoder:
         return self._merge(len(images), (decoded, fast_frames), (rest, slow))
 
     def _safe_parts(self, images: Sequence[bytes]) -> list[list[int]]:
-        """Positions of the images to give to DALI, in parts whose pixels fit into memory."""
+        """Return the positions of the images for DALI, in parts whose pixels fit into memory."""
         parts: list[list[int]] = []
-        room = 0
+        pixels_left = 0
         for position, image in enumerate(images):
             if not (pixels := self._screen.count_pixels(image)):
                 continue
-            if pixels > room or not parts:
+            if pixels > pixels_left or not parts:
                 parts.append([])
-                room = self._pixels_at_once
+                pixels_left = self._pixels_at_once
             parts[-1].append(position)
-            room -= pixels
+            pixels_left -= pixels
         return parts
 
     def _decode_fast(
         self, images: Sequence[bytes], parts: list[list[int]], on_image: OnImage
     ) -> tuple[list[int], torch.Tensor]:
-        """The positions that DALI could decode, and their frames."""
+        """Return the positions of the images that DALI could decode, and their frames."""
         decoded: list[int] = []
         frames = [torch.empty((0, *self._size, 3), dtype=torch.uint8, device=self.device)]
         while parts:
@@ -82,9 +84,9 @@ class GuardedDaliDecoder:
             except SampleFailedError as error:
                 parts += _halves(part[: error.position] + part[error.position + 1 :])
             except RuntimeError:
-                # Not put down to one image: it must not cost the others their decoder.
+                # DALI names no image as the cause, and the other images must keep their decoder.
                 parts += _halves(part) if len(part) > 1 else []
-            on_image(None)  # a part that is done is progress; DALI does not tell images apart
+            on_image(None)  # a finished part is progress; DALI does not report single images
         return decoded, frames[-1] if len(frames) == 2 else torch.cat(frames)
 
     def _merge(
@@ -93,7 +95,7 @@ class GuardedDaliDecoder:
         fast: tuple[list[int], torch.Tensor],
         slow: tuple[list[int], DecodedFrames],
     ) -> DecodedFrames:
-        """Put frames of both decoders back into the order of the images."""
+        """Put the frames of both decoders back into the order of the images."""
         failures: list[Reason | None] = [None] * images
         for position, failure in zip(slow[0], slow[1].failures, strict=True):
             failures[position] = failure
@@ -104,7 +106,7 @@ class GuardedDaliDecoder:
 
 
 def _pixels_at_once(device: torch.device) -> int:
-    """DALI decodes a batch at full size, 3 bytes a pixel, before it resizes any of it."""
+    """Return the pixels of a part, which DALI decodes at full size, in 3 bytes per pixel."""
     if device.type == "cpu":
         return _PIXELS_AT_ONCE_CPU
     free, _ = torch.cuda.mem_get_info(device)
@@ -112,6 +114,9 @@ def _pixels_at_once(device: torch.device) -> int:
 
 
 def _halves(positions: list[int]) -> list[list[int]]:
-    """What to try next, last first; halves, so that many failures cost no rerun of all each."""
+    """Split a failed part in two, so that many failures do not each rerun all of it.
+
+    The half to try next comes last.
+    """
     middle = len(positions) // 2
     return [half for half in (positions[middle:], positions[:middle]) if half]

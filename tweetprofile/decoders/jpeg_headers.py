@@ -1,4 +1,4 @@
-"""What stands in a JPEG before its first scan, as far as it tells how much work the image is."""
+"""The header of a JPEG, as far as it shows how much work the image is to decode."""
 
 import re
 from collections.abc import Iterator
@@ -18,27 +18,27 @@ _FRAME = Struct(">xHHB")
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 
 _MAX_SEGMENTS = 10_000
-"""Before the first scan: 64 MB of segments as long as they may be are 1,024."""
+"""Segments before the first scan; 64 MB of segments of the greatest length are 1,024."""
 
 _MAX_PADDING = 1 << 20
-"""Bytes that are no part of a segment. Pillow steps over each by itself, in 0.5 us."""
+"""Bytes outside any segment. Pillow skips them one by one, in 0.5 us each."""
 
 _MAX_EXIF = 1 << 20
-"""Bytes. A segment holds 64 kB, and Pillow copies all of them for each that it adds."""
+"""Bytes of EXIF. A segment holds 64 kB, and Pillow copies all earlier ones for each it adds."""
 
 
 class OverlongHeaderError(Exception):
-    """A header has more segments, padding or EXIF than a parser should be asked to read."""
+    """A header has more segments, padding or EXIF than a parser should have to read."""
 
 
 class JpegHeader(NamedTuple):
-    """What a JPEG's header says of the work that its decoding is.
+    """The facts of a JPEG's header that determine how much work the image is to decode.
 
     Attributes:
-        width: in pixels.
-        height: in pixels.
-        scans_begin: position of the first scan.
-        may_repeat: whether a decoder looks for more scans than the first.
+        width: The width in pixels.
+        height: The height in pixels.
+        scans_begin: The position of the first scan in the file.
+        may_repeat: Whether a decoder looks for further scans after the first.
     """
 
     width: int
@@ -47,15 +47,15 @@ class JpegHeader(NamedTuple):
     may_repeat: bool
 
     def count_scans(self, data: bytes) -> int:
-        """The scans of the image whose header this is."""
+        """Count the scans of `data`, the image with this header."""
         return data.count(b"\xff\xda", self.scans_begin) if self.may_repeat else 1
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
-    """The header of a JPEG; None where `data` is none, or has no frame or no scan.
+    """Return the header of a JPEG; None if `data` is no JPEG, or lacks a frame or a scan.
 
     Raises:
-        OverlongHeaderError: the header is too long; found out within milliseconds.
+        OverlongHeaderError: The header is too long; finding out takes milliseconds.
     """
     if not data.startswith(_JPEG):
         return None
@@ -76,7 +76,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, begin and size of the payload of one segment after the other."""
+    """Yield the marker of each segment, and the start and size of its payload."""
     position, padding, end = 2, 0, len(data) - 6
     for _ in range(_MAX_SEGMENTS):
         if position > end:

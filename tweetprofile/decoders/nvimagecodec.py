@@ -1,10 +1,10 @@
-"""Decoding with nvImageCodec on the CPU, one image at a time: a second look at what Pillow refuses.
+"""Decoding with nvImageCodec on the CPU, one image at a time: a second attempt after Pillow.
 
-DALI decodes with the same library, and reads images that Pillow does not: JPEGs broken in the
-middle, some BMPs and TIFFs. With this behind Pillow, which images are usable does not depend on
-the decoder. Its `Decoder` fails one image at a time, where DALI fails the batch. Of malformed JPEG
-2000 it may still die (version 0.9; 2 of 43,000 fuzzed images): the worker is then replaced, and
-the image left to Pillow alone.
+DALI decodes with the same library, which reads some images that Pillow refuses: JPEGs broken in
+the middle, some BMPs and TIFFs. With this second attempt, which images are usable does not depend
+on the decoder. The library's `Decoder` fails one image at a time, where DALI fails the batch. It
+can still crash on malformed JPEG 2000 (version 0.9; 2 of 43,000 fuzzed images): the worker is then
+replaced, and Pillow alone decodes the image.
 """
 
 from threading import Lock
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from tweetprofile.decoders.base import DecodeOptions
 from tweetprofile.decoders.bounds import fits
-from tweetprofile.decoders.screening import is_cut
+from tweetprofile.decoders.formats import is_cut
 
 _MAX_CHANNELS = 4
-"""Of an image whose memory is bounded by its pixels; a TIFF may have thousands."""
+"""Channels of an image whose memory its pixels bound; a TIFF may have thousands of channels."""
 
 
 class NvImageCodec:
-    """Decodes what it can; does nothing where nvImageCodec is not installed (it is for Linux)."""
+    """Decodes what it can; nothing where nvImageCodec is not installed (it exists for Linux)."""
 
     def __init__(self, options: DecodeOptions) -> None:
         self._max_pixels = options.max_pixels
-        self._lock = Lock()  # one image at a time: memory stays that of one image
+        self._lock = Lock()  # one image at a time, so that memory is that of one image
         try:
             from nvidia import nvimgcodec  # noqa: PLC0415 - heavy, and only on Linux
         except ImportError:
@@ -38,8 +38,11 @@ class NvImageCodec:
         )
 
     def decode(self, data: bytes) -> NDArray[np.uint8] | None:
-        """(height, width, 3) RGB, upright, or None if it cannot be decoded within the pixel cap."""
-        if self._codec is None or is_cut(data):  # a cut image is never decoded, after much work
+        """Return (height, width, 3) RGB, upright, or None if the image cannot be decoded.
+
+        An image of more than `max_pixels` is not decoded.
+        """
+        if self._codec is None or is_cut(data):  # a cut image would fail only after much work
             return None
         with self._lock:
             pixels = self._decode(data)

@@ -1,48 +1,44 @@
 """Decoding with Pillow: the reference, the fast decoder on a CPU, and DALI's fallback.
 
-Pillow reads every header. The pixels of an ordinary JPEG are then decoded by libjpeg-turbo directly
-(`turbojpeg.py`), which gives the same. JPEGs much larger than the frame are decoded at a fraction
-of their size in the DCT domain (`Image.draft`), never below four times the frame, so that the
-resize still has pixels to average. What Pillow refuses, nvImageCodec looks at, so that every
+Pillow reads every header. libjpeg-turbo then decodes the pixels of an ordinary JPEG directly
+(`turbojpeg.py`), with the same result. JPEGs much larger than the frame are decoded at a fraction
+of their size in the DCT domain (`Image.draft`), but never below four times the frame, so that the
+resize still has pixels to average. nvImageCodec tries the images that Pillow refuses, so that every
 decoder uses the same images.
 """
 
-import warnings
+import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
 from tweetprofile.decoders.bounds import CountedFile, fits, why_excessive
+from tweetprofile.decoders.formats import is_cut, pillow_formats, why_unidentified
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
+from tweetprofile.decoders.pillow_settings import pillow_settings
 from tweetprofile.decoders.resizing import stretch_into
-from tweetprofile.decoders.screening import is_cut, why_unidentified
 from tweetprofile.decoders.turbojpeg import Pixels, decode_jpeg
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.job import DecoderName, usable_processors
 from tweetprofile.stages import Stage, StageClock
 
-# What Pillow warns of either comes out as a frame or as a reason; the terminal is not its place.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", module="PIL")
-
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # processors are shared out by images already
-
 _PNG = b"\x89PNG"
-"""Of the PNGs whose pixels Pillow could not decode, nvImageCodec decoded none of 1,469."""
+"""The start of a PNG. Of 1,469 PNGs whose pixels Pillow could not decode, nvImageCodec decoded none
+either."""
 
 _DRAFT_MARGIN = 4
-"""Scaled decoding stops at this many times the frame's side.
+"""The smallest side that scaled decoding may produce, in sides of the frame.
 
-Of 300 users with sharp drawings, an unsure model put 0.2% in another class than with DALI's full
-decode at 4 (mean over three traits), 0.7% at 3, and 1.2% at 2, where frames of 64 pixels are off
-by up to 8 grey levels.
+For 300 users with sharp drawings, an uncertain model predicted another class than with DALI's full
+decode for 0.2% of users at 4 (mean over three traits), 0.7% at 3, and 1.2% at 2, where frames of 64
+pixels differ by up to 8 grey levels.
 """
 
-_TURNS: Mapping[object, Image.Transpose] = {
+_UPRIGHT_TRANSPOSES: Mapping[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -51,56 +47,47 @@ _TURNS: Mapping[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each EXIF orientation."""
-
-# EPS runs Ghostscript, IPTC opens what it contains as any format, EPS among them, and WMF needs
-# Windows: none is an image anyone posts.
-_REFUSED_FORMATS = frozenset({"EPS", "IPTC", "WMF"})
+"""The transpose that turns an image of each EXIF orientation upright."""
 
 _MAX_PIXELS_IN_PYTHON = 4_000_000
-"""Cap for formats that Pillow decodes in Python (QOI, plain PPM, RLE in BMP), at up to 2 us a
-pixel."""
+"""The largest image of a format that Pillow decodes in Python (QOI, plain PPM, RLE in BMP), at up
+to 2 us per pixel."""
 
 _MAX_EXIF = 1 << 20
-"""Bytes of EXIF that are looked at; cameras write at most 64 kB."""
+"""The most bytes of EXIF that are parsed; cameras write at most 64 kB."""
 
 _STRIP_PIXELS = 4_000_000
-"""Images of more are converted a strip at a time, so that no second copy of them is made."""
+"""Larger images are converted one strip at a time, so that no second copy of them is made."""
 
-
-def allowed_formats() -> tuple[str, ...]:
-    """The formats that Pillow may try an image as."""
-    Image.init()
-    return tuple(name for name in Image.ID if name not in _REFUSED_FORMATS)
+_UNNAMED = "other"
 
 
 class PillowDecoder:
-    """Decodes on the CPU, with a pool of threads if asked for (decoding frees Python's lock).
+    """Decodes on the CPU, in several threads if so configured (decoding releases Python's lock).
 
     Args:
-        options: the frame's size, caps and threads.
-        clock: counts the time that decoding takes.
-        alone: whether nvImageCodec does not look at what Pillow refuses.
+        options: The size of the frames, the largest image, and the number of threads.
+        clock: The clock that counts the time spent on decoding.
+        pillow_only: Whether images that Pillow refuses are not given to nvImageCodec.
     """
 
     name: DecoderName
     device = torch.device("cpu")
 
     def __init__(
-        self, options: DecodeOptions, clock: StageClock | None = None, *, alone: bool = False
+        self, options: DecodeOptions, clock: StageClock | None = None, *, pillow_only: bool = False
     ) -> None:
-        _permit_pixels(options.max_pixels)
         self._clock = clock or StageClock()
-        self.name = "pillow-alone" if alone else "pillow"
+        self.name = "pillow-alone" if pillow_only else "pillow"
         self._options = options
         self._draft_size = (max(options.width, options.height) * _DRAFT_MARGIN,) * 2
-        self._formats = allowed_formats()
-        self._second = None if alone else NvImageCodec(options)
+        self._formats = pillow_formats()
+        self._second = None if pillow_only else NvImageCodec(options)
         threads = options.threads or usable_processors()
         self._map = ThreadPoolExecutor(threads).map if threads > 1 else map
 
     def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
-        """See `FrameDecoder.decode`; the frames are on the CPU."""
+        """Decode as `FrameDecoder.decode` says; the frames are on the CPU."""
         options = self._options
         frames = torch.empty((len(images), options.height, options.width, 3), dtype=torch.uint8)
 
@@ -110,7 +97,7 @@ class PillowDecoder:
             on_image(None)
             return failure
 
-        with self._clock.timing(Stage.DECODE):
+        with self._clock.timing(Stage.DECODE), pillow_settings(options.max_pixels):
             outcomes = tuple(self._map(decode_at, range(len(images))))
         usable = [position for position, failure in enumerate(outcomes) if failure is None]
         return DecodedFrames(frames if len(usable) == len(images) else frames[usable], outcomes)
@@ -119,15 +106,15 @@ class PillowDecoder:
         try:
             pixels = self._decode_one(image)
         except ImageError as error:
-            second = self._look_again(image, error)
+            second = self._try_second(image, error)
             if second is None:
                 return error.reason
             pixels = second
         stretch_into(frame_HWC, pixels)
         return None
 
-    def _look_again(self, image: bytes, refused: ImageError) -> Pixels | None:
-        """The pixels of an image that Pillow refused, if there are any."""
+    def _try_second(self, image: bytes, refused: ImageError) -> Pixels | None:
+        """Return the pixels that nvImageCodec finds in an image that Pillow refused, if any."""
         if self._second is None or refused.reason in (Reason.TOO_LARGE, Reason.TOO_SLOW):
             return None
         if isinstance(refused, _BrokenPixelsError) and image.startswith(_PNG):
@@ -135,7 +122,11 @@ class PillowDecoder:
         return self._second.decode(image)
 
     def _decode_one(self, data: bytes) -> Pixels:
-        """(height, width, 3) RGB, upright and at least as large as the draft, or an ImageError."""
+        """Return (height, width, 3) RGB, upright and no smaller than the draft.
+
+        Raises:
+            ImageError: The image cannot be decoded.
+        """
         if (excess := why_excessive(data, self._options.max_pixels)) is not None:
             raise ImageError(excess)
         is_open = False
@@ -144,12 +135,12 @@ class PillowDecoder:
                 is_open = True
                 return self._pixels_of(image, data)
         except (ImageError, MemoryError):
-            raise  # that memory is short is no fault of the image
+            raise  # a lack of memory is not the fault of the image
         except Image.DecompressionBombError:
             raise ImageError(Reason.TOO_LARGE) from None
         except UnidentifiedImageError:
             raise ImageError(why_unidentified(data)) from None
-        except Exception as error:  # Pillow's plugins raise whatever broken bytes make them raise.
+        except Exception as error:  # Broken bytes make Pillow's plugins raise anything.
             reason = Reason.TRUNCATED if is_cut(data) else _reason_of(error)
             raise (_BrokenPixelsError if is_open else ImageError)(reason) from None
 
@@ -157,13 +148,13 @@ class PillowDecoder:
         self._require_fitting(image)
         if image.width * image.height > _MAX_PIXELS_IN_PYTHON and _is_decoded_in_python(image):
             raise ImageError(Reason.TOO_SLOW)
-        image.draft(None, self._draft_size)  # square: it may yet be turned
+        image.draft(None, self._draft_size)  # square, since the image may still be turned
         if _is_plain_jpeg(image):
             pixels = decode_jpeg(data, image.width, image.height)
             if pixels is not None:
                 return pixels
-        image.load()  # some formats carry EXIF after the pixels, and TIFF turns itself
-        self._require_fitting(image)  # what is inside an icon may be larger than the icon says
+        image.load()  # some formats store EXIF after the pixels, and Pillow turns a TIFF itself
+        self._require_fitting(image)  # the picture in an icon may be larger than the icon claims
         return _rgb_pixels(_upright(image))
 
     def _require_fitting(self, image: Image.Image) -> None:
@@ -172,13 +163,20 @@ class PillowDecoder:
 
 
 class _BrokenPixelsError(ImageError):
-    """The header could be read and the pixels could not."""
+    """The header of an image could be read, and its pixels could not."""
 
 
-def _permit_pixels(max_pixels: int) -> None:
-    """Have Pillow open images within the cap. It refuses those of more than twice its own."""
-    if Image.MAX_IMAGE_PIXELS is not None:
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, (max_pixels + 1) // 2)
+def identify(data: bytes, formats: tuple[str, ...]) -> tuple[str, int | None, int | None]:
+    """Return format, width and height of an image, as Pillow reads them from its header.
+
+    The format is `other`, and the size None, if Pillow cannot read the header as one of `formats`.
+    Callers hold `pillow_settings`, so that Pillow opens every image within their `max_pixels`.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            return image.format or _UNNAMED, image.width, image.height
+    except Exception:  # Broken bytes make Pillow's plugins raise anything.
+        return _UNNAMED, None, None
 
 
 def _is_decoded_in_python(image: Image.Image) -> bool:
@@ -187,21 +185,22 @@ def _is_decoded_in_python(image: Image.Image) -> bool:
 
 
 def _is_plain_jpeg(image: Image.Image) -> bool:
-    """Whether libjpeg-turbo alone gives its pixels: one picture, grey or RGB, not to be turned."""
-    return image.format == "JPEG" and image.mode in ("L", "RGB") and _turn_of(image) is None
+    """Return whether libjpeg-turbo alone can decode it: one upright picture, grey or RGB."""
+    return image.format == "JPEG" and image.mode in ("L", "RGB") and _transpose_of(image) is None
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    turn = _turn_of(image)
-    return image if turn is None else image.transpose(turn)
+    transpose = _transpose_of(image)
+    return image if transpose is None else image.transpose(transpose)
 
 
-def _turn_of(image: Image.Image) -> Image.Transpose | None:
+def _transpose_of(image: Image.Image) -> Image.Transpose | None:
+    """Return the transpose that turns an image upright by its EXIF orientation, or None."""
     if len(image.info.get("exif", b"")) > _MAX_EXIF:
         return None
     try:
-        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # Whatever broken EXIF makes Pillow raise, the pixels are unharmed.
+        return _UPRIGHT_TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # Broken EXIF makes Pillow raise anything, and the pixels are unharmed.
         return None
 
 

@@ -1,4 +1,4 @@
-"""What stands in the first directory of a TIFF, as far as it tells how much work the image is."""
+"""The first directory of a TIFF, as far as it shows how much work the image is to decode."""
 
 import struct
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ _TIFF = {b"II*\x00": "<", b"MM\x00*": ">"}
 _BIG_TIFF = {b"II+\x00": "<", b"MM\x00+": ">"}
 
 _MAX_TAGS = 65_535
-"""That a directory can have; in a BigTIFF, that are looked at."""
+"""Tags that a directory can have; of a BigTIFF, which can have more, only these are read."""
 
 _BYTE_TYPES = frozenset({1, 2, 7})
 _TILE_SIDES = frozenset({322, 323})
@@ -16,13 +16,13 @@ _SHORT = 3
 
 
 class TiffTag(NamedTuple):
-    """A tag.
+    """A tag of a TIFF directory.
 
     Attributes:
-        number: of the tag.
-        kind: number of its type.
-        values: how many it has.
-        value: the first, where it is a number that stands in the directory itself.
+        number: The number of the tag.
+        kind: The number of its type.
+        values: The number of its values.
+        value: The first value, if it is a number that the directory itself holds.
     """
 
     number: int
@@ -32,17 +32,17 @@ class TiffTag(NamedTuple):
 
     @property
     def is_bytes(self) -> bool:
-        """Whether Pillow keeps its values as one string, however many there are."""
+        """Whether Pillow keeps the values as one string, however many there are."""
         return self.kind in _BYTE_TYPES
 
     @property
     def is_tile_side(self) -> bool:
-        """Whether it is the width or height of a tile."""
+        """Whether the tag is the width or height of a tile."""
         return self.number in _TILE_SIDES
 
 
 def read_tiff_tags(data: bytes) -> Iterator[TiffTag]:
-    """The tags of a TIFF's first directory; none where `data` is no TIFF, or has no directory."""
+    """Yield the tags of the first directory of a TIFF, or none if `data` has no such directory."""
     if (order := _TIFF.get(data[:4])) is not None:
         first, count, entry, value = "I", "H", "HHI4s", "I"
     elif (order := _BIG_TIFF.get(data[:4])) is not None:
@@ -52,7 +52,7 @@ def read_tiff_tags(data: bytes) -> Iterator[TiffTag]:
     try:
         (start,) = struct.unpack_from(order + first, data, 4)
         (tags,) = struct.unpack_from(order + count, data, start)
-    except (struct.error, OverflowError):  # it begins, or points, behind the end
+    except (struct.error, OverflowError):  # the directory starts, or points, beyond the end
         return
     start += struct.calcsize(order + count)
     size = struct.calcsize(order + entry)

@@ -1,7 +1,7 @@
-"""JPEGs by libjpeg-turbo without a detour: Pillow's own pixels, in three quarters of its time.
+"""JPEGs decoded by libjpeg-turbo directly: Pillow's own pixels, in three quarters of its time.
 
-Pillow decodes with the same library, but in pieces, and into four bytes a pixel, three of which are
-then copied out.
+Pillow decodes with the same library, but piece by piece and into four bytes per pixel, three of
+which it then copies.
 """
 
 import numpy as np
@@ -12,17 +12,17 @@ Pixels = NDArray[np.uint8]
 
 
 def decode_jpeg(data: bytes, width: int, height: int) -> Pixels | None:
-    """Decode a JPEG, perhaps scaled down in the DCT domain.
+    """Decode a JPEG, possibly scaled down in the DCT domain.
 
     Args:
-        data: the encoded image, grey or RGB.
-        width: of the result, in pixels: the image's own, or a half, quarter or eighth of it,
-            rounded up.
-        height: likewise.
+        data: The encoded image, grey or RGB.
+        width: The width of the result in pixels: that of the image, or a half, a quarter or an
+            eighth of it, rounded up.
+        height: The height of the result in pixels, likewise.
 
     Returns:
-        (height, width, 3) RGB, not turned by EXIF; None where the library finds anything to say
-        against the image, which Pillow may then judge.
+        (height, width, 3) RGB, not turned by EXIF; None if the library finds any fault with the
+        image, which is then left to Pillow.
     """
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width)

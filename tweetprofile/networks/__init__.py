@@ -1,4 +1,11 @@
-"""The networks: volumes in, one vector of logits a trait out."""
+"""The networks: volumes in, one vector of logits per trait out.
+
+`specs.py` describes every network that a checkpoint can hold, and names the presets. `cnn3d.py` is
+the paper's 3D CNN and `deepset.py` the network over unordered frames; both end in `heads.py`. A new
+2D CNN, and so a layout for which pretrained weights exist, is added to `backbones.py`
+(`training/pretrained.py` loads such weights). Features of another kind, for example of text, are
+concatenated to the features of a user just before the heads.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -44,13 +51,14 @@ __all__ = [
 ]
 
 Network = Cnn3d | DeepSet
-"""That is trained; what predicts may be an ensemble of such."""
+"""A network that is trained by itself."""
 
 AnyNetwork = Network | Ensemble
+"""A network that predicts: a trained one, or an ensemble of trained ones."""
 
 
 def build_network(spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchema) -> Network:
-    """The network of a spec, its weights not drawn yet."""
+    """Build the network of a spec, with weights that are not initialised yet."""
     if isinstance(spec, DeepSetSpec):
         return DeepSet(spec, volume_spec, schema)
     return Cnn3d(spec, volume_spec, schema)
@@ -59,17 +67,17 @@ def build_network(spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchem
 def build_ensemble(
     spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchema, members: int
 ) -> AnyNetwork:
-    """So many networks of a spec as one, their weights not drawn yet."""
+    """Build an ensemble of `members` networks of a spec, with weights not initialised yet."""
     return ensemble_of([build_network(spec, volume_spec, schema) for _ in range(members)])
 
 
 def ensemble_of(members: Sequence[Network]) -> AnyNetwork:
-    """Networks as one, or the only one as it is."""
+    """Return an ensemble of networks, or the only one itself."""
     return Ensemble(members) if len(members) > 1 else members[0]
 
 
 def fold_normalisation(network: AnyNetwork) -> AnyNetwork:
-    """A copy in eval mode whose batch normalisation is folded into its convolutions."""
+    """Return a copy in eval mode with batch normalisation folded into the convolutions."""
     folded = copy.deepcopy(network).eval()
     for module in list(folded.modules()):
         if isinstance(module, Foldable):
@@ -78,10 +86,10 @@ def fold_normalisation(network: AnyNetwork) -> AnyNetwork:
 
 
 def for_inference(network: AnyNetwork, device: torch.device, dtype: torch.dtype) -> AnyNetwork:
-    """A copy on a device whose convolutions compute in `dtype`; it takes volumes of that type.
+    """Return a copy on a device that computes its convolutions in `dtype` and takes such volumes.
 
-    Autocast would convert weights at every pass, and the result of every convolution.
+    Autocast would instead convert the weights in every forward pass, and every intermediate result.
     """
     copied: AnyNetwork = copy.deepcopy(network).to(device)
-    copied.lower(dtype)
+    copied.compute_in(dtype)
     return copied

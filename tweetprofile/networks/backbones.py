@@ -1,7 +1,8 @@
-"""2D CNNs that a frame goes through: a frame in, one vector of features out.
+"""The 2D CNNs that process single frames: a frame in, one vector of features out.
 
-Their modules are named as torchvision names those of `resnet18` and `vgg11_bn`, so that weights
-trained on other images can be loaded into them (`training/pretrained.py`).
+Their modules have the names of torchvision's `resnet18` and `vgg11_bn`, so that weights pretrained
+on other images can be loaded into them (`training/pretrained.py`). A further backbone is a class
+here, a value of `DeepSetSpec.backbone`, and a preset in `specs.py`.
 
 Shapes: M frames, C channels, H, W.
 """
@@ -14,12 +15,12 @@ from tweetprofile.networks.specs import DeepSetSpec, Norm
 
 
 def build_backbone(spec: DeepSetSpec) -> nn.Module:
-    """The backbone of a spec: (M, 3, H, W) to (M, spec.widths[-1])."""
+    """Build the backbone of a spec: (M, 3, H, W) to (M, spec.widths[-1])."""
     return ResNet(spec) if spec.backbone == "residual" else Vgg(spec)
 
 
 class ResNet(Foldable):
-    """Stages of residual blocks (He et al. 2016), each but the first halving the frame."""
+    """Stages of residual blocks (He et al. 2016); each stage but the first halves the frame."""
 
     def __init__(self, spec: DeepSetSpec) -> None:
         super().__init__()
@@ -38,19 +39,19 @@ class ResNet(Foldable):
             inputs = width
 
     def forward(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
-        """Features of each frame: (M, C)."""
+        """Return the features of each frame: (M, C)."""
         x: torch.Tensor = self.maxpool(self.bn1(self.conv1(frames_MCHW)).relu_())
         for stage in self.stages:
             x = self.get_submodule(stage)(x)
         return x.mean(dim=(2, 3))
 
     def fold(self) -> None:
-        """Fold the stem; blocks fold themselves."""
+        """Fold the stem; the blocks are folded by themselves."""
         self.conv1, self.bn1 = folded(self.conv1, self.bn1)
 
 
 class ResidualBlock(Foldable):
-    """Two convolutions, and a way around them."""
+    """Two convolutions and a shortcut around them."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -65,14 +66,14 @@ class ResidualBlock(Foldable):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(M, C, H, W) to (M, outputs, H / stride, W / stride)."""
-        around = x if self.downsample is None else self.downsample(x)
+        """Map (M, C, H, W) to (M, outputs, H / stride, W / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
         inner = self.bn1(self.conv1(x)).relu_()
-        result: torch.Tensor = (self.bn2(self.conv2(inner)) + around).relu_()
+        result: torch.Tensor = (self.bn2(self.conv2(inner)) + shortcut).relu_()
         return result
 
     def fold(self) -> None:
-        """Fold both, and the one of the way around."""
+        """Fold both convolutions and that of the shortcut."""
         self.conv1, self.bn1 = folded(self.conv1, self.bn1)
         self.conv2, self.bn2 = folded(self.conv2, self.bn2)
         if self.downsample is not None:
@@ -80,7 +81,7 @@ class ResidualBlock(Foldable):
 
 
 class Vgg(Foldable):
-    """Stages of plain convolutions (Simonyan, Zisserman 2015), each ended by a pool."""
+    """Stages of plain convolutions (Simonyan and Zisserman 2015), each followed by a pool."""
 
     def __init__(self, spec: DeepSetSpec) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class Vgg(Foldable):
         self.features = nn.Sequential(*layers)
 
     def forward(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
-        """Features of each frame: (M, C)."""
+        """Return the features of each frame: (M, C)."""
         features: torch.Tensor = self.features(frames_MCHW)
         return features.mean(dim=(2, 3))
 
@@ -106,6 +107,6 @@ class Vgg(Foldable):
 
 
 def _vgg_layer(inputs: int, outputs: int, norm: Norm) -> list[nn.Module]:
-    # With a bias even before normalisation, as torchvision has it.
+    # The convolution has a bias even before normalisation, as in torchvision.
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)
     return [conv, nn.ReLU()] if norm == "none" else [conv, nn.BatchNorm2d(outputs), nn.ReLU()]

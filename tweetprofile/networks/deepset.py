@@ -1,9 +1,9 @@
-"""The order-free network: each frame by itself, then the sum over a user's frames.
+"""The network over unordered frames: each frame by itself, then the sum over a user's frames.
 
-A user's images are a set and not a film. What is computed here is the same in any order and takes
-any number of frames ("Deep Sets", Zaheer et al. 2017). As the heads are linear, each frame adds its
-own evidence to the logits, as images that a user chose one by one would add up in Bayes' rule: few
-frames say little, and a user who has few is predicted with less certainty.
+A user's images are a set, not a film. This network gives the same result in any order and takes any
+number of frames ("Deep Sets", Zaheer et al. 2017). Since the heads are linear, each frame adds its
+own evidence to the logits, like independent observations in Bayes' rule: few frames carry little
+evidence, so users with few frames are predicted with less confidence.
 
 Shapes: N users, C channels, D frames of a volume, H, W, M frames of all users together.
 """
@@ -19,12 +19,12 @@ from tweetprofile.volumes.spec import VolumeSpec
 
 
 class DeepSet(nn.Module):
-    """A 2D CNN over frames, pooled over each user's, with one head a trait.
+    """A 2D CNN over frames, pooled over the frames of each user, with one head per trait.
 
     Args:
-        spec: its layers.
-        volume_spec: the volumes it takes.
-        schema: the traits it predicts.
+        spec: The layers of the network.
+        volume_spec: The volumes that the network takes.
+        schema: The traits that the network predicts.
     """
 
     def __init__(self, spec: DeepSetSpec, volume_spec: VolumeSpec, schema: TraitSchema) -> None:
@@ -37,7 +37,7 @@ class DeepSet(nn.Module):
         self.heads = Heads(spec.widths[-1], schema)
 
     def initialise(self) -> None:
-        """Draw the weights that training begins with, from torch's random numbers."""
+        """Draw the initial weights of a training from torch's random numbers."""
         for module in self.backbone.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -45,45 +45,45 @@ class DeepSet(nn.Module):
                     nn.init.zeros_(module.bias)
         for name, parameter in self.backbone.named_parameters():
             if name.endswith("bn2.weight"):
-                # Blocks begin as the way around them, so that depth does no harm.
+                # Each block starts as its shortcut alone, so that depth does no harm.
                 nn.init.zeros_(parameter)
         self.heads.initialise()
 
     def forward(
         self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        """Logits of every trait.
+        """Return the logits of every trait.
 
         Args:
-            volumes_NCDHW: (N, 3, D, H, W) float, normalised by the volume spec; any D.
-            mask_ND: (N, D) bool, which frames are a user's; None for all. What fills a volume is
-                no frame of theirs, and must not count twice.
+            volumes_NCDHW: The (N, 3, D, H, W) volumes, normalised by the volume spec, with any D.
+            mask_ND: (N, D) bool, True for the user's own frames; None if all are. Frames that only
+                fill a volume must not count.
 
         Returns:
-            Trait name to (N, classes), in schema order.
+            The (N, classes) logits by trait name, in schema order.
         """
         frames_NDCHW = volumes_NCDHW.transpose(1, 2)
         if mask_ND is None:
             mask_ND = frames_NDCHW.new_ones(frames_NDCHW.shape[:2], dtype=torch.bool)
         if self.training:
-            # Frames that do not count must not take part in normalisation, nor take time.
+            # Frames that do not count must neither enter the normalisation nor take time.
             features = self._features(frames_NDCHW[mask_ND])
             users = mask_ND.nonzero()[:, 0]
         else:
-            # All are computed, so that a user's bits do not depend on what others are like.
+            # All frames are computed, so that no bit of a user's result depends on other users.
             features = self._features(frames_NDCHW.flatten(0, 1)) * mask_ND.flatten()[:, None]
             users = torch.arange(mask_ND.numel(), device=mask_ND.device) // mask_ND.shape[1]
         sums = features.new_zeros(len(mask_ND), features.shape[1]).index_add(0, users, features)
         logits: dict[str, torch.Tensor] = self.heads(self.dropout(self._pool(sums, mask_ND)))
         return logits
 
-    def lower(self, dtype: torch.dtype) -> None:
-        """Have the backbone compute in `dtype`, its weights channels-last."""
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Let the backbone compute in `dtype`, with channels-last weights."""
         self.backbone.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _pool(self, sums_NC: torch.Tensor, mask_ND: torch.Tensor) -> torch.Tensor:
         if self.spec.pool == "sum":
-            # In units of a full volume's mean, so that features are as large as in that.
+            # In units of a full volume's mean, so that the features have the same magnitude.
             return sums_NC / self.volume_spec.frames
         return sums_NC / mask_ND.sum(1, keepdim=True).clamp(min=1)
 

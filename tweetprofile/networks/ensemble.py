@@ -1,4 +1,4 @@
-"""Several networks as one: the mean of what they say is surer than what one of them says.
+"""Several networks as one: the mean of their logits is more reliable than those of one network.
 
 Shapes: N users, C channels, D frames of a volume, H, W.
 """
@@ -14,10 +14,10 @@ from tweetprofile.networks.deepset import DeepSet
 
 
 class Ensemble(nn.Module):
-    """The mean over networks of one spec, which have been trained each to its own end.
+    """The mean over networks of one spec that were trained independently.
 
     Args:
-        members: the networks, at least one; they stay what they are.
+        members: The networks, at least one, which are used unchanged.
     """
 
     def __init__(self, members: Sequence[Cnn3d | DeepSet]) -> None:
@@ -30,15 +30,15 @@ class Ensemble(nn.Module):
     def forward(
         self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        """Mean logits of every trait, from what a member takes: trait name to (N, classes)."""
+        """Return the members' mean logits: (N, classes) by trait name."""
         each: list[dict[str, Any]] = [member(volumes_NCDHW, mask_ND) for member in self.members]
         return {
             name: torch.stack([logits[name] for logits in each]).mean(dim=0)
             for name in self.schema.names
         }
 
-    def lower(self, dtype: torch.dtype) -> None:
-        """Have the convolutions of all members compute in `dtype`."""
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Let the convolutions of all members compute in `dtype`."""
         for member in self.members:
             assert isinstance(member, (Cnn3d, DeepSet))
-            member.lower(dtype)
+            member.compute_in(dtype)

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same numbers, half the passes."""
+"""Batch normalisation folded into the convolution before it: the same numbers in half the steps."""
 
 from abc import ABC, abstractmethod
 
@@ -7,15 +7,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class Foldable(nn.Module, ABC):
-    """A module with convolutions that are followed by batch normalisation."""
+    """A module in which batch normalisation follows convolutions."""
 
     @abstractmethod
     def fold(self) -> None:
-        """Fold each normalisation into its convolution, in place; in eval mode only."""
+        """Fold each normalisation into its convolution, in place; only valid in eval mode."""
 
 
 def folded(conv: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """A convolution that does both, and what is left of the normalisation: nothing."""
+    """Return a convolution that does the work of both, and an identity for the normalisation."""
     if isinstance(norm, (nn.BatchNorm2d, nn.BatchNorm3d)):
         assert isinstance(conv, (nn.Conv2d, nn.Conv3d))
         return fuse_conv_bn_eval(conv, norm), nn.Identity()

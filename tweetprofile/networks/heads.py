@@ -1,4 +1,8 @@
-"""One linear head a trait: features of a user in, logits out."""
+"""One linear head per trait: the features of a user in, logits out.
+
+Whatever describes a user besides images, for example features of their text, joins the image
+features here, before the linear layers.
+"""
 
 import torch
 from torch import nn
@@ -10,24 +14,24 @@ class Heads(nn.ModuleDict):
     """The heads of a schema.
 
     Args:
-        features: width of what they take.
-        schema: the traits.
+        features: The number of features per user.
+        schema: The traits, one head for each.
     """
 
     def __init__(self, features: int, schema: TraitSchema) -> None:
-        # Prefixed, since a module cannot hold a child named as one of its methods ("type").
+        # With a prefix, since a module cannot have a child with the name of a method ("type").
         super().__init__(
             {f"head_{trait.name}": nn.Linear(features, len(trait.classes)) for trait in schema}
         )
         self._names = schema.names
 
     def initialise(self) -> None:
-        """Near-zero logits: training begins at chance, not at a confident mistake."""
+        """Start with near-zero logits: training begins at chance, not at a confident error."""
         for head in self.values():
             assert isinstance(head, nn.Linear)
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
 
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
-        """(N, features) to trait name to (N, classes), in schema order."""
+        """Map (N, features) to (N, classes) by trait name, in schema order."""
         return {name: self[f"head_{name}"](features) for name in self._names}

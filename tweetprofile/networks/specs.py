@@ -1,4 +1,7 @@
-"""What makes a network but its weights: the specs that checkpoints carry, and the named ones."""
+"""Everything that defines a network except its weights: the specs in checkpoints, and the presets.
+
+A new kind of network adds a dataclass here, and its entry in `_KINDS` and `_READERS`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,25 +18,24 @@ FramePool = Literal["sum", "mean"]
 
 POOL_ALL: Pool = (2, 2, 2)
 POOL_FRAME: Pool = (1, 2, 2)
-"""Reduces H and W and leaves the depth alone."""
+"""A pool that reduces H and W and keeps the depth."""
 
 _MAX_WIDTH = 4096
 _MAX_LAYERS = 64
 _MAX_STAGES = 5
-"""Each halves a frame; the smallest frame that is allowed has 16 pixels a side."""
-
+"""Each stage halves a frame, and the sides of the smallest frame have 16 pixels."""
 
 _LONGEST_NAME = 100
-"""Characters of what a network is called; longer names are no names."""
+"""The most characters of a network's name."""
 
 
 def _check_common(name: str, widths: tuple[int, ...], norm: str, dropout: float) -> None:
     if not 1 <= len(name) <= _LONGEST_NAME:
-        raise OptionError(f"a network's name must have 1 to {_LONGEST_NAME} characters.")
+        raise OptionError(f"the name of a network must have 1 to {_LONGEST_NAME} characters.")
     if not all(isinstance(size, int) and 1 <= size <= _MAX_WIDTH for size in widths):
         raise OptionError(f"network widths must be whole numbers from 1 to {_MAX_WIDTH}.")
     if norm not in ("none", "batch"):
-        raise OptionError(f"norm '{norm}' is unknown; give 'none' or 'batch'.")
+        raise OptionError(f"norm '{norm}' is unknown; use 'none' or 'batch'.")
     if not 0.0 <= dropout < 1.0:
         raise OptionError(f"dropout {dropout} must be at least 0 and below 1.")
 
@@ -43,15 +45,15 @@ class Cnn3dSpec:
     """A 3D CNN over volumes.
 
     Attributes:
-        name: what users call it.
-        widths: output channels of each convolutional layer.
-        pools: max-pooling after each convolutional layer, D x H x W.
-        hidden: width of the fully connected stage.
-        norm: `batch` normalisation between convolution and ReLU, or `none` as in the paper.
-        dropout: share of the fully connected stage that is dropped in training.
+        name: The name of the network, as options and reports show it.
+        widths: The output channels of each convolutional layer.
+        pools: The max-pooling after each convolutional layer, D x H x W.
+        hidden: The width of the fully connected stage.
+        norm: `batch` for normalisation between convolution and ReLU, or `none` as in the paper.
+        dropout: The share of the fully connected stage that is dropped in training.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     name: str
@@ -71,23 +73,23 @@ class Cnn3dSpec:
 
 @dataclass(frozen=True, slots=True)
 class DeepSetSpec:
-    """A network over the frames of a user as a set, which their order cannot change.
+    """A network over the set of a user's frames, whose order does not matter.
 
     Attributes:
-        name: what users call it.
-        widths: channels of each stage of the 2D backbone that every frame goes through.
-        layers: blocks of each stage (residual) or convolutions (vgg).
+        name: The name of the network, as options and reports show it.
+        widths: The channels of each stage of the 2D backbone, which processes every frame.
+        layers: The number of blocks (residual) or convolutions (vgg) per stage.
         backbone: `residual` as in ResNet-18, or `vgg`.
-        stem: `small` (one convolution that halves a frame) or `large` (ResNet's own, which quarters
-            it); VGG has none, and it stands at `small`.
-        norm: `batch` normalisation, or `none` (vgg alone).
-        dropout: share of a user's features that is dropped in training.
-        pool: how a user's frames become one: their `sum`, in units of a full volume's mean, to
-            which each frame adds what it knows; or their `mean`, which is as sure of three frames
-            as of eleven, and which checkpoints that do not say have.
+        stem: `small` (one convolution, which halves a frame) or `large` (that of ResNet, which
+            quarters it); `small` for VGG, which has no stem.
+        norm: `batch` for normalisation, or `none` (only with `vgg`).
+        dropout: The share of a user's features that is dropped in training.
+        pool: How the features of a user's frames are combined: by their `sum`, in units of a full
+            volume's mean, to which each frame adds its evidence, or by their `mean`, which is as
+            confident with three frames as with eleven. Checkpoints that name no pool use the mean.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     name: str
@@ -108,16 +110,16 @@ class DeepSetSpec:
         if self.backbone not in ("residual", "vgg") or self.stem not in ("small", "large"):
             raise OptionError(f"backbone '{self.backbone}' with stem '{self.stem}' is unknown.")
         if self.backbone == "residual" and self.norm == "none":
-            raise OptionError(f"{self.name} cannot do without normalisation; give --norm batch.")
+            raise OptionError(f'{self.name} needs normalisation; pass `norm="batch"`.')
         if self.pool not in ("sum", "mean"):
-            raise OptionError(f"pool '{self.pool}' is unknown; give 'sum' or 'mean'.")
+            raise OptionError(f"pool '{self.pool}' is unknown; use 'sum' or 'mean'.")
 
 
 NetworkSpec = Cnn3dSpec | DeepSetSpec
 
 PRESETS: Mapping[str, NetworkSpec] = {
     "deepset": DeepSetSpec("deepset", (32, 64, 128, 256), (1, 1, 1, 1), pool="sum"),
-    # The layouts of torchvision's resnet18, vgg11_bn and vgg16_bn, for which weights are at hand.
+    # The layouts of torchvision's resnet18, vgg11_bn and vgg16_bn, for which weights exist.
     "deepset-resnet18": DeepSetSpec(
         "deepset-resnet18", (64, 128, 256, 512), (2, 2, 2, 2), stem="large", pool="sum"
     ),
@@ -129,15 +131,15 @@ PRESETS: Mapping[str, NetworkSpec] = {
     ),
     # After Ji et al. 2010: four layers, each pooled in all directions (depth 11, 6, 3, 2, 1).
     "model1": Cnn3dSpec("model1", widths=(16, 32, 64, 128), pools=(POOL_ALL,) * 4),
-    # After Hou et al. 2017: seven layers; once four pools have brought the depth to 1, the last
-    # three reduce height and width only.
+    # After Hou et al. 2017: seven layers; four pools reduce the depth to 1, and the last three
+    # reduce only height and width.
     "model2": Cnn3dSpec(
         "model2",
         widths=(16, 32, 64, 128, 128, 128, 128),
         pools=(POOL_ALL,) * 4 + (POOL_FRAME,) * 3,
     ),
 }
-"""The networks that can be asked for by name."""
+"""The networks that have a name."""
 
 _KINDS: Mapping[str, type[Cnn3dSpec] | type[DeepSetSpec]] = {
     "volume": Cnn3dSpec,
@@ -164,32 +166,32 @@ _READERS: Mapping[str, Mapping[str, Reader]] = {
         "pool": text,
     },
 }
-"""What the JSON of each kind of network may hold."""
+"""The fields that the JSON of each kind of network may have."""
 
 
 def network_spec(name: str, **changes: Any) -> NetworkSpec:
-    """The preset of that name, with some of its fields changed.
+    """Return the preset of that name, with some of its fields changed.
 
     Raises:
-        OptionError: no such preset.
+        OptionError: There is no such preset, or a changed value is out of range.
     """
     if name not in PRESETS:
-        raise OptionError(f"network '{name}' is unknown; give one of {', '.join(PRESETS)}.")
+        raise OptionError(f"network '{name}' is unknown; choose one of {', '.join(PRESETS)}.")
     return replace(PRESETS[name], **changes)
 
 
 def spec_to_dict(spec: NetworkSpec) -> dict[str, Any]:
-    """As JSON."""
+    """Return a spec as JSON."""
     kind = next(kind for kind, family in _KINDS.items() if isinstance(spec, family))
     return {"kind": kind, **asdict(spec)}
 
 
 def spec_from_dict(data: Mapping[str, Any]) -> NetworkSpec:
-    """The inverse of `spec_to_dict`, from untrusted JSON; one without a kind is a volume network.
+    """Return the spec that untrusted JSON describes; without a kind, it is a 3D CNN.
 
     Raises:
-        FieldError: a field is missing, unknown or of another type.
-        OptionError: a value is out of range.
+        FieldError: A field is missing, unknown or of another type.
+        OptionError: A value is out of range.
     """
     fields = dict(data)
     kind = text(fields.pop("kind", "volume"), "network.kind")

@@ -1,1 +1,1 @@
-"""From frames to volumes: which images are chosen, how they are stacked, which views are taken."""
+"""From frames to volumes: the choice of images, the stacking of frames, and the views."""

@@ -1,13 +1,13 @@
-"""Which images of a user become frames of their volume."""
+"""The choice of the images that become the frames of a user's volume."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 
 def select_evenly(images: int, wanted: int) -> list[int]:
-    """Positions of `wanted` images spread evenly over a list of `images`, ends included.
+    """Return `wanted` positions spread evenly over a list of `images`, both ends included.
 
-    All positions where there are no more than wanted.
+    If there are no more images than wanted, return all positions.
     """
     if images <= wanted:
         return list(range(images))
@@ -17,17 +17,17 @@ def select_evenly(images: int, wanted: int) -> list[int]:
 
 
 def nearest_unused(failed: int, unused: Iterable[int]) -> int:
-    """The position among `unused` that is nearest to `failed`, the earlier of two."""
+    """Return the position among `unused` that is nearest to `failed`; of two, the earlier one."""
     return min(unused, key=lambda position: (abs(position - failed), position))
 
 
 @dataclass(slots=True)
 class FrameChoice:
-    """Which images of a user's list are to be tried for a volume.
+    """The images of a user's list that are tried next for a volume.
 
     Attributes:
-        wanted: positions to try now.
-        unused: positions that may yet replace one that fails.
+        wanted: The positions to try now.
+        unused: The positions that can still replace one that fails.
     """
 
     wanted: list[int]
@@ -35,14 +35,14 @@ class FrameChoice:
 
     @classmethod
     def begin(cls, images: int, frames: int) -> "FrameChoice":
-        """Of so many images, as many as a volume has frames, spread evenly."""
+        """Choose at most `frames` of `images`, spread evenly."""
         wanted = select_evenly(images, frames)
         return cls(wanted, set(range(images)).difference(wanted))
 
-    def replace(self, missed: Iterable[int]) -> None:
-        """Want, for each image just missed, the nearest unused one."""
+    def replace(self, failed: Iterable[int]) -> None:
+        """Replace each image that has just failed by the nearest unused one."""
         self.wanted = []
-        for position in missed:
+        for position in failed:
             if self.unused:
                 substitute = nearest_unused(position, self.unused)
                 self.unused.discard(substitute)
@@ -51,28 +51,33 @@ class FrameChoice:
 
 @dataclass(frozen=True, slots=True)
 class ChosenFrames:
-    """Which of a user's images make their volume, and which were tried in vain, by position."""
+    """The images of a user that were tried for a volume.
+
+    Attributes:
+        used: The positions of the images in the volume.
+        failed: The positions of the images that were tried and are unusable.
+    """
 
     used: tuple[int, ...]
-    missed: tuple[int, ...]
+    failed: tuple[int, ...]
 
 
 def choose_frames(images: int, frames: int, failed: Collection[int]) -> ChosenFrames:
-    """What comes of a user's list, of which the images at `failed` are unusable.
+    """Choose the frames of a user whose images at the positions `failed` are unusable.
 
     Args:
-        images: how many the list has.
-        frames: of a volume.
-        failed: positions of unusable images.
+        images: The number of images in the user's list.
+        frames: The number of frames per volume.
+        failed: The positions of the unusable images.
     """
-    if len(failed) == images:  # found without trying each: that takes the square of its time
+    if len(failed) == images:  # a shortcut: trying every image takes quadratic time
         return ChosenFrames((), tuple(range(images)))
     choice = FrameChoice.begin(images, frames)
     used: list[int] = []
-    missed: list[int] = []
+    unusable: list[int] = []
     while choice.wanted:
         now = [position for position in choice.wanted if position in failed]
         used += (position for position in choice.wanted if position not in failed)
-        missed += now
+        unusable += now
         choice.replace(now)
-    return ChosenFrames(tuple(sorted(used)), tuple(sorted(missed)))
+    return ChosenFrames(tuple(sorted(used)), tuple(sorted(unusable)))

@@ -1,4 +1,4 @@
-"""Frames in, volumes out: a user's frames become one input of the network, or several.
+"""Frames in, volumes out: the frames of a user become one or more inputs of the network.
 
 Shapes: F frames, N users, D frames of a volume, H, W.
 """
@@ -12,21 +12,23 @@ from tweetprofile.volumes.spec import VolumeSpec
 
 
 def split_clips(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> list[torch.Tensor]:
-    """A user's frames in as few parts as fit into a volume each, all spread over the whole.
+    """Split a user's frames into the fewest parts that each fit into a volume.
+
+    Every part is spread evenly over all frames.
 
     Args:
-        frames_FHWC: (F, H, W, 3) uint8, in manifest order.
-        spec: the volumes.
+        frames_FHWC: The (F, H, W, 3) uint8 frames, in manifest order.
+        spec: The volumes to make.
 
     Returns:
-        One part a clip, none where there is no frame.
+        One part per clip, or none if there are no frames.
     """
     clips = math.ceil(len(frames_FHWC) / spec.frames)
     return [frames_FHWC[clip::clips] for clip in range(clips)]
 
 
 def draw_orders(frames: int, orders: int) -> list[torch.Tensor]:
-    """Orders of so many frames: as they are, then others at random, the same at every call."""
+    """Return the given order of `frames` frames, then random orders, the same in every call."""
     random = torch.Generator().manual_seed(0)
     drawn = [torch.randperm(frames, generator=random) for _ in range(orders - 1)]
     return [torch.arange(frames), *drawn]
@@ -36,8 +38,9 @@ def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
     """Fill one volume from a user's frames.
 
     Args:
-        frames_FHWC: (F, H, W, 3) uint8, F <= D, in manifest order; of none, a blank is made.
-        spec: the volume to make.
+        frames_FHWC: The (F, H, W, 3) uint8 frames, F <= D, in manifest order; without any, the
+            volume is blank.
+        spec: The volume to make.
 
     Returns:
         (D, H, W, 3) uint8.
@@ -52,10 +55,10 @@ def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
 
 
 def stack_volumes(users: Sequence[torch.Tensor], spec: VolumeSpec) -> torch.Tensor:
-    """Fill one volume a user: (N, D, H, W, 3) uint8 from N tensors of (F, H, W, 3)."""
+    """Fill one volume per user: N tensors of (F, H, W, 3) to (N, D, H, W, 3) uint8."""
     return torch.stack([stack_volume(frames, spec) for frames in users])
 
 
 def frame_mask(used: Sequence[int], frames: int) -> torch.Tensor:
-    """Which frames of stacked volumes are a user's own: (N, D) bool."""
+    """Return (N, D) bool, True for the frames of stacked volumes that are a user's own."""
     return torch.arange(frames) < torch.tensor(list(used))[:, None]

@@ -1,8 +1,8 @@
-"""Views of a volume: the mean over several of them is a little surer than the one as it is.
+"""Views of a volume: the mean over several views is slightly better than the volume itself.
 
-A network that learns from crops has seen things larger than they are in whole frames, so the middle
-of a frame, enlarged, is a view worth having (the effect is that of Touvron et al. 2019, "Fixing the
-train-test resolution discrepancy").
+A network that learns from crops sees things larger than they appear in complete frames, so the
+enlarged middle of a frame is a useful view (the effect that Touvron et al. 2019 describe in "Fixing
+the train-test resolution discrepancy").
 
 Shapes: N users, C channels, D frames of a volume, H, W.
 """
@@ -13,27 +13,27 @@ import torch
 from torch.nn.functional import interpolate
 
 _MIDDLE = 0.8
-"""Of a frame's height and width."""
+"""The middle of a frame, as a share of its height and width."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How to look at a volume.
+    """A way to look at a volume.
 
     Attributes:
-        mirrored: left for right.
-        middle: share of height and width that is looked at, enlarged to a whole frame.
+        mirrored: Whether left and right are swapped.
+        middle: The share of height and width around the middle that is enlarged to a full frame.
     """
 
     mirrored: bool = False
     middle: float = 1.0
 
-    def of(self, volumes_NCDHW: torch.Tensor) -> torch.Tensor:
-        """The volumes so seen, of the same shape and memory layout."""
-        seen = volumes_NCDHW
+    def apply(self, volumes_NCDHW: torch.Tensor) -> torch.Tensor:
+        """Return this view of volumes, in the same shape and memory layout."""
+        viewed = volumes_NCDHW
         if self.middle < 1.0:
-            seen = self._enlarge_middle(seen)
-        return seen.flip(4) if self.mirrored else seen
+            viewed = self._enlarge_middle(viewed)
+        return viewed.flip(4) if self.mirrored else viewed
 
     def _enlarge_middle(self, volumes: torch.Tensor) -> torch.Tensor:
         users, channels, frames, height, width = volumes.shape
@@ -41,9 +41,9 @@ class View:
         middle = volumes[..., top : height - top, left : width - left]
         flat = middle.transpose(1, 2).flatten(0, 1)
         enlarged = interpolate(flat, (height, width), mode="bilinear", align_corners=False)
-        whole = enlarged.reshape(users, frames, channels, height, width).transpose(1, 2)
-        return whole.contiguous(memory_format=torch.channels_last_3d)
+        volume = enlarged.reshape(users, frames, channels, height, width).transpose(1, 2)
+        return volume.contiguous(memory_format=torch.channels_last_3d)
 
 
 VIEWS = (View(), View(mirrored=True), View(middle=_MIDDLE), View(mirrored=True, middle=_MIDDLE))
-"""In the order in which they are taken: the first so many."""
+"""All views; the option `views` takes this many from the start of the list."""

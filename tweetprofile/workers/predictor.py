@@ -173,7 +173,7 @@ class Predictor:
         passes = []
         for order in self._orders:
             for view in self._views:
-                passes.append(self._network(view.of(self._reorder(volumes, order)), mask))
+                passes.append(self._network(view.apply(self._reorder(volumes, order)), mask))
                 self._observer.end()
         return {
             trait: self._mean_probabilities([each[trait][:users] for each in passes], trait)
