@@ -342,7 +342,7 @@ def test_a_setting_that_train_does_not_know_is_named(
 ) -> None:
     (tmp_path / "wrong.toml").write_text("epoks = 3\n")
     assert run("train", "--config", tmp_path / "wrong.toml", "-o", tmp_path / "run") == 2
-    assert "'epoks', which is no setting of train" in capsys.readouterr().err
+    assert "'epoks', which is not a setting of train" in capsys.readouterr().err
 
 
 def test_an_unknown_class_is_named_with_row_column_and_value(
@@ -383,7 +383,7 @@ def test_ctrl_c_in_training_is_exit_code_130_and_can_be_resumed(
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert said.splitlines()[-1].endswith(
-        f"run the same command with --resume to go on with {tmp_path / 'run'}."
+        f"run the same command with --resume to continue {tmp_path / 'run'}."
     )
 
 

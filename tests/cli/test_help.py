@@ -1,5 +1,8 @@
 """Help answers at once, is complete, and tells the truth about defaults."""
 
+import inspect
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import MISSING, fields
@@ -11,6 +14,7 @@ import pytest
 
 from tweetprofile import __version__
 from tweetprofile.cli import cli, main
+from tweetprofile.cli.command import Option, Section
 from tweetprofile.importers.run import ImportOptions
 from tweetprofile.inspection import InspectOptions
 from tweetprofile.inspection.contact_sheets import SheetOptions
@@ -32,6 +36,10 @@ def command(name: str) -> click.Command:
         found = found.get_command(click.Context(found), part)
     assert found is not None
     return found
+
+
+def help_of(name: str) -> str:
+    return command(name).get_help(click.Context(command(name), info_name=f"tweetprofile {name}"))
 
 
 def modules_after(code: str) -> set[str]:
@@ -60,11 +68,58 @@ def test_help_and_import_load_no_heavy_library(code: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS_AND_LAYOUTS)
-def test_every_command_and_every_option_has_help(name: str) -> None:
+def test_the_help_of_every_option_is_a_whole_sentence(name: str) -> None:
     assert command(name).help
     for parameter in command(name).params:
-        if isinstance(parameter, click.Option) and parameter.name != "epochs":
-            assert parameter.help, f"{name} {parameter.opts[0]}"
+        if isinstance(parameter, click.Option):
+            words = (parameter.help or "").partition("  [default: ")[0]
+            assert re.fullmatch(r"[A-Z].*[^.]\.", words), f"{name} {parameter.opts[0]}: {words}"
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS_AND_LAYOUTS])
+def test_help_opens_with_one_sentence_and_an_example(name: str) -> None:
+    first, second, *_ = inspect.cleandoc(command(name).help or "").split("\n\n")
+    assert re.fullmatch(r"[A-Z](?:[^.]|\.(?! |$))*\.", first, re.DOTALL), first
+    mark, *examples = second.splitlines()
+    assert mark == "\b", "click keeps the lines of an example as they are"
+    assert examples[0].startswith(f"  tweetprofile {name}".rstrip() + " ")
+    for example in examples:
+        program, *arguments = shlex.split(example)
+        assert program == "tweetprofile"
+        example_of, *rest = arguments
+        if example_of == "import":
+            example_of, *rest = f"import {rest[0]}", *rest[1:]
+        command(example_of).make_context(example_of, rest)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("name", ["", *COMMANDS_AND_LAYOUTS])
+def test_no_line_of_the_help_is_wider_than_the_terminal(
+    name: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, help_of(name).splitlines())) <= columns
+
+
+@pytest.mark.parametrize("name", COMMANDS_AND_LAYOUTS)
+def test_every_option_is_in_exactly_one_section_of_the_help(name: str) -> None:
+    if isinstance(command(name), click.Group):
+        return
+    sections: dict[str, list[str]] = {}
+    heading = ""
+    for line in help_of(name).splitlines():
+        if re.fullmatch(r"\S.*:", line):
+            heading = line.removesuffix(":")
+        elif heading and (found := re.match(r"  (?:-\w, )?(--[a-z-]+)", line)):
+            sections.setdefault(heading, []).append(found[1])
+    assert set(sections) <= set(Section)
+    assert list(sections) == [each for each in Section if each in sections], "always in this order"
+    listed = [flag for flags in sections.values() for flag in flags]
+    own = [each for each in command(name).params if isinstance(each, click.Option)]
+    assert sorted(listed) == sorted(["--help", *(max(each.opts, key=len) for each in own)])
+    for each in own:
+        assert isinstance(each, Option)
+        assert max(each.opts, key=len) in sections[each.section]
 
 
 @pytest.mark.parametrize(

@@ -80,13 +80,14 @@ def cli() -> None:
     """Predict gender, location and occupation of Twitter users from the images they posted.
 
     \b
-    tweetprofile import folder dump -o manifest.parquet
-    tweetprofile inspect manifest.parquet
-    tweetprofile train labelled.parquet -o run
-    tweetprofile predict manifest.parquet -o out.parquet --checkpoint run
+      tweetprofile import folder dump -o manifest.parquet
+      tweetprofile inspect manifest.parquet
+      tweetprofile train labelled.parquet -o run
+      tweetprofile predict manifest.parquet -o profiles.parquet --checkpoint run
 
-    A manifest is Parquet with a row a user: user_id, and images (paths, or the files themselves).
-    For research on groups: single predictions are often wrong, and the output says how sure it is.
+    A manifest is a Parquet file with one row per user: user_id, and images (paths, or the files
+    themselves). The predictions are for research on groups: a single prediction is often wrong, and
+    the output says how confident each one is.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
 
 

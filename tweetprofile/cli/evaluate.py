@@ -1,4 +1,4 @@
-"""`tweetprofile evaluate`: what predictions are worth."""
+"""`tweetprofile evaluate`: measures predictions on the labels of a manifest."""
 
 import tempfile
 from contextlib import ExitStack, suppress
@@ -8,22 +8,24 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
-from tweetprofile.cli.command import Command
+from tweetprofile.cli.command import Command, Section, option
 
 
 @click.command(
-    "evaluate", cls=Command, short_help="Say how good predictions are, beside doing nothing clever."
+    "evaluate", cls=Command, short_help="Measure predictions on labels, next to simple baselines."
 )
 @shared.manifest
 @click.argument("others", nargs=-1, metavar="[PREDICTIONS]...")
-@click.option(
+@option(
+    Section.INPUT,
     "--predictions",
     "-p",
     multiple=True,
     metavar="PREDICTIONS",
-    help="What predict wrote; several are compared.  [default: predict with --checkpoint]",
+    help="Output of predict; several outputs are compared.  [default: predict with --checkpoint]",
 )
-@click.option(
+@option(
+    Section.OUTPUT,
     "--out",
     "-o",
     "folder",
@@ -31,41 +33,55 @@ from tweetprofile.cli.command import Command
     metavar="FOLDER",
     help="Folder for metrics.json, tables, report.html and its plots.",
 )
-@click.option(
+@option(
+    Section.OUTPUT,
     "--format",
     "layout",
     type=click.Choice(["report", "mex-a3t"]),
     default="report",
     show_default=True,
-    help="What FOLDER gets; mex-a3t: the track's submission files, for which no labels are needed.",
+    help="What to write to FOLDER; mex-a3t writes the submission files of that track, which needs "
+    "no labels.",
 )
-@click.option(
+@option(
+    Section.OUTPUT,
     "--min-confidence",
     type=click.FloatRange(0, 1),
-    help="Say, too, what is left when users below that confidence are left out.",
+    metavar="CONFIDENCE",
+    help="Also report coverage and accuracy without the users below this confidence.",
 )
-@click.option(
+@option(
+    Section.OUTPUT,
     "--run",
     type=shared.FOLDER,
     metavar="RUN",
-    help="Folder of train: adds its curves to the report.",
+    help="Run folder of train, whose learning curves are added to the report.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the bootstrap."
+@option(
+    Section.OTHER,
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Random seed of the bootstrap.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print metrics.json.")
-@click.option(
+@option(
+    Section.OUTPUT, "--json", "as_json", is_flag=True, help="Print the content of metrics.json."
+)
+@option(
+    Section.MODEL,
     "--checkpoint",
     type=shared.CHECKPOINT,
     metavar="MODEL",
-    help="Model to predict with where there are no predictions, or that made the predictions: it "
-    "says whether it was trained with these users.  [default: as predict]",
+    help="Model to predict with if no predictions are given; otherwise the model that made the "
+    "predictions, which records whether it was trained on these users.  [default: as for predict]",
 )
 @shared.image_root
 @shared.devices
 @shared.decoder
 @shared.overwrite
-@shared.talk
+@shared.messages
 def command(
     manifest: str,
     others: tuple[str, ...],
@@ -77,15 +93,20 @@ def command(
     quiet: bool,
     **choices: Any,
 ) -> None:
-    """Say how good predictions are on the labels of MANIFEST.
+    """Measure how good predictions are on the labels of MANIFEST.
 
-    PREDICTIONS are files or folders that predict wrote; without any, the users of MANIFEST are
-    predicted first. Labels are text columns named as their trait; null means unknown, and is left
-    out of that trait alone. A user with a label and no prediction counts as predicted wrongly.
+    \b
+      tweetprofile evaluate labelled.test.parquet profiles.parquet -o report
 
-    Beside each figure stands what naming the most frequent class, or drawing one by dice, would
-    get, and a 95% interval from resampling users. Several PREDICTIONS are compared, user by user.
-    """
+    PREDICTIONS are files or folders that predict has written; without any, the users of MANIFEST
+    are predicted first. Labels are text columns named after their trait. Users whose label is
+    null are left out of that trait only. A labelled user without a prediction counts as predicted
+    wrongly.
+
+    Next to each score stand the scores of two baselines, which always name the most frequent class
+    or guess at random with the class frequencies, and a 95% interval from resampling the users.
+    Several PREDICTIONS are compared user by user.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.data.files.protection import Inputs
     from tweetprofile.evaluation.evaluate import EvaluateOptions

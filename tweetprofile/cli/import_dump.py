@@ -1,4 +1,4 @@
-"""`tweetprofile import`: from what a crawler or a task's organisers left to a manifest."""
+"""`tweetprofile import`: turns a dump into a manifest."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,71 +7,84 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
-from tweetprofile.cli.command import Command
+from tweetprofile.cli.command import Command, Section, option
 
 
 @click.group(
     "import",
-    short_help="Make a manifest of a dump, as a crawler left it.",
+    short_help="Make a manifest from a dump, as a crawler left it.",
     subcommand_metavar="LAYOUT SOURCE -o MANIFEST",
 )
 def command() -> None:
-    """Make a manifest of a dump, as a crawler or the organisers of a task left it.
+    """Make a manifest from a dump, as a crawler or the organisers of a task left it.
 
-    Nothing is fetched from the network, and nothing of the dump is changed. What cannot be taken is
-    counted on the screen and listed, with file and line, in a CSV file beside the manifest.
+    \b
+      tweetprofile import folder dump -o manifest.parquet
 
-    'tweetprofile import LAYOUT --help' says what each layout is.
-    """
+    Nothing is fetched from the network, and the dump is not changed. Anything that cannot be
+    imported is counted on the screen and listed, with its file and line, in a CSV file next to the
+    manifest.
+
+    'tweetprofile import LAYOUT --help' describes each layout.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what every layout takes."""
-    for option in reversed(
+    """Add the argument and the options that all layouts share."""
+    for add in reversed(
         (
             click.argument("source", type=shared.PATH),
             shared.output(
                 "MANIFEST",
                 "Parquet file to write; with --embed a folder, named with a '/' at its end.",
             ),
-            click.option(
+            option(
+                Section.INPUT,
                 "--labels",
                 type=shared.FILE,
                 metavar="TABLE",
-                help="CSV or Parquet file with the column user_id and one a trait, of text, whole "
-                "numbers, or true and false. The import fails if none of its users is in the dump.",
+                help="CSV or Parquet file with the column user_id and one column per trait: text, "
+                "whole numbers, or true and false. The import fails if none of its users is in the "
+                "dump.",
             ),
-            click.option(
+            option(
+                Section.INPUT,
                 "--min-images",
                 type=click.IntRange(min=0),
+                metavar="N",
                 default=0,
                 show_default=True,
-                help="Leave users out who have fewer.",
+                help="Leave out users with fewer images.",
             ),
-            click.option(
+            option(
+                Section.INPUT,
                 "--max-images",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Of each user, take the first N images.  [default: all]",
+                help="Import only the first N images of each user.  [default: all]",
             ),
-            click.option(
+            option(
+                Section.OUTPUT,
                 "--embed",
                 is_flag=True,
-                help="Put the images themselves into the manifest, in files of some 512 MB: a few "
-                "large files are read faster, and copied far faster, than millions of small ones.",
+                help="Store the images themselves in the manifest, in files of about 512 MB: a few "
+                "large files are faster to read, and much faster to copy, than millions of small "
+                "ones.",
             ),
-            click.option(
+            option(
+                Section.OUTPUT,
                 "--max-image-bytes",
                 type=click.IntRange(min=1),
+                metavar="BYTES",
                 default=64 * 1024 * 1024,
                 show_default=True,
-                help="Larger files are not embedded.",
+                help="Larger image files are not embedded.",
             ),
             shared.overwrite,
-            shared.talk,
+            shared.messages,
         )
     ):
-        command = option(command)
+        command = add(command)
     return command
 
 
@@ -80,52 +93,73 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_shared
 def folder(source: Path, out: str, quiet: bool, **choices: Any) -> None:
-    """Take SOURCE/USER/IMAGE: a folder a user, in the order of names (2.jpg before 10.jpg).
+    """Import SOURCE/USER/IMAGE: one folder per user, in the order of names (2.jpg before 10.jpg).
 
-    Where SOURCE has a metadata.csv, .jsonl or .parquet, as Hugging Face's ImageFolder, it decides:
-    its columns are user_id, file_names (a list; or file_name, a row an image) and labels as text.
-    """
+    \b
+      tweetprofile import folder dump -o manifest.parquet --labels labels.csv
+
+    If SOURCE has a metadata.csv, .jsonl or .parquet, as Hugging Face's ImageFolder does, that file
+    decides. Its columns are user_id, file_names (a list; or file_name, with one row per image) and
+    labels as text.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     _import("folder", source, out, choices, quiet=quiet)
 
 
-@command.command("pan18", cls=Command, short_help="The corpus of PAN's task of 2018.")
+@command.command(
+    "pan18", cls=Command, short_help="The corpus of PAN's author profiling task of 2018."
+)
 @_shared
 def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
-    """Take the corpus of PAN's author profiling task of 2018: one language, or a folder of them.
+    """Import the corpus of PAN's author profiling task of 2018: a language, or a folder of several.
 
-    Images are LANG/photo/ID/ID.0.jpeg and so on, labels 'ID:::male' lines of LANG/truth.txt or
-    LANG/LANG.txt. The manifest gets the columns gender and language.
-    """
+    \b
+      tweetprofile import pan18 pan18-training -o manifest.parquet
+
+    Images are LANG/photo/ID/ID.0.jpeg and so on; labels are lines like 'ID:::male' in
+    LANG/truth.txt or LANG/LANG.txt. The manifest gets the columns gender and language.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     _import("pan18", source, out, choices, quiet=quiet)
 
 
 @command.command("twitter-api", cls=Command, short_help="Tweets as JSON, and a folder of photos.")
-@click.option(
+@option(
+    Section.INPUT,
     "--media-dir",
     type=shared.FOLDER,
-    help="Folder of the photos, however deep.  [default: SOURCE's own folder]",
+    metavar="FOLDER",
+    help="Folder with the photos, at any depth.  [default: the folder of SOURCE]",
 )
 @_shared
 def twitter_api(source: Path, out: str, quiet: bool, **choices: Any) -> None:
-    """Take tweets as crawlers and scrapers keep them: a file of JSON, or a folder of such files.
+    """Import tweets as crawlers and scrapers store them: a JSON file, or a folder of such files.
 
-    API v2 (twarc2), pages or flattened; API v1.1, searches and streams; GraphQL; snscrape,
-    twscrape, twint, gallery-dl's notes; JSON lines, arrays or pretty-printed; plain, .gz, .bz2 or
-    .zst. Photos are found by media key, whatever the downloader has added (ABC.jpg, ABC.jpg:orig,
-    TWEET-ABC.jpg, ABC_large.jpg), or by tweet and place (TWEET_1.jpg), and put in the order of
-    tweets. Photos of a retweet are its author's.
-    """
+    \b
+      tweetprofile import twitter-api dump --media-dir photos -o manifest.parquet
+
+    Reads API v2 (twarc2), as pages or flattened; API v1.1, from searches and streams; GraphQL;
+    snscrape, twscrape, twint and the metadata of gallery-dl; as JSON lines, arrays or
+    pretty-printed; plain, .gz, .bz2 or .zst. Photos are found by media key, whatever the downloader
+    has added to it (ABC.jpg, ABC.jpg:orig, TWEET-ABC.jpg, ABC_large.jpg), or by tweet and position
+    (TWEET_1.jpg), and are put in the order of the tweets. The photos of a retweet belong to its
+    author.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     _import("twitter-api", source, out, choices, quiet=quiet)
 
 
-@command.command("twitter-archive", cls=Command, short_help="Archives that account owners get.")
+@command.command(
+    "twitter-archive", cls=Command, short_help="Archives that account owners can download."
+)
 @_shared
 def twitter_archive(source: Path, out: str, quiet: bool, **choices: Any) -> None:
-    """Take the archive that Twitter sends to an account's owner, unpacked; or a folder of them.
+    """Import the unpacked archive that Twitter sends to account owners, or a folder of several.
 
-    That is data/account.js, data/tweets.js with its further parts, and data/tweets_media; older
-    archives have other names. Several archives of an account become one user.
-    """
+    \b
+      tweetprofile import twitter-archive archives -o manifest.parquet
+
+    An archive holds data/account.js, data/tweets.js with its further parts, and data/tweets_media;
+    older archives, in which these have other names, are read too. Several archives of one account
+    become one user.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     _import("twitter-archive", source, out, choices, quiet=quiet)
 
 

@@ -1,21 +1,24 @@
-"""`tweetprofile info`: what a checkpoint is."""
+"""`tweetprofile info`: describes a checkpoint."""
 
 import click
 
 from tweetprofile.cli import options as shared
-from tweetprofile.cli.command import Command
+from tweetprofile.cli.command import Command, Section, option
 
 
-@click.command("info", cls=Command, short_help="Say what a checkpoint is and how it was trained.")
+@click.command("info", cls=Command, short_help="Show what a checkpoint is and how it was trained.")
 @click.argument("checkpoint", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@shared.talk
+@option(Section.OUTPUT, "--json", "as_json", is_flag=True, help="Print JSON.")
+@shared.messages
 def command(checkpoint: str | None, as_json: bool, quiet: bool) -> None:
-    """Say what CHECKPOINT is: network, traits, volumes, training and scores.
+    """Show the network, traits, volumes, training and scores of CHECKPOINT.
 
-    Without CHECKPOINT, the one that predict would use. With --quiet, only check that it can be
-    loaded.
-    """
+    \b
+      tweetprofile info run
+
+    Without CHECKPOINT, shows the checkpoint that predict would use. With --quiet, only checks that
+    it can be loaded.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.checkpoints.choice import find_checkpoint
     from tweetprofile.cli import info_view as view

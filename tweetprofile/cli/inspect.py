@@ -1,104 +1,126 @@
-"""`tweetprofile inspect`: what a manifest's images are, before anything is done with them."""
+"""`tweetprofile inspect`: reports on the images of a manifest before anything is done with them."""
 
 from typing import Any
 
 import click
 
 from tweetprofile.cli import options as shared
-from tweetprofile.cli.command import Command
+from tweetprofile.cli.command import Command, Section, option
 
-_OF_THE_REPORT = {
+_REPORT_FLAGS = {
     "sample": "--sample",
     "full_decode": "--full-decode",
     "as_json": "--json",
 }
-_OF_PICTURES = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--overwrite"}
+_SHEET_FLAGS = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--overwrite"}
 
 
 @click.command(
     "inspect",
     cls=Command,
-    short_help="Say what is in a manifest, and what predict would make of it.",
+    short_help="Show what is in a manifest, and what predict would make of it.",
 )
 @shared.manifest
 @shared.image_root
-@click.option(
+@option(
+    Section.INPUT,
     "--sample",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Look at N users only, spread over the manifest: a first impression of a large one.",
+    help="Inspect only N users, spread over the manifest: a first look at a large one.",
 )
-@click.option(
+@option(
+    Section.IMAGES,
     "--full-decode",
     is_flag=True,
-    help="Decode every image: finds damage inside pixel data too, at a tenth of the speed.",
+    help="Decode every image: also finds damage inside the pixel data, at a tenth of the speed.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
-@click.option(
+@option(
+    Section.OUTPUT,
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the whole report as one JSON object.",
+)
+@option(
+    Section.CONTACT_SHEETS,
     "--contact-sheet",
     "sheet_of",
     metavar="USER",
-    help="Instead, draw the frames of one user as the network sees them, to the PNG file -o.",
+    help="Instead of a report, draw the frames of one user as the network sees them, as the PNG "
+    "file -o.",
 )
-@click.option(
+@option(
+    Section.CONTACT_SHEETS,
     "--contact-sheets",
     "sheets",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Instead, draw those of N users spread over the manifest, to the folder -o.",
+    help="Instead of a report, draw the frames of N users, spread over the manifest, into the "
+    "folder -o.",
 )
-@click.option(
+@option(
+    Section.CONTACT_SHEETS,
     "--out",
     "-o",
     type=shared.PATH,
-    help="PNG file, or folder of PNG files, that contact sheets are written to.",
+    help="PNG file, or folder of PNG files, to write contact sheets to.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--checkpoint",
     type=shared.CHECKPOINT,
     metavar="MODEL",
-    help="Model whose volumes are meant: its file, or the folder of its run.  [default: on contact "
-    "sheets the one that predict would use, else volumes of 11 frames of 112 x 112]",
+    help="Model whose volumes the users are checked against: a model file, or the folder of a "
+    "training run.  [default: for contact sheets the model that predict would use, else volumes of "
+    "11 frames of 112 x 112]",
 )
-@click.option(
+@option(
+    Section.CONTACT_SHEETS,
     "--frame-size",
     type=click.IntRange(16, 1024),
-    help="Side of the frames on contact sheets, in pixels, for a model that is still to be trained."
-    "  [default: the model's]",
+    metavar="PIXELS",
+    help="Width and height of the frames in pixels, for a model that has not been trained yet.  "
+    "[default: that of the model]",
 )
 @shared.caps
 @shared.stall_seconds
 @shared.overwrite
-@shared.talk
+@shared.messages
 def command(manifest: str, quiet: bool, **choices: Any) -> None:
-    """Say what is in MANIFEST, and what predict would make of it.
+    """Show what is in MANIFEST, and what predict would make of it.
 
-    Images a user, formats, sizes, missing and damaged images with their reasons, images that
-    several users share, labels. MANIFEST is what predict takes: see 'tweetprofile predict --help'.
+    \b
+      tweetprofile inspect manifest.parquet
 
-    All images are looked at, but only those are decoded for which header and end do not vouch:
-    damage inside the pixel data of an image that looks whole is seen by --full-decode alone.
+    The report covers images per user, formats, sizes, missing and damaged images with the reason,
+    images that several users share, and labels. MANIFEST is the same as for predict; see
+    'tweetprofile predict --help'.
 
-    With --contact-sheet or --contact-sheets nothing is reported, but drawn: the frames that the
-    model which predict would use sees, in its size and number; the sheet says which model it is.
-    """
+    All images are read, but those whose header and end show them to be complete are not decoded.
+    Damage inside their pixel data is found by --full-decode only.
+
+    With --contact-sheet or --contact-sheets there is no report. Instead the frames are drawn as
+    the model that predict would use sees them, in the same size and number; each sheet names the
+    model.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     sheet_of, sheets = choices.pop("sheet_of"), choices.pop("sheets")
     if sheet_of is None and sheets is None:
-        _refuse(choices, _OF_PICTURES, "is for contact sheets; give --contact-sheet USER, too")
+        _refuse(choices, _SHEET_FLAGS, "is for contact sheets; also give --contact-sheet USER")
         _report(manifest, choices, quiet=quiet)
         return
     if sheet_of is not None and sheets is not None:
         raise click.UsageError("give --contact-sheet or --contact-sheets, not both")
-    _refuse(choices, _OF_THE_REPORT, "is of no use to contact sheets; leave it out")
+    _refuse(choices, _REPORT_FLAGS, "has no effect on contact sheets; leave it out")
     if choices["out"] is None:
-        raise click.UsageError("contact sheets need a place; give -o")
+        raise click.UsageError("contact sheets need a file or folder to write to; give -o")
     _draw(manifest, sheet_of, sheets, choices, quiet=quiet)
 
 
 def _refuse(choices: dict[str, Any], names: dict[str, str], why: str) -> None:
-    for name, option in names.items():
+    for name, flag in names.items():
         if choices.get(name):
-            raise click.UsageError(f"{option} {why}")
+            raise click.UsageError(f"{flag} {why}")
 
 
 def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
@@ -110,7 +132,7 @@ def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
     from tweetprofile.inspection.run import InspectOptions, plan_inspection, run_inspection
 
     as_json = choices.pop("as_json")
-    wanted = {name: each for name, each in choices.items() if name not in _OF_PICTURES}
+    wanted = {name: each for name, each in choices.items() if name not in _SHEET_FLAGS}
     plan = plan_inspection(manifest, InspectOptions(**wanted))
     for remark in () if quiet else plan.manifest.remarks:
         CONSOLE.print(with_flags(remark))
@@ -138,9 +160,7 @@ def _draw(
     )
 
     out = choices.pop("out")
-    options = SheetOptions(
-        **{name: choices[name] for name in choices if name not in _OF_THE_REPORT}
-    )
+    options = SheetOptions(**{name: choices[name] for name in choices if name not in _REPORT_FLAGS})
     say = view.show_viewpoint if not quiet else lambda viewpoint: None
     with interruptions(lambda: "interrupted; run the command again."):
         if user is not None:

@@ -3,63 +3,71 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from tweetprofile.cli.command import FunctionT, Section, option
 from tweetprofile.untrusted.text import shorten
 
-_LONGEST_NAME = 220
-"""Bytes of a file's name; file systems take 255."""
-
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+_MAX_NAME_BYTES = 220
+"""Bytes of a file name; file systems allow 255."""
 
 
 class _LocalPath(click.Path):
-    """A path on this machine; a URI would be taken for one, and a folder `s3:` made."""
+    """A path on this machine.
+
+    A URI is refused: it would be read as a relative path, and a folder `s3:` would be created.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if "://" in str(value):
-            self.fail(f"'{value}' is a URI, and this must be on a disk; give a path", param, ctx)
-        require_short(str(value))
+            self.fail(
+                f"'{value}' is a URI, but must be on a disk of this machine; give a path",
+                param,
+                ctx,
+            )
+        require_short_names(str(value))
         try:
             return super().convert(value, param, ctx)
         except ValueError:  # a NUL byte
-            self.fail(f"'{value}' is no path", param, ctx)
+            self.fail(f"'{value}' is not a path", param, ctx)
 
 
-def require_short(path: str) -> None:
-    """Raise UsageError for a path with a name in it that no file system here takes.
+def require_short_names(path: str) -> None:
+    """Raise UsageError if a name in a path is too long for the file system.
 
-    A few bytes are left to what is made beside it: `.partial`, logs, unfinished files.
+    The limit leaves some bytes for the names derived from it: `.partial`, logs, temporary files.
     """
     for name in path.split("/"):
-        if len(os.fsencode(name)) > _LONGEST_NAME:
+        if len(os.fsencode(name)) > _MAX_NAME_BYTES:
             raise click.UsageError(
-                f"'{shorten(name, 60)}' is a name of {len(os.fsencode(name))} bytes, and "
-                f"{_LONGEST_NAME} at most can be used; give a shorter one"
+                f"the name '{shorten(name, 60)}' has {len(os.fsencode(name))} bytes, more than "
+                f"{_MAX_NAME_BYTES}; give a shorter one"
             )
 
 
-def _check_length(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    require_short(value)
+def _check_names(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    require_short_names(value)
     return value
 
 
-def manifest(command: CommandT) -> CommandT:
+def manifest(command: FunctionT) -> FunctionT:
     """Add the argument MANIFEST: a path, a glob or a URI."""
-    return click.argument("manifest", callback=_check_length)(command)
+    return click.argument("manifest", callback=_check_names)(command)
 
 
-def output(metavar: str, help_text: str) -> Callable[[CommandT], CommandT]:
+def output(metavar: str, help_text: str) -> Callable[[FunctionT], FunctionT]:
     """Add --out, a path or a URI."""
-
-    def add(command: CommandT) -> CommandT:
-        return click.option(
-            "--out", "-o", required=True, metavar=metavar, help=help_text, callback=_check_length
-        )(command)
-
-    return add
+    return option(
+        Section.OUTPUT,
+        "--out",
+        "-o",
+        required=True,
+        metavar=metavar,
+        help=help_text,
+        callback=_check_names,
+    )
 
 
 FOLDER = _LocalPath(file_okay=False, path_type=Path)
@@ -68,29 +76,19 @@ PATH = _LocalPath(path_type=Path)
 
 
 class _Checkpoint(_LocalPath):
-    """A model's file, or the folder of the run that trained it."""
+    """A model file, or the folder of the training run that wrote it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = super().convert(value, param, ctx)
-        model = path / _MODEL
-        if path.is_dir() and not model.is_file():
-            self.fail(
-                f"'{path}' is a folder without {_MODEL}, which 'train' writes at its end; give a "
-                "model's file or the folder of a finished run",
-                param,
-                ctx,
-            )
-        return model if path.is_dir() else path
+        from tweetprofile.checkpoints.choice import find_checkpoint
 
+        return find_checkpoint(super().convert(value, param, ctx))
 
-_MODEL = "model.safetensors"
-"""Of a run's folder (`training/folder.py`, which would load too much here)."""
 
 CHECKPOINT = _Checkpoint(path_type=Path)
 
 
 class _Root(click.ParamType[Any]):
-    """A folder here, or the URI of one in an object store."""
+    """A folder on this machine, or the URI of a folder in an object store."""
 
     name = "folder or URI"
 
@@ -108,118 +106,144 @@ def _note_debug(context: click.Context, parameter: click.Parameter, value: bool)
 
 
 def debugging() -> bool:
-    """Whether the command that runs was given --debug."""
+    """Return whether the running command was given --debug."""
     return bool(click.get_current_context().meta.get("tweetprofile.debug"))
 
 
-def image_root(command: CommandT) -> CommandT:
+def image_root(command: FunctionT) -> FunctionT:
     """Add --image-root."""
-    return click.option(
+    return option(
+        Section.IMAGES,
         "--image-root",
         type=_Root(),
         metavar="FOLDER",
-        help="Folder, or s3:// or gs:// URI of one, that image paths are relative to and may not "
-        "leave; '/' allows absolute paths.  [default: the manifest's own folder]",
+        help="Folder that image paths are relative to and must not leave, or its s3:// or gs:// "
+        "URI; '/' allows absolute paths.  [default: the folder of the manifest]",
     )(command)
 
 
-def decoder(command: CommandT) -> CommandT:
+def decoder(command: FunctionT) -> FunctionT:
     """Add --decoder."""
-    return click.option(
+    return option(
+        Section.IMAGES,
         "--decoder",
         type=click.Choice(["auto", "dali", "pillow"]),
         default="auto",
         show_default=True,
-        help="What decodes images; auto is DALI on CUDA and Pillow on a CPU.",
+        help="Image decoder; auto is DALI on CUDA and Pillow on a CPU.",
     )(command)
 
 
-def training_devices(command: CommandT) -> CommandT:
+def training_devices(command: FunctionT) -> FunctionT:
     """Add --devices for training."""
-    return click.option(
+    return option(
+        Section.DEVICES,
         "--devices",
         default="auto",
         show_default=True,
         metavar="DEVICES",
-        help="auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or several with commas "
-        "between; a process each, which share every batch.",
+        help="Devices to train on: auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or "
+        "several separated by commas. Each device has one process, and every batch is divided "
+        "among them.",
     )(command)
 
 
-def devices(command: CommandT) -> CommandT:
+def devices(command: FunctionT) -> FunctionT:
     """Add --devices for predicting."""
-    return click.option(
+    return option(
+        Section.DEVICES,
         "--devices",
         default="auto",
         show_default=True,
         metavar="DEVICES",
-        help="auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or several with commas "
-        "between, as in cuda:0,cuda:1; a worker process each, for cpu or auto one for every four "
-        "processors.",
+        help="Devices to predict on: auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or "
+        "several separated by commas, as in cuda:0,cuda:1. Each device has one worker process; "
+        "cpu, and auto without CUDA, start one per four processors.",
     )(command)
 
 
-def caps(command: CommandT) -> CommandT:
+def caps(command: FunctionT) -> FunctionT:
     """Add --max-images, --max-pixels, --max-image-bytes and --max-image-seconds."""
-    command = click.option(
-        "--max-image-seconds",
-        type=click.FloatRange(0, min_open=True),
-        default=10.0,
-        show_default=True,
-        help="Images whose decoding takes more processor time are too_slow.",
-    )(command)
-    command = click.option(
-        "--max-image-bytes",
-        type=click.IntRange(min=1),
-        default=64 * 1024 * 1024,
-        show_default=True,
-        help="Larger files are too_large, and not read.",
-    )(command)
-    command = click.option(
-        "--max-pixels",
-        type=click.IntRange(min=1),
-        default=40_000_000,
-        show_default=True,
-        help="Larger images (width x height) are too_large.",
-    )(command)
-    return click.option(
-        "--max-images",
-        type=click.IntRange(min=1),
-        default=12_800,
-        show_default=True,
-        help="Images a user; those beyond are counted and not looked at.",
-    )(command)
+    for add in (
+        option(
+            Section.IMAGES,
+            "--max-image-seconds",
+            type=click.FloatRange(0, min_open=True),
+            metavar="SECONDS",
+            default=10.0,
+            show_default=True,
+            help="Images that take more processor time to decode are unusable (too_slow).",
+        ),
+        option(
+            Section.IMAGES,
+            "--max-image-bytes",
+            type=click.IntRange(min=1),
+            metavar="BYTES",
+            default=64 * 1024 * 1024,
+            show_default=True,
+            help="Larger image files are unusable (too_large) and not read.",
+        ),
+        option(
+            Section.IMAGES,
+            "--max-pixels",
+            type=click.IntRange(min=1),
+            metavar="PIXELS",
+            default=40_000_000,
+            show_default=True,
+            help="Images with more pixels (width x height) are unusable (too_large).",
+        ),
+        option(
+            Section.IMAGES,
+            "--max-images",
+            type=click.IntRange(min=1),
+            metavar="N",
+            default=12_800,
+            show_default=True,
+            help="Largest number of images per user; further images are counted but not read.",
+        ),
+    ):
+        command = add(command)
+    return command
 
 
-def stall_seconds(command: CommandT) -> CommandT:
+def stall_seconds(command: FunctionT) -> FunctionT:
     """Add --stall-seconds."""
-    return click.option(
+    return option(
+        Section.ROBUSTNESS,
         "--stall-seconds",
         type=click.FloatRange(0, min_open=True),
+        metavar="SECONDS",
         default=300.0,
         show_default=True,
-        help="A worker that finishes nothing for so long, not even an image, hangs; it is "
-        "replaced.",
+        help="A worker that finishes nothing, not even one image, for this many seconds hangs and "
+        "is replaced.",
     )(command)
 
 
-def overwrite(command: CommandT) -> CommandT:
+def overwrite(command: FunctionT) -> FunctionT:
     """Add --overwrite."""
-    return click.option(
+    return option(
+        Section.OUTPUT,
         "--overwrite",
         is_flag=True,
-        help="Replace an earlier output of this command; nothing else is ever replaced.",
+        help="Replace an earlier output of this command. Files that tweetprofile did not write are "
+        "never replaced.",
     )(command)
 
 
-def talk(command: CommandT) -> CommandT:
+def messages(command: FunctionT) -> FunctionT:
     """Add --quiet and --debug."""
-    command = click.option(
-        "--debug",
-        is_flag=True,
-        expose_value=False,
-        callback=_note_debug,
-        help="Show where in the code an error came from, and keep what decoding libraries print, "
-        "in OUT.worker-N.log.",
-    )(command)
-    return click.option("--quiet", "-q", is_flag=True, help="Print errors only.")(command)
+    for add in (
+        option(
+            Section.OTHER,
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=_note_debug,
+            help="Show where in the code an error came from, and keep what the decoding libraries "
+            "print in OUT.worker-N.log.",
+        ),
+        option(Section.OTHER, "--quiet", "-q", is_flag=True, help="Show errors only."),
+    ):
+        command = add(command)
+    return command

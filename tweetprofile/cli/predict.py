@@ -1,133 +1,177 @@
-"""`tweetprofile predict`: from a manifest to a table of profiles."""
+"""`tweetprofile predict`: turns a manifest into a table of profiles."""
 
 from typing import Any
 
 import click
 
 from tweetprofile.cli import options as shared
-from tweetprofile.cli.command import Command
+from tweetprofile.cli.command import Command, Section, option
 
 
-@click.command(
-    "predict", cls=Command, short_help="Write one profile a user, from a manifest of images."
-)
+@click.command("predict", cls=Command, short_help="Predict one profile per user of a manifest.")
 @shared.manifest
 @shared.output(
     "OUT",
-    "File to write: .parquet (or no ending) for Parquet, .csv for R, Stata and spreadsheets; with "
-    "a '/' at its end, a folder that gets a Parquet file a shard.",
+    "File to write: Parquet for .parquet or no ending, CSV for .csv (R, Stata, spreadsheets). With "
+    "a '/' at its end, a folder that gets one Parquet file per shard.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--checkpoint",
     type=shared.CHECKPOINT,
     metavar="MODEL",
-    help="Model to use: its file, or the folder of its run.  "
-    "[default: $TWEETPROFILE_CHECKPOINT, else the one chosen by 'tweetprofile use']",
+    help="Model to predict with: a model file, or the folder of a training run.  "
+    "[default: $TWEETPROFILE_CHECKPOINT, else the model chosen by 'tweetprofile use']",
 )
 @shared.image_root
 @shared.devices
 @shared.decoder
-@click.option(
+@option(
+    Section.DEVICES,
     "--precision",
     type=click.Choice(["auto", "bf16", "fp16", "fp32"]),
     default="auto",
     show_default=True,
-    help="Floating point to compute in; auto is the fastest that the hardware has.",
+    help="Floating-point format to compute in; auto is the fastest that the hardware supports.",
 )
-@click.option(
+@option(
+    Section.DEVICES,
     "--batch-size",
     type=click.IntRange(min=0),
+    metavar="N",
     default=0,
     show_default="what suits the device",
-    help="Users a forward pass.",
+    help="Users per forward pass.",
 )
-@click.option(
+@option(
+    Section.ROBUSTNESS,
     "--users-per-shard",
     type=click.IntRange(min=1),
+    metavar="N",
     default=256,
     show_default=True,
-    help="Users written as one unit, which an interrupted run may have to redo.",
+    help="Users who are written as one unit; a resumed run repeats the units that were unfinished.",
 )
-@click.option("--limit", type=click.IntRange(min=0), help="Only the first so many users.")
-@click.option(
-    "--keep", multiple=True, metavar="COLUMN", help="Copy a column of the manifest; repeatable."
+@option(
+    Section.INPUT,
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Predict only this many users, the first of the manifest.",
 )
-@click.option(
+@option(
+    Section.OUTPUT,
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    help="Copy this column of the manifest to the output; repeatable.",
+)
+@option(
+    Section.MODEL,
     "--clips",
     type=click.IntRange(1, 1000),
+    metavar="N",
     default=1,
     show_default=True,
-    help="Volumes to make of a user with more than 11 images, each of others; their mean counts.",
+    help="Volumes per user with more images than one volume holds, each of different images; their "
+    "predictions are averaged.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--orders",
     type=click.IntRange(1, 1000),
+    metavar="N",
     default=1,
     show_default=True,
-    help="Orders of the frames to take the mean over, for model1 and model2, which see the order.",
+    help="Orders of the frames to average over, for model1 and model2, which depend on the order.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--views",
     type=click.Choice([1, 2, 4]),
     default=1,
     show_default=True,
-    help="Views of each frame to take the mean over: 2 with the mirrored one, 4 with the enlarged "
-    "middle of both. A little more accurate, at as many times the network's time.",
+    help="Views of each volume to average over: 2 adds the mirrored view, 4 also adds the enlarged "
+    "middle of both. Slightly more accurate, but the network takes 2 or 4 times as long.",
 )
 @shared.caps
-@click.option(
+@option(
+    Section.ROBUSTNESS,
     "--max-failed",
     type=click.FloatRange(0, 1),
+    metavar="SHARE",
     default=1.0,
     show_default=True,
-    help="Exit with code 3 if a larger share of the images failed.",
+    help="Exit with code 3 if more than this share of the images failed.",
 )
 @shared.stall_seconds
-@click.option(
+@option(
+    Section.OUTPUT,
     "--stats",
     type=shared.FILE,
     metavar="FILE",
-    help="Write what the run came to, and the seconds of each stage, as JSON.",
+    help="Write a summary of the run, with the seconds per stage, to this JSON file.",
 )
-@click.option(
+@option(
+    Section.DEVICES,
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Work on this machine, or on those of a Ray cluster.",
+    help="Run on this machine (local), or on the machines of a Ray cluster (ray).",
 )
-@click.option(
+@option(
+    Section.DEVICES,
     "--ray-address",
     metavar="ADDRESS",
-    help="The cluster: auto on one of its machines, HOST:PORT, or ray://HOST:PORT.  [default: a "
-    "cluster of this machine alone]",
+    help="Address of the Ray cluster: auto on one of its machines, HOST:PORT, or ray://HOST:PORT.  "
+    "[default: a cluster of this machine alone]",
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run, if there is one.")
+@option(
+    Section.ROBUSTNESS,
+    "--resume",
+    is_flag=True,
+    help="Resume an interrupted run, if there is one.",
+)
 @shared.overwrite
-@click.option("--dry-run", is_flag=True, help="Check everything, say what would be done, stop.")
-@shared.talk
+@option(
+    Section.OTHER,
+    "--dry-run",
+    is_flag=True,
+    help="Check everything, show what would be done, and stop.",
+)
+@shared.messages
 def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any) -> None:
-    """Predict the profile of every user of MANIFEST and write them to OUT, as Parquet or CSV.
-
-    MANIFEST is a Parquet file, a folder of them or a quoted glob, with the columns user_id and
-    images: a list of paths, of the encoded files themselves, or of struct<bytes, path>. The long
-    form, user_id and image with one row an image, is read too.
-
-    OUT has one row for every user, in the manifest's order, whatever their images are like. For
-    each trait: the most probable class, <trait>_confidence and <trait>_probabilities. Unusable
-    images stand in image_errors with a reason; a user with none usable has null traits.
-
-    CSV is flat: each probability is a column (gender_p_female), image_errors is text, and what a
-    spreadsheet would run as a formula has an apostrophe before it. Read user_id as text: R and
-    spreadsheets round long numbers. OUT.csv.json, beside it, says how the table was made.
-
-    Each device has a worker process. A worker that crashes or hangs is replaced, and the user who
-    makes it crash alone gets the status crashed. Finished shards stand in OUT.partial until all
-    are there; after an interruption, a full disk or a power cut, --resume goes on with them.
+    """Predict a profile for each user of MANIFEST and write the profiles to OUT.
 
     \b
-    Exit codes: 0 every user has a row; 1 the run failed and can be resumed; 2 unusable input,
-    nothing was done; 3 finished, but more images failed than --max-failed, or all; 130 interrupted.
+      tweetprofile predict manifest.parquet -o profiles.parquet --checkpoint run
+
+    MANIFEST is a Parquet file, a folder of Parquet files or a quoted glob. It has the columns
+    user_id and images: a list of paths, of encoded image files, or of struct<bytes, path>. The long
+    form works too: the columns user_id and image, with one row per image.
+
+    OUT has one row per user in the order of the manifest, whatever state the images are in. For
+    each trait it has the most probable class, <trait>_confidence and <trait>_probabilities.
+    image_errors lists unusable images with the reason; users without a usable image have null
+    traits.
+
+    CSV output is flat: each probability has a column (gender_p_female), image_errors is text, and
+    an apostrophe precedes text that a spreadsheet would run as a formula. Read user_id as text,
+    because R and spreadsheets round long numbers. OUT.csv.json records how the table was made.
+
+    Predictions are made in worker processes. A worker that crashes or hangs is replaced; a user
+    whose images crash a worker on their own gets the status crashed. Finished shards are kept in
+    OUT.partial until the run is complete: after an interruption, a full disk or a power cut,
+    --resume continues from them.
+
+    \b
+    Exit codes:
+      0    every user has a row
+      1    the run failed and can be resumed
+      2    the input is unusable; nothing was done
+      3    finished, but more images failed than --max-failed allows, or all did
+      130  interrupted
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import predict_view as view
     from tweetprofile.cli.interruptions import interruptions

@@ -1,4 +1,4 @@
-"""`tweetprofile train`: from a labelled manifest to a checkpoint."""
+"""`tweetprofile train`: trains a model on a labelled manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
-from tweetprofile.cli.command import Command
+from tweetprofile.cli.command import Command, Section, option
 from tweetprofile.untrusted.toml_files import read_toml
 
 _MODELS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16", "model1", "model2"]
 
-_BY_RECIPE = "the recipe's"
+_BY_RECIPE = "set by the recipe"
 
 _CONFIG = "tweetprofile.config"
-"""Under this key the context remembers which file the settings are from."""
+"""The key under which the context remembers the file that the settings came from."""
 
 
 def _read_config(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
-    """Make the settings of a `train.toml` the defaults of this call."""
+    """Make the settings of a `train.toml` the defaults of this command."""
     if path is None:
         return
     try:
@@ -29,196 +29,261 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     known = {option.name: option for option in context.command.params}
     for name, value in settings.items():
         if name not in known:
-            raise click.BadParameter(f"{path} has '{name}', which is no setting of train", context)
+            raise click.BadParameter(
+                f"{path} has '{name}', which is not a setting of train", context
+            )
         is_flag = isinstance(known[name].type, click.types.BoolParamType)
         if isinstance(value, bool) != is_flag or not isinstance(value, str | int | float):
             kind = type(value).__name__
-            raise click.BadParameter(f"{path} has a {kind} for '{name}', not a value", context)
+            raise click.BadParameter(f"{path} has a value of type {kind} for '{name}'", context)
     context.default_map = settings
     context.meta[_CONFIG] = path
 
 
 @click.command("train", cls=Command, short_help="Train a network on labelled users.")
 @shared.manifest
-@click.option(
-    "--out", "-o", "run", required=True, type=shared.FOLDER, metavar="RUN", help="Folder to make."
+@option(
+    Section.OUTPUT,
+    "--out",
+    "-o",
+    "run",
+    required=True,
+    type=shared.FOLDER,
+    metavar="RUN",
+    help="Run folder to write.",
 )
-@click.option(
+@option(
+    Section.TRAINING,
     "--recipe",
     type=click.Choice(["default", "paper"]),
     default="default",
     show_default=True,
-    help="How to learn: the way that works, or the paper's.",
+    help="Hyperparameters: those that work best (default), or those of the paper.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--model",
     type=click.Choice(_MODELS),
-    help="Network: deepset looks at each image by itself and adds up what they say, in any order; "
-    "model1 and model2 are the paper's.  [default: deepset; model1 for the paper's recipe]",
+    help="Network to train: the deepset networks look at each image on its own and average the "
+    "results, in any order; model1 and model2 are those of the paper.  [default: deepset, or "
+    "model1 with the recipe paper]",
 )
-@click.option(
+@option(
+    Section.HELD_OUT,
     "--val",
     metavar="MANIFEST",
-    help="Users to validate on; images that they share with users to learn from flatter the "
-    "scores, and are warned of.  [default: set some aside]",
+    help="Manifest of the held-out users. Images that they share with training users make their "
+    "scores too good; a warning says how many there are.  [default: hold out some training users]",
 )
-@click.option(
+@option(
+    Section.HELD_OUT,
     "--val-fraction",
     type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
     default=0.1,
     show_default=True,
-    help="Share of the users set aside to validate on, without --val. Their images are kept out "
-    "of what is learnt from.",
+    help="Share of the users to hold out if --val is not given. The network is not trained on any "
+    "of their images.",
 )
-@click.option(
+@option(
+    Section.HELD_OUT,
     "--folds",
     type=click.IntRange(2, 100),
-    help="Cross-validate first: train so many networks, each tested on users that it has not seen, "
-    "and tell the mean of their scores and its spread. It takes as many times as long.",
+    metavar="N",
+    help="Number of folds to cross-validate with first: each fold trains a network and tests it on "
+    "users whom it has not seen. Shows the mean and spread of their scores; takes that many times "
+    "as long.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--init",
     type=shared.FILE,
     metavar="WEIGHTS",
-    help="Weights to start from: a checkpoint, or torchvision's resnet18 or vgg as safetensors.",
+    help="Weights to start from: a checkpoint, or a torchvision resnet18 or vgg as safetensors.",
 )
-@click.option(
+@option(
+    Section.TRAINING,
     "--epochs",
     type=click.IntRange(min=1),
+    metavar="N",
     show_default=_BY_RECIPE,
-    help="Passes over the users, at most; the members share them.",
+    help="Largest number of passes over the users, divided among the members.",
 )
-@click.option(
+@option(
+    Section.TRAINING,
     "--patience",
     type=click.IntRange(min=1),
+    metavar="N",
     show_default=_BY_RECIPE,
-    help="Epochs without a better mean macro-F1 on the users set aside, after which training ends.",
+    help="Number of epochs without a better mean macro-F1 on the held-out users after which "
+    "training stops.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--members",
     type=click.IntRange(1, 64),
+    metavar="N",
     show_default=_BY_RECIPE,
-    help="Networks that learn one after the other and predict their mean, at as many times the "
-    "network's time.",
+    help="Number of networks to train one after the other; the model predicts their mean, which "
+    "takes that many times as long.",
 )
-@click.option(
+@option(
+    Section.TRAINING,
     "--minutes",
     type=click.FloatRange(0, min_open=True),
-    help="Have as many epochs as fit into that time, going by the first.  [default: any time]",
+    metavar="MINUTES",
+    help="Train for as many epochs as fit into this time, judging by the first.  [default: no "
+    "limit]",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--frame-size",
     type=click.IntRange(16, 1024),
+    metavar="PIXELS",
     default=112,
     show_default=True,
-    help="Side of a frame in pixels; half of it is a quarter of the pixels.",
+    help="Width and height of a frame in pixels; half the size means a quarter of the pixels.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--frames",
     type=click.IntRange(1, 1024),
+    metavar="N",
     default=11,
     show_default=True,
-    help="Frames of a volume.",
+    help="Number of frames per volume.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--fill",
     type=click.Choice(["repeat", "zeros"]),
     default="repeat",
     show_default=True,
-    help="What fills the volume of a user with fewer images.",
+    help="How to fill the volume of a user with fewer images than frames.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--norm",
     type=click.Choice(["batch", "none"]),
     show_default=_BY_RECIPE,
-    help="Normalisation of the network.",
+    help="Normalisation layers of the network.",
 )
-@click.option(
+@option(
+    Section.MODEL,
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
     show_default=_BY_RECIPE,
-    help="Share of the features before the heads dropped in training.",
+    help="Share of the features that are dropped in training, before the classifier heads.",
 )
-@click.option(
+@option(
+    Section.TRAINING,
     "--batch-size",
     type=click.IntRange(min=1),
+    metavar="N",
     show_default=_BY_RECIPE,
-    help="Users a step, over all devices.",
+    help="Users per training step, over all devices.",
 )
-@click.option(
+@option(
+    Section.TRAINING,
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
+    metavar="RATE",
     show_default=_BY_RECIPE,
-    help="The highest.",
+    help="Highest learning rate of the schedule.",
 )
-@click.option(
-    "--weight-decay", type=click.FloatRange(0), show_default=_BY_RECIPE, help="Of AdamW and Muon."
+@option(
+    Section.TRAINING,
+    "--weight-decay",
+    type=click.FloatRange(0),
+    metavar="RATE",
+    show_default=_BY_RECIPE,
+    help="Weight decay of AdamW and Muon.",
 )
-@click.option(
+@option(
+    Section.INPUT,
     "--schema",
     default="labels",
     show_default=True,
-    help="Traits and classes: 'labels' for those found, mex-a3t-2019, or a TOML file.",
+    help="Traits and their classes: 'labels' for those found in MANIFEST, the preset mex-a3t-2019, "
+    "or a TOML file.",
 )
-@click.option(
+@option(
+    Section.TRAINING,
     "--seed",
     type=click.IntRange(min=0),
+    metavar="N",
     default=0,
     show_default=True,
-    help="Of weights, split, order and augmentation.",
+    help="Random seed of the weights, the held-out users, the order of users and the augmentation.",
 )
 @shared.image_root
 @shared.training_devices
 @shared.decoder
-@click.option(
+@option(
+    Section.IMAGES,
     "--cache",
     type=shared.FOLDER,
-    help="Folder for decoded frames, which later runs use again.  [default: in your cache folder]",
+    metavar="FOLDER",
+    help="Folder to keep decoded frames in, for later runs to use.  [default: in your cache "
+    "folder]",
 )
-@click.option(
+@option(
+    Section.IMAGES,
     "--cache-gb",
     type=click.FloatRange(0, min_open=True),
+    metavar="GB",
     default=100.0,
     show_default=True,
-    help="Gigabytes that decoded frames may take there; those used longest ago are removed.",
+    help="Gigabytes of decoded frames to keep there; the least recently used are removed.",
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run, if there is one.")
+@option(
+    Section.ROBUSTNESS,
+    "--resume",
+    is_flag=True,
+    help="Resume an interrupted run, if there is one.",
+)
 @shared.overwrite
-@click.option(
+@option(
+    Section.TRAINING,
     "--config",
     type=shared.FILE,
+    metavar="FILE",
     is_eager=True,
     expose_value=False,
     callback=_read_config,
-    help="A train.toml of an earlier run: its settings become the defaults.",
+    help="A train.toml of an earlier run, whose settings become the defaults.",
 )
-@shared.talk
+@shared.messages
 def command(
     manifest: str, run: Path, overwrite: bool, resume: bool, quiet: bool, **choices: Any
 ) -> None:
     """Train a network on the labelled users of MANIFEST and write it to the folder RUN.
 
-    Labels are text columns named as their trait (gender, location, occupation, or any other);
-    null means unknown. RUN gets model.safetensors, MODEL_CARD.md that says how wrong it is,
-    metrics.jsonl with a line per epoch, and train.toml with every setting. Predict with it by
-    --checkpoint RUN, or make it the default with `tweetprofile use RUN`.
+    \b
+      tweetprofile train labelled.parquet -o run
 
-    Images are decoded once, in worker processes, and kept for later runs. The best epoch by mean
-    macro-F1 on the users set aside is kept, of each member, and the probabilities of what they
-    predict together are calibrated on these users. After an interruption, --resume goes on with
-    the epoch that was under way.
-    """
+    Labels are text columns named after their trait (gender, location, occupation, or any other); a
+    null label is unknown. RUN receives model.safetensors, a MODEL_CARD.md that says how often the
+    model is wrong, metrics.jsonl with one line per epoch, and train.toml with every setting.
+    Predict with the model by --checkpoint RUN, or make it the default with 'tweetprofile use RUN'.
+
+    Images are decoded once, in worker processes, and kept for later runs. Each member keeps its
+    best epoch by mean macro-F1 on the held-out users, and the probabilities of the members' mean
+    are calibrated on the same users. After an interruption, --resume continues with the epoch that
+    was unfinished.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import train_view as view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.data.files.storage import RemotePath
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
 
-    # Paths as text, as train.toml has them.
+    # As text, because train.toml stores paths as text.
     paths = {name: each for name, each in choices.items() if isinstance(each, Path | RemotePath)}
     texts = {name: str(path) for name, path in paths.items()}
     options = TrainOptions(**(choices | texts))
-    again = f"interrupted; run the same command with --resume to go on with {run}."
+    again = f"interrupted; run the same command with --resume to continue {run}."
     with interruptions(lambda: again), view.TrainView(quiet=quiet) as observer:
         summary = train_manifest(
             manifest,

@@ -1,4 +1,4 @@
-"""`tweetprofile use`: which model to predict with where none is named."""
+"""`tweetprofile use`: chooses the default checkpoint."""
 
 from pathlib import Path
 
@@ -10,13 +10,16 @@ from tweetprofile.cli.command import Command
 
 @click.command("use", cls=Command, short_help="Choose the model that predict uses from now on.")
 @click.argument("run", type=shared.PATH)
-@shared.talk
+@shared.messages
 def command(run: Path, quiet: bool) -> None:
-    """Choose the model that predict, evaluate, inspect and info use where none is named.
+    """Choose the model that predict, evaluate, inspect and info use if none is named.
 
-    RUN is the folder of a training run, or a checkpoint. A copy is kept in your data folder, so the
-    run may be moved or removed afterwards. A training never changes the choice.
-    """
+    \b
+      tweetprofile use run
+
+    RUN is a run folder of train, or a checkpoint. A copy is kept in your data folder, so the run
+    may be moved or removed afterwards. Training never changes the choice.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.checkpoints.choice import find_checkpoint, set_default_checkpoint
     from tweetprofile.checkpoints.header import describe_origin
@@ -28,6 +31,6 @@ def command(run: Path, quiet: bool) -> None:
     if not quiet:
         CONSOLE.print(
             f"{checkpoint.network_spec.name} for {', '.join(checkpoint.schema.names)} "
-            f"({describe_origin(checkpoint.training)}) is used where no checkpoint is named; "
-            f"a copy is kept as {kept}",
+            f"({describe_origin(checkpoint.training)}) is now used if no checkpoint is named; a "
+            f"copy is kept as {kept}",
         )

@@ -558,4 +558,6 @@ def test_what_must_be_on_a_disk_is_no_uri(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
-    assert "'s3://dumps/x' is a URI, and this must be on a disk" in capsys.readouterr().err
+    assert (
+        "'s3://dumps/x' is a URI, but must be on a disk of this machine" in capsys.readouterr().err
+    )
