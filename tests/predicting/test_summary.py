@@ -85,7 +85,7 @@ def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path:
     check_stats(path, destination(tmp_path), Inputs(), overwrite=True)
     write_stats(path, summary, overwrite=True)
     path.write_text("precious by now")
-    with pytest.raises(WriteError, match="something else stands there by now"):
+    with pytest.raises(WriteError, match="something else has taken this name in the meantime"):
         write_stats(path, summary, overwrite=True)
     assert path.read_text() == "precious by now"
 

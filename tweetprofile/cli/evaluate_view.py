@@ -162,7 +162,7 @@ def _show_comparison(comparison: Comparison) -> None:
     table.add_row("mean macro-F1", *_mark_best(means), style="bold")
     OUTPUT.print(table)
     for position, traits in comparison.behind.items():
-        difference = traits[""][MEAN_MACRO_F1]
+        difference = traits[None][MEAN_MACRO_F1]
         name = comparison.evaluations[position].name
         OUTPUT.print(
             f"{best.name} is ahead of {name} by {difference.mean:.3f} in mean macro-F1 "

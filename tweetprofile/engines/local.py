@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Generic, Self, TypeVar, cast, overload
 
 import pyarrow as pa
 
 from tweetprofile.data.files.logs import open_log
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.messages import (
     Begun,
@@ -113,7 +113,7 @@ FactsT = TypeVar("FactsT", PredictorFacts, ExtractorFacts, ExaminerFacts)
 """What the workers of an engine say of themselves, by their job."""
 
 
-class LocalEngine(Generic[FactsT]):
+class LocalEngine(Closing, Generic[FactsT]):
     """Does batches of users in processes of this machine, for the time of a `with` block.
 
     Args:
@@ -171,16 +171,12 @@ class LocalEngine(Generic[FactsT]):
             if self.facts.device == "cuda":  # more CPU workers are like the first, and may be late
                 self._wait_until_ready()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.close()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End all workers."""
         for seat in self._seats:
             seat.process.kill()
         self._logs.close()

@@ -16,13 +16,13 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset, from_items
 
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.local import EngineOptions, LocalEngine
@@ -56,7 +56,7 @@ first row of a run what the actor has to say. In place of all that, an error of 
 which Ray would leave the text alone."""
 
 
-class RayEngine:
+class RayEngine(Closing):
     """Predicts shards on a Ray cluster, for the time of a `with` block.
 
     Args:
@@ -97,16 +97,12 @@ class RayEngine:
             self.facts, turns = self._ask_one()
             self.turns = turns * self._actors
         except BaseException:
-            self.__exit__(None, None, None)
+            self.close()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the cluster, and end it if it was started here."""
         if self._own_cluster:
             ray.shutdown()
 

@@ -118,12 +118,13 @@ class Comparison:
     Attributes:
         evaluations: of each, in the order given.
         best: position of the one with the highest mean macro-F1.
-        behind: by position, how far each is behind the best, by trait and figure; none for it.
+        behind: by position, how far each is behind the best, by trait (None for
+            all traits) and figure; none for it.
     """
 
     evaluations: tuple[Evaluation, ...]
     best: int
-    behind: Mapping[int, Mapping[str, Mapping[str, Difference]]]
+    behind: Mapping[int, Mapping[str | None, Mapping[str, Difference]]]
 
     def to_dict(self) -> dict[str, Any]:
         """As `metrics.json`."""
@@ -132,7 +133,9 @@ class Comparison:
             "evaluations": [each.to_dict() for each in self.evaluations],
             "best_minus": {
                 self.evaluations[position].name: {
-                    trait or "mean": {figure: asdict(each) for figure, each in figures.items()}
+                    "mean" if trait is None else trait: {
+                        figure: asdict(each) for figure, each in figures.items()
+                    }
                     for trait, figures in traits.items()
                 }
                 for position, traits in self.behind.items()
@@ -198,14 +201,15 @@ def _with_names(paths: Sequence[str | Path]) -> list[Predictions]:
 def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOptions) -> Evaluation:
     judged = judge(manifest, predictions)
     traits = {each.trait.name: measure(each) for each in judged.traits}
-    spread = dict(intervals(judged, options.seed))
+    spread = intervals(judged, options.seed)
     selections = {}
     if options.min_confidence is not None:
         selections = {
             each.trait.name: select(each, options.min_confidence) for each in judged.traits
         }
     mean = sum(each.scores.macro_f1 for each in traits.values()) / len(traits)
-    interval = spread.pop("")[MEAN_MACRO_F1]
+    interval = spread[None][MEAN_MACRO_F1]
+    by_trait = {trait: each for trait, each in spread.items() if trait is not None}
     sha256 = predictions.facts.get("checkpoint_sha256")
     seen = look_for_seen(manifest, sha256, options.checkpoints, options.image_root)
-    return Evaluation(manifest.source, judged, traits, spread, mean, interval, seen, selections)
+    return Evaluation(manifest.source, judged, traits, by_trait, mean, interval, seen, selections)

@@ -54,12 +54,12 @@ class Difference:
     interval: Interval
 
 
-Replicates = Mapping[str, Mapping[str, NDArray[np.float64]]]
-"""Trait, then figure, to its value in each draw; `MEAN_MACRO_F1` stands under the trait ""."""
+Replicates = Mapping[str | None, Mapping[str, NDArray[np.float64]]]
+"""Trait, then figure, to its value in each draw; `MEAN_MACRO_F1` is under None, for all traits."""
 
 
-def intervals(judged: Judged, seed: int = 0) -> dict[str, dict[str, Interval]]:
-    """95% intervals of every figure, by trait; that of the mean macro-F1 under ""."""
+def intervals(judged: Judged, seed: int = 0) -> dict[str | None, dict[str, Interval]]:
+    """95% intervals of every figure, by trait; that of the mean macro-F1 under None."""
     (replicates,) = _replicates([judged], seed)
     return {
         trait: {name: Interval.of(values) for name, values in figures.items()}
@@ -67,7 +67,9 @@ def intervals(judged: Judged, seed: int = 0) -> dict[str, dict[str, Interval]]:
     }
 
 
-def differences(first: Judged, second: Judged, seed: int = 0) -> dict[str, dict[str, Difference]]:
+def differences(
+    first: Judged, second: Judged, seed: int = 0
+) -> dict[str | None, dict[str, Difference]]:
     """By how much the first predictions are better than the second, user by user (paired).
 
     Both must be judged by the same manifest, and have the same traits with the same classes.
@@ -161,13 +163,13 @@ def _divide(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np
     return np.divide(part, whole, out=np.zeros_like(part, dtype=np.float64), where=whole > 0)
 
 
-def _join(parts: Sequence[Replicates]) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _join(parts: Sequence[Replicates]) -> Replicates:
     return {
         trait: {name: np.concatenate([part[trait][name] for part in parts]) for name in figures}
         for trait, figures in parts[0].items()
     }
 
 
-def _with_mean(figures: dict[str, dict[str, NDArray[np.float64]]]) -> Replicates:
+def _with_mean(figures: Replicates) -> Replicates:
     f1 = np.mean([each["macro_f1"] for each in figures.values()], axis=0)
-    return {**figures, "": {MEAN_MACRO_F1: f1}}
+    return {**figures, None: {MEAN_MACRO_F1: f1}}

@@ -28,7 +28,8 @@ from tweetprofile.data.files.protection import (
 )
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
+from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.engines.local import EngineOptions, LocalEngine
@@ -241,7 +242,7 @@ class _Artist:
         self.viewpoint = options.viewpoint()
         self._spec, self._filling = self.viewpoint.volume, self.viewpoint.filling
         root = options.image_root or manifest.folder
-        ImageReader(root)
+        check_image_root(root)
         reading = PredictorOptions(
             root,
             decoder="pillow",

@@ -8,13 +8,12 @@ after the other is counted. In memory are a buffer of pairs, the digests of one 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import UsesScratch, no_room
 
 _FILES = 64
 
@@ -43,7 +42,7 @@ class Sharing:
     repeats: int = 0
 
 
-class ImageLedger:
+class ImageLedger(UsesScratch):
     """Keeps book of which user has which image; used as a `with` block.
 
     Args:
@@ -60,16 +59,8 @@ class ImageLedger:
         self._sharing_users = np.zeros(users // 8 + 1, np.uint8)  # a bit each
 
     def __enter__(self) -> Self:
-        self._folder = make_scratch()
+        self.make_scratch()  # at once, so that lack of room shows before any work is done
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._folder.cleanup()
 
     def add(self, digests: Numbers, users: Numbers) -> None:
         """Note images, and of each the number of its user; all of a user's come in one call."""
@@ -112,7 +103,7 @@ class ImageLedger:
         self._pairs, self._held = [], 0
 
     def _files(self) -> list[Path]:
-        return [Path(self._folder.name) / f"{number:02}" for number in range(_FILES)]
+        return [self.scratch / f"{number:02}" for number in range(_FILES)]
 
     def _count_file(self, path: Path) -> tuple[int, int, int]:
         """Distinct images, those at several users, and users of the most frequent one."""

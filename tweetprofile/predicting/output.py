@@ -12,21 +12,18 @@ becomes OUT itself. OUT appears whole or not at all, and a run that was killed g
 shards it finds. Where these things stand, and whether they may, is in `place.py`.
 """
 
-import errno
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tweetprofile.data.files.atomic import fresh_name, move, sync
+from tweetprofile.data.files.atomic import atomic_folder, move, name_taken, sync
 from tweetprofile.data.files.listing import find_files
 from tweetprofile.data.files.protection import Inputs, is_earlier
 from tweetprofile.data.files.provenance import (
@@ -35,6 +32,7 @@ from tweetprofile.data.files.provenance import (
     describe_csv,
     read_description,
 )
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.files.storage import AnyPath, is_file, why
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.predicting.destination import (
@@ -58,7 +56,7 @@ _ROWS_A_GROUP = 1 << 14
 """Rows a Parquet row group: few enough to hold back in memory, enough to be read fast."""
 
 
-class ProfileWriter:
+class ProfileWriter(Closing):
     """Writes shards of profiles, which become `out` when all are there.
 
     Used as a `with` block around writing and `finish`. If the block is left before, finished
@@ -118,17 +116,9 @@ class ProfileWriter:
             with _writing(self._out):
                 self._begin(new=new)
         except BaseException:
-            self._leave()
+            self.close()
             raise
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._leave()
 
     @property
     def counts(self) -> Counts:
@@ -169,16 +159,10 @@ class ProfileWriter:
 
     def _make_partial(self) -> int:
         """Make the folder of the run and lock it; it appears with its record in it."""
-        folder = fresh_name(self._destination.path.parent)
-        folder.mkdir()
-        try:
+        with atomic_folder(self._destination.partial) as folder:
             (folder / self._destination.shards.name).mkdir()
             ShardJournal(folder / self._destination.journal.name).begin()
             self._record.write(folder / self._destination.record.name)
-            move(folder, self._destination.partial)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
         return lock_folder(self._destination.partial)
 
     def _begin(self, *, new: bool) -> None:
@@ -237,7 +221,12 @@ class ProfileWriter:
             yield pa.concat_tables(held).unify_dictionaries()
 
     def _write(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> Path:
-        """Write a Parquet file under another name, which it keeps until it is renamed to `path`."""
+        """Write a Parquet file under another name, which it keeps until it is renamed to `path`.
+
+        The name is always the same one in the run's own folder, so that a resumed run writes over
+        what was left unfinished; and a shard must be in the journal before it has its final name.
+        Hence no `atomic_write`.
+        """
         unfinished = path.with_suffix(".tmp")
         with pq.ParquetWriter(
             unfinished, self._schema, compression="zstd", write_page_checksum=True
@@ -270,9 +259,7 @@ class ProfileWriter:
         sync(destination.description)
         may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
         if os.path.lexists(destination.path) and not may_replace(destination.path):
-            raise FileExistsError(
-                errno.EEXIST, "something else stands there by now", str(destination.path)
-            )
+            raise name_taken(destination.path)
         move(destination.description, destination.sidecar, is_earlier(Kind.DESCRIPTION))
         move(destination.merged, destination.path, may_replace)
 
@@ -288,8 +275,8 @@ class ProfileWriter:
         """Whether an earlier output may be replaced; one that waits to be uploaded always may."""
         return self._overwrite or self._destination.remote is not None
 
-    def _leave(self) -> None:
-        """Keep what a run could go on with, and nothing else."""
+    def close(self) -> None:
+        """Keep what a run could resume with, and nothing else."""
         keep = not self._complete and self._destination.kept_shards() > 0
         try:
             with suppress(OSError):

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import (
+    AnyPath,
     RemotePath,
     is_remote,
     read_whole,
@@ -40,6 +41,20 @@ _READS_AT_ONCE = 32
 """From a store, where each takes two round trips of some 20 ms, whatever its size."""
 
 
+def check_image_root(root: AnyPath) -> None:
+    """Raise OptionError unless an image root is a folder, or a store that can be reached."""
+    if isinstance(root, RemotePath):
+        try:
+            require_reachable(root)
+        except _UNREACHABLE as error:
+            raise OptionError(
+                f"image root {root} cannot be reached: {why(error)}; check the address, and the "
+                "credentials in the environment or profile."
+            ) from error
+    elif not root.is_dir():
+        raise OptionError(f"image root {root} is not a folder; give one with `image_root`.")
+
+
 @dataclass(slots=True)
 class LocalRoot:
     """A folder on a disk.
@@ -59,8 +74,7 @@ class LocalRoot:
     _folders: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.folder.is_dir():
-            raise OptionError(f"image root {self.folder} is no folder; give one with --image-root.")
+        check_image_root(self.folder)
         self._real_root = os.path.realpath(self.folder)
 
     def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
@@ -142,13 +156,7 @@ class RemoteRoot:
     _last_read: RemotePath | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        try:
-            require_reachable(self.folder)
-        except _UNREACHABLE as error:
-            raise OptionError(
-                f"image root {self.folder} cannot be reached: {why(error)}; check the address, and "
-                "the credentials in the environment or profile."
-            ) from error
+        check_image_root(self.folder)
 
     def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
         """The bytes of a file.
