@@ -128,13 +128,15 @@ class LabelTally:
                 ranked(Counter(each.classes)), self._users - sum(each.classes.values())
             )
             for each in self._judged()
-            if each.why_no_trait is None
+            if each.why_not_a_trait is None
         }
 
     def no_traits(self) -> dict[str, str]:
         """The other columns, and why they are none."""
         return {
-            each.name: each.why_no_trait for each in self._judged() if each.why_no_trait is not None
+            each.name: each.why_not_a_trait
+            for each in self._judged()
+            if each.why_not_a_trait is not None
         }
 
     def notes(self) -> tuple[str, ...]:
@@ -143,7 +145,9 @@ class LabelTally:
 
     def _judged(self) -> list[LabelColumn]:
         return [
-            LabelColumn.of(name, counts, self._kinds[name], endless=len(counts) > MOST_VALUES)
+            LabelColumn.of(
+                name, counts, self._kinds[name], too_many_values=len(counts) > MOST_VALUES
+            )
             for name, counts in self._counts.items()
         ]
 

@@ -19,7 +19,7 @@ from tweetprofile.data.files.storage import (
     AnyPath,
     RemotePath,
     is_remote,
-    read_whole,
+    read_file,
     require_reachable,
     size_of,
     why,
@@ -69,7 +69,7 @@ class LocalRoot:
 
     folder: Path
     max_bytes: int
-    reads_at_once: int = field(init=False, default=1)
+    concurrent_reads: int = field(init=False, default=1)
     _real_root: str = field(init=False)
     _folders: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -152,7 +152,7 @@ class RemoteRoot:
 
     folder: RemotePath
     max_bytes: int
-    reads_at_once: int = field(init=False, default=_READS_AT_ONCE)
+    concurrent_reads: int = field(init=False, default=_READS_AT_ONCE)
     _last_read: RemotePath | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -172,7 +172,7 @@ class RemoteRoot:
         progress = progress or ReadProgress()
         file = self._confine(path)
         try:
-            data = read_whole(file, self.max_bytes, progress.begin, progress.expect)
+            data = read_file(file, self.max_bytes, progress.begin, progress.expect)
         except _UNREACHABLE as error:
             self._require_store()
             missing = isinstance(error, FileNotFoundError)
