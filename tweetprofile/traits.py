@@ -14,7 +14,7 @@ from tweetprofile.untrusted.toml_files import read_toml
 MOST_TRAITS = 1_000
 """Of a schema."""
 
-MOST_CLASSES_A_TRAIT = 1_000
+MOST_CLASSES_PER_TRAIT = 1_000
 
 LONGEST_TRAIT_NAME = 100
 """Bytes in UTF-8: files of reports are named after traits, and file systems take 255 in all."""
@@ -45,7 +45,7 @@ def _first_repeated(names: Sequence[str]) -> str | None:
     return None
 
 
-def why_no_class(name: str) -> str | None:
+def why_not_a_class(name: str) -> str | None:
     """Why a text cannot name a class, to stand behind "which"; None where it can."""
     if len(name) > LONGEST_CLASS_NAME:
         return f"has {len(name):,} characters, more than {LONGEST_CLASS_NAME}; shorten it"
@@ -61,7 +61,7 @@ class Trait:
     """One thing to predict about a user, and the classes it may take, in order.
 
     Raises:
-        SchemaError: an unusable name, fewer than two classes or more than `MOST_CLASSES_A_TRAIT`,
+        SchemaError: an unusable name, fewer than two classes or more than `MOST_CLASSES_PER_TRAIT`,
             a class twice, or one whose name is no text or longer than `LONGEST_CLASS_NAME`.
     """
 
@@ -84,15 +84,15 @@ class Trait:
                 f"trait '{self.name}' has {len(self.classes)} class(es) and needs at least two "
                 "to be worth predicting; add classes or leave the trait out."
             )
-        if len(self.classes) > MOST_CLASSES_A_TRAIT:
+        if len(self.classes) > MOST_CLASSES_PER_TRAIT:
             raise SchemaError(
                 f"trait '{self.name}' has {len(self.classes):,} classes, and can have "
-                f"{MOST_CLASSES_A_TRAIT:,}; merge some."
+                f"{MOST_CLASSES_PER_TRAIT:,}; merge some."
             )
         if repeated := _first_repeated(self.classes):
             raise SchemaError(f"trait '{self.name}' has class '{repeated}' twice; keep one.")
         for each in self.classes:
-            if reason := why_no_class(each):
+            if reason := why_not_a_class(each):
                 raise SchemaError(f"trait '{self.name}' has class {each[:20]!r}, which {reason}.")
 
 

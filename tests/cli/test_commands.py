@@ -138,7 +138,7 @@ def wrong_inputs(
         ),
         "no such image root": (
             [manifest, *usual, "--image-root", tmp_path / "no"],
-            "no is no folder; give one with --image-root",
+            "no is not a folder; give one with --image-root",
         ),
         "no such device": ([manifest, *usual, "--devices", "tpu"], "--devices tpu: give auto"),
         "no such option": ([manifest, *usual, "--fast"], "No such option '--fast'"),

@@ -155,7 +155,7 @@ def wrong_inputs(manifest: Path, tmp_path: Path) -> dict[str, tuple[list[object]
     sheets: list[object] = [manifest, "--contact-sheets", 1, "-o", tmp_path / "sheets"]
     return {
         "no manifest": ([tmp_path / "gone.parquet"], "gone.parquet does not exist"),
-        "no image root": ([manifest, "--image-root", tmp_path / "gone"], "gone is no folder"),
+        "no image root": ([manifest, "--image-root", tmp_path / "gone"], "gone is not a folder"),
         "no checkpoint": ([manifest, "--checkpoint", tmp_path / "gone"], "gone does not exist"),
         "sample of none": ([manifest, "--sample", 0], "'--sample'"),
         "no such user": (sheet, "test.parquet has no user 'zoe'"),

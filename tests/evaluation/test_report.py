@@ -202,7 +202,7 @@ def test_a_file_that_appears_during_an_evaluation_is_not_replaced(
 ) -> None:
     prepare_folder(tmp_path / "folder", overwrite=True)
     (tmp_path / "folder" / "report.html").write_text("mine")
-    with pytest.raises(WriteError, match="something else stands there by now"):
+    with pytest.raises(WriteError, match="something else has taken this name in the meantime"):
         write_evaluation(evaluation, tmp_path / "folder")
     assert (tmp_path / "folder" / "report.html").read_text() == "mine"
     (tmp_path / "folder" / "report.html").unlink()

@@ -290,7 +290,9 @@ def test_a_sheet_that_cannot_be_written_is_one_sentence_and_leaves_no_file(
 
     monkeypatch.setattr("tweetprofile.inspection.contact_sheets.draw_sheet", meanwhile)
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(WriteError, match=r"sheet\.png cannot be written: something else stands"):
+    with pytest.raises(
+        WriteError, match=r"sheet\.png cannot be written: something else has taken this name"
+    ):
         draw_contact_sheet(manifest, "full", sheet, SheetOptions(overwrite=True))
     assert sheet.read_text() == "somebody else's"
     assert sorted(tmp_path.iterdir()) == sorted([*before, sheet])
@@ -305,7 +307,7 @@ def test_options_out_of_range_are_refused(manifest: Path, tmp_path: Path, model:
         draw_contact_sheets(manifest, 0, tmp_path / "sheets")
     with pytest.raises(OptionError, match="a frame side of 8 pixels is out of range"):
         draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(frame_size=8))
-    with pytest.raises(OptionError, match="is no folder"):
+    with pytest.raises(OptionError, match="is not a folder"):
         draw_contact_sheet(
             manifest, "full", tmp_path / "x.png", SheetOptions(image_root=tmp_path / "gone")
         )

@@ -280,7 +280,7 @@ def test_progress_reaches_every_user(pictures: list[bytes], tmp_path: Path) -> N
         ({"max_pixels": 0}, "`max_pixels` is 0; it must be at least 1"),
         ({"max_image_bytes": 0}, "`max_image_bytes` is 0; it must be at least 1"),
         ({"stall_seconds": 0.0}, "`stall_seconds` is 0.0; it must be above 0"),
-        ({"image_root": Path("/nowhere")}, "image root /nowhere is no folder"),
+        ({"image_root": Path("/nowhere")}, "image root /nowhere is not a folder"),
         ({"checkpoint": Path("/nowhere")}, "/nowhere does not exist"),
     ],
 )
@@ -295,7 +295,7 @@ def test_an_option_out_of_range_is_refused_before_any_work(
 def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="does not exist"):
         inspect_manifest(tmp_path / "gone.parquet")
-    with pytest.raises(OptionError, match="is no folder"):
+    with pytest.raises(OptionError, match="is not a folder"):
         inspect_manifest(write(tmp_path / "m.parquet", {}), InspectOptions(tmp_path / "gone"))
 
 

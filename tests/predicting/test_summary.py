@@ -92,12 +92,12 @@ def test_a_place_for_statistics_is_looked_at_before_the_work(
 def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path: Path) -> None:
     path, summary = tmp_path / "stats.json", PredictSummary("out", Counts(), 1.0, FACTS)
     write_stats(path, summary)
-    with pytest.raises(OptionError, match="exists; choose another name or add --overwrite"):
+    with pytest.raises(OptionError, match="exists; choose another name or pass `overwrite=True`"):
         check_stats(path, destination(tmp_path), Inputs(), overwrite=False)
     check_stats(path, destination(tmp_path), Inputs(), overwrite=True)
     write_stats(path, summary, overwrite=True)
     path.write_text("precious by now")
-    with pytest.raises(WriteError, match="something else stands there by now"):
+    with pytest.raises(WriteError, match="something else has taken this name in the meantime"):
         write_stats(path, summary, overwrite=True)
     assert path.read_text() == "precious by now"
 

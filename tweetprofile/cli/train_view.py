@@ -1,8 +1,6 @@
 """What `train` shows: the traits, a bar while decoding, a table of epochs, and the end."""
 
 from collections import deque
-from types import TracebackType
-from typing import Self
 
 from rich.console import RenderableType
 from rich.live import Live
@@ -11,6 +9,7 @@ from rich.table import Table
 
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.cli.flags import with_flags
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.labels.reading import FoundSchema
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
@@ -25,7 +24,7 @@ _EPOCHS_SHOWN = 12
 _NAMES_SHOWN = 5
 
 
-class TrainView(TrainObserver):
+class TrainView(Closing, TrainObserver):
     """Shows training: on a terminal a bar and a live table, elsewhere a line an epoch."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -37,15 +36,8 @@ class TrainView(TrainObserver):
         self._epochs: deque[EpochMetrics] = deque(maxlen=_EPOCHS_SHOWN)
         self._best: EpochMetrics | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Stop what is drawn on the terminal."""
         for shown in (self._bar, self._table):
             if shown is not None:
                 shown.stop()

@@ -14,12 +14,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Generic, Self, cast
 
 import pyarrow as pa
 
 from tweetprofile.data.files.logs import open_log
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.jobs import FactsT, Job
 from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack, unpack
@@ -102,7 +102,7 @@ _Result = tuple[Attempt, pa.Table | None]
 """An attempt that has ended: its rows, or None if the worker crashed or hung."""
 
 
-class LocalEngine(Generic[FactsT]):
+class LocalEngine(Closing, Generic[FactsT]):
     """Processes batches of users in worker processes on this machine.
 
     The workers start when the `with` block is entered and end when it is left. For predicting, this
@@ -152,16 +152,12 @@ class LocalEngine(Generic[FactsT]):
             if self.facts.device == "cuda":  # more workers on the CPU need not be awaited
                 self._wait_until_ready()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.close()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End all workers."""
         for slot in self._slots:
             slot.process.kill()
         self._logs.close()

@@ -16,13 +16,13 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset, from_items
 
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.manifest import UserBatch
 from tweetprofile.engines.jobs import PredictJob
@@ -59,7 +59,7 @@ first row of a range also has the log of the Ray actor as JSON. If the actor fai
 the pickled error, because Ray itself would pass on no more than its text."""
 
 
-class RayEngine:
+class RayEngine(Closing):
     """Predicts shards on a Ray cluster; a `ShardEngine`.
 
     Args:
@@ -104,16 +104,12 @@ class RayEngine:
             self.facts, compute_slots = self._ask_one_actor()
             self.compute_slots = compute_slots * self._actors
         except BaseException:
-            self.__exit__(None, None, None)
+            self.close()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave the cluster, and end it if it was started here."""
         if self._own_cluster:
             ray.shutdown()
 

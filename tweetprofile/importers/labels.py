@@ -127,7 +127,7 @@ class LabelTable:
                 name,
                 counts,
                 self._kinds.get(name, ValueKind.TEXT),
-                endless=len(counts) > MOST_VALUES,
+                too_many_values=len(counts) > MOST_VALUES,
             )
             for name, counts in self._counts.items()
         ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tweetprofile.data.files.protection import Inputs, Taking, check_file, real_path
+from tweetprofile.data.files.protection import InputPattern, Inputs, check_file, real_path
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.errors import OptionError, OutputError
@@ -201,7 +201,9 @@ def _inputs(layout: Layout, source: Path, dump: _Dump, options: ImportOptions) -
     patterns = _TAKEN.get(layout, ())
     if layout == "folder" and options.embed:
         patterns = ("*",)  # a folder in the dump is a user's
-    return inputs + Inputs(taking=tuple(Taking("the dump", source, each) for each in patterns))
+    return inputs + Inputs(
+        patterns=tuple(InputPattern("the dump", source, each) for each in patterns)
+    )
 
 
 def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:

@@ -5,12 +5,12 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
-from tweetprofile.data.files.atomic import fresh_name, move
+from tweetprofile.data.files.atomic import UnfinishedFile
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.errors import WriteError
 from tweetprofile.untrusted.spreadsheets import write_rows
 from tweetprofile.version import __version__
@@ -58,7 +58,7 @@ class SkipReason(StrEnum):
     """A file or folder that cannot be opened, or a pipe or device where a file should be."""
 
 
-class Skipped:
+class Skipped(Closing):
     """Keeps book of what could not be taken; used as a `with` block.
 
     Args:
@@ -80,21 +80,14 @@ class Skipped:
         self.path = path
         self._listed = 0
         self._file: TextIO | None = None
-        self._unfinished: Path | None = None
+        self._unfinished: UnfinishedFile | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the list, and remove it unless it is finished."""
         if self._file is not None:
             self._file.close()
         if self._unfinished is not None:
-            self._unfinished.unlink(missing_ok=True)
+            self._unfinished.discard()
 
     def finish(self, *, overwrite: bool) -> None:
         """Give the list its name; where nothing was lost, remove that of an earlier import.
@@ -108,7 +101,7 @@ class Skipped:
         try:
             if self._file is not None and self._unfinished is not None:
                 self._file.close()
-                move(self._unfinished, self.path, earlier)
+                self._unfinished.commit(earlier)
             elif os.path.lexists(self.path) and earlier(self.path):
                 self.path.unlink()
         except OSError as error:
@@ -153,8 +146,8 @@ class Skipped:
 
     def _write(self, path: Path, row: list[str | int | None]) -> None:
         if self._file is None:
-            self._unfinished = fresh_name(path.parent)
-            self._file = self._unfinished.open("x", encoding="utf-8", newline="")
+            self._unfinished = UnfinishedFile(path)
+            self._file = self._unfinished.path.open("w", encoding="utf-8", newline="")
             record = f"written by tweetprofile {__version__}"  # by which it is known again
             write_rows(self._file, [["reason", "file", "line", "what", record]])
         write_rows(self._file, [[*row, None]])

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
@@ -24,6 +23,7 @@ from tweetprofile.data.files.protection import (
     is_earlier,
 )
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.errors import ImageError, OutputError, WriteError
@@ -47,7 +47,7 @@ _PATHS = pa.list_(pa.string())
 _EMBEDDED = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
-class ManifestWriter:
+class ManifestWriter(Closing):
     """Writes users as a manifest; used as a `with` block around `add` and `finish`.
 
     Args:
@@ -103,12 +103,8 @@ class ManifestWriter:
                 self._partial.touch(exist_ok=False)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Remove what is not finished."""
         if self._file is not None:
             self._file.close()
         self._remove_partial()
@@ -148,7 +144,10 @@ class ManifestWriter:
         )
 
     def _move_folder(self) -> None:
-        """Give the folder its name, having moved an earlier manifest out of the way."""
+        """Give the folder its name, having moved an earlier manifest out of the way.
+
+        Not `atomic_folder`, which replaces nothing.
+        """
         if not os.path.lexists(self._out):
             move(self._partial, self._out)
             return

@@ -28,7 +28,8 @@ from tweetprofile.data.files.protection import (
 )
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
+from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
 from tweetprofile.engines.jobs import ExtractJob
@@ -248,7 +249,7 @@ class _SheetDrawer:
         self.model = options.find_model()
         self._spec, self._filling = self.model.volume, self.model.filling
         root = options.image_root or manifest.folder
-        ImageReader(root)
+        check_image_root(root)
         reading = PredictorOptions(
             root,
             decoder="pillow",

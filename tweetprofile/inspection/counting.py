@@ -129,15 +129,15 @@ class LabelCounter:
                 ranked(Counter(each.classes)), self._users - sum(each.classes.values())
             )
             for each in self._columns_read()
-            if each.why_no_trait is None
+            if each.why_not_a_trait is None
         }
 
     def no_traits(self) -> dict[str, str]:
         """Return the other columns, each with the reason why it is not a trait."""
         return {
-            each.name: each.why_no_trait
+            each.name: each.why_not_a_trait
             for each in self._columns_read()
-            if each.why_no_trait is not None
+            if each.why_not_a_trait is not None
         }
 
     def notes(self) -> tuple[str, ...]:
@@ -148,7 +148,9 @@ class LabelCounter:
 
     def _columns_read(self) -> list[LabelColumn]:
         return [
-            LabelColumn.of(name, counts, self._kinds[name], endless=len(counts) > MOST_VALUES)
+            LabelColumn.of(
+                name, counts, self._kinds[name], too_many_values=len(counts) > MOST_VALUES
+            )
             for name, counts in self._counts.items()
         ]
 

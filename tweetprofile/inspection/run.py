@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.missing import explain_missing
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
+from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.columns import label_columns, other_columns
 from tweetprofile.data.labels.values import ValueKind
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
@@ -129,7 +130,7 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
     engine_options = EngineOptions("cpu", options.stall_seconds)
     opened = Manifest.open(manifest)
     root = options.image_root or opened.folder
-    ImageReader(root)
+    check_image_root(root)
     predictor_options = PredictorOptions(
         root,
         decoder="pillow",

@@ -9,13 +9,12 @@ time (a 64th of all distinct images, at about 16 bytes each), and one bit per us
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import UsesScratch, no_room
 
 _FILES = 64
 
@@ -44,7 +43,7 @@ class Sharing:
     repeats: int = 0
 
 
-class SharedImageCounter:
+class SharedImageCounter(UsesScratch):
     """Counts the images that several users share; a context manager.
 
     Args:
@@ -61,16 +60,8 @@ class SharedImageCounter:
         self._sharing_users = np.zeros(users // 8 + 1, np.uint8)  # one bit per user
 
     def __enter__(self) -> Self:
-        self._folder = make_scratch()
+        self.make_scratch()  # at once, so that lack of room shows before any work is done
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._folder.cleanup()
 
     def add(self, digests: Numbers, users: Numbers) -> None:
         """Add images, each with the number of its user; a user's images must come in one call."""
@@ -113,7 +104,7 @@ class SharedImageCounter:
         self._pairs, self._buffered = [], 0
 
     def _files(self) -> list[Path]:
-        return [Path(self._folder.name) / f"{number:02}" for number in range(_FILES)]
+        return [self.scratch / f"{number:02}" for number in range(_FILES)]
 
     def _count_file(self, path: Path) -> tuple[int, int, int]:
         """Count distinct images, shared images, and the users of the most widely shared image."""

@@ -13,23 +13,21 @@ with the shards that are there. `destination.py` says where all this stands, `ou
 whether it may be written, and `unfinished.py` what may be removed.
 """
 
-import errno
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tweetprofile.data.files.atomic import fresh_name, move, sync
+from tweetprofile.data.files.atomic import atomic_folder, move, name_taken, sync
 from tweetprofile.data.files.protection import Inputs, is_earlier
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, describe_csv, read_description
+from tweetprofile.data.files.scratch import Closing
 from tweetprofile.errors import OutputError
 from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.finished import DAMAGED, counts_in
@@ -46,7 +44,7 @@ _ROWS_PER_GROUP = 1 << 14
 """Rows per Parquet row group: few enough to keep in memory, enough to be read fast."""
 
 
-class ProfileWriter:
+class ProfileWriter(Closing):
     """Writes shards of profiles, which become the output when all of them are there.
 
     It is a context manager around `write` and `finish`. If the block is left before `finish`, the
@@ -107,17 +105,9 @@ class ProfileWriter:
                 with writing(self._out):
                     self._resume_or_clear()
         except BaseException:
-            self._leave()
+            self.close()
             raise
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._leave()
 
     @property
     def counts(self) -> Counts:
@@ -166,16 +156,10 @@ class ProfileWriter:
 
     def _make_partial(self) -> int:
         """Create OUT.partial, which appears with the run record in it, and lock it."""
-        folder = fresh_name(self._destination.path.parent)
-        folder.mkdir()
-        try:
+        with atomic_folder(self._destination.partial) as folder:
             (folder / self._destination.shards.name).mkdir()
             ShardJournal(folder / self._destination.journal.name).begin()
             self._record.write(folder / self._destination.record.name)
-            move(folder, self._destination.partial)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
         return lock_folder(self._destination.partial)
 
     def _resume_or_clear(self) -> None:
@@ -190,7 +174,7 @@ class ProfileWriter:
         self._journal.begin()
         self._record.write(self._destination.record)
 
-    def _leave(self) -> None:
+    def close(self) -> None:
         """Keep what a resumed run could use, and nothing else."""
         keep = not self._complete and self._destination.kept_shards() > 0
         try:
@@ -244,7 +228,12 @@ class ProfileWriter:
             yield pa.concat_tables(waiting).unify_dictionaries()
 
     def _write(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> Path:
-        """Write a Parquet file under the name that it has until it is renamed to `path`."""
+        """Write a Parquet file under another name, which it keeps until it is renamed to `path`.
+
+        The name is always the same one in the run's own folder, so that a resumed run writes over
+        what was left unfinished; and a shard must be in the journal before it has its final name.
+        Hence no `atomic_write`.
+        """
         unfinished = path.with_suffix(".tmp")
         with pq.ParquetWriter(
             unfinished, self._schema, compression="zstd", write_page_checksum=True
@@ -279,9 +268,7 @@ class ProfileWriter:
         sync(destination.description)
         may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
         if os.path.lexists(destination.path) and not may_replace(destination.path):
-            raise FileExistsError(
-                errno.EEXIST, "something else stands there by now", str(destination.path)
-            )
+            raise name_taken(destination.path)
         move(destination.description, destination.sidecar, is_earlier(Kind.DESCRIPTION))
         move(destination.merged, destination.path, may_replace)
 

@@ -11,7 +11,8 @@ from tweetprofile.checkpoints.choice import find_checkpoint
 from tweetprofile.data.files.logs import check_logs
 from tweetprofile.data.files.protection import Inputs
 from tweetprofile.data.files.storage import AnyPath, canonical
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
+from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
+from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
 from tweetprofile.engines.jobs import PredictJob
@@ -240,7 +241,7 @@ def plan_prediction(
         )
     if log is not None:
         check_logs(log, inputs)
-    ImageReader(root)
+    check_image_root(root)
     job = PredictJob(
         checkpoint,
         options=PredictorOptions(

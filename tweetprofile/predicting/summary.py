@@ -133,7 +133,7 @@ def check_stats(path: Path, destination: Destination, inputs: Inputs, *, overwri
     if any(map(real_path(path).is_relative_to, claimed)):
         raise OptionError(f"`stats` {path} is where the profiles are written; give another name.")
     try:
-        check_file(path, Kind.STATISTICS, inputs, overwrite=overwrite, called=f"`stats` {path}")
+        check_file(path, Kind.STATISTICS, inputs, overwrite=overwrite, shown_as=f"`stats` {path}")
     except OutputError as error:
         raise OptionError(str(error)) from None
 

@@ -25,7 +25,10 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
-    """A folder that becomes `path` if the block ends well, and vanishes if it does not."""
+    """A folder that becomes `path` if the block ends well, and vanishes if it does not.
+
+    Not `atomic_folder`: another run recognises an abandoned folder by its name and its lock.
+    """
     folder = Path(tempfile.mkdtemp(".tmp", f"{path.name}.", path.parent))
     try:
         with (folder / _LOCK).open("wb") as lock:

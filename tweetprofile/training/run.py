@@ -14,7 +14,7 @@ from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.checkpoints.choice import MODEL_FILE
 from tweetprofile.data.files.protection import Inputs
 from tweetprofile.data.files.storage import AnyPath, as_path
-from tweetprofile.data.images.reader import ImageReader
+from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.reading import (
     UNKNOWN,
     FoundSchema,
@@ -181,7 +181,7 @@ def _check(manifest: str | Path, run: Path, options: TrainOptions, wanted: Folde
     found = find_schema(opened, options.schema)
     for each in filter(None, (opened, validation)):
         check_labels(each, found.schema)
-        ImageReader(_image_root(options, each))
+        check_image_root(_image_root(options, each))
     inputs = _inputs(options, opened, validation)
     folder = prepare_folder(run, inputs, wanted)
     options = options.resolved

@@ -39,7 +39,9 @@ def test_what_is_not_completed_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_only_what_may_be_replaced_is(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     for may_replace in (None, lambda path: False):
-        with pytest.raises(FileExistsError, match="something else stands there by now"):
+        with pytest.raises(
+            FileExistsError, match="something else has taken this name in the meantime"
+        ):
             write_atomically(tmp_path / "a", b"new", may_replace)
     assert (tmp_path / "a").read_text() == "old"
     write_atomically(tmp_path / "a", b"new", yes)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tweetprofile.data.files.protection import Inputs, Taking, real_path
+from tweetprofile.data.files.protection import InputPattern, Inputs, real_path
 from tweetprofile.data.files.provenance import Kind, kind_of
 from tweetprofile.data.files.storage import RemotePath
 from tweetprofile.errors import OutputError
@@ -70,10 +70,10 @@ def test_places_in_a_store_are_told_apart_by_their_whole_names() -> None:
 
 
 def test_a_pattern_takes_nothing_from_elsewhere() -> None:
-    taking = Taking("the dump", Path("/somewhere"), "**")
-    assert taking.takes(Path("/somewhere/a/b"))
-    assert not taking.takes(Path("/somewhere else/a"))
-    assert not taking.takes(RemotePath("s3://somewhere/a"))
+    pattern = InputPattern("the dump", Path("/somewhere"), "**")
+    assert pattern.matches(Path("/somewhere/a/b"))
+    assert not pattern.matches(Path("/somewhere else/a"))
+    assert not pattern.matches(RemotePath("s3://somewhere/a"))
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def test_a_root_that_is_no_folder_is_an_error_that_names_it(
     root: Path, tmp_path: Path, name: str
 ) -> None:
     assert root.is_dir()
-    with pytest.raises(OptionError, match=f"image root {tmp_path / name} is no folder"):
+    with pytest.raises(OptionError, match=f"image root {tmp_path / name} is not a folder"):
         ImageReader(tmp_path / name)
 
 

@@ -84,5 +84,5 @@ def test_classes_of_a_single_user_are_warned_of() -> None:
 @pytest.mark.parametrize("values", [["20,0", "21,5"], ["20", "21.5"], ["-1.5", "2.5"]])
 def test_decimal_numbers_are_no_classes(values: list[str]) -> None:
     column = LabelColumn.of("age", dict.fromkeys(values, 9), ValueKind.TEXT)
-    assert column.why_no_trait is not None
-    assert "decimal numbers" in column.why_no_trait
+    assert column.why_not_a_trait is not None
+    assert "decimal numbers" in column.why_not_a_trait

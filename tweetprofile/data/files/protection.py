@@ -1,9 +1,9 @@
-"""What an output must not replace: the one rule, for every command.
+"""What an output must not replace: one rule for all commands.
 
-An output never replaces anything that the run reads, anything that is no regular file, or anything
-but an earlier output of the same kind, recognised by its own record (`provenance.py`). Nor does a
-new file become part of a manifest that the run reads. Links are followed before anything is
-compared, and files are compared by what they are on the disk, too, so that hard links count.
+An output never replaces a file that the run reads, anything that is not a regular file, or any file
+except an earlier output of the same kind, which is recognised by its own record (`provenance.py`).
+Nor does a new file become part of a manifest that the run reads. Links are followed before paths
+are compared, and files are also compared by device and inode, so that hard links count.
 """
 
 import glob
@@ -22,7 +22,7 @@ from tweetprofile.errors import OutputError
 Identity = tuple[int, int]
 """Device and inode."""
 
-_OTHERS = {
+_NOT_REGULAR = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link that leads nowhere",
     stat.S_IFCHR: "a device",
@@ -33,27 +33,27 @@ _OTHERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """A folder of which every file that matches a pattern is read, or will be the next time.
+class InputPattern:
+    """A folder of which the run reads, now or next time, every file that matches a pattern.
 
     Attributes:
-        name: what it is to the run.
-        folder: the folder.
-        pattern: of paths below it.
-        across: whether a star of the pattern stands for slashes, too.
+        name: What the folder is to the run, such as "the dump".
+        folder: The folder.
+        pattern: The pattern, which paths relative to the folder are matched against.
+        star_matches_slash: Whether a `*` in the pattern also matches slashes.
     """
 
     name: str
     folder: AnyPath
     pattern: str
-    across: bool = False
+    star_matches_slash: bool = False
 
-    def takes(self, out: AnyPath) -> bool:
-        """Whether an output, named by its real path, would be read."""
+    def matches(self, out: AnyPath) -> bool:
+        """Return whether the run would read an output, which is given by its real path."""
         if isinstance(self.folder, RemotePath) or isinstance(out, RemotePath):
             if isinstance(self.folder, Path) or isinstance(out, Path):
                 return False
-            folder, uri = _plain_uri(self.folder), _plain_uri(out)
+            folder, uri = _normalised(self.folder), _normalised(out)
             below = PurePosixPath(uri.removeprefix(f"{folder}/"))
             if not uri.startswith(f"{folder}/"):
                 return False
@@ -61,29 +61,29 @@ class Taking:
             below = PurePosixPath(out.relative_to(real_path(self.folder)))
         else:
             return False
-        if self.across:
+        if self.star_matches_slash:
             return fnmatchcase(str(below), self.pattern)
         return _match_parts(below.parts, self.pattern.split("/"))
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a run reads.
+    """The files that a run reads.
 
     Attributes:
-        paths: files and folders, each with what it is to the run ("the manifest").
-        taking: folders of which new files would be read, too.
+        paths: Files and folders, each with what it is to the run, such as "the manifest".
+        patterns: Folders whose new files the run would also read.
     """
 
     paths: tuple[tuple[str, AnyPath], ...] = ()
-    taking: tuple[Taking, ...] = ()
+    patterns: tuple[InputPattern, ...] = ()
 
     def __add__(self, other: "Inputs") -> "Inputs":
-        return Inputs(self.paths + other.paths, self.taking + other.taking)
+        return Inputs(self.paths + other.paths, self.patterns + other.patterns)
 
     @classmethod
     def of(cls, **paths: AnyPath | None) -> "Inputs":
-        """Files and folders by what they are to the run; those that are None are left out."""
+        """Return inputs from paths by their names to the run; paths that are None are left out."""
         named = ((name.replace("_", " "), path) for name, path in paths.items())
         return cls(tuple((f"the {name}", path) for name, path in named if path is not None))
 
@@ -95,13 +95,13 @@ class Inputs:
         files: Iterable[AnyPath],
         patterns: Sequence[str] = ("*.parquet",),
     ) -> "Inputs":
-        """A file, folder or glob of Parquet files.
+        """Return the inputs of a source of tables: a file, a folder or a glob.
 
         Args:
-            name: what it is to the run.
-            source: as the user gave it.
-            files: that it means.
-            patterns: of the files that are taken where it is a folder.
+            name: What the source is to the run, such as "the manifest".
+            source: The source as the user gave it.
+            files: The files that the source stands for.
+            patterns: The names of the files that are read if the source is a folder.
         """
         named = tuple((name, file) for file in files)
         path = as_path(source)
@@ -110,94 +110,97 @@ class Inputs:
         parts = path.uri.split("/") if isinstance(path, RemotePath) else path.parts
         literal = _literal_parts(path, named)
         if literal == len(parts):
-            taking = (Taking(name, path, pattern) for pattern in patterns)
-            return cls((*named, (name, path)), tuple(taking))
-        # As the two kinds of globs are in `sources.py` and `storage.find_files`.
+            of_folder = (InputPattern(name, path, pattern) for pattern in patterns)
+            return cls((*named, (name, path)), tuple(of_folder))
+        # The two kinds of globs are those of `sources.py` and `listing.find_files`.
         pattern = "/".join(parts[literal:])
         if isinstance(path, RemotePath):
             folder: AnyPath = RemotePath("/".join(parts[:literal]))
-            return cls(named, (Taking(name, folder, pattern, across=True),))
-        return cls(named, (Taking(name, Path(*parts[:literal]), pattern),))
+            return cls(named, (InputPattern(name, folder, pattern, star_matches_slash=True),))
+        return cls(named, (InputPattern(name, Path(*parts[:literal]), pattern),))
 
-    def refuse(self, out: AnyPath, called: object) -> None:
-        """Raise OutputError if an output is, holds, or would become part of what is read.
+    def refuse(self, out: AnyPath, shown_as: object) -> None:
+        """Raise OutputError if an output is, contains or would become part of an input.
 
         Args:
-            out: a real path, or one in a store.
-            called: what the user calls it.
+            out: The output's real path, or its path in an object store.
+            shown_as: The output as error messages name it.
         """
         for name, path in self.paths:
             if (how := _relation(out, path)) is not None:
                 raise OutputError(
-                    f"{called} {how} {name} ({path}) that this run reads; choose another place."
+                    f"{shown_as} {how} {name} ({path}) that this run reads; choose another name."
                 )
-        for taking in self.taking:
-            if taking.takes(out):
+        for pattern in self.patterns:
+            if pattern.matches(out):
                 raise OutputError(
-                    f"{called} would become part of {taking.name} ({taking.folder}/"
-                    f"{taking.pattern}) that this run reads; choose another place."
+                    f"{shown_as} would become part of {pattern.name} ({pattern.folder}/"
+                    f"{pattern.pattern}) that this run reads; choose another name."
                 )
 
 
 def check_file(
-    out: Path, kind: Kind, inputs: Inputs, *, overwrite: bool, called: object = None
+    out: Path, kind: Kind, inputs: Inputs, *, overwrite: bool, shown_as: object = None
 ) -> None:
-    """Raise OutputError unless a file may be written.
+    """Raise OutputError if a file must not be written.
 
     Args:
-        out: where to; links are followed.
-        kind: of what will be written.
-        inputs: what the run reads.
-        overwrite: whether an earlier output may be replaced.
-        called: what the user calls the place; None for `out`.
+        out: The file's path; links are followed.
+        kind: The kind of output that will be written.
+        inputs: The files that the run reads.
+        overwrite: Whether an earlier output may be replaced.
+        shown_as: The file as error messages name it; None for `out`.
     """
-    called, real = called or out, real_path(out)
-    inputs.refuse(real, called)
-    refuse_foreign(real, kind, called)
+    shown_as, real = shown_as or out, real_path(out)
+    inputs.refuse(real, shown_as)
+    refuse_foreign(real, kind, shown_as)
     if not overwrite and os.path.lexists(real):
-        raise OutputError(f"{called} exists; choose another name or add --overwrite.")
+        raise OutputError(f"{shown_as} exists; choose another name or pass `overwrite=True`.")
 
 
-def check_folder(folder: Path, kind: Kind, called: object, names: str) -> None:
-    """Raise OutputError unless a folder, which is to be replaced, is an earlier output.
+def check_folder(folder: Path, kind: Kind, shown_as: object, names: str) -> None:
+    """Raise OutputError if a folder is not an earlier output, and so must not be replaced.
 
     Args:
-        folder: that is there.
-        kind: of the files that it is made of.
-        called: what the user calls it.
-        names: pattern of their names.
+        folder: The folder, which must exist.
+        kind: The kind of the files in an earlier output.
+        shown_as: The folder as error messages name it.
+        names: A pattern that the names of the files must match.
     """
-    check_entries(folder, kind, called, names)
+    check_entries(folder, kind, shown_as, names)
     if not any(folder.iterdir()):
         raise OutputError(
-            f"{called} is an empty folder, which is not replaced; choose another name, or remove "
+            f"{shown_as} is an empty folder, which is not replaced; choose another name, or remove "
             "it yourself."
         )
 
 
-def check_entries(folder: Path, kind: Kind, called: object, names: str = "*") -> None:
-    """Raise OutputError unless all that a folder holds are earlier outputs; see `check_folder`."""
+def check_entries(folder: Path, kind: Kind, shown_as: object, names: str = "*") -> None:
+    """Raise OutputError if a folder holds a foreign file; for the arguments, see `check_folder`."""
     for entry in sorted(folder.iterdir()):
-        if not fnmatchcase(entry.name, names) or stranger(entry, kind) is not None:
+        if not fnmatchcase(entry.name, names) or why_foreign(entry, kind) is not None:
             raise OutputError(
-                f"{called} holds {entry.name}, which is not {kind} that tweetprofile wrote, so it "
-                "is not replaced; choose another folder, or empty it yourself."
+                f"{shown_as} holds {entry.name}, which is not {kind} that tweetprofile wrote, so "
+                "it is not replaced; choose another folder, or empty it yourself."
             )
 
 
-def refuse_foreign(path: Path, kind: Kind, called: object) -> None:
-    """Raise OutputError if something else than an earlier output stands at a real path."""
-    if (what := stranger(path, kind)) is not None:
-        raise OutputError(f"{called} {what}.")
+def refuse_foreign(path: Path, kind: Kind, shown_as: object) -> None:
+    """Raise OutputError if there is anything but an earlier output at a real path."""
+    if (reason := why_foreign(path, kind)) is not None:
+        raise OutputError(f"{shown_as} {reason}.")
 
 
-def stranger(path: Path, kind: Kind) -> str | None:
-    """What stands at a path and must not be replaced, and what to do; None if nothing does."""
+def why_foreign(path: Path, kind: Kind) -> str | None:
+    """Return why the file at a path must not be replaced, to follow its name in a message.
+
+    None if nothing is there, or an earlier output of that kind.
+    """
     if not os.path.lexists(path):
         return None
     mode = path.lstat().st_mode
     if not stat.S_ISREG(mode):
-        what = _OTHERS.get(stat.S_IFMT(mode), "no regular file")
+        what = _NOT_REGULAR.get(stat.S_IFMT(mode), "not a regular file")
         return f"is {what} where a file is to be written; choose another name"
     found = kind_of(path)
     if found is kind:
@@ -210,7 +213,12 @@ def stranger(path: Path, kind: Kind) -> str | None:
 
 
 def is_earlier(kind: Kind, *, overwrite: bool = True) -> "_IsEarlier":
-    """For `whole.move`: replaces earlier outputs of a kind, if it may replace anything."""
+    """Return a test, for `atomic.move`, of whether a file is an earlier output that it may replace.
+
+    Args:
+        kind: The kind of the earlier output.
+        overwrite: Whether anything may be replaced at all.
+    """
     return _IsEarlier(kind, overwrite)
 
 
@@ -220,18 +228,18 @@ class _IsEarlier:
     overwrite: bool
 
     def __call__(self, path: Path) -> bool:
-        return self.overwrite and stranger(path, self.kind) is None
+        return self.overwrite and why_foreign(path, self.kind) is None
 
 
 def real_path(path: str | Path) -> Path:
-    """Where a path leads, whether or not anything is there; a link that leads nowhere stays."""
+    """Return a path with its links followed, whether or not there is anything at it."""
     return Path(os.path.realpath(path))
 
 
 def _relation(out: AnyPath, path: AnyPath) -> str | None:
-    """How an output and what is read are one: a verb; None where they are apart."""
+    """Return "is" or "holds", by how an output relates to an input; None if they are apart."""
     if isinstance(out, RemotePath) and isinstance(path, RemotePath):
-        mine, read = _plain_uri(out), _plain_uri(path)
+        mine, read = _normalised(out), _normalised(path)
         return "is" if mine == read else "holds" if read.startswith(f"{mine}/") else None
     if isinstance(out, RemotePath) or isinstance(path, RemotePath):
         return None
@@ -253,7 +261,10 @@ def _identity(path: Path) -> Identity | None:
 
 
 def _literal_parts(path: AnyPath, files: Sequence[tuple[str, AnyPath]]) -> int:
-    """How many parts of a source are names; no store is asked, since its files are known."""
+    """Return how many leading parts of a source are names and not patterns.
+
+    A store is not asked, since the files of the source are known.
+    """
     if isinstance(path, Path):
         return literal_parts(path)
     parts = path.uri.split("/")
@@ -274,15 +285,15 @@ def _match_parts(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     )
 
 
-def _plain_uri(path: RemotePath) -> str:
-    """A URI by which two names of one place are equal."""
+def _normalised(path: RemotePath) -> str:
+    """Return a URI without empty parts, so that two URIs of one object are equal."""
     scheme, _, key = path.uri.partition("://")
     return f"{scheme}://{'/'.join(part for part in key.split('/') if part)}"
 
 
 def check_parent(folder: Path, out: str | Path) -> None:
-    """Raise OutputError unless `out` can be made in a folder."""
+    """Raise OutputError if `out` cannot be created in a folder."""
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} of {out} does not exist; make it first.")
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"the folder {folder} of {out} is not writable; choose another.")
+        raise OutputError(f"the folder {folder} of {out} is not writable; choose another folder.")

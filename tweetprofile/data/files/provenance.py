@@ -21,7 +21,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tweetprofile.data.files.storage import AnyPath, RemotePath, open_binary, to_read
+from tweetprofile.data.files.storage import AnyPath, RemotePath, arrow_source, open_binary
 from tweetprofile.untrusted.fields import mapping, parse_json
 from tweetprofile.version import __version__
 
@@ -161,7 +161,7 @@ def read_description(path: AnyPath) -> dict[str, Any]:
     with _open_regular(path) as file:
         is_csv = file.read(len(_CSV_BEGINS)) == _CSV_BEGINS
     if not is_csv:
-        return _description(to_read(path))
+        return _description(arrow_source(path))
     record = _record_beside(path)
     if record["sha256"] != digest_of(path):
         raise ValueError(f"{path} was changed since it was written")

@@ -110,7 +110,7 @@ def absolute(path: AnyPath) -> AnyPath:
     return path if isinstance(path, RemotePath) else path.resolve()
 
 
-def to_read(path: AnyPath) -> Any:
+def arrow_source(path: AnyPath) -> Any:
     """What Arrow's readers take to read a file: its path, or the file itself, opened.
 
     Raises:
@@ -207,7 +207,7 @@ def _require_bucket(path: RemotePath) -> None:
         raise FileNotFoundError(f"there is no bucket '{bucket}'")
 
 
-def read_whole(
+def read_file(
     path: RemotePath,
     max_bytes: int,
     on_attempt: Callable[[], None] = lambda: None,
@@ -242,7 +242,7 @@ def is_denied(error: OSError) -> bool:
     return "ACCESS_DENIED" in str(error) or "PERMISSION_DENIED" in str(error)
 
 
-def is_of_store(error: Exception) -> bool:
+def is_store_error(error: Exception) -> bool:
     """Whether an error comes from a store or the way to it, and not from what a file holds."""
     return any(sign in str(error) for sign in ("AWS Error", "google::cloud", "curlCode"))
 

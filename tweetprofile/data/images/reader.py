@@ -79,10 +79,10 @@ class ImageReader:
         Raises:
             StoreError: the store does not answer any more.
         """
-        if self._root.reads_at_once == 1:
+        if self._root.concurrent_reads == 1:
             return map(self._try, refs)
         if self._fetcher is None:  # not before: most readers are made to check the root alone
-            self._fetcher = Fetcher(self._try, self._root.reads_at_once)
+            self._fetcher = Fetcher(self._try, self._root.concurrent_reads)
         return self._fetcher.fetch_all(refs)
 
     def _try(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes | Reason:

@@ -16,9 +16,10 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import (
+    AnyPath,
     RemotePath,
     is_remote,
-    read_whole,
+    read_file,
     require_reachable,
     size_of,
     why,
@@ -40,6 +41,20 @@ _READS_AT_ONCE = 32
 """From a store, where each takes two round trips of some 20 ms, whatever its size."""
 
 
+def check_image_root(root: AnyPath) -> None:
+    """Raise OptionError unless an image root is a folder, or a store that can be reached."""
+    if isinstance(root, RemotePath):
+        try:
+            require_reachable(root)
+        except _UNREACHABLE as error:
+            raise OptionError(
+                f"image root {root} cannot be reached: {why(error)}; check the address, and the "
+                "credentials in the environment or profile."
+            ) from error
+    elif not root.is_dir():
+        raise OptionError(f"image root {root} is not a folder; give one with `image_root`.")
+
+
 @dataclass(slots=True)
 class LocalRoot:
     """A folder on a disk.
@@ -54,13 +69,12 @@ class LocalRoot:
 
     folder: Path
     max_bytes: int
-    reads_at_once: int = field(init=False, default=1)
+    concurrent_reads: int = field(init=False, default=1)
     _real_root: str = field(init=False)
     _folders: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.folder.is_dir():
-            raise OptionError(f"image root {self.folder} is no folder; give one with --image-root.")
+        check_image_root(self.folder)
         self._real_root = os.path.realpath(self.folder)
 
     def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
@@ -138,17 +152,11 @@ class RemoteRoot:
 
     folder: RemotePath
     max_bytes: int
-    reads_at_once: int = field(init=False, default=_READS_AT_ONCE)
+    concurrent_reads: int = field(init=False, default=_READS_AT_ONCE)
     _last_read: RemotePath | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        try:
-            require_reachable(self.folder)
-        except _UNREACHABLE as error:
-            raise OptionError(
-                f"image root {self.folder} cannot be reached: {why(error)}; check the address, and "
-                "the credentials in the environment or profile."
-            ) from error
+        check_image_root(self.folder)
 
     def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
         """The bytes of a file.
@@ -164,7 +172,7 @@ class RemoteRoot:
         progress = progress or ReadProgress()
         file = self._confine(path)
         try:
-            data = read_whole(file, self.max_bytes, progress.begin, progress.expect)
+            data = read_file(file, self.max_bytes, progress.begin, progress.expect)
         except _UNREACHABLE as error:
             self._require_store()
             missing = isinstance(error, FileNotFoundError)

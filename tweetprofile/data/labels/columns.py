@@ -104,7 +104,7 @@ class Values:
         kind: of its values.
         words: the different values as they are written, by code, in the order in which they came.
         codes: a code a user, `MISSING` where there is no value.
-        endless: whether there are more different values than `MOST_VALUES`; `codes` then ends with
+        too_many_values: whether there are more different values than `MOST_VALUES`; `codes` then ends with
             the rows that were read.
     """
 
@@ -112,7 +112,7 @@ class Values:
     kind: ValueKind
     words: list[str] = field(default_factory=list)
     codes: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
-    endless: bool = False
+    too_many_values: bool = False
 
     def counts(self) -> Mapping[str, int]:
         """Users by value."""
@@ -136,13 +136,13 @@ def read_values(manifest: Manifest, name: str) -> Values:
     for table in manifest.columns(["user_id", name] if long else [name]):
         codes.append(_encode(table[name], numbers))
         if len(numbers) > MOST_VALUES:
-            values.endless = True
+            values.too_many_values = True
             break
         if long:
             starts.add(table["user_id"].combine_chunks())
     values.words = list(numbers)
     values.codes = np.concatenate(codes) if codes else values.codes
-    if long and not values.endless:
+    if long and not values.too_many_values:
         values.codes = _one_a_user(manifest, values, starts)
     return values
 

@@ -174,8 +174,10 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
             f"{MOST_TRAITS:,} traits; name those to learn with --schema."
         )
     found = [_judged(manifest, name, kind) for name, kind in columns.items()]
-    left_out |= {each.name: each.why_no_trait for each in found if each.why_no_trait is not None}
-    traits = [each for each in found if each.why_no_trait is None]
+    left_out |= {
+        each.name: each.why_not_a_trait for each in found if each.why_not_a_trait is not None
+    }
+    traits = [each for each in found if each.why_not_a_trait is None]
     if not traits:
         reasons = _in_one_sentence(left_out)
         raise ManifestError(f"{manifest.source} has no label column to learn from{reasons}.")
@@ -190,7 +192,7 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
 def _judged(manifest: Manifest, name: str, kind: ValueKind) -> LabelColumn:
     with _reading(manifest):
         values = read_values(manifest, name)
-    return LabelColumn.of(name, values.counts(), kind, endless=values.endless)
+    return LabelColumn.of(name, values.counts(), kind, too_many_values=values.too_many_values)
 
 
 def _only_labelled(schema: TraitSchema, manifest: Manifest) -> FoundSchema:
@@ -232,7 +234,7 @@ def _require_classes(manifest: Manifest, values: Values, trait: Trait) -> None:
             f"'{trait.name}': '{printable(word, _MOST_SHOWN)}' is no class of the schema "
             f"({_some(trait.classes)}){hint}; correct it, or train with another --schema."
         )
-    if values.endless:
+    if values.too_many_values:
         raise ManifestError(
             f"{manifest.source}: column '{trait.name}' has more than {len(values.words):,} "
             "different values, which are no classes; correct it."
@@ -242,7 +244,7 @@ def _require_classes(manifest: Manifest, values: Values, trait: Trait) -> None:
 def _whereabouts(manifest: Manifest, values: Values, code: int) -> str:
     """The row in which a value first stands, or in the long form the user who has it."""
     position = int((values.codes == code).argmax())
-    if manifest.form is not Form.LONG or values.endless:
+    if manifest.form is not Form.LONG or values.too_many_values:
         return f"row {position}"
     return f"user '{printable(read_user_ids(manifest)[position])}'"
 

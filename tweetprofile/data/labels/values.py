@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import combinations
 
-from tweetprofile.traits import why_no_class
+from tweetprofile.traits import why_not_a_class
 
 UNKNOWN_WORDS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>", "#n/a"})
 """Labels, in lower case, that spreadsheets, pandas, R and databases write for a missing value."""
@@ -79,20 +79,20 @@ class LabelColumn:
     Attributes:
         name: of the column.
         classes: users by class, the classes in the order in which they are numbered.
-        why_no_trait: why it is no trait to learn, to stand behind its name; None where it is one.
+        why_not_a_trait: why it is no trait to learn, to stand behind its name; None where it is one.
         notes: sentences on how its values were read.
         warnings: sentences on classes that look like one another.
     """
 
     name: str
     classes: Mapping[str, int]
-    why_no_trait: str | None
+    why_not_a_trait: str | None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, name: str, counts: Mapping[str, int], kind: ValueKind, *, endless: bool = False
+        cls, name: str, counts: Mapping[str, int], kind: ValueKind, *, too_many_values: bool = False
     ) -> "LabelColumn":
         """Judge a column by its values.
 
@@ -100,11 +100,11 @@ class LabelColumn:
             name: of the column.
             counts: users by value, as it is written.
             kind: of the values.
-            endless: whether the column holds more different values than were counted.
+            too_many_values: whether the column holds more different values than were counted.
         """
         classes, numeric = count_classes(counts), kind is ValueKind.INTEGER
         ordered = dict(sorted(classes.items(), key=_by_number if numeric else None))
-        reason = _why_no_trait(ordered, numeric=numeric, endless=endless)
+        reason = _why_not_a_trait(ordered, numeric=numeric, too_many_values=too_many_values)
         if reason is not None:
             return cls(name, ordered, reason)
         notes = tuple(_notes(name, counts, ordered, kind))
@@ -152,9 +152,11 @@ def unknown_note(name: str, counts: Mapping[str, int], classes: Mapping[str, int
     return f"{name}: {_users(spelled.total())} without a label, as the value says: {words}"
 
 
-def _why_no_trait(classes: Mapping[str, int], *, numeric: bool, endless: bool) -> str | None:
+def _why_not_a_trait(
+    classes: Mapping[str, int], *, numeric: bool, too_many_values: bool
+) -> str | None:
     """Why a column is no trait to learn, for people; None where it is one."""
-    if endless:
+    if too_many_values:
         return f"has too many different values (more than {MOST_VALUES:,})"
     labelled = sum(classes.values())
     if len(classes) < 2:
@@ -167,16 +169,16 @@ def _why_no_trait(classes: Mapping[str, int], *, numeric: bool, endless: bool) -
             f"has {len(classes)} different numbers, more than {MOST_NUMBERS}, as a count or an age "
             "has; write classes as text"
         )
-    return _why_no_classes(classes)
+    return _why_not_classes(classes)
 
 
-def _why_no_classes(classes: Mapping[str, int]) -> str | None:
+def _why_not_classes(classes: Mapping[str, int]) -> str | None:
     """Why the values of a column are no classes, for people; None where they are."""
     if any(map(_DECIMAL.search, classes)) and all(map(_NUMBER.fullmatch, classes)):
         return "holds decimal numbers, as a measure does; write classes as text"
     if all(name.lower() in _PARTS for name in classes):
         return "names the parts of a data set"
-    broken = next(filter(None, map(why_no_class, classes)), None)
+    broken = next(filter(None, map(why_not_a_class, classes)), None)
     return f"has a class that {broken}" if broken else None
 
 

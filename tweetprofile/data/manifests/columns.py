@@ -7,7 +7,7 @@ import pyarrow as pa
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.manifests.forms import is_text
 from tweetprofile.data.manifests.schemas import IMAGE_COLUMNS, FileSchema, merge
-from tweetprofile.data.manifests.sources import Sources, say_files
+from tweetprofile.data.manifests.sources import Sources, describe_files
 from tweetprofile.errors import ManifestError
 
 
@@ -46,10 +46,10 @@ def remarks_on(
         yield f"Columns of text from the names of folders: {', '.join(partitions)}."
     if sources.left_out:
         yield (
-            f"Not read: {say_files(sources.left_out)} of {sources.folder}; unpack or rename what "
+            f"Not read: {describe_files(sources.left_out)} of {sources.folder}; unpack or rename what "
             "belongs to the manifest, so that it ends in .parquet."
         )
     for name in schema.names:
         lacking = [file.path.name for file in files if file.rows and name not in file.schema.names]
         if lacking and name not in (*partitions, *IMAGE_COLUMNS):
-            yield f"Column '{name}' is missing, and taken as null, in {say_files(lacking)}."
+            yield f"Column '{name}' is missing, and taken as null, in {describe_files(lacking)}."

@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 
 from tweetprofile.data.files.storage import (
     AnyPath,
-    is_of_store,
+    arrow_source,
+    is_store_error,
     open_binary,
-    to_read,
     version_of,
     why,
 )
@@ -169,7 +169,7 @@ def _reading(file: SourceFile) -> Iterator[None]:
 
 def _require_store(path: AnyPath, error: Exception) -> None:
     """Raise StoreError if an error is the store's, and says nothing of the file."""
-    if is_of_store(error):
+    if is_store_error(error):
         raise StoreError(
             f"{path} cannot be read any more: {why(error)}; check the connection and the "
             "credentials, and continue with --resume."
@@ -190,7 +190,7 @@ def _groups_from(claims: Sequence[GroupClaims], begin: int) -> tuple[list[int], 
 
 def _open(path: AnyPath, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     return pq.ParquetFile(
-        to_read(path),
+        arrow_source(path),
         read_dictionary=list(dictionaries),
         buffer_size=_READ_BUFFER,
         pre_buffer=False,
@@ -251,7 +251,7 @@ def _require_plausible(claimed: ColumnClaims, path: AnyPath, group: int, *, in_l
 
 def _longest_entry(path: AnyPath, group: int, column: str) -> int:
     """Bytes of the longest entry of a column chunk's dictionary."""
-    with pq.ParquetFile(to_read(path), read_dictionary=[column], pre_buffer=False) as parquet:
+    with pq.ParquetFile(arrow_source(path), read_dictionary=[column], pre_buffer=False) as parquet:
         batch = next(parquet.iter_batches(1, row_groups=[group], columns=[column]), None)
     entries = _dictionaries_in(batch.column(0)) if batch is not None and batch.num_columns else []
     return max((pc.max(pc.binary_length(each)).as_py() or 0 for each in entries), default=0)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tweetprofile.data.files.storage import AnyPath, open_binary, to_read, why
+from tweetprofile.data.files.storage import AnyPath, arrow_source, open_binary, why
 from tweetprofile.data.manifests.footers import read_claims
 from tweetprofile.data.manifests.forms import Form, form_of, is_bytes, is_text
 from tweetprofile.data.manifests.suggestions import command_for_file
@@ -45,7 +45,7 @@ class FileSchema:
             ManifestError: it is no Parquet, or two of its columns have the same name.
         """
         try:
-            metadata = pq.read_metadata(to_read(path))
+            metadata = pq.read_metadata(arrow_source(path))
             schema = metadata.schema.to_arrow_schema()
             names = schema.names
         except (pa.ArrowException, OSError, ValueError) as error:  # names may not even be UTF-8

@@ -176,7 +176,7 @@ def partitions_of(file: AnyPath, below: str | None = None) -> Partitions:
     return dict(reversed(found.items()))
 
 
-def say_files(names: Iterable[str]) -> str:
+def describe_files(names: Iterable[str]) -> str:
     """How many files there are, and what the first of them are called."""
     every = list(names)
     more = f" and {len(every) - _SHOWN:,} more" if len(every) > _SHOWN else ""

@@ -7,18 +7,15 @@ other. Ids of equal hashes are compared themselves before anybody is called a du
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import UsesScratch, no_room
 from tweetprofile.data.manifests.forms import is_text, run_starts
 from tweetprofile.errors import ManifestError
 
@@ -157,7 +154,7 @@ def without_repeats(ids: pa.Array, before: pa.Array) -> pa.Array:
     return heads[1:] if continues else heads
 
 
-class RepeatedIds:
+class RepeatedIds(UsesScratch):
     """Finds ids that come more than once; used as a `with` block.
 
     Raises:
@@ -167,19 +164,6 @@ class RepeatedIds:
     def __init__(self) -> None:
         self._pending: list[Hashes] = []
         self._held = 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
 
     def add(self, ids: pa.Array) -> None:
         """Take ids, integers or text without null."""
@@ -200,7 +184,7 @@ class RepeatedIds:
         return found, count
 
     def _ranges(self) -> Iterator[Hashes]:
-        if self._folder is None:
+        if not self.has_scratch:
             yield np.concatenate([np.empty(0, np.uint64), *self._pending])
             return
         self._write()
@@ -210,7 +194,6 @@ class RepeatedIds:
     def _write(self) -> None:
         hashes = np.sort(np.concatenate(self._pending)) if self._pending else np.empty(0, np.uint64)
         starts = np.arange(1, _FILES, dtype=np.uint64) << np.uint64(64 - _FILES_BITS)
-        self._folder = self._folder or make_scratch()
         try:
             for number, part in enumerate(np.split(hashes, np.searchsorted(hashes, starts))):
                 with self._file(number).open("ab") as file:
@@ -220,8 +203,7 @@ class RepeatedIds:
         self._pending, self._held = [], 0
 
     def _file(self, number: int) -> Path:
-        assert self._folder is not None
-        return Path(self._folder.name) / f"{number:02}.hashes"
+        return self.scratch / f"{number:02}.hashes"
 
 
 def hash_ids(ids: pa.Array) -> Hashes:

@@ -7,15 +7,13 @@ which they came first. In memory is a 128th of all rows, and a user of each file
 
 import heapq
 import json
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import UsesScratch, no_room
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.skipped import Skipped
 from tweetprofile.importers.users import IMAGES_OVER_LIMIT, MOST_IMAGES, DumpUser
@@ -50,7 +48,7 @@ _Joined = tuple[int, str, list[str], list[str | None]]
 """Number of the first row, user, images and labels."""
 
 
-class UserJoiner:
+class UserJoiner(UsesScratch):
     """Gathers rows by user; used as a `with` block.
 
     Args:
@@ -70,19 +68,6 @@ class UserJoiner:
         self._rows: list[tuple[int, TableRow]] = []
         self._held = 0
         self.count = 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
 
     def add(self, row: TableRow) -> None:
         """Take a row."""
@@ -102,7 +87,7 @@ class UserJoiner:
         Raises:
             OptionError: two rows of a user contradict each other.
         """
-        if self._folder is None:
+        if not self.has_scratch:
             joined: Iterable[_Joined] = self._join(self._rows)
         else:
             self._spill()
@@ -138,7 +123,6 @@ class UserJoiner:
                 )
 
     def _spill(self) -> None:
-        self._folder = self._folder or make_scratch()
         lines: list[list[str]] = [[] for _ in range(_FILES)]
         for number, row in self._rows:
             line = json.dumps([number, row.user_id, row.where, row.images, row.labels])
@@ -165,8 +149,7 @@ class UserJoiner:
         return target
 
     def _file(self, number: int) -> Path:
-        assert self._folder is not None
-        return Path(self._folder.name) / f"{number:03}.rows"
+        return self.scratch / f"{number:03}.rows"
 
 
 def _read_lines(file: Path) -> Iterator[Any]:

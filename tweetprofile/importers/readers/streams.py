@@ -11,10 +11,11 @@ import io
 import os
 import stat
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
+
+from tweetprofile.data.files.scratch import Closing
 
 _CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """By the ending of a file's name. All three may hold several streams, one after the other."""
@@ -23,7 +24,7 @@ _PIECE = 1 << 16
 """Bytes that are read, and given, at a time."""
 
 
-class DumpFile:
+class DumpFile(Closing):
     """A file of a dump, to be read as bytes; used as a `with` block.
 
     Args:
@@ -42,15 +43,8 @@ class DumpFile:
         content = self._raw if encoding == "utf-8" else _AsUtf8(self._raw, encoding)
         self.bytes = io.BufferedReader(content, _PIECE)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self.bytes.close()
 
     @property

@@ -7,13 +7,12 @@ sorted. In memory is a buffer of photos, and a 64th of all of them, some 100 byt
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import polars as pl
 import pyarrow as pa
 
-from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import UsesScratch, no_room
 from tweetprofile.importers.users import DumpUser
 
 _FILES = 64
@@ -33,7 +32,7 @@ _SCHEMA = pa.schema(
 Row = tuple[str, int, int, str]
 
 
-class PhotoSorter:
+class PhotoSorter(UsesScratch):
     """Gathers photos by user; used as a `with` block.
 
     Raises:
@@ -46,16 +45,8 @@ class PhotoSorter:
         self._parts = 0
 
     def __enter__(self) -> Self:
-        self._folder = make_scratch()
+        self.make_scratch()  # at once, so that lack of room shows before any work is done
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._folder.cleanup()
 
     def add(self, user_id: str, tweet: int, position: int, path: str) -> None:
         """Take a photo: whose, of which tweet, at which place in it, and its file."""
@@ -83,10 +74,10 @@ class PhotoSorter:
         self._rows, self._held, self._parts = [[] for _ in range(_FILES)], 0, self._parts + 1
 
     def _file(self, number: int, part: int) -> Path:
-        return Path(self._folder.name) / f"{number:02}-{part:06}.arrow"
+        return self.scratch / f"{number:02}-{part:06}.arrow"
 
     def _users_of(self, number: int) -> Iterator[DumpUser]:
-        parts = sorted(Path(self._folder.name).glob(f"{number:02}-*.arrow"))
+        parts = sorted(self.scratch.glob(f"{number:02}-*.arrow"))
         if not parts:
             return
         photos = pl.concat([pl.read_ipc(part) for part in parts])

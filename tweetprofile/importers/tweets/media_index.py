@@ -5,10 +5,9 @@ import sqlite3
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from tweetprofile.data.files.scratch import make_scratch, no_room
+from tweetprofile.data.files.scratch import UsesScratch, no_room
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.readers.folders import is_file, walk_files
 from tweetprofile.importers.readers.streams import open_regular
@@ -33,7 +32,7 @@ _MOST_FILES = 100
 """Files of one photo that are told apart."""
 
 
-class MediaIndex:
+class MediaIndex(UsesScratch):
     """All images below a folder, by what their names say, in a temporary database.
 
     Used as a `with` block. On the disk some 100 bytes per file; in memory nothing that grows with
@@ -54,24 +53,20 @@ class MediaIndex:
         self._skipped = skipped
 
     def __enter__(self) -> Self:
-        self._temporary = make_scratch()
-        self._database = sqlite3.connect(Path(self._temporary.name) / "media.sqlite")
+        self._database = sqlite3.connect(self.scratch / "media.sqlite")
         try:
             self._fill()
         except BaseException as error:
-            self._leave()
+            self.close()
             if isinstance(error, sqlite3.Error):
                 raise no_room(error) from error
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._leave()
+    def close(self) -> None:
+        """Close the database and remove it."""
+        self._database.close()
+        super().close()
 
     def find(self, photo: Photo) -> str | None:
         """Path of a photo's file below the folder; None where there is none.
@@ -146,10 +141,6 @@ class MediaIndex:
                 "may read."
             ) from error
         self._skipped.add(SkipReason.UNREADABLE, str(error.filename), None, str(error.strerror))
-
-    def _leave(self) -> None:
-        self._database.close()
-        self._temporary.cleanup()
 
 
 def is_image(file: Path) -> bool:
