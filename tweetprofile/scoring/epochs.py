@@ -20,7 +20,7 @@ METRICS = "metrics.jsonl"
 """The name of the file in a run folder that holds one line per epoch."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochMetrics:
     """One line of `metrics.jsonl`.
 
