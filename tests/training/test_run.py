@@ -37,22 +37,26 @@ QUICK = TrainOptions(
 )
 
 
-class Epochs(TrainObserver):
+class Recorder(TrainObserver):
     """Records the events it receives."""
 
     def __init__(self) -> None:
         self.epochs: list[EpochMetrics] = []
+        self.notes: list[str] = []
         self.decoded = (0, 0)
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         self.epochs.append(metrics)
+
+    def on_note(self, sentence: str) -> None:
+        self.notes.append(sentence)
 
     def on_decoded(self, users: int, total: int) -> None:
         self.decoded = users, total
 
 
 def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> None:
-    observer = Epochs()
+    observer = Recorder()
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, observer)
     checkpoint = load_checkpoint(summary.checkpoint)
     assert checkpoint.schema.names == ("gender", "location", "occupation")
@@ -120,7 +124,7 @@ def test_a_network_can_memorise_a_few_users(
         batch_size=12,
         learning_rate=2e-3,
     )
-    observer = Epochs()
+    observer = Recorder()
     train_manifest(dump / "train.parquet", tmp_path / "run", options, observer)
     assert observer.epochs[-1].loss < 0.5 * observer.epochs[0].loss
 
@@ -141,7 +145,7 @@ def test_users_without_some_labels_train_the_other_traits(dump: Path, tmp_path: 
     genders = [*frame["gender"].to_list()[:half], *[None] * (frame.height - half)]
     manifest = dump / "half.parquet"
     frame.with_columns(gender=pl.Series(genders)).write_parquet(manifest)
-    observer = Epochs()
+    observer = Recorder()
     train_manifest(manifest, tmp_path / "run", QUICK, observer)
     assert all(np.isfinite(metrics.loss) for metrics in observer.epochs)
 
@@ -152,6 +156,17 @@ def test_val_names_the_held_out_users(dump: Path, tmp_path: Path) -> None:
     usable = pl.read_parquet(dump / "test.parquet").height - 2  # no image, and only a damaged one
     assert summary.val_users == usable
     assert summary.users + summary.left_out == pl.read_parquet(dump / "train.parquet").height
+
+
+def test_notes_on_labels_of_held_out_users_are_reported(dump: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(dump / "test.parquet")
+    genders = ["n/a", *frame["gender"].to_list()[1:]]
+    frame.with_columns(gender=pl.Series(genders)).write_parquet(dump / "val.parquet")
+    observer = Recorder()
+    options = replace(QUICK, epochs=1, val=str(dump / "val.parquet"))
+    train_manifest(dump / "train.parquet", tmp_path / "run", options, observer)
+    (note,) = observer.notes
+    assert note.startswith("held-out users: gender: 1 user without a label")
 
 
 def test_labels_of_held_out_users_must_be_classes_of_the_schema(dump: Path, tmp_path: Path) -> None:

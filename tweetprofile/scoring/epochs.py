@@ -53,7 +53,7 @@ def read_metrics(value: object, what: str) -> EpochMetrics:
 
     Args:
         value: The parsed JSON.
-        what: What an error calls the value.
+        what: The name of the value in errors.
 
     Raises:
         FieldError: A field is missing, unknown or of another type.

@@ -44,7 +44,7 @@ def read_temperature_fit(value: object, what: str) -> TemperatureFit:
 
     Args:
         value: The parsed JSON.
-        what: What an error calls the value.
+        what: The name of the value in errors.
 
     Raises:
         FieldError: A field is missing, unknown or of another type.

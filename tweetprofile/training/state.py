@@ -117,8 +117,15 @@ class TrainingState:
             KeptWeights(metrics, _part(tensors, _kept(number)))
             for number, metrics in enumerate(found["kept"])
         ]
-        parts = {part: _part(tensors, part) for part in _PARTS}
-        return cls(**{**found, "kept": kept}, **parts)
+        return cls(
+            settings=found["settings"],
+            epoch=found["epoch"],
+            epochs=found["epochs"],
+            kept=kept,
+            network=_part(tensors, "network"),
+            average=_part(tensors, "average"),
+            optimiser=_part(tensors, "optimiser"),
+        )
 
     def restore(
         self,
