@@ -378,7 +378,15 @@ def test_an_evaluation_does_not_come_into_a_folder_of_others(
         pytest.skip("a submission takes no run")
     (users / "predicted").mkdir()
     (users / "p.parquet").rename(users / "predicted" / "part-00000.parquet")
-    line = EpochMetrics(1, 1.0, None, {}, 0.0, 0.1, 1.0)
+    line = EpochMetrics(
+        epoch=1,
+        loss=1.0,
+        val_loss=None,
+        scores={},
+        mean_macro_f1=0.0,
+        learning_rate=0.1,
+        seconds=1.0,
+    )
     (users / "run" / "metrics.jsonl").write_text(json.dumps(asdict(line)) + "\n")
     run = ["--run", "ROOT/run"] if layout == "report" else []
     said = refused(

@@ -365,7 +365,7 @@ def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK]
     assert run(*arguments) == 0
     assert run(*arguments) == 2
-    assert "holds a finished run already" in capsys.readouterr().err
+    assert "already holds a finished run" in capsys.readouterr().err
     assert run(*arguments, "--overwrite") == 0
 
 

@@ -38,9 +38,9 @@ def test_many_resamples_are_scored_as_each_one_is_alone() -> None:
     drawn = [(random.integers(0, 9, 20), random.integers(0, 9, 20)) for _ in range(50)]
     alone = [ClassCounts.of(truth, guess, 12) for truth, guess in drawn]
     together = ClassCounts(
-        correct=np.stack([each.correct for each in alone]),
-        labelled=np.stack([each.labelled for each in alone]),
-        predicted=np.stack([each.predicted for each in alone]),
+        correct=np.stack([each.correct for each in alone]).astype(np.float64),
+        labelled=np.stack([each.labelled for each in alone]).astype(np.float64),
+        predicted=np.stack([each.predicted for each in alone]).astype(np.float64),
     )
     for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1"):
         expected = [float(getattr(each, name)) for each in alone]

@@ -1,4 +1,4 @@
-"""Users are varied within bounds, and never beyond what they or their likes posted."""
+"""Augmentation varies users within bounds, with their own images or those of similar users."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,15 @@ def users(counts: list[int], labels: list[list[int]]) -> Subset:
     starts = np.cumsum([0, *counts])[:-1]
     frames = np.zeros((sum(counts), 18, 18, 3), np.uint8)
     hashes = np.arange(sum(counts), dtype=np.uint64)
-    cache = FrameCache(Path(), frames, starts, np.array(counts), hashes, hashes, Counts())
+    cache = FrameCache(
+        path=Path(),
+        frames_MSSC=frames,
+        starts=starts,
+        counts=np.array(counts),
+        hashes=hashes,
+        digests=hashes,
+        outcome=Counts(),
+    )
     return Subset(cache, np.arange(len(counts)), np.array(labels))
 
 
@@ -32,7 +40,7 @@ def choices(options: AugmentOptions, user: int, times: int = 60) -> list[list[in
     return [chooser.choose(np.array([user]), random)[0].frames.tolist() for _ in range(times)]
 
 
-def test_as_they_are_users_show_their_first_volume_in_order() -> None:
+def test_without_augmentation_users_show_evenly_spaced_frames_in_order() -> None:
     assert choices(AugmentOptions.none(), 0, 1) == [list(range(11))]
     assert choices(AugmentOptions.none(), 1, 1) == [[11, 12]]
     assert choices(AugmentOptions.none(), 3, 1) == [[18, 21, 24, 27, 30, 32, 35, 38, 41, 44, 47]]
@@ -41,31 +49,31 @@ def test_as_they_are_users_show_their_first_volume_in_order() -> None:
 def test_frames_are_dropped_at_random_down_to_the_fewest() -> None:
     options = AugmentOptions(regroup=0.0, mix=0.0, drop=1.0, fewest_frames=3)
     assert {len(frames) for frames in choices(options, 0, 200)} == set(range(3, 12))
-    assert {len(frames) for frames in choices(options, 1)} == {2}, "no more than there are"
+    assert {len(frames) for frames in choices(options, 1)} == {2}, "at most as many as there are"
     lengths = [len(frames) for frames in choices(replace(options, drop=0.3), 0, 500)]
     assert 0.25 < sum(length < 11 for length in lengths) / 500 < 0.35 * 8 / 9 + 0.03
 
 
-def test_order_is_drawn_anew() -> None:
+def test_the_order_of_frames_is_random() -> None:
     orders = choices(AugmentOptions(regroup=0.0, mix=0.0, drop=0.0), 0)
     assert all(sorted(order) == list(range(11)) for order in orders)
     assert len({tuple(order) for order in orders}) == len(orders)
 
 
-def test_regrouped_frames_are_of_users_who_share_every_label() -> None:
-    seen = {
+def test_regrouped_frames_come_from_users_with_the_same_labels() -> None:
+    shown = {
         frame
         for frames in choices(AugmentOptions(regroup=1.0, mix=0.0), 0, 200)
         for frame in frames
     }
-    assert seen == {*range(11), *range(13, 18)}, "users 0 and 2 are alike"
+    assert shown == {*range(11), *range(13, 18)}, "users 0 and 2 have the same labels"
     alone = {
         frame for frames in choices(AugmentOptions(regroup=1.0, mix=0.0), 1) for frame in frames
     }
     assert alone == {11, 12}
 
 
-def test_mixed_users_show_up_to_half_of_anothers_frames_and_say_so() -> None:
+def test_mixed_users_show_up_to_half_of_another_users_frames() -> None:
     options = AugmentOptions(regroup=0.0, mix=1.0, drop=0.0)
     chooser, random = FrameChooser(FOUR, 11, options), np.random.default_rng(0)
     shares = set()
@@ -80,7 +88,7 @@ def test_mixed_users_show_up_to_half_of_anothers_frames_and_say_so() -> None:
     assert max(shares) == 1.0
 
 
-def test_a_frame_that_is_not_distorted_is_the_cached_one_in_size() -> None:
+def test_an_undistorted_frame_is_the_cached_frame() -> None:
     frames = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8)
     distortion = Distortion.draw([3], AugmentOptions.none(), np.random.default_rng(0))
     torch.testing.assert_close(
@@ -88,7 +96,7 @@ def test_a_frame_that_is_not_distorted_is_the_cached_one_in_size() -> None:
     )
 
 
-def test_flips_mirror_and_crops_look_at_a_part() -> None:
+def test_flips_mirror_frames_and_crops_cut_out_a_part() -> None:
     frames = torch.zeros(2, 16, 16, 3, dtype=torch.uint8)
     frames[:, :, :8] = 255
     plain = AugmentOptions.none()
@@ -104,9 +112,9 @@ def test_flips_mirror_and_crops_look_at_a_part() -> None:
     assert (theta[:, :, 2].abs() + theta[:, [0, 1], [0, 1]] <= 1.0 + 1e-6).all(), "never outside"
 
 
-def test_frames_are_turned_about_their_middle() -> None:
+def test_frames_are_rotated_about_their_centre() -> None:
     plain = AugmentOptions.none()
-    theta = Distortion.draw([500], replace(plain, turn=0.3), np.random.default_rng(0)).theta_M23
+    theta = Distortion.draw([500], replace(plain, rotation=0.3), np.random.default_rng(0)).theta_M23
     angles = torch.atan2(theta[:, 1, 0], theta[:, 0, 0])
     assert 0.25 < angles.abs().max() <= 0.3
     torch.testing.assert_close(theta[:, :, :2].det(), torch.ones(500))
@@ -114,12 +122,12 @@ def test_frames_are_turned_about_their_middle() -> None:
 
 
 def flat_frames(brightness: list[int]) -> torch.Tensor:
-    """Frames of one brightness each."""
+    """Return frames with a single brightness each."""
     levels = torch.tensor(brightness, dtype=torch.uint8)
     return levels[:, None, None, None].expand(-1, 16, 16, 3).contiguous()
 
 
-def test_erased_parts_have_one_brightness_and_a_tenth_to_a_half_of_the_frame() -> None:
+def test_erased_parts_have_one_brightness_and_cover_a_tenth_to_a_half() -> None:
     options = replace(AugmentOptions.none(), erase=1.0)
     found = Distortion.draw([200], options, np.random.default_rng(0)).apply(
         flat_frames([100] * 200), SPEC
@@ -132,23 +140,23 @@ def test_erased_parts_have_one_brightness_and_a_tenth_to_a_half_of_the_frame() -
         assert torch.unique(frame[part]).numel() == 1
 
 
-def test_pasted_parts_are_of_other_frames_of_the_same_user() -> None:
+def test_pasted_parts_come_from_other_frames_of_the_same_user() -> None:
     options = replace(AugmentOptions.none(), paste=1.0)
     own = flat_frames([0, 50, 100, 150, 200, 250])
     levels = SPEC.normalise_frames(own)[:, 0, 0, 0]
     random = np.random.default_rng(0)
-    seen: list[set[int]] = [set() for _ in own]
+    sources: list[set[int]] = [set() for _ in own]
     for _ in range(50):
         found = Distortion.draw([2, 4], options, random).apply(own, SPEC)[:, 0]
         for number, frame in enumerate(found):
             near = (frame.flatten()[:, None] - levels).abs()
-            if near.min(dim=1).values.max() < 1e-4:  # else it has drawn itself, and is erased
-                seen[number] |= set(near.argmin(dim=1).tolist())
-    assert seen == [{0, 1}] * 2 + [{2, 3, 4, 5}] * 4
+            if near.min(dim=1).values.max() < 1e-4:  # otherwise it drew itself, and is erased
+                sources[number] |= set(near.argmin(dim=1).tolist())
+    assert sources == [{0, 1}] * 2 + [{2, 3, 4, 5}] * 4
 
 
-def test_distortions_of_a_part_are_those_of_the_whole() -> None:
-    """Two processes see what one would have seen."""
+def test_a_part_of_a_batch_is_distorted_as_in_the_whole_batch() -> None:
+    """Two processes see what one process would see."""
     frames = torch.randint(0, 256, (6, 18, 18, 3), dtype=torch.uint8)
     options = AugmentOptions(erase=0.4, paste=0.6)
     distortion = Distortion.draw([2, 3, 1], options, np.random.default_rng(0))
@@ -158,7 +166,7 @@ def test_distortions_of_a_part_are_those_of_the_whole() -> None:
 
 
 @pytest.mark.parametrize("fill", ["repeat", "zeros"])
-def test_short_users_are_filled_as_in_predicting(fill: str) -> None:
+def test_short_volumes_are_filled_as_in_prediction(fill: str) -> None:
     spec = VolumeSpec(4, 16, 16, fill)  # type: ignore[arg-type]
     frames = torch.randn(5, 3, 16, 16)
     volumes, mask = fill_volumes(frames, [4, 1], spec)
@@ -178,10 +186,10 @@ def test_short_users_are_filled_as_in_predicting(fill: str) -> None:
         {"fewest_frames": 0},
         {"drop": 2.0},
         {"mix": 1.1},
-        {"turn": -1.0},
+        {"rotation": -1.0},
         {"erase": 0.6, "paste": 0.6},
     ],
 )
-def test_an_augmentation_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+def test_an_augmentation_option_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(OptionError):
         AugmentOptions(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Frames are decoded once, found again, bounded on disk, and never found half made."""
+"""Frames are decoded once, reused, bounded on the disk, and never used incomplete."""
 
 import os
 import subprocess
@@ -13,7 +13,8 @@ from PIL import Image
 
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, OutputError, WriteError
-from tweetprofile.training.cache import CacheOptions, CacheSource, FrameCache, Subset, open_cache
+from tweetprofile.training.cache import FrameCache, Subset
+from tweetprofile.training.cache_building import CacheOptions, CacheSource, open_cache
 from tweetprofile.volumes.spec import VolumeSpec
 
 SPEC = VolumeSpec(height=16, width=16)
@@ -26,7 +27,7 @@ def source(manifest: Path, spec: VolumeSpec = SPEC) -> CacheSource:
 
 @pytest.fixture
 def users(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
-    """A user with two images, one with none, one with a damaged and a good one, one with 50."""
+    """Four users: two images, no image, a damaged and a good image, 50 images."""
     folder = tmp_path / "users"
     folder.mkdir()
     for number in range(50):
@@ -38,17 +39,17 @@ def users(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
     return manifest
 
 
-def test_every_users_frames_are_there_a_little_larger_than_they_will_be(
+def test_a_cache_holds_every_users_frames_a_little_larger_than_needed(
     users: Path, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     cache = open_cache(
-        source(users), CacheOptions(tmp_path / "cache"), lambda *done: seen.append(done)
+        source(users), CacheOptions(tmp_path / "cache"), lambda *done: progress.append(done)
     )
-    assert cache.counts.tolist() == [2, 0, 1, 44], "four volumes' worth of a user, at most"
+    assert cache.counts.tolist() == [2, 0, 1, 44], "at most four volumes per user"
     assert cache.frames_MSSC.shape == (47, 20, 20, 3)
     assert cache.outcome.statuses == {"ok": 2, "no_images": 1, "partial": 1}
-    assert seen[-1] == (4, 4)
+    assert progress[-1] == (4, 4)
 
 
 def test_equal_images_have_equal_hashes(users: Path, tmp_path: Path) -> None:
@@ -63,14 +64,14 @@ def test_equal_images_have_equal_hashes(users: Path, tmp_path: Path) -> None:
 def test_a_second_run_decodes_nothing(users: Path, tmp_path: Path) -> None:
     options = CacheOptions(tmp_path / "cache")
     first = open_cache(source(users), options)
-    told: list[int] = []
-    second = open_cache(source(users), options, lambda users, total: told.append(users))
-    assert not told
+    decoded: list[int] = []
+    second = open_cache(source(users), options, lambda users, total: decoded.append(users))
+    assert not decoded
     assert np.array_equal(first.frames_MSSC, second.frames_MSSC)
 
 
 @pytest.mark.parametrize("file", ["frames.uint8", "users.npz", "cache.json"])
-def test_a_damaged_cache_is_named_with_the_mend(users: Path, tmp_path: Path, file: str) -> None:
+def test_a_damaged_cache_is_named_with_the_fix(users: Path, tmp_path: Path, file: str) -> None:
     cache = open_cache(source(users), CacheOptions(tmp_path / "cache"))
     damaged = cache.path / file
     damaged.write_bytes(damaged.read_bytes()[:50])
@@ -78,7 +79,7 @@ def test_a_damaged_cache_is_named_with_the_mend(users: Path, tmp_path: Path, fil
         open_cache(source(users), CacheOptions(tmp_path / "cache"))
 
 
-def test_images_in_the_manifest_itself_are_cached_too(users: Path, tmp_path: Path) -> None:
+def test_images_in_the_manifest_are_cached_too(users: Path, tmp_path: Path) -> None:
     frame = pl.read_parquet(users)
     encoded = [[(users.parent / name).read_bytes() for name in names] for names in frame["images"]]
     carrying = users.parent / "bytes.parquet"
@@ -94,7 +95,7 @@ def test_images_in_the_manifest_itself_are_cached_too(users: Path, tmp_path: Pat
         assert np.array_equal(frames[0], frames[1])
 
 
-def test_another_size_another_manifest_or_a_replaced_image_is_another_cache(users: Path) -> None:
+def test_another_size_manifest_or_image_leads_to_another_cache(users: Path) -> None:
     keys = {source(users).key(), source(users, VolumeSpec(height=32, width=16)).key()}
     Image.new("RGB", (9, 9)).save(users.parent / "0.png")
     keys.add(source(users).key())
@@ -103,9 +104,9 @@ def test_another_size_another_manifest_or_a_replaced_image_is_another_cache(user
     assert len(keys) == 4
 
 
-def test_the_cache_used_longest_ago_makes_room(users: Path, tmp_path: Path) -> None:
+def test_the_least_recently_used_cache_is_removed_for_space(users: Path, tmp_path: Path) -> None:
     specs = [VolumeSpec(height=side, width=16) for side in (16, 17, 18)]
-    size = 47 * 20 * 18 * 3  # of the largest
+    size = 47 * 20 * 18 * 3  # bytes of the largest cache
     options = CacheOptions(tmp_path / "cache", 2.5 * size / 1e9)
     first = open_cache(source(users, specs[0]), options)
     second = open_cache(source(users, specs[1]), options)
@@ -116,18 +117,18 @@ def test_the_cache_used_longest_ago_makes_room(users: Path, tmp_path: Path) -> N
     assert not second.path.exists()
 
 
-def test_frames_beyond_the_bound_end_the_run_with_the_mend(users: Path, tmp_path: Path) -> None:
-    with pytest.raises(WriteError, match=r"more than the 1e-05 GB of --cache-gb; raise it"):
+def test_frames_beyond_the_limit_end_the_run_with_a_fix(users: Path, tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"more than `cache_gb`, which is 1e-05; raise it"):
         open_cache(source(users), CacheOptions(tmp_path / "cache", 1e-5))
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_full_disk_ends_the_run_with_the_mend(users: Path, tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_run_with_a_fix(users: Path, tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "from tweetprofile.data.manifests.manifest import Manifest\n"
-        "from tweetprofile.training.cache import *\n"
+        "from tweetprofile.training.cache_building import *\n"
         "opened = Manifest.open(sys.argv[1])\n"
         "spec = VolumeSpec(height=16, width=16)\n"
         "source = CacheSource.of(opened, opened.folder, spec, 'pillow', 'cpu')\n"
@@ -137,66 +138,66 @@ def test_a_full_disk_ends_the_run_with_the_mend(users: Path, tmp_path: Path) -> 
     command = [sys.executable, "-c", code, str(users), str(tmp_path / "cache")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "WriteError" in done.stderr
-    assert "make room there, name another folder with --cache, or lower --frame-size" in done.stderr
+    assert "make room there, give another `cache` folder, or lower `frame_size`" in done.stderr
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_cache_folder_that_cannot_be_made_is_refused(users: Path, tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_created_is_refused(users: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OptionError, match=r"--cache .*/file/cache cannot be made"):
+    with pytest.raises(OptionError, match=r"cannot create the `cache` folder .*/file/cache"):
         open_cache(source(users), CacheOptions(tmp_path / "file" / "cache"))
 
 
-def test_what_a_killed_run_left_is_not_used_and_goes(users: Path, tmp_path: Path) -> None:
-    place = tmp_path / "cache"
+def test_the_incomplete_cache_of_a_killed_run_is_removed(users: Path, tmp_path: Path) -> None:
+    root = tmp_path / "cache"
     code = (
         "import sys, os, signal; from pathlib import Path\n"
         "from tweetprofile.data.manifests.manifest import Manifest\n"
-        "from tweetprofile.training.cache import *\n"
+        "from tweetprofile.training.cache_building import *\n"
         "opened = Manifest.open(sys.argv[1])\n"
         "spec = VolumeSpec(height=16, width=16)\n"
         "source = CacheSource.of(opened, opened.folder, spec, 'pillow', 'cpu')\n"
         "die = lambda users, total: os.kill(os.getpid(), signal.SIGKILL)\n"
         "open_cache(source, CacheOptions(Path(sys.argv[2])), die)"
     )
-    subprocess.run([sys.executable, "-c", code, str(users), str(place)], check=False)
-    (left,) = place.iterdir()
+    subprocess.run([sys.executable, "-c", code, str(users), str(root)], check=False)
+    (left,) = root.iterdir()
     assert left.suffix == ".tmp"
-    cache = open_cache(source(users), CacheOptions(place))
+    cache = open_cache(source(users), CacheOptions(root))
     assert cache.counts.tolist() == [2, 0, 1, 44]
-    assert list(place.iterdir()) == [cache.path]
+    assert list(root.iterdir()) == [cache.path]
 
 
-def test_what_another_run_is_building_stays(users: Path, tmp_path: Path) -> None:
-    place = tmp_path / "cache"
+def test_the_incomplete_cache_of_a_living_run_is_kept(users: Path, tmp_path: Path) -> None:
+    root = tmp_path / "cache"
     code = (
         "import sys, time; from pathlib import Path\n"
         "from tweetprofile.training.cache_folders import unfinished\n"
         "with unfinished(Path(sys.argv[1])): print('building', flush=True); time.sleep(60)"
     )
-    place.mkdir()
+    root.mkdir()
     other = subprocess.Popen(
-        [sys.executable, "-c", code, str(place / "other")], stdout=subprocess.PIPE
+        [sys.executable, "-c", code, str(root / "other")], stdout=subprocess.PIPE
     )
     try:
         assert other.stdout is not None
         other.stdout.readline()
-        open_cache(source(users), CacheOptions(place))
-        assert len(list(place.glob("other.*.tmp"))) == 1
+        open_cache(source(users), CacheOptions(root))
+        assert len(list(root.glob("other.*.tmp"))) == 1
     finally:
         other.kill()
         other.wait()
 
 
 def test_two_runs_may_build_the_same_cache(users: Path, tmp_path: Path) -> None:
-    place = tmp_path / "cache"
-    cache = open_cache(source(users), CacheOptions(place))
-    kept = place / "kept"
+    root = tmp_path / "cache"
+    cache = open_cache(source(users), CacheOptions(root))
+    kept = root / "kept"
     cache.path.rename(kept)
 
     def finish_first(users: int, total: int) -> None:
         if kept.exists():
             kept.rename(cache.path)
 
-    again = open_cache(source(users), CacheOptions(place), finish_first)
+    again = open_cache(source(users), CacheOptions(root), finish_first)
     assert np.array_equal(again.frames_MSSC, cache.frames_MSSC)

@@ -1,4 +1,4 @@
-"""The model card says what a run came to, and what the model must not be used for."""
+"""The model card gives the scores of the run, and what the model must not be used for."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,38 +20,34 @@ def manifest(dump: Path) -> Path:
     return dump / "train.parquet"
 
 
-def test_a_card_stands_beside_the_checkpoint_with_its_own_figures(
-    manifest: Path, tmp_path: Path
-) -> None:
+def test_the_card_gives_the_scores_of_the_run(manifest: Path, tmp_path: Path) -> None:
     summary = train_manifest(manifest, tmp_path / "run", QUICK)
     card = (tmp_path / "run" / CARD).read_text()
     assert card.startswith("# Model card: deepset, gender, location, occupation\n")
     for name, score in summary.best.scores.items():
         assert f"| {name} | {score.users} | {score.accuracy:.3f} | {score.majority:.3f} |" in card
-    assert "Not for deciding anything about a person" in card
-    assert f"{summary.users} users (recipe `default`), {summary.val_users} more set aside" in card
+    assert "Do not use it to decide anything about a person" in card
+    assert f"{summary.users} users (recipe `default`). A further {summary.val_users} users" in card
 
 
-def test_the_card_of_two_networks_says_so(manifest: Path, tmp_path: Path) -> None:
+def test_the_card_mentions_that_the_model_has_two_members(manifest: Path, tmp_path: Path) -> None:
     train_manifest(manifest, tmp_path / "run", replace(QUICK, epochs=2, members=2))
     card = (tmp_path / "run" / CARD).read_text()
     assert "The network deepset (the mean of 2, trained one after the other) takes up to" in card
 
 
-def test_without_users_set_aside_the_card_says_that_nothing_was_measured(
+def test_without_held_out_users_the_card_says_that_nothing_was_measured(
     manifest: Path, tmp_path: Path
 ) -> None:
     train_manifest(manifest, tmp_path / "run", replace(QUICK, val_fraction=0.0))
     card = (tmp_path / "run" / CARD).read_text()
-    assert "Not measured: no user was set aside." in card
+    assert "Not measured: no users were held out." in card
     assert "| accuracy |" not in card
 
 
-def test_flattered_figures_are_called_so_in_card_and_checkpoint(
-    manifest: Path, tmp_path: Path
-) -> None:
+def test_card_and_checkpoint_warn_of_flattered_scores(manifest: Path, tmp_path: Path) -> None:
     summary = train_manifest(manifest, tmp_path / "run", replace(QUICK, val=str(manifest)))
     card = (tmp_path / "run" / CARD).read_text()
-    assert "scores on them are flattered.**" in card
+    assert "their scores are flattered.**" in card
     for warning in load_checkpoint(summary.checkpoint).training["warnings"]:
         assert warning in card

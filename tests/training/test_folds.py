@@ -1,4 +1,4 @@
-"""Cross-validation: everyone is tested on once, by a network that has seen nothing of theirs."""
+"""Cross-validation tests each user once, with a network that saw neither them nor their images."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.card import CARD
 from tweetprofile.training.folds import FOLDS, make_folds, summarise
-from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
 from tweetprofile.workers.profiles import Counts
@@ -29,15 +29,21 @@ QUICK = TrainOptions(
 )  # fmt: skip
 
 
-def test_in_each_fold_no_image_is_both_learnt_from_and_tested_on() -> None:
-    dice = np.random.default_rng(0)
-    counts = dice.integers(1, 6, 60)
-    hashes = dice.integers(0, 80, counts.sum()).astype(np.uint64)
+def test_no_fold_tests_on_an_image_that_it_learns_from() -> None:
+    random = np.random.default_rng(0)
+    counts = random.integers(1, 6, 60)
+    hashes = random.integers(0, 80, counts.sum()).astype(np.uint64)
     frames = np.zeros((len(hashes), 2, 2, 3), np.uint8)
     cache = FrameCache(
-        Path(), frames, np.cumsum([0, *counts])[:-1], counts, hashes, hashes, Counts()
+        path=Path(),
+        frames_MSSC=frames,
+        starts=np.cumsum([0, *counts])[:-1],
+        counts=counts,
+        hashes=hashes,
+        digests=hashes,
+        outcome=Counts(),
     )
-    users = Subset(cache, np.arange(60), dice.integers(0, 2, (60, 1)))
+    users = Subset(cache, np.arange(60), random.integers(0, 2, (60, 1)))
     tested = []
     for rest, test in make_folds(users, 5, seed=0):
         assert not np.intersect1d(rest.hashes, test.hashes).size
@@ -47,7 +53,7 @@ def test_in_each_fold_no_image_is_both_learnt_from_and_tested_on() -> None:
     assert sorted(tested) == list(range(60))
 
 
-def test_folds_are_summed_up_by_their_users() -> None:
+def test_means_over_folds_are_weighted_by_users() -> None:
     folds = [
         {"gender": TraitScore(0.5, 0.4, 0.5, 10)},
         {"gender": TraitScore(0.8, 0.6, 0.5, 20)},
@@ -60,9 +66,7 @@ def test_folds_are_summed_up_by_their_users() -> None:
     assert (round(low, 2), round(high, 2)) == (0.52, 0.83)
 
 
-def test_a_run_cross_validates_and_then_trains_the_model_that_it_keeps(
-    dump: Path, tmp_path: Path
-) -> None:
+def test_a_run_cross_validates_before_it_trains_the_model(dump: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     summary = train_manifest(dump / "train.parquet", run, QUICK)
     users = summary.users + summary.val_users
@@ -87,13 +91,13 @@ class Impatient(TrainObserver):
             raise KeyboardInterrupt
 
 
-def test_a_run_goes_on_after_the_folds_that_are_done(dump: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_after_the_finished_folds(dump: Path, tmp_path: Path) -> None:
     manifest, run = dump / "train.parquet", tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         train_manifest(manifest, run, QUICK, Impatient())
     with pytest.raises(OutputError, match="holds an unfinished run"):
         train_manifest(manifest, run, QUICK)
-    with pytest.raises(OutputError, match="of a run with other settings"):
+    with pytest.raises(OutputError, match="belongs to a run with other settings"):
         train_manifest(manifest, run, replace(QUICK, seed=1), resume=True)
     again = Impatient(at=0)
     resumed = train_manifest(manifest, run, QUICK, again, resume=True)
@@ -104,33 +108,36 @@ def test_a_run_goes_on_after_the_folds_that_are_done(dump: Path, tmp_path: Path)
     assert finished.folds == resumed.folds
 
 
-def test_overwriting_begins_with_the_first_fold(dump: Path, tmp_path: Path) -> None:
+def test_overwriting_starts_again_with_the_first_fold(dump: Path, tmp_path: Path) -> None:
     manifest, run = dump / "train.parquet", tmp_path / "run"
     train_manifest(manifest, run, QUICK)
-    seen = Impatient(at=0)
-    train_manifest(manifest, run, replace(QUICK, seed=1), seen, overwrite=True)
-    assert seen.folds == [1, 2]
+    observer = Impatient(at=0)
+    train_manifest(manifest, run, replace(QUICK, seed=1), observer, overwrite=True)
+    assert observer.folds == [1, 2]
 
 
 @pytest.mark.parametrize("folds", [1, 101])
-def test_folds_that_make_no_sense_are_refused(folds: int) -> None:
-    with pytest.raises(OptionError, match=f"--folds {folds} must be from 2 to 100"):
+def test_a_number_of_folds_out_of_range_is_refused(folds: int) -> None:
+    with pytest.raises(OptionError, match=f"`folds` is {folds}; it must be from 2 to 100"):
         TrainOptions(folds=folds)
 
 
 @pytest.fixture
 def remembered(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
-    """A dump whose labels only a memory of the images can tell, and new users beside it.
+    """A dump whose labels can only be told by remembering the images, and new users.
 
-    Its users draw five of the 300 images of their class; those of the new users are others.
+    Each user has five of the 300 images of their class; new users have other images.
     """
-    dice = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     for number in range(800):
         draw(16, 16, number).save(tmp_path / f"{number}.png")
     for name, users, first, images in (("train", 240, 0, 300), ("new", 120, 600, 100)):
         genders = [("female", "male")[user % 2] for user in range(users)]
         lists = [
-            [f"{first + images * (user % 2) + each}.png" for each in dice.choice(images, 5, False)]
+            [
+                f"{first + images * (user % 2) + each}.png"
+                for each in random.choice(images, 5, False)
+            ]
             for user in range(users)
         ]
         ids = [f"{name}-{user}" for user in range(users)]
@@ -140,8 +147,8 @@ def remembered(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
 
 
 @pytest.mark.slow
-def test_the_scores_of_a_training_are_those_of_new_users(remembered: Path) -> None:
-    """Both on users set aside and in folds; remembered images would make them far better."""
+def test_the_scores_of_a_training_hold_for_new_users(remembered: Path) -> None:
+    """On held-out users and in folds alike; remembered images would make both far better."""
     run, report = remembered / "run", remembered / "report"
     options = TrainOptions(
         epochs=12, frame_size=16, frames=5, devices="cpu", val_fraction=0.2, folds=3
@@ -152,9 +159,9 @@ def test_the_scores_of_a_training_are_those_of_new_users(remembered: Path) -> No
     assert main(command) == 0
     found = json.loads((report / "metrics.json").read_text())
     interval = found["traits"]["gender"]["intervals"]["accuracy"]
-    aside, folds = summary.best.scores["gender"], summary.folds["gender"]
+    held_out, folds = summary.best.scores["gender"], summary.folds["gender"]
     assert not found["trained_with"]["found"]
-    for low, high in (wilson_interval(aside.accuracy, aside.users), folds.interval):
+    for low, high in (wilson_interval(held_out.accuracy, held_out.users), folds.interval):
         assert low <= interval["high"]
         assert high >= interval["low"]
-    assert folds.accuracy < 0.65, "there is nothing but memory to tell them by"
+    assert folds.accuracy < 0.65, "only remembered images could tell the classes"

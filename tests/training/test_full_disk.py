@@ -1,4 +1,4 @@
-"""A disk that is full ends training with one sentence, and --resume goes on when there is room."""
+"""A full disk ends training with one sentence, and --resume continues when there is room again."""
 
 import subprocess
 import sys
@@ -46,11 +46,11 @@ def train(
     """Train in a process of its own.
 
     Args:
-        dump: with the users to learn from.
-        run: the folder of the run.
-        more: options of the command.
-        limit: bytes that a file of the process may have; 0 for any number.
-        obstacle: a folder that is made once the run has begun, two levels below `run`.
+        dump: The dump with the users to learn from.
+        run: The run folder.
+        more: More options of the command.
+        limit: The largest size of a file in bytes; 0 for no limit.
+        obstacle: A folder two levels below `run` that is created once the run has begun.
     """
     arguments = ["train", str(dump / "train.parquet"), "-o", str(run), *OPTIONS, "--quiet", *more]
     return subprocess.run(
@@ -68,7 +68,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("limit", "file"),
-    [(100, "train.toml"), (5_000, "decoded frames"), (400_000, "what the run must remember")],
+    [(100, "train.toml"), (5_000, "decoded frames"), (400_000, "the state of the run")],
 )
 def test_a_file_that_does_not_fit_is_named(
     dump: Path, tmp_path: Path, frames: Path, limit: int, file: str
@@ -84,8 +84,8 @@ def test_a_file_that_does_not_fit_is_named(
 @pytest.mark.parametrize(
     "name", ["metrics.jsonl", pytest.param("MODEL_CARD.md", marks=pytest.mark.slow)]
 )
-def test_a_run_goes_on_when_there_is_room_again(dump: Path, tmp_path: Path, name: str) -> None:
-    """A folder in the place of a file cannot be written, as a full disk cannot."""
+def test_a_run_is_resumed_when_there_is_room_again(dump: Path, tmp_path: Path, name: str) -> None:
+    """A folder in place of a file cannot be written to, like a full disk."""
     run = tmp_path / "run"
     done = train(dump, run, obstacle=run / name / "in the way")
     assert done.returncode == 1, done.stderr

@@ -1,4 +1,4 @@
-"""Several processes are as one, a run that was killed ends as if it had not been, time is kept."""
+"""Several processes train as one does, a killed run resumes to the same result, time is limited."""
 
 import json
 import os
@@ -19,8 +19,8 @@ from torch import nn
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.scoring.epochs import METRICS, EpochMetrics
-from tweetprofile.training.loop import TrainObserver
-from tweetprofile.training.metrics import append_metrics, cut_metrics
+from tweetprofile.training.metrics_file import append_metrics, cut_metrics
+from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.recipes import RECIPES, Recipe
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
@@ -29,8 +29,8 @@ from tweetprofile.training.state import STATE
 QUICK = TrainOptions(epochs=4, frame_size=16, batch_size=4, devices="cpu", decoder="pillow")
 
 
-class Told(TrainObserver):
-    """Remembers what it is told, and does something at the end of an epoch."""
+class Recorder(TrainObserver):
+    """Records the events it receives, and calls a function at the end of each epoch."""
 
     def __init__(self, at_epoch: Callable[[int], None] = lambda epoch: None) -> None:
         self.epochs: list[EpochMetrics] = []
@@ -51,7 +51,7 @@ def losses(run: Path) -> list[float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["deepset", "model1"])
-def test_two_processes_have_the_loss_of_one(
+def test_two_processes_have_the_same_loss_as_one(
     dump: Path, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = replace(RECIPES["default"], mixed_precision=False)
@@ -84,7 +84,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_normalisation_over_two_processes_is_that_of_the_whole_batch(tmp_path: Path) -> None:
+def test_two_processes_normalise_as_one_does_the_whole_batch(tmp_path: Path) -> None:
     whole = torch.randn(5, 3, 4, 4) * 3 + 100
     (tmp_path / "check.py").write_text(NORMALISE)
     torch.save(whole, tmp_path / "batch")
@@ -104,37 +104,35 @@ from tweetprofile.training.distributed import all_ranks
 
 def die(rank, when):
     if when == "later":
-        rank.add_up(1.0)
+        rank.total(1.0)
     os._exit(3)
 
 if __name__ == "__main__":
     cpu = torch.device("cpu")
     with all_ranks([cpu, cpu], die, sys.argv[1]) as rank:
         for _ in range(2):
-            rank.add_up(1.0)
+            rank.total(1.0)
 """
 
 
 @pytest.mark.slow
-def test_a_training_process_that_dies_ends_the_training_with_a_sentence(tmp_path: Path) -> None:
+def test_the_death_of_a_training_process_ends_the_training_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "die.py").write_text(DIE)
     command = [sys.executable, str(tmp_path / "die.py"), "later"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert "WorkerError: training process 1 of --devices ended with code 3; see" in done.stderr
+    assert "WorkerError: training process 1 of `devices` exited with code 3; see" in done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["deepset", "model2"])
-def test_a_run_that_was_killed_goes_on_to_the_same_result(
-    dump: Path, tmp_path: Path, model: str
-) -> None:
+def test_a_killed_run_resumes_to_the_same_result(dump: Path, tmp_path: Path, model: str) -> None:
     options = ["--frame-size", "16", "--batch-size", "4", "--devices", "cpu", "--model", model]
     options += ["--members", "2"]
     command = [sys.executable, "-m", "tweetprofile", "train", str(dump / "train.parquet")]
     command += [*options, "--epochs", "30", "--quiet", "-o"]
     subprocess.run([*command, str(tmp_path / "whole")], check=True)
     run = tmp_path / "killed"
-    for epochs in (3, 18):  # while either member learns
+    for epochs in (3, 18):  # while the first and the second member learn
         process = subprocess.Popen([*command, str(run), "--resume"])
         while process.poll() is None and epochs_done(run) < epochs:
             time.sleep(0.01)
@@ -158,41 +156,39 @@ def epochs_done(run: Path) -> int:
 
 
 def interrupted(dump: Path, run: Path, options: TrainOptions = QUICK) -> None:
-    """A run that was stopped after its first epoch."""
+    """Train, and stop after the first epoch."""
 
     def stop(epoch: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_manifest(dump / "train.parquet", run, options, Told(stop))
+        train_manifest(dump / "train.parquet", run, options, Recorder(stop))
 
 
-def test_an_unfinished_run_is_neither_replaced_nor_continued_unasked(
+def test_an_unfinished_run_is_neither_replaced_nor_resumed_by_default(
     dump: Path, tmp_path: Path
 ) -> None:
     interrupted(dump, tmp_path / "run")
-    with pytest.raises(OutputError, match="holds an unfinished run; add --resume"):
+    with pytest.raises(OutputError, match="holds an unfinished run; pass `resume=True`"):
         train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
 
 
-def test_another_run_is_not_resumed(dump: Path, tmp_path: Path) -> None:
+def test_a_run_with_other_settings_is_not_resumed(dump: Path, tmp_path: Path) -> None:
     interrupted(dump, tmp_path / "run")
     other = replace(QUICK, learning_rate=1e-3, seed=4)
     with pytest.raises(OutputError, match="holds a run with another learning_rate, seed; give"):
         train_manifest(dump / "train.parquet", tmp_path / "run", other, resume=True)
 
 
-def test_a_damaged_state_is_refused_with_the_mend(dump: Path, tmp_path: Path) -> None:
+def test_a_damaged_state_is_refused_with_a_fix(dump: Path, tmp_path: Path) -> None:
     interrupted(dump, tmp_path / "run")
     state = tmp_path / "run" / STATE
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(OutputError, match=r"is no state of a run .* train with --overwrite"):
+    with pytest.raises(OutputError, match=r"cannot be resumed from .* pass `overwrite=True`"):
         train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, resume=True)
 
 
-def test_damaged_lines_of_metrics_are_left_out_when_a_run_goes_on(
-    dump: Path, tmp_path: Path
-) -> None:
+def test_resuming_removes_damaged_lines_of_the_metrics(dump: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     interrupted(dump, run)
     with (run / METRICS).open("ab") as lines:
@@ -202,11 +198,11 @@ def test_damaged_lines_of_metrics_are_left_out_when_a_run_goes_on(
     assert epochs == [1, 2, 3, 4]
 
 
-def test_resuming_a_finished_run_says_what_it_came_to(dump: Path, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_returns_its_summary(dump: Path, tmp_path: Path) -> None:
     first = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK)
-    told = Told()
-    again = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, told, resume=True)
-    assert not told.epochs
+    recorder = Recorder()
+    again = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, recorder, resume=True)
+    assert not recorder.epochs
     assert again.best == first.best
     assert again.calibration == first.calibration
     other = replace(QUICK, epochs=9)
@@ -214,49 +210,46 @@ def test_resuming_a_finished_run_says_what_it_came_to(dump: Path, tmp_path: Path
         train_manifest(dump / "train.parquet", tmp_path / "run", other, resume=True)
 
 
-def test_a_member_stops_when_nothing_gets_better_and_the_next_has_its_turn(
-    dump: Path, tmp_path: Path
-) -> None:
-    told = Told()
+def test_a_member_without_improvement_stops_and_the_next_begins(dump: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
     slow = replace(QUICK, epochs=200, members=2, learning_rate=1e-12)
-    summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, told)
-    turns = [[each for each in told.epochs if (each.epoch > 100) is late] for late in (False, True)]
-    for turn, kept in zip(turns, summary.kept_epochs, strict=True):
-        assert 1 < len(turn) < 100
-        assert kept == max(turn, key=lambda metrics: metrics.mean_macro_f1).epoch
+    summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, recorder)
+    first = [each for each in recorder.epochs if each.epoch <= 100]
+    second = [each for each in recorder.epochs if each.epoch > 100]
+    for epochs, kept in zip((first, second), summary.kept_epochs, strict=True):
+        assert 1 < len(epochs) < 100
+        assert kept == max(epochs, key=lambda metrics: metrics.mean_macro_f1).epoch
 
 
-def test_training_ends_as_many_epochs_after_its_best_as_patience_says(
-    dump: Path, tmp_path: Path
-) -> None:
-    told = Told()
+def test_training_ends_when_patience_is_over(dump: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
     slow = replace(QUICK, epochs=200, patience=3, learning_rate=1e-12)
-    summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, told)
-    assert len(told.epochs) - summary.kept_epochs[0] == 3
+    summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, recorder)
+    assert len(recorder.epochs) - summary.kept_epochs[0] == 3
 
 
-def test_minutes_bound_the_number_of_epochs(dump: Path, tmp_path: Path) -> None:
-    told = Told()
+def test_minutes_limit_the_number_of_epochs(dump: Path, tmp_path: Path) -> None:
+    recorder = Recorder()
     hasty = replace(QUICK, epochs=10_000, minutes=0.1, val_fraction=0.0)
-    train_manifest(dump / "train.parquet", tmp_path / "run", hasty, told)
-    assert 1 <= len(told.epochs) < 1_000
-    # A machine so busy that only the first fits in has no rate that falls.
-    rates = [each.learning_rate for each in told.epochs]
+    train_manifest(dump / "train.parquet", tmp_path / "run", hasty, recorder)
+    assert 1 <= len(recorder.epochs) < 1_000
+    # On a busy machine only the first epoch may fit in, and the rate cannot fall.
+    rates = [each.learning_rate for each in recorder.epochs]
     assert len(rates) == 1 or rates[-1] < max(rates)
 
 
-def test_an_image_on_both_sides_of_the_split_is_warned_of(dump: Path, tmp_path: Path) -> None:
+def test_an_image_on_both_sides_of_the_split_leads_to_a_warning(dump: Path, tmp_path: Path) -> None:
     frame = pl.read_parquet(dump / "test.parquet").filter(pl.col("images").list.len() > 0)
-    frame.head(2).write_parquet(dump / "seen.parquet")
-    told = Told()
-    options = replace(QUICK, epochs=1, val=str(dump / "seen.parquet"))
-    train_manifest(dump / "test.parquet", tmp_path / "run", options, told)
-    shared, few = told.warnings
-    assert "users set aside, too: scores on them are flattered" in shared
-    assert few.startswith("few labelled users are set aside to measure with")
+    frame.head(2).write_parquet(dump / "val.parquet")
+    recorder = Recorder()
+    options = replace(QUICK, epochs=1, val=str(dump / "val.parquet"))
+    train_manifest(dump / "test.parquet", tmp_path / "run", options, recorder)
+    shared, few = recorder.warnings
+    assert "images in common with training users: their scores are flattered" in shared
+    assert few.startswith("few held-out users have a label")
 
 
-def test_more_processes_than_users_a_step_are_refused(dump: Path, tmp_path: Path) -> None:
+def test_more_processes_than_users_per_step_are_refused(dump: Path, tmp_path: Path) -> None:
     many = replace(QUICK, devices=",".join(["cpu"] * 5))
     with pytest.raises(OptionError, match="5 processes cannot share batches of 4"):
         train_manifest(dump / "train.parquet", tmp_path / "run", many)
@@ -281,7 +274,15 @@ def test_all_gpus_train_together(dump: Path, tmp_path: Path) -> None:
 
 
 def test_a_hard_link_to_the_metrics_of_a_run_is_not_written_to(tmp_path: Path) -> None:
-    metrics = EpochMetrics(1, 1.0, None, {}, 0.0, 0.1, 1.0)
+    metrics = EpochMetrics(
+        epoch=1,
+        loss=1.0,
+        val_loss=None,
+        scores={},
+        mean_macro_f1=0.0,
+        learning_rate=0.1,
+        seconds=1.0,
+    )
     append_metrics(tmp_path, metrics)
     append_metrics(tmp_path, replace(metrics, epoch=2))
     (tmp_path / "backup").hardlink_to(tmp_path / METRICS)

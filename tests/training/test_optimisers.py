@@ -1,4 +1,4 @@
-"""Muon moves convolutions in all directions alike, and leaves the rest to AdamW."""
+"""Muon moves convolutions equally in all directions; AdamW moves all other parameters."""
 
 import pytest
 import torch
@@ -8,20 +8,20 @@ from tweetprofile.training.optimisers import make_optimiser, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(32, 288), (288, 32), (64, 128)])
-def test_orthogonalised_a_matrix_has_singular_values_of_about_1(shape: tuple[int, int]) -> None:
+def test_an_orthogonalised_matrix_has_singular_values_of_about_1(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     matrix = torch.randn(shape)
-    matrix[0] *= 100  # one direction that would drown the others
+    matrix[0] *= 100  # one direction that would dominate the others
     values = torch.linalg.svdvals(orthogonalise(matrix))
     assert values.min() > 0.3
     assert values.max() < 1.3
-    # The directions stay what they were.
+    # The directions stay the same.
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     assert (left.T @ orthogonalise(matrix) @ right.T).diagonal().min() > 0.3
 
 
 def step_of(name: str, module: nn.Module) -> dict[str, torch.Tensor]:
-    """By how much one step on a fixed loss moves each parameter."""
+    """Return how far one step on a fixed loss moves each parameter."""
     before = {key: value.clone() for key, value in module.state_dict().items()}
     optimiser = make_optimiser(name, module, 1e-3, 0.0)  # type: ignore[arg-type]
     torch.manual_seed(1)
@@ -35,16 +35,16 @@ def convolution() -> nn.Conv2d:
     return nn.Conv2d(16, 32, 3)
 
 
-def test_a_convolution_moves_as_far_as_by_adamw_and_in_all_directions() -> None:
+def test_muon_moves_a_convolution_as_far_as_adamw_but_more_evenly() -> None:
     muon, adamw = (step_of(name, convolution())["weight"] for name in ("muon", "adamw"))
     assert muon.square().mean().sqrt() == pytest.approx(0.2e-3, rel=0.3)
-    assert adamw.square().mean().sqrt() == pytest.approx(1e-3, rel=0.01)  # its first step is whole
+    assert adamw.square().mean().sqrt() == pytest.approx(1e-3, rel=0.01)  # its first step is full
     spread = [torch.linalg.svdvals(each.flatten(1)) for each in (muon, adamw)]
     evenness = [values.min() / values.max() for values in spread]
     assert evenness[0] > 1.5 * evenness[1]
 
 
-def test_what_is_no_convolution_moves_as_by_adamw() -> None:
+def test_other_parameters_move_as_in_adamw() -> None:
     muon, adamw = (step_of(name, convolution())["bias"] for name in ("muon", "adamw"))
     assert torch.equal(muon, adamw)
 

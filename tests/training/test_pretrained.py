@@ -1,4 +1,4 @@
-"""Weights to start from are taken as far as they fit, and what does not is named."""
+"""Initial weights are taken as far as they fit, and the others are named."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def network(name: str, schema: TraitSchema = MOODS, seed: int = 0) -> Network:
 
 
 def resnet18_names() -> list[str]:
-    """The names of torchvision's resnet18, but its classifier's."""
+    """Return the names of torchvision's resnet18 without its classifier."""
     norms = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     names = ["conv1.weight", *(f"bn1.{name}" for name in norms)]
     for layer in (1, 2, 3, 4):
@@ -48,7 +48,7 @@ def save_backbone(path: Path, name: str, **more: torch.Tensor) -> dict[str, torc
     return backbone
 
 
-def test_a_resnet18_of_torchvision_fills_the_part_that_frames_go_through(tmp_path: Path) -> None:
+def test_a_resnet18_of_torchvision_fills_the_backbone(tmp_path: Path) -> None:
     classifier = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     backbone = save_backbone(tmp_path / "r.safetensors", "deepset-resnet18", **classifier)
     assert sorted(backbone) == sorted(resnet18_names())
@@ -65,9 +65,9 @@ def test_a_resnet18_of_torchvision_fills_the_part_that_frames_go_through(tmp_pat
 def test_a_vgg_of_torchvision_is_loaded_with_and_without_normalisation(tmp_path: Path) -> None:
     backbone = save_backbone(tmp_path / "v.safetensors", "deepset-vgg16")
     convolutions = [key for key, value in backbone.items() if value.ndim == 4]
-    # As vgg16_bn numbers them: a pool after 2, 2, 3, 3 and 3 of (convolution, norm, ReLU).
-    places = [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40]
-    assert convolutions == [f"features.{place}.weight" for place in places]
+    # The numbers in vgg16_bn: a pool follows 2, 2, 3, 3 and 3 of (convolution, norm, ReLU).
+    numbers = [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40]
+    assert convolutions == [f"features.{number}.weight" for number in numbers]
     assert load_weights(network("deepset-vgg16"), tmp_path / "v.safetensors").unexpected == ()
 
 
@@ -79,7 +79,7 @@ def test_weights_of_a_network_wrapped_for_several_gpus_are_found(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["model1", "model2", "deepset"])
-def test_a_checkpoint_with_other_heads_fills_all_but_the_heads(name: str, tmp_path: Path) -> None:
+def test_a_checkpoint_with_other_heads_fills_everything_else(name: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     trained = network(name, PRESETS["mex-a3t-2019"], seed=5)
     save_checkpoint(path, trained, {})
@@ -92,7 +92,7 @@ def test_a_checkpoint_with_other_heads_fills_all_but_the_heads(name: str, tmp_pa
         torch.testing.assert_close(fresh.state_dict()[key], trained.state_dict()[key])
 
 
-def test_of_an_ensemble_its_last_member_is_taken(tmp_path: Path) -> None:
+def test_the_last_member_of_an_ensemble_is_taken(tmp_path: Path) -> None:
     members = [network("deepset", seed=seed) for seed in range(11)]
     save_checkpoint(tmp_path / "model.safetensors", ensemble_of(members), {})
     fresh = network("deepset", seed=99)
@@ -110,37 +110,35 @@ def test_a_weight_of_another_shape_is_named_and_left_out(tmp_path: Path) -> None
     assert loaded.unexpected == ("layer4.0.conv2.weight",)
 
 
-def test_weights_of_which_none_fits_are_refused(tmp_path: Path) -> None:
+def test_a_file_in_which_nothing_fits_is_refused(tmp_path: Path) -> None:
     save_file({"fc.weight": torch.zeros(3, 3)}, tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match="none of its 1 weights fits model1"):
+    with pytest.raises(CheckpointError, match=r"none of the 1 weights of the `init` file .* fits"):
         load_weights(network("model1"), tmp_path / "w.safetensors")
 
 
 def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "w.pt")
-    with pytest.raises(CheckpointError, match=r"w.pt is no readable safetensors file .*save_file"):
+    with pytest.raises(CheckpointError, match=r"w.pt is not a readable safetensors .*save_file"):
         load_weights(network("deepset"), tmp_path / "w.pt")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float8_e4m3fn])
-def test_weights_that_are_no_numbers_are_refused_by_name(
-    tmp_path: Path, dtype: torch.dtype
-) -> None:
+def test_a_weight_that_is_not_finite_is_refused_by_name(tmp_path: Path, dtype: torch.dtype) -> None:
     state = network("deepset").state_dict()
     name = "heads.head_mood.bias"
     state[name] = torch.full_like(state[name], torch.nan).to(dtype)
     save_file(state, tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match=rf"its weight '{name}' holds numbers that are inf"):
+    with pytest.raises(CheckpointError, match=rf"the weight '{name}' of the `init` file"):
         load_weights(network("deepset"), tmp_path / "w.safetensors")
 
 
-def test_weights_of_fewer_bits_and_numbers_at_odd_places_are_read(tmp_path: Path) -> None:
+def test_half_precision_and_unaligned_weights_are_read(tmp_path: Path) -> None:
     state = network("deepset", seed=5).state_dict()
     half = {name: value.half() for name, value in state.items()} | {"z": torch.ones(3).bool()}
     save_file(half, tmp_path / "w.safetensors")
     data = (tmp_path / "w.safetensors").read_bytes()
     length = int.from_bytes(data[:8], "little")
-    odd = (length + 1).to_bytes(8, "little") + b" " + data[8:]  # no number at a multiple of two
+    odd = (length + 1).to_bytes(8, "little") + b" " + data[8:]  # every value at an odd offset
     (tmp_path / "odd.safetensors").write_bytes(odd)
     fresh = network("deepset")
     load_weights(fresh, tmp_path / "odd.safetensors")

@@ -1,17 +1,17 @@
-"""The recipes: the paper's by its words, and the one that works."""
+"""The paper's recipe as published, and the default."""
 
 from dataclasses import replace
 
 import pytest
 
 from tweetprofile.errors import OptionError
-from tweetprofile.training.recipes import RECIPES, Turn, recipe_for
+from tweetprofile.training.recipes import RECIPES, MemberEpochs, recipe_for
 from tweetprofile.training.settings import TrainOptions
 
 PAPER = RECIPES["paper"]
 
 
-def test_the_papers_recipe_is_the_papers() -> None:
+def test_the_paper_recipe_is_as_published() -> None:
     assert (PAPER.optimiser, PAPER.learning_rate, PAPER.decay) == ("adam", 0.05, 0.7)
     assert (PAPER.batch_size, PAPER.epochs, PAPER.norm, PAPER.dropout) == (13, 100, "none", 0.0)
     assert PAPER.label_smoothing == PAPER.balance == PAPER.weight_decay == PAPER.average == 0.0
@@ -22,7 +22,7 @@ def test_the_papers_decay_divides_the_learning_rate_by_one_more_each_step() -> N
     assert rates == pytest.approx([0.05, 0.05 / 1.7, 0.05 / 8])
 
 
-def test_the_default_warms_up_and_ends_at_nothing() -> None:
+def test_the_default_learning_rate_rises_first_and_ends_near_0() -> None:
     recipe = RECIPES["default"]
     rates = [recipe.learning_rate_at(step, 10, 50) for step in range(500)]
     assert rates[0] < 0.1 * recipe.learning_rate
@@ -31,7 +31,7 @@ def test_the_default_warms_up_and_ends_at_nothing() -> None:
     assert rates[30:] == sorted(rates[30:], reverse=True)
 
 
-def test_the_mean_of_weights_forgets_the_first_steps_and_reaches_back_over_its_share() -> None:
+def test_the_average_of_weights_forgets_the_first_steps_and_spans_its_share() -> None:
     recipe = replace(RECIPES["default"], average=0.1)
     assert recipe.average_kept(0, 5000) == 0.1
     assert recipe.average_kept(4999, 5000) == pytest.approx(1 - 1 / 500)
@@ -39,20 +39,23 @@ def test_the_mean_of_weights_forgets_the_first_steps_and_reaches_back_over_its_s
     assert recipe.average_kept(2, 3) == PAPER.average_kept(4999, 5000) == 0.0
 
 
-def test_members_share_the_epochs_and_learn_one_after_the_other() -> None:
+def test_members_divide_the_epochs_among_them() -> None:
     two = replace(RECIPES["default"], members=2)
-    assert [two.turn_of(epoch, 5) for epoch in (1, 2, 3, 5)] == [
-        Turn(1, 2), Turn(1, 2), Turn(3, 5), Turn(3, 5)
+    assert [two.member_epochs(epoch, 5) for epoch in (1, 2, 3, 5)] == [
+        MemberEpochs(1, 2), MemberEpochs(1, 2), MemberEpochs(3, 5), MemberEpochs(3, 5)
     ]  # fmt: skip
 
 
-def test_there_are_no_more_members_than_epochs() -> None:
+def test_there_are_at_most_as_many_members_as_epochs() -> None:
     three = replace(RECIPES["default"], members=3)
-    assert three.turn_of(1, 1) == Turn(1, 1)
-    assert [three.turn_of(epoch, 2) for epoch in (1, 2)] == [Turn(1, 1), Turn(2, 2)]
+    assert three.member_epochs(1, 1) == MemberEpochs(1, 1)
+    assert [three.member_epochs(epoch, 2) for epoch in (1, 2)] == [
+        MemberEpochs(1, 1),
+        MemberEpochs(2, 2),
+    ]
 
 
-def test_options_change_the_recipe_and_the_rest_is_the_recipes() -> None:
+def test_options_override_the_recipe() -> None:
     options = TrainOptions(recipe="paper", epochs=3, model="model2")
     assert options.resolved_recipe.epochs == 3
     assert options.resolved_recipe.learning_rate == 0.05
@@ -63,7 +66,7 @@ def test_options_change_the_recipe_and_the_rest_is_the_recipes() -> None:
     assert TrainOptions(model="model1").network_spec.norm == "batch"
 
 
-def test_the_default_is_gentler_with_3d_cnns() -> None:
+def test_the_default_varies_3d_cnns_less() -> None:
     volumes, frames = recipe_for("default", "model2"), recipe_for("default")
     assert (volumes.model, frames.model) == ("model2", "deepset")
     assert volumes.learning_rate < frames.learning_rate

@@ -1,4 +1,4 @@
-"""Training learns, keeps the best epoch, and says what it did."""
+"""Training learns, keeps the best epoch, and reports its result."""
 
 import json
 import tomllib
@@ -19,7 +19,7 @@ from tweetprofile.predicting.run import predict_manifest
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.training import settings
 from tweetprofile.training.augment import AugmentOptions
-from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.recipes import recipe_for
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
@@ -37,22 +37,26 @@ QUICK = TrainOptions(
 )
 
 
-class Epochs(TrainObserver):
-    """Remembers what it is told."""
+class Recorder(TrainObserver):
+    """Records the events it receives."""
 
     def __init__(self) -> None:
-        self.seen: list[EpochMetrics] = []
+        self.epochs: list[EpochMetrics] = []
+        self.notes: list[str] = []
         self.decoded = (0, 0)
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
-        self.seen.append(metrics)
+        self.epochs.append(metrics)
+
+    def on_note(self, sentence: str) -> None:
+        self.notes.append(sentence)
 
     def on_decoded(self, users: int, total: int) -> None:
         self.decoded = users, total
 
 
 def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> None:
-    observer = Epochs()
+    observer = Recorder()
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, observer)
     checkpoint = load_checkpoint(summary.checkpoint)
     assert checkpoint.schema.names == ("gender", "location", "occupation")
@@ -60,7 +64,7 @@ def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> 
     assert checkpoint.training["best"]["epoch"] == summary.best.epoch
 
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [asdict(metrics) for metrics in observer.seen]
+    assert [json.loads(line) for line in lines] == [asdict(metrics) for metrics in observer.epochs]
 
     settings = tomllib.loads((tmp_path / "run" / "train.toml").read_text())
     assert settings.pop("manifest") == str(dump / "train.parquet")
@@ -70,9 +74,7 @@ def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> 
     assert summary.users + summary.val_users + summary.left_out == total
 
 
-def test_two_networks_learn_one_after_the_other_and_predict_together(
-    dump: Path, tmp_path: Path
-) -> None:
+def test_two_members_are_trained_in_turn_and_predict_together(dump: Path, tmp_path: Path) -> None:
     options = replace(QUICK, model="deepset", epochs=6, members=2)
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", options)
     checkpoint = load_checkpoint(summary.checkpoint)
@@ -83,11 +85,11 @@ def test_two_networks_learn_one_after_the_other_and_predict_together(
     assert checkpoint.training["kept_epochs"] == [first, second]
     assert summary.best.epoch == second
     epochs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
-    # The scores are of both together, not of the second alone.
+    # The scores are those of both members together, not of the second alone.
     assert summary.best.val_loss != pytest.approx(epochs[second - 1]["val_loss"], rel=1e-6)
 
 
-def test_a_training_does_not_change_what_predict_uses(
+def test_a_training_does_not_change_the_default_checkpoint(
     dump: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -105,7 +107,7 @@ def test_a_training_does_not_change_what_predict_uses(
         ("model2", "none"),
     ],
 )
-def test_a_network_can_learn_a_few_users_by_heart(
+def test_a_network_can_memorise_a_few_users(
     dump: Path, tmp_path: Path, model: str, norm: Norm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = replace(
@@ -122,9 +124,9 @@ def test_a_network_can_learn_a_few_users_by_heart(
         batch_size=12,
         learning_rate=2e-3,
     )
-    observer = Epochs()
+    observer = Recorder()
     train_manifest(dump / "train.parquet", tmp_path / "run", options, observer)
-    assert observer.seen[-1].loss < 0.5 * observer.seen[0].loss
+    assert observer.epochs[-1].loss < 0.5 * observer.epochs[0].loss
 
 
 def test_the_same_seed_gives_the_same_weights(dump: Path, tmp_path: Path) -> None:
@@ -137,26 +139,37 @@ def test_the_same_seed_gives_the_same_weights(dump: Path, tmp_path: Path) -> Non
         torch.testing.assert_close(states[1][name], tensor)
 
 
-def test_users_without_labels_are_used_for_the_traits_they_have(dump: Path, tmp_path: Path) -> None:
+def test_users_without_some_labels_train_the_other_traits(dump: Path, tmp_path: Path) -> None:
     frame = pl.read_parquet(dump / "train.parquet")
     half = frame.height // 2
     genders = [*frame["gender"].to_list()[:half], *[None] * (frame.height - half)]
     manifest = dump / "half.parquet"
     frame.with_columns(gender=pl.Series(genders)).write_parquet(manifest)
-    observer = Epochs()
+    observer = Recorder()
     train_manifest(manifest, tmp_path / "run", QUICK, observer)
-    assert all(np.isfinite(metrics.loss) for metrics in observer.seen)
+    assert all(np.isfinite(metrics.loss) for metrics in observer.epochs)
 
 
-def test_val_names_the_users_to_validate_on(dump: Path, tmp_path: Path) -> None:
+def test_val_names_the_held_out_users(dump: Path, tmp_path: Path) -> None:
     options = replace(QUICK, val=str(dump / "test.parquet"))
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", options)
-    usable = pl.read_parquet(dump / "test.parquet").height - 2  # one has none, one only damaged
+    usable = pl.read_parquet(dump / "test.parquet").height - 2  # no image, and only a damaged one
     assert summary.val_users == usable
     assert summary.users + summary.left_out == pl.read_parquet(dump / "train.parquet").height
 
 
-def test_val_labels_are_held_to_the_schema_of_training(dump: Path, tmp_path: Path) -> None:
+def test_notes_on_labels_of_held_out_users_are_reported(dump: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(dump / "test.parquet")
+    genders = ["n/a", *frame["gender"].to_list()[1:]]
+    frame.with_columns(gender=pl.Series(genders)).write_parquet(dump / "val.parquet")
+    observer = Recorder()
+    options = replace(QUICK, epochs=1, val=str(dump / "val.parquet"))
+    train_manifest(dump / "train.parquet", tmp_path / "run", options, observer)
+    (note,) = observer.notes
+    assert note.startswith("held-out users: gender: 1 user without a label")
+
+
+def test_labels_of_held_out_users_must_be_classes_of_the_schema(dump: Path, tmp_path: Path) -> None:
     foreign = dump / "foreign.parquet"
     frame = pl.read_parquet(dump / "test.parquet")
     frame.with_columns(gender=pl.lit("robot")).write_parquet(foreign)
@@ -164,9 +177,12 @@ def test_val_labels_are_held_to_the_schema_of_training(dump: Path, tmp_path: Pat
         train_manifest(dump / "train.parquet", tmp_path / "run", replace(QUICK, val=str(foreign)))
 
 
-def test_a_loss_that_is_not_finite_ends_training_with_the_mend(dump: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_training_with_a_fix(dump: Path, tmp_path: Path) -> None:
     wild = replace(QUICK, norm="none", learning_rate=1e30, epochs=5)
-    with pytest.raises(TrainingError, match="train with a lower --learning-rate than 1e"):
+    with pytest.raises(
+        TrainingError,
+        match=r"the loss became .* a `learning_rate` lower than 1e",
+    ):
         train_manifest(dump / "train.parquet", tmp_path / "run", wild)
 
 
@@ -208,14 +224,14 @@ def test_an_option_out_of_range_is_refused(wrong: dict[str, float]) -> None:
 
 @pytest.fixture(scope="session")
 def trained(large_dump: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default network after a training as short as the demo's."""
+    """The default network after a training as short as the one of the demo."""
     run = tmp_path_factory.mktemp("trained") / "run"
     options = TrainOptions(epochs=60, frame_size=32, val_fraction=0.0, devices="cpu")
     return train_manifest(large_dump / "train.parquet", run, options).checkpoint
 
 
 @pytest.mark.slow
-def test_a_short_training_clearly_beats_the_majority_class_on_users_it_has_not_seen(
+def test_a_short_training_clearly_beats_the_majority_baseline_on_test_users(
     large_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
     chosen = PredictOptions(checkpoint=trained, devices="cpu")
@@ -229,7 +245,7 @@ def test_a_short_training_clearly_beats_the_majority_class_on_users_it_has_not_s
 
 
 @pytest.mark.slow
-def test_dali_and_pillow_name_the_same_class_but_for_ties(
+def test_dali_and_pillow_lead_to_the_same_classes_except_for_ties(
     large_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("nvidia.dali", reason="DALI is for Linux")

@@ -1,4 +1,4 @@
-"""What a run must remember is read field by field, and nothing of it fails in mid-training."""
+"""A state is restored exactly, and a damaged one is refused before training resumes."""
 
 import json
 from collections.abc import Callable
@@ -14,19 +14,27 @@ from tweetprofile.errors import OutputError
 from tweetprofile.networks import Network, build_network, network_spec
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
+from tweetprofile.training.best_weights import KeptWeights
 from tweetprofile.training.optimisers import OptimiserName, make_optimiser
-from tweetprofile.training.selection import Kept
 from tweetprofile.training.state import STATE, TrainingState, optimiser_state
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
 SMALL = VolumeSpec(frames=2, height=16, width=16)
 MOODS = TraitSchema((Trait("mood", ("calm", "cross")),))
-METRICS = EpochMetrics(1, 2.5, float("nan"), {"mood": TraitScore(0.5, 0.4, 0.3, 6)}, 0.4, 1e-3, 9.0)
+METRICS = EpochMetrics(
+    epoch=1,
+    loss=2.5,
+    val_loss=float("nan"),
+    scores={"mood": TraitScore(0.5, 0.4, 0.3, 6)},
+    mean_macro_f1=0.4,
+    learning_rate=1e-3,
+    seconds=9.0,
+)
 
 
 def begin(name: OptimiserName) -> tuple[Network, torch.optim.Optimizer]:
-    """A network and its optimiser, which have had one step."""
+    """Return a network and its optimiser after one step."""
     torch.manual_seed(0)
     network = build_network(network_spec("deepset", widths=(4,) * 4), SMALL, MOODS)
     network.initialise()
@@ -39,8 +47,17 @@ def begin(name: OptimiserName) -> tuple[Network, torch.optim.Optimizer]:
 def write(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> None:
     weights = network.state_dict()
     moments = optimiser_state(optimiser)
-    kept = [Kept(METRICS, weights)]
-    TrainingState({"seed": 0}, 1, 4, kept, weights, weights, moments).save(folder)
+    kept = [KeptWeights(METRICS, weights)]
+    state = TrainingState(
+        settings={"seed": 0},
+        epoch=1,
+        epochs=4,
+        kept=kept,
+        network=weights,
+        average=weights,
+        optimiser=moments,
+    )
+    state.save(folder)
 
 
 def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> TrainingState:
@@ -51,7 +68,7 @@ def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer) ->
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "muon"])
-def test_what_is_saved_is_restored(tmp_path: Path, name: OptimiserName) -> None:
+def test_a_saved_state_is_restored(tmp_path: Path, name: OptimiserName) -> None:
     network, optimiser = begin(name)
     write(tmp_path, network, optimiser)
     before = {key: value.clone() for key, value in optimiser_state(optimiser).items()}
@@ -63,7 +80,7 @@ def test_what_is_saved_is_restored(tmp_path: Path, name: OptimiserName) -> None:
         assert torch.equal(network.state_dict()[key], value), key
     for key, value in before.items():
         assert torch.equal(optimiser_state(optimiser)[key], value), key
-    assert state.kept[0].metrics.val_loss is None  # which was no number
+    assert state.kept[0].metrics.val_loss is None  # NaN is saved as null
     assert state.kept[0].metrics.scores == METRICS.scores
 
 
@@ -88,7 +105,7 @@ def test_what_is_saved_is_restored(tmp_path: Path, name: OptimiserName) -> None:
         lambda header, tensors: tensors.pop("optimiser/0.step"),
     ],
 )
-def test_a_state_with_anything_wrong_in_it_is_refused(
+def test_a_damaged_state_is_refused(
     tmp_path: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
 ) -> None:
     network, optimiser = begin("muon")
@@ -98,5 +115,5 @@ def test_a_state_with_anything_wrong_in_it_is_refused(
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     change(header, tensors)
     save_file(tensors, tmp_path / STATE, {"state": json.dumps(header)})
-    with pytest.raises(OutputError, match=r"is no state of a run .* train with --overwrite"):
+    with pytest.raises(OutputError, match=r"cannot be resumed from .* pass `overwrite=True`"):
         restore(tmp_path, network, optimiser)

@@ -14,7 +14,7 @@ from tweetprofile.data.labels.reading import FoundSchema
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.scoring.uncertainty import wilson_interval
-from tweetprofile.training.loop import TrainObserver
+from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.pretrained import LoadedWeights
 from tweetprofile.training.summary import TrainSummary
 

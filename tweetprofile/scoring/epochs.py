@@ -20,7 +20,7 @@ METRICS = "metrics.jsonl"
 """The name of the file in a run folder that holds one line per epoch."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochMetrics:
     """One line of `metrics.jsonl`.
 
@@ -53,7 +53,7 @@ def read_metrics(value: object, what: str) -> EpochMetrics:
 
     Args:
         value: The parsed JSON.
-        what: What an error calls the value.
+        what: The name of the value in errors.
 
     Raises:
         FieldError: A field is missing, unknown or of another type.

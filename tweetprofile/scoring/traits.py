@@ -42,7 +42,7 @@ def read_score(value: object, what: str) -> TraitScore:
 
     Args:
         value: The parsed JSON.
-        what: What an error calls the value.
+        what: The name of the value in errors.
 
     Raises:
         FieldError: A field is missing, unknown or of another type.

@@ -1,1 +1,1 @@
-"""From a labelled manifest to a checkpoint."""
+"""Training: from a manifest with labels to a checkpoint with its model card."""

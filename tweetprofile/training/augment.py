@@ -1,7 +1,7 @@
-"""Users varied anew at every epoch: which frames they show, in which order, and how these look.
+"""Augmentation: each epoch varies which frames users show, in which order, and how they look.
 
-What is drawn at random is drawn for a whole batch, however many processes share it: two processes
-see what one would have seen.
+Random numbers are drawn for a whole batch, however many processes share it, so two processes see
+what one would see.
 
 Shapes: M frames of all users of a batch, S side of a cached frame, H, W of a frame, C channels.
 """
@@ -27,24 +27,25 @@ class AugmentOptions:
     """How users are varied.
 
     Attributes:
-        shuffle: whether frames come in random order.
-        drop: share of the users who show any number of frames from `fewest_frames` to a full
-            volume; the others show as many as they have.
-        fewest_frames: that the first show.
-        regroup: share of the users whose frames are drawn from all users with the same labels.
-        mix: share of the users who show up to half of the frames of another one, and have their
-            labels in the same share ("mixup", Zhang et al. 2018, of sets).
-        flip: share of the frames that are mirrored.
-        crop: smallest share of a frame's area that is looked at, up to all of it.
-        turn: how far frames are turned, in radians, to either side.
-        colour: how far brightness, contrast and saturation go, of 1.
-        erase: share of the frames of which a part is covered with one colour (Zhong et al. 2020).
-        paste: share of the frames of which a part is covered with that part of another frame of
-            the same user ("CutMix", Yun et al. 2019, that leaves labels as they are); one that
-            draws itself is erased.
+        shuffle: Whether frames are in random order.
+        drop: The share of the users who show a random number of frames, from `fewest_frames` to a
+            full volume; the others show as many as they have.
+        fewest_frames: The smallest such random number.
+        regroup: The share of the users whose frames are drawn from all users with the same labels.
+        mix: The share of the users of whose frames up to half are another user's, whose labels
+            then count in the same proportion ("mixup", Zhang et al. 2018, for sets).
+        flip: The share of the frames that are mirrored.
+        crop: The smallest share of a frame's area that is cut out; the largest is the whole frame.
+        rotation: The largest rotation in either direction, in radians.
+        colour: The largest change of brightness, contrast and saturation, as a share of 1.
+        erase: The share of the frames of which a part is covered with one colour (Zhong et al.
+            2020).
+        paste: The share of the frames of which a part is covered with the same part of another
+            frame of the user ("CutMix", Yun et al. 2019, with unchanged labels); a frame that
+            draws itself is covered with one colour.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     shuffle: bool = True
@@ -54,39 +55,41 @@ class AugmentOptions:
     mix: float = 0.7
     flip: float = 0.5
     crop: float = 0.35
-    turn: float = 0.2
+    rotation: float = 0.2
     colour: float = 0.3
     erase: float = 0.2
     paste: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("drop", "regroup", "mix", "flip", "turn", "colour", "erase", "paste"):
+        for name in ("drop", "regroup", "mix", "flip", "rotation", "colour", "erase", "paste"):
             if not 0.0 <= getattr(self, name) <= 1.0:
-                raise OptionError(f"{name} {getattr(self, name)} must be from 0 to 1.")
+                raise OptionError(f"`{name}` is {getattr(self, name)}; it must be from 0 to 1.")
         if self.erase + self.paste > 1.0:
-            raise OptionError(f"erase {self.erase} and paste {self.paste} must not exceed 1.")
+            raise OptionError(
+                f"`erase` is {self.erase} and `paste` is {self.paste}; their sum must not exceed 1."
+            )
         if not 0.0 < self.crop <= 1.0:
-            raise OptionError(f"crop {self.crop} must be above 0 and at most 1.")
+            raise OptionError(f"`crop` is {self.crop}; it must be above 0 and at most 1.")
         if self.fewest_frames < 1:
-            raise OptionError(f"fewest frames {self.fewest_frames} must be at least 1.")
+            raise OptionError(f"`fewest_frames` is {self.fewest_frames}; it must be at least 1.")
 
     @classmethod
     def none(cls) -> Self:
-        """Users as they are."""
+        """Return options that leave users as they are."""
         return cls(
-            shuffle=False, drop=0.0, regroup=0.0, mix=0.0, flip=0.0, crop=1.0, turn=0.0,
+            shuffle=False, drop=0.0, regroup=0.0, mix=0.0, flip=0.0, crop=1.0, rotation=0.0,
             colour=0.0, erase=0.0, paste=0.0,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a user shows.
+    """The frames that a user shows.
 
     Attributes:
-        frames: their numbers in the cache; at least one.
-        partner: position of the user whom some of them are of.
-        share: of the frames that are the user's own, above 0; 1 where there is no mixing.
+        frames: The numbers of the frames in the cache; at least one.
+        partner: The position of the user who is mixed in.
+        share: The share of the frames that are the user's own, above 0; 1 without mixing.
     """
 
     frames: NDArray[np.int64]
@@ -95,25 +98,30 @@ class Choice:
 
 
 class FrameChooser:
-    """Which cached frames each user shows.
+    """Chooses the cached frames that each user shows.
 
     Args:
-        users: to learn from.
-        frames: of a volume.
-        options: how they vary.
+        users: The users to learn from.
+        frames: The number of frames per volume.
+        options: How users are varied.
     """
 
     def __init__(self, users: Subset, frames: int, options: AugmentOptions) -> None:
         self._users = users
         self._frames = frames
         self._options = options
-        self._alike = [tuple(labels) for labels in users.labels.tolist()]
+        self._labels = [tuple(labels) for labels in users.labels.tolist()]
         self._pools: dict[tuple[int, ...], NDArray[np.int64]] = {}
         if options.regroup:
             self._pools = self._pool()
 
     def choose(self, positions: NDArray[np.int64], random: np.random.Generator) -> list[Choice]:
-        """What users at these positions show; who is mixed is mixed with another one of them."""
+        """Choose the frames of a batch; users are mixed with others of the same batch.
+
+        Args:
+            positions: The positions of the users.
+            random: The generator to draw from.
+        """
         partners = random.permutation(positions)
         return [
             self._choose(int(position), int(partner), random)
@@ -121,49 +129,49 @@ class FrameChooser:
         ]
 
     def _choose(self, position: int, partner: int, random: np.random.Generator) -> Choice:
-        wanted, others = self._how_many(position, random), 0
+        wanted, others = self._frame_count(position, random), 0
         if random.random() < self._options.mix:
             others = int(random.integers(0, wanted // 2 + 1))
         own = self._draw(position, wanted - others, random)
-        lent = self._draw(partner, others, random)
-        return Choice(np.concatenate([own, lent]), partner, len(own) / (len(own) + len(lent)))
+        mixed = self._draw(partner, others, random)
+        return Choice(np.concatenate([own, mixed]), partner, len(own) / (len(own) + len(mixed)))
 
-    def _how_many(self, position: int, random: np.random.Generator) -> int:
+    def _frame_count(self, position: int, random: np.random.Generator) -> int:
         if random.random() < self._options.drop:
             fewest = min(self._options.fewest_frames, self._frames)
             return int(random.integers(fewest, self._frames + 1))
         return min(len(self._users.frames_of(position)), self._frames)
 
     def _draw(self, position: int, wanted: int, random: np.random.Generator) -> NDArray[np.int64]:
-        """Frames of a user, or of all who are like them; no more than there are."""
+        """Draw frames of a user, or of all users with the same labels; at most as many as exist."""
         options, frames = self._options, self._users.frames_of(position)
         if options.regroup and random.random() < options.regroup:
-            frames = self._pools[self._alike[position]]
+            frames = self._pools[self._labels[position]]
         wanted = min(len(frames), wanted)
         if not options.shuffle:
             return frames[select_evenly(len(frames), wanted)]
         return random.choice(frames, wanted, replace=False)
 
     def _pool(self) -> dict[tuple[int, ...], NDArray[np.int64]]:
-        """All frames of the users who share every label."""
+        """Group all frames by the labels of their users."""
         members: dict[tuple[int, ...], list[NDArray[np.int64]]] = {}
-        for position, labels in enumerate(self._alike):
+        for position, labels in enumerate(self._labels):
             members.setdefault(labels, []).append(self._users.frames_of(position))
         return {labels: np.concatenate(frames) for labels, frames in members.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Distortion:
-    """How each of M frames is to look: parts of it, mirrored or not, its colours, what covers it.
+    """How M frames are changed: cropped, mirrored, rotated, recoloured and partly covered.
 
     Attributes:
-        theta_M23: what `affine_grid` takes.
-        brightness_M: to be added, in units of the network's input.
-        contrast_M: factor of all.
-        saturation_M: factor of what is not grey.
-        patch_M4: top, left, bottom and right of the part that is covered, of 1; 0 for none.
-        cover_M: brightness that covers it.
-        source_M: how many frames further the one stands whose part covers it; 0 for brightness.
+        theta_M23: The transformation that `affine_grid` takes.
+        brightness_M: The brightness to add, in units of the network's input.
+        contrast_M: The factor of all values.
+        saturation_M: The factor of the difference from grey.
+        patch_M4: The top, left, bottom and right of the covered part, from 0 to 1; all 0 for none.
+        cover_M: The brightness that covers it.
+        source_M: The offset to the frame whose part covers it; 0 to cover it with `cover_M`.
     """
 
     theta_M23: torch.Tensor
@@ -178,43 +186,53 @@ class Distortion:
     def draw(
         cls, counts: Sequence[int], options: AugmentOptions, random: np.random.Generator
     ) -> Self:
-        """Distortions for so many frames of each user."""
+        """Draw the distortions of a batch.
+
+        Args:
+            counts: The number of frames of each user.
+            options: How users are varied.
+            random: The generator to draw from.
+        """
         frames = sum(counts)
         colours = random.uniform(-1.0, 1.0, (3, frames)) * options.colour
         brightness, contrast, saturation = torch.from_numpy(colours.astype(np.float32))
+        theta = _draw_transforms(frames, options, random)
+        patch, cover, source = map(torch.from_numpy, _draw_patches(counts, options, random))
         return cls(
-            torch.from_numpy(_draw_views(frames, options, random)),
-            brightness,
-            1 + contrast,
-            1 + 2 * saturation,
-            *map(torch.from_numpy, _draw_patches(counts, options, random)),
+            theta_M23=torch.from_numpy(theta),
+            brightness_M=brightness,
+            contrast_M=1 + contrast,
+            saturation_M=1 + 2 * saturation,
+            patch_M4=patch,
+            cover_M=cover,
+            source_M=source,
         )
 
     def take(self, part: slice) -> "Distortion":
-        """Those of some frames: of whole users, as what covers a frame is of the same one."""
-        return Distortion(*(getattr(self, field.name)[part] for field in fields(self)))
+        """Return the distortions of a range of frames, which must not split a user's frames."""
+        return Distortion(**{each.name: getattr(self, each.name)[part] for each in fields(self)})
 
     def apply(self, frames_MSSC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
         """Distort frames, on their own device.
 
         Args:
-            frames_MSSC: (M, S, S, 3) uint8, as cached.
-            spec: the frames to make.
+            frames_MSSC: Cached frames, uint8 with 3 channels.
+            spec: The size and normalisation of the frames to make.
 
         Returns:
-            (M, 3, H, W) float, normalised by the spec.
+            Frames (M, 3, H, W) as normalised floats.
         """
         device = frames_MSSC.device
         frames = spec.normalise_frames(frames_MSSC)
         size = (len(frames), 3, spec.height, spec.width)
         grid = affine_grid(self.theta_M23.to(device), list(size), align_corners=False)
-        seen = grid_sample(frames, grid, padding_mode="reflection", align_corners=False)
+        sampled = grid_sample(frames, grid, padding_mode="reflection", align_corners=False)
         brightness, contrast, saturation = (
             each.to(device)[:, None, None, None]
             for each in (self.brightness_M, self.contrast_M, self.saturation_M)
         )
-        grey = seen.mean(dim=1, keepdim=True)
-        coloured = (grey + (seen - grey) * saturation) * contrast + brightness
+        grey = sampled.mean(dim=1, keepdim=True)
+        coloured = (grey + (sampled - grey) * saturation) * contrast + brightness
         return self._cover(coloured) if self.patch_M4.any() else coloured
 
     def _cover(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
@@ -232,28 +250,28 @@ class Distortion:
 
 
 _STRETCH = 0.2
-"""Logarithm of the most that a part's width over height differs from the frame's."""
+"""The largest change of the aspect ratio by cropping, as a logarithm."""
 
 _PATCH_AREA = (0.1, 0.5)
-"""Share of a frame that is covered, if any is."""
+"""The smallest and largest share of a frame that is covered."""
 
 _PATCH_STRETCH = 0.7
-"""As `_STRETCH`, of what is covered."""
+"""The largest difference of a covered part's aspect ratio from the frame's, as a logarithm."""
 
 
-def _draw_views(
+def _draw_transforms(
     frames: int, options: AugmentOptions, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """What is looked at of each frame: (M, 2, 3), as `affine_grid` takes it."""
+    """Draw the part of each frame that is cut out: (M, 2, 3), as `affine_grid` takes it."""
     area = random.uniform(options.crop, 1.0, frames)
     stretch = np.exp(random.uniform(-1.0, 1.0, frames) * _STRETCH * (options.crop < 1.0))
     sides = np.minimum(1.0, np.stack([np.sqrt(area * stretch), np.sqrt(area / stretch)], 1))
     mirrored = np.where(random.random(frames) < options.flip, -1.0, 1.0)
-    angle = random.uniform(-1.0, 1.0, frames) * options.turn
-    turned = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], 1)
+    angle = random.uniform(-1.0, 1.0, frames) * options.rotation
+    rotated = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], 1)
     theta = np.zeros((frames, 2, 3), np.float32)
     theta[:, :, 2] = (1 - sides) * random.uniform(-1.0, 1.0, (frames, 2))
-    theta[:, :, :2] = turned.reshape(-1, 2, 2) * sides[:, :, None]
+    theta[:, :, :2] = rotated.reshape(-1, 2, 2) * sides[:, :, None]
     theta[:, :, 0] *= mirrored[:, None]
     return theta
 
@@ -261,7 +279,7 @@ def _draw_views(
 def _draw_patches(
     counts: Sequence[int], options: AugmentOptions, random: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """What is covered of each frame, with which brightness, and with a part of which frame."""
+    """Draw the covered part of each frame, its brightness, and the offset of the covering frame."""
     frames = sum(counts)
     area = random.uniform(*_PATCH_AREA, frames)
     stretch = np.exp(random.uniform(-1.0, 1.0, frames) * _PATCH_STRETCH)
@@ -280,15 +298,15 @@ def _draw_patches(
 def fill_volumes(
     frames_MCHW: torch.Tensor, counts: Sequence[int], spec: VolumeSpec
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Volumes of frames that follow each other, user by user.
+    """Stack the frames of each user to a volume.
 
     Args:
-        frames_MCHW: (M, 3, H, W) float, normalised.
-        counts: frames of each user, at least one.
-        spec: the volumes to make.
+        frames_MCHW: The normalised frames of all users, one user after the other.
+        counts: The number of frames per user; at least one.
+        spec: The volumes to make.
 
     Returns:
-        Volumes (N, 3, D, H, W), and which frames are a user's own (N, D).
+        Volumes (N, 3, D, H, W), and which of their frames are a user's own (N, D).
     """
     own = torch.tensor(list(counts))
     starts = own.cumsum(0) - own

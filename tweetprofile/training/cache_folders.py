@@ -1,4 +1,4 @@
-"""Folders of cached frames: built under another name, and removed when room is short."""
+"""Folders of cached frames: built under a temporary name, and removed when space is short."""
 
 import fcntl
 import json
@@ -13,39 +13,44 @@ from tweetprofile.data.files.atomic import move
 
 FRAMES, USERS, FACTS = "frames.uint8", "users.npz", "cache.json"
 _FILES = (FRAMES, USERS, FACTS)
-"""All that a complete cache holds."""
+"""The files of a complete cache."""
 
 _LOCK = "lock"
 _LOCK_RECORD = b"frames that a training of tweetprofile decodes\n"
-"""By which a cache is known that is being built, or was."""
+"""The content of the lock file, which identifies an unfinished cache."""
 
 _NAME = re.compile(r"[0-9a-f]{32}")
-"""Of a cache; see `cache.CacheSource.key`."""
+"""The name of a cache; see `CacheSource.key`."""
 
 
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
-    """A folder that becomes `path` if the block ends well, and vanishes if it does not.
+    """Create a folder that becomes `path` if the block succeeds, and is removed if it fails.
 
-    Not `atomic_folder`: another run recognises an abandoned folder by its name and its lock.
+    This is not `atomic_folder`, since another run recognises an abandoned folder by its name and
+    its lock.
     """
     folder = Path(tempfile.mkdtemp(".tmp", f"{path.name}.", path.parent))
     try:
         with (folder / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # tells others that it is not abandoned
+            fcntl.flock(lock, fcntl.LOCK_EX)  # shows others that it is not abandoned
             lock.write(_LOCK_RECORD)
             lock.flush()
             yield folder
             (folder / _LOCK).unlink()
             with suppress(OSError):
-                move(folder, path)  # or else somebody was faster, with the same result
+                move(folder, path)  # fails if another process was faster, with the same result
     finally:
         _remove(folder)
 
 
-def remove_abandoned(place: Path) -> None:
-    """Remove what runs have left that did not live to finish it."""
-    for folder in place.glob("*.tmp"):
+def remove_abandoned(root: Path) -> None:
+    """Remove unfinished caches whose process has died.
+
+    Args:
+        root: The folder of all caches.
+    """
+    for folder in root.glob("*.tmp"):
         if not _holds(folder, {*_FILES, _LOCK}):
             continue
         with suppress(OSError), (folder / _LOCK).open("rb") as lock:
@@ -54,16 +59,16 @@ def remove_abandoned(place: Path) -> None:
                 _remove(folder)
 
 
-def make_room(place: Path, gigabytes: float, wanted: int, keep: Path) -> None:
-    """Remove the caches used longest ago until so many bytes fit in.
+def make_room(root: Path, gigabytes: float, wanted: int, keep: Path) -> None:
+    """Remove the least recently used caches until a new one fits in.
 
     Args:
-        place: folder of all caches.
-        gigabytes: that all of them together may take.
-        wanted: bytes that the new one takes.
-        keep: the new one, which is not removed.
+        root: The folder of all caches.
+        gigabytes: The space that all caches together may take.
+        wanted: The size of the new cache in bytes.
+        keep: The folder of the new cache, which is not removed.
     """
-    others = [folder for folder in place.iterdir() if folder != keep and _is_cache(folder)]
+    others = [folder for folder in root.iterdir() if folder != keep and _is_cache(folder)]
     others.sort(key=lambda folder: (folder / FACTS).stat().st_mtime)
     sizes = {folder: (folder / FRAMES).stat().st_size for folder in others}
     for folder in others:
@@ -74,7 +79,7 @@ def make_room(place: Path, gigabytes: float, wanted: int, keep: Path) -> None:
 
 
 def _is_cache(folder: Path) -> bool:
-    """Whether a folder is a complete cache and nothing else, by what is in it."""
+    """Return whether a folder holds a complete cache and nothing else."""
     if not _NAME.fullmatch(folder.name) or not _holds(folder, _FILES):
         return False
     try:
@@ -87,7 +92,7 @@ def _is_cache(folder: Path) -> bool:
 
 
 def _holds(folder: Path, names: Collection[str]) -> bool:
-    """Whether it is a folder that holds regular files of these names alone."""
+    """Return whether a path is a folder that holds only regular files with these names."""
     if folder.is_symlink() or not folder.is_dir():
         return False
     return all(
@@ -96,7 +101,7 @@ def _holds(folder: Path, names: Collection[str]) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a cache's files and then its folder, if nothing of others is in it."""
+    """Remove the files of a cache, and then its folder unless it holds foreign files."""
     with suppress(OSError):
         for name in (*_FILES, _LOCK):
             (folder / name).unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""Honest probabilities: a temperature a trait, fitted on the users set aside.
+"""Temperatures that make confidences match accuracies, one per trait, fitted on held-out users.
 
-Logits are divided by it before the softmax (Guo et al. 2017, "On TemperatureFit of Modern Neural
-Networks", section 4.2): the most probable class stays the same, how sure it is said to be does not.
+Logits are divided by the temperature before the softmax (Guo et al. 2017, "On Calibration of Modern
+Neural Networks", section 4.2): the most probable class stays the same, only its probability
+changes.
 
 Shapes: N users, K classes.
 """
@@ -15,21 +16,21 @@ from tweetprofile.scoring.calibration import calibration_error, reliability_bins
 from tweetprofile.untrusted.fields import build, number, whole
 
 _RANGE = (0.05, 20.0)
-"""Temperatures beyond stand for a network that knows nothing, or all, of a few users."""
+"""Temperatures outside this range fit networks that are right on all of a few users, or on none."""
 
 _FEWEST_USERS = 20
-"""From fewer labels a temperature is chance."""
+"""The number of labels below which a fitted temperature would be chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemperatureFit:
-    """What fitting a trait's temperature came to.
+    """The temperature of a trait, and its effect.
 
     Attributes:
-        temperature: that logits are to be divided by; 1 where there were too few labels.
-        ece_before: expected calibration error as the network is.
-        ece_after: and with the temperature, on the same users, which flatters it a little.
-        users: labelled users that it was fitted on.
+        temperature: The divisor of the logits; 1 if there were too few labels.
+        ece_before: The expected calibration error without the temperature.
+        ece_after: The error with it, on the same users, which flatters it a little.
+        users: The number of labelled users.
     """
 
     temperature: float
@@ -39,10 +40,14 @@ class TemperatureFit:
 
 
 def read_temperature_fit(value: object, what: str) -> TemperatureFit:
-    """The inverse of `dataclasses.asdict`, from untrusted JSON.
+    """Read untrusted JSON: the inverse of `dataclasses.asdict`.
+
+    Args:
+        value: The parsed JSON.
+        what: The name of the value in errors.
 
     Raises:
-        FieldError: a field is missing, unknown or of another type.
+        FieldError: A field is missing, unknown or of another type.
     """
     readers = dict.fromkeys(("temperature", "ece_before", "ece_after"), number)
     return build(TemperatureFit, value, what, {**readers, "users": whole})
@@ -52,8 +57,8 @@ def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> TemperatureFit
     """Fit the temperature under which the labels are most probable.
 
     Args:
-        logits_NK: of labelled users.
-        labels_N: their class numbers.
+        logits_NK: The logits of labelled users.
+        labels_N: The class numbers of their labels.
     """
     temperature = 1.0
     if len(labels_N) >= _FEWEST_USERS:
@@ -64,14 +69,14 @@ def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> TemperatureFit
 
 
 def _error_of(probabilities_NK: torch.Tensor, labels_N: torch.Tensor) -> float:
-    """The calibration error of probabilities."""
+    """Return the calibration error of probabilities."""
     confidence_N, guess_N = probabilities_NK.double().max(dim=1)
     right_N = guess_N == labels_N
     return calibration_error(reliability_bins(confidence_N.numpy(), right_N.numpy()))
 
 
 def _best_temperature(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> float:
-    """By golden section on a logarithmic scale: the loss has one valley."""
+    """Search by golden section on a logarithmic scale; the loss has a single minimum."""
     shrink = (5**0.5 - 1) / 2
     low, high = (torch.tensor(bound).log().item() for bound in _RANGE)
 

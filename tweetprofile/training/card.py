@@ -1,6 +1,6 @@
-"""The model card that goes beside a checkpoint: what it is for, and how wrong it is.
+"""The model card beside a checkpoint: what the model is for, and how often it is wrong.
 
-After Mitchell et al. 2019, "Model Cards for Model Reporting"; every figure is the run's own.
+After Mitchell et al. 2019, "Model Cards for Model Reporting". All figures come from the run.
 """
 
 import re
@@ -14,24 +14,25 @@ from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
 
 CARD = "MODEL_CARD.md"
-"""Name of its file in a run's folder."""
+"""The name of the file in a run folder."""
 
 _USE = """\
-## What it is for, and what not
+## What it is for, and what it is not for
 
-For research on groups of users: how a sample is made up, and how groups differ, with the errors
-below carried along. Use it on data that you may use, under the terms they came with.
+Use it for research on groups of users: how a sample is composed, and how groups differ, with the
+errors below taken into account. Use it only on data that you are permitted to use, under the terms
+that apply to them.
 
-Not for deciding anything about a person, nor for finding, ranking or approaching people by a trait.
-Single predictions are often wrong, and a confidence says how often such predictions are right, not
-that this one is. Leave unsure users out, and say how many.
+Do not use it to decide anything about a person, or to find, rank or contact people by a trait. A
+single prediction is often wrong. A confidence says how often predictions like it are right, not
+that this one is. Leave out users with a low confidence, and report how many you left out.
 """
 
 _LABELS = """\
-Labels are what somebody assigned to users; their errors are learnt, too. Whoever fits none of the
-classes is given one all the same. Images show what people post, which is not who they are, and
-differs between countries, years and platforms: on other users than those it learnt from, expect
-worse.
+Somebody assigned the labels, and the model learns their errors too. A user who belongs to none of
+the classes is assigned one nevertheless. Images show what people post, which is not who they are,
+and differs between countries, years and platforms: expect worse results on other users than those
+it was trained on.
 """
 
 
@@ -41,30 +42,30 @@ def make_card(
     schema: TraitSchema,
     training: Mapping[str, Any],
 ) -> str:
-    """The card of a checkpoint as Markdown.
+    """Return the card of a checkpoint as Markdown.
 
     Args:
-        network: that was trained.
-        volume_spec: what it takes.
-        schema: what it predicts.
-        training: what the checkpoint says of its training.
+        network: The network that was trained.
+        volume_spec: The volumes that it takes.
+        schema: The traits that it predicts.
+        training: The description of the training in the checkpoint.
     """
-    size = f"{volume_spec.frames} images of a user, each {volume_spec.width} x {volume_spec.height}"
+    size = f"{volume_spec.frames} images per user, each {volume_spec.width} x {volume_spec.height}"
     recipe = training["settings"]["recipe"]
     parts = [
         f"# Model card: {as_markdown(network.name)}, {as_markdown(', '.join(schema.names))}",
         f"Made by tweetprofile {training['version']}. The network "
         f"{as_markdown(network.name)}"
-        f"{_together(training)} takes up to {size} pixels, and gives a probability to each class "
-        "of each trait. Nothing else is seen: no name, no text.",
+        f"{_together(training)} takes up to {size} pixels, and assigns a probability to each class "
+        "of each trait. It sees nothing else: no names, no text.",
         _USE,
-        "## How wrong it is",
+        "## How often it is wrong",
         "\n".join(_scores(training)),
         *_folds(training),
         "## What it was trained on",
-        f"{training['users']:,} users (recipe `{recipe}`), {training['val_users']:,} more set "
-        f"aside; {training['left_out']:,} had no usable image and {training['unlabelled']:,} no "
-        "label.",
+        f"{training['users']:,} users (recipe `{recipe}`). A further {training['val_users']:,} "
+        f"users were held out; {training['left_out']:,} had no usable image and "
+        f"{training['unlabelled']:,} had no label.",
         "\n".join(map(_classes, schema)),
         _LABELS,
     ]
@@ -72,9 +73,9 @@ def make_card(
 
 
 def as_markdown(text: str) -> str:
-    """A text that means nothing in Markdown or HTML: no link, no table, no tag.
+    """Return a text without any meaning in Markdown or HTML: no link, no table, no tag.
 
-    A backslash before any sign of ASCII makes it a letter (CommonMark 0.31, "Backslash escapes").
+    A backslash makes any ASCII punctuation literal (CommonMark 0.31, "Backslash escapes").
     """
     return re.sub(r"([!-+/:-@\[-`{-~.])", r"\\\1", printable(text))
 
@@ -89,15 +90,15 @@ def _together(training: Mapping[str, Any]) -> str:
 
 
 def _folds(training: Mapping[str, Any]) -> list[str]:
-    """What a cross-validation found, where there was one."""
+    """Return the section on the cross-validation, if there was one."""
     if not training.get("folds"):
         return []
     count = training["settings"]["folds"]
     lines = [
-        f"Cross-validated in {count} folds: each user was tested on once, by a network that had "
-        "seen neither them nor any of their images.",
+        f"Cross-validated in {count} folds: each user was tested once, by a network that was "
+        "trained neither on them nor on any of their images.",
         "",
-        "| trait | users | accuracy | 95% | spread over folds | always the most frequent class | "
+        "| trait | users | accuracy | 95% interval | spread over folds | majority baseline | "
         "macro-F1 | spread |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -114,15 +115,15 @@ def _folds(training: Mapping[str, Any]) -> list[str]:
 def _scores(training: Mapping[str, Any]) -> list[str]:
     scores, calibration = training["best"]["scores"], training["calibration"]
     if not scores:
-        return ["Not measured: no user was set aside. Measure it with `tweetprofile evaluate`."]
+        return ["Not measured: no users were held out. Measure it with `tweetprofile evaluate`."]
     lines = [
-        f"On {training['val_users']:,} users set aside, among whom the best epoch was chosen and "
-        "the confidences were calibrated; both flatter a little.",
+        f"Measured on {training['val_users']:,} held-out users. The best epoch was chosen and the "
+        "confidences were calibrated on the same users, which flatters the figures a little.",
         *(f"**{warning}**" for warning in training.get("warnings", [])),
         *training.get("notes", []),
         "",
-        "| trait | users | accuracy | always the most frequent class | macro-F1 | calibration "
-        "error before | after |",
+        "| trait | users | accuracy | majority baseline | macro-F1 | calibration error before | "
+        "after |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, score in scores.items():

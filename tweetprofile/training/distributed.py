@@ -1,6 +1,6 @@
-"""Several processes that train one network: gradients, normalisation and losses add up over all.
+"""Several processes that train one network: gradients, normalisation and losses cover all of them.
 
-Where there is one process, all of this is nothing.
+With a single process, nothing here does anything.
 """
 
 import os
@@ -26,7 +26,7 @@ from tweetprofile.errors import WorkerError
 from tweetprofile.job import usable_processors
 
 _DEATH_SECONDS = 5.0
-"""Time for a process whose connection broke to be gone."""
+"""How long to wait for a process to exit after its connection broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Rank:
     """One of the processes.
 
     Attributes:
-        number: counted from 0; 0 validates, writes and speaks.
-        world: how many there are.
-        device: what it computes on.
+        number: The number of the process, counted from 0; process 0 validates, writes and reports.
+        world: The number of processes.
+        device: The device that the process computes on.
     """
 
     number: int
@@ -44,26 +44,26 @@ class Rank:
     device: torch.device
 
     def share(self, items: int) -> slice:
-        """Its part of so many items of a batch."""
+        """Return the range of a batch's items that this process computes."""
         return slice(items * self.number // self.world, items * (self.number + 1) // self.world)
 
-    def add_up(self, value: float) -> float:
-        """The sum of a number over all processes."""
+    def total(self, value: float) -> float:
+        """Return the sum of a value over all processes."""
         if self.world == 1:
             return value
         total = torch.tensor(value, dtype=torch.float64, device=self.device)
         dist.all_reduce(total)
         return float(total)
 
-    def agree(self, value: int) -> int:
-        """What the first process says."""
-        said = torch.tensor(value, device=self.device)
+    def broadcast(self, value: int) -> int:
+        """Return the value of the first process, in every process."""
+        shared = torch.tensor(value, device=self.device)
         if self.world > 1:
-            dist.broadcast(said, 0)
-        return int(said)
+            dist.broadcast(shared, 0)
+        return int(shared)
 
     def distribute(self, network: nn.Module) -> nn.Module:
-        """The network as all processes train it together; its weights are shared with the given."""
+        """Return a network that all processes train together, with the weights of the given one."""
         if self.world == 1:
             return network
         _synchronise_norms(network)
@@ -74,12 +74,15 @@ class Rank:
 def all_ranks(
     devices: Sequence[torch.device], target: Callable[[Rank, Any], None], argument: Any
 ) -> Iterator[Rank]:
-    """Start `target` in a process for each device but the first; the block is the first's.
+    """Run the block as the first process, and `target` in a process for each other device.
 
     Args:
-        devices: one a process.
-        target: what the other processes do; importable by name.
-        argument: for it; picklable.
+        devices: The device of each process.
+        target: The function that the other processes run; it must be importable by name.
+        argument: The argument of the function; it must be picklable.
+
+    Raises:
+        WorkerError: One of the other processes died.
     """
     if len(devices) == 1:
         yield Rank(0, 1, devices[0])
@@ -89,13 +92,13 @@ def all_ranks(
         others = [_start(rank, Path(folder), target, argument) for rank in ranks[1:]]
         try:
             _wait_for_all(Path(folder), others)
-            with _joined(ranks[0], Path(folder)):
+            with _in_group(ranks[0], Path(folder)):
                 yield ranks[0]
             for process in others:
                 process.join()
         except RuntimeError as error:
-            # What a library says of a connection that broke is no news; who has died is.
-            _refuse_deaths(others, error)
+            # The library only reports a broken connection; say which process died instead.
+            _raise_for_deaths(others, error)
             raise
         finally:
             for process in others:
@@ -113,42 +116,42 @@ def _start(
 
 
 def _wait_for_all(folder: Path, processes: Sequence[SpawnProcess]) -> None:
-    """Until every process has arrived: joining would wait half an hour for one that is dead."""
+    """Wait until every process has started; a group would wait half an hour for a dead one."""
     while len(list(folder.glob("arrived-*"))) < len(processes):
-        _refuse_deaths(processes, None)
+        _raise_for_deaths(processes, None)
         time.sleep(0.05)
 
 
-def _refuse_deaths(processes: Sequence[SpawnProcess], cause: Exception | None) -> None:
+def _raise_for_deaths(processes: Sequence[SpawnProcess], cause: Exception | None) -> None:
     for number, process in enumerate(processes, 1):
         process.join(0 if cause is None else _DEATH_SECONDS)
         if process.exitcode:
             raise WorkerError(
-                f"training process {number} of --devices ended with code {process.exitcode}; see "
-                "what it printed, then train again with --resume."
+                f"training process {number} of `devices` exited with code {process.exitcode}; see "
+                "its output above, then train again with `resume=True`."
             ) from cause
 
 
 def _run_rank(rank: Rank, folder: Path, target: Callable[[Rank, Any], None], argument: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process handles Ctrl-C
     (folder / f"arrived-{rank.number}").touch()
-    with _joined(rank, folder):
+    with _in_group(rank, folder):
         target(rank, argument)
 
 
 @contextmanager
-def _joined(rank: Rank, folder: Path) -> Iterator[None]:
-    """Be a member of the group of processes; each computes with its share of the processors."""
+def _in_group(rank: Rank, folder: Path) -> Iterator[None]:
+    """Join the group of processes for the block, with this process's share of the processors."""
     threads = torch.get_num_threads()
     if rank.device.type == "cuda":
         torch.cuda.set_device(rank.device)
     else:
         torch.set_num_threads(max(1, usable_processors() // rank.world))
         if sys.platform == "linux":
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are all on this machine
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all processes are on this machine
     dist.init_process_group(
         "nccl" if rank.device.type == "cuda" else "gloo",
-        init_method=f"file://{folder / 'meeting'}",
+        init_method=f"file://{folder / 'rendezvous'}",
         rank=rank.number,
         world_size=rank.world,
     )
@@ -160,10 +163,10 @@ def _joined(rank: Rank, folder: Path) -> Iterator[None]:
 
 
 class _Normalise(torch.autograd.Function):
-    """Normalisation by statistics of all processes, which each of them takes a part in.
+    """Normalisation by the statistics of all processes.
 
-    The gradient is that of the sum of all processes' losses. What torch has fused is used: written
-    out in single steps, this took a third of the time of a training on two CPU processes.
+    The gradient is that of the sum of all processes' losses. Both passes use the fused kernels of
+    torch: written out in single steps, this took a third of a training's time on two CPU processes.
     """
 
     @staticmethod
@@ -183,27 +186,30 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, mean, inverse, count = ctx.saved_tensors
-        _, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+        _, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, x, weight, None, None, mean, inverse, True, ctx.eps, [False, True, True]
         )
-        total = torch.stack([of_weight, of_bias]).double()
+        total = torch.stack([grad_weight, grad_bias]).double()
         dist.all_reduce(total)
-        along, all_alike = (total / count).to(weight.dtype)
-        # The gradient less what normalisation takes from it: the part along x, and its mean.
+        along, common = (total / count).to(weight.dtype)
+        # Normalisation removes two parts of the gradient: the one along x, and its mean.
         scale = weight * inverse
         slope = -scale * inverse * along
-        offset = -scale * all_alike - slope * mean
+        offset = -scale * common - slope * mean
         by_channel = (1, -1, *[1] * (x.ndim - 2))
-        of_x = torch.addcmul(offset.view(by_channel), gradient.float(), scale.view(by_channel))
-        of_x = of_x.addcmul_(x.float(), slope.view(by_channel)).to(x.dtype)
-        return of_x, of_weight, of_bias, None, None
+        grad_x = torch.addcmul(offset.view(by_channel), gradient.float(), scale.view(by_channel))
+        grad_x = grad_x.addcmul_(x.float(), slope.view(by_channel)).to(x.dtype)
+        return grad_x, grad_weight, grad_bias, None, None
 
 
 class SyncedNorm(nn.Module):
     """Batch normalisation over the batches of all processes, on any device.
 
-    PyTorch's own is for GPUs alone. Parameters and buffers are named, and shared with, those of the
-    normalisation that it stands for.
+    PyTorch's `SyncBatchNorm` works on GPUs only. Parameters and buffers are shared with the layer
+    that this one replaces, and have the same names.
+
+    Args:
+        norm: The layer to replace.
     """
 
     def __init__(self, norm: nn.BatchNorm2d | nn.BatchNorm3d) -> None:
@@ -215,24 +221,24 @@ class SyncedNorm(nn.Module):
         self.momentum = norm.momentum or 0.1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(M, C, ...) normalised by channel."""
+        """Normalise values (M, C, ...) by channel."""
         if not self.training:
             mean, var = self.get_buffer("running_mean"), self.get_buffer("running_var")
             return batch_norm(x, mean, var, self.weight, self.bias, eps=self.eps)
         with torch.no_grad():
-            statistics = self._over_all(x)
-            self._remember(*statistics)
+            statistics = self._statistics(x)
+            self._update_running(*statistics)
         normalised: torch.Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
             x, self.weight, self.bias, statistics, self.eps
         )
         return normalised
 
-    def _over_all(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(C,) means, (C,) variances, and values a channel, of all processes together."""
+    def _statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return means (C,), variances (C,) and values per channel, over all processes."""
         _, mean, inverse = torch.native_batch_norm(
             x, self.weight, self.bias, None, None, True, 0.0, self.eps
         )
-        # Sums of squares lose digits where the mean is large; in double they do not.
+        # In single precision, sums of squares lose digits where the mean is large.
         mean, var = mean.double(), inverse.double().pow(-2) - self.eps
         count = mean.new_full((1,), x.numel() / x.shape[1])
         total = torch.cat([mean * count, (var + mean.square()) * count, count])
@@ -242,7 +248,7 @@ class SyncedNorm(nn.Module):
         var = (square - mean.square()).clamp(min=0)
         return mean.float(), var.float(), count
 
-    def _remember(self, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor) -> None:
+    def _update_running(self, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor) -> None:
         unbiased = (var * count / (count - 1).clamp(min=1)).float()
         self.get_buffer("running_mean").lerp_(mean, self.momentum)
         self.get_buffer("running_var").lerp_(unbiased, self.momentum)

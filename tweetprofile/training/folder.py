@@ -1,4 +1,4 @@
-"""The folder of a run: what an earlier run has left there may be replaced, and nothing else."""
+"""The run folder: only files of an earlier run may be replaced in it."""
 
 import os
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tweetprofile.training.card import CARD
 from tweetprofile.training.folds import FOLDS, MOST_FOLDS
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
-from tweetprofile.training.writing import writing
+from tweetprofile.training.writing import explain_write_errors
 
 _KINDS = {
     SETTINGS: Kind.SETTINGS,
@@ -24,17 +24,17 @@ _KINDS = {
     FOLDS: Kind.FOLDS,
     MODEL_FILE: Kind.MODEL,
 }
-"""What a run writes. The model comes last: a folder without it holds no finished run."""
+"""The files of a run. The model is written last: a folder without it holds no finished run."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderOptions:
-    """What may be done with a folder in which something is.
+    """How a run folder that is not empty may be used.
 
     Attributes:
-        overwrite: whether an earlier run's files may be replaced.
-        resume: whether to go on with an unfinished run.
-        config: file that the options were read from; None for none.
+        overwrite: Whether the files of an earlier run may be replaced.
+        resume: Whether to resume an unfinished run.
+        config: The file that the options were read from; None if they were not read from a file.
     """
 
     overwrite: bool = False
@@ -43,26 +43,26 @@ class FolderOptions:
 
 
 def prepare_folder(folder: Path, inputs: Inputs, options: FolderOptions) -> Path:
-    """Make the folder of a run, or make room in it.
+    """Create the run folder, or remove the results of an earlier run from it.
 
     Args:
-        folder: to write to.
-        inputs: what the run reads.
-        options: what may be done with what is in it.
+        folder: The folder to write to.
+        inputs: The inputs of the run.
+        options: How the folder may be used if it is not empty.
 
     Raises:
-        OutputError: it is or holds what is read, holds files of others where the run's would stand,
-            holds a run that must not be replaced, or cannot be made.
+        OutputError: The folder is or contains an input, contains a foreign file under the name of
+            one of the run's files, contains a run that may not be replaced, or cannot be created.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is a file; give a folder for the run.")
     inputs.refuse(real_path(folder), folder)
-    if not goes_on(folder, options):
+    if not is_resumed(folder, options):
         _refuse_config(folder, options)
     for name, kind in _KINDS.items():
         path = folder / name
         inputs.refuse(real_path(path), path)
-        if not _is_begun(path):
+        if not _has_no_complete_line(path):
             refuse_foreign(path, kind, path)
     _refuse_run(folder, options)
     try:
@@ -71,12 +71,14 @@ def prepare_folder(folder: Path, inputs: Inputs, options: FolderOptions) -> Path
             for path in (folder / MODEL_FILE, folder / FOLDS, *_states(folder)):
                 path.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}; choose another.") from error
+        raise OutputError(
+            f"cannot create {folder} ({error.strerror}); choose another folder."
+        ) from error
     return folder
 
 
-def goes_on(folder: Path, options: FolderOptions) -> bool:
-    """Whether the run goes on with one in the folder, whose settings are the same."""
+def is_resumed(folder: Path, options: FolderOptions) -> bool:
+    """Return whether the run resumes one in the folder, whose settings are the same."""
     begun = (folder / STATE).exists() or (folder / MODEL_FILE).exists()
     return options.resume and begun and kind_of(folder / SETTINGS) is Kind.SETTINGS
 
@@ -84,20 +86,24 @@ def goes_on(folder: Path, options: FolderOptions) -> bool:
 def write_card(path: Path, card: str) -> None:
     """Write the model card.
 
+    Args:
+        path: The file to write.
+        card: The card as Markdown.
+
     Raises:
-        WriteError: it cannot be written.
+        WriteError: The file cannot be written.
     """
-    with writing(path):
+    with explain_write_errors(path):
         write_atomically(path, card.encode(), is_earlier(Kind.CARD))
 
 
 def fold_folder(folder: Path, number: int) -> Path:
-    """The folder, in that of the run, where a fold of a cross-validation is trained."""
+    """Return the subfolder of the run folder in which a fold of a cross-validation is trained."""
     return folder / f"fold-{number}"
 
 
 def _states(folder: Path) -> list[Path]:
-    """Where states of the run and of its folds stand, as far as they are ours."""
+    """Return the state files of the run and of its folds, without foreign files."""
     folds = (fold_folder(folder, number) / STATE for number in range(1, MOST_FOLDS + 1))
     return [folder / STATE, *(path for path in folds if kind_of(path) is Kind.STATE)]
 
@@ -113,18 +119,18 @@ def _refuse_run(folder: Path, options: FolderOptions) -> None:
         return
     if (folder / MODEL_FILE).exists():
         raise OutputError(
-            f"{folder} holds a finished run already ({MODEL_FILE}); choose another folder or add "
-            "--overwrite."
+            f"{folder} already holds a finished run ({MODEL_FILE}); choose another folder, or pass "
+            "`overwrite=True` to replace it."
         )
     if (folder / FOLDS).exists() or any(map(Path.exists, _states(folder))):
         raise OutputError(
-            f"{folder} holds an unfinished run; add --resume to go on with it, or --overwrite to "
-            "begin anew."
+            f"{folder} holds an unfinished run; pass `resume=True` to continue it, or "
+            "`overwrite=True` to start again."
         )
 
 
-def _is_begun(path: Path) -> bool:
-    """Whether it is a run's file of metrics in which no line is complete: the run was killed."""
+def _has_no_complete_line(path: Path) -> bool:
+    """Return whether a path is the metrics of a run that was killed before it wrote a line."""
     if path.name != METRICS or path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:

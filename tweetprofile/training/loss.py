@@ -1,4 +1,4 @@
-"""The loss: cross-entropy summed over the traits (the paper, Eq. 1), of users who may be mixed.
+"""The loss: cross-entropy summed over the traits (the paper, Eq. 1), for users who may be mixed.
 
 Shapes: N users of a batch.
 """
@@ -19,13 +19,13 @@ from tweetprofile.traits import TraitSchema
 
 
 class UserLoss:
-    """One process's part of the loss of a batch.
+    """Computes one process's share of the loss of a batch.
 
     Args:
-        users: to learn from.
-        schema: their traits.
-        recipe: says how classes are balanced and labels smoothed.
-        rank: the process.
+        users: The users to learn from.
+        schema: Their traits.
+        recipe: The recipe, which sets how classes are balanced and labels smoothed.
+        rank: The process.
     """
 
     def __init__(self, users: Subset, schema: TraitSchema, recipe: Recipe, rank: Rank) -> None:
@@ -39,31 +39,32 @@ class UserLoss:
         users: NDArray[np.int64],
         choices: Sequence[Choice],
     ) -> torch.Tensor:
-        """The loss, to be added up over all processes.
+        """Return this process's share; the sum over all processes is the loss of the batch.
 
-        Each trait's is a mean over the labels of all processes, by the weight of their classes. A
-        user who is mixed has two labels, by the share of the frames.
+        The loss of a trait is the mean over the labels of the whole batch, weighted by class. A
+        mixed user has two labels, weighted by their shares of the frames.
 
         Args:
-            logits: by trait, of this process's users.
-            users: positions of all users of the batch (N,).
-            choices: what these show.
+            logits: The logits of this process's users, by trait.
+            users: The positions of all users of the batch (N,).
+            choices: The frames that each of them shows.
         """
         partners = np.array([choice.partner for choice in choices])
         shares = torch.tensor([choice.share for choice in choices])
         total = torch.zeros((), device=self._rank.device)
         for column, (name, weights) in enumerate(self._weights.items()):
-            own, lent = (torch.from_numpy(self._labels[each, column]) for each in (users, partners))
-            of_own, of_lent = shares * _weigh(own, weights), (1 - shares) * _weigh(lent, weights)
-            whole = (of_own.sum() + of_lent.sum()).clamp(min=1e-6)
-            for targets, factors in ((own, of_own), (lent, of_lent)):
-                total = total + self._part(logits[name], targets, factors / whole)
+            labels = self._labels[:, column]
+            own, mixed = torch.from_numpy(labels[users]), torch.from_numpy(labels[partners])
+            of_own, of_mixed = shares * _weigh(own, weights), (1 - shares) * _weigh(mixed, weights)
+            weight = (of_own.sum() + of_mixed.sum()).clamp(min=1e-6)
+            for targets, factors in ((own, of_own), (mixed, of_mixed)):
+                total = total + self._part(logits[name], targets, factors / weight)
         return total
 
     def _part(
         self, logits: torch.Tensor, labels: torch.Tensor, factors: torch.Tensor
     ) -> torch.Tensor:
-        """Cross-entropy of this process's users, each by a factor."""
+        """Return the weighted sum of the cross-entropies of this process's users."""
         part, device = self._rank.share(len(labels)), self._rank.device
         each = cross_entropy(
             logits,
@@ -76,7 +77,7 @@ class UserLoss:
 
 
 def _class_weights(users: Subset, schema: TraitSchema, balance: float) -> dict[str, torch.Tensor]:
-    """By trait, a weight a class; over the labels their mean is 1."""
+    """Return the weights of the classes of each trait; their mean over the labels is 1."""
     weights = {}
     for column, trait in enumerate(schema):
         labels = users.labels[:, column]
@@ -88,5 +89,5 @@ def _class_weights(users: Subset, schema: TraitSchema, balance: float) -> dict[s
 
 
 def _weigh(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The weight of each label's class; none where there is no label."""
+    """Return the weight of each label's class; 0 where there is no label."""
     return weights[labels.clamp(min=0)] * (labels != UNKNOWN)

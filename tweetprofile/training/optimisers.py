@@ -1,10 +1,19 @@
-"""Optimisers: Adam as the paper has it, AdamW, and Muon for what the default recipe trains.
+"""Optimisers: Adam as in the paper, AdamW, and Muon for the convolutions of the default recipe.
 
 Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") moves a weight
-matrix by its momentum made orthogonal: all directions in which the gradient points count alike,
-where Adam follows the few largest. Convolutions are taken as matrices of outputs x (inputs x
-kernel); everything else is AdamW's. Steps have the size of AdamW's (Liu et al. 2025, "Muon is
-Scalable for LLM Training", section 2.2), so that one learning rate serves both.
+matrix by its orthogonalised momentum: all directions of the gradient count alike, whereas Adam
+follows the few largest. A convolution is treated as a matrix of outputs x (inputs x kernel). AdamW
+moves all other parameters. The steps are as large as those of AdamW (Liu et al. 2025, "Muon is
+Scalable for LLM Training", section 2.2), so one learning rate serves both.
+
+`torch.optim.Muon` (torch 2.13) computes the same step with `adjust_lr_fn="match_rms_adamw"`, but:
+
+- It refuses parameters that do not have two dimensions, which all convolutions here do not have.
+- It orthogonalises in bf16, which is slow on CPUs without such instructions, and with two products
+  of the wide matrix per iteration; the implementation below needs two in all.
+- It is another optimiser beside AdamW, and stores `momentum_buffer` in place of `momentum` and
+  `step`, so the state of a training that was interrupted under an earlier version could not be
+  resumed, and a finished one would not be reproduced.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +28,14 @@ OptimiserName = Literal["adam", "adamw", "muon"]
 def make_optimiser(
     name: OptimiserName, network: nn.Module, learning_rate: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """The optimiser of a network's parameters; scales and biases are never decayed."""
+    """Return an optimiser of a network's parameters, without weight decay of scales and biases.
+
+    Args:
+        name: The name of the optimiser.
+        network: The network.
+        learning_rate: The initial learning rate.
+        weight_decay: The weight decay of AdamW and Muon.
+    """
     parameters = list(network.parameters())
     if name == "adam":
         return torch.optim.Adam(parameters, learning_rate)
@@ -35,12 +51,12 @@ def make_optimiser(
 
 
 class Muon(torch.optim.AdamW):
-    """AdamW that moves the parameters of groups with `orthogonal` by orthogonal momentum.
+    """AdamW, except that groups with `orthogonal` are moved by orthogonalised momentum.
 
     Args:
-        groups: of parameters; those that are to be orthogonal have two dimensions or more.
-        learning_rate: of all.
-        momentum: share of the mean of gradients that a step keeps.
+        groups: The groups of parameters; those with `orthogonal` have two dimensions or more.
+        learning_rate: The learning rate of all groups.
+        momentum: The share of the mean gradient that a step keeps.
     """
 
     def __init__(
@@ -51,12 +67,12 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient, which those moved by Muon lose."""
+        """Move every parameter that has a gradient; parameters that Muon moves lose theirs."""
         assert closure is None
         for group in self.param_groups:
             for parameter in group["params"] if group["orthogonal"] else ():
                 self._move(parameter, group)
-                parameter.grad = None  # AdamW passes over what has none
+                parameter.grad = None  # AdamW skips parameters without one
         super().step()
 
     def _move(self, parameter: nn.Parameter, group: Mapping[str, Any]) -> None:
@@ -66,9 +82,9 @@ class Muon(torch.optim.AdamW):
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-            state["step"] = torch.zeros(())  # which AdamW looks for when it is restored
+            state["step"] = torch.zeros(())  # AdamW expects it when a state is restored
         mean: torch.Tensor = state["momentum"].lerp_(gradient, 1 - self._momentum)
-        # Nesterov's: a step further than the mean is.
+        # Nesterov momentum looks one step ahead of the mean.
         ahead = gradient.lerp(mean, self._momentum).flatten(1)
         step = orthogonalise(ahead) * (_RMS * max(ahead.shape) ** 0.5)
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
@@ -76,25 +92,26 @@ class Muon(torch.optim.AdamW):
 
 
 _RMS = 0.2
-"""Of the entries of a step, as those of AdamW's are."""
+"""The root mean square of the entries of a step, as large as AdamW's."""
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the polynomial that drives singular values to about 1 fastest (Jordan et al. 2024)."""
+"""The polynomial that drives singular values to about 1 fastest (Jordan et al. 2024)."""
 
 _ITERATIONS = 5
 
 
 def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
-    """The matrix with its singular values made about 1 (0.7 to 1.2), by Newton-Schulz iterations.
+    """Return a matrix with its singular values set to about 1 (0.7 to 1.2).
 
     Args:
-        matrix: (rows, columns) float.
+        matrix: The matrix (rows, columns) to change by Newton-Schulz iterations.
     """
     a, b, c = _COEFFICIENTS
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     wide = wide / (wide.norm() + 1e-7)
-    # Each iteration multiplies by a polynomial of the Gram matrix. These commute, so they are
-    # gathered among small square matrices; the wide one is multiplied once (a third of the time).
+    # Each iteration multiplies by a polynomial of the Gram matrix. The polynomials commute, so
+    # their product is computed from small square matrices, and the wide matrix is multiplied only
+    # once, which takes a third of the time.
     gram = wide @ wide.T
     identity = torch.eye(len(wide), dtype=wide.dtype, device=wide.device)
     gathered = identity

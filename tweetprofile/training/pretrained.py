@@ -1,9 +1,9 @@
-"""Weights to start from: a 2D backbone's for the order-free networks, or an earlier checkpoint.
+"""Initial weights: those of a 2D backbone for the order-free networks, or of an earlier checkpoint.
 
-A file of torchvision's layout (`resnet18`, `vgg16_bn` and their like, saved as safetensors) fills
-the part that frames go through; a checkpoint of this package fills everything but heads of other
-traits, from its last member where it has several. Nothing is fitted silently: what the file lacks,
-and what it has too much, is named.
+A file in torchvision's layout (such as `resnet18` or `vgg16_bn`, saved as safetensors) fills the
+backbone. A checkpoint of this package fills everything except heads of other traits; if it has
+several members, the last one is used. The result lists the weights that the file lacks, and those
+that the network has no use for.
 """
 
 import re
@@ -20,17 +20,17 @@ from tweetprofile.untrusted.fields import FieldError
 from tweetprofile.untrusted.text import printable
 
 _MEMBER = re.compile(r"members\.(\d+)\.")
-"""What the names of an ensemble's weights begin with."""
+"""The beginning of the names of an ensemble's weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedWeights:
-    """What became of a file of weights.
+    """Which weights of a file a network took.
 
     Attributes:
-        loaded: tensors taken from it.
-        missing: of the network, not in the file: they begin at random.
-        unexpected: in the file, of no use to the network, or of another shape.
+        loaded: The number of tensors taken from the file.
+        missing: The network's weights that the file lacks; they begin at random.
+        unexpected: The file's weights that the network lacks, or has in another shape.
     """
 
     loaded: int
@@ -41,11 +41,16 @@ class LoadedWeights:
 def load_weights(network: Network, path: Path) -> LoadedWeights:
     """Fill a network from a file, as far as names and shapes agree.
 
-    Images are normalised as everywhere here, by one mean and spread for all channels; those of
-    torchvision differ from them by a sixth of a unit at most, which training makes up for.
+    The network keeps its own normalisation of images, with one mean and spread for all channels.
+    torchvision's differs from it by a sixth of a unit at most, which training makes up for.
+
+    Args:
+        network: The network to fill.
+        path: A safetensors file.
 
     Raises:
-        CheckpointError: no safetensors file, nothing in it fits, or a weight is not finite.
+        CheckpointError: The file is not a safetensors file, nothing in it fits the network, or a
+            weight is not finite.
     """
     given = _last_member(_read(path))
     wanted = network.state_dict()
@@ -53,18 +58,18 @@ def load_weights(network: Network, path: Path) -> LoadedWeights:
     fitting = {name: key for name, key in names.items() if given[key].shape == wanted[name].shape}
     if not any(name.endswith("weight") for name in fitting):
         raise CheckpointError(
-            f"--init {path}: none of its {len(given)} weights fits {network.spec.name}; give a "
-            "checkpoint of the same network or, for the deepset ones, torchvision weights of its "
-            "backbone."
+            f"none of the {len(given)} weights of the `init` file {path} fits {network.spec.name}; "
+            "give a checkpoint of the same network or, for a deepset network, torchvision weights "
+            "of its backbone."
         )
     weights = {name: given[key] for name, key in fitting.items()}
     if (name := first_not_finite(weights)) is not None:
         raise CheckpointError(
-            f"--init {path}: its weight '{printable(fitting[name], 200)}' holds numbers that are "
-            "infinite or none (NaN); give another file."
+            f"the weight '{printable(fitting[name], 200)}' of the `init` file {path} has infinite "
+            "or NaN values; give another file."
         )
     network.load_state_dict(weights, strict=False)
-    # A count of batches is no weight, and older files lack it.
+    # The number of batches seen is not a weight, and older files lack it.
     missing = (name for name in wanted if name not in fitting and not name.endswith("_tracked"))
     unexpected = sorted(given.keys() - set(fitting.values()))
     return LoadedWeights(len(fitting), tuple(missing), tuple(unexpected))
@@ -73,17 +78,17 @@ def load_weights(network: Network, path: Path) -> LoadedWeights:
 def _match(
     given: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], network: Network
 ) -> dict[str, str]:
-    """Names of the network's tensors to the names in the file."""
+    """Map names of the network's tensors to names in the file."""
     prefix = ""
     if isinstance(network, DeepSet) and not any(name.startswith("backbone.") for name in given):
         prefix = "backbone."
-    # Some save a network that was wrapped for several GPUs.
+    # Some files hold a network that was wrapped for several GPUs.
     names = {prefix + key.removeprefix("module."): key for key in given}
     return {name: key for name, key in names.items() if name in wanted}
 
 
 def _last_member(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Of a file of several networks, those of the one that learnt longest."""
+    """Return the weights of the last member of an ensemble; all weights if there is no ensemble."""
     numbers = [int(found[1]) for name in given if (found := _MEMBER.match(name))]
     if not numbers:
         return given
@@ -100,6 +105,6 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     except (FieldError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(
-            f"--init {path} is no readable safetensors file ({reason}); save the weights with "
-            "safetensors.torch.save_file."
+            f"the `init` file {path} is not a readable safetensors file ({reason}); save the "
+            "weights with safetensors.torch.save_file."
         ) from None

@@ -1,15 +1,15 @@
-"""Recipes: how a network learns. `paper` as published, `default` as works.
+"""Recipes: the hyperparameters of a training, `paper` as published and `default` as tuned here.
 
 The paper (section 4) trains with "Adam", "learning rate 0.05", "decay 0.7", "batch 13" and "100
-iterations". What it leaves open, and what was taken:
+iterations". It leaves some things open, which are read here as follows:
 
-- *decay 0.7*: the learning rate is divided by 1 + 0.7 t at the t-th step, which is what the `decay`
-  of an optimiser was in Keras when the paper was written. As the decay of weights, or of the mean
+- *decay 0.7*: The learning rate is divided by 1 + 0.7 t at step t, which is what the `decay` of an
+  optimiser meant in Keras when the paper was written. As weight decay, or as the decay of the mean
   of gradients, 0.7 would keep any network from learning.
-- *100 iterations*: 100 epochs; 100 steps of 13 users would not even see every user once.
-- *loss*: its Eq. 1, cross-entropy summed over the heads; no normalisation, no dropout, no
-  augmentation, as it speaks of none, and the weights after the last epoch.
-- *weights to begin with*: those that `networks/cnn3d.py` draws for any recipe.
+- *100 iterations*: 100 epochs. In 100 steps of 13 users, not even every user would occur once.
+- *loss*: Its Eq. 1, cross-entropy summed over the heads. There is no normalisation, dropout or
+  augmentation, since the paper mentions none, and the weights after the last epoch are the result.
+- *initial weights*: The ones that `networks/cnn3d.py` draws for every recipe.
 """
 
 import math
@@ -25,45 +25,52 @@ RecipeName = Literal["default", "paper"]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The epochs from `first` to `last`, in which one member learns."""
+class MemberEpochs:
+    """The epochs of one member.
+
+    Attributes:
+        first: The number of its first epoch.
+        last: The number of its last epoch.
+    """
 
     first: int
     last: int
 
     @property
-    def epochs(self) -> int:
-        """How many."""
+    def count(self) -> int:
+        """The number of epochs."""
         return self.last - self.first + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network learns.
+    """The hyperparameters of a training.
 
     Attributes:
-        model: the network to train where none is named.
-        optimiser: `adam`, `adamw` or `muon`.
-        epochs: passes over the users, at most, of all members together.
-        members: networks that learn one after the other, from other weights and in another order,
-            and predict together ("deep ensembles", Lakshminarayanan et al. 2017).
-        batch_size: users a step.
-        learning_rate: the highest.
-        weight_decay: of adamw and muon; norms and biases are left alone.
-        warmup_epochs: in which the learning rate rises from 0.
-        decay: learning rate over 1 + decay x steps; None for a cosine that ends at 0.
-        clip: largest norm of a step's gradient; None for any.
-        label_smoothing: share of a label that is spread over all classes.
-        balance: a class counts as its frequency to the power of minus this: 0 for all users alike,
-            1 for all classes alike.
-        average: share of a member's steps that the mean of its weights reaches back over; 0 for
-            no mean.
-        patience: epochs without a better mean macro-F1 after which training stops, the best epoch
-            of each member being kept; None to go on to the end and keep the last.
-        norm: normalisation of model1 and model2.
-        dropout: share of the features before the heads that is dropped.
-        mixed_precision: whether to compute in bf16 (CUDA: fp16 where it has no bf16).
-        augment: how users are varied.
+        model: The network to train unless another one is named.
+        optimiser: The optimiser: `adam`, `adamw` or `muon`.
+        epochs: The largest number of passes over the users, of all members together.
+        members: The number of networks that are trained one after the other, from different random
+            weights and in a different order of users, and whose mean is the model ("deep
+            ensembles", Lakshminarayanan et al. 2017).
+        batch_size: The number of users per step.
+        learning_rate: The peak learning rate.
+        weight_decay: The weight decay of adamw and muon; normalisations and biases have none.
+        warmup_epochs: The number of epochs in which the learning rate rises from 0.
+        decay: The divisor of the learning rate grows by this much per step; None for a cosine that
+            ends at 0.
+        clip: The largest norm of a step's gradient; None for no limit.
+        label_smoothing: The share of a label that is spread over all classes.
+        balance: A class is weighted by its frequency to the power of minus this: 0 weights all
+            users equally, 1 all classes.
+        average: The share of a member's steps that the average of its weights reaches back over; 0
+            for no average.
+        patience: The number of epochs without a better mean macro-F1 after which a member stops;
+            its best epoch is kept. None to train to the end and keep the last epoch.
+        norm: The normalisation of model1 and model2.
+        dropout: The share of the features before the heads that is dropped.
+        mixed_precision: Whether to compute in bf16 where the device is fast at it.
+        augment: How users are varied.
     """
 
     model: str
@@ -86,7 +93,13 @@ class Recipe:
     augment: AugmentOptions
 
     def learning_rate_at(self, step: int, epoch_steps: int, epochs: int) -> float:
-        """The learning rate of a member's step, counted from 0, of so many epochs of steps."""
+        """Return the learning rate of a step.
+
+        Args:
+            step: The number of the member's step, counted from 0.
+            epoch_steps: The number of steps per epoch.
+            epochs: The number of the member's epochs.
+        """
         if self.decay is not None:
             return self.learning_rate / (1 + self.decay * step)
         warm = min(1.0, (step + 1) / max(1.0, self.warmup_epochs * epoch_steps))
@@ -94,16 +107,26 @@ class Recipe:
         return self.learning_rate * warm * cosine
 
     def average_kept(self, step: int, steps: int) -> float:
-        """Share of the mean of weights that is kept at a step of so many, little at first."""
+        """Return the share of the average of the weights that a step keeps; little at first.
+
+        Args:
+            step: The number of the member's step, counted from 0.
+            steps: The number of the member's steps.
+        """
         span = self.average * steps
         return min(1 - 1 / span, (1 + step) / (10 + step)) if span > 1 else 0.0
 
-    def turn_of(self, epoch: int, epochs: int) -> Turn:
-        """The member's turn that an epoch, counted from 1, of so many is in."""
+    def member_epochs(self, epoch: int, epochs: int) -> MemberEpochs:
+        """Return the epochs of the member that learns in an epoch.
+
+        Args:
+            epoch: The number of the epoch, counted from 1.
+            epochs: The number of epochs of all members.
+        """
         members = min(self.members, epochs)
         ends = [round(epochs * number / members) for number in range(members + 1)]
         number = next(number for number in range(members) if epoch <= ends[number + 1])
-        return Turn(ends[number] + 1, ends[number + 1])
+        return MemberEpochs(ends[number] + 1, ends[number + 1])
 
 
 RECIPES: Mapping[RecipeName, Recipe] = {
@@ -148,7 +171,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         augment=AugmentOptions.none(),
     ),
 }
-"""The recipes that can be asked for by name, as they are for the networks that they name."""
+"""The recipes by name, as they apply to the networks that they name."""
 
 _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
     "learning_rate": 1e-3,
@@ -157,14 +180,19 @@ _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
     "average": 0.1,
     "patience": 60,
     "augment": AugmentOptions(
-        drop=0.3, regroup=0.8, mix=0.3, crop=0.5, turn=0.1, colour=0.2, erase=0.0, paste=0.0
+        drop=0.3, regroup=0.8, mix=0.3, crop=0.5, rotation=0.1, colour=0.2, erase=0.0, paste=0.0
     ),
 }
-"""What the default is for 3D CNNs: a high rate or much variation keeps them from learning."""
+"""The changes of the default for 3D CNNs, which need a lower learning rate and less variation."""
 
 
 def recipe_for(name: RecipeName, model: str | None = None) -> Recipe:
-    """The recipe of a name for a network; None for the network that the recipe names."""
+    """Return a recipe as it applies to a network.
+
+    Args:
+        name: The name of the recipe.
+        model: The name of the network; None for the one that the recipe names.
+    """
     recipe = RECIPES[name]
     network = network_spec(model or recipe.model)
     if name == "default" and isinstance(network, Cnn3dSpec):

@@ -1,8 +1,8 @@
-"""What a run must remember to go on after it was killed: written after every epoch.
+"""The state of a training, written after every epoch so that an interrupted run can be resumed.
 
-One safetensors file: weights, their mean, those that are kept, the optimiser's moments; as JSON in
-its header the epoch, the metrics of what is kept and the settings. Random numbers need no place in
-it: an epoch draws them from the seed and its own number.
+It is one safetensors file with the weights, their average, the kept weights and the optimiser's
+moments. Its header holds the epoch, the metrics of the kept weights and the settings as JSON.
+Random number generators are not saved: an epoch draws from the seed and its own number.
 """
 
 import json
@@ -23,7 +23,7 @@ from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.networks import Network
 from tweetprofile.scoring.epochs import read_metrics
-from tweetprofile.training.selection import Kept, Tensors
+from tweetprofile.training.best_weights import KeptWeights, Tensors
 from tweetprofile.untrusted.fields import (
     FieldError,
     finite,
@@ -36,36 +36,39 @@ from tweetprofile.untrusted.fields import (
 from tweetprofile.untrusted.text import printable
 
 STATE = "state.safetensors"
-"""Name of the file in the folder of a run that is not finished."""
+"""The name of the file in the folder of an unfinished run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """A training after some epoch.
+    """A training after an epoch.
 
     Attributes:
-        settings: what the run was told; another run cannot go on with it.
-        epoch: the last one that was finished.
-        epochs: after how many it is to end.
-        kept: the best of each member that has begun.
-        network: its weights.
-        average: their mean, that is validated.
-        optimiser: its moments, by parameter and name.
+        settings: The settings of the run; only a run with the same ones can resume it.
+        epoch: The number of the last finished epoch.
+        epochs: The number of epochs of the whole run.
+        kept: The best weights of each member that has begun.
+        network: The weights of the network.
+        average: The average of the weights, which is validated.
+        optimiser: The moments of the optimiser, by parameter and name.
     """
 
     settings: Mapping[str, Any]
     epoch: int
     epochs: int
-    kept: Sequence[Kept]
+    kept: Sequence[KeptWeights]
     network: Tensors = field(repr=False)
     average: Tensors = field(repr=False)
     optimiser: Tensors = field(repr=False)
 
     def save(self, folder: Path) -> None:
-        """Write it; the file appears whole or not at all.
+        """Write the state; the file appears complete or not at all.
+
+        Args:
+            folder: The run folder.
 
         Raises:
-            WriteError: the disk is full, say.
+            WriteError: The file cannot be written, for example because the disk is full.
         """
         tensors = {
             f"{part}/{name}": tensor
@@ -86,16 +89,19 @@ class TrainingState:
                 save_file(tensors, unfinished, {"state": json.dumps(header)})
         except (OSError, SafetensorError) as error:
             raise WriteError(
-                f"{folder} cannot take what the run must remember ({error}); make room there, then "
-                "give the same command with --resume."
+                f"cannot write the state of the run to {folder} ({error}); make room there, then "
+                "run the same command with `resume=True`."
             ) from error
 
     @classmethod
     def load(cls, folder: Path) -> "TrainingState | None":
-        """What a run has left, or None where it left nothing.
+        """Read the state of an unfinished run; None if the folder has none.
+
+        Args:
+            folder: The run folder.
 
         Raises:
-            OutputError: it is damaged.
+            OutputError: The file is damaged.
         """
         path = folder / STATE
         if not path.exists():
@@ -108,11 +114,18 @@ class TrainingState:
         except (OSError, ValueError) as error:
             raise _unusable(folder, error) from None
         kept = [
-            Kept(metrics, _part(tensors, _kept(number)))
+            KeptWeights(metrics, _part(tensors, _kept(number)))
             for number, metrics in enumerate(found["kept"])
         ]
-        parts = {part: _part(tensors, part) for part in _PARTS}
-        return cls(found["settings"], found["epoch"], found["epochs"], kept, **parts)
+        return cls(
+            settings=found["settings"],
+            epoch=found["epoch"],
+            epochs=found["epochs"],
+            kept=kept,
+            network=_part(tensors, "network"),
+            average=_part(tensors, "average"),
+            optimiser=_part(tensors, "optimiser"),
+        )
 
     def restore(
         self,
@@ -121,10 +134,16 @@ class TrainingState:
         average: Network,
         optimiser: torch.optim.Optimizer,
     ) -> None:
-        """Fill a network, the mean of its weights and its optimiser.
+        """Fill a network, the average of its weights and its optimiser.
+
+        Args:
+            folder: The run folder, for errors.
+            network: The network to fill.
+            average: The network of the averaged weights.
+            optimiser: The optimiser of the network's parameters.
 
         Raises:
-            OutputError: the state is of other networks, or was damaged; nothing was filled.
+            OutputError: The state is damaged or belongs to another network; nothing was filled.
         """
         try:
             self._check(network, optimiser)
@@ -142,18 +161,27 @@ class TrainingState:
             if _kinds(tensors) != wanted:
                 raise FieldError(f"its weights are not those of {network.spec.name}")
             if (name := first_not_finite(tensors)) is not None:
-                raise FieldError(f"its weight '{name}' holds numbers that are infinite or none")
+                raise FieldError(f"its weight '{name}' has values that are not finite")
         _check_moments(optimiser, self.optimiser)
 
 
 def require_same(settings: Mapping[str, Any], before: Mapping[str, Any], folder: Path) -> None:
-    """Raise OutputError unless a run in a folder was told just what this one is."""
+    """Check that the run in a folder has the settings of this one.
+
+    Args:
+        settings: The settings of this run.
+        before: The settings of the run in the folder.
+        folder: The run folder.
+
+    Raises:
+        OutputError: A setting differs.
+    """
     given = json.loads(json.dumps(settings))
     names = sorted(given.keys() | before.keys())
     if others := [name for name in names if given.get(name) != before.get(name)]:
         raise OutputError(
             f"{folder} holds a run with another {', '.join(others)}; give the same options, or "
-            "--overwrite to begin anew."
+            "pass `overwrite=True` to start again."
         )
 
 
@@ -165,12 +193,12 @@ _READERS = {
     "epochs": whole,
     "kept": list_of(read_metrics),
 }
-"""What the header of a state must hold."""
+"""The fields of the header."""
 
 
 def _unusable(folder: Path, error: Exception) -> OutputError:
     return OutputError(
-        f"{folder / STATE} is no state of a run that could go on ({error}); train with --overwrite."
+        f"{folder / STATE} cannot be resumed from ({error}); pass `overwrite=True` to start again."
     )
 
 
@@ -179,7 +207,7 @@ def _kinds(tensors: Tensors) -> dict[str, TensorKind]:
 
 
 def _kept(number: int) -> str:
-    """What the weights that are kept of a member are called."""
+    """Return the prefix of the kept weights of a member."""
     return f"kept-{number}"
 
 
@@ -197,7 +225,7 @@ def _part(tensors: Tensors, part: str) -> dict[str, torch.Tensor]:
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """An optimiser's moments as tensors by name."""
+    """Return the moments of an optimiser as tensors by name."""
     state = optimiser.state_dict()["state"]
     return {
         f"{number}.{name}": torch.as_tensor(value)
@@ -207,7 +235,7 @@ def optimiser_state(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]
 
 
 _MOMENTS = ({"step", "exp_avg", "exp_avg_sq"}, {"step", "momentum"})
-"""What an optimiser remembers of a parameter: Adam's, and Muon's."""
+"""The moments per parameter: those of Adam, and those of Muon."""
 
 
 def _check_moments(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
@@ -216,20 +244,20 @@ def _check_moments(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
     for key, tensor in moments.items():
         number, _, name = key.partition(".")
         if number not in names or name not in set().union(*_MOMENTS):
-            raise FieldError(f"its optimiser has no place for '{printable(key, 100)}'")
+            raise FieldError(f"its optimiser has no moment '{printable(key, 100)}'")
         if name != "step" and tensor.shape != parameters[int(number)].shape:
-            raise FieldError(f"'{key}' of its optimiser has another shape than its weight")
+            raise FieldError(f"the moment '{key}' of its optimiser has another shape")
         if name == "step" and tensor.numel() != 1:
-            raise FieldError(f"'{key}' of its optimiser is no single number")
+            raise FieldError(f"the moment '{key}' of its optimiser is not a single number")
         names[number].add(name)
     if any(found and found not in _MOMENTS for found in names.values()):
-        raise FieldError("its optimiser has lost some of what it knew")
+        raise FieldError("some moments of its optimiser are missing")
     if (wrong := first_not_finite(moments)) is not None:
-        raise FieldError(f"'{wrong}' of its optimiser holds numbers that are infinite or none")
+        raise FieldError(f"the moment '{wrong}' of its optimiser has values that are not finite")
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
-    """The inverse of `optimiser_state`, for an optimiser of the same parameters."""
+    """Fill an optimiser of the same parameters: the inverse of `optimiser_state`."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in moments.items():
         number, _, name = key.partition(".")

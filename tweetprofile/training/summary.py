@@ -1,4 +1,4 @@
-"""What a training came to, and what its checkpoint remembers of that."""
+"""The summary of a training, and how it is read back from the checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +12,21 @@ from tweetprofile.training.folds import FoldSummary
 from tweetprofile.untrusted.fields import FieldError, Reader, mapping_of, read_known, whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSummary:
-    """What training came to.
+    """The outcome of a training.
 
     Attributes:
-        checkpoint: the model of the epochs that were kept.
-        kept_epochs: these, one a member.
-        best: the last of them, with the scores of all together.
-        users: trained on; `val_users` were set aside, `left_out` had no usable image, `unlabelled`
-            no label.
-        calibration: by trait, on the users set aside.
-        folds: by trait, what a cross-validation found; empty without one.
-        seconds: all of it took.
+        checkpoint: The path of the trained model.
+        kept_epochs: The epoch that was kept of each member.
+        best: The metrics of the last of these epochs, with the scores of all members together.
+        users: The number of users that the model was trained on.
+        val_users: The number of held-out users.
+        left_out: The number of users without a usable image.
+        unlabelled: The number of users without a label.
+        calibration: The temperatures fitted on the held-out users, by trait.
+        folds: The scores of the cross-validation by trait; empty without a cross-validation.
+        seconds: The duration of the training.
     """
 
     checkpoint: Path
@@ -40,10 +42,13 @@ class TrainSummary:
 
 
 def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
-    """The summary of a run that has ended, from its checkpoint.
+    """Read the summary of a finished run from its checkpoint.
+
+    Args:
+        checkpoint: The checkpoint of the run.
 
     Raises:
-        OutputError: the checkpoint does not say.
+        OutputError: The checkpoint does not describe its training.
     """
     facts = checkpoint.training
     counts = dict.fromkeys(("users", "val_users", "left_out", "unlabelled"), whole)
@@ -56,8 +61,11 @@ def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
         found = read_known(facts, "training", readers, readers)
     except FieldError as error:
         raise OutputError(
-            f"{checkpoint.path} does not say how it was trained ({error}); train with --overwrite."
+            f"{checkpoint.path} does not describe how it was trained ({error}); pass "
+            "`overwrite=True` to train again."
         ) from None
     epochs = tuple(facts.get("kept_epochs", [found["best"].epoch]))
     folds = {name: FoldSummary(**each) for name, each in facts.get("folds", {}).items()}
-    return TrainSummary(checkpoint.path, epochs, **found, folds=folds, seconds=0.0)
+    return TrainSummary(
+        checkpoint=checkpoint.path, kept_epochs=epochs, **found, folds=folds, seconds=0.0
+    )

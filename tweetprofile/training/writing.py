@@ -1,4 +1,4 @@
-"""Writing the files of a run, whose disk may be full."""
+"""Errors of writing the files of a run, whose disk may be full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,18 +8,21 @@ from tweetprofile.errors import OutputError, WriteError
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say in one sentence, with the mend, that a file of the run could not be written.
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Turn errors of writing a file of the run into one sentence that says how to continue.
+
+    Args:
+        path: The file that the block writes.
 
     Raises:
-        WriteError: for an error of the system in the block, or the OutputError of a file that is
-            written when the run is almost over.
+        WriteError: The block raised an OSError or, since an output is checked once more just before
+            it is replaced, an OutputError.
     """
     try:
         yield
     except (OSError, OutputError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise WriteError(
-            f"{path} cannot be written ({reason.rstrip('.')}); make room there, then give the same "
-            "command with --resume."
+            f"cannot write {path} ({reason.rstrip('.')}); make room there, then run the same "
+            "command with `resume=True`."
         ) from error

@@ -1,4 +1,4 @@
-"""What a run has seen, for its checkpoint to keep."""
+"""The fingerprint of a training: the users and images that its checkpoint was trained on."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.training.cache import Subset
 
 
-def what_was_seen(
+def fingerprint_users(
     manifest: Manifest, validation: Manifest | None, train: Subset, val: Subset
 ) -> TrainingFingerprint:
-    """The fingerprints of all users and images of a run.
+    """Return the fingerprints of all users and images of a training.
 
     Args:
-        manifest: of the users to learn from.
-        validation: of the users set aside; None where they are of the same manifest.
-        train: users to learn from.
-        val: users set aside.
+        manifest: The manifest of the training users.
+        validation: The manifest of the held-out users; None if they come from the same manifest.
+        train: The training users.
+        val: The held-out users.
     """
-    users = [_ids_of(manifest, train), _ids_of(validation or manifest, val)]
+    users = [_user_digests(manifest, train), _user_digests(validation or manifest, val)]
     images = [part.cache.digests[part.frames] for part in (train, val)]
     manifests = [each.fingerprint() for each in (manifest, validation) if each is not None]
     return TrainingFingerprint(
@@ -30,6 +30,6 @@ def what_was_seen(
     )
 
 
-def _ids_of(manifest: Manifest, part: Subset) -> np.ndarray:
+def _user_digests(manifest: Manifest, part: Subset) -> np.ndarray:
     ids = read_user_ids(manifest).gather(part.users)
     return np.array([user_digest(each) for each in ids], np.uint64)

@@ -1,0 +1,268 @@
+"""Building the cache of a manifest's frames: every image is decoded once.
+
+The name of a cache is a hash of everything that its content depends on: the manifest, the sizes and
+times of the image files, the frames to keep and the decoder. A cache is built under a temporary
+name and renamed when it is complete, so an incomplete one is never used. The least recently used
+caches are removed when space is short.
+"""
+
+import hashlib
+import json
+import os
+from array import array
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import platformdirs
+import pyarrow as pa
+
+from tweetprofile.data.files.storage import AnyPath, canonical
+from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
+from tweetprofile.engines.jobs import ExtractJob
+from tweetprofile.engines.local import EngineOptions, LocalEngine
+from tweetprofile.errors import OptionError, WriteError
+from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
+from tweetprofile.training.cache import FrameCache
+from tweetprofile.training.cache_folders import (
+    FACTS,
+    FRAMES,
+    USERS,
+    make_room,
+    remove_abandoned,
+    unfinished,
+)
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.workers.profiles import DIGESTS, Counts
+from tweetprofile.workers.profiles import FRAMES as PIXELS
+
+_FORMAT = 2
+"""The version of the files; caches of other versions are not used."""
+
+_VOLUMES_PER_USER = 4
+"""The number of volumes that the frames kept per user would fill, for epochs to choose from."""
+
+_MARGIN = 5 / 4
+"""The side of a cached frame relative to a frame, so that cropping does not blur."""
+
+_USERS_PER_SHARD = 1 << 16
+"""The size of a shard; it only matters because no task reaches beyond the end of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """Where caches are kept, and how much space they may take.
+
+    Attributes:
+        folder: The folder of all caches; None for the user's cache folder.
+        gigabytes: The space that all caches together may take.
+
+    Raises:
+        OptionError: The space is not above 0.
+    """
+
+    folder: Path | None = None
+    gigabytes: float = 100.0
+
+    def __post_init__(self) -> None:
+        if not self.gigabytes > 0:
+            raise OptionError(f"`cache_gb` is {self.gigabytes}; it must be above 0.")
+
+    @property
+    def root(self) -> Path:
+        """The folder of all caches."""
+        return self.folder or Path(platformdirs.user_cache_dir("tweetprofile")) / "frames"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSource:
+    """What the content of a cache depends on.
+
+    Attributes:
+        manifest: The manifest of the users.
+        image_root: The image root.
+        frames: The number and size of the frames to keep per user.
+        decoder: The decoder: `auto`, `dali` or `pillow`.
+        device: The kind of device to decode on: `cpu` or `cuda`.
+    """
+
+    manifest: Manifest
+    image_root: AnyPath
+    frames: FrameSize
+    decoder: DecoderName
+    device: str
+
+    @classmethod
+    def of(
+        cls,
+        manifest: Manifest,
+        image_root: AnyPath,
+        spec: VolumeSpec,
+        decoder: DecoderName,
+        kind: str,
+    ) -> "CacheSource":
+        """Describe the frames to train from: more than a volume holds, and a little larger.
+
+        Args:
+            manifest: The manifest of the users.
+            image_root: The image root.
+            spec: The volumes that the network takes.
+            decoder: The decoder.
+            kind: The kind of device to decode on.
+        """
+        sides = (round(side * _MARGIN) for side in (spec.height, spec.width))
+        frames = FrameSize(spec.frames * _VOLUMES_PER_USER, *sides)
+        return cls(manifest, image_root, frames, decoder, kind)
+
+    def key(self) -> str:
+        """Return the name of the cache, a hash of everything it depends on."""
+        facts = {
+            "format": _FORMAT,
+            "manifest": self.manifest.fingerprint(),
+            "images": _hash_times(self.manifest, self.image_root),
+            "frames": asdict(self.frames),
+            "decoder": self.decoder,
+            "device": self.device,
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def open_cache(
+    source: CacheSource,
+    options: CacheOptions,
+    on_progress: Callable[[int, int], None] = lambda users, total: None,
+) -> FrameCache:
+    """Open the cache of a source, and build it first if there is none.
+
+    Args:
+        source: What the content of the cache depends on.
+        options: Where caches are kept.
+        on_progress: A function that receives the number of decoded users, and of all users, while
+            a cache is built.
+
+    Raises:
+        OptionError: The folder of the caches cannot be created.
+        WriteError: There is not enough space.
+        WorkerError: Decoding crashed, and no image is to blame.
+    """
+    try:
+        options.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"cannot create the `cache` folder {options.root}: {error.strerror}."
+        ) from error
+    path = options.root / source.key()
+    if not (path / FACTS).exists():
+        remove_abandoned(options.root)
+        _build(source, path, options, on_progress)
+    return FrameCache.open(path)
+
+
+def _build(
+    source: CacheSource,
+    path: Path,
+    options: CacheOptions,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    try:
+        with unfinished(path) as folder, (folder / FRAMES).open("wb") as file:
+            builder = _Builder(source, file, options.gigabytes)
+            builder.run(on_progress)
+            file.flush()
+            os.fsync(file.fileno())
+            builder.describe(folder)
+            make_room(options.root, options.gigabytes, file.tell(), keep=folder)
+    except OSError as error:
+        raise WriteError(
+            f"cannot write the decoded frames to {options.root} ({error.strerror}); make room "
+            "there, give another `cache` folder, or lower `frame_size`."
+        ) from error
+
+
+class _Builder:
+    """Writes the files of one cache."""
+
+    def __init__(self, source: CacheSource, file: BinaryIO, gigabytes: float) -> None:
+        self._source = source
+        self._file = file
+        self._gigabytes = gigabytes
+        self._total = source.manifest.count_users()
+        self._starts = np.zeros(self._total, np.int64)
+        self._counts = np.zeros(self._total, np.int64)
+        self._hashes = array("Q")
+        self._digests = array("Q")
+        self._outcome = Counts()
+
+    def run(self, on_progress: Callable[[int, int], None]) -> None:
+        """Decode the images of every user, in supervised workers."""
+        source = self._source
+        options = PredictorOptions(source.image_root, decoder=source.decoder)
+        job = ExtractJob(source.frames, options)
+        with LocalEngine(job, EngineOptions(source.device)) as engine:
+            batches = source.manifest.batches(_USERS_PER_SHARD, engine.users_per_task)
+            for batch, rows in engine.run(batches):
+                each = zip(rows[PIXELS], rows[DIGESTS], strict=True)
+                for user, (pixels, digests) in enumerate(each, batch.first):
+                    self._add(user, pixels.as_buffer())
+                    self._digests.frombytes(digests.as_buffer())
+                self._outcome += Counts.of(rows, MAX_IMAGES)
+                on_progress(self._outcome.users, self._total)
+
+    def describe(self, folder: Path) -> None:
+        """Write the description of the frames last: a cache without it is incomplete."""
+        np.savez(
+            folder / USERS,
+            starts=self._starts,
+            counts=self._counts,
+            hashes=np.frombuffer(self._hashes, np.uint64),
+            digests=np.frombuffer(self._digests, np.uint64),
+        )
+        frames = self._source.frames
+        facts = {
+            "height": frames.height,
+            "width": frames.width,
+            "manifest": self._source.manifest.source,
+            "outcome": asdict(self._outcome),
+        }
+        (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+    def _add(self, user: int, pixels: pa.Buffer) -> None:
+        frame = self._source.frames.height * self._source.frames.width * 3
+        self._starts[user], self._counts[user] = len(self._hashes), len(pixels) // frame
+        view = memoryview(pixels)
+        for start in range(0, len(view), frame):
+            digest = hashlib.blake2b(view[start : start + frame], digest_size=8).digest()
+            self._hashes.append(int.from_bytes(digest, "little"))
+        self._file.write(view)
+        if self._file.tell() > self._gigabytes * 1e9:
+            raise WriteError(
+                f"the decoded frames of {self._source.manifest.source} take more than "
+                f"`cache_gb`, which is {self._gigabytes:g}; raise it, or lower `frame_size`."
+            )
+
+
+def _hash_times(manifest: Manifest, root: AnyPath) -> str:
+    """Hash the sizes and times of all image files, so that replacing one leads to another cache.
+
+    In an object store only the image root counts, since a request per file would take as long as
+    reading the files.
+    """
+    digest = hashlib.sha256(canonical(root).encode())
+    if not manifest.carries_bytes and isinstance(root, Path):
+        for batch in manifest.shards(1 << 12):
+            for user in batch.users:
+                for image in user.images:
+                    digest.update(_time_of(root, image.path))
+    return digest.hexdigest()
+
+
+def _time_of(root: Path, path: str | None) -> bytes:
+    if path is None:
+        return b"-"
+    try:
+        found = (root / path).stat()
+    except (OSError, ValueError):
+        return b"-"
+    return f"{found.st_size},{found.st_mtime_ns};".encode()

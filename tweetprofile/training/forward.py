@@ -1,0 +1,33 @@
+"""The forward pass of training and validation, in the precision of the recipe."""
+
+import torch
+from torch import nn
+
+from tweetprofile.training.recipes import Recipe
+from tweetprofile.workers.devices import resolve_precision
+
+
+def training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """Return the type that a recipe computes in on a device."""
+    if not recipe.mixed_precision:
+        return torch.float32
+    dtype = resolve_precision("auto", device)
+    # The gradients of fp16 would have to be scaled; bf16 has the range of fp32.
+    return torch.float32 if dtype == torch.float16 else dtype
+
+
+def compute_logits(
+    network: nn.Module, volumes: torch.Tensor, mask: torch.Tensor, dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """Return the logits of a network as float32, by trait.
+
+    Args:
+        network: The network.
+        volumes: The volumes of N users (N, C, D, H, W).
+        mask: Which frames of the volumes are a user's own (N, D).
+        dtype: The type to compute in.
+    """
+    lower = dtype != torch.float32
+    with torch.autocast(volumes.device.type, dtype=dtype, enabled=lower):
+        logits: dict[str, torch.Tensor] = network(volumes, mask)
+    return {trait: values.float() for trait, values in logits.items()}

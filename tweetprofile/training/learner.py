@@ -1,0 +1,120 @@
+"""The network that learns: its optimiser, its gradient step and the average of its weights."""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from tweetprofile.errors import TrainingError
+from tweetprofile.networks import AnyNetwork, DeepSet, Network, build_network, ensemble_of
+from tweetprofile.training.averaging import AveragedWeights
+from tweetprofile.training.batches import Batch
+from tweetprofile.training.best_weights import KeptWeights
+from tweetprofile.training.distributed import Rank
+from tweetprofile.training.forward import compute_logits, training_dtype
+from tweetprofile.training.loss import UserLoss
+from tweetprofile.training.optimisers import make_optimiser
+from tweetprofile.training.pretrained import LoadedWeights, load_weights
+from tweetprofile.training.setup import TrainingSetup
+from tweetprofile.training.state import TrainingState
+
+
+class Learner:
+    """One process's copy of the network, which a gradient step changes alike in all processes.
+
+    Args:
+        setup: The training.
+        rank: The process.
+
+    Attributes:
+        network: The network with the weights after the last step.
+        average: The average of its weights, which is validated and kept.
+        optimiser: The optimiser with its moments.
+        loaded: Which of the initial weights the network took; None for random weights.
+    """
+
+    def __init__(self, setup: TrainingSetup, rank: Rank) -> None:
+        self._setup, self._rank = setup, rank
+        self._dtype = training_dtype(setup.recipe, rank.device)
+        self.network, self.loaded = self._make_network()
+        self.average = AveragedWeights(self.network)
+        self._parallel = rank.distribute(self.network)
+        self.optimiser = self._make_optimiser()
+        self._loss = UserLoss(setup.train, setup.schema, setup.recipe, rank)
+
+    def start_member(self) -> None:
+        """Begin the next member: forget what was learnt, and draw other weights."""
+        weights = self._make_network()[0].state_dict()
+        self.network.load_state_dict(weights)
+        self.average.network.load_state_dict(weights)
+        self.optimiser = self._make_optimiser()
+
+    def start_epoch(self) -> None:
+        """Put the network in training mode."""
+        self._parallel.train()
+
+    def step(self, batch: Batch, *, rate: float, kept: float) -> float:
+        """Make a gradient step, and return the loss of the batch over all processes.
+
+        Args:
+            batch: The users to learn from.
+            rate: The learning rate.
+            kept: The share of the average of the weights that is kept.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
+        recipe = self._setup.recipe
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        logits = compute_logits(self._parallel, batch.volumes, batch.mask, self._dtype)
+        loss = self._loss(logits, batch.users, batch.choices)
+        total = self._rank.total(loss.item())
+        if not np.isfinite(total):
+            raise TrainingError(
+                f"the loss became {total}; train with a `learning_rate` lower than "
+                f"{recipe.learning_rate:g}."
+            )
+        self.optimiser.zero_grad()
+        # Gradients are averaged over the processes, but must be summed.
+        (loss * self._rank.world).backward()  # type: ignore[no-untyped-call]
+        if recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        self.optimiser.step()
+        self.average.update(self.network, kept)
+        return total
+
+    def restore(self, state: TrainingState) -> None:
+        """Take the weights, their average and the moments of an interrupted run.
+
+        Raises:
+            OutputError: The state is damaged, or belongs to another network.
+        """
+        state.restore(self._setup.folder, self.network, self.average.network, self.optimiser)
+
+    def ensemble(self, members: Sequence[KeptWeights]) -> AnyNetwork:
+        """Return the network whose prediction is the mean of the members' predictions."""
+        networks = [copy.deepcopy(self.average.network) for _ in members]
+        for network, kept in zip(networks, members, strict=True):
+            network.load_state_dict(kept.weights)
+        return ensemble_of(networks)
+
+    def _make_network(self) -> tuple[Network, LoadedWeights | None]:
+        setup = self._setup
+        network = build_network(setup.network, setup.volume_spec, setup.schema)
+        network.initialise()
+        loaded = load_weights(network, setup.init) if setup.init else None
+        flat = isinstance(network, DeepSet)
+        layout = torch.channels_last if flat else torch.channels_last_3d
+        moved: Network = network.to(  # type: ignore[call-overload]
+            self._rank.device, memory_format=layout
+        )
+        return moved, loaded
+
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        recipe = self._setup.recipe
+        return make_optimiser(
+            recipe.optimiser, self.network, recipe.learning_rate, recipe.weight_decay
+        )

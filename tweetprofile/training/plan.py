@@ -1,0 +1,134 @@
+"""The plan of a training: everything is checked before anything is decoded or trained."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tweetprofile.data.files.protection import Inputs
+from tweetprofile.data.files.storage import AnyPath, as_path
+from tweetprofile.data.images.roots import check_image_root
+from tweetprofile.data.labels.reading import FoundSchema, check_labels, find_schema
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.errors import CheckpointError, OptionError
+from tweetprofile.networks import NetworkSpec
+from tweetprofile.training.cache_building import CacheOptions
+from tweetprofile.training.folder import FolderOptions, prepare_folder
+from tweetprofile.training.settings import TrainOptions
+from tweetprofile.training.state import TrainingState, require_same
+from tweetprofile.workers.devices import resolve_devices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """A training that was checked and has not begun.
+
+    Attributes:
+        options: The options, with the recipe's values in place of None.
+        network: The network to train.
+        manifest: The manifest of the training users.
+        validation: The manifest of the held-out users; None to hold out training users.
+        found: The traits to learn.
+        validation_notes: Sentences on how labels of the held-out users were read.
+        devices: The device of each process.
+        cache: Where decoded frames are kept.
+        folder: The run folder.
+        settings: The settings that a resumed run must share with the interrupted one.
+        inputs: The files that the run reads, and that its outputs must not replace.
+    """
+
+    options: TrainOptions
+    network: NetworkSpec
+    manifest: Manifest
+    validation: Manifest | None
+    found: FoundSchema
+    validation_notes: tuple[str, ...]
+    devices: list[torch.device]
+    cache: CacheOptions
+    folder: Path
+    settings: Mapping[str, Any]
+    inputs: Inputs
+
+
+def plan_training(
+    manifest: str | Path, run: Path, options: TrainOptions, usage: FolderOptions
+) -> TrainingPlan:
+    """Check a training, and create its run folder.
+
+    Args:
+        manifest: The manifest of the training users.
+        run: The run folder.
+        options: The options of the training.
+        usage: How the run folder may be used if it is not empty.
+
+    Raises:
+        InputError: A manifest, an option or the run folder is unusable.
+    """
+    devices = resolve_devices(options.devices)
+    network = options.network_spec
+    _check_files_and_sizes(options, len(devices))
+    cache = CacheOptions(Path(options.cache) if options.cache else None, options.cache_gb)
+    opened = Manifest.open(manifest)
+    validation = Manifest.open(options.val) if options.val else None
+    found = find_schema(opened, options.schema)
+    check_labels(opened, found.schema)
+    check_image_root(image_root_of(options, opened))
+    validation_notes: tuple[str, ...] = ()
+    if validation is not None:
+        validation_notes = check_labels(validation, found.schema)
+        check_image_root(image_root_of(options, validation))
+    inputs = _inputs(options, opened, validation)
+    folder = prepare_folder(run, inputs, usage)
+    resolved = options.resolved
+    plan = TrainingPlan(
+        options=resolved,
+        network=network,
+        manifest=opened,
+        validation=validation,
+        found=found,
+        validation_notes=validation_notes,
+        devices=devices,
+        cache=cache,
+        folder=folder,
+        settings=_settings(resolved, opened, found),
+        inputs=inputs,
+    )
+    if usage.resume and (state := TrainingState.load(folder)) is not None:
+        require_same(plan.settings, state.settings, folder)
+    return plan
+
+
+def image_root_of(options: TrainOptions, manifest: Manifest) -> AnyPath:
+    """Return the image root of a manifest."""
+    return as_path(options.image_root) if options.image_root else manifest.folder
+
+
+def _check_files_and_sizes(options: TrainOptions, processes: int) -> None:
+    batch_size = options.resolved_recipe.batch_size
+    if batch_size < processes:
+        raise OptionError(
+            f"`devices` is {options.devices}, but {processes} processes cannot share batches of "
+            f"{batch_size}; raise `batch_size`."
+        )
+    if options.init is not None and not Path(options.init).exists():
+        raise CheckpointError(
+            f"the `init` file {options.init} does not exist; give a safetensors file."
+        )
+
+
+def _inputs(options: TrainOptions, manifest: Manifest, validation: Manifest | None) -> Inputs:
+    inputs = inputs_of(manifest, image_root_of(options, manifest))
+    if validation is not None:
+        inputs += inputs_of(validation, image_root_of(options, validation))
+    init = Path(options.init) if options.init else None
+    schema = Path(options.schema) if Path(options.schema).is_file() else None
+    return inputs + Inputs.of(initial_weights=init, schema=schema)
+
+
+def _settings(options: TrainOptions, manifest: Manifest, found: FoundSchema) -> dict[str, Any]:
+    free = ("devices", "cache", "cache_gb")
+    fixed = {name: value for name, value in asdict(options).items() if name not in free}
+    return {**fixed, "manifest": manifest.fingerprint(), "schema": found.schema.to_dict()}

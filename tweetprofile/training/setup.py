@@ -1,0 +1,55 @@
+"""What every process of a training must know before it starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tweetprofile.networks import NetworkSpec
+from tweetprofile.training.cache import Subset
+from tweetprofile.training.recipes import Recipe
+from tweetprofile.traits import TraitSchema
+from tweetprofile.volumes.spec import VolumeSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSetup:
+    """The input of a training, the same for each of its processes.
+
+    Attributes:
+        network: The network to train.
+        volume_spec: The volumes that the network takes.
+        schema: The traits to learn.
+        recipe: The hyperparameters.
+        train: The users to learn from.
+        val: The held-out users.
+        seed: The seed of everything random.
+        minutes: The time that all epochs may take; None for any.
+        init: The safetensors file of initial weights; None for random ones.
+        folder: The run folder.
+        settings: The settings that a resumed run must share with the interrupted one.
+        resume: Whether to resume from the state in the run folder, if there is one.
+    """
+
+    network: NetworkSpec
+    volume_spec: VolumeSpec
+    schema: TraitSchema
+    recipe: Recipe
+    train: Subset
+    val: Subset
+    seed: int
+    minutes: float | None
+    init: Path | None
+    folder: Path
+    settings: Mapping[str, Any]
+    resume: bool
+
+    @property
+    def batch_size(self) -> int:
+        """The number of users per step; fewer than the recipe's if there are not as many."""
+        return min(self.recipe.batch_size, len(self.train))
+
+    @property
+    def steps(self) -> int:
+        """The number of steps per epoch."""
+        return len(self.train) // self.batch_size

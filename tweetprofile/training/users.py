@@ -1,0 +1,121 @@
+"""The users of a training: their frames are decoded, their labels read, and some are held out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tweetprofile.data.labels.reading import UNKNOWN, read_labels
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.errors import TrainingError
+from tweetprofile.training.cache import Subset
+from tweetprofile.training.cache_building import CacheSource, open_cache
+from tweetprofile.training.holdout import (
+    Holdout,
+    hold_out,
+    warn_of_few_users,
+    warn_of_shared_images,
+)
+from tweetprofile.training.observer import TrainObserver
+from tweetprofile.training.plan import TrainingPlan, image_root_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingUsers:
+    """The users of a training, and the number of users who are not used.
+
+    Attributes:
+        everyone: All users of the training manifest with a label and a usable image.
+        train: The users to learn from.
+        val: The held-out users.
+        left_out: The number of users without a usable image.
+        unlabelled: The number of users without a label.
+        warnings: Sentences to read before trusting the scores.
+        notes: Sentences on how the users were divided.
+    """
+
+    everyone: Subset
+    train: Subset
+    val: Subset
+    left_out: int
+    unlabelled: int
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """The usable users of a manifest, and the number of the others."""
+
+    users: Subset
+    left_out: int
+    unlabelled: int
+
+
+def load_users(plan: TrainingPlan, observer: TrainObserver) -> TrainingUsers:
+    """Decode the users of a training, and hold some of them out.
+
+    Args:
+        plan: The training.
+        observer: Receives the progress, and the notes and warnings.
+
+    Raises:
+        TrainingError: There is no user to learn from.
+        WriteError: There is not enough space for the decoded frames.
+    """
+    decoded = _decode(plan, plan.manifest, observer)
+    everyone = decoded.users
+    if not len(everyone):
+        root = image_root_of(plan.options, plan.manifest)
+        raise TrainingError(
+            f"{plan.manifest.source} has no user with a label and a usable image to learn from; "
+            f"the `image_root` is {root}."
+        )
+    holdout, warnings = _divide(plan, everyone, observer)
+    if holdout.note:
+        observer.on_note(holdout.note)
+    for warning in warnings:
+        observer.on_warning(warning)
+    return TrainingUsers(
+        everyone=everyone,
+        train=holdout.train,
+        val=holdout.val,
+        left_out=decoded.left_out + holdout.dropped,
+        unlabelled=decoded.unlabelled,
+        warnings=tuple(warnings),
+        notes=(holdout.note,) if holdout.note else (),
+    )
+
+
+def _divide(
+    plan: TrainingPlan, everyone: Subset, observer: TrainObserver
+) -> tuple[Holdout, list[str]]:
+    """Divide users into training and held-out users; return warnings, too."""
+    options, schema = plan.options, plan.found.schema
+    if plan.validation is None:
+        holdout = hold_out(everyone, options.val_fraction, options.seed)
+        few = warn_of_few_users(
+            schema, len(everyone), holdout.val, options.val_fraction, folds=options.folds
+        )
+        return holdout, few
+    val = _decode(plan, plan.validation, observer).users
+    shared = warn_of_shared_images(everyone, val)
+    few = warn_of_few_users(schema, len(everyone) + len(val), val, 0, folds=options.folds)
+    return Holdout(everyone, val), [*filter(None, [shared]), *few]
+
+
+def _decode(plan: TrainingPlan, manifest: Manifest, observer: TrainObserver) -> _Decoded:
+    """Decode the frames of a manifest's users, and read their labels."""
+    for remark in manifest.remarks:
+        observer.on_warning(remark)
+    options = plan.options
+    root, kind = image_root_of(options, manifest), plan.devices[0].type
+    source = CacheSource.of(manifest, root, options.volume_spec, options.decoder, kind)
+    cache = open_cache(source, plan.cache, observer.on_decoded)
+    labels = read_labels(manifest, plan.found.schema)
+    has_frames, labelled = cache.counts > 0, (labels != UNKNOWN).any(axis=1)
+    everyone = Subset(cache, np.arange(len(labels)), labels)
+    return _Decoded(
+        users=everyone.take(np.flatnonzero(has_frames & labelled)),
+        left_out=int((~has_frames).sum()),
+        unlabelled=int((has_frames & ~labelled).sum()),
+    )

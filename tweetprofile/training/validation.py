@@ -1,0 +1,76 @@
+"""Validation: the logits of held-out users, computed as `predict` computes them, and their scores.
+
+Shapes: N users, K classes.
+"""
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from tweetprofile.data.labels.reading import UNKNOWN
+from tweetprofile.decoders.resizing import stretch
+from tweetprofile.networks import AnyNetwork
+from tweetprofile.scoring.traits import TraitScore, score_traits
+from tweetprofile.training.batches import DeviceFrames
+from tweetprofile.training.cache import Subset
+from tweetprofile.training.forward import compute_logits, training_dtype
+from tweetprofile.training.setup import TrainingSetup
+from tweetprofile.volumes.choice import select_evenly
+from tweetprofile.volumes.stacking import frame_mask, stack_volumes
+
+
+class Validator:
+    """Computes logits and scores of users that training does not learn from.
+
+    Args:
+        setup: The training.
+        frames: The cached frames of the users.
+        device: The device to compute on.
+    """
+
+    def __init__(self, setup: TrainingSetup, frames: DeviceFrames, device: torch.device) -> None:
+        self._setup, self._frames, self._device = setup, frames, device
+        self._dtype = training_dtype(setup.recipe, device)
+
+    def score(self, network: AnyNetwork) -> tuple[float | None, dict[str, TraitScore]]:
+        """Return the loss and the scores on the held-out users; None and {} without such users."""
+        val = self._setup.val
+        if not len(val):
+            return None, {}
+        logits = self.logits(network, val)
+        guesses = np.stack([each.argmax(1).numpy() for each in logits.values()], axis=1)
+        labels = torch.from_numpy(val.labels)
+        loss = 0.0
+        for column, values in enumerate(logits.values()):
+            if (labels[:, column] != UNKNOWN).any():
+                loss += float(cross_entropy(values, labels[:, column], ignore_index=UNKNOWN))
+        schema = self._setup.schema
+        return loss, score_traits(schema, guesses, val.labels, self._setup.train.labels)
+
+    @torch.inference_mode()
+    def logits(self, network: AnyNetwork, users: Subset) -> dict[str, torch.Tensor]:
+        """Return the logits of users by trait, on the CPU: (N, K) each.
+
+        As in `predict`, a user with too many frames is represented by evenly spaced ones, and no
+        frame is cropped.
+        """
+        size = self._setup.batch_size
+        rows: list[dict[str, torch.Tensor]] = []
+        for start in range(0, len(users), size):
+            positions = range(start, min(start + size, len(users)))
+            rows.append(self._batch_logits(network, users, positions))
+        names = self._setup.schema.names
+        return {name: torch.cat([row[name] for row in rows]).cpu() for name in names}
+
+    def _batch_logits(
+        self, network: AnyNetwork, users: Subset, positions: range
+    ) -> dict[str, torch.Tensor]:
+        spec = self._setup.volume_spec
+        frames = [users.frames_of(position) for position in positions]
+        chosen = [each[select_evenly(len(each), spec.frames)] for each in frames]
+        pixels = self._frames.take(users.cache, np.concatenate(chosen))
+        counts = [len(each) for each in chosen]
+        resized = torch.split(stretch(pixels, spec.height, spec.width), counts)
+        mask = frame_mask(counts, spec.frames).to(self._device)
+        volumes = spec.normalise(stack_volumes(resized, spec))
+        return compute_logits(network, volumes, mask, self._dtype)
