@@ -424,7 +424,7 @@ def test_credentials_that_expire_in_mid_run_end_it_and_resume_goes_on(
     said = capsys.readouterr().err.splitlines()  # beside what the server of the test has to say
     (sentence,) = (line for line in said if line.startswith("tweetprofile: "))
     assert "s3://dumps/crawl cannot be read any more" in sentence
-    assert sentence.endswith("continue with --resume.")
+    assert sentence.endswith("pass --resume to continue the run.")
     assert not out.exists()
 
     gate.denied = lambda method, path, number: False
