@@ -153,7 +153,7 @@ def wrong_inputs(
             [manifest, *usual, "--stats", tmp_path / "no" / "stats.json"],
             "make it first",
         ),
-        "remote": (["https://server/m.parquet", *usual], "only s3:// and gs:// are read"),
+        "remote": (["https://server/m.parquet", *usual], "only s3:// and gs:// URIs are supported"),
     }
 
 

@@ -90,7 +90,7 @@ def test_other_endings_and_partitions_are_read_in_a_store_as_on_a_disk(
     put(store, tmp_path, "dumps/parts")
     here, there = Manifest.open(tmp_path), Manifest.open("s3://dumps/parts")
     assert here.count_users() == there.count_users()
-    assert there.remarks == here.remarks == ("Columns of text from the names of folders: side.",)
+    assert there.remarks == here.remarks == ("Text columns taken from folder names: side.",)
     assert here.fingerprint() == there.fingerprint()
     sides = [set(table["side"].to_pylist()) for table in there.columns(["side"])]
     assert set.union(*sides) == {"a", "b"}

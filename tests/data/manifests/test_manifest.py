@@ -309,7 +309,7 @@ def test_long_files_may_differ_in_how_they_give_images(tmp_path: Path) -> None:
 
 def test_long_files_and_others_are_not_mixed(tmp_path: Path) -> None:
     folder = write_two(tmp_path, numbered(1), {"user_id": [2], "image": ["a"]})
-    with pytest.raises(ManifestError, match=r"1\.parquet is of form 'long' but .*0\.parquet of"):
+    with pytest.raises(ManifestError, match=r"1\.parquet has the form 'long' but .*0\.parquet has"):
         Manifest.open(folder)
 
 
@@ -379,7 +379,7 @@ def test_columns_are_carried_along_as_they_are(tmp_path: Path) -> None:
 def test_a_user_in_two_rows_is_refused_with_both_rows(tmp_path: Path) -> None:
     ids = ["zoe", "ann", "zoe", "bob", "bob"]
     file = write(tmp_path / "m.parquet", {"user_id": ids, "images": [["a"]] * 5})
-    sentence = "user 'zoe' stands in rows 0 and 2, and so does another user; keep one row for"
+    sentence = "user 'zoe' occurs in rows 0 and 2, and so does another user; keep one row per"
     with pytest.raises(ManifestError, match=sentence):
         Manifest.open(file).count_users()
 

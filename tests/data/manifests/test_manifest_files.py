@@ -104,7 +104,7 @@ def test_hive_partitions_are_columns_of_text_and_this_is_said(tmp_path: Path) ->
     assert column(tmp_path, "country") == ["de", "de", "mx"]
     assert column(tmp_path, "city") == ["Bad Ems", "Ulm", "007"]
     manifest = Manifest.open(tmp_path)
-    assert manifest.remarks == ("Columns of text from the names of folders: country, city.",)
+    assert manifest.remarks == ("Text columns taken from folder names: country, city.",)
     tables = [shard.table for shard in manifest.shards(2, ["city"])]
     assert [table["city"].to_pylist() for table in tables] == [["Bad Ems", "Ulm"], ["007"]]
     assert manifest.schema.field("country").type == pa.string()
@@ -251,7 +251,7 @@ def test_a_column_that_a_file_lacks_is_null_there_and_this_is_said(tmp_path: Pat
     write(tmp_path / "a.parquet", ["a"])
     write(tmp_path / "b.parquet", ["b"], gender=["f"])
     assert column(tmp_path, "gender") == [None, "f"]
-    said = "Column 'gender' is missing, and taken as null, in 1 file (a.parquet)."
+    said = "Column 'gender' is missing, and read as null, in 1 file (a.parquet)."
     assert Manifest.open(tmp_path).remarks == (said,)
 
 
@@ -298,7 +298,7 @@ def test_a_folder_of_a_dump_is_refused_with_the_command_that_imports_it(
 
 def test_loose_images_must_first_be_said_whose_they_are(tmp_path: Path) -> None:
     said = refusal(make(tmp_path, a_dot_jpg="", b_dot_JPG=""))
-    assert "put the images of each user into a folder named by the user's id" in said
+    assert "put the images of each user into a folder named after the user's id" in said
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_the_collected_folders_are_read_whole() -> None:
     [
         ("f_pad", "'user_id' is string where"),
         ("dup_cols.parquet", "has two columns called 'user_id'"),
-        ("ev_dup.parquet", "user 'ada' stands in rows 0 and 2"),
+        ("ev_dup.parquet", "user 'ada' occurs in rows 0 and 2"),
     ],
 )
 def test_the_collected_contradictions_are_refused(case: str, sentence: str) -> None:

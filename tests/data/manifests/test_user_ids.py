@@ -33,7 +33,7 @@ def test_a_user_in_two_rows_is_found_among_many(
     ids = [*range(4000), 17]
     array = pa.array(ids) if pa.types.is_integer(kind) else pa.array(map(str, ids))
     file = write(tmp_path / "m.parquet", array.cast(kind))
-    with pytest.raises(ManifestError, match="user '17' stands in rows 17 and 4000; keep one row"):
+    with pytest.raises(ManifestError, match="user '17' occurs in rows 17 and 4000; keep one row"):
         Manifest.open(file).count_users()
     unrepeated = write(tmp_path / "u.parquet", array.slice(0, 4000).cast(kind))
     assert Manifest.open(unrepeated).count_users() == 4000
@@ -42,7 +42,7 @@ def test_a_user_in_two_rows_is_found_among_many(
 def test_a_user_in_two_files_is_found(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", pa.array(["a", "b"]))
     write(tmp_path / "b.parquet", pa.array(["c", "a"]))
-    with pytest.raises(ManifestError, match="user 'a' stands in rows 0 and 3"):
+    with pytest.raises(ManifestError, match="user 'a' occurs in rows 0 and 3"):
         Manifest.open(tmp_path).count_users()
 
 
@@ -55,7 +55,7 @@ def test_equal_hashes_of_different_users_are_no_duplicates(
     )
     monkeypatch.setattr(user_ids, "hash_ids", lambda ids: np.zeros(len(ids), "u8"))
     assert Manifest.open(write(tmp_path / "a.parquet", pa.array(list("abc")))).count_users() == 3
-    with pytest.raises(ManifestError, match="user 'b' stands in rows 1 and 3"):
+    with pytest.raises(ManifestError, match="user 'b' occurs in rows 1 and 3"):
         Manifest.open(write(tmp_path / "b.parquet", pa.array(list("abcb")))).count_users()
 
 
@@ -100,7 +100,9 @@ def test_an_id_that_was_a_floating_point_number_is_refused_with_its_row(
     file = write(tmp_path / "m.parquet", pa.array(["a", "1-2", "b", user_id]), long=long)
     with pytest.raises(ManifestError) as error:
         Manifest.open(file).count_users()
-    said = f"{file}: row 3 has the user_id '{user_id}', a floating-point number, which has only 15"
+    said = (
+        f"{file}: row 3 has the user_id '{user_id}', a floating-point number, which keeps only 15"
+    )
     assert str(error.value).startswith(said)
 
 
@@ -115,5 +117,5 @@ def test_names_that_only_resemble_numbers_are_ids(tmp_path: Path, user_id: str) 
 
 def test_a_column_of_floating_point_ids_is_refused_with_the_remedy(tmp_path: Path) -> None:
     file = write(tmp_path / "m.parquet", pa.array([1.5, 2.5]))
-    with pytest.raises(ManifestError, match=r"'user_id' is double; .* read them anew from their"):
+    with pytest.raises(ManifestError, match=r"'user_id' is double; .* read them again from their"):
         Manifest.open(file)

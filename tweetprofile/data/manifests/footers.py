@@ -26,7 +26,7 @@ _MOST_HEADER_BYTES = 16 << 20
 """The largest page header, with long statistics; the limit is Arrow's."""
 
 _ALWAYS_READ = 1 << 26
-"""The page size in bytes that is accepted whatever its column claims: some writers claim too little."""
+"""The page size in bytes that is accepted in any case, since some writers claim too little."""
 
 Fields = dict[int, Any]
 

@@ -131,7 +131,7 @@ def _is_image_struct(kind: pa.DataType) -> bool:
 
 
 def unify_lists(table: pa.Table) -> pa.Table:
-    """Convert `images` of any list form to large_list<struct<bytes, path>>; a null list is empty."""
+    """Convert `images` to large_list<struct<bytes, path>>; a null list becomes empty."""
     images = table["images"].combine_chunks()
     if pa.types.is_null(images.type):
         images = pa.nulls(len(table), pa.list_(pa.null()))
@@ -178,7 +178,7 @@ def cap_images(table: pa.Table, most: int) -> pa.Table:
 
 
 def _first_images(rows: pa.Table, most: int) -> tuple[pa.Table, int]:
-    """Return the rows of one user up to the first `most` images, and the number of further images."""
+    """Return the rows of one user up to `most` images, and the number of further images."""
     given = rows["image"].combine_chunks().is_valid().to_numpy(zero_copy_only=False)
     images = int(given.sum())
     if images <= most and len(rows) <= 2 * most:
