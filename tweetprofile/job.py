@@ -1,6 +1,6 @@
-"""What a predictor is told, and what it says of itself: plain data that crosses process borders.
+"""The options that workers get and the facts that they report: plain data sent between processes.
 
-Nothing here needs torch, so that the process which only hands out work need not load it.
+Nothing here needs torch, so that the supervisor does not have to load it.
 """
 
 import os
@@ -15,29 +15,29 @@ from tweetprofile.errors import OptionError
 from tweetprofile.traits import TraitSchema
 
 DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
-"""`pillow-alone` is for who survives nothing else: what Pillow refuses, no other library sees."""
+"""`pillow-alone` is for images that crash other decoders: no other library sees them."""
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 VOLUME_FRAMES = 11
-"""Frames of a volume, unless a checkpoint says otherwise: the paper's."""
+"""The default number of frames per volume, as in the paper."""
 
 MAX_PIXELS = 40_000_000
-"""Default cap of an image's width x height; a 40-megapixel RGB image takes 120 MB decoded."""
+"""The default limit on width x height; a decoded RGB image of 40 megapixels takes 120 MB."""
 
 MAX_IMAGE_SECONDS = 10.0
-"""Default cap of the processor time for an image. One of 40 megapixels takes 0.5 to 2 s in the
-formats that people post; the slowest honest one, 64 MB of JPEG 2000, 10 s."""
+"""The default limit on the processor time per image. An image of 40 megapixels takes 0.5 to 2 s in
+the formats that people post; the slowest genuine image, 64 MB of JPEG 2000, takes 10 s."""
 
 VIEW_COUNTS = (1, 2, 4)
-"""As it is; mirrored, too; and the middle of both, enlarged."""
+"""1: the volume as it is; 2: also mirrored; 4: also the enlarged middle of both."""
 
 _MOST_PASSES = 1000
-"""Volumes of a user, or orders of one; every image of the longest timeline is in 1,164 of 11."""
+"""The most clips or orders per user; the longest timeline fills 1,164 volumes of 11 frames."""
 
 
 def usable_processors() -> int:
-    """Processors that this process may use: a cluster's scheduler grants fewer than there are."""
+    """Return the number of processors that this process may use, which a scheduler may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -45,25 +45,30 @@ def usable_processors() -> int:
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
-    """How a `Predictor` works; caps, clips, orders and views change what it predicts, nothing else.
+    """How a `Predictor` works.
+
+    Only the limits, `clips`, `orders` and `views` change what it predicts.
 
     Attributes:
-        image_root: folder that image paths are relative to and never leave.
+        image_root: The folder that image paths are relative to and never leave.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         decoder: `auto`, `dali`, `pillow` or `pillow-alone`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
-        batch_size: users a forward pass; 0 for what suits the device.
-        max_pixels: cap of an image's width x height.
-        max_image_bytes: cap of an encoded image.
-        threads: threads to decode and to compute with on a CPU; 0 for one a processor.
-        clips: volumes to make of a user with more images than one holds; their mean is taken.
-        orders: orders of the frames to take the mean over, for networks that see the order.
-        views: of each frame to take the mean over: 2 with the mirrored one, 4 with the middle.
-        max_image_seconds: processor time that decoding an image may take, as far as a supervisor
-            is there to end it.
+        batch_size: The number of users per forward pass; 0 for a number that suits the device.
+        max_pixels: The limit on the width x height of an image.
+        max_image_bytes: The limit on the size of an encoded image.
+        threads: The number of threads that decode and compute on a CPU; 0 for one per processor.
+        clips: The number of volumes for a user with more images than one volume holds;
+            predictions are averaged over them.
+        orders: The number of orders of the frames that predictions are averaged over, for networks
+            that depend on the order.
+        views: The number of views that predictions are averaged over: 2 adds the mirrored volume,
+            4 adds the enlarged middle of both.
+        max_image_seconds: The limit on the processor time for decoding one image, which a
+            supervisor enforces if there is one.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: A value is out of range.
     """
 
     image_root: AnyPath = Path()
@@ -81,29 +86,33 @@ class PredictorOptions:
 
     def __post_init__(self) -> None:
         if not self.max_image_seconds > 0:
-            raise OptionError(f"--max-image-seconds {self.max_image_seconds} must be above 0.")
+            raise OptionError(
+                f"`max_image_seconds` is {self.max_image_seconds}; it must be above 0."
+            )
         if not 1 <= self.clips <= _MOST_PASSES:
-            raise OptionError(f"--clips {self.clips} must be from 1 to {_MOST_PASSES}.")
+            raise OptionError(f"`clips` is {self.clips}; it must be from 1 to {_MOST_PASSES}.")
         if not 1 <= self.orders <= _MOST_PASSES:
-            raise OptionError(f"--orders {self.orders} must be from 1 to {_MOST_PASSES}.")
+            raise OptionError(f"`orders` is {self.orders}; it must be from 1 to {_MOST_PASSES}.")
         if self.views not in VIEW_COUNTS:
-            raise OptionError(f"--views {self.views} must be 1, 2 or 4.")
+            raise OptionError(f"`views` is {self.views}; it must be 1, 2 or 4.")
         if self.batch_size < 0:
-            raise OptionError(f"batch size {self.batch_size} must be at least 1.")
+            raise OptionError(f"`batch_size` is {self.batch_size}; it must be at least 1.")
         if self.max_pixels < 1:
-            raise OptionError(f"--max-pixels {self.max_pixels} must be at least 1.")
+            raise OptionError(f"`max_pixels` is {self.max_pixels}; it must be at least 1.")
         if self.max_image_bytes < 1:
-            raise OptionError(f"--max-image-bytes {self.max_image_bytes} must be at least 1.")
+            raise OptionError(
+                f"`max_image_bytes` is {self.max_image_bytes}; it must be at least 1."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class FrameSize:
-    """The frames to extract.
+    """The number and size of the frames to extract.
 
     Attributes:
-        frames: of a user, at most.
-        height: of a frame, in pixels.
-        width: of a frame, in pixels.
+        frames: The largest number of frames per user.
+        height: The height of a frame in pixels.
+        width: The width of a frame in pixels.
     """
 
     frames: int
@@ -147,19 +156,19 @@ class ExaminerFacts:
 
 @dataclass(frozen=True, slots=True)
 class PredictorFacts:
-    """What a predictor came to be on its machine.
+    """The facts that a predictor reports about itself and its machine.
 
     Attributes:
-        checkpoint_sha256: of the file.
-        network: name of the network.
-        schema: the traits it predicts.
-        volume: the volume spec, as JSON.
-        device: type of the device: `cpu` or `cuda`.
-        decoder: any of the above but `auto`.
-        precision: floating-point type computed in.
-        batch_size: users a forward pass.
-        cuda_devices: how many there are on its machine.
-        origin: which run the checkpoint is from, when and on what it was trained, for people.
+        checkpoint_sha256: The SHA-256 of the checkpoint file.
+        network: The name of the network.
+        schema: The traits that it predicts.
+        volume: The volume spec, as JSON.
+        device: The type of the device: `cpu` or `cuda`.
+        decoder: The decoder, which is never `auto`.
+        precision: The floating-point type of the computation.
+        batch_size: The number of users per forward pass.
+        cuda_devices: The number of CUDA devices on its machine.
+        origin: The run that made the checkpoint, its date and its training data, in words.
     """
 
     checkpoint_sha256: str

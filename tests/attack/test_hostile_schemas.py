@@ -27,10 +27,13 @@ AB = ["a", "b"]
     ("schema", "sentence"),
     [
         ({f"t{number}": AB for number in range(100_000)}, "can have 1,000 traits"),
-        ({"t": [str(number) for number in range(100_000)]}, "100,000 classes, and can have 1,000"),
+        (
+            {"t": [str(number) for number in range(100_000)]},
+            "100,000 classes, but can have at most 1,000",
+        ),
         ({"t" * 300: AB}, "more than 100 bytes; rename it"),
         ({"t": ["a", "x" * 300]}, "300 characters, more than 256; shorten it"),
-        ({"t": ["a", "\ud800"]}, "which is no UTF-8; rename it"),
+        ({"t": ["a", "\ud800"]}, "which is not UTF-8; rename it"),
     ],
 )
 def test_a_schema_beyond_the_caps_is_refused_at_once(schema: Any, sentence: str) -> None:

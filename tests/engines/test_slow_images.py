@@ -173,5 +173,5 @@ def test_a_user_of_nothing_but_slow_images_is_given_up_in_the_end() -> None:
 
 
 def test_a_deadline_of_no_time_is_refused() -> None:
-    with pytest.raises(OptionError, match="--max-image-seconds 0 must be above 0"):
+    with pytest.raises(OptionError, match="`max_image_seconds` is 0; it must be above 0"):
         PredictorOptions(max_image_seconds=0)

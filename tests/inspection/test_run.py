@@ -279,8 +279,8 @@ def test_progress_reaches_every_user(pictures: list[bytes], tmp_path: Path) -> N
     [
         ({"sample": 0}, "--sample 0 must be at least 1"),
         ({"max_images": 0}, "--max-images 0 must be at least 1"),
-        ({"max_pixels": 0}, "--max-pixels 0 must be at least 1"),
-        ({"max_image_bytes": 0}, "--max-image-bytes 0 must be at least 1"),
+        ({"max_pixels": 0}, "`max_pixels` is 0; it must be at least 1"),
+        ({"max_image_bytes": 0}, "`max_image_bytes` is 0; it must be at least 1"),
         ({"stall_seconds": 0.0}, "--stall-seconds 0.0 must be above 0"),
         ({"image_root": Path("/nowhere")}, "image root /nowhere is not a folder"),
         ({"checkpoint": Path("/nowhere")}, "/nowhere does not exist"),

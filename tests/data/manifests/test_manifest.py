@@ -550,7 +550,7 @@ def test_a_fingerprint_changes_when_two_users_swap_their_images(tmp_path: Path) 
 def test_of_a_very_large_file_the_footer_is_hashed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tweetprofile.data.manifests.sources._HASHED_WHOLE", 0)
+    monkeypatch.setattr("tweetprofile.data.manifests.sources._MOST_HASHED", 0)
     one = Manifest.open(write(tmp_path / "one.parquet", numbered(20)))
     other = Manifest.open(write(tmp_path / "other.parquet", numbered(21)))
     assert one.fingerprint() == Manifest.open(one.source).fingerprint()

@@ -29,7 +29,7 @@ def write(file: Path, ids: pa.Array, *, long: bool = False) -> Path:
 def test_a_user_in_two_rows_is_found_among_many(
     tmp_path: Path, kind: pa.DataType, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_ids, "_HELD", held)
+    monkeypatch.setattr(user_ids, "_MOST_IN_MEMORY", held)
     ids = [*range(4000), 17]
     array = pa.array(ids) if pa.types.is_integer(kind) else pa.array(map(str, ids))
     file = write(tmp_path / "m.parquet", array.cast(kind))
@@ -76,7 +76,7 @@ def test_a_million_ids_have_a_million_hashes() -> None:
 
 
 def test_memory_does_not_grow_with_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_ids, "_HELD", 1 << 16)
+    monkeypatch.setattr(user_ids, "_MOST_IN_MEMORY", 1 << 16)
 
     def peak(users: int) -> int:
         tracemalloc.start()
