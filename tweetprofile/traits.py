@@ -123,8 +123,8 @@ class TraitSchema:
             for taken in (f"{name}_confidence", f"{name}_probabilities"):
                 if taken in names:
                     raise SchemaError(
-                        f"trait '{taken}' has the name of a column that belongs to '{name}'; rename "
-                        "it."
+                        f"trait '{taken}' has the name of a column that belongs to '{name}'; "
+                        "rename it."
                     )
 
     def __iter__(self) -> Iterator[Trait]:
