@@ -224,7 +224,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_checkpoint(path, network, {})
     return path
 
-    """A checkpoint of model1 with random heads, and normalisation statistics from random data."""
+
+# --- an object store -------------------------------------------------------------------------
 
 
 _ACCOUNT = {

@@ -1,4 +1,4 @@
-"""Every user once, none without an id, and no id that was a floating-point number."""
+"""Users occur once, with an id that was never a floating-point number."""
 
 import tracemalloc
 from pathlib import Path
@@ -46,10 +46,10 @@ def test_a_user_in_two_files_is_found(tmp_path: Path) -> None:
         Manifest.open(tmp_path).count_users()
 
 
-def test_equal_hashes_of_different_users_are_no_duplicates(
+def test_equal_hashes_of_different_users_are_not_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ids themselves decide, which all have the same hash here."""
+    """The ids themselves are compared, all of which have the same hash here."""
     monkeypatch.setattr(
         "tweetprofile.data.manifests.manifest.hash_ids", lambda ids: np.zeros(len(ids), "u8")
     )
@@ -59,7 +59,7 @@ def test_equal_hashes_of_different_users_are_no_duplicates(
         Manifest.open(write(tmp_path / "b.parquet", pa.array(list("abcb")))).count_users()
 
 
-def test_hashes_depend_on_the_id_alone() -> None:
+def test_hashes_depend_only_on_the_id() -> None:
     ids = ["", "a", "ab", "ba", "a" * 100_000, "ñandú", "007", "7"]
     alone = [hash_ids(pa.array([each]))[0] for each in ids]
     assert hash_ids(pa.array(ids)).tolist() == alone
@@ -88,7 +88,7 @@ def test_memory_does_not_grow_with_the_users(monkeypatch: pytest.MonkeyPatch) ->
         tracemalloc.stop()
         return most
 
-    peak(1 << 14)  # what is loaded on first use is no part of it
+    peak(1 << 14)  # without what is loaded on first use
     assert peak(1 << 21) < 2 * peak(1 << 18)
 
 
@@ -115,7 +115,7 @@ def test_names_that_only_resemble_numbers_are_ids(tmp_path: Path, user_id: str) 
     assert Manifest.open(write(tmp_path / "m.parquet", pa.array([user_id]))).count_users() == 1
 
 
-def test_a_column_of_floating_point_ids_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_column_of_floating_point_ids_is_refused_with_advice(tmp_path: Path) -> None:
     file = write(tmp_path / "m.parquet", pa.array([1.5, 2.5]))
     with pytest.raises(ManifestError, match=r"'user_id' is double; .* read them again from their"):
         Manifest.open(file)
