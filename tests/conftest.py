@@ -1,4 +1,4 @@
-"""What tests share: drawn and encoded images, good and damaged, and real ones where they are."""
+"""Fixtures for all tests: images, drawn and encoded, good and damaged, and real ones."""
 
 import io
 import os
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    # An example takes two predictions; `--hypothesis-profile soak` looks for as long as you like.
+    # Each example takes two predictions; `--hypothesis-profile soak` tries many more examples.
     settings.register_profile("usual", max_examples=25, deadline=None)
     settings.register_profile("soak", max_examples=1000, deadline=None)
     settings.load_profile("usual")
@@ -69,19 +69,19 @@ def _encode(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 @pytest.fixture(scope="session")
 def draw() -> Callable[..., Image.Image]:
-    """`draw(width, height, seed=0)`: smooth colours and some noise, as a photo has."""
+    """`draw(width, height, seed=0)`: an image of smooth colours with some noise, like a photo."""
     return _draw
 
 
 @pytest.fixture(scope="session")
 def encode() -> Callable[..., bytes]:
-    """`encode(image, "JPEG", **options)`: what Pillow would write into a file."""
+    """`encode(image, "JPEG", **options)`: the bytes that Pillow would write to a file."""
     return _encode
 
 
 @pytest.fixture(scope="session")
 def good_images() -> dict[str, bytes]:
-    """One image of each kind that decodes, all drawn alike."""
+    """One valid image of each kind, all of the same drawing."""
     image = _draw(200, 150)
     grey = np.asarray(image.convert("L"))
     faded = image.convert("RGBA")
@@ -114,7 +114,7 @@ def good_images() -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def damaged_images(good_images: dict[str, bytes]) -> dict[str, bytes]:
-    """What dumps hold in place of images; each is unusable for every decoder."""
+    """Damaged images as dumps hold them; each is unusable for every decoder."""
     jpeg, png, webp, gif = (good_images[kind] for kind in ("jpeg", "png", "webp", "gif"))
     return {
         "web page": b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
@@ -136,14 +136,14 @@ def damaged_images(good_images: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _jpeg_bomb() -> bytes:
-    """A few hundred bytes that claim 400 megapixels."""
+    """Return a JPEG of a few hundred bytes that claims 400 megapixels."""
     jpeg = _encode(_draw(8, 8), "JPEG")
     size = jpeg.index(b"\xff\xc0") + 5
     return jpeg[:size] + (20_000).to_bytes(2, "big") * 2 + jpeg[size + 4 :]
 
 
 def _png_of_noise() -> bytes:
-    """Its header, its ends and its checksums are right; only its pixels are nonsense."""
+    """Return a PNG with valid header, end and checksums, whose pixel data is noise."""
     png = _encode(_draw(8, 8), "PNG")
     start = png.index(b"IDAT") - 4
     pixels = b"IDAT" + np.random.default_rng(0).bytes(200)
@@ -152,13 +152,13 @@ def _png_of_noise() -> bytes:
 
 
 def _png_bomb() -> bytes:
-    """A plain PNG, whole and true, that compresses 49 megapixels a thousandfold."""
+    """Return a valid PNG that compresses 49 megapixels a thousandfold."""
     return _encode(Image.new("1", (7000, 7000)), "PNG")
 
 
 @pytest.fixture(scope="session")
 def real_photos() -> list[Path]:
-    """Photographs; `TWEETPROFILE_TEST_DATA` names the folder that holds `photos/`."""
+    """Photographs, from `photos/` in the folder that `TWEETPROFILE_TEST_DATA` names."""
     photos = sorted((DATA / "photos").glob("*.jp*g"))
     if not photos:
         pytest.skip(f"no photographs in {DATA / 'photos'}")
@@ -167,7 +167,7 @@ def real_photos() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def real_damaged() -> list[Path]:
-    """Damaged and odd images of image libraries' own tests, beside the photographs."""
+    """Damaged and odd images from the tests of image libraries, next to the photographs."""
     files = sorted(path for path in (DATA / "damaged").glob("*") if path.name != "index.csv")
     if not files:
         pytest.skip(f"no damaged images in {DATA / 'damaged'}")
@@ -176,7 +176,7 @@ def real_damaged() -> list[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_model_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests leave alone the model and the frames that `train` keeps in the user's folders."""
+    """Keep tests away from the model and the frames that `train` keeps in the user's folders."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -185,7 +185,7 @@ def no_model_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def draw_dump(out: Path, *arguments: str) -> Path:
-    """Run the example's own command, as a person would."""
+    """Run the command of the example, as a person would."""
     script = Path(__file__).parents[1] / "examples" / "make_dump.py"
     subprocess.run([sys.executable, str(script), str(out), *arguments], check=True)
     return out
@@ -193,26 +193,26 @@ def draw_dump(out: Path, *arguments: str) -> Path:
 
 @pytest.fixture(scope="session")
 def drawn_dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 train and 6 test users: usual, short, long, without images, only damaged ones."""
+    """A dump of 12 training and 6 test users with usual, few, many, no and only damaged images."""
     out = tmp_path_factory.mktemp("drawn") / "dump"
     return draw_dump(out, "--train-users", "12", "--test-users", "6")
 
 
 @pytest.fixture
 def dump(drawn_dump: Path, tmp_path: Path) -> Path:
-    """The drawn dump, in a folder of its own that a test may add to."""
+    """A copy of the drawn dump, which a test may change."""
     return shutil.copytree(drawn_dump, tmp_path / "dump")
 
 
 @pytest.fixture(scope="session")
 def large_dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """240 train and 60 test users."""
+    """A dump of 240 training and 60 test users."""
     return draw_dump(tmp_path_factory.mktemp("large") / "dump")
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of model1 that has learnt nothing, but whose normalisation has seen data."""
+    """A checkpoint of model1 with random weights and normalisation statistics from random data."""
     torch.manual_seed(0)
     volume = VolumeSpec(height=32, width=32)
     spec = network_spec("model1", norm="batch")
@@ -225,7 +225,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# --- a store ---------------------------------------------------------------------------------
+# --- an object store -------------------------------------------------------------------------
+
 
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "nobody",
@@ -237,7 +238,7 @@ _ACCOUNT = {
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """Address of a server that speaks S3, on this machine."""
+    """The address of an S3 server on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -259,12 +260,12 @@ def _wait_for_server(address: str, process: subprocess.Popen[bytes]) -> None:
             return
         except (OSError, urllib.error.URLError):
             time.sleep(0.1)
-    pytest.fail("the server of the test does not answer")
+    pytest.fail("the S3 server of the tests does not answer")
 
 
 @pytest.fixture
 def store(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pafs.FileSystem:
-    """What is in the bucket `dumps`, which is empty."""
+    """The file system of an S3 server with an empty bucket `dumps`."""
     for name, value in _ACCOUNT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)

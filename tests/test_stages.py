@@ -1,4 +1,4 @@
-"""A clock counts where time goes, whatever happens in between."""
+"""The stage clock counts seconds per stage, even if a stage raises."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 from tweetprofile.stages import Stage, StageClock
 
 
-def test_a_clock_adds_up_what_happens_in_its_blocks() -> None:
+def test_a_clock_adds_up_the_time_of_its_blocks() -> None:
     clock = StageClock()
     for _ in range(2):
         with clock.timing(Stage.READ):
@@ -19,7 +19,7 @@ def test_a_clock_adds_up_what_happens_in_its_blocks() -> None:
     assert seconds[Stage.READ] >= 0.02
 
 
-def test_what_was_taken_is_not_counted_again() -> None:
+def test_seconds_that_were_taken_are_not_counted_again() -> None:
     clock = StageClock()
     clock.add({Stage.FORWARD: 1.5})
     clock.add({Stage.FORWARD: 1.0, Stage.STACK: 0.5})
@@ -27,7 +27,7 @@ def test_what_was_taken_is_not_counted_again() -> None:
     assert clock.take() == {}
 
 
-def test_time_that_ends_in_an_error_counts_too() -> None:
+def test_a_block_that_raises_is_counted_too() -> None:
     clock = StageClock()
     with pytest.raises(ZeroDivisionError), clock.timing(Stage.DECODE):
         _ = 1 / 0

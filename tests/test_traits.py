@@ -1,4 +1,4 @@
-"""Traits and classes are data, and are refused where they make no sense."""
+"""Traits and classes are data, and malformed ones are refused."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_the_preset_follows_the_result_table_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("schema", PRESETS.values(), ids=PRESETS.keys())
-def test_a_schema_survives_the_way_through_json(schema: TraitSchema) -> None:
+def test_a_schema_survives_a_round_trip_through_json(schema: TraitSchema) -> None:
     assert TraitSchema.from_dict(schema.to_dict()) == schema
 
 
@@ -44,9 +44,7 @@ def test_traits_and_classes_keep_the_order_of_the_file(tmp_path: Path) -> None:
         ("gender", ("a", "b", "a"), "class 'a' twice"),
     ],
 )
-def test_a_trait_that_makes_no_sense_is_refused(
-    name: str, classes: tuple[str, ...], message: str
-) -> None:
+def test_a_malformed_trait_is_refused(name: str, classes: tuple[str, ...], message: str) -> None:
     with pytest.raises(SchemaError, match=message):
         Trait(name, classes)
 
@@ -55,9 +53,12 @@ def test_a_trait_that_makes_no_sense_is_refused(
     ("traits", "message"),
     [
         ((), "at least one trait"),
-        ((GENDER, GENDER), "'gender' stands twice"),
-        ((GENDER, Trait("gender_confidence", ("a", "b"))), "'gender_confidence' is named as"),
-        ((GENDER, Trait("gender_probabilities", ("a", "b"))), "'gender_probabilities' is named as"),
+        ((GENDER, GENDER), "'gender' is in the schema twice"),
+        ((GENDER, Trait("gender_confidence", ("a", "b"))), "'gender_confidence' has the name"),
+        (
+            (GENDER, Trait("gender_probabilities", ("a", "b"))),
+            "'gender_probabilities' has the name",
+        ),
     ],
 )
 def test_traits_that_would_share_a_column_are_refused(
@@ -68,7 +69,7 @@ def test_traits_that_would_share_a_column_are_refused(
 
 
 @pytest.mark.parametrize("data", [["gender"], {"gender": "female"}, {"gender": [1, 2]}])
-def test_data_that_is_no_schema_is_refused(data: object) -> None:
+def test_data_that_is_not_a_schema_is_refused(data: object) -> None:
     with pytest.raises(SchemaError, match="list of"):
         TraitSchema.from_dict(data)  # type: ignore[arg-type]
 
@@ -88,9 +89,7 @@ def test_an_unknown_schema_is_an_error_that_names_the_presets() -> None:
         (b'[traits]\ngender = "a"\n', "'gender' must be a list of strings"),
     ],
 )
-def test_a_file_that_holds_no_schema_is_refused(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_a_file_without_a_schema_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "schema.toml"
     file.write_bytes(content)
     with pytest.raises(SchemaError, match=message) as refusal:

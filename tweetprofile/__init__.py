@@ -1,7 +1,7 @@
 """Profiles of Twitter users from their images: from a Parquet manifest to a Parquet of traits.
 
-The public names load what they need when they are first used, so that importing the package (and
-`tweetprofile --help`) brings in neither torch nor DALI nor polars.
+Public names load their modules when they are first used, so that importing the package (and
+`tweetprofile --help`) loads neither torch nor DALI nor polars.
 """
 
 import importlib

@@ -1,26 +1,28 @@
-"""What can go wrong, as one tree.
+"""All errors that tweetprofile raises on purpose, as one tree.
 
 ::
 
     TweetprofileError            exit code 1: the run failed
-    ├── InputError               exit code 2: usage or unusable input, before any work
+    ├── InputError               exit code 2: wrong usage or unusable input, before any work
     │   ├── ManifestError        the manifest, or a row or column of it
-    │   ├── SchemaError          traits and classes that make no sense, or that nobody knows
+    │   ├── SchemaError          traits and classes that are malformed, or an unknown schema
     │   ├── CheckpointError      a checkpoint that is missing, foreign, damaged or too new
-    │   ├── PredictionsError     predictions that are none, or do not fit the manifest
-    │   ├── OptionError          an option that this machine or this input cannot honour
-    │   └── OutputError          a place that cannot be written to, or must not be overwritten
-    ├── TrainingError            exit code 1: training cannot go on
-    ├── WriteError               exit code 1: writing failed in mid-run (a full disk)
-    ├── ChangedInputError        exit code 1: an input was replaced or rewritten in mid-run
-    ├── StoreError               exit code 1: an object store stopped answering in mid-run
-    ├── WorkerError              exit code 1: worker processes die before they can begin
-    ├── InterruptedRunError      exit code 130: stopped from outside, and can be resumed
-    ├── ReaderGoneError          exit code 141: nobody reads standard output any more
+    │   ├── PredictionsError     unreadable predictions, or ones that do not fit the manifest
+    │   ├── OptionError          an option that this machine or input does not allow
+    │   └── OutputError          an output that cannot be written, or must not be overwritten
+    ├── TrainingError            exit code 1: training cannot continue
+    ├── WriteError               exit code 1: writing failed during a run (a full disk)
+    ├── ChangedInputError        exit code 1: an input was replaced or rewritten during a run
+    ├── StoreError               exit code 1: an object store stopped answering during a run
+    ├── WorkerError              exit code 1: worker processes die before they can start
+    ├── InterruptedRunError      exit code 130: stopped by a signal; the run can be resumed
+    ├── ReaderGoneError          exit code 141: standard output was closed by its reader
     ├── TooManyFailuresError     exit code 3: finished, but more images failed than allowed
     └── ImageError               one unusable image; becomes a row's `image_errors`, never an exit
 
-Every message is one sentence that names the file, row or option, and the mend.
+Every message is one sentence that names the file, row or option, and how to fix the problem.
+Messages name options as Python parameters in backticks, such as `max_pixels`; the command line
+shows them as --max-pixels.
 """
 
 from enum import StrEnum
@@ -28,63 +30,63 @@ from typing import ClassVar
 
 
 class TweetprofileError(Exception):
-    """The root of the tree: catch this to catch all that tweetprofile raises on purpose."""
+    """The base of all errors that tweetprofile raises on purpose."""
 
     exit_code: ClassVar[int] = 1
 
 
 class InputError(TweetprofileError):
-    """Usage or input that cannot be worked with, found before any work was done."""
+    """The usage is wrong or an input is unusable; raised before any work is done."""
 
     exit_code = 2
 
 
 class ManifestError(InputError):
-    """The manifest cannot be read, or a column or row of it breaks the contract."""
+    """The manifest cannot be read, or one of its columns or rows is invalid."""
 
 
 class SchemaError(InputError):
-    """Traits and classes that are malformed, or a name that stands for no schema."""
+    """Traits or classes are malformed, or there is no schema with a given name."""
 
 
 class CheckpointError(InputError):
-    """The file is no checkpoint of ours, is damaged, or is of a newer format."""
+    """The file is not a checkpoint of tweetprofile, is damaged, or has a newer format."""
 
 
 class PredictionsError(InputError):
-    """The file holds no predictions, or they and the labels do not go together."""
+    """The file holds no predictions, or they do not fit the labels."""
 
 
 class OptionError(InputError):
-    """An option's value is out of range, or this machine cannot honour it."""
+    """The value of an option is out of range, or not possible on this machine."""
 
 
 class OutputError(InputError):
-    """The output exists already, or cannot be written where it was asked for."""
+    """The output exists already, or cannot be written at the requested path."""
 
 
 class TrainingError(TweetprofileError):
-    """Training cannot go on, or found nothing to learn from."""
+    """Training cannot continue, or there is nothing to learn from."""
 
 
 class WriteError(TweetprofileError):
-    """Output could not be written, although the run had begun well: the disk is full, say."""
+    """Output could not be written during a run, for example because the disk is full."""
 
 
 class ChangedInputError(TweetprofileError):
-    """A manifest or checkpoint is no longer what it was when the run began."""
+    """A manifest or checkpoint has changed since the run began."""
 
 
 class StoreError(TweetprofileError):
-    """An object store stopped answering, or refuses the credentials that it took before."""
+    """An object store stopped answering, or no longer accepts the credentials."""
 
 
 class WorkerError(TweetprofileError):
-    """A worker process died again and again while no user could be to blame.
+    """A worker process died repeatedly, and no user can be the cause.
 
     Attributes:
-        sentence: how.
-        printed: the last lines that it printed; they may hold anything.
+        sentence: How the worker died, as a sentence.
+        printed: The last lines that the worker printed, which may hold anything.
     """
 
     def __init__(self, sentence: str, printed: str = "") -> None:
@@ -97,15 +99,15 @@ class WorkerError(TweetprofileError):
 
 
 class InterruptedRunError(TweetprofileError):
-    """The run was stopped by Ctrl-C or SIGTERM; what is finished is kept."""
+    """The run was stopped by Ctrl-C or SIGTERM; its finished shards are kept."""
 
     exit_code = 130
 
 
 class ReaderGoneError(TweetprofileError):
-    """Standard output is a pipe that nobody reads any more."""
+    """Standard output is a pipe that was closed by its reader."""
 
-    exit_code = 141  # what shells give for SIGPIPE
+    exit_code = 141  # the exit code that shells use for SIGPIPE
 
 
 class TooManyFailuresError(TweetprofileError):
@@ -115,39 +117,39 @@ class TooManyFailuresError(TweetprofileError):
 
 
 class Reason(StrEnum):
-    """Why an image is unusable: the closed set of `image_errors.reason`."""
+    """Why an image is unusable: all values of `image_errors.reason`."""
 
     MISSING = "missing"
-    """No such file, or a null where an image should be."""
+    """There is no such file, or the image is null."""
     EMPTY = "empty"
-    """Zero bytes."""
+    """The image has zero bytes."""
     NOT_AN_IMAGE = "not_an_image"
-    """The bytes are no image format at all (an HTML error page, text, zeros)."""
+    """The bytes are not an image (an HTML error page, text, zeros)."""
     UNSUPPORTED_FORMAT = "unsupported_format"
-    """An image format that no decoder here reads."""
+    """The image has a format that no decoder reads."""
     TRUNCATED = "truncated"
-    """An image that ends before it is complete."""
+    """The image ends before it is complete."""
     CORRUPT = "corrupt"
-    """A known format whose content cannot be decoded."""
+    """The image has a known format, but its content cannot be decoded."""
     TOO_LARGE = "too_large"
-    """More pixels or more bytes than the caps allow."""
+    """The image has more pixels or bytes than the limits allow."""
     TOO_SLOW = "too_slow"
-    """An image that takes more work or time than the caps allow."""
+    """The image takes more work or time than the limits allow."""
     OUTSIDE_ROOT = "outside_root"
-    """A path that leads out of the image root."""
+    """The path leads outside the image root."""
     NOT_A_FILE = "not_a_file"
-    """A folder, device, pipe or socket."""
+    """The path leads to a folder, device, pipe or socket."""
     UNSUPPORTED_URI = "unsupported_uri"
-    """A URI of a scheme that is not read."""
+    """The URI has a scheme that is not supported."""
     UNREADABLE = "unreadable"
-    """The operating system refused to read it."""
+    """The operating system refused to read the file."""
 
 
 class ImageError(TweetprofileError):
     """One image is unusable.
 
     Attributes:
-        reason: the member of `Reason` that goes to the output.
+        reason: The reason that is written to the output.
     """
 
     def __init__(self, reason: Reason) -> None:

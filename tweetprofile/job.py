@@ -1,6 +1,6 @@
-"""The options of a predictor and the facts that a worker reports: data that processes exchange.
+"""The options that workers get and the facts that they report: plain data sent between processes.
 
-Nothing here needs torch, so that the supervisor, which only hands out work, need not load it.
+Nothing here needs torch, so that the supervisor does not have to load it.
 """
 
 import os
@@ -15,35 +15,29 @@ from tweetprofile.errors import OptionError
 from tweetprofile.traits import TraitSchema
 
 DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
-"""`pillow-alone` is for users who crash everything else: images that Pillow refuses reach no other
-library."""
+"""`pillow-alone` is for images that crash other decoders: no other library sees them."""
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 VOLUME_FRAMES = 11
-"""Frames per volume, as in the paper, unless a checkpoint says otherwise."""
+"""The default number of frames per volume, as in the paper."""
 
 MAX_PIXELS = 40_000_000
-"""The default limit of width x height; a decoded RGB image of 40 megapixels takes 120 MB."""
+"""The default limit on width x height; a decoded RGB image of 40 megapixels takes 120 MB."""
 
 MAX_IMAGE_SECONDS = 10.0
-"""The default limit of the processor time for decoding one image. An image of 40 megapixels takes
-0.5 to 2 s in the formats that people post; the slowest harmless one, 64 MB of JPEG 2000, takes
-10 s."""
+"""The default limit on the processor time per image. An image of 40 megapixels takes 0.5 to 2 s in
+the formats that people post; the slowest genuine image, 64 MB of JPEG 2000, takes 10 s."""
 
 VIEW_COUNTS = (1, 2, 4)
-"""The frame as it is; with the mirrored one; with the enlarged middle of both."""
+"""1: the volume as it is; 2: also mirrored; 4: also the enlarged middle of both."""
 
 _MOST_PASSES = 1000
-"""The largest number of clips per user, and of orders per volume; 1,164 clips of 11 frames would
-hold every image of the longest timeline."""
+"""The most clips or orders per user; the longest timeline fills 1,164 volumes of 11 frames."""
 
 
 def usable_processors() -> int:
-    """Return the number of processors that this process may use.
-
-    The scheduler of a cluster may grant fewer than the machine has.
-    """
+    """Return the number of processors that this process may use, which a scheduler may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -53,25 +47,25 @@ def usable_processors() -> int:
 class PredictorOptions:
     """How a `Predictor` works.
 
-    The limits, clips, orders and views change what it predicts; everything else does not.
+    Only the limits, `clips`, `orders` and `views` change what it predicts.
 
     Attributes:
         image_root: The folder that image paths are relative to and never leave.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         decoder: `auto`, `dali`, `pillow` or `pillow-alone`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
-        batch_size: The number of users per forward pass; 0 for what suits the device.
-        max_pixels: The largest width x height of an image.
-        max_image_bytes: The largest size of an encoded image.
-        threads: The number of threads that decode, and that compute on a CPU; 0 for one per
-            processor.
-        clips: The largest number of volumes per user; if the images of a user fill more than one
-            volume, the mean over up to this many is predicted.
-        orders: The number of orders of the frames to average over, for networks that see the order.
-        views: The number of views of each frame to average over: 1, 2 (with the mirrored one) or 4
-            (with the enlarged middle of both).
-        max_image_seconds: The processor time that decoding one image may take. It has an effect
-            only in a worker, which its supervisor ends when the time is over.
+        batch_size: The number of users per forward pass; 0 for a number that suits the device.
+        max_pixels: The limit on the width x height of an image.
+        max_image_bytes: The limit on the size of an encoded image.
+        threads: The number of threads that decode and compute on a CPU; 0 for one per processor.
+        clips: The number of volumes for a user with more images than one volume holds;
+            predictions are averaged over them.
+        orders: The number of orders of the frames that predictions are averaged over, for networks
+            that depend on the order.
+        views: The number of views that predictions are averaged over: 2 adds the mirrored volume,
+            4 adds the enlarged middle of both.
+        max_image_seconds: The limit on the processor time for decoding one image, which a
+            supervisor enforces if there is one.
 
     Raises:
         OptionError: A value is out of range.
@@ -113,12 +107,12 @@ class PredictorOptions:
 
 @dataclass(frozen=True, slots=True)
 class FrameSize:
-    """The frames to extract.
+    """The number and size of the frames to extract.
 
     Attributes:
         frames: The largest number of frames per user.
-        height: The height of a frame, in pixels.
-        width: The width of a frame, in pixels.
+        height: The height of a frame in pixels.
+        width: The width of a frame in pixels.
     """
 
     frames: int

@@ -1,4 +1,4 @@
-"""Where the time goes: seconds by stage of a user's way from the manifest to the output."""
+"""The stages from manifest to output, and a clock that counts the seconds per stage."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -7,35 +7,35 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """What is done to users and their images, in this order."""
+    """The steps that users and their images go through, in this order."""
 
     MANIFEST = "manifest"
-    """Reading who has which images."""
+    """Reading users and image references."""
     READ = "read"
     """Fetching encoded images."""
     SCREEN = "screen"
-    """Checking headers before DALI; Pillow does so while it decodes."""
+    """Checking image headers before DALI decodes; Pillow checks them while it decodes."""
     DECODE = "decode"
     """Decoding and resizing."""
     STACK = "stack"
-    """Making volumes of frames."""
+    """Stacking frames into volumes."""
     FORWARD = "forward"
-    """The network."""
+    """Running the network."""
     PROFILE = "profile"
-    """Making table rows of what the network says."""
+    """Turning the output of the network into table rows."""
     WRITE = "write"
-    """Putting shards on the disk."""
+    """Writing shards to disk."""
 
 
 class StageClock:
-    """Adds up wall seconds by stage; for one thread."""
+    """Adds up wall-clock seconds per stage; for a single thread."""
 
     def __init__(self) -> None:
         self._seconds: dict[Stage, float] = {}
 
     @contextmanager
     def timing(self, stage: Stage) -> Iterator[None]:
-        """Count what happens in a `with` block as that stage. Blocks do not nest."""
+        """Count the time of a `with` block towards a stage. Blocks must not be nested."""
         began = time.perf_counter()
         try:
             yield
@@ -43,11 +43,11 @@ class StageClock:
             self.add({stage: time.perf_counter() - began})
 
     def add(self, seconds: Mapping[Stage, float]) -> None:
-        """Count what another clock has counted."""
+        """Add the seconds that another clock has counted."""
         for stage, more in seconds.items():
             self._seconds[stage] = self._seconds.get(stage, 0.0) + more
 
     def take(self) -> dict[Stage, float]:
-        """What was counted since the last time; stages never entered are missing."""
+        """Return the seconds since the last call, without stages that were not entered."""
         taken, self._seconds = self._seconds, {}
         return taken

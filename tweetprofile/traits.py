@@ -1,6 +1,6 @@
-"""Traits and their classes, as data: what a network predicts about a user.
+"""Traits and their classes, as data: what a network predicts about users.
 
-A schema travels inside the checkpoint, so no class name is ever written in code but in `PRESETS`.
+A schema is stored in the checkpoint, so that class names occur in no code except `PRESETS`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +12,15 @@ from tweetprofile.errors import SchemaError
 from tweetprofile.untrusted.toml_files import read_toml
 
 MOST_TRAITS = 1_000
-"""Of a schema."""
+"""The most traits of a schema."""
 
 MOST_CLASSES_PER_TRAIT = 1_000
 
 LONGEST_TRAIT_NAME = 100
-"""Bytes in UTF-8: files of reports are named after traits, and file systems take 255 in all."""
+"""Bytes in UTF-8: report files are named after traits, and file names can have 255 bytes."""
 
 LONGEST_CLASS_NAME = 256
-"""Characters."""
+"""The most characters of a class name."""
 
 RESERVED_COLUMNS = frozenset(
     {
@@ -28,9 +28,9 @@ RESERVED_COLUMNS = frozenset(
         "images_failed", "status", "image_errors", "split",
     }
 )  # fmt: skip
-"""Columns of manifest and output that no trait may be named after.
+"""Columns of the manifest and the output, whose names a trait must not have.
 
-`split` says which part of a data set a user is in, as `import folder` writes it.
+`split`, which `import folder` writes, names the part of a data set that a user is in.
 """
 
 SPLIT_COLUMN = "split"
@@ -46,23 +46,24 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 
 
 def why_not_a_class(name: str) -> str | None:
-    """Why a text cannot name a class, to stand behind "which"; None where it can."""
+    """Return why a text cannot name a class, to follow "which" in a message; None if it can."""
     if len(name) > LONGEST_CLASS_NAME:
         return f"has {len(name):,} characters, more than {LONGEST_CLASS_NAME}; shorten it"
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        return "is no UTF-8; rename it"
+        return "is not UTF-8; rename it"
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One thing to predict about a user, and the classes it may take, in order.
+    """A property of users to predict, with its classes in order.
 
     Raises:
-        SchemaError: an unusable name, fewer than two classes or more than `MOST_CLASSES_PER_TRAIT`,
-            a class twice, or one whose name is no text or longer than `LONGEST_CLASS_NAME`.
+        SchemaError: The name is not usable; there are fewer than two classes, or more than
+            `MOST_CLASSES_PER_TRAIT`; a class occurs twice; or the name of a class is not UTF-8 or
+            is longer than `LONGEST_CLASS_NAME`.
     """
 
     name: str
@@ -86,7 +87,7 @@ class Trait:
             )
         if len(self.classes) > MOST_CLASSES_PER_TRAIT:
             raise SchemaError(
-                f"trait '{self.name}' has {len(self.classes):,} classes, and can have "
+                f"trait '{self.name}' has {len(self.classes):,} classes, but can have at most "
                 f"{MOST_CLASSES_PER_TRAIT:,}; merge some."
             )
         if repeated := _first_repeated(self.classes):
@@ -101,8 +102,8 @@ class TraitSchema:
     """The traits of a profile, in the order in which they are written.
 
     Raises:
-        SchemaError: no trait at all or more than `MOST_TRAITS`, a trait twice, or one named as
-            another's output column.
+        SchemaError: There is no trait, or more than `MOST_TRAITS`; a trait occurs twice; or one
+            has the name of another trait's output column.
     """
 
     traits: tuple[Trait, ...]
@@ -112,17 +113,18 @@ class TraitSchema:
             raise SchemaError("a schema needs at least one trait; name one with its classes.")
         if len(self.traits) > MOST_TRAITS:
             raise SchemaError(
-                f"a schema can have {MOST_TRAITS:,} traits, and this one has {len(self.traits):,}; "
-                "leave some out."
+                f"a schema can have at most {MOST_TRAITS:,} traits, and this one has "
+                f"{len(self.traits):,}; leave some out."
             )
         names = set(self.names)
         if repeated := _first_repeated(self.names):
-            raise SchemaError(f"trait '{repeated}' stands twice in the schema; keep one.")
+            raise SchemaError(f"trait '{repeated}' is in the schema twice; keep one.")
         for name in self.names:
             for taken in (f"{name}_confidence", f"{name}_probabilities"):
                 if taken in names:
                     raise SchemaError(
-                        f"trait '{taken}' is named as a column that goes with '{name}'; rename it."
+                        f"trait '{taken}' has the name of a column that belongs to '{name}'; "
+                        "rename it."
                     )
 
     def __iter__(self) -> Iterator[Trait]:
@@ -130,33 +132,33 @@ class TraitSchema:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The traits' names, in order."""
+        """The names of the traits, in order."""
         return tuple(trait.name for trait in self.traits)
 
     def to_dict(self) -> dict[str, list[str]]:
-        """As JSON: trait name to classes, both in order."""
+        """Return the schema as JSON: lists of classes by trait name, both in order."""
         return {trait.name: list(trait.classes) for trait in self.traits}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "TraitSchema":
-        """The inverse of `to_dict`.
+        """Return a schema from the result of `to_dict`.
 
         Raises:
-            SchemaError: the data is no mapping of names to lists of class names.
+            SchemaError: The data is not a mapping of names to lists of class names.
         """
         if not isinstance(data, Mapping):
             raise SchemaError("a schema must map each trait to the list of its classes.")
-        if len(data) > MOST_TRAITS:  # said before any of them is looked at
+        if len(data) > MOST_TRAITS:  # before any of them is checked
             raise SchemaError(
-                f"a schema can have {MOST_TRAITS:,} traits, and this one has {len(data):,}; "
-                "leave some out."
+                f"a schema can have at most {MOST_TRAITS:,} traits, and this one has "
+                f"{len(data):,}; leave some out."
             )
         return cls(tuple(_trait(name, classes) for name, classes in data.items()))
 
 
 PRESETS: Mapping[str, TraitSchema] = {
-    # MEX-A3T 2019. The paper's text says "south" where its result table and the data set say
-    # "west"; the table is followed.
+    # MEX-A3T 2019. The paper's text has "south" where its result table and the data set have
+    # "west"; this preset follows the table.
     "mex-a3t-2019": TraitSchema(
         (
             Trait("gender", ("female", "male")),
@@ -171,14 +173,14 @@ PRESETS: Mapping[str, TraitSchema] = {
         )
     ),
 }  # fmt: skip
-"""Schemas that can be asked for by name."""
+"""Schemas that can be loaded by name."""
 
 
 def load_schema(name: str) -> TraitSchema:
-    """The schema that a preset's name or a TOML file (table ``[traits]``) stands for.
+    """Return the schema of a preset, or of a TOML file with a ``[traits]`` table.
 
     Raises:
-        SchemaError: no such preset, no such file, or a file that holds no schema.
+        SchemaError: There is no such preset and no such file, or the file holds no schema.
     """
     if name in PRESETS:
         return PRESETS[name]

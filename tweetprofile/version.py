@@ -1,3 +1,3 @@
-"""The version, where everything can import it from."""
+"""The version of tweetprofile, in a module that every other one can import."""
 
 __version__ = "0.1.0"

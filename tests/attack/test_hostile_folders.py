@@ -1,4 +1,4 @@
-"""Folders of anything: pipes, loops of links, names that are no text, entries that are gone."""
+"""Folders with pipes, loops of links, names that are not text, and entries that disappear."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from tweetprofile.importers.users import natural_key
 
 
 def put_oddities(folder: Path) -> None:
-    """Entries of every kind, named as what importers look for."""
+    """Create entries of every kind, with the names that importers look for."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (
         "metadata.csv",
@@ -39,7 +39,7 @@ def put_oddities(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["folder", "pan18", "twitter-api", "twitter-archive"])
-def test_entries_of_every_kind_never_hang_or_end_an_import(layout: str, tmp_path: Path) -> None:
+def test_entries_of_every_kind_neither_block_nor_end_an_import(layout: str, tmp_path: Path) -> None:
     dump = tmp_path / "dump"
     for below in ("", "ada", "data", "photo", "photo/ada", "en/photo/bob", "data/tweets_media"):
         put_oddities(dump / below)
@@ -54,7 +54,7 @@ def test_entries_of_every_kind_never_hang_or_end_an_import(layout: str, tmp_path
         assert summary.skipped
 
 
-def test_records_in_a_pipe_are_a_loss_and_those_beside_it_are_taken(tmp_path: Path) -> None:
+def test_records_in_a_pipe_are_a_loss_and_other_records_are_imported(tmp_path: Path) -> None:
     dump = tmp_path / "dump"
     dump.mkdir()
     os.mkfifo(dump / "a.jsonl")
@@ -70,14 +70,14 @@ def test_records_in_a_pipe_are_a_loss_and_those_beside_it_are_taken(tmp_path: Pa
     assert summary.skipped == {SkipReason.UNREADABLE: 2, SkipReason.BAD_NAME: 1}
 
 
-def test_names_sort_as_people_sort_them() -> None:
+def test_names_are_sorted_as_people_sort_them() -> None:
     names = ["10.jpg", "2.jpg", "1.jpg", "a10b", "a2b", "a2", "02.jpg", "a", "", "a2b10", "a2b9"]
     assert sorted(names, key=natural_key) == [
         "", "1.jpg", "02.jpg", "2.jpg", "10.jpg", "a", "a2", "a2b", "a2b9", "a2b10", "a10b",
     ]  # fmt: skip
 
 
-def test_a_folder_of_more_names_than_are_held_is_refused(
+def test_a_folder_with_more_names_than_the_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folders, "MOST_ENTRIES", 10)

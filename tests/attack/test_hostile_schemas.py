@@ -26,14 +26,17 @@ AB = ["a", "b"]
 @pytest.mark.parametrize(
     ("schema", "sentence"),
     [
-        ({f"t{number}": AB for number in range(100_000)}, "can have 1,000 traits"),
-        ({"t": [str(number) for number in range(100_000)]}, "100,000 classes, and can have 1,000"),
+        ({f"t{number}": AB for number in range(100_000)}, "can have at most 1,000 traits"),
+        (
+            {"t": [str(number) for number in range(100_000)]},
+            "100,000 classes, but can have at most 1,000",
+        ),
         ({"t" * 300: AB}, "more than 100 bytes; rename it"),
         ({"t": ["a", "x" * 300]}, "300 characters, more than 256; shorten it"),
-        ({"t": ["a", "\ud800"]}, "which is no UTF-8; rename it"),
+        ({"t": ["a", "\ud800"]}, "which is not UTF-8; rename it"),
     ],
 )
-def test_a_schema_beyond_the_caps_is_refused_at_once(schema: Any, sentence: str) -> None:
+def test_a_schema_beyond_the_limits_is_refused_at_once(schema: Any, sentence: str) -> None:
     began = time.process_time()
     with pytest.raises(SchemaError, match=sentence) as refusal:
         TraitSchema.from_dict(schema)
@@ -41,7 +44,7 @@ def test_a_schema_beyond_the_caps_is_refused_at_once(schema: Any, sentence: str)
     assert len(str(refusal.value)) < 300
 
 
-def test_the_largest_schema_is_made_in_no_time() -> None:
+def test_the_largest_schema_is_built_quickly() -> None:
     began = time.process_time()
     classes = tuple(str(number) for number in range(1_000))
     TraitSchema(tuple(Trait(f"t{number}", classes) for number in range(1_000)))
@@ -121,7 +124,7 @@ def test_profiles_of_other_types_are_refused(facts: str, columns: Any, tmp_path:
     assert "\n" not in str(refusal.value)
 
 
-def test_what_profiles_say_of_themselves_is_text_or_refused(tmp_path: Path) -> None:
+def test_the_description_of_profiles_is_text_or_refused(tmp_path: Path) -> None:
     manifest = put_manifest(tmp_path / "m.parquet", place=["a"])
     facts = json.dumps(json.loads(FACTS) | {"network": [], "checkpoint_sha256": 5, "version": "1"})
     with pytest.raises(PredictionsError, match=r"description\.network is a list and must be text"):
@@ -156,7 +159,7 @@ def test_profiles_with_flipped_bits_are_evaluated_or_refused(rounds: int, tmp_pa
             assert "\n" not in str(error)
 
 
-def test_a_column_whose_classes_have_long_names_is_left_out_and_says_why(tmp_path: Path) -> None:
+def test_a_column_with_long_class_names_is_left_out_with_the_reason(tmp_path: Path) -> None:
     manifest = put_manifest(
         tmp_path / "m.parquet", bio=["x" * 300, "y"] * 2, place=["a", "b", "a", "b"]
     )

@@ -51,8 +51,8 @@ def test_a_damaged_table_of_labels_is_read_or_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("rounds", [20, pytest.param(1_000, marks=pytest.mark.slow)])
-def test_rows_beside_damaged_ones_are_taken_exactly(rounds: int, tmp_path: Path) -> None:
-    """Each damaged row is on a line by itself, and loses that line alone."""
+def test_rows_next_to_damaged_ones_are_read_exactly(rounds: int, tmp_path: Path) -> None:
+    """Each damaged row is on its own line, and only that line is lost."""
     chance = random.Random(rounds)
     folder = tmp_path / "dump"
     folder.mkdir()
@@ -107,7 +107,7 @@ def test_damaged_metadata_is_imported_or_refused_in_one_sentence(
             assert "\n" not in str(error)
 
 
-def test_labels_that_claim_more_rows_than_are_held_are_refused_at_once(tmp_path: Path) -> None:
+def test_labels_that_claim_more_rows_than_the_limit_are_refused_at_once(tmp_path: Path) -> None:
     rows = 10_000_001
     same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array(["ada"]))
     table = pa.table({"user_id": same, "gender": pa.nulls(rows, pa.string())})
@@ -117,8 +117,8 @@ def test_labels_that_claim_more_rows_than_are_held_are_refused_at_once(tmp_path:
         LabelTable(tmp_path / "l.parquet")
 
 
-def test_a_value_that_is_repeated_a_million_times_takes_its_memory_once(tmp_path: Path) -> None:
-    """100 KB a row would be 100 GB in all."""
+def test_a_value_repeated_a_million_times_takes_memory_only_once(tmp_path: Path) -> None:
+    """100 KB per row would be 100 GB in all."""
     rows = 1_000_000
     large = pa.DictionaryArray.from_arrays(
         pa.array(np.zeros(rows, np.int32)), pa.array(["x" * 100_000])

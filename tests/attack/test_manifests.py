@@ -1,4 +1,4 @@
-"""Damaged manifests: one sentence or the right rows, quickly and in bounded memory."""
+"""Damaged manifests cause one sentence or give the right rows, quickly and in bounded memory."""
 
 import io
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ FORMS = ("paths", "bytes", "huggingface", "long")
 
 
 def table_of(form: str) -> pa.Table:
-    """A manifest of that form, with labels."""
+    """Return a manifest of a form, with labels."""
     ids = [f"user-{user}" for user in range(USERS)]
     paths = [[f"{user}/{place}.jpg" for place in range(user % 5)] for user in range(USERS)]
     labels = [("female", "male", None)[user % 3] for user in range(USERS)]
@@ -61,7 +61,7 @@ def users_in(file: Path) -> list[UserImages]:
 
 
 def damage(data: bytes, random: np.random.Generator) -> bytes:
-    """Some bits flipped, or a part cut out, doubled, or overwritten with zeros."""
+    """Flip some bits, or remove, repeat or zero a part."""
     changed = bytearray(data)
     start = int(random.integers(len(data)))
     length = int(random.integers(1, 200))
@@ -79,7 +79,7 @@ def damage(data: bytes, random: np.random.Generator) -> bytes:
 
 
 def cases(rounds: int, *, checksums: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Sound manifests of every form, each with a damaged copy."""
+    """Yield valid manifests of every form, each with a damaged copy."""
     random = np.random.default_rng(rounds)
     sound = [
         encoded(form, checksums=checksums, compression=compression)
@@ -92,7 +92,7 @@ def cases(rounds: int, *, checksums: bool) -> Iterator[tuple[bytes, bytes]]:
 
 
 def pages(data: bytes) -> bytes:
-    """What stands before a Parquet file's footer, which has no checksum."""
+    """Return what precedes the footer of a Parquet file; the footer has no checksum."""
     return data[: -8 - int.from_bytes(data[-8:-4], "little")]
 
 
@@ -105,7 +105,7 @@ def pages(data: bytes) -> bytes:
         pytest.param(5000, False, marks=pytest.mark.slow),
     ],
 )
-def test_a_damaged_manifest_is_one_sentence_or_read_as_far_as_its_checksums_tell(
+def test_a_damaged_manifest_causes_one_sentence_or_is_read_as_far_as_checksums_reach(
     tmp_path: Path, rounds: int, checksums: bool
 ) -> None:
     file, refused = tmp_path / "m.parquet", 0
@@ -123,5 +123,5 @@ def test_a_damaged_manifest_is_one_sentence_or_read_as_far_as_its_checksums_tell
             assert str(file) in str(error)
             continue
         if checksums and found != expected[data]:
-            assert pages(damaged) == pages(data)  # only a footer can lie unnoticed
+            assert pages(damaged) == pages(data)  # only a footer can be wrong unnoticed
     assert refused > rounds / 3

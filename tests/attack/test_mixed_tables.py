@@ -1,4 +1,4 @@
-"""Tables and folders of Parquet as a hundred tools would write the same users, at random."""
+"""The same users in random variants of tables and folders of Parquet, as different tools write."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ Rows = list[tuple[str, str, str]]
 
 
 def some_rows(chance: random.Random) -> Rows:
-    """Rows of users, each with one place; scattered."""
+    """Return rows of users in random order, with one value of `place` per user."""
     places = {user: chance.choice(WORDS) for user in chance.sample(IDS, chance.randrange(1, 8))}
     return [
         (user, f"{chance.randrange(4)}.jpg", places[user])
@@ -56,7 +56,9 @@ def write_table(folder: Path, rows: Rows, chance: random.Random) -> None:
     names = ("user_id", "file_name", "place")
     if chance.random() < 0.5:
         file = io.StringIO(newline="")
-        dialect = csv.excel if chance.random() < 0.5 else csv.unix_dialect  # which quotes all
+        dialect = (
+            csv.excel if chance.random() < 0.5 else csv.unix_dialect
+        )  # which quotes everything
         end = chance.choice(["\n", "\r\n"])
         delimiter = chance.choice(",;\t|")
         writer = csv.writer(file, dialect, delimiter=delimiter, lineterminator=end)
@@ -73,7 +75,7 @@ def write_table(folder: Path, rows: Rows, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.slow)])
-def test_a_table_is_read_alike_however_it_is_written(
+def test_a_table_is_read_in_the_same_way_however_it_is_written(
     rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(rounds)
@@ -106,8 +108,10 @@ def as_column(values: list[Any], kinds: list[pa.DataType], chance: random.Random
 
 
 @pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.slow)])
-def test_a_folder_is_read_alike_whatever_types_its_files_have(rounds: int, tmp_path: Path) -> None:
-    """Columns come in any order, and one that has no value in a file may be left out of it."""
+def test_a_folder_is_read_in_the_same_way_whatever_types_its_files_have(
+    rounds: int, tmp_path: Path
+) -> None:
+    """Columns are in any order, and a column without values may be missing in a file."""
     chance = random.Random(rounds)
     for number in range(rounds):
         folder = tmp_path / str(number)

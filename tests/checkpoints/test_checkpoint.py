@@ -255,7 +255,7 @@ def test_weights_too_large_to_compute_with_are_refused_before_anything_is_predic
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"mean": 1e400}, "holds Infinity, which is no number"),
+        ({"mean": 1e400}, "holds Infinity, which is not a number"),
         ({"mean": 300}, "no grey level"),
         ({"std": 1e-300}, "std 1e-300 must be above 0"),
         ({"std": True}, "volume.std is true and must be a finite number"),
@@ -288,20 +288,20 @@ def reword(path: Path, text: str) -> Path:
         ("[" * 100_000, "its header is nested too deeply"),
         ('{"format": 3, "training": ' + "[" * 40 + "]" * 40 + "}", "nested too deeply"),
         ('{"format": 1e400}', "holds a number that is too large"),
-        ('{"format": NaN}', "holds NaN, which is no number"),
+        ('{"format": NaN}', "holds NaN, which is not a number"),
         ('{"format": 3, "format": 3}', "has the key 'format' twice"),
         ('{"format": true}', "its header.format is true and must be a whole number"),
         ('{"format": "3"}', "its header.format is '3' and must be a whole number"),
         ('{"format": 3.0}', "its header.format is 3.0 and must be a whole number"),
         ("[3]", "its header is a list and must be an object"),
         ("null", "its header is null and must be an object"),
-        ("nothing", "its header is no JSON"),
+        ("nothing", "its header is not JSON"),
         ('{"format": 3, "colour": "\\ud800"}', "holds half a surrogate pair"),
         ('{"format": 3, "colour": 1}', "its header has 'colour', which is unknown"),
         ("{}", "its header lacks 'format'"),
         ('{"format": -1}', "has format -1, which does not exist"),
         ('{"format": ' + "9" * 4000 + "}", "is an enormous number"),
-        ('{"format": ' + "9" * 5000 + "}", "is no JSON"),
+        ('{"format": ' + "9" * 5000 + "}", "is not JSON"),
     ],
 )
 def test_a_text_that_is_no_header_is_refused_with_the_reason(

@@ -153,7 +153,7 @@ def wrong_inputs(
             [manifest, *usual, "--stats", tmp_path / "no" / "stats.json"],
             "make it first",
         ),
-        "remote": (["https://server/m.parquet", *usual], "only s3:// and gs:// are read"),
+        "remote": (["https://server/m.parquet", *usual], "only s3:// and gs:// URIs are supported"),
     }
 
 
@@ -356,7 +356,7 @@ def test_an_unknown_class_is_named_with_row_column_and_value(
     arguments = ["-o", tmp_path / "run", *QUICK, "--schema", "mex-a3t-2019"]
     assert run("train", wrong, *arguments) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "row 4, column 'gender': 'femal' is no class of the schema (female, male)" in line
+    assert "row 4, column 'gender': 'femal' is not a class of the schema (female, male)" in line
 
 
 def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(

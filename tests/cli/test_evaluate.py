@@ -48,7 +48,7 @@ def test_labels_that_stand_for_missing_values_are_said_and_spaces_are_taken_off(
     users.with_columns(pl.Series("gender", gender)).write_parquet(manifest)
     assert run("evaluate", manifest, predictions) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "gender: 2 users without a label, as the value says: '' 1, 'NaN' 1" in shown
+    assert "gender: 2 users without a label, with values read as missing: '' 1, 'NaN' 1" in shown
 
 
 def test_without_predictions_the_checkpoint_is_run_and_gives_the_same(

@@ -89,7 +89,7 @@ def test_predict_shows_them_as_they_are(
     assert run("predict", manifest, "-o", out, "--checkpoint", hostile_model) == 3
     said = printed(capsys).replace("\n", "")
     assert r"out\x1b[2J[red].parquet" in said
-    assert r"'x\x1b.jpg' is looked for under" in said
+    assert r"'x\x1b.jpg' does not exist under" in said
     assert run("inspect", manifest) == 0
     assert r"x\x1b.jpg" in printed(capsys)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tweetprofile.cli import main
 
-SAID = "Columns of text from the names of folders: country."
+SAID = "Text columns taken from folder names: country."
 
 
 @pytest.fixture
@@ -52,5 +52,5 @@ def test_a_user_in_two_rows_is_refused_before_any_work(
     told = ["-o", str(tmp_path / "out.parquet"), "--checkpoint", str(model)]
     assert main([command, str(manifest), *(told if command == "predict" else [])]) == 2
     said = capsys.readouterr().err
-    assert said.endswith("user 'ada' stands in rows 0 and 1; keep one row for each user.\n")
+    assert said.endswith("user 'ada' occurs in rows 0 and 1; keep one row per user.\n")
     assert said.count("\n") == 1

@@ -194,7 +194,7 @@ def test_users_who_would_count_twice_are_refused(
 ) -> None:
     labels = write_labels(["ada", "bob", "ada"], gender=["female", "male", "male"])
     predictions = write_predictions(["ada", "bob", "ada"], gender=[0, 1, 1])
-    with pytest.raises(ManifestError, match="user 'ada' stands in rows 0 and 2; keep one row"):
+    with pytest.raises(ManifestError, match="user 'ada' occurs in rows 0 and 2; keep one row"):
         evaluate_predictions(labels, predictions)
-    with pytest.raises(ManifestError, match="user 'ada' stands in rows 0 and 2; keep one row"):
+    with pytest.raises(ManifestError, match="user 'ada' occurs in rows 0 and 2; keep one row"):
         compare_predictions(labels, [predictions, predictions])

@@ -75,8 +75,8 @@ def test_look_alikes_and_missing_words_are_said_with_counts(tmp_path: Path, put_
     table = put_csv(tmp_path, "\n".join(["user_id,gender", *rows, ""]))
     _, summary = imported(tmp_path / "crawl", table)
     assert [note.split(";")[0] for note in summary.label_notes] == [
-        "gender: 2 users without a label, as the value says: 'nan' 2",
-        "gender: 'Male' (4 users), 'male' (5 users) differ in case, accents or spaces alone, and "
+        "gender: 2 users without a label, with values read as missing: 'nan' 2",
+        "gender: 'Male' (4 users), 'male' (5 users) differ only in case, accents or spaces, and "
         "are kept apart",
         "gender: 'femle' (1 user) looks like 'female' (10 users), and is kept apart",
     ]

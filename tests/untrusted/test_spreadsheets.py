@@ -1,4 +1,4 @@
-"""No CSV file that tweetprofile writes holds a cell that a spreadsheet would run."""
+"""No CSV file that tweetprofile writes contains a cell that a spreadsheet would run."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ CLASSES = [FORMULA, "@SUM(1)", "x;=1+1", "\x1b[31m-red"]
 
 def written(cell: Cell) -> str:
     file = io.StringIO(newline="")
-    write_rows(file, [[cell, "beside"]])
+    write_rows(file, [[cell, "neighbour"]])
     ((found, _),) = csv.reader(io.StringIO(file.getvalue(), newline=""))
     return found
 
@@ -46,8 +46,8 @@ def test_a_formula_gets_an_apostrophe_before_it(cell: str) -> None:
     assert written(cell).replace("'", "") == cell.replace("'", "")
 
 
-def test_a_formula_behind_a_semicolon_gets_one_too() -> None:
-    """Spreadsheets part cells there in languages whose numbers have commas."""
+def test_a_formula_after_a_semicolon_gets_an_apostrophe_too() -> None:
+    """Spreadsheets split cells at semicolons in languages whose numbers have commas."""
     assert written("x;=1+1;\ty") == "x;'=1+1;\\ty"
 
 
@@ -65,12 +65,12 @@ def test_numbers_and_ordinary_text_stay_as_they_are(cell: Cell) -> None:
         ("\u202egpj", "\\u202egpj"), ("caf\udce9", "caf\\udce9"), ("\x00", "\\x00"),
     ],
 )  # fmt: skip
-def test_what_is_not_for_eyes_is_escaped(cell: str, expected: str) -> None:
+def test_unprintable_characters_are_escaped(cell: str, expected: str) -> None:
     assert written(cell) == expected
 
 
 def put_profiles(path: Path, ids: list[str], classes: list[str]) -> Path:
-    """Profiles of the trait `place`, all of the first class."""
+    """Write profiles of the trait `place`, all with the first class."""
     each = pa.struct([(name, pa.float32()) for name in classes])
     sure = {name: float(number == 0) for number, name in enumerate(classes)}
     table = pa.table({

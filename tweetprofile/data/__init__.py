@@ -1,1 +1,1 @@
-"""Data at rest: files, the manifests in them, and the images and labels that these name."""
+"""Data on disk or in a store: files, manifests, and the images and labels that manifests name."""

@@ -1,1 +1,1 @@
-"""What strangers wrote, read within bounds and made safe to show: JSON, TOML, text, CSV."""
+"""Untrusted JSON, TOML, text and CSV: read within bounds, and made safe to show."""

@@ -1,7 +1,7 @@
-"""JSON and TOML from untrusted files, read field by field, each with the type that it must have.
+"""JSON and TOML from untrusted files, read field by field, with a check of each field's type.
 
-A reader takes a value and says what it is, or raises `FieldError`. Objects are read by a table of
-their fields' names and readers::
+A reader takes a value and returns it with its type, or raises `FieldError`. Objects are read with a
+table of field names and readers::
 
     build(VolumeSpec, header["volume"], "volume", {"frames": whole, "fill": text, ...})
 """
@@ -16,31 +16,31 @@ from typing import Any, NoReturn, TypeVar
 from tweetprofile.untrusted.text import printable
 
 _DEEPEST = 24
-"""Levels of nesting; what we write has six, and Python's own recursion fails at some hundred."""
+"""The deepest nesting; our files have six levels, and Python's recursion allows some hundred."""
 
 _LONGEST_VALUE = 60
-"""Characters of a wrong value that a message shows."""
+"""The most characters of a wrong value in messages."""
 
 Reader = Callable[[object, str], Any]
-"""Takes a value and what to call it; gives it with its type, or raises `FieldError`."""
+"""Takes a value and its name for messages; returns it with its type, or raises `FieldError`."""
 
 T = TypeVar("T")
 
 
 class FieldError(ValueError):
-    """A value is not what it must be; the message says which and what it is instead."""
+    """A value is not of the required type; the message names the value and what it should be."""
 
 
 def parse_json(data: str | bytes, what: str) -> Any:
-    """JSON, with nothing in it that would fail later.
+    """Parse JSON, and refuse everything that would cause errors later.
 
     Args:
-        data: UTF-8.
-        what: it is, for messages.
+        data: The JSON, in UTF-8.
+        what: The name of the data in messages.
 
     Raises:
-        FieldError: it is no JSON, or has a key twice, a number that is not finite, half a
-            surrogate pair or more levels than anything of ours.
+        FieldError: The data is not JSON, or has a repeated key, a number that is not finite, half
+            a surrogate pair, or more levels of nesting than any of our files.
     """
     try:
         value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant)
@@ -49,25 +49,25 @@ def parse_json(data: str | bytes, what: str) -> Any:
     except FieldError as error:
         raise FieldError(f"{what} {error}") from None
     except ValueError as error:
-        raise FieldError(f"{what} is no JSON ({error})") from None
+        raise FieldError(f"{what} is not JSON ({error})") from None
     _check_tree(value, what)
     return value
 
 
 def text(value: object, what: str) -> str:
-    """A string."""
+    """Read a string."""
     return value if isinstance(value, str) else _refuse(value, what, "text")
 
 
 def whole(value: object, what: str) -> int:
-    """A whole number of 64 bits, which a truth value is not, nor is 3.0."""
+    """Read a whole number of 64 bits; neither a truth value nor 3.0 is one."""
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64:
         return value
     return _refuse(value, what, "a whole number")
 
 
 def number(value: object, what: str) -> float:
-    """A finite number."""
+    """Read a finite number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             real = float(value)
@@ -79,28 +79,28 @@ def number(value: object, what: str) -> float:
 
 
 def truth(value: object, what: str) -> bool:
-    """True or false."""
+    """Read a truth value."""
     return value if isinstance(value, bool) else _refuse(value, what, "true or false")
 
 
 def mapping(value: object, what: str) -> dict[str, Any]:
-    """An object, whatever its values."""
+    """Read an object with any values."""
     return value if isinstance(value, dict) else _refuse(value, what, "an object")
 
 
 def list_of(reader: Reader) -> Reader:
-    """A list of what a reader reads, as a tuple."""
+    """Return a reader of lists, as tuples, whose items are read by `reader`."""
 
     def read(value: object, what: str) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             return _refuse(value, what, "a list")
-        return tuple(reader(each, f"{what}[{place}]") for place, each in enumerate(value))
+        return tuple(reader(each, f"{what}[{index}]") for index, each in enumerate(value))
 
     return read
 
 
 def mapping_of(reader: Reader) -> Reader:
-    """An object with any keys, whose values a reader reads."""
+    """Return a reader of objects with any keys, whose values are read by `reader`."""
 
     def read(value: object, what: str) -> dict[str, Any]:
         given = mapping(value, what)
@@ -110,23 +110,24 @@ def mapping_of(reader: Reader) -> Reader:
 
 
 def optional(reader: Reader) -> Reader:
-    """Null, or what a reader reads."""
+    """Return a reader of null, or of values that are read by `reader`."""
     return lambda value, what: None if value is None else reader(value, what)
 
 
 def read_fields(
     value: object, what: str, readers: Mapping[str, Reader], required: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The fields of an object that are there.
+    """Read the fields of an object; optional fields may be missing.
 
     Args:
-        value: the object.
-        what: to call it in messages.
-        readers: of all the fields that it may have.
-        required: fields that it must have.
+        value: The object.
+        what: The name of the object in messages.
+        readers: The readers of all fields that the object may have.
+        required: The fields that the object must have.
 
     Raises:
-        FieldError: it is no object, has an unknown field, lacks one, or one has another type.
+        FieldError: The value is not an object, has an unknown field, lacks a required field, or a
+            field has another type.
     """
     for name in mapping(value, what):
         if name not in readers:
@@ -137,10 +138,10 @@ def read_fields(
 def read_known(
     value: object, what: str, readers: Mapping[str, Reader], required: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The same of an object that may have other fields, too: these are left out.
+    """Read the fields of an object like `read_fields`, but ignore unknown fields.
 
     Raises:
-        FieldError: it is no object, lacks a field, or one has another type.
+        FieldError: The value is not an object, lacks a required field, or a field has another type.
     """
     given = mapping(value, what)
     for name in required:
@@ -154,11 +155,11 @@ def read_known(
 
 
 def build(kind: type[T], value: object, what: str, readers: Mapping[str, Reader]) -> T:
-    """A dataclass from an object of its fields; those without a default must be there.
+    """Build a dataclass from an object with its fields; fields without a default are required.
 
     Raises:
-        FieldError: see `read_fields`.
-        Exception: whatever the dataclass raises of values out of range.
+        FieldError: A field is missing, unknown or of another type; see `read_fields`.
+        Exception: Any error that the dataclass itself raises for values out of range.
     """
     required = [
         each.name
@@ -169,7 +170,7 @@ def build(kind: type[T], value: object, what: str, readers: Mapping[str, Reader]
 
 
 def finite(value: Any) -> Any:
-    """JSON for others to read: numbers that are none (NaN) or infinite become null."""
+    """Return a value for standard JSON, in which NaN and infinite numbers become null."""
     if isinstance(value, Mapping):
         return {key: finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -189,11 +190,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise FieldError(f"holds {name}, which is no number")
+    raise FieldError(f"holds {name}, which is not a number")
 
 
 def _check_tree(value: Any, what: str) -> None:
-    """Refuse what Python's parser takes and others do not. Without recursion: depth is checked."""
+    """Refuse values that only Python's parser accepts, without recursion, so that depth is safe."""
     open_levels = [iter((value,))]
     while open_levels:
         each = next(open_levels[-1], _END)
@@ -225,7 +226,7 @@ def _refuse(value: object, what: str, wanted: str) -> NoReturn:
 
 
 def _shown(value: object) -> str:
-    """A wrong value in few words, however large it is."""
+    """Return a wrong value in few words, however large it is."""
     match value:
         case None | bool():
             return json.dumps(value)

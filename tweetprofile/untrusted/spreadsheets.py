@@ -1,8 +1,8 @@
-"""CSV files that people open in a spreadsheet, which runs what looks like a formula.
+"""CSV files that are safe to open in a spreadsheet, which would run cells that look like formulas.
 
-Names of users, classes and files are untrusted. A cell of text that a spreadsheet would run gets an
-apostrophe before it, and what is not for eyes, escape sequences above all, is written as Python
-escapes it. Numbers stay numbers, negative ones too.
+Names of users, classes and files are untrusted. A text cell that a spreadsheet would run gets an
+apostrophe before it, and unprintable characters, above all escape sequences, are escaped as in
+Python. Numbers stay numbers, including negative ones.
 """
 
 import csv
@@ -12,21 +12,21 @@ from typing import TextIO
 
 Cell = str | int | float | None
 
-_FORMULA = re.compile(r"(^|;)(\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - full-width ones run, too
-"""Where a formula begins: with the cell, or after a `;`, at which some spreadsheets part cells."""
+_FORMULA = re.compile(r"(^|;)(\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - spreadsheets also run full-width signs
+"""The beginning of a formula: of a cell, or after a `;`, at which some spreadsheets split cells."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, those that turn the direction of text, and what is no UTF-8."""
+"""Control characters, characters that change the direction of text, and invalid UTF-8."""
 
 
 def write_rows(file: TextIO, rows: Iterable[Iterable[Cell]]) -> None:
-    """Write rows of CSV that a spreadsheet can show without running any of it.
+    """Write rows of CSV that a spreadsheet can open without running any cell.
 
     Args:
-        file: opened with `newline=""`.
-        rows: text, which is made harmless; numbers, as they are; None for an empty cell.
+        file: A file that was opened with `newline=""`.
+        rows: Rows of text, which is made harmless, of numbers, and of None for empty cells.
     """
     csv.writer(file).writerows([_harmless(cell) for cell in row] for row in rows)
 
@@ -38,7 +38,7 @@ def _harmless(cell: Cell) -> Cell:
 
 
 def _is_plain(cell: str) -> bool:
-    """Whether a look is enough, as it is for nearly all cells."""
+    """Return whether a cell needs no further check, as nearly all cells do not."""
     return cell.isascii() and cell.isprintable() and cell[:1] not in " =+-@" and ";" not in cell
 
 

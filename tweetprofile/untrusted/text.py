@@ -1,20 +1,20 @@
-"""Text that strangers wrote, made safe to show: names, classes, paths, weights' names, messages.
+"""Untrusted text, made safe to show: names, classes, paths, names of weights, messages.
 
 A terminal obeys escape sequences, C1 controls and bidirectional overrides wherever they come from,
-so none of them may reach one; what is escaped here is text, whatever it held.
+so none of them may reach it. Text that is escaped here is safe, whatever it held.
 """
 
 LONGEST_SHOWN = 400
-"""Characters; nobody reads more, whatever a manifest holds."""
+"""The most characters of a value that are shown; nobody reads more."""
 
 LONGEST_LINE = 4000
-"""Characters of a sentence, or of a cell of a table: a path can have so many."""
+"""The most characters of a sentence or a table cell; a path can have this many."""
 
 
 def printable(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """A text with everything escaped that is not for eyes: control and terminal codes above all.
+    """Return a text with unprintable characters escaped, such as control and terminal codes.
 
-    Line breaks are escaped, too: a name must not write lines of its own.
+    Line breaks are escaped, too, so that a name cannot add lines to the output.
     """
     shown = shorten(text, longest)
     if shown.isprintable():
@@ -23,12 +23,12 @@ def printable(text: str, longest: int = LONGEST_SHOWN) -> str:
 
 
 def escape(char: str) -> str:
-    """A character's number, as Python writes it."""
+    """Return a character as the escape sequence that Python uses for it."""
     return char.encode("unicode_escape").decode("ascii")
 
 
 def shorten(text: str, longest: int) -> str:
-    """A text with its middle left out where it is too long: ends tell most, of paths and ids."""
+    """Return a text without its middle if it is too long; the ends of paths and ids say most."""
     if len(text) <= longest:
         return text
     kept = max(0, longest - 3)

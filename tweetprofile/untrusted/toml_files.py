@@ -1,4 +1,4 @@
-"""TOML files that people write, read within bounds."""
+"""Read TOML files within bounds."""
 
 import re
 import tomllib
@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 LARGEST_TOML = 256 << 10
-"""Bytes: a schema of 10,000 classes has so many."""
+"""The largest TOML file in bytes; a schema of 10,000 classes takes this much."""
 
 _LONG_KEY = re.compile(r"(?:\.[^.\n=\[{,]{0,100}){50}")
-"""A key of 50 parts and more, `a.a.a`: tomllib's time grows with the cube of their number."""
+"""A key of 50 or more parts (`a.a.a`): tomllib's time grows with the cube of their number."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
+    """Read a TOML file.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
-        ValueError: it is no TOML, too large, or nested too deeply.
+        OSError: There is no such file, or it cannot be read.
+        ValueError: The file is not TOML, is too large, or is nested too deeply.
     """
     if not path.is_file() and path.exists():
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     with path.open("rb") as file:
         data = file.read(LARGEST_TOML + 1)
     if len(data) > LARGEST_TOML:

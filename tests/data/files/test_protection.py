@@ -1,4 +1,4 @@
-"""An output and what is read are told apart by what they are, whatever they are called."""
+"""Outputs that are inputs are recognised whatever their names, and foreign files as well."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def refused(inputs: Inputs, out: Path | RemotePath) -> bool:
     return False
 
 
-def test_a_file_is_known_by_all_its_names(tmp_path: Path) -> None:
+def test_an_input_is_recognised_by_all_its_names(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "m").write_text("read")
     (tmp_path / "link").symlink_to("in/m")
@@ -44,7 +44,7 @@ def test_a_file_is_known_by_all_its_names(tmp_path: Path) -> None:
         ("*/a*.parquet", "f/ab.parquet", "f/b.parquet"),
     ],
 )
-def test_a_new_file_is_part_of_what_a_folder_or_glob_means(
+def test_a_new_file_that_a_folder_or_glob_would_match_is_refused(
     tmp_path: Path, source: str, part: str, apart: str
 ) -> None:
     for folder in ("f", "[f]"):
@@ -54,7 +54,7 @@ def test_a_new_file_is_part_of_what_a_folder_or_glob_means(
     assert not refused(inputs, tmp_path / apart)
 
 
-def test_places_in_a_store_are_told_apart_by_their_whole_names() -> None:
+def test_paths_in_a_store_are_compared_by_their_full_names() -> None:
     manifest = RemotePath("s3://b/a/m.parquet")
     inputs = Inputs.of_tables("the manifest", str(manifest), [manifest])
     for uri in ("s3://b/a/m.parquet", "s3://b//a/m.parquet", "s3://b/a", "s3://b"):
@@ -69,7 +69,7 @@ def test_places_in_a_store_are_told_apart_by_their_whole_names() -> None:
     assert not refused(pattern, RemotePath("s3://b/x/n.parquet"))
 
 
-def test_a_pattern_takes_nothing_from_elsewhere() -> None:
+def test_a_pattern_matches_nothing_outside_its_folder() -> None:
     pattern = InputPattern("the dump", Path("/somewhere"), "**")
     assert pattern.matches(Path("/somewhere/a/b"))
     assert not pattern.matches(Path("/somewhere else/a"))
@@ -96,12 +96,12 @@ def test_a_pattern_takes_nothing_from_elsewhere() -> None:
         b"# Model card: mine\n\nMade by tweetprofile lovers. The network is mine.\n",
     ],
 )
-def test_what_only_looks_like_an_output_is_none(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_only_looks_like_an_output_has_no_kind(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
     assert kind_of(tmp_path / "file") is None
 
 
-def test_a_link_to_an_output_is_none(tmp_path: Path) -> None:
+def test_a_link_to_an_output_has_no_kind(tmp_path: Path) -> None:
     (tmp_path / "train.toml").write_text("# tweetprofile 0.1.0: every setting of this run.\n")
     (tmp_path / "link").symlink_to("train.toml")
     assert kind_of(tmp_path / "train.toml") is Kind.SETTINGS

@@ -1,4 +1,4 @@
-"""Object stores: what is read from and written to one is what would be on a disk, faults or not."""
+"""Object stores hold the same input and output as a disk, with and without faults."""
 
 import http.client
 import json
@@ -38,10 +38,10 @@ def run(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
-# --- what a URI means ---------------------------------------------------------------------------
+# --- the meaning of a URI --------------------------------------------------------------------
 
 
-def test_a_uri_is_told_from_a_path() -> None:
+def test_a_uri_is_distinguished_from_a_path() -> None:
     assert is_remote("s3://dumps/a.parquet")
     assert is_remote("gs://dumps/a.parquet")
     for local in ("a.parquet", "/a/s3://b", "https://server/a", "s3:/a"):
@@ -64,7 +64,7 @@ def test_a_folder_and_a_pattern_are_manifests_too(store: pafs.FileSystem, dump: 
 
 
 @pytest.mark.parametrize("name", ["run [1]", "run*", "what?", "[a-z]", "50%20 #+"])
-def test_a_key_that_could_be_a_pattern_is_read_as_it_stands(
+def test_a_key_that_could_be_a_pattern_is_read_literally(
     store: pafs.FileSystem, dump: Path, tmp_path: Path, name: str
 ) -> None:
     users = Manifest.open(dump / "test.parquet").count_users()
@@ -80,7 +80,7 @@ def test_a_key_that_could_be_a_pattern_is_read_as_it_stands(
             inputs_of(manifest).refuse(RemotePath(f"s3://dumps/keys/{name}/{out}"), out)
 
 
-def test_other_endings_and_partitions_are_read_in_a_store_as_on_a_disk(
+def test_other_suffixes_and_partitions_are_read_in_a_store_as_on_disk(
     store: pafs.FileSystem, dump: Path, tmp_path: Path
 ) -> None:
     for file, path in (("test", "side=a/m.pq"), ("train", "side=b/m.PARQUET"), ("test", ".x.pq")):
@@ -90,7 +90,7 @@ def test_other_endings_and_partitions_are_read_in_a_store_as_on_a_disk(
     put(store, tmp_path, "dumps/parts")
     here, there = Manifest.open(tmp_path), Manifest.open("s3://dumps/parts")
     assert here.count_users() == there.count_users()
-    assert there.remarks == here.remarks == ("Columns of text from the names of folders: side.",)
+    assert there.remarks == here.remarks == ("Text columns taken from folder names: side.",)
     assert here.fingerprint() == there.fingerprint()
     sides = [set(table["side"].to_pylist()) for table in there.columns(["side"])]
     assert set.union(*sides) == {"a", "b"}
@@ -102,7 +102,7 @@ def test_a_copy_in_a_store_has_the_same_fingerprint(store: pafs.FileSystem, dump
     assert Manifest.open("s3://dumps/crawl/test.parquet").fingerprint() == here
 
 
-# --- images -------------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------
 
 
 def test_a_path_never_leaves_the_image_root(store: pafs.FileSystem, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_path_never_leaves_the_image_root(store: pafs.FileSystem, tmp_path: Pa
         assert error.value.reason == reason, path
 
 
-def test_images_are_read_many_at_once_and_come_in_order(
+def test_images_are_read_concurrently_and_come_in_order(
     store: pafs.FileSystem, tmp_path: Path, faults: "Faults"
 ) -> None:
     (tmp_path / "many").mkdir()
@@ -147,7 +147,7 @@ def test_images_are_read_many_at_once_and_come_in_order(
     assert faults.most_at_once > 8
 
 
-# --- a whole run --------------------------------------------------------------------------------
+# --- complete runs ---------------------------------------------------------------------------
 
 
 _SLOW_DOWN = (
@@ -167,7 +167,7 @@ def _body_of(request: BaseHTTPRequestHandler) -> bytes:
 
 
 class Faults:
-    """A server between the tool and the store, which throttles, hangs up and dawdles by turns.
+    """A server in front of the store, which throttles, disconnects and delays in turn.
 
     Attributes:
         done: how many faults there were, by kind.
@@ -252,7 +252,7 @@ class Faults:
 def faults(
     server: str, store: pafs.FileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Faults]:
-    """The store is reached through this from now on."""
+    """A server through which the store is reached from now on."""
     between = Faults(server)
     thread = threading.Thread(target=between.server.serve_forever, daemon=True)
     thread.start()
@@ -284,7 +284,7 @@ def test_a_run_from_store_to_store_with_faults_equals_one_on_disk(
     assert found.equals(expected)
     assert "missing" in str(found["image_errors"].to_list())
     assert all(faults.done.values()), faults.done
-    assert not list((tmp_path / "cache").rglob("*.parquet"))  # nothing is left behind here
+    assert not list((tmp_path / "cache").rglob("*.parquet"))  # nothing stays on this disk
 
 
 def test_profiles_in_a_store_are_evaluated_on_labels_in_a_store(
@@ -303,7 +303,7 @@ def test_profiles_in_a_store_are_evaluated_on_labels_in_a_store(
     assert said[0] == said[1]
 
 
-def test_a_folder_of_shards_comes_to_the_store_and_replaces_an_old_one_only_if_told(
+def test_a_folder_of_shards_is_uploaded_and_replaces_an_old_one_only_with_overwrite(
     store: pafs.FileSystem, dump: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(store, dump, "dumps/crawl")
@@ -317,19 +317,19 @@ def test_a_folder_of_shards_comes_to_the_store_and_replaces_an_old_one_only_if_t
     assert run(*same, "--overwrite") == 0
     parts = store.get_file_info(pafs.FileSelector("dumps/parts"))
     assert [part.base_name for part in parts] == ["part-00000.parquet"]
-    # A finished run has nothing to resume, and says so at once.
+    # A finished run has nothing to resume, and exits at once.
     assert run(*same, "--resume") == 0
     assert "complete already" in capsys.readouterr().err
 
 
-def test_what_could_not_be_uploaded_is_kept_and_uploaded_by_resume(
+def test_an_output_that_could_not_be_uploaded_is_kept_and_uploaded_on_resume(
     store: pafs.FileSystem,
     dump: Path,
     model: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The store does not take what is larger than nothing: as one that is full.
+    # The store accepts only empty objects, as if it were full.
     out = "s3://dumps/out.parquet"
     same = ("predict", dump / "test.parquet", "-o", out, "--checkpoint", model, "--devices", "cpu")
 
@@ -347,11 +347,11 @@ def test_what_could_not_be_uploaded_is_kept_and_uploaded_by_resume(
     )
 
 
-# --- a store that fails in mid-run --------------------------------------------------------------
+# --- a store that fails during a run ---------------------------------------------------------
 
 
 class Gate(Faults):
-    """A server before the store that refuses, or dawdles, by the test's own rule.
+    """A server in front of the store that refuses or delays requests as the test says.
 
     Attributes:
         denied: whether a request (its method, path and number) is answered with 403.
@@ -382,7 +382,7 @@ class Gate(Faults):
         request.send_header("Content-Length", "1000")
         request.send_header("Content-Range", "bytes 0-999/1000")
         request.end_headers()
-        with suppress(OSError):  # until the other side hangs up, or the test ends
+        with suppress(OSError):  # until the client disconnects, or the test ends
             while not self.closing.wait(0.5):
                 request.wfile.write(b"x")
                 request.wfile.flush()
@@ -395,7 +395,7 @@ _EXPIRED = (
 
 @pytest.fixture
 def gate(server: str, store: pafs.FileSystem, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    """The store is reached through this from now on."""
+    """A server through which the store is reached from now on."""
     between = Gate(server)
     thread = threading.Thread(target=between.server.serve_forever, daemon=True)
     thread.start()
@@ -406,7 +406,7 @@ def gate(server: str, store: pafs.FileSystem, monkeypatch: pytest.MonkeyPatch) -
     between.server.server_close()
 
 
-def test_credentials_that_expire_in_mid_run_end_it_and_resume_goes_on(
+def test_credentials_that_expire_end_the_run_which_can_be_resumed(
     store: pafs.FileSystem,
     gate: Gate,
     dump: Path,
@@ -421,10 +421,10 @@ def test_credentials_that_expire_in_mid_run_end_it_and_resume_goes_on(
 
     gate.denied = _Expiry(images=150)
     assert run("predict", "s3://dumps/crawl/train.parquet", "-o", out, *same) == 1
-    said = capsys.readouterr().err.splitlines()  # beside what the server of the test has to say
+    said = capsys.readouterr().err.splitlines()  # besides the lines of the test server
     (sentence,) = (line for line in said if line.startswith("tweetprofile: "))
     assert "s3://dumps/crawl cannot be read any more" in sentence
-    assert sentence.endswith("continue with --resume.")
+    assert sentence.endswith("pass --resume to continue the run.")
     assert not out.exists()
 
     gate.denied = lambda method, path, number: False
@@ -433,7 +433,7 @@ def test_credentials_that_expire_in_mid_run_end_it_and_resume_goes_on(
 
 
 class _Expiry:
-    """Denies everything once so many images have been asked for."""
+    """Denies all requests after a number of images."""
 
     def __init__(self, images: int) -> None:
         self._left = images
@@ -443,7 +443,7 @@ class _Expiry:
         return self._left < 0
 
 
-def test_an_object_that_alone_is_refused_is_unreadable_and_the_run_goes_on(
+def test_a_single_refused_object_is_unreadable_and_the_run_continues(
     store: pafs.FileSystem, gate: Gate, tmp_path: Path
 ) -> None:
     for name in ("a", "b", "c"):
@@ -455,7 +455,7 @@ def test_an_object_that_alone_is_refused_is_unreadable_and_the_run_goes_on(
     assert list(reader.read_all(refs)) == [b"a", Reason.UNREADABLE, b"c", Reason.MISSING]
 
 
-def test_a_bucket_that_goes_in_mid_run_is_no_missing_image(
+def test_a_bucket_deleted_during_a_run_is_not_a_missing_image(
     server: str, store: pafs.FileSystem
 ) -> None:
     store = pafs.S3FileSystem(
@@ -476,7 +476,7 @@ def test_a_bucket_that_goes_in_mid_run_is_no_missing_image(
         reader.read(ImageRef("b.jpg"))
 
 
-def test_an_object_that_comes_a_byte_at_a_time_is_too_slow_and_holds_nobody_up(
+def test_an_object_sent_byte_by_byte_is_too_slow_and_blocks_no_others(
     store: pafs.FileSystem, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Fetcher.__init__, "__defaults__", (2.0,))  # seconds
@@ -493,9 +493,7 @@ def test_an_object_that_comes_a_byte_at_a_time_is_too_slow_and_holds_nobody_up(
     assert all(each == bytes(1000) for number, each in enumerate(found) if number % 10)
 
 
-def test_a_manifest_that_is_replaced_in_a_store_is_noticed(
-    store: pafs.FileSystem, dump: Path
-) -> None:
+def test_a_manifest_replaced_in_a_store_is_detected(store: pafs.FileSystem, dump: Path) -> None:
     put(store, dump, "dumps/crawl")
     manifest = Manifest.open("s3://dumps/crawl/test.parquet")
     batches = manifest.batches(1, 1)
@@ -507,7 +505,7 @@ def test_a_manifest_that_is_replaced_in_a_store_is_noticed(
         list(batches)
 
 
-# --- who errs ------------------------------------------------------------------------------------
+# --- mistakes of the user --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -519,7 +517,7 @@ def test_a_manifest_that_is_replaced_in_a_store_is_noticed(
         ("HERE", ("-o", "s3://nowhere/out.parquet"), "there is no bucket 'nowhere'"),
     ],
 )
-def test_a_bucket_that_is_not_there_is_said_before_any_work(
+def test_a_missing_bucket_is_reported_before_any_work(
     store: pafs.FileSystem,
     dump: Path,
     model: Path,
@@ -535,7 +533,7 @@ def test_a_bucket_that_is_not_there_is_said_before_any_work(
     assert sentence in capsys.readouterr().err
 
 
-def test_a_server_that_does_not_answer_is_said_before_any_work(
+def test_a_server_that_does_not_answer_is_reported_before_any_work(
     store: pafs.FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -554,7 +552,7 @@ def test_a_server_that_does_not_answer_is_said_before_any_work(
         ("import", "folder", "s3://dumps/x", "-o", "y"),
     ],
 )
-def test_what_must_be_on_a_disk_is_no_uri(
+def test_a_uri_is_refused_where_a_path_on_disk_is_needed(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2

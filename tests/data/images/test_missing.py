@@ -1,6 +1,7 @@
-"""A manifest whose images are all missing says what to check, with a file as the evidence."""
+"""If all images of a manifest are missing, the cause is explained, with a file as evidence."""
 
 import json
+import re
 import unicodedata
 from pathlib import Path
 from urllib.parse import quote
@@ -40,22 +41,22 @@ def explained(manifest: Path, root: Path | None = None) -> list[str]:
 @pytest.mark.parametrize(
     ("on_disk", "in_manifest", "advice"),
     [
-        ("u1/a b.jpg", "u1\\a b.jpg", "paths have '\\', as on Windows: write '/'."),
-        ("u1/a b.jpg", "u1/a%20b.jpg", "paths are escaped as in addresses: write a space for"),
-        (f"u1/{NFC}", f"u1/{quote(NFC)}", "paths are escaped as in addresses"),
+        ("u1/a b.jpg", "u1\\a b.jpg", "paths have '\\', as on Windows: write '/' instead."),
+        ("u1/a b.jpg", "u1/a%20b.jpg", "paths are escaped as in web addresses: write a space for"),
+        (f"u1/{NFC}", f"u1/{quote(NFC)}", "paths are escaped as in web addresses"),
         (f"u1/{NFD}", f"u1/{NFC}", "names are in Unicode form NFD on the disk, as a Mac writes"),
         (f"u1/{NFC}", f"u1/{NFD}", "names are in Unicode form NFC on the disk"),
         ("u1/a.jpg", "u1/a.jpg\n", "paths have spaces or line ends around them"),
         ("u1/a.JPG", "U1/a.jpg", "upper and lower case differ: write names as they are on the"),
-        ("u1/a.jpg", "photos/u1/a.jpg", "take 'photos/' off the paths."),
+        ("u1/a.jpg", "photos/u1/a.jpg", "remove 'photos/' from the paths."),
         ("u1/a.jpg", "/home/eve/dump/u1/a.jpg",
-         "paths are absolute, as on another machine: take '/home/eve/dump/' off the paths."),
+         "paths are absolute, as on another machine: remove '/home/eve/dump/' from the paths."),
         ("u1/a.jpg", "C:\\Users\\Eve\\dump\\u1\\a.jpg",
-         "as on Windows: write '/'; take 'C:/Users/Eve/dump/' off the paths."),
-        ("u1/a b.jpg", "u1\\a%20b.jpg", "write '/'; paths are escaped as in addresses"),
+         "as on Windows: write '/' instead; remove 'C:/Users/Eve/dump/' from the paths."),
+        ("u1/a b.jpg", "u1\\a%20b.jpg", "write '/' instead; paths are escaped as in web addresses"),
     ],
 )  # fmt: skip
-def test_a_path_that_is_written_wrongly_is_explained_by_the_file_it_means(
+def test_a_wrongly_written_path_is_explained_by_the_file_that_it_stands_for(
     tmp_path: Path, on_disk: str, in_manifest: str, advice: str
 ) -> None:
     file = put_image(tmp_path / on_disk)
@@ -69,33 +70,33 @@ def test_a_path_that_is_written_wrongly_is_explained_by_the_file_it_means(
 def test_a_wrong_image_root_is_explained_by_the_right_one(tmp_path: Path, root: str) -> None:
     put_image(tmp_path / root / "u1" / "a.jpg")
     (sentence,) = explained(put_manifest(tmp_path / "dump" / "tables", "u1/a.jpg"))
-    assert sentence.endswith(f": give --image-root {(tmp_path / root).resolve()}.")
+    assert sentence.endswith(f": set `image_root` to {(tmp_path / root).resolve()}.")
 
 
 def test_an_image_root_that_is_one_folder_too_deep_is_explained(tmp_path: Path) -> None:
     put_image(tmp_path / "images" / "u1" / "a.jpg")
     manifest = put_manifest(tmp_path / "elsewhere", "images/u1/a.jpg")
     (sentence,) = explained(manifest, tmp_path / "images")
-    assert sentence.endswith(f": give --image-root {tmp_path}.")
+    assert sentence.endswith(f": set `image_root` to {tmp_path}.")
 
 
 def test_absolute_paths_of_this_machine_are_explained(tmp_path: Path) -> None:
     file = put_image(tmp_path / "images" / "a.jpg")
     manifest = put_manifest(tmp_path / "elsewhere", str(file))
     (sentence,) = explained(manifest)
-    assert sentence.endswith("paths are absolute: give --image-root /.")
+    assert sentence.endswith("paths are absolute: set `image_root` to /.")
     (sentence,) = explained(manifest, tmp_path / "images")
-    assert sentence.endswith(f"paths are absolute: take '{tmp_path}/images/' off them.")
+    assert sentence.endswith(f"paths are absolute: remove '{tmp_path}/images/' from them.")
 
 
 def test_a_tilde_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     put_image(tmp_path / "images" / "a.jpg")
     (sentence,) = explained(put_manifest(tmp_path / "x" / "y", "~/images/a.jpg"))
-    assert "paths begin with '~', which only a shell replaces: write the whole path" in sentence
+    assert "paths begin with '~', which only a shell expands: write the full path" in sentence
 
 
-def test_several_causes_are_said_and_the_most_frequent_first(tmp_path: Path) -> None:
+def test_several_causes_are_listed_with_the_most_frequent_first(tmp_path: Path) -> None:
     for number in range(3):
         put_image(tmp_path / "u1" / f"{number}.jpg")
     manifest = put_manifest(tmp_path, "u1\\0.jpg", "U1/2.jpg", "u1\\1.jpg", "gone.jpg")
@@ -104,19 +105,19 @@ def test_several_causes_are_said_and_the_most_frequent_first(tmp_path: Path) -> 
     assert "1 of the first 4: upper and lower case" in second
 
 
-def test_where_nothing_is_found_the_folder_is_named_that_was_looked_in(tmp_path: Path) -> None:
+def test_if_nothing_is_found_the_searched_folder_is_named(tmp_path: Path) -> None:
     (sentence,) = explained(put_manifest(tmp_path, "gone.jpg", "../../etc/hosts", "x" * 5000))
-    assert f"'gone.jpg' is looked for under {tmp_path} and is not there" in sentence
+    assert f"'gone.jpg' does not exist under {tmp_path}" in sentence
     (sentence,) = explained(put_manifest(tmp_path, "https://pbs.twimg.com/media/a.jpg"))
-    assert "is a web address, from which nothing is fetched: download" in sentence
+    assert "is a web address, and nothing is downloaded: download" in sentence
 
 
-def test_paths_whose_files_are_there_need_no_explanation(tmp_path: Path) -> None:
+def test_paths_of_existing_files_need_no_explanation(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("no image")
     assert explained(put_manifest(tmp_path, "a.jpg", "gone.jpg")) == []
 
 
-def test_predict_ends_with_3_and_says_what_to_check(
+def test_predict_exits_with_3_and_says_what_to_check(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_image(tmp_path / "u1" / "a.jpg")
@@ -125,12 +126,14 @@ def test_predict_ends_with_3_and_says_what_to_check(
     assert main([*told, "--devices", "cpu"]) == 3
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"tweetprofile: {out} is complete, but not one of its 2 images was us")
-    assert "paths have '\\', as on Windows: write '/'." in said
+    assert "paths have '\\', as on Windows: write '/' instead." in said
     assert len(out.read_text().splitlines()) == 3
-    assert main([*told, "--devices", "cpu", "--resume"]) == 3, "what is complete is judged alike"
+    assert main([*told, "--devices", "cpu", "--resume"]) == 3, (
+        "a complete output is checked in the same way"
+    )
 
 
-def test_predict_ends_with_0_where_one_image_of_all_was_usable(tmp_path: Path, model: Path) -> None:
+def test_predict_exits_with_0_if_one_of_all_images_was_usable(tmp_path: Path, model: Path) -> None:
     put_image(tmp_path / "u1" / "a.jpg")
     manifest, out = put_manifest(tmp_path, "u1/a.jpg", "gone.jpg"), str(tmp_path / "out.csv")
     told = ["predict", str(manifest), "-o", out, "--checkpoint", str(model), "-q"]
@@ -142,6 +145,6 @@ def test_inspect_says_what_to_check(tmp_path: Path, capsys: pytest.CaptureFixtur
     manifest = put_manifest(tmp_path / "tables", "images/u1/a.jpg")
     assert main(["inspect", str(manifest), "--json"]) == 0
     (hint,) = json.loads(capsys.readouterr().out)["hints"]
-    assert hint.endswith(f"give --image-root {tmp_path}.")
+    assert re.search(rf"set (`image_root`|--image-root) to {re.escape(str(tmp_path))}\.$", hint)
     assert main(["inspect", str(manifest)]) == 0
-    assert "give --image-root" in capsys.readouterr().out.replace("\n", " ")
+    assert "set --image-root to" in capsys.readouterr().out.replace("\n", " ")

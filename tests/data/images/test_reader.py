@@ -1,4 +1,4 @@
-"""A manifest is untrusted: its paths stay inside the image root and open nothing but files."""
+"""A manifest is untrusted: its paths stay inside the image root and open only regular files."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ SECRET = b"a file that is nobody's business"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root of two pictures, beside a file that no path in a manifest may reach."""
+    """An image root with two images, next to a file that no path in a manifest may reach."""
     folder = tmp_path / "root"
     (folder / "sub").mkdir(parents=True)
     (folder / "a.jpg").write_bytes(INSIDE)
@@ -41,7 +41,7 @@ def refusal(reader: ImageReader, path: str | None) -> Reason:
     return error.value.reason
 
 
-# -- What is read -----------------------------------------------------------------------------
+# -- Images that are read ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_path_that_stays_inside_the_root_is_read(reader: ImageReader, path: st
 
 
 @pytest.mark.parametrize("name", ["ñandú 🦤.jpg", "a b.jpg", "50%.jpg", "x#1?.jpg", "-", "~"])
-def test_any_name_is_read_as_it_is(root: Path, reader: ImageReader, name: str) -> None:
+def test_any_name_is_read_literally(root: Path, reader: ImageReader, name: str) -> None:
     (root / name).write_bytes(INSIDE)
     assert reader.read(ImageRef(name)) == INSIDE
 
@@ -67,7 +67,7 @@ def test_the_root_may_be_relative_or_a_link(
         assert ImageReader(Path(name)).read(ImageRef(path)) == INSIDE
 
 
-def test_bytes_in_the_manifest_go_before_the_path(reader: ImageReader) -> None:
+def test_bytes_in_the_manifest_take_precedence_over_the_path(reader: ImageReader) -> None:
     assert reader.read(ImageRef("a.jpg", b"encoded")) == b"encoded"
     assert reader.read(ImageRef("../secret.jpg", b"encoded")) == b"encoded"
 
@@ -80,7 +80,7 @@ def test_a_link_to_a_file_inside_the_root_is_read(root: Path, reader: ImageReade
         assert reader.read(ImageRef(path)) == INSIDE
 
 
-# -- What leads out ---------------------------------------------------------------------------
+# -- Paths that lead outside ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_link_to_a_file_inside_the_root_is_read(root: Path, reader: ImageReade
         "file:///%65tc/passwd",
     ],
 )
-def test_a_path_that_leads_out_of_the_root_is_refused(reader: ImageReader, path: str) -> None:
+def test_a_path_that_leads_outside_the_root_is_refused(reader: ImageReader, path: str) -> None:
     assert refusal(reader, path) is Reason.OUTSIDE_ROOT
 
 
@@ -119,9 +119,7 @@ def test_a_link_to_a_file_outside_the_root_is_refused(
     assert refusal(reader, "link to link.jpg") is Reason.OUTSIDE_ROOT
 
 
-def test_a_folder_that_is_a_link_out_of_the_root_is_refused(
-    root: Path, reader: ImageReader
-) -> None:
+def test_a_folder_that_links_outside_the_root_is_refused(root: Path, reader: ImageReader) -> None:
     (root / "out").symlink_to("../root-2")
     for path in ("out/secret.jpg", "out/../secret.jpg", "sub/../out/secret.jpg", "out/"):
         assert refusal(reader, path) is Reason.OUTSIDE_ROOT
@@ -142,7 +140,7 @@ def test_a_file_uri_is_unquoted(root: Path) -> None:
     assert ImageReader(Path("/")).read(ImageRef(uri)) == INSIDE
 
 
-# -- What is no file --------------------------------------------------------------------------
+# -- Anything but regular files ---------------------------------------------------------------
 
 
 @pytest.fixture
@@ -157,7 +155,7 @@ def test_a_socket_is_refused(socket_path: Path) -> None:
     assert refusal(ImageReader(socket_path.parent), socket_path.name) is Reason.NOT_A_FILE
 
 
-def test_a_pipe_is_refused_and_not_waited_for(root: Path, reader: ImageReader) -> None:
+def test_a_pipe_is_refused_without_waiting(root: Path, reader: ImageReader) -> None:
     os.mkfifo(root / "pipe.jpg")
     (root / "link.jpg").symlink_to("pipe.jpg")
     outcomes: list[Reason] = []
@@ -192,41 +190,43 @@ def test_refusals_leave_no_file_open(root: Path, reader: ImageReader) -> None:
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-# -- What is missing, unreadable or of the wrong size -----------------------------------------
+# -- Missing, unreadable, empty or large files ------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "path", [None, "", "gone.jpg", "gone/a.jpg", "a.jpg/b.jpg", "a\0.jpg", "\0", "x" * 5000]
 )
-def test_what_is_not_there_is_missing(reader: ImageReader, path: str | None) -> None:
+def test_a_path_to_nothing_is_missing(reader: ImageReader, path: str | None) -> None:
     assert refusal(reader, path) is Reason.MISSING
 
 
-def test_a_link_to_nothing_is_missing(root: Path, reader: ImageReader) -> None:
+def test_a_broken_link_is_missing(root: Path, reader: ImageReader) -> None:
     (root / "link.jpg").symlink_to("gone.jpg")
     assert refusal(reader, "link.jpg") is Reason.MISSING
 
 
-def test_links_that_go_in_circles_are_refused(root: Path, reader: ImageReader) -> None:
+def test_circular_links_are_refused(root: Path, reader: ImageReader) -> None:
     (root / "circle").symlink_to("circle")
     assert refusal(reader, "circle") is Reason.NOT_A_FILE
     assert refusal(reader, "circle/a.jpg") is Reason.UNREADABLE
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
 def test_a_file_without_permission_is_unreadable(root: Path, reader: ImageReader) -> None:
     (root / "a.jpg").chmod(0)
     assert refusal(reader, "a.jpg") is Reason.UNREADABLE
 
 
-def test_an_empty_image_is_told_from_a_missing_one(root: Path, reader: ImageReader) -> None:
+def test_an_empty_image_is_distinguished_from_a_missing_one(
+    root: Path, reader: ImageReader
+) -> None:
     (root / "empty.jpg").touch()
     assert refusal(reader, "empty.jpg") is Reason.EMPTY
     with pytest.raises(ImageError, match="empty"):
         reader.read(ImageRef("a.jpg", b""))
 
 
-def test_an_image_over_the_cap_is_refused_and_one_at_the_cap_is_read(root: Path) -> None:
+def test_an_image_over_the_limit_is_refused_and_one_at_the_limit_is_read(root: Path) -> None:
     reader = ImageReader(root, max_bytes=1000)
     (root / "at.jpg").write_bytes(bytes(1000))
     (root / "over.jpg").write_bytes(bytes(1001))
@@ -237,9 +237,9 @@ def test_an_image_over_the_cap_is_refused_and_one_at_the_cap_is_read(root: Path)
         reader.read(ImageRef(None, bytes(1001)))
 
 
-def test_a_file_far_over_the_cap_is_not_read_whole(root: Path, reader: ImageReader) -> None:
+def test_a_file_far_over_the_limit_is_not_read_completely(root: Path, reader: ImageReader) -> None:
     with (root / "huge.jpg").open("wb") as file:
-        file.truncate(1 << 40)  # a terabyte that takes no room: reading it would never end
+        file.truncate(1 << 40)  # a sparse file of a terabyte, which would take too long to read
     assert refusal(reader, "huge.jpg") is Reason.TOO_LARGE
 
 
@@ -254,7 +254,7 @@ def test_a_file_far_over_the_cap_is_not_read_whole(root: Path, reader: ImageRead
         "://a.jpg",
     ],
 )
-def test_a_uri_of_another_scheme_is_refused_without_a_look(
+def test_a_uri_of_another_scheme_is_refused_without_access(
     reader: ImageReader, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     def refuse(*_: object) -> None:
@@ -266,7 +266,7 @@ def test_a_uri_of_another_scheme_is_refused_without_a_look(
 
 
 @pytest.mark.parametrize("name", ["gone", "root/a.jpg"])
-def test_a_root_that_is_no_folder_is_an_error_that_names_it(
+def test_a_root_that_is_not_a_folder_is_an_error_that_names_it(
     root: Path, tmp_path: Path, name: str
 ) -> None:
     assert root.is_dir()
@@ -274,7 +274,7 @@ def test_a_root_that_is_no_folder_is_an_error_that_names_it(
         ImageReader(tmp_path / name)
 
 
-def test_more_folders_than_are_remembered_are_all_read(
+def test_images_in_more_folders_than_are_remembered_are_read(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tweetprofile.data.images.roots._FOLDERS_REMEMBERED", 2)

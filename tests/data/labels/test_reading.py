@@ -1,4 +1,4 @@
-"""Which traits a manifest has, which classes, and who is what."""
+"""The traits of a manifest, their classes, and the class of each user."""
 
 import time
 from datetime import date
@@ -40,7 +40,7 @@ def test_classes_are_those_found_in_alphabetical_order(tmp_path: Path) -> None:
     assert found.left_out == {}
 
 
-def test_columns_that_are_no_traits_are_left_out_with_the_reason(tmp_path: Path) -> None:
+def test_columns_that_are_not_traits_are_left_out_with_the_reason(tmp_path: Path) -> None:
     manifest = labelled(
         tmp_path,
         mood=["calm", "cross"] * 3,
@@ -82,12 +82,12 @@ def test_a_preset_without_any_label_column_is_refused(tmp_path: Path) -> None:
         find_schema(labelled(tmp_path, mood=["calm", "cross"]), "mex-a3t-2019")
 
 
-def test_labels_that_a_schema_asks_for_and_that_cannot_be_classes_are_refused(
+def test_labels_of_a_schema_that_cannot_be_classes_are_refused(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(ManifestError, match="label column 'gender' is double"):
         find_schema(labelled(tmp_path, gender=[0.0, 1.0]), "mex-a3t-2019")
-    with pytest.raises(ManifestError, match="'0' is no class of the schema"):
+    with pytest.raises(ManifestError, match="'0' is not a class of the schema"):
         find_schema(labelled(tmp_path, gender=[0, 1]), "mex-a3t-2019")
 
 
@@ -100,11 +100,11 @@ def test_categorical_labels_are_text_too(tmp_path: Path) -> None:
 
 def test_an_unknown_class_is_named_with_row_column_and_value(tmp_path: Path) -> None:
     manifest = labelled(tmp_path, mood=["calm", None, "crss"])
-    with pytest.raises(ManifestError, match=r"row 2, column 'mood': 'crss' is no class"):
+    with pytest.raises(ManifestError, match=r"row 2, column 'mood': 'crss' is not a class"):
         check_labels(manifest, MOOD)
 
 
-def test_a_trait_without_a_column_is_no_mistake(tmp_path: Path) -> None:
+def test_a_trait_without_a_column_is_not_an_error(tmp_path: Path) -> None:
     check_labels(labelled(tmp_path, age=[1]), MOOD)
 
 
@@ -116,47 +116,47 @@ def test_labels_become_class_numbers_and_null_becomes_unknown(tmp_path: Path) ->
     assert np.array_equal(encode_labels(shard.table, both), expected)
 
 
-def test_words_for_missing_values_are_no_classes_and_are_counted(tmp_path: Path) -> None:
+def test_words_for_missing_values_are_not_classes_and_are_counted(tmp_path: Path) -> None:
     mood = ["calm", "", "cross", " NaN ", "calm", "N/A", "cross", "None", "null", "calm", "cross"]
     found = find_schema(labelled(tmp_path, mood=mood), "labels")
     assert found.schema == MOOD
     assert found.notes == (
-        "mood: 5 users without a label, as the value says: "
+        "mood: 5 users without a label, with values read as missing: "
         "'' 1, 'NaN' 1, 'N/A' 1, 'None' 1, 'null' 1",
     )
 
 
-def test_spaces_around_a_label_are_taken_off_and_counted(tmp_path: Path) -> None:
+def test_spaces_around_a_label_are_removed_and_counted(tmp_path: Path) -> None:
     manifest = labelled(tmp_path, mood=["calm", "calm ", "\u00a0cross", "cross", "\ufeffcalm"])
     found = find_schema(manifest, "labels")
     assert found.schema == MOOD
-    assert found.notes == ("mood: 3 users with spaces around the label, which were taken off",)
+    assert found.notes == ("mood: 3 users with spaces around the label, which were removed",)
     assert read_labels(manifest, MOOD)[:, 0].tolist() == [0, 0, 1, 1, 0]
 
 
-def test_a_class_that_a_schema_names_is_one_even_if_it_reads_as_missing(tmp_path: Path) -> None:
+def test_a_class_of_the_schema_is_a_class_even_if_it_usually_means_missing(tmp_path: Path) -> None:
     manifest = labelled(tmp_path, creed=["none", "some", "NA", None])
     schema = TraitSchema((Trait("creed", ("none", "some")),))
     (note,) = check_labels(manifest, schema)
-    assert note == "creed: 1 user without a label, as the value says: 'NA' 1"
+    assert note == "creed: 1 user without a label, with values read as missing: 'NA' 1"
     assert read_labels(manifest, schema)[:, 0].tolist() == [0, 1, UNKNOWN, UNKNOWN]
 
 
-def test_whole_numbers_and_booleans_are_classes_and_said_to_be(tmp_path: Path) -> None:
+def test_whole_numbers_and_booleans_are_classes_and_a_note_says_so(tmp_path: Path) -> None:
     numbers = [10, 2, None, 2, 10]
     manifest = labelled(tmp_path, gender=numbers, bot=[True, False, None, True, False])
     found = find_schema(manifest, "labels")
     assert found.schema.to_dict() == {"gender": ["2", "10"], "bot": ["false", "true"]}
     assert found.notes == (
-        "gender: whole numbers, taken as the classes '2', '10'",
-        "bot: true and false, taken as the classes 'false', 'true'",
+        "gender: whole numbers, read as the classes '2', '10'",
+        "bot: true and false, read as the classes 'false', 'true'",
     )
     assert read_labels(manifest, found.schema).tolist() == [
         [1, 1], [0, 0], [UNKNOWN, UNKNOWN], [0, 1], [1, 0],
     ]  # fmt: skip
 
 
-def test_every_column_that_is_no_trait_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_every_column_that_is_not_a_trait_is_named_with_the_reason(tmp_path: Path) -> None:
     manifest = labelled(
         tmp_path,
         mood=["calm", "cross"] * 50,
@@ -181,9 +181,9 @@ def test_every_column_that_is_no_trait_is_named_with_the_reason(tmp_path: Path) 
         "place": "holds nested (struct<lat: int64>); write classes as text or whole numbers",
         "photo": "holds bytes (large_binary); write classes as text or whole numbers",
         "nothing": "has no labels: it is null throughout",
-        "status": "is named as a column of the manifest or of the predictions; rename it",
-        "home town": "is not named by a word of letters, digits and underscores; rename it",
-        "age": "has 25 different numbers, more than 20, as a count or an age has; "
+        "status": "has the name of a column of the manifest or of the predictions; rename it",
+        "home town": "has a name that is not a word of letters, digits and underscores; rename it",
+        "age": "has 25 different numbers, more than 20, like a count or an age; "
         "write classes as text",
         "split": "names the parts of a data set",
     }
@@ -197,7 +197,7 @@ def test_prose_is_left_out_without_being_held_in_memory(tmp_path: Path) -> None:
         "bio": "has too many different values (more than 4,096)"
     }
     bios = TraitSchema((Trait("bio", ("words 0", "words 1")),))
-    with pytest.raises(ManifestError, match="row 2, column 'bio': 'words 2' is no class"):
+    with pytest.raises(ManifestError, match="row 2, column 'bio': 'words 2' is not a class"):
         check_labels(manifest, bios)
 
 
@@ -209,7 +209,7 @@ def long_form(tmp_path: Path, *rows: tuple[str, str | None]) -> Manifest:
     return Manifest.open(path)
 
 
-def test_a_label_may_stand_in_any_row_of_a_user_and_counts_once(tmp_path: Path) -> None:
+def test_a_label_may_be_in_any_row_of_a_user_and_counts_once(tmp_path: Path) -> None:
     manifest = long_form(
         tmp_path, ("a", None), ("a", "calm "), ("a", "calm"), ("b", "cross"), ("c", "nan"),
         ("c", None), ("d", "cross"), ("d", None), ("d", ""), ("e", "calm"),
@@ -219,7 +219,7 @@ def test_a_label_may_stand_in_any_row_of_a_user_and_counts_once(tmp_path: Path) 
     assert read_user_ids(manifest).to_list() == ["a", "b", "c", "d", "e"]
     assert read_labels(manifest, MOOD)[:, 0].tolist() == [0, 1, UNKNOWN, 1, 0]
     assert check_labels(manifest, MOOD) == (
-        "mood: 1 user without a label, as the value says: 'nan' 1",
+        "mood: 1 user without a label, with values read as missing: 'nan' 1",
     )
 
 
@@ -235,7 +235,7 @@ def test_rows_of_a_user_that_contradict_each_other_are_refused(tmp_path: Path) -
             refused()
 
 
-def test_a_user_who_stands_twice_with_opposite_labels_is_refused(tmp_path: Path) -> None:
+def test_a_user_who_occurs_twice_with_different_labels_is_refused(tmp_path: Path) -> None:
     manifest = labelled(
         tmp_path, user_id=["a", "b", "a", "b"], mood=["calm", None, "cross", "calm"]
     )
@@ -243,10 +243,10 @@ def test_a_user_who_stands_twice_with_opposite_labels_is_refused(tmp_path: Path)
         check_labels(manifest, MOOD)
 
 
-def test_a_user_of_the_long_form_whose_label_is_no_class_is_named(tmp_path: Path) -> None:
+def test_a_user_of_the_long_form_whose_label_is_not_a_class_is_named(tmp_path: Path) -> None:
     manifest = long_form(tmp_path, ("a", "calm"), ("a", None), ("b", "Cross"))
-    said = r"user 'b', column 'mood': 'Cross' is no class of the schema \(calm, cross\), but like"
-    with pytest.raises(ManifestError, match=said):
+    said = r"user 'b', column 'mood': 'Cross' is not a class of the schema \(calm, cross\), but"
+    with pytest.raises(ManifestError, match=f"{said} resembles 'cross'"):
         check_labels(manifest, MOOD)
 
 

@@ -1,4 +1,4 @@
-"""Footers are read as Arrow reads them, and damaged ones cost a sentence, not the process."""
+"""Footers are read as Arrow reads them, and damaged ones cause an error, not a crash."""
 
 import io
 from pathlib import Path
@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_a_footer_claims_is_what_arrow_finds(file: Path) -> None:
+def test_the_claims_of_a_footer_match_what_arrow_reads(file: Path) -> None:
     expected = pq.read_metadata(file)
     with file.open("rb") as opened:
         claims = read_claims(opened)
@@ -38,12 +38,12 @@ def test_what_a_footer_claims_is_what_arrow_finds(file: Path) -> None:
 def test_the_size_of_a_dictionary_is_that_of_its_page(file: Path) -> None:
     with file.open("rb") as opened:
         ids, images = read_claims(opened)[0].columns
-        assert dictionary_bytes(opened, ids) == 0  # numbers multiply nothing
+        assert dictionary_bytes(opened, ids) == 0  # numbers have no repeated texts
         entries = [f"{user}/{place}.jpg" for user in range(300) for place in range(3)]
         assert dictionary_bytes(opened, images) == sum(4 + len(entry) for entry in entries)
 
 
-def test_pages_of_every_size_are_sound_until_one_of_them_is_damaged(file: Path) -> None:
+def test_pages_of_every_size_are_accepted_until_one_is_damaged(file: Path) -> None:
     data = bytearray(file.read_bytes())
     _, images = read_claims(io.BytesIO(data))[0].columns
     require_sound_pages(io.BytesIO(data), images)
@@ -52,8 +52,8 @@ def test_pages_of_every_size_are_sound_until_one_of_them_is_damaged(file: Path) 
         require_sound_pages(io.BytesIO(data), images)
 
 
-def test_a_page_that_arrow_would_skip_is_missed(file: Path) -> None:
-    """Of a page that claims to be an index, Arrow hands out nothing, checksum or not."""
+def test_a_page_that_arrow_would_skip_is_detected(file: Path) -> None:
+    """Arrow skips a page that claims to be an index, even if its checksum is right."""
     data = bytearray(file.read_bytes())
     ids, _ = read_claims(io.BytesIO(data))[0].columns
     page = pq.read_metadata(file).row_group(0).column(0).data_page_offset
@@ -63,17 +63,17 @@ def test_a_page_that_arrow_would_skip_is_missed(file: Path) -> None:
         require_sound_pages(io.BytesIO(data), ids)
 
 
-def test_a_footer_that_claims_other_rows_than_its_row_groups_is_damaged(file: Path) -> None:
+def test_a_footer_whose_row_groups_do_not_add_up_is_damaged(file: Path) -> None:
     data = file.read_bytes()
     claimed = b"\x16\xd0\x0f"  # field 3 of a footer: 1000 rows
     assert data.count(claimed) == 1
-    with pytest.raises(ValueError, match="other rows than its row groups"):
+    with pytest.raises(ValueError, match="row groups do not add up to its rows"):
         read_claims(io.BytesIO(data.replace(claimed, b"\x16\xd2\x0f")))
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"PAR1", b"PAR1" + b"\xff" * 40, b"\x1f" * 400 + b"\x90\1\0\0PAR1"]
 )
-def test_what_is_no_footer_is_an_error_of_its_value(data: bytes) -> None:
+def test_data_without_a_footer_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match="its footer is"):
         read_claims(io.BytesIO(data))

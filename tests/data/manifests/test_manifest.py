@@ -1,4 +1,4 @@
-"""Whatever its form, a manifest gives the same users, all of them, in its own order."""
+"""A manifest gives the same users in every form, all of them, in its own order."""
 
 import math
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def user(user_id: str | int, *paths: str | None) -> UserImages:
 
 
 def numbered(users: int, first: int = 0) -> dict[str, Any]:
-    """Users named by number, each with as many images as the number's last digit says."""
+    """Return users named by number, with as many images as the last digit of the number."""
     ids = list(range(first, first + users))
     return {"user_id": ids, "images": pa.array([["x.jpg"] * (i % 10) for i in ids], STRINGS)}
 
@@ -141,7 +141,7 @@ def test_the_long_form_joins_a_users_rows_and_reads_null_as_no_image(
 @pytest.mark.parametrize(
     ("column", "values"), [("images", pa.array([[], None, [], []])), ("image", pa.nulls(4))]
 )
-def test_a_column_that_never_held_an_image_has_users_without_images(
+def test_a_column_of_nulls_gives_users_without_images(
     tmp_path: Path, column: str, values: pa.Array
 ) -> None:
     file = write(tmp_path / "m.parquet", {"user_id": IDS, column: values})
@@ -173,7 +173,7 @@ def test_ids_may_be_integers_and_keep_their_type(tmp_path: Path, kind: pa.DataTy
     assert read(file) == [user(7, "a"), user(5)]
 
 
-def test_what_polars_writes_is_read(tmp_path: Path) -> None:
+def test_files_written_by_polars_are_read(tmp_path: Path) -> None:
     file = tmp_path / "m.parquet"
     labels = pl.Series(["x", "y", None, "x"], dtype=pl.Categorical)
     pl.DataFrame({"user_id": IDS, "images": PATHS, "label": labels}).write_parquet(file)
@@ -182,8 +182,8 @@ def test_what_polars_writes_is_read(tmp_path: Path) -> None:
     assert shard.table["label"].to_pylist() == ["x", "y", None, "x"]
 
 
-def test_what_pandas_writes_is_read(tmp_path: Path) -> None:
-    """A data frame with an index goes to Parquet with the index as one more column."""
+def test_files_written_by_pandas_are_read(tmp_path: Path) -> None:
+    """pandas writes the index of a data frame as one more column."""
     table = pa.table({"user_id": IDS, "images": pa.array(PATHS), "__index_level_0__": [3, 1, 2, 0]})
     described = table.replace_schema_metadata(
         {"pandas": '{"index_columns": ["__index_level_0__"]}'}
@@ -191,7 +191,7 @@ def test_what_pandas_writes_is_read(tmp_path: Path) -> None:
     assert read(write(tmp_path / "m.parquet", described)) == USERS
 
 
-def test_columns_stand_in_any_order_beside_others(tmp_path: Path) -> None:
+def test_columns_may_be_in_any_order_among_others(tmp_path: Path) -> None:
     columns = {"extra": [1, 2, 3, 4], "images": PATHS, "images_seen": [0] * 4, "user_id": IDS}
     assert read(write(tmp_path / "m.parquet", columns)) == USERS
 
@@ -213,7 +213,7 @@ def test_a_folder_or_a_glob_reads_its_files_in_order_of_name(tmp_path: Path, sou
 
 
 @pytest.mark.parametrize("pattern", ["*/m.parquet", "**/*.parquet", "*/*", "[ab]/m.*"])
-def test_a_glob_may_span_folders_and_images_are_found_from_its_fixed_part(
+def test_a_glob_may_span_folders_and_its_fixed_part_is_the_image_root(
     tmp_path: Path, pattern: str
 ) -> None:
     for part, name in enumerate("ab"):
@@ -236,7 +236,7 @@ def test_a_file_whose_name_looks_like_a_glob_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["gone.parquet", "*.parquet", "."])
-def test_a_manifest_that_is_not_there_is_an_error_that_names_it(
+def test_a_missing_manifest_is_an_error_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -279,7 +279,7 @@ def test_files_may_differ_in_the_width_of_a_type(tmp_path: Path) -> None:
     assert first.table.schema == second.table.schema
 
 
-def test_labels_of_different_dictionaries_are_told_apart_by_their_text(tmp_path: Path) -> None:
+def test_labels_of_different_dictionaries_are_compared_by_their_text(tmp_path: Path) -> None:
     folder = write_two(
         tmp_path,
         numbered(2) | {"label": pa.array(["x", "y"]).dictionary_encode()},
@@ -289,7 +289,7 @@ def test_labels_of_different_dictionaries_are_told_apart_by_their_text(tmp_path:
     assert shard.table["label"].to_pylist() == ["x", "y", "y", "z"]
 
 
-def test_a_file_of_users_without_images_goes_with_any_other(tmp_path: Path) -> None:
+def test_a_file_of_users_without_images_can_be_combined_with_any_other(tmp_path: Path) -> None:
     folder = write_two(
         tmp_path,
         {"user_id": [1], "images": pa.array([[]])},
@@ -309,12 +309,12 @@ def test_long_files_may_differ_in_how_they_give_images(tmp_path: Path) -> None:
 
 def test_long_files_and_others_are_not_mixed(tmp_path: Path) -> None:
     folder = write_two(tmp_path, numbered(1), {"user_id": [2], "image": ["a"]})
-    with pytest.raises(ManifestError, match=r"1\.parquet is of form 'long' but .*0\.parquet of"):
+    with pytest.raises(ManifestError, match=r"1\.parquet has the form 'long' but .*0\.parquet has"):
         Manifest.open(folder)
 
 
 @pytest.mark.parametrize("column", ["user_id", "label"])
-def test_files_whose_types_cannot_be_reconciled_are_an_error_that_names_both(
+def test_files_with_incompatible_types_are_an_error_that_names_both(
     tmp_path: Path, column: str
 ) -> None:
     other: dict[str, Any] = {"user_id": [3], "images": [["a"]], "label": [5]} | {column: ["text"]}
@@ -328,7 +328,7 @@ def test_files_whose_types_cannot_be_reconciled_are_an_error_that_names_both(
 
 @pytest.mark.parametrize("users_per_shard", [1, 3, 7, 10, 25, 26, 1000])
 @pytest.mark.parametrize("rows_per_group", [1, 4, 1000])
-def test_every_shard_but_the_last_is_full_and_rows_keep_their_order(
+def test_all_shards_except_the_last_are_full_and_rows_keep_their_order(
     tmp_path: Path, users_per_shard: int, rows_per_group: int
 ) -> None:
     for part, count in enumerate((13, 1, 11)):
@@ -368,7 +368,7 @@ def test_a_long_user_may_span_batches_row_groups_and_files(
     assert kept == [f"label of {name}" for name, _ in rows]
 
 
-def test_columns_are_carried_along_as_they_are(tmp_path: Path) -> None:
+def test_requested_columns_are_kept_unchanged(tmp_path: Path) -> None:
     extra = pa.array([{"n": 1}, None, {"n": 3}])
     file = write(tmp_path / "m.parquet", numbered(3) | {"extra": extra, "other": [1, 2, 3]})
     (shard,) = Manifest.open(file).shards(10, ["extra"])
@@ -379,7 +379,7 @@ def test_columns_are_carried_along_as_they_are(tmp_path: Path) -> None:
 def test_a_user_in_two_rows_is_refused_with_both_rows(tmp_path: Path) -> None:
     ids = ["zoe", "ann", "zoe", "bob", "bob"]
     file = write(tmp_path / "m.parquet", {"user_id": ids, "images": [["a"]] * 5})
-    sentence = "user 'zoe' stands in rows 0 and 2, and so does another user; keep one row for"
+    sentence = "user 'zoe' occurs in rows 0 and 2, and so does another user; keep one row per"
     with pytest.raises(ManifestError, match=sentence):
         Manifest.open(file).count_users()
 
@@ -463,7 +463,7 @@ def test_every_file_is_checked_before_any_is_read(tmp_path: Path) -> None:
         Manifest.open(folder)
 
 
-def test_a_column_asked_for_must_be_in_every_file(tmp_path: Path) -> None:
+def test_a_required_column_must_be_in_every_file(tmp_path: Path) -> None:
     folder = write_two(tmp_path, numbered(1) | {"label": ["x"]}, numbered(1))
     manifest = Manifest.open(folder)
     with pytest.raises(ManifestError, match=r"1\.parquet has no column 'label'; it has user_id,"):
@@ -472,7 +472,7 @@ def test_a_column_asked_for_must_be_in_every_file(tmp_path: Path) -> None:
         next(manifest.shards(10, ["mood"]))
 
 
-def test_a_column_that_one_file_has_is_null_for_users_of_the_others(tmp_path: Path) -> None:
+def test_a_column_of_one_file_is_null_for_users_of_the_others(tmp_path: Path) -> None:
     folder = write_two(tmp_path, numbered(1), numbered(1, first=1) | {"label": ["x"]})
     (shard,) = Manifest.open(folder).shards(10, ["label"])
     assert shard.table["label"].to_pylist() == [None, "x"]
@@ -488,14 +488,14 @@ def test_a_file_that_is_not_parquet_is_an_error_that_names_it(
         Manifest.open(file)
 
 
-def test_a_file_cut_short_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     file = write(tmp_path / "m.parquet", numbered(100))
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(ManifestError, match=rf"{file} is not a readable Parquet file"):
         Manifest.open(file)
 
 
-def test_a_file_damaged_further_in_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_file_with_damaged_pages_is_an_error_that_names_it(tmp_path: Path) -> None:
     file = write(tmp_path / "m.parquet", numbered(10_000), rows_per_group=1000)
     content = bytearray(file.read_bytes())
     middle = len(content) // 2
@@ -510,7 +510,7 @@ def test_a_file_damaged_further_in_is_an_error_that_names_it(tmp_path: Path) -> 
 # -- Fingerprints -----------------------------------------------------------------------------
 
 
-def test_a_fingerprint_is_the_same_wherever_the_files_lie(tmp_path: Path) -> None:
+def test_a_fingerprint_does_not_depend_on_where_the_files_are(tmp_path: Path) -> None:
     for folder in ("here", "there"):
         for part in range(2):
             write(tmp_path / folder / f"{part}.parquet", numbered(20, first=part))
@@ -530,7 +530,7 @@ def test_a_fingerprint_changes_with_the_rows(tmp_path: Path, change: dict[str, A
     assert before != after
 
 
-def test_a_fingerprint_tells_files_of_the_same_size_apart(tmp_path: Path) -> None:
+def test_files_of_the_same_size_have_different_fingerprints(tmp_path: Path) -> None:
     files = [
         write(tmp_path / f"{n}.parquet", {"user_id": [1, n], "images": [[], []]}) for n in (2, 3)
     ]
@@ -547,10 +547,10 @@ def test_a_fingerprint_changes_when_two_users_swap_their_images(tmp_path: Path) 
     assert Manifest.open(one).fingerprint() != Manifest.open(other).fingerprint()
 
 
-def test_of_a_very_large_file_the_footer_is_hashed(
+def test_only_the_footer_of_a_very_large_file_is_hashed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tweetprofile.data.manifests.sources._HASHED_WHOLE", 0)
+    monkeypatch.setattr("tweetprofile.data.manifests.sources._MOST_HASHED", 0)
     one = Manifest.open(write(tmp_path / "one.parquet", numbered(20)))
     other = Manifest.open(write(tmp_path / "other.parquet", numbered(21)))
     assert one.fingerprint() == Manifest.open(one.source).fingerprint()
@@ -570,7 +570,7 @@ def test_a_fingerprint_changes_with_the_order_of_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["paths", "long"])
 @pytest.mark.parametrize("first_shard", range(6))
-def test_reading_from_a_shard_on_gives_what_is_left(
+def test_reading_from_a_later_shard_gives_the_remaining_users(
     tmp_path: Path, form: str, first_shard: int
 ) -> None:
     for number, users in enumerate((4, 0, 7, 9)):
@@ -587,13 +587,13 @@ def test_reading_from_a_shard_on_gives_what_is_left(
     assert left == [batch for batch in every if batch.shard >= first_shard]
 
 
-def test_what_is_left_is_read_without_the_row_groups_before(tmp_path: Path) -> None:
+def test_the_remaining_users_are_read_without_earlier_row_groups(tmp_path: Path) -> None:
     file = tmp_path / "m.parquet"
     images = pa.array([[bytes([user]) * 1000] for user in range(8)], pa.list_(pa.binary()))
     table = pa.table({"user_id": range(8), "images": images})
     pq.write_table(table, file, row_group_size=2, compression="none", use_dictionary=False)
     content = file.read_bytes()
-    file.write_bytes(b"PAR1" + bytes(2000) + content[2004:])  # no page can be read there any more
+    file.write_bytes(b"PAR1" + bytes(2000) + content[2004:])  # no page can be read here any more
     manifest = Manifest.open(file)
     with pytest.raises(ManifestError):
         list(manifest.batches(2, 2))
@@ -601,7 +601,7 @@ def test_what_is_left_is_read_without_the_row_groups_before(tmp_path: Path) -> N
     assert batch.table["user_id"].to_pylist() == [2, 3]
 
 
-def test_images_beyond_the_most_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_images_beyond_the_limit_are_left_out_and_counted(tmp_path: Path) -> None:
     lists: list[list[str] | None] = [["a", "b", "c"], None, ["d"], ["e", "f"]]
     file = write(tmp_path / "m.parquet", {"user_id": range(4), "images": lists})
     (batch,) = Manifest.open(file).shards(10, max_images=2)

@@ -1,4 +1,4 @@
-"""Files as people put them together: all of them are read as one, or it is said why not."""
+"""Files of different origins are read as one manifest, or refused with the reason."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "cases"
 
 
 def write(file: Path, ids: Any, **columns: Any) -> Path:
-    """A file of users with an image each, called after them."""
+    """Write a file of users, each with one image that is named after the user."""
     file.parent.mkdir(parents=True, exist_ok=True)
     images = pa.array([[f"{user}.jpg"] for user in ids], STRINGS)
     pq.write_table(pa.table({"user_id": ids, "images": images} | columns), file)
@@ -48,7 +48,7 @@ def refusal(source: Path | str) -> str:
 # --- which files --------------------------------------------------------------------------------
 
 
-def test_a_folder_is_read_whatever_its_files_end_in(tmp_path: Path) -> None:
+def test_a_folder_is_read_with_all_suffixes_of_parquet_files(tmp_path: Path) -> None:
     names = ["a.parquet", "b.pq", "c.PARQUET", "d.parq", "e.snappy.parquet", "_f.parquet"]
     for name in names:
         write(tmp_path / name, [name])
@@ -65,7 +65,7 @@ def test_files_that_only_look_like_parquet_are_named_with_their_count(tmp_path: 
 
 
 @pytest.mark.parametrize("source", ["", "/*"])
-def test_hidden_files_and_marks_of_other_programs_are_passed_over(
+def test_hidden_files_and_marker_files_of_other_programs_are_ignored(
     tmp_path: Path, source: str
 ) -> None:
     write(tmp_path / "part-0.parquet", ["a"])
@@ -83,7 +83,7 @@ def test_a_folder_whose_name_could_be_a_pattern_is_that_folder(tmp_path: Path, n
         assert users(f"{tmp_path / name}{source}") == ["right"]
 
 
-def test_no_output_becomes_part_of_the_manifest_whatever_it_ends_in(tmp_path: Path) -> None:
+def test_no_output_becomes_part_of_the_manifest_whatever_its_suffix(tmp_path: Path) -> None:
     write(tmp_path / "m" / "country=de" / "a.pq", ["a"])
     inputs = inputs_of(Manifest.open(tmp_path / "m"), tmp_path / "images")
     for name in ("out.pq", "out.PARQUET", "out.parq", "country=fr/out.parquet"):
@@ -95,16 +95,18 @@ def test_no_output_becomes_part_of_the_manifest_whatever_it_ends_in(tmp_path: Pa
 # --- Hive partitions ----------------------------------------------------------------------------
 
 
-def test_hive_partitions_are_columns_of_text_and_this_is_said(tmp_path: Path) -> None:
+def test_hive_partitions_become_text_columns_and_a_remark_says_so(tmp_path: Path) -> None:
     for country, city, user in (("de", "Bad%20Ems", "a"), ("de", "Ulm", "b"), ("mx", "007", "c")):
         write(tmp_path / f"country={country}" / f"city={city}" / "part.parquet", [user])
     (tmp_path / "country=mx" / "_SUCCESS").touch()
-    write(tmp_path / "images" / "no-part.parquet", ["x"])  # no partition, and none of the manifest
+    write(
+        tmp_path / "images" / "no-part.parquet", ["x"]
+    )  # neither a partition nor part of the manifest
     assert users(tmp_path) == ["a", "b", "c"]
     assert column(tmp_path, "country") == ["de", "de", "mx"]
     assert column(tmp_path, "city") == ["Bad Ems", "Ulm", "007"]
     manifest = Manifest.open(tmp_path)
-    assert manifest.remarks == ("Columns of text from the names of folders: country, city.",)
+    assert manifest.remarks == ("Text columns taken from folder names: country, city.",)
     tables = [shard.table for shard in manifest.shards(2, ["city"])]
     assert [table["city"].to_pylist() for table in tables] == [["Bad Ems", "Ulm"], ["007"]]
     assert manifest.schema.field("country").type == pa.string()
@@ -162,7 +164,7 @@ NOTHING = [pa.nulls(2), pa.nulls(2, pa.float64()), pa.nulls(2, pa.string())]
 def test_a_column_without_a_value_takes_the_type_of_the_other_files(
     tmp_path: Path, nothing: pa.Array, *, first: bool
 ) -> None:
-    """pandas writes what is missing in all rows as null, or as numbers."""
+    """pandas writes a column that is missing in all rows as null, or as numbers."""
     write(tmp_path / f"{'a' if first else 'z'}.parquet", ["a", "b"], gender=nothing)
     write(tmp_path / "m.parquet", ["c", "d"], gender=["female", "male"])
     expected = [None, None, "female", "male"] if first else ["female", "male", None, None]
@@ -180,21 +182,21 @@ def test_a_column_without_a_value_takes_the_type_of_the_other_files(
     ],
     ids=["null types", "other types", "other columns"],
 )
-def test_a_file_without_rows_says_nothing_of_types(tmp_path: Path, empty: pa.Table) -> None:
+def test_a_file_without_rows_does_not_influence_types(tmp_path: Path, empty: pa.Table) -> None:
     pq.write_table(empty, tmp_path / "a.parquet")
     write(tmp_path / "b.parquet", ["x", "y", "z"], gender=["f", "m", "f"])
     assert users(tmp_path) == ["x", "y", "z"]
     assert column(tmp_path, "gender") == ["f", "m", "f"]
 
 
-def test_a_file_of_nothing_but_null_has_a_first_row_without_an_id(tmp_path: Path) -> None:
+def test_a_file_of_nulls_is_refused_for_its_first_row_without_an_id(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", ["a", "b"])
     nothing = pa.table({"user_id": pa.nulls(2), "images": pa.nulls(2)})
     pq.write_table(nothing, tmp_path / "b.parquet")
     assert refusal(tmp_path).endswith("row 2 has no user_id; name the user or drop the row.")
 
 
-def test_a_file_none_of_whose_users_has_an_image_goes_with_any_other(tmp_path: Path) -> None:
+def test_a_file_without_any_images_can_be_combined_with_any_other(tmp_path: Path) -> None:
     pq.write_table(pa.table({"user_id": ["a"], "images": pa.nulls(1)}), tmp_path / "a.parquet")
     images = pa.array([[b"encoded"]], pa.list_(pa.binary()))
     pq.write_table(pa.table({"user_id": ["b"], "images": images}), tmp_path / "b.parquet")
@@ -224,7 +226,7 @@ def test_whole_numbers_take_the_wider_type(tmp_path: Path, one: str, other: str)
     assert column(tmp_path, "age") == [30, 31, 32, 33]
 
 
-def test_ids_that_are_numbers_here_and_text_there_are_refused(tmp_path: Path) -> None:
+def test_ids_that_are_numbers_in_one_file_and_text_in_another_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", [7])
     write(tmp_path / "b.parquet", ["007"])
     said = refusal(tmp_path)
@@ -238,24 +240,24 @@ def test_ids_that_are_numbers_here_and_text_there_are_refused(tmp_path: Path) ->
 def test_columns_that_contradict_each_other_are_refused_with_both_files(
     tmp_path: Path, one: list[Any], other: list[Any]
 ) -> None:
-    """A number is not made text in passing: 7 and "007" would be one class, or not."""
+    """Numbers are not converted to text silently: 7 and "007" may or may not be one class."""
     write(tmp_path / "a.parquet", ["a"], gender=pa.nulls(1))
     write(tmp_path / "b.parquet", ["b"], gender=one)
     write(tmp_path / "c.parquet", ["c"], gender=other)
     with pytest.raises(ManifestError, match=r"c\.parquet: 'gender' is .* where .*b\.parquet has"):
         column(tmp_path, "gender")
-    assert users(tmp_path) == ["a", "b", "c"]  # nobody has asked for that column
+    assert users(tmp_path) == ["a", "b", "c"]  # the column is not requested
 
 
-def test_a_column_that_a_file_lacks_is_null_there_and_this_is_said(tmp_path: Path) -> None:
+def test_a_column_that_a_file_lacks_is_null_there_and_a_remark_says_so(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", ["a"])
     write(tmp_path / "b.parquet", ["b"], gender=["f"])
     assert column(tmp_path, "gender") == [None, "f"]
-    said = "Column 'gender' is missing, and taken as null, in 1 file (a.parquet)."
+    said = "Column 'gender' is missing, and read as null, in 1 file (a.parquet)."
     assert Manifest.open(tmp_path).remarks == (said,)
 
 
-def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_columns_with_the_same_name_are_refused(tmp_path: Path) -> None:
     columns = [pa.array(["a"]), pa.array(["a"]), pa.array([["a.jpg"]])]
     table = pa.Table.from_arrays(columns, ["user_id", "user_id", "images"])
     pq.write_table(table, tmp_path / "m.parquet")
@@ -296,9 +298,9 @@ def test_a_folder_of_a_dump_is_refused_with_the_command_that_imports_it(
     assert refusal(folder) == f"{folder} holds no Parquet file; make a manifest with {command}."
 
 
-def test_loose_images_must_first_be_said_whose_they_are(tmp_path: Path) -> None:
+def test_loose_images_must_first_be_sorted_into_folders_of_users(tmp_path: Path) -> None:
     said = refusal(make(tmp_path, a_dot_jpg="", b_dot_JPG=""))
-    assert "put the images of each user into a folder named by the user's id" in said
+    assert "put the images of each user into a folder named after the user's id" in said
 
 
 @pytest.mark.parametrize(
@@ -325,7 +327,7 @@ def test_a_table_or_tweets_are_refused_with_the_command_that_imports_them(
     assert command.format(parent=tmp_path, file=file) in said
 
 
-def test_what_cannot_be_listed_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may list every folder")
     (tmp_path / "closed").mkdir(mode=0)
@@ -338,7 +340,7 @@ there = pytest.mark.skipif(not SHARED.is_dir(), reason="no collection of example
 
 
 @there
-def test_the_collected_folders_are_read_whole() -> None:
+def test_the_collected_folders_are_read_completely() -> None:
     assert len(users(SHARED / "f_mixedext")) == 6
     labels = column(SHARED / "tr" / "folder", "gender")
     assert (len(labels), labels.count(None)) == (60, 30)
@@ -350,7 +352,7 @@ def test_the_collected_folders_are_read_whole() -> None:
     [
         ("f_pad", "'user_id' is string where"),
         ("dup_cols.parquet", "has two columns called 'user_id'"),
-        ("ev_dup.parquet", "user 'ada' stands in rows 0 and 2"),
+        ("ev_dup.parquet", "user 'ada' occurs in rows 0 and 2"),
     ],
 )
 def test_the_collected_contradictions_are_refused(case: str, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Types that Arrow, polars and pandas write: read as what they mean, or refused by name."""
+"""Types that Arrow, polars and pandas write are read correctly, or refused by name."""
 
 import struct
 import uuid
@@ -38,19 +38,19 @@ def images_of(file: Path) -> list[tuple[ImageRef, ...]]:
     ],
     ids=str,
 )
-def test_lists_of_every_kind_of_arrow_are_lists(tmp_path: Path, kind: Any, values: Any) -> None:
+def test_all_list_types_of_arrow_are_read_as_lists(tmp_path: Path, kind: Any, values: Any) -> None:
     file = write(tmp_path / "m.parquet", user_id=list("wxyz"), images=pa.array(values, kind))
     assert images_of(file) == [(ImageRef("a"), ImageRef(None)), (), (), (ImageRef("b"),)]
 
 
-def test_an_empty_path_and_a_null_one_stay_apart(tmp_path: Path) -> None:
+def test_an_empty_path_and_a_null_path_stay_different(tmp_path: Path) -> None:
     images = pa.array([["", None, "a"]], STRINGS)
     file = write(tmp_path / "m.parquet", user_id=["x"], images=images)
     assert images_of(file) == [(ImageRef(""), ImageRef(None), ImageRef("a"))]
 
 
 @pytest.mark.parametrize("kind", [pl.Categorical(), pl.Enum(["u1", "u2"]), pl.String()], ids=str)
-def test_what_polars_has_for_text_is_text(tmp_path: Path, kind: pl.DataType) -> None:
+def test_all_text_types_of_polars_are_read_as_text(tmp_path: Path, kind: pl.DataType) -> None:
     values = pl.Series(["u1", "u2"], dtype=kind)
     frame = pl.DataFrame({"user_id": values, "images": [["a"], ["b"]], "gender": values})
     frame = frame.with_columns(pl.col("images").list.to_array(1))
@@ -63,7 +63,7 @@ def test_what_polars_has_for_text_is_text(tmp_path: Path, kind: pl.DataType) -> 
     assert images_of(tmp_path / "m.parquet") == [(ImageRef("a"),), (ImageRef("b"),)]
 
 
-def test_integers_of_64_bits_without_a_sign_are_whole(tmp_path: Path) -> None:
+def test_unsigned_integers_of_64_bits_keep_their_digits(tmp_path: Path) -> None:
     ids = [2**64 - 1, 2**63, 0]
     file = write(tmp_path / "m.parquet", user_id=pa.array(ids, pa.uint64()), images=[[]] * 3)
     manifest = Manifest.open(file)
@@ -108,7 +108,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12
     [b"", LFS, b"PAR1" + bytes(8), b"PARE" + bytes(40) + struct.pack("<i", 8) + b"PARE"],
     ids=["empty", "LFS pointer", "cut", "encrypted"],
 )
-def test_what_is_no_parquet_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_parquet_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.parquet").write_bytes(content)
     with pytest.raises(ManifestError, match=r"m\.parquet is not a readable Parquet file \("):
         Manifest.open(tmp_path / "m.parquet")

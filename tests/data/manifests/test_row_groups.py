@@ -1,4 +1,4 @@
-"""What a Parquet file claims is checked before it is decoded, and what it holds is what is read."""
+"""The claims of a Parquet file are checked before it is decoded, and its rows are read exactly."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ print(int(re.search(r"VmHWM:\s*(\d+)", status)[1]) // 1024)
 
 
 def read_within_bounds(manifest: Path) -> str:
-    """What a process says that reads all users, which must not take more than a gigabyte."""
+    """Return what a process prints that reads all users within a gigabyte of memory."""
     command = [sys.executable, "-c", READ, str(manifest)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60)
     sentence, megabytes = printed.stdout.splitlines()
@@ -40,14 +40,14 @@ def read_within_bounds(manifest: Path) -> str:
 
 
 def write(file: Path, ids: list[str], images: pa.Array, **options: object) -> Path:
-    """As plain lists: that some values are written once only is the file's own business."""
+    """Write plain lists; only the encoding of the file stores repeated values once."""
     table = pa.table({"user_id": ids, "images": images})
     pq.write_table(table, file, store_schema=False, **options)
     return file
 
 
 def repeated(value: bytes | str, times: int) -> pa.DictionaryArray:
-    """One value many times over: a few bytes in a file, and all of them once it is decoded."""
+    """Return one value many times, which takes a few bytes in a file and many when decoded."""
     kind = pa.binary() if isinstance(value, bytes) else pa.string()
     values = pa.array([value], kind)
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(times, np.int32)), values)
@@ -64,7 +64,7 @@ def test_a_row_of_millions_of_images_in_a_few_bytes_is_refused(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("value", ["x" * 1_000_000, b"x" * 1_000_000], ids=["path", "image"])
-def test_one_value_ten_thousand_times_over_is_refused_with_its_row(
+def test_one_value_repeated_ten_thousand_times_is_refused_with_its_row(
     tmp_path: Path, value: bytes | str
 ) -> None:
     file = write(tmp_path / "m.parquet", ["a"], in_one_list(repeated(value, 10_000)))
@@ -85,13 +85,13 @@ def test_an_image_that_many_users_share_is_read_for_each_of_them(tmp_path: Path)
     assert batch.users[3] == UserImages("user-3", (ImageRef(data=shared),))
 
 
-def test_a_column_packed_beyond_belief_is_refused(tmp_path: Path) -> None:
+def test_a_column_of_extreme_compression_is_refused(tmp_path: Path) -> None:
     images = pa.array([[bytes(270_000_000)]], pa.large_list(pa.large_binary()))
     file = write(tmp_path / "m.parquet", ["a"], images, compression="zstd", use_dictionary=False)
     assert "claims 270,0" in read_within_bounds(file)
 
 
-def test_a_user_of_very_many_rows_takes_no_more_than_the_cap(tmp_path: Path) -> None:
+def test_a_user_with_very_many_rows_takes_no_more_memory_than_the_limit(tmp_path: Path) -> None:
     rows = 300_000
     ids, images = repeated("a", rows), repeated("a/1.jpg", rows)
     file = tmp_path / "m.parquet"
@@ -101,7 +101,9 @@ def test_a_user_of_very_many_rows_takes_no_more_than_the_cap(tmp_path: Path) -> 
     assert (len(user.images), user.left_out) == (100, rows - 100)
 
 
-def test_rows_of_a_user_beyond_the_cap_keep_their_order_and_their_count(tmp_path: Path) -> None:
+def test_images_of_a_user_beyond_the_limit_are_counted_and_the_others_keep_their_order(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "m.parquet"
     ids = ["a"] * 9 + ["b"] * 2
     images = [None, *(f"a/{number}.jpg" for number in range(8)), "b/0.jpg", "b/1.jpg"]
@@ -136,19 +138,19 @@ def test_a_flipped_bit_is_never_read_as_another_path(tmp_path: Path) -> None:
         try:
             assert [batch.users for batch in Manifest.open(file).batches(256, 256)] == sound
         except ManifestError as error:
-            assert str(file) in str(error)  # noqa: PT017 - either outcome is right
+            assert str(file) in str(error)  # noqa: PT017 - both outcomes are right
 
 
 # --- text that is not UTF-8 ----------------------------------------------------------------------
 
 
 def not_utf8(*values: bytes) -> pa.Array:
-    """Text as some writers leave it: bytes of another encoding in a column of strings."""
+    """Return a string column with bytes of another encoding, as some writers leave them."""
     raw = pa.array(values, pa.binary())
     return pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
 
 
-def test_a_path_that_is_not_utf8_leads_nowhere_and_is_named(tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf8_is_missing_and_is_named(tmp_path: Path) -> None:
     paths = not_utf8(b"caf\xe9.jpg", b"good.jpg")
     images = pa.ListArray.from_arrays(pa.array([0, 2], pa.int32()), paths)
     file = write(tmp_path / "m.parquet", ["a"], images)

@@ -1,4 +1,4 @@
-"""Every user once, none without an id, and no id that was a floating-point number."""
+"""Users occur once, with an id that was never a floating-point number."""
 
 import tracemalloc
 from pathlib import Path
@@ -29,11 +29,11 @@ def write(file: Path, ids: pa.Array, *, long: bool = False) -> Path:
 def test_a_user_in_two_rows_is_found_among_many(
     tmp_path: Path, kind: pa.DataType, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_ids, "_HELD", held)
+    monkeypatch.setattr(user_ids, "_MOST_IN_MEMORY", held)
     ids = [*range(4000), 17]
     array = pa.array(ids) if pa.types.is_integer(kind) else pa.array(map(str, ids))
     file = write(tmp_path / "m.parquet", array.cast(kind))
-    with pytest.raises(ManifestError, match="user '17' stands in rows 17 and 4000; keep one row"):
+    with pytest.raises(ManifestError, match="user '17' occurs in rows 17 and 4000; keep one row"):
         Manifest.open(file).count_users()
     unrepeated = write(tmp_path / "u.parquet", array.slice(0, 4000).cast(kind))
     assert Manifest.open(unrepeated).count_users() == 4000
@@ -42,24 +42,24 @@ def test_a_user_in_two_rows_is_found_among_many(
 def test_a_user_in_two_files_is_found(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", pa.array(["a", "b"]))
     write(tmp_path / "b.parquet", pa.array(["c", "a"]))
-    with pytest.raises(ManifestError, match="user 'a' stands in rows 0 and 3"):
+    with pytest.raises(ManifestError, match="user 'a' occurs in rows 0 and 3"):
         Manifest.open(tmp_path).count_users()
 
 
-def test_equal_hashes_of_different_users_are_no_duplicates(
+def test_equal_hashes_of_different_users_are_not_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ids themselves decide, which all have the same hash here."""
+    """The ids themselves are compared, all of which have the same hash here."""
     monkeypatch.setattr(
         "tweetprofile.data.manifests.manifest.hash_ids", lambda ids: np.zeros(len(ids), "u8")
     )
     monkeypatch.setattr(user_ids, "hash_ids", lambda ids: np.zeros(len(ids), "u8"))
     assert Manifest.open(write(tmp_path / "a.parquet", pa.array(list("abc")))).count_users() == 3
-    with pytest.raises(ManifestError, match="user 'b' stands in rows 1 and 3"):
+    with pytest.raises(ManifestError, match="user 'b' occurs in rows 1 and 3"):
         Manifest.open(write(tmp_path / "b.parquet", pa.array(list("abcb")))).count_users()
 
 
-def test_hashes_depend_on_the_id_alone() -> None:
+def test_hashes_depend_only_on_the_id() -> None:
     ids = ["", "a", "ab", "ba", "a" * 100_000, "ñandú", "007", "7"]
     alone = [hash_ids(pa.array([each]))[0] for each in ids]
     assert hash_ids(pa.array(ids)).tolist() == alone
@@ -76,7 +76,7 @@ def test_a_million_ids_have_a_million_hashes() -> None:
 
 
 def test_memory_does_not_grow_with_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_ids, "_HELD", 1 << 16)
+    monkeypatch.setattr(user_ids, "_MOST_IN_MEMORY", 1 << 16)
 
     def peak(users: int) -> int:
         tracemalloc.start()
@@ -88,7 +88,7 @@ def test_memory_does_not_grow_with_the_users(monkeypatch: pytest.MonkeyPatch) ->
         tracemalloc.stop()
         return most
 
-    peak(1 << 14)  # what is loaded on first use is no part of it
+    peak(1 << 14)  # without what is loaded on first use
     assert peak(1 << 21) < 2 * peak(1 << 18)
 
 
@@ -100,7 +100,9 @@ def test_an_id_that_was_a_floating_point_number_is_refused_with_its_row(
     file = write(tmp_path / "m.parquet", pa.array(["a", "1-2", "b", user_id]), long=long)
     with pytest.raises(ManifestError) as error:
         Manifest.open(file).count_users()
-    said = f"{file}: row 3 has the user_id '{user_id}', a floating-point number, which has only 15"
+    said = (
+        f"{file}: row 3 has the user_id '{user_id}', a floating-point number, which keeps only 15"
+    )
     assert str(error.value).startswith(said)
 
 
@@ -113,7 +115,7 @@ def test_names_that_only_resemble_numbers_are_ids(tmp_path: Path, user_id: str) 
     assert Manifest.open(write(tmp_path / "m.parquet", pa.array([user_id]))).count_users() == 1
 
 
-def test_a_column_of_floating_point_ids_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_column_of_floating_point_ids_is_refused_with_advice(tmp_path: Path) -> None:
     file = write(tmp_path / "m.parquet", pa.array([1.5, 2.5]))
-    with pytest.raises(ManifestError, match=r"'user_id' is double; .* read them anew from their"):
+    with pytest.raises(ManifestError, match=r"'user_id' is double; .* read them again from their"):
         Manifest.open(file)

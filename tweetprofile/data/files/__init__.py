@@ -1,1 +1,1 @@
-"""Files on a disk or in an object store: found, read, written whole, and protected."""
+"""Files on a disk or in an object store: finding, reading, writing and protecting them."""

@@ -1,4 +1,4 @@
-"""Which files a folder or a pattern means, here or in an object store."""
+"""Find the files that a folder or a pattern stands for, on disk or in an object store."""
 
 import fnmatch
 import glob
@@ -12,10 +12,10 @@ from tweetprofile.data.files.storage import AnyPath, RemotePath, exists
 
 
 def list_folder(folder: AnyPath) -> list[tuple[AnyPath, bool]]:
-    """What is right in a folder, and whether it is a file; nothing where there is no folder.
+    """List the entries of a folder, each with whether it is a file; none if there is no folder.
 
     Raises:
-        OSError: the folder cannot be read, or the store not be reached.
+        OSError: The folder cannot be read, or the store cannot be reached.
     """
     if isinstance(folder, Path):
         with os.scandir(folder) as entries:
@@ -29,12 +29,12 @@ def list_folder(folder: AnyPath) -> list[tuple[AnyPath, bool]]:
 
 
 def literal_parts(pattern: AnyPath) -> int:
-    """How many parts of a glob, from the first on, are names and no pattern.
+    """Return how many leading parts of a glob are names and not patterns.
 
-    A part such as `run[1]` is a name where there is a file or folder of that name.
+    A part such as `run[1]` is a name if there is a file or folder with that name.
 
     Raises:
-        OSError: the store cannot be reached.
+        OSError: The store cannot be reached.
     """
     parts = pattern.uri.split("/") if isinstance(pattern, RemotePath) else pattern.parts
     for number, part in enumerate(parts):
@@ -49,25 +49,29 @@ def literal_parts(pattern: AnyPath) -> int:
     return len(parts)
 
 
-def find_files(place: RemotePath, ending: str) -> tuple[list[RemotePath], RemotePath]:
-    """The files that a URI means, in order: itself, those in a folder, or those of a pattern.
+def find_files(location: RemotePath, suffix: str) -> tuple[list[RemotePath], RemotePath]:
+    """Find the files that a URI stands for: one file, the files of a folder, or those of a glob.
+
+    Args:
+        location: The URI of a file or folder, or a glob.
+        suffix: The suffix of the files that are taken from a folder.
 
     Returns:
-        The files, and the folder that they are in.
+        The files in order, and the folder that they are in.
 
     Raises:
-        OSError: the store cannot be reached.
+        OSError: The store cannot be reached.
     """
-    (info,) = place.file_system.get_file_info([place.key])
+    (info,) = location.file_system.get_file_info([location.key])
     if info.type == pafs.FileType.File:
-        return [place], place.parent
-    if glob.has_magic(place.key) and info.type == pafs.FileType.NotFound:
-        parts, literal = place.uri.split("/"), literal_parts(place)
+        return [location], location.parent
+    if glob.has_magic(location.key) and info.type == pafs.FileType.NotFound:
+        parts, literal = location.uri.split("/"), literal_parts(location)
         fixed = RemotePath("/".join(parts[:literal]))
         pattern = "/".join([glob.escape(fixed.uri), *parts[literal:]])
         found = _files_below(fixed, lambda uri: fnmatch.fnmatchcase(uri, pattern), deep=True)
         return found, fixed
-    return _files_below(place, lambda uri: uri.endswith(ending), deep=False), place
+    return _files_below(location, lambda uri: uri.endswith(suffix), deep=False), location
 
 
 def _files_below(

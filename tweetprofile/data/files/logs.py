@@ -1,4 +1,4 @@
-"""The logs of workers, kept beside the output for those who debug."""
+"""The log files of workers, kept next to the output for debugging."""
 
 import glob
 import os
@@ -14,11 +14,11 @@ _FIRST_LINE = f"# tweetprofile {__version__}: what a worker and its libraries pr
 
 
 def check_logs(out: Path, inputs: Inputs) -> None:
-    """Raise OutputError if a file that is no log of ours has the name of one.
+    """Raise OutputError if a foreign file has the name of a log.
 
     Args:
-        out: path whose name begins the names of the logs.
-        inputs: what the run reads.
+        out: The output path, whose name is the beginning of the log names.
+        inputs: The files that the run reads.
     """
     for path in out.parent.glob(f"{glob.escape(out.name)}.worker-*.log"):
         inputs.refuse(path, path)
@@ -26,10 +26,10 @@ def check_logs(out: Path, inputs: Inputs) -> None:
 
 
 def open_log(out: Path, number: int) -> BinaryIO:
-    """The log of a worker, to read and to append to; an earlier one is gone on with.
+    """Open the log of a worker for reading and appending; an earlier log is appended to.
 
     Raises:
-        OutputError: something else has its name, or it cannot be written.
+        OutputError: A foreign file has the log's name, or the log cannot be written.
     """
     path = out.with_name(f"{out.name}.worker-{number}.log")
     try:

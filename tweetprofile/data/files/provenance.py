@@ -1,10 +1,11 @@
-"""The record that every output carries: what kind of output a file is, as the file itself says.
+"""The record that every output carries: it says what kind of output a file is.
 
-An earlier output may be replaced, and nothing else may. Whether a file is one is decided by what is
-in it, never by its name: Parquet and safetensors files say so in their metadata, PNG files in a
-text chunk, JSON files under a key, and text files in their first line. A CSV file has no place for
-it that R, Stata and spreadsheets would leave alone, so its record is a file beside it, which knows
-the CSV by its checksum: a table that people have changed is theirs.
+An earlier output may be replaced, and nothing else may. Whether a file is an earlier output depends
+on its content, never on its name: Parquet and safetensors files have the record in their metadata,
+PNG files in a text chunk, JSON files under a key, and text files in their first line. A CSV file
+has no room for a record that R, Stata and spreadsheets would ignore, so its record is a separate
+file next to it, which holds the checksum of the CSV file: a table that a person has edited is no
+longer an output.
 """
 
 import hashlib
@@ -26,22 +27,22 @@ from tweetprofile.untrusted.fields import mapping, parse_json
 from tweetprofile.version import __version__
 
 METADATA_KEY = "tweetprofile"
-"""Key under which a file describes itself, as JSON."""
+"""The key under which a file holds its description, as JSON."""
 
 _LINE_BYTES = 512
-"""Of a first line that can be a record."""
+"""The most bytes of a first line that can be a record."""
 
 _HEADER_BYTES = 32 << 20
 _JSON_BYTES = 16 << 20
 _EPOCH_BYTES = 1 << 20
-"""Larger safetensors headers, JSON files and lines of metrics are none of ours, and not read."""
+"""Larger safetensors headers, JSON files and lines of metrics are not ours, and are not read."""
 
 _CHUNKS = 64
-"""Of a PNG file, before its pixels; ours has two."""
+"""The most chunks that are read of a PNG file before its pixels; ours have two."""
 
 
 class Kind(StrEnum):
-    """What an output is, in words that stand after "is" and "is not"."""
+    """The kinds of outputs, in words that follow "is" and "is not" in messages."""
 
     PREDICTIONS = "a table of predictions"
     DESCRIPTION = "the description of a table of predictions"
@@ -60,12 +61,12 @@ class Kind(StrEnum):
 
     @property
     def tag(self) -> str:
-        """What it is called in a file; it never changes."""
+        """The name of the kind in files, which never changes."""
         return self.name.lower()
 
 
 _NO_RECORD = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a record raises where there is none, or JSON of another form."""
+"""The exceptions raised by reading a file that has no record, or other JSON."""
 
 _FIRST_LINES = {
     Kind.LOG: re.compile(r"# tweetprofile \S+: what a worker and its libraries print\."),
@@ -78,34 +79,34 @@ _HEADERS = {
     Kind.STATE: rb'{"__metadata__":{"state":"{\"settings\": ',
 }
 _MADE_BY = re.compile(r"Made by tweetprofile \d\S*\. The network ")
-"""Begins the second paragraph of a model card."""
+"""The beginning of the second paragraph of a model card."""
 
 _EPOCH = {"epoch", "loss", "val_loss", "scores", "mean_macro_f1", "learning_rate", "seconds"}
-"""Keys of a line of a training's metrics."""
+"""The keys of one line of the metrics of a training."""
 
 
 _CSV_BEGINS = b"user_id,"
 
 _REPLACES = "replaces"
-"""Key of the checksum of the table that a new one replaces: a run may be killed in between."""
+"""The key of the replaced table's checksum: a run may be killed between the two renames."""
 
 
 def sidecar_of(path: AnyPath) -> AnyPath:
-    """The file beside a CSV file that holds its record."""
+    """Return the path of the file that holds the record of a CSV file."""
     name = f"{path.name}.json"
     return path.with_name(name) if isinstance(path, Path) else path.parent / name
 
 
 def describe_csv(facts: dict[str, Any], table: Path, replaced: AnyPath) -> bytes:
-    """The record of a CSV file, to be written beside it.
+    """Return the record of a CSV file, to be written next to it.
 
     Args:
-        facts: what there is to say of it.
-        table: the CSV file, complete.
-        replaced: what it may replace.
+        facts: The description of the table.
+        table: The complete CSV file.
+        replaced: The path of the table that the new one may replace.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: A file cannot be read.
     """
     earlier = digest_of(replaced) if kind_of(replaced) is Kind.PREDICTIONS else None
     record = {**stamp(Kind.DESCRIPTION), **facts, "sha256": digest_of(table), _REPLACES: earlier}
@@ -113,20 +114,21 @@ def describe_csv(facts: dict[str, Any], table: Path, replaced: AnyPath) -> bytes
 
 
 def digest_of(path: AnyPath) -> str:
-    """SHA-256 of a regular file.
+    """Return the SHA-256 of a regular file.
 
     Raises:
-        OSError, ValueError: it cannot be read, or is no regular file.
+        OSError: The file cannot be read.
+        ValueError: The file is not a regular file.
     """
     with _open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _record_beside(path: AnyPath) -> dict[str, Any]:
-    """What the file beside a CSV file says of it.
+    """Return the record of a CSV file, from the file next to it.
 
     Raises:
-        KeyError, OSError, ValueError: there is none.
+        KeyError, OSError, ValueError: There is no record.
     """
     with _open_regular(sidecar_of(path)) as file:
         content = mapping(parse_json(file.read(_JSON_BYTES), "its record"), "it")
@@ -134,12 +136,12 @@ def _record_beside(path: AnyPath) -> dict[str, Any]:
 
 
 def stamp(kind: Kind) -> dict[str, str]:
-    """The record of an output, as JSON."""
+    """Return the record of an output of a kind, as JSON."""
     return {"kind": kind.tag, "version": __version__}
 
 
 def kind_of(path: AnyPath) -> Kind | None:
-    """What kind of output a regular file says it is; None where it carries no record of ours."""
+    """Return the kind of output that a file is, by its record; None if it has no record of ours."""
     try:
         with _open_regular(path) as file:
             head = file.read(_LINE_BYTES)
@@ -153,10 +155,10 @@ def kind_of(path: AnyPath) -> Kind | None:
 
 
 def read_description(path: AnyPath) -> dict[str, Any]:
-    """What a file of predictions, Parquet or CSV, says of itself.
+    """Return the description in a Parquet or CSV file of predictions.
 
     Raises:
-        KeyError, OSError, ValueError, ArrowException: it is no such file.
+        KeyError, OSError, ValueError, ArrowException: The file does not hold predictions.
     """
     with _open_regular(path) as file:
         is_csv = file.read(len(_CSV_BEGINS)) == _CSV_BEGINS
@@ -169,7 +171,7 @@ def read_description(path: AnyPath) -> dict[str, Any]:
 
 
 def _is_of(record: dict[str, Any], digest: str) -> bool:
-    """Whether a CSV file of that checksum is the one that a record describes, or its forerunner."""
+    """Return whether a record describes a CSV file with this checksum, or was to replace it."""
     return record.get("kind") == Kind.DESCRIPTION.tag and digest in (
         record["sha256"],
         record.get(_REPLACES),
@@ -183,7 +185,7 @@ def _description(source: Any) -> dict[str, Any]:
 
 @contextmanager
 def _open_regular(path: AnyPath) -> Iterator[IO[bytes]]:
-    """A file that is neither a link nor a pipe, which would keep its reader waiting."""
+    """Open a regular file; a link is refused, and so is a pipe, which would block the reader."""
     if isinstance(path, RemotePath):
         with open_binary(path) as remote:
             yield remote
@@ -191,7 +193,7 @@ def _open_regular(path: AnyPath) -> Iterator[IO[bytes]]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - it is open already
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("no regular file")
+            raise ValueError("not a regular file")
         yield file
 
 
@@ -214,7 +216,7 @@ def _kind_of_parquet(file: IO[bytes]) -> Kind | None:
 
 
 def _kind_of_png(file: IO[bytes]) -> Kind | None:
-    """The kind that a tEXt chunk before the pixels names."""
+    """Return the kind that is named in a tEXt chunk before the pixels."""
     file.seek(8)
     for _ in range(_CHUNKS):
         header = file.read(8)
@@ -232,9 +234,9 @@ def _kind_of_png(file: IO[bytes]) -> Kind | None:
 
 
 def _kind_of_safetensors(file: IO[bytes]) -> Kind | None:
-    """The kind that the header names; it is as in version 0.1.0.
+    """Return the kind that the header names; headers have not changed since version 0.1.0.
 
-    Its beginning is enough: a state that was damaged further in is a training's all the same.
+    The beginning of the header is enough: a training state that is damaged further on is still one.
     """
     length = int.from_bytes(file.read(8), "little")
     beginning = file.read(_LINE_BYTES)
@@ -256,8 +258,8 @@ def _kind_of_text(head: bytes, file: IO[bytes]) -> Kind | None:
     first = lines[0].rstrip() if lines else ""
     for kind, pattern in _FIRST_LINES.items():
         if pattern.fullmatch(first):
-            told = kind is not Kind.CARD or (len(lines) > 2 and _MADE_BY.match(lines[2]))
-            return kind if told else None
+            is_kind = kind is not Kind.CARD or (len(lines) > 2 and _MADE_BY.match(lines[2]))
+            return kind if is_kind else None
     return _kind_of_json(file) if head.startswith(b"{") else None
 
 

@@ -1,8 +1,8 @@
-"""Where files are: on a disk here, or in an object store behind an s3:// or gs:// URI.
+"""Paths of files on disk and in object stores (s3:// and gs:// URIs), and reading from both.
 
-Nothing here is touched for a file on a disk. Stores are reached through Arrow's file systems with
-the credentials that others use, too: the environment, a profile, the machine's own role. Requests
-that fail are repeated, later and later, before an error is raised.
+Stores are reached through Arrow's file systems, with the usual credentials: the environment, a
+profile, or the machine's own role. Failed requests are repeated after increasing pauses before an
+error is raised. None of this affects files on disk.
 """
 
 import io
@@ -25,7 +25,7 @@ import pyarrow.fs as pafs
 _SCHEMES = ("s3", "gs")
 
 _ATTEMPTS = 6
-"""Of a request, some seconds apart at the end: a store that throttles wants to be asked later."""
+"""Attempts per request, the last ones seconds apart, since a throttling store needs time."""
 
 _CONNECT_SECONDS = 10.0
 _RETRY_SECONDS = timedelta(seconds=60)
@@ -37,7 +37,7 @@ _COPIED_AT_ONCE = 8 << 20
 _DELETED_AT_ONCE = 16
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds before something is done once more, at most."""
+"""The longest pauses, in seconds, before each repetition of a failed action."""
 
 Result = TypeVar("Result")
 
@@ -47,7 +47,7 @@ class RemotePath:
     """A file or folder in an object store.
 
     Attributes:
-        uri: `s3://bucket/path` or `gs://bucket/path`, without a `/` at its end.
+        uri: `s3://bucket/path` or `gs://bucket/path`, without a trailing `/`.
     """
 
     uri: str
@@ -60,27 +60,27 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """The last part of the path."""
         return self.uri.rpartition("/")[2]
 
     @property
     def stem(self) -> str:
-        """The last part, without its ending."""
+        """The last part of the path, without its suffix."""
         return Path(self.name).stem
 
     @property
     def parent(self) -> "RemotePath":
-        """The folder that it is in."""
+        """The folder that the file or folder is in."""
         return RemotePath(self.uri.rpartition("/")[0])
 
     @property
     def key(self) -> str:
-        """`bucket/path`, which file systems take."""
+        """`bucket/path`, as Arrow's file systems name it."""
         return self.uri.partition("://")[2]
 
     @property
     def file_system(self) -> pafs.FileSystem:
-        """What reaches it."""
+        """The Arrow file system that reaches the store."""
         scheme = self.uri.partition("://")[0]
         return _file_system(scheme, _endpoint(scheme))
 
@@ -88,42 +88,42 @@ class RemotePath:
 AnyPath = Path | RemotePath
 
 
-def is_remote(place: str) -> bool:
-    """Whether it is the URI of an object store."""
-    return place.partition("://")[0] in _SCHEMES and "://" in place
+def is_remote(location: str) -> bool:
+    """Return whether a location is the URI of an object store."""
+    return location.partition("://")[0] in _SCHEMES and "://" in location
 
 
-def as_path(place: str | AnyPath) -> AnyPath:
-    """What a user's word for a place means."""
-    if not isinstance(place, str):
-        return place
-    return RemotePath(place.rstrip("/")) if is_remote(place) else Path(place)
+def as_path(location: str | AnyPath) -> AnyPath:
+    """Return the path that a location stands for, as a user writes it."""
+    if not isinstance(location, str):
+        return location
+    return RemotePath(location.rstrip("/")) if is_remote(location) else Path(location)
 
 
 def canonical(path: AnyPath) -> str:
-    """The one name of a place, whichever way it was given."""
+    """Return a name that is the same for all spellings of a path."""
     return path.uri if isinstance(path, RemotePath) else str(path.resolve())
 
 
 def absolute(path: AnyPath) -> AnyPath:
-    """The same place, from whichever folder it is looked for."""
+    """Return a path that does not depend on the current folder."""
     return path if isinstance(path, RemotePath) else path.resolve()
 
 
 def arrow_source(path: AnyPath) -> Any:
-    """What Arrow's readers take to read a file: its path, or the file itself, opened.
+    """Return what Arrow's readers take as a file: its path, or the opened file of a store.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: The file cannot be opened.
     """
     return path.file_system.open_input_file(path.key) if isinstance(path, RemotePath) else path
 
 
 def open_binary(path: AnyPath) -> io.BufferedReader:
-    """A file, to be read from any position.
+    """Open a file for reading from any position.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: The file cannot be opened.
     """
     if isinstance(path, RemotePath):
         return cast("io.BufferedReader", path.file_system.open_input_file(path.key))
@@ -131,10 +131,10 @@ def open_binary(path: AnyPath) -> io.BufferedReader:
 
 
 def size_of(path: AnyPath) -> int:
-    """Bytes of a file.
+    """Return the size of a file in bytes.
 
     Raises:
-        OSError: there is none.
+        OSError: There is no such file.
     """
     if isinstance(path, RemotePath):
         with open_binary(path) as file:
@@ -143,13 +143,14 @@ def size_of(path: AnyPath) -> int:
 
 
 def version_of(path: AnyPath) -> str:
-    """What changes whenever a file is replaced or rewritten, though its name stays.
+    """Return a text that changes whenever a file is replaced or rewritten under the same name.
 
-    For a file on a disk: its number, size and times, of which none can set the last one back. For
-    an object in a store: its size and its entity tag, or its time where the store gives no tag.
+    For a file on disk: its inode, size and times, of which nobody can set back the last one, the
+    change time. For an object in a store: its size and entity tag, or its time if the store gives
+    no tag.
 
     Raises:
-        OSError: there is no such file.
+        OSError: There is no such file.
     """
     if not isinstance(path, RemotePath):
         found = path.stat()
@@ -163,30 +164,30 @@ def version_of(path: AnyPath) -> str:
 
 
 def exists(path: RemotePath) -> bool:
-    """Whether there is a file, or anything in a folder, of that name.
+    """Return whether there is a file of that name, or a folder with something in it.
 
     Raises:
-        OSError: the store cannot be reached.
+        OSError: The store cannot be reached.
     """
     (info,) = path.file_system.get_file_info([path.key])
     return bool(info.type != pafs.FileType.NotFound)
 
 
 def is_file(path: RemotePath) -> bool:
-    """Whether there is a file of that name.
+    """Return whether there is a file of that name.
 
     Raises:
-        OSError: the store cannot be reached.
+        OSError: The store cannot be reached.
     """
     (info,) = path.file_system.get_file_info([path.key])
     return bool(info.type == pafs.FileType.File)
 
 
 def list_below(folder: RemotePath) -> list[tuple[RemotePath, bool]]:
-    """Everything below a folder, however deep and in order, and whether it is a file.
+    """List everything below a folder at any depth, in order, each with whether it is a file.
 
     Raises:
-        OSError: the store cannot be reached.
+        OSError: The store cannot be reached.
     """
     selector = pafs.FileSelector(folder.key, allow_not_found=True, recursive=True)
     scheme = folder.uri.partition("://")[0]
@@ -196,7 +197,7 @@ def list_below(folder: RemotePath) -> list[tuple[RemotePath, bool]]:
 
 
 def require_reachable(path: RemotePath) -> None:
-    """Raise OSError unless the bucket answers."""
+    """Raise OSError if the bucket cannot be reached."""
     _persist(lambda: _require_bucket(path))
 
 
@@ -213,16 +214,16 @@ def read_file(
     on_attempt: Callable[[], None] = lambda: None,
     on_size: Callable[[int], None] = lambda size: None,
 ) -> bytes | None:
-    """The bytes of a file; None where there are more than `max_bytes`.
+    """Return the bytes of a file, or None if there are more than `max_bytes`.
 
     Args:
-        path: the file.
-        max_bytes: of it, at most.
-        on_attempt: called before each attempt, without the pauses between them.
-        on_size: called with its size, before it is read.
+        path: The file.
+        max_bytes: The largest size in bytes that is read.
+        on_attempt: Called at the beginning of each attempt, after the pause before it.
+        on_size: Called with the size of the file before it is read.
 
     Raises:
-        OSError: it cannot be read, however often that is tried.
+        OSError: The file could not be read in any of the attempts.
     """
 
     def read() -> bytes | None:
@@ -238,20 +239,20 @@ def read_file(
 
 
 def is_denied(error: OSError) -> bool:
-    """Whether a store has answered, and refuses this request: asking again is of no use."""
+    """Return whether a store has refused a request, so that repeating it is of no use."""
     return "ACCESS_DENIED" in str(error) or "PERMISSION_DENIED" in str(error)
 
 
 def is_store_error(error: Exception) -> bool:
-    """Whether an error comes from a store or the way to it, and not from what a file holds."""
+    """Return whether an error comes from a store or the network, and not from a file's content."""
     return any(sign in str(error) for sign in ("AWS Error", "google::cloud", "curlCode"))
 
 
 def upload(source: Path, target: RemotePath) -> None:
-    """Copy a file of this machine; it appears whole or not at all.
+    """Copy a file on disk to a store; the object appears complete or not at all.
 
     Raises:
-        OSError: that failed, however often it was tried.
+        OSError: All attempts have failed.
     """
 
     def copy() -> None:
@@ -266,10 +267,10 @@ def upload(source: Path, target: RemotePath) -> None:
 
 
 def delete_files(files: Sequence[RemotePath]) -> None:
-    """Delete files, by their names.
+    """Delete files; a file that does not exist counts as deleted.
 
     Raises:
-        OSError: that failed.
+        OSError: A file could not be deleted.
     """
 
     def delete(file: RemotePath) -> None:
@@ -281,10 +282,10 @@ def delete_files(files: Sequence[RemotePath]) -> None:
 
 
 def _persist(action: Callable[[], Result]) -> Result:
-    """Do something until it succeeds, or has failed too often; what is missing stays missing.
+    """Repeat an action until it succeeds or has failed too often; missing files are not retried.
 
-    Arrow repeats requests by itself, but not all: no upload whose connection was cut, and no answer
-    whose kind of error it does not know.
+    Arrow repeats most requests itself, but neither an upload whose connection was cut nor a request
+    that was answered with an error of unknown type.
     """
     for pause in _PAUSES:
         try:
@@ -313,7 +314,7 @@ def _file_system(scheme: str, endpoint: str | None) -> pafs.FileSystem:
 
 
 def _endpoint(scheme: str) -> str | None:
-    """Address of a server other than the usual one, which Arrow does not look for by itself."""
+    """Return the address of a non-default server, which Arrow does not look up itself."""
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if scheme == "s3" else (_GCS_EMULATOR,)
     return next((os.environ[name] for name in names if os.environ.get(name)), None)
 
@@ -326,7 +327,7 @@ def _at(endpoint: str | None) -> dict[str, str]:
 
 
 def why(error: Exception) -> str:
-    """What an error of a store says, in one line and without the store's own long-windedness."""
+    """Return an error's message in one line, without the details that stores append."""
     text = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, pa.ArrowException | OSError):
         text = text.partition("; Details:")[0].partition(" Detail: ")[0]

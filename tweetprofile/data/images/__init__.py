@@ -1,1 +1,1 @@
-"""From image references to encoded bytes, none of them from outside the image root."""
+"""From image references to encoded bytes, all of them from inside the image root."""

@@ -1,4 +1,4 @@
-"""What images and users are known by: numbers of 64 bits that are equal where they are."""
+"""64-bit digests that identify images and users."""
 
 import hashlib
 
@@ -9,12 +9,12 @@ Digests = NDArray[np.uint64]
 
 
 def image_digest(data: bytes) -> int:
-    """The digest of an encoded image; another encoding of the same picture has another one."""
+    """Return the digest of an encoded image; another encoding of the same picture differs."""
     return _digest(data)
 
 
 def user_digest(user_id: object) -> int:
-    """The digest of a user's id, be it a number or the same number as text."""
+    """Return the digest of a user id, which is the same for a number and for its text."""
     return _digest(b"user " + str(user_id).encode("utf-8", "surrogatepass"))
 
 

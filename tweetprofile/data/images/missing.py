@@ -1,7 +1,7 @@
-"""Why image paths lead nowhere, and what would find the images: the causes that people meet.
+"""Explain why images are missing, and suggest changes with which they would be found.
 
-Only a mend by which a file is really found is named, with that file as the evidence. No image is
-read, and only the few folders that a person may have meant are looked at.
+Only changes with which a file is actually found are suggested, with that file as evidence. No image
+is read, and only the few folders that the user may have meant are searched.
 """
 
 import os
@@ -20,46 +20,46 @@ from tweetprofile.errors import ImageError
 from tweetprofile.untrusted.text import printable
 
 _PATHS_TRIED = 20
-"""Of a manifest, where all of its images are missing: a cause shows in the first few."""
+"""The most paths of a manifest that are tried: the first few show the cause."""
 
 _FOLDERS_TRIED = 100
-"""Below a folder; a dump may have millions."""
+"""The most subfolders per folder that are tried; a dump may have millions."""
 
 _ENTRIES_COMPARED = 10_000
-"""Of a folder, where upper and lower case differ."""
+"""The most entries of a folder that are compared with a name without regard to case."""
 
 _FOLDERS_LISTED = 2
-"""In search of names in another case, which takes listing them."""
+"""The most folders that are listed in search of names in another case."""
 
 _ANCESTORS = 4
-_CAUSES_SAID = 3
+_CAUSES_SHOWN = 3
 _LONGEST_PATH = 4096
-"""Characters; no longer one can be opened."""
+"""The longest path in bytes that is tried; longer ones cannot be opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A file that a mend finds.
+    """A file that a path may stand for.
 
     Attributes:
-        file: where it is.
-        mends: what to change, for people.
+        file: The path of the file.
+        changes: The changes with which the path leads to the file, in words.
     """
 
     file: str
-    mends: tuple[str, ...]
+    changes: tuple[str, ...]
 
 
 def explain_missing(manifest: Manifest, root: AnyPath) -> tuple[str, ...]:
-    """What to check where a manifest's images are not found: sentences, the surest first.
+    """Explain why the images of a manifest are missing.
 
     Args:
-        manifest: whose images are missing.
-        root: folder that their paths are relative to.
+        manifest: The manifest, all of whose images are missing.
+        root: The image root.
 
     Returns:
-        Nothing where images lie in a store or in the manifest itself, or the files of some are
-        there, so that they are unusable for reasons of their own.
+        Sentences, the most likely cause first. There are none if the images are in a store or in
+        the manifest itself, or if some files exist, so that they are unusable for other reasons.
     """
     if not isinstance(root, Path):
         return ()
@@ -68,25 +68,25 @@ def explain_missing(manifest: Manifest, root: AnyPath) -> tuple[str, ...]:
         return ()
     folders = _folders_meant(manifest, root)
     found = {path: _find(path, root, folders) for path in paths}
-    causes = Counter(each.mends for each in found.values() if each is not None)
+    causes = Counter(each.changes for each in found.values() if each is not None)
     if not causes:
         return (_unexplained(paths[0], root),)
-    said = []
-    for mends, count in causes.most_common(_CAUSES_SAID):
+    sentences = []
+    for changes, count in causes.most_common(_CAUSES_SHOWN):
         path, file = next(
             (path, each.file)
             for path, each in found.items()
-            if each is not None and each.mends == mends
+            if each is not None and each.changes == changes
         )
-        said.append(
+        sentences.append(
             f"'{printable(path)}' would be found at {printable(file)}, and so would {count} of the "
-            f"first {len(paths)}: {'; '.join(mends)}."
+            f"first {len(paths)}: {'; '.join(changes)}."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _some_paths(manifest: Manifest) -> list[str]:
-    """The first different paths of a manifest."""
+    """Return the first different paths of a manifest."""
     paths: dict[str, None] = {}
     for batch in islice(manifest.batches(64, 64), 4):
         for user in batch.users:
@@ -103,7 +103,7 @@ def _some_paths(manifest: Manifest) -> list[str]:
 
 
 def _is_there(root: Path, path: str) -> bool:
-    """Whether a path leads to a file as it is."""
+    """Return whether a path leads to a file without changes."""
     try:
         LocalRoot(root, 0).read(path)
     except ImageError as error:
@@ -114,26 +114,26 @@ def _is_there(root: Path, path: str) -> bool:
 def _unexplained(path: str, root: Path) -> str:
     if path.startswith(("http://", "https://")):
         return (
-            f"'{printable(path)}' is a web address, from which nothing is fetched: download the "
-            "images, and write their paths into the manifest."
+            f"'{printable(path)}' is a web address, and nothing is downloaded: download the "
+            "images yourself, and write their paths into the manifest."
         )
     return (
-        f"'{printable(path)}' is looked for under {root} and is not there: check that the images "
-        "are on this machine, and give their folder with --image-root."
+        f"'{printable(path)}' does not exist under {root}: check that the images are on this "
+        "machine, and give their folder with `image_root`."
     )
 
 
 def _find(path: str, root: Path, folders: list[Path]) -> _Found | None:
-    """A file that a path may mean, by as few changes as can be."""
+    """Return the file that a path leads to with the fewest changes; None if there is none."""
     if "\0" in path:
         return None
     spellings = sorted(_spellings(path), key=lambda each: len(each[1]))
     for look in (_as_written, _below_other_folders, _in_any_case, _without_its_beginning):
-        for spelled, mends in spellings:
+        for spelled, changes in spellings:
             if ".." in spelled.split("/"):
                 continue
             if (found := look(spelled, root, folders)) is not None:
-                return _Found(found.file, (*mends, *found.mends))
+                return _Found(found.file, (*changes, *found.changes))
     return None
 
 
@@ -142,10 +142,10 @@ def _as_written(path: str, root: Path, folders: list[Path]) -> _Found | None:
         if not _is_file(Path(path)):
             return None
         if Path(path).is_relative_to(root.resolve()):
-            mend = f"paths are absolute: take '{root.resolve()}/' off them"
+            change = f"paths are absolute: remove '{root.resolve()}/' from them"
         else:
-            mend = "paths are absolute: give --image-root /"
-        return _Found(path, (mend,))
+            change = f"paths are absolute: {_give_root('/')}"
+        return _Found(path, (change,))
     file = root / path
     return _Found(str(file), ()) if _is_file(file) else None
 
@@ -155,7 +155,7 @@ def _below_other_folders(path: str, root: Path, folders: list[Path]) -> _Found |
         return None
     for folder in folders:
         if _is_file(folder / path):
-            return _Found(str(folder / path), (f"give --image-root {folder}",))
+            return _Found(str(folder / path), (_give_root(folder),))
     return None
 
 
@@ -171,36 +171,41 @@ def _in_any_case(path: str, root: Path, folders: list[Path]) -> _Found | None:
             file = file / same
         else:
             if _is_file(file):
-                mend = "upper and lower case differ: write names as they are on the disk"
-                given = () if folder == root else (f"give --image-root {folder}",)
-                return _Found(str(file), (mend, *given))
+                change = "upper and lower case differ: write names as they are on the disk"
+                given = () if folder == root else (_give_root(folder),)
+                return _Found(str(file), (change, *given))
     return None
 
 
 def _without_its_beginning(path: str, root: Path, folders: list[Path]) -> _Found | None:
-    """Paths of another machine, whose last folders are here."""
+    """Find a path of another machine whose last folders exist on this one."""
     parts = path.split("/")
     for start in range(1, len(parts)):
         rest, beginning = "/".join(parts[start:]), "/".join(parts[:start]) + "/"
         for folder in (root, *folders):
             if rest and _is_file(folder / rest):
-                mend = f"take '{printable(beginning)}' off the paths"
+                change = f"remove '{printable(beginning)}' from the paths"
                 if beginning.startswith("/"):
-                    mend = f"paths are absolute, as on another machine: {mend}"
-                given = () if folder == root else (f"give --image-root {folder}",)
-                return _Found(str(folder / rest), (mend, *given))
+                    change = f"paths are absolute, as on another machine: {change}"
+                given = () if folder == root else (_give_root(folder),)
+                return _Found(str(folder / rest), (change, *given))
     return None
+
+
+def _give_root(folder: str | Path) -> str:
+    """Return the advice to use an image root; the command line shows it as an option."""
+    return f"set `image_root` to {folder}"
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, a folder that is closed, a NUL
+    except (OSError, ValueError):  # a name is too long or has a NUL, or a folder is not readable
         return False
 
 
 def _entry_like(folder: Path, name: str) -> str | None:
-    """The entry of a folder with that name, in whatever case."""
+    """Return the entry of a folder with that name in any case; None if there is none."""
     if os.path.lexists(folder / name):
         return name
     wanted = unicodedata.normalize("NFC", name).casefold()
@@ -215,41 +220,41 @@ def _entry_like(folder: Path, name: str) -> str | None:
 
 
 _CHANGES: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("paths have spaces or line ends around them: take them off", str.strip),
+    ("paths have spaces or line ends around them: remove these", str.strip),
     (
-        "paths have '\\', as on Windows: write '/'",
+        "paths have '\\', as on Windows: write '/' instead",
         lambda path: path.replace("\\", "/"),
     ),
-    ("paths are escaped as in addresses: write a space for '%20', and so on", unquote),
+    ("paths are escaped as in web addresses: write a space for '%20', and so on", unquote),
     (
-        "paths begin with '~', which only a shell replaces: write the whole path",
+        "paths begin with '~', which only a shell expands: write the full path",
         os.path.expanduser,
     ),
     (
-        "names are in Unicode form NFC on the disk, and in another one in the manifest: write them "
-        "in form NFC",
+        "names are in Unicode form NFC on the disk, but not in the manifest: write them in form "
+        "NFC",
         lambda path: unicodedata.normalize("NFC", path),
     ),
     (
-        "names are in Unicode form NFD on the disk, as a Mac writes them, and in another one in "
-        "the manifest: write them in form NFD",
+        "names are in Unicode form NFD on the disk, as a Mac writes them, but not in the manifest: "
+        "write them in form NFD",
         lambda path: unicodedata.normalize("NFD", path),
     ),
 )
-"""What may be wrong with how paths are written, and what to do about it."""
+"""Common mistakes in paths with their corrections, in words, and functions that correct them."""
 
 
 def _spellings(path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """A path as it is and as it may have been meant, each with what was changed."""
+    """Yield a path as it is and as it may have been meant, each with the changes."""
     spellings: dict[str, tuple[str, ...]] = {path: ()}
-    for mend, change in _CHANGES:
-        for spelled, mends in list(spellings.items()):
-            spellings.setdefault(change(spelled), (*mends, mend))
+    for change, correct in _CHANGES:
+        for spelled, changes in list(spellings.items()):
+            spellings.setdefault(correct(spelled), (*changes, change))
     yield from spellings.items()
 
 
 def _folders_meant(manifest: Manifest, root: Path) -> list[Path]:
-    """Folders that a person may have meant as the image root, the nearest first."""
+    """Return the folders that the user may have meant as the image root, the nearest first."""
     near = [root.resolve(), Path.cwd()]
     if isinstance(manifest.folder, Path):
         near.insert(1, manifest.folder.resolve())

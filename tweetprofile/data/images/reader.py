@@ -1,4 +1,4 @@
-"""Image references in, encoded bytes out: what a manifest names is read here and nowhere else."""
+"""Read the encoded bytes of image references; nothing else reads what a manifest names."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,17 +10,18 @@ from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.errors import ImageError, Reason
 
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
-"""Default cap of an encoded image: Twitter's own is 5 MB for photos, 15 MB for GIFs."""
+"""The default limit on the size of an encoded image; Twitter's limits are 5 MB for photos and 15 MB
+for GIFs."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedImage:
-    """An image that was tried and is unusable.
+    """An image that could not be used.
 
     Attributes:
-        index: its position in the user's list.
-        image: its path, empty where the manifest carries bytes without one.
-        reason: why.
+        index: The position of the image in the user's list.
+        image: The path of the image; empty if the manifest holds its bytes without a path.
+        reason: Why the image is unusable.
     """
 
     index: int
@@ -33,11 +34,11 @@ class ImageReader:
     """Reads the encoded bytes of image references.
 
     Args:
-        root: folder that relative paths are relative to and that no path may leave.
-        max_bytes: larger images are refused without being read whole.
+        root: The image root, which relative paths are relative to and no path may leave.
+        max_bytes: The size above which images are refused without being read completely.
 
     Raises:
-        OptionError: `root` is no folder, or in a store that cannot be reached.
+        OptionError: `root` is not a folder, or is in a store that cannot be reached.
     """
 
     root: AnyPath
@@ -52,15 +53,15 @@ class ImageReader:
             self._root = LocalRoot(self.root, self.max_bytes)
 
     def read(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes:
-        """The encoded image that `ref` stands for.
+        """Read an encoded image.
 
         Args:
-            ref: the image.
-            progress: is told how reading it from a store gets on.
+            ref: The reference of the image.
+            progress: Keeps track of a read from a store.
 
         Raises:
-            ImageError: with the reason why there is none.
-            StoreError: the store that it is in does not answer any more.
+            ImageError: The image is unusable; the error holds the reason.
+            StoreError: The store has stopped answering.
         """
         if ref.refused is not None:
             raise ImageError(ref.refused)
@@ -72,16 +73,16 @@ class ImageReader:
         return data
 
     def read_all(self, refs: Iterable[ImageRef]) -> Iterator[bytes | Reason]:
-        """The encoded image of each, in order, or the reason why there is none.
+        """Yield each encoded image, in order, or the reason why it is unusable.
 
-        From a store several are read at once, ahead of what is asked for.
+        Several images are read at once from a store, ahead of their use.
 
         Raises:
-            StoreError: the store does not answer any more.
+            StoreError: The store has stopped answering.
         """
         if self._root.concurrent_reads == 1:
             return map(self._try, refs)
-        if self._fetcher is None:  # not before: most readers are made to check the root alone
+        if self._fetcher is None:  # its threads start with the first read
             self._fetcher = Fetcher(self._try, self._root.concurrent_reads)
         return self._fetcher.fetch_all(refs)
 

@@ -1,8 +1,8 @@
-"""Image roots: a folder that image paths are relative to, and that no path of a manifest leaves.
+"""Image roots: the folder that image paths are relative to, and that no image path leaves.
 
-A manifest is untrusted. Here, a path in it leads out neither by `..` nor by a symbolic link, never
-opens a device or a pipe, and never brings in more bytes than the cap; in an object store, it
-reaches nothing but what is below the URI that the user gave.
+A manifest is untrusted. On disk, a path in it leads outside neither by `..` nor by a symbolic link,
+never opens a device or a pipe, and never reads more bytes than the limit. In an object store, it
+reaches only objects below the URI that the user gave.
 """
 
 import errno
@@ -28,17 +28,17 @@ from tweetprofile.data.images.fetching import ReadProgress
 from tweetprofile.errors import ImageError, OptionError, Reason, StoreError
 
 _FOLDERS_REMEMBERED = 65_536
-"""Resolved folders kept; bounded, since a dump may hold a folder a user."""
+"""The most resolved folders that are remembered, since a dump may hold a folder per user."""
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-# O_NONBLOCK: a pipe that takes a file's place just before it is opened must not hang the run.
+# O_NONBLOCK: a pipe that replaces a file just before it is opened must not block the run.
 
 
 _UNREACHABLE = (OSError, ValueError, pa.ArrowException)
-"""What Arrow raises where a store cannot be reached, or does not give a file."""
+"""The exceptions that Arrow raises if a store cannot be reached or does not return a file."""
 
-_READS_AT_ONCE = 32
-"""From a store, where each takes two round trips of some 20 ms, whatever its size."""
+_CONCURRENT_READS = 32
+"""Reads from a store, each of which takes two round trips of some 20 ms, whatever its size."""
 
 
 def check_image_root(root: AnyPath) -> None:
@@ -57,14 +57,14 @@ def check_image_root(root: AnyPath) -> None:
 
 @dataclass(slots=True)
 class LocalRoot:
-    """A folder on a disk.
+    """An image root on disk.
 
     Args:
-        folder: absolute paths are allowed only where it is `/`.
-        max_bytes: larger files are refused without being read whole.
+        folder: The folder; absolute image paths are allowed only if it is `/`.
+        max_bytes: The size above which files are refused without being read completely.
 
     Raises:
-        OptionError: it is no folder.
+        OptionError: `folder` is not a folder.
     """
 
     folder: Path
@@ -78,10 +78,10 @@ class LocalRoot:
         self._real_root = os.path.realpath(self.folder)
 
     def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
-        """The bytes of a file; `progress` is for stores, as a disk answers at once.
+        """Read a file; `progress` is used only for stores, since a disk answers at once.
 
         Raises:
-            ImageError: with the reason why there are none.
+            ImageError: The file cannot be used; the error holds the reason.
         """
         try:
             return self._read_file(self._confine(_local_path(path)))
@@ -91,7 +91,7 @@ class LocalRoot:
             raise ImageError(Reason.MISSING) from None
 
     def _confine(self, path: str) -> str:
-        """The real path of the file's folder, joined with its name."""
+        """Return the real path of the file's folder, joined with the file's name."""
         if os.path.isabs(path) and self._real_root != "/":
             raise ImageError(Reason.OUTSIDE_ROOT)
         folder, name = os.path.split(path)
@@ -100,7 +100,7 @@ class LocalRoot:
         return os.path.join(self._real_folder(folder), name)
 
     def _real_folder(self, folder: str) -> str:
-        # Many images share a folder, and resolving one costs a system call a component.
+        # Many images share a folder, and resolving a path costs a system call per component.
         if (real := self._folders.get(folder)) is None:
             if not self._inside(folder):
                 raise ImageError(Reason.OUTSIDE_ROOT)
@@ -127,47 +127,48 @@ class LocalRoot:
 
     def _read_capped(self, file: BinaryIO) -> bytes:
         status = os.fstat(file.fileno())
-        _require_file(status)  # again: another may have taken its place since
+        _require_file(status)  # again: another file may have replaced it since
         if status.st_size > self.max_bytes:
             raise ImageError(Reason.TOO_LARGE)
-        # Not up to the cap: a buffer of that size for every image costs more than the reading.
+        # Not up to the limit: a buffer of that size for every image costs more than the reading.
         return file.read(status.st_size)
 
 
 @dataclass(slots=True)
 class RemoteRoot:
-    """A folder in an object store.
+    """An image root in an object store.
 
-    An error of the store must not be taken for one of an image, or a run whose credentials expire
-    would call all images after that unusable. So an image that cannot be read is called missing or
-    unreadable only if the store still answers, and still gives what it gave before.
+    An error of the store must not be taken for an error of an image: otherwise, when credentials
+    expire in the middle of a run, all later images would count as unusable. So an image that cannot
+    be read counts as missing or unreadable only if the store still answers, and still returns what
+    it returned before.
 
     Args:
-        folder: paths are relative to it, or URIs of files below it.
-        max_bytes: larger files are refused without being read.
+        folder: The folder that image paths are relative to; they may also be URIs below it.
+        max_bytes: The size above which files are refused without being read.
 
     Raises:
-        OptionError: the store cannot be reached.
+        OptionError: The store cannot be reached.
     """
 
     folder: RemotePath
     max_bytes: int
-    concurrent_reads: int = field(init=False, default=_READS_AT_ONCE)
+    concurrent_reads: int = field(init=False, default=_CONCURRENT_READS)
     _last_read: RemotePath | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         check_image_root(self.folder)
 
     def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
-        """The bytes of a file.
+        """Read a file.
 
         Args:
-            path: relative to the folder, or a URI.
-            progress: is told of each attempt, and of the file's size.
+            path: The path, relative to the folder, or a URI.
+            progress: Keeps track of the attempts and of the file's size.
 
         Raises:
-            ImageError: with the reason why there are none.
-            StoreError: the store does not answer any more, or refuses what it gave before.
+            ImageError: The file cannot be used; the error holds the reason.
+            StoreError: The store has stopped answering, or refuses what it returned before.
         """
         progress = progress or ReadProgress()
         file = self._confine(path)
@@ -183,7 +184,7 @@ class RemoteRoot:
         return data
 
     def _require_store(self) -> None:
-        """Raise StoreError unless the store answers, and gives what was last read from it."""
+        """Raise StoreError if the store fails, or refuses the last file that it returned."""
         try:
             require_reachable(self.folder)
             if self._last_read is not None:
@@ -191,7 +192,7 @@ class RemoteRoot:
         except _UNREACHABLE as error:
             raise StoreError(
                 f"{self.folder} cannot be read any more: {why(error)}; check the connection and "
-                "the credentials, and continue with --resume."
+                "the credentials, and pass `resume=True` to continue the run."
             ) from error
 
     def _confine(self, path: str) -> RemotePath:
@@ -214,7 +215,7 @@ def _require_file(status: os.stat_result) -> None:
 
 
 def _local_path(reference: str) -> str:
-    """The path that a reference means: itself, or what a file:// URI points at."""
+    """Return the path that a reference stands for: itself, or the path of a file:// URI."""
     if "://" not in reference:
         return reference
     try:

@@ -1,1 +1,1 @@
-"""What the columns of a manifest say of users, and how users are split into groups."""
+"""The label columns of a manifest, and how labelled users are split into parts."""

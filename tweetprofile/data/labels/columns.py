@@ -1,7 +1,7 @@
-"""Label columns of a manifest, read once and in one pass each: codes of values, user by user.
+"""Label columns of a manifest, each read in one pass into one code per user.
 
-A column that may hold labels is text, whole numbers, or true and false. In the long form the labels
-of a user may stand in any of their rows, and must not contradict each other.
+A label column holds text, whole numbers or truth values. In the long form, the labels of a user may
+be in any of the user's rows, and must not contradict each other.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 from tweetprofile.untrusted.text import printable
 
 MISSING = -1
-"""Code of a value that is null or names no class."""
+"""The code of a value that is null or names no class."""
 
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("floating-point numbers", ("is_floating", "is_decimal")),
@@ -29,13 +29,13 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a list", ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view")),
     ("nested", ("is_nested",)),
 )
-"""What a column can hold that is no trait, in words, and the functions of Arrow that say so."""
+"""Types that cannot be labels, in words, each with the Arrow functions that detect it."""
 
 _IMAGES = ("user_id", "images", "image")
 
 
 def kind_of_column(kind: pa.DataType) -> ValueKind | None:
-    """What a column of this type holds; None where it cannot be labels."""
+    """Return the kind of labels in a column of this type; None if it cannot hold labels."""
     if pa.types.is_dictionary(kind):
         return kind_of_column(kind.value_type)
     if is_text(kind):
@@ -46,7 +46,7 @@ def kind_of_column(kind: pa.DataType) -> ValueKind | None:
 
 
 def label_columns(manifest: Manifest) -> dict[str, ValueKind]:
-    """The columns that may be labels, by their types and names."""
+    """Return the columns that may hold labels, by their types and names."""
     return {
         field.name: kind
         for field in manifest.schema
@@ -55,7 +55,7 @@ def label_columns(manifest: Manifest) -> dict[str, ValueKind]:
 
 
 def other_columns(manifest: Manifest) -> dict[str, str]:
-    """The columns that cannot be labels, beside ids and images, and why, to stand behind a name."""
+    """Return the other columns, except ids and images, each with why it cannot hold labels."""
     found = label_columns(manifest)
     return {
         field.name: _why_not_named(field.name) or why_no_labels(field.type)
@@ -65,7 +65,7 @@ def other_columns(manifest: Manifest) -> dict[str, str]:
 
 
 def why_no_labels(kind: pa.DataType) -> str:
-    """Why a column of this type cannot hold labels, to stand behind its name."""
+    """Return why a column of this type cannot hold labels, to follow its name in a message."""
     if pa.types.is_dictionary(kind):
         return why_no_labels(kind.value_type)
     if pa.types.is_null(kind):
@@ -77,7 +77,7 @@ def why_no_labels(kind: pa.DataType) -> str:
 
 
 def shortened(kind: pa.DataType) -> str:
-    """A type for messages: that of a struct names all of its fields."""
+    """Return a type as text, shortened, since a struct names all of its fields."""
     return printable(str(kind), 60)
 
 
@@ -89,23 +89,23 @@ def _why_not_named(name: str) -> str | None:
     if name == SPLIT_COLUMN:
         return "names the parts of a data set"
     if name in RESERVED_COLUMNS:
-        return "is named as a column of the manifest or of the predictions; rename it"
+        return "has the name of a column of the manifest or of the predictions; rename it"
     if not name.isidentifier():
-        return "is not named by a word of letters, digits and underscores; rename it"
+        return "has a name that is not a word of letters, digits and underscores; rename it"
     return None
 
 
 @dataclass(slots=True)
 class Values:
-    """The values of a column, user by user.
+    """The values of a column, as one code per user.
 
     Attributes:
-        name: of the column.
-        kind: of its values.
-        words: the different values as they are written, by code, in the order in which they came.
-        codes: a code a user, `MISSING` where there is no value.
-        too_many_values: whether there are more different values than `MOST_VALUES`; `codes` then ends with
-            the rows that were read.
+        name: The column's name.
+        kind: The kind of its values.
+        words: The different values as they are written, by code, in order of first occurrence.
+        codes: One code per user, `MISSING` if the user has no value.
+        too_many_values: Whether there are more than `MOST_VALUES` different values; `codes` then
+            ends with the rows that were read.
     """
 
     name: str
@@ -115,17 +115,17 @@ class Values:
     too_many_values: bool = False
 
     def counts(self) -> Mapping[str, int]:
-        """Users by value."""
+        """Return the number of users per value."""
         known = self.codes[self.codes != MISSING]
         numbers = np.bincount(known, minlength=len(self.words))
         return dict(zip(self.words, numbers.tolist(), strict=True))
 
 
 def read_values(manifest: Manifest, name: str) -> Values:
-    """The values of a column.
+    """Read the values of a column.
 
     Raises:
-        ManifestError: the column cannot be read, or a user of the long form is labelled two ways.
+        ManifestError: The column cannot be read, or contradicts itself about a user (long form).
     """
     kind = kind_of_column(manifest.schema.field(name).type)
     values = Values(name, kind or ValueKind.TEXT)
@@ -143,14 +143,14 @@ def read_values(manifest: Manifest, name: str) -> Values:
     values.words = list(numbers)
     values.codes = np.concatenate(codes) if codes else values.codes
     if long and not values.too_many_values:
-        values.codes = _one_a_user(manifest, values, starts)
+        values.codes = _one_per_user(manifest, values, starts)
     return values
 
 
 def _encode(column: pa.ChunkedArray, numbers: dict[str, int]) -> NDArray[np.int16]:
-    """Codes of a column's values, of which the new ones are added.
+    """Return the codes of a column's values, and add new values to `numbers`.
 
-    Where there are too many values, those of the first rows are enough to tell.
+    If there are too many values, the first rows are enough to show it.
     """
     array = column.combine_chunks()
     if pa.types.is_dictionary(array.type):
@@ -170,7 +170,7 @@ def _encode(column: pa.ChunkedArray, numbers: dict[str, int]) -> NDArray[np.int1
 
 
 class _Starts:
-    """Where the rows of each user begin, in a stream of ids."""
+    """Collects the rows at which users begin, from a stream of ids."""
 
     def __init__(self) -> None:
         self._rows = 0
@@ -183,7 +183,7 @@ class _Starts:
         joined = ids if self._last is None else pa.concat_arrays([self._last, ids])
         starts = run_starts(joined).to_numpy()
         if self._last is not None:
-            starts = starts[1:] - 1  # the id before begins no run here
+            starts = starts[1:] - 1  # the id before is not the beginning of a run
         self._starts.append(starts + self._rows)
         self._rows += len(ids)
         self._last = ids[-1:]
@@ -192,11 +192,11 @@ class _Starts:
         return np.concatenate(self._starts) if self._starts else np.empty(0, np.int64)
 
 
-def _one_a_user(manifest: Manifest, values: Values, starts: _Starts) -> NDArray[np.int16]:
-    """One code a user, of the rows of whom some may have none.
+def _one_per_user(manifest: Manifest, values: Values, starts: _Starts) -> NDArray[np.int16]:
+    """Return one code per user from the codes of rows, some of which may be missing.
 
     Raises:
-        ManifestError: two rows of a user name different classes.
+        ManifestError: Two rows of a user name different classes.
     """
     begins = starts.all()
     if not len(begins):
@@ -215,14 +215,14 @@ def _one_a_user(manifest: Manifest, values: Values, starts: _Starts) -> NDArray[
         begin = int(begins[twice[0]])
         words = (values.words[lowest[twice[0]]], values.words[highest[twice[0]]])
         raise contradiction(manifest, values.name, _id_in_row(manifest, begin), words)
-    # Where no row names a class, a word for a missing value is kept, to be counted.
+    # If no row names a class, a word that means a missing value is kept, so that it is counted.
     return np.where(highest == MISSING, np.maximum.reduceat(values.codes, begins), highest)
 
 
 def contradiction(
     manifest: Manifest, name: str, user_id: str, words: Sequence[str]
 ) -> ManifestError:
-    """The error that a user is labelled in two ways."""
+    """Return the error to raise when a user has two different labels."""
     one, other = (printable(class_of(word) or word, 100) for word in words)
     return ManifestError(
         f"{manifest.source}: user '{printable(user_id)}' has the labels '{one}' and '{other}' for "
@@ -235,7 +235,9 @@ def _id_in_row(manifest: Manifest, row: int) -> str:
         if row < len(ids):
             return str(ids[row].as_py())
         row -= len(ids)
-    raise ManifestError(f"{manifest.source} has changed while it was read; run the command again.")
+    raise ManifestError(
+        f"{manifest.source} was changed while it was being read; run the command again."
+    )
 
 
 def _ids(manifest: Manifest) -> Iterator[pa.ChunkedArray]:

@@ -1,7 +1,7 @@
-"""Labels of a manifest: which traits it has, which classes, and who is what.
+"""The labels of a manifest: its traits, their classes, and the class of each user.
 
-A label column is named as its trait and holds class names; null means unknown. How a value is read
-is said in `label_values.py`.
+A label column has the name of its trait and holds class names; null means unknown. `values.py` says
+how a value is read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,24 +38,24 @@ from tweetprofile.traits import MOST_TRAITS, Trait, TraitSchema, load_schema
 from tweetprofile.untrusted.text import printable
 
 FROM_LABELS = "labels"
-"""Name of the schema that stands for the classes found in the manifest."""
+"""The name of the schema that consists of the classes found in the manifest."""
 
 UNKNOWN = MISSING
-"""Class number of a label that is null; the loss ignores it."""
+"""The class number of a label that is null; the loss ignores it."""
 
 _MOST_SHOWN = 100
-"""Characters of a value in messages."""
+"""The most characters of a value in messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundSchema:
-    """The traits to learn, and what was left out and why.
+    """The traits to learn, and the columns that were left out.
 
     Attributes:
-        schema: traits with labels.
-        left_out: column or trait name to the reason, for people.
-        notes: sentences on how values were read.
-        warnings: sentences on classes that look like mistakes.
+        schema: The traits that have labels.
+        left_out: The reason why each column or trait of that name was left out, for messages.
+        notes: Sentences about how values were read.
+        warnings: Sentences about classes that look like mistakes.
     """
 
     schema: TraitSchema
@@ -65,16 +65,16 @@ class FoundSchema:
 
 
 def find_schema(manifest: Manifest, name: str) -> FoundSchema:
-    """The traits to learn from a manifest.
+    """Return the traits to learn from a manifest.
 
     Args:
-        manifest: with label columns.
-        name: `labels` for the classes found, a preset's name, or a TOML file.
+        manifest: A manifest with label columns.
+        name: `labels` for the classes that are found, the name of a preset, or a TOML file.
 
     Raises:
-        ManifestError: no trait has labels, a label column cannot hold any, or a user is labelled
-            in two ways.
-        SchemaError: the name stands for no schema.
+        ManifestError: No trait has labels, a label column is of a type that cannot hold labels, or
+            a user has two different labels for a trait.
+        SchemaError: The name is neither a preset nor a file with a schema.
     """
     if name == FROM_LABELS:
         return _schema_from_labels(manifest)
@@ -85,10 +85,11 @@ def check_labels(manifest: Manifest, schema: TraitSchema) -> tuple[str, ...]:
     """Check that the labels of a manifest are classes of a schema.
 
     Returns:
-        Sentences on the labels that stand for missing values.
+        Sentences about the labels that mean missing values.
 
     Raises:
-        ManifestError: a label is no class, with its row, or a user is labelled in two ways.
+        ManifestError: A label is not a class (the message names its row), or a user has two
+            different labels for a trait.
     """
     notes = []
     columns = []
@@ -107,7 +108,7 @@ def check_labels(manifest: Manifest, schema: TraitSchema) -> tuple[str, ...]:
 
 
 def read_labels(manifest: Manifest, schema: TraitSchema) -> NDArray[np.int64]:
-    """Class numbers of every user of a manifest, in order: (N, traits); images are not read."""
+    """Return the class numbers of all users in order, (N, traits), without reading images."""
     encoded: list[NDArray[np.int64] | None] = []
     with _reading(manifest):
         for trait in schema:
@@ -123,7 +124,7 @@ def read_labels(manifest: Manifest, schema: TraitSchema) -> NDArray[np.int64]:
 
 
 def read_user_ids(manifest: Manifest) -> pl.Series:
-    """The id of every user of a manifest as text, in order; images are not read."""
+    """Return the ids of all users as text, in order, without reading images."""
     parts = []
     with _reading(manifest):
         last = None
@@ -131,14 +132,14 @@ def read_user_ids(manifest: Manifest) -> pl.Series:
             ids = table["user_id"].combine_chunks()
             if manifest.form is Form.LONG and len(ids):
                 heads = ids.take(run_starts(ids))
-                goes_on = last is not None and ids[0] == last
-                last, ids = ids[-1], heads[1:] if goes_on else heads
+                continues = last is not None and ids[0] == last
+                last, ids = ids[-1], heads[1:] if continues else heads
             parts.append(ids.cast(pa.large_string()))
     return pl.Series("user_id", pa.chunked_array(parts, pa.large_string()))
 
 
 def encode_labels(table: pa.Table, schema: TraitSchema) -> NDArray[np.int64]:
-    """Class numbers of every user: (N, traits), `UNKNOWN` where there is no label."""
+    """Return the class numbers of all users, (N, traits), with `UNKNOWN` for missing labels."""
     encoded = np.full((len(table), len(schema.traits)), UNKNOWN, dtype=np.int64)
     for column, trait in enumerate(schema):
         if trait.name in table.column_names:
@@ -151,9 +152,9 @@ def encode_labels(table: pa.Table, schema: TraitSchema) -> NDArray[np.int64]:
 
 
 def _numbers(words: Sequence[str], trait: Trait) -> NDArray[np.int64]:
-    """Class numbers by the code of a value, the last one, `MISSING`, being `UNKNOWN`.
+    """Return the class number for each code of a value; the last, for `MISSING`, is `UNKNOWN`.
 
-    A class that a schema names is one, even where its name otherwise stands for a missing value.
+    A class of the schema counts as a class even if its name otherwise means a missing value.
     """
     numbers = {name: number for number, name in enumerate(trait.classes)}
     found = [numbers.get(word, numbers.get(class_of(word) or "", UNKNOWN)) for word in words]
@@ -166,14 +167,14 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
         reasons = _in_one_sentence(left_out)
         raise ManifestError(
             f"{manifest.source} has no label column to learn from{reasons}; add a text column "
-            "named as a trait, such as 'gender'."
+            "with the name of a trait, such as 'gender'."
         )
     if len(columns) > MOST_TRAITS:
         raise ManifestError(
             f"{manifest.source} has {len(columns):,} columns of labels, and a schema can have "
-            f"{MOST_TRAITS:,} traits; name those to learn with --schema."
+            f"{MOST_TRAITS:,} traits; choose those to learn with `schema`."
         )
-    found = [_judged(manifest, name, kind) for name, kind in columns.items()]
+    found = [_examine(manifest, name, kind) for name, kind in columns.items()]
     left_out |= {
         each.name: each.why_not_a_trait for each in found if each.why_not_a_trait is not None
     }
@@ -189,7 +190,7 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
     )
 
 
-def _judged(manifest: Manifest, name: str, kind: ValueKind) -> LabelColumn:
+def _examine(manifest: Manifest, name: str, kind: ValueKind) -> LabelColumn:
     with _reading(manifest):
         values = read_values(manifest, name)
     return LabelColumn.of(name, values.counts(), kind, too_many_values=values.too_many_values)
@@ -202,13 +203,15 @@ def _only_labelled(schema: TraitSchema, manifest: Manifest) -> FoundSchema:
     if not present:
         raise ManifestError(
             f"{manifest.source} has no label column of the schema ({', '.join(schema.names)}); "
-            "add one, or choose another --schema."
+            "add one, or choose another `schema`."
         )
     learnt = TraitSchema(tuple(present))
     missing = [name for name in schema.names if name not in manifest.schema.names]
     left_out = dict.fromkeys(missing, "has no label column")
     others = [*label_columns(manifest), *other_columns(manifest)]
-    left_out |= {name: "is no trait of the schema" for name in others if name not in schema.names}
+    left_out |= {
+        name: "is not a trait of the schema" for name in others if name not in schema.names
+    }
     return FoundSchema(learnt, left_out, check_labels(manifest, learnt))
 
 
@@ -222,27 +225,27 @@ def _require_labels(manifest: Manifest, name: str) -> None:
 
 
 def _require_classes(manifest: Manifest, values: Values, trait: Trait) -> None:
-    """Raise ManifestError, naming row, column and value, for a class that a trait lacks."""
+    """Raise ManifestError, naming row, column and value, if a label is not a class of a trait."""
     known = _numbers(values.words, trait)
     for code, word in enumerate(values.words):
         if known[code] != UNKNOWN or class_of(word) is None:
             continue
         meant = nearest(word, trait.classes)
-        hint = f", but like '{printable(meant, _MOST_SHOWN)}'" if meant is not None else ""
+        hint = f", but resembles '{printable(meant, _MOST_SHOWN)}'" if meant is not None else ""
         raise ManifestError(
-            f"{manifest.source}: {_whereabouts(manifest, values, code)}, column "
-            f"'{trait.name}': '{printable(word, _MOST_SHOWN)}' is no class of the schema "
-            f"({_some(trait.classes)}){hint}; correct it, or train with another --schema."
+            f"{manifest.source}: {_locate(manifest, values, code)}, column "
+            f"'{trait.name}': '{printable(word, _MOST_SHOWN)}' is not a class of the schema "
+            f"({_some(trait.classes)}){hint}; correct it, or train with another `schema`."
         )
     if values.too_many_values:
         raise ManifestError(
             f"{manifest.source}: column '{trait.name}' has more than {len(values.words):,} "
-            "different values, which are no classes; correct it."
+            "different values, too many to be classes; correct it."
         )
 
 
-def _whereabouts(manifest: Manifest, values: Values, code: int) -> str:
-    """The row in which a value first stands, or in the long form the user who has it."""
+def _locate(manifest: Manifest, values: Values, code: int) -> str:
+    """Return the first row that has a value, or in the long form the user."""
     position = int((values.codes == code).argmax())
     if manifest.form is not Form.LONG or values.too_many_values:
         return f"row {position}"
@@ -250,7 +253,7 @@ def _whereabouts(manifest: Manifest, values: Values, code: int) -> str:
 
 
 def _refuse_contradictions(manifest: Manifest, columns: Sequence[Values]) -> None:
-    """Raise ManifestError where two rows of one user, wherever they stand, name two classes."""
+    """Raise ManifestError if two rows of one user, adjacent or not, name different classes."""
     ids = read_user_ids(manifest)
     repeated = ids.is_duplicated()
     if not repeated.any():
@@ -265,14 +268,14 @@ def _refuse_contradictions(manifest: Manifest, columns: Sequence[Values]) -> Non
 
 
 def _in_one_sentence(left_out: Mapping[str, str]) -> str:
-    """What is wrong with columns, to stand behind "no label column": the first of them."""
+    """Return the reasons for the first columns, to follow "no label column" in a message."""
     shown = [f"'{printable(name, 60)}' {reason}" for name, reason in list(left_out.items())[:8]]
     more = [f"and {len(left_out) - 8:,} more columns"] if len(left_out) > 8 else []
     return ": " + "; ".join([*shown, *more]) if shown else ""
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:
-    """The first of some names, and how many more there are."""
+    """Return the first of some names, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 

@@ -1,8 +1,8 @@
-"""What a label says: the one rule of `train`, `evaluate`, `inspect` and `import --labels`.
+"""How a label is read: one rule for training, evaluating, inspecting and importing.
 
-A label is trimmed, and a word that stands for a missing value is no class. Classes are kept as
-they are written otherwise: whether `Male` and `male` are one is for people to decide, so they are
-told of both.
+A label is trimmed, and a word that means a missing value is not a class. Apart from that, classes
+are kept as they are written: whether `Male` and `male` are the same class is for a person to
+decide, so a warning names both.
 """
 
 import re
@@ -24,40 +24,40 @@ _DOUBTFUL_WORDS = frozenset(
      "#n/d", "#nv", "n/d", "nd", "s/d", "desconocido", "desconocida", "sin dato", "sin datos",
      "no especificado", "inconnu", "unbekannt", "desconhecido", "sconosciuto"}
 )  # fmt: skip
-"""Labels, in lower case, that may mean that nobody knows, and may be meant as classes."""
+"""Labels, in lower case, that may mean "unknown" and may also be meant as classes."""
 
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
-"""Byte-order marks and characters of no width, which `str.strip` leaves."""
+"""Byte-order marks and zero-width characters, which `str.strip` does not remove."""
 
 MOST_CLASSES = 64
-"""A column of more different values is taken for prose or names, not for a trait."""
+"""A column with more different values is taken for prose or names, not for a trait."""
 
 MOST_VALUES = 4_096
-"""Different values of a column that are counted; one with more is prose, names or measures."""
+"""The most different values that are counted; a column with more holds prose or measurements."""
 
 MOST_NUMBERS = 20
-"""A column of more different numbers is taken for a count or a measure, not for a trait."""
+"""A column with more different numbers is taken for a count or a measurement, not for a trait."""
 
-_LEAST_USERS_A_CLASS = 2
-"""On average; a column with fewer users a value is taken for names."""
+_LEAST_USERS_PER_CLASS = 2
+"""A column with fewer users per value, on average, is taken for names."""
 
 _PARTS = frozenset(
     {"train", "training", "val", "valid", "validation", "dev", "development", "test", "testing"}
 )
-"""Values of a column that says which part of a data set a user belongs to."""
+"""Values of a column that names the part of a data set that each user belongs to."""
 
 _RARITY = 5
-"""A class is taken for a misspelling of another one that so many times as many users have."""
+"""A class is taken for a misspelling of a similar class with at least this many times its users."""
 
 _LEAST_LETTERS = 4
 _LETTERS_OF_TWO_SLIPS = 10
-"""Shorter words differ in one letter, or in two, because they are different words."""
+"""Shorter words that differ in one letter, or in two, are taken for different words."""
 
 _MOST_SHOWN = 100
-"""Characters of a value in messages."""
+"""The most characters of a value in messages."""
 
 _BETWEEN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
-"""What people write between the words of a class, or leave out."""
+"""Separators between the words of a class, which some people leave out."""
 
 
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
@@ -65,7 +65,7 @@ _DECIMAL = re.compile(r"[.,]")
 
 
 class ValueKind(StrEnum):
-    """What a column of labels holds, in words."""
+    """The kinds of values in a label column, in words."""
 
     TEXT = "text"
     INTEGER = "whole numbers"
@@ -74,14 +74,15 @@ class ValueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabelColumn:
-    """What a column of labels was found to hold.
+    """The classes that were found in a label column.
 
     Attributes:
-        name: of the column.
-        classes: users by class, the classes in the order in which they are numbered.
-        why_not_a_trait: why it is no trait to learn, to stand behind its name; None where it is one.
-        notes: sentences on how its values were read.
-        warnings: sentences on classes that look like one another.
+        name: The column's name.
+        classes: The number of users per class; the order of the classes is that of their numbers.
+        why_not_a_trait: Why the column is not a trait to learn, to follow its name in a message;
+            None if it is a trait.
+        notes: Sentences about how the values were read.
+        warnings: Sentences about classes that look alike.
     """
 
     name: str
@@ -94,13 +95,13 @@ class LabelColumn:
     def of(
         cls, name: str, counts: Mapping[str, int], kind: ValueKind, *, too_many_values: bool = False
     ) -> "LabelColumn":
-        """Judge a column by its values.
+        """Decide from a column's values whether it is a trait, and with which classes.
 
         Args:
-            name: of the column.
-            counts: users by value, as it is written.
-            kind: of the values.
-            too_many_values: whether the column holds more different values than were counted.
+            name: The column's name.
+            counts: The number of users per value, as it is written.
+            kind: The kind of the values.
+            too_many_values: Whether the column holds more different values than were counted.
         """
         classes, numeric = count_classes(counts), kind is ValueKind.INTEGER
         ordered = dict(sorted(classes.items(), key=_by_number if numeric else None))
@@ -113,13 +114,13 @@ class LabelColumn:
 
 @lru_cache(maxsize=1 << 12)
 def class_of(value: str) -> str | None:
-    """The class that a label names; None where it stands for a missing value."""
+    """Return the class that a label names; None if it means a missing value."""
     trimmed = value.strip().strip(_INVISIBLE).strip()
     return None if trimmed.lower() in UNKNOWN_WORDS else trimmed
 
 
 def count_classes(counts: Mapping[str, int]) -> dict[str, int]:
-    """Users by class, from users by value."""
+    """Return the number of users per class from the number of users per value."""
     classes: Counter[str] = Counter()
     for value, count in counts.items():
         if (name := class_of(value)) is not None:
@@ -128,19 +129,19 @@ def count_classes(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def nearest(value: str, classes: Mapping[str, object] | tuple[str, ...]) -> str | None:
-    """The class that a value of no class seems to mean; None where it is like none of them."""
+    """Return the class that a misspelt value seems to mean; None if it resembles none."""
     plain = _plain(value)
     alike = next((name for name in classes if _plain(name) == plain), None)
     return alike or next((name for name in classes if _is_slip(value, name)), None)
 
 
 def unknown_note(name: str, counts: Mapping[str, int], classes: Mapping[str, int]) -> str | None:
-    """A sentence on the values of a column that stand for missing ones; None without any.
+    """Return a sentence about the values that mean missing values; None if there are none.
 
     Args:
-        name: of the column.
-        counts: users by value.
-        classes: those of its values that are classes all the same, because a schema says so.
+        name: The column's name.
+        counts: The number of users per value.
+        classes: Values that are classes in any case, because a schema names them.
     """
     spelled: Counter[str] = Counter()
     for value, count in counts.items():
@@ -149,33 +150,35 @@ def unknown_note(name: str, counts: Mapping[str, int], classes: Mapping[str, int
     if not spelled:
         return None
     words = ", ".join(f"'{value}' {count:,}" for value, count in spelled.most_common(8))
-    return f"{name}: {_users(spelled.total())} without a label, as the value says: {words}"
+    return (
+        f"{name}: {_users(spelled.total())} without a label, with values read as missing: {words}"
+    )
 
 
 def _why_not_a_trait(
     classes: Mapping[str, int], *, numeric: bool, too_many_values: bool
 ) -> str | None:
-    """Why a column is no trait to learn, for people; None where it is one."""
+    """Return why a column is not a trait to learn, in words; None if it is a trait."""
     if too_many_values:
         return f"has too many different values (more than {MOST_VALUES:,})"
     labelled = sum(classes.values())
     if len(classes) < 2:
         only = next(iter(classes), "")
         return f"is always '{only[:_MOST_SHOWN]}'" if classes else "has no labels"
-    if len(classes) > MOST_CLASSES or labelled < _LEAST_USERS_A_CLASS * len(classes):
+    if len(classes) > MOST_CLASSES or labelled < _LEAST_USERS_PER_CLASS * len(classes):
         return f"has too many different values ({len(classes):,} in {labelled:,} labels)"
     if numeric and len(classes) > MOST_NUMBERS:
         return (
-            f"has {len(classes)} different numbers, more than {MOST_NUMBERS}, as a count or an age "
-            "has; write classes as text"
+            f"has {len(classes)} different numbers, more than {MOST_NUMBERS}, like a count or an "
+            "age; write classes as text"
         )
     return _why_not_classes(classes)
 
 
 def _why_not_classes(classes: Mapping[str, int]) -> str | None:
-    """Why the values of a column are no classes, for people; None where they are."""
+    """Return why the values of a column are not classes, in words; None if they are."""
     if any(map(_DECIMAL.search, classes)) and all(map(_NUMBER.fullmatch, classes)):
-        return "holds decimal numbers, as a measure does; write classes as text"
+        return "holds decimal numbers, like a measurement; write classes as text"
     if all(name.lower() in _PARTS for name in classes):
         return "names the parts of a data set"
     broken = next(filter(None, map(why_not_a_class, classes)), None)
@@ -187,7 +190,7 @@ def _notes(
 ) -> Iterator[str]:
     if kind is not ValueKind.TEXT:
         listed = ", ".join(f"'{each}'" for each in classes)
-        yield f"{name}: {kind}, taken as the classes {listed}"
+        yield f"{name}: {kind}, read as the classes {listed}"
     if (unknown := unknown_note(name, counts, {})) is not None:
         yield unknown
     trimmed = [
@@ -195,7 +198,7 @@ def _notes(
     ]
     if trimmed:
         users = _users(sum(counts[value] for value in trimmed))
-        yield f"{name}: {users} with spaces around the label, which were taken off"
+        yield f"{name}: {users} with spaces around the label, which were removed"
 
 
 def _warnings(name: str, classes: Mapping[str, int]) -> Iterator[str]:
@@ -203,25 +206,25 @@ def _warnings(name: str, classes: Mapping[str, int]) -> Iterator[str]:
         if word.lower() in _DOUBTFUL_WORDS:
             yield (
                 f"{name}: '{word}' ({_users(classes[word])}) is taken as a class; leave the label "
-                "empty if it means that nobody knows."
+                "empty if it means that the class is unknown."
             )
     groups: dict[str, list[str]] = {}
     for word in classes:
         groups.setdefault(_plain(word), []).append(word)
     for alike in filter(lambda group: len(group) > 1, groups.values()):
         each = ", ".join(f"'{word}' ({_users(classes[word])})" for word in alike)
-        yield f"{name}: {each} differ in case, accents or spaces alone, and are kept apart; {_MEND}"
+        yield f"{name}: {each} differ only in case, accents or spaces, and are kept apart; {_FIX}"
     for word in classes:
         if (meant := _misread(word)) is not None:
             yield (
                 f"{name}: '{word}' ({_users(classes[word])}) looks like '{meant}' read in another "
-                "encoding; save the table anew as UTF-8."
+                "encoding; save the table again as UTF-8."
             )
     slips = list(_slips(classes))
     for rare, usual in slips:
         yield (
             f"{name}: '{rare}' ({_users(classes[rare])}) looks like '{usual}' "
-            f"({_users(classes[usual])}), and is kept apart; {_MEND}"
+            f"({_users(classes[usual])}), and is kept apart; {_FIX}"
         )
     alone = [
         word
@@ -230,11 +233,11 @@ def _warnings(name: str, classes: Mapping[str, int]) -> Iterator[str]:
     ]
     if alone:
         said = ", ".join(f"'{word}'" for word in alone[:8]) + ", ..." * (len(alone) > 8)
-        yield f"{name}: classes of a single user can neither be learnt nor measured: {said}."
+        yield f"{name}: classes of a single user can be neither learnt nor measured: {said}."
 
 
 def _misread(word: str) -> str | None:
-    """What a word was before its UTF-8 was read as Western European; None where it was not."""
+    """Return a word whose UTF-8 was read as Western European, repaired; None for other words."""
     if word.isascii():
         return None
     for codec in ("cp1252", "latin-1"):
@@ -245,11 +248,11 @@ def _misread(word: str) -> str | None:
     return None
 
 
-_MEND = "write them alike if they are one class."
+_FIX = "write them alike if they are one class."
 
 
 def _slips(classes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Pairs of a rare class and the frequent one that it seems to misspell."""
+    """Yield pairs of a rare class and the frequent class that it seems to misspell."""
     for pair in combinations(classes, 2):
         rare, usual = sorted(pair, key=classes.__getitem__)
         if _RARITY * classes[rare] <= classes[usual] and _is_slip(rare, usual):
@@ -265,9 +268,9 @@ def _is_slip(one: str, other: str) -> bool:
 
 
 def _distance(one: str, other: str) -> int:
-    """Letters to insert, remove, exchange or swap with their neighbour to get from one to another.
+    """Return the optimal string alignment distance between two words.
 
-    It is the distance of optimal string alignment.
+    It is the number of letters to insert, remove, replace or swap with their neighbour.
     """
     before: list[int] = []
     last = list(range(len(other) + 1))
@@ -283,7 +286,7 @@ def _distance(one: str, other: str) -> int:
 
 
 def _plain(word: str) -> str:
-    """A word without what people are careless about: case, accents, spaces, hyphens."""
+    """Return a word without case, accents, spaces and hyphens, which people write carelessly."""
     letters = unicodedata.normalize("NFKD", _BETWEEN.sub("", word.casefold()))
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 

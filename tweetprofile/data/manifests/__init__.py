@@ -1,1 +1,1 @@
-"""From the Parquet files of a manifest to batches of users and their image references."""
+"""Manifests: from their Parquet files to batches of users with image references."""

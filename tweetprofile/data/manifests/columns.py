@@ -1,4 +1,4 @@
-"""The columns of a manifest, as all its files have them in common."""
+"""Columns of a manifest, brought to the types that all of its files share."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,14 +12,14 @@ from tweetprofile.errors import ManifestError
 
 
 def cast(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """A column with the type that it has in all files.
+    """Return a column with the type that all files share.
 
     Raises:
-        ArrowException: its values are of another kind, or do not fit.
+        ArrowException: The column's values are of another kind, or do not fit.
     """
     if column.type.equals(kind):
         return column
-    if column.null_count == len(column):  # whatever type a writer has chosen for nothing
+    if column.null_count == len(column):  # whichever type the writer chose for a column of nulls
         return pa.chunked_array([pa.nulls(len(column), kind)])
     if merge(name, column.type, kind) is None:
         raise pa.ArrowInvalid(f"{column.type} is not {kind}")
@@ -27,7 +27,7 @@ def cast(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArr
 
 
 def require_utf8(column: pa.ChunkedArray, name: str, file: AnyPath) -> None:
-    """Refuse text that is not UTF-8: Parquet allows it, and no library expects it."""
+    """Raise ManifestError for text that is not UTF-8, which Parquet files can contain."""
     if not is_text(column.type):
         return
     try:
@@ -41,15 +41,15 @@ def require_utf8(column: pa.ChunkedArray, name: str, file: AnyPath) -> None:
 def remarks_on(
     sources: Sources, files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequence[str]
 ) -> Iterator[str]:
-    """What people must know of how the files were put together, in whole sentences."""
+    """Yield sentences about how the files were combined, where that may be unexpected."""
     if partitions:
-        yield f"Columns of text from the names of folders: {', '.join(partitions)}."
+        yield f"Text columns taken from folder names: {', '.join(partitions)}."
     if sources.left_out:
         yield (
-            f"Not read: {describe_files(sources.left_out)} of {sources.folder}; unpack or rename what "
-            "belongs to the manifest, so that it ends in .parquet."
+            f"Not read: {describe_files(sources.left_out)} of {sources.folder}; unpack or rename "
+            "files that belong to the manifest, so that their names end in .parquet."
         )
     for name in schema.names:
         lacking = [file.path.name for file in files if file.rows and name not in file.schema.names]
         if lacking and name not in (*partitions, *IMAGE_COLUMNS):
-            yield f"Column '{name}' is missing, and taken as null, in {describe_files(lacking)}."
+            yield f"Column '{name}' is missing, and read as null, in {describe_files(lacking)}."

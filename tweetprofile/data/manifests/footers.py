@@ -1,9 +1,9 @@
-"""What a Parquet file claims of its row groups, read from its footer.
+"""The claims of a Parquet file about its row groups, read from its footer.
 
-Arrow reads footers, too, but it ends the process when it meets some damaged ones (pyarrow 26:
-`RowGroupMetaData.column` throws where no exception may pass). A manifest that is damaged must cost
-one sentence. So the few numbers that are needed before a row group is decoded are read here, from
-Thrift's compact protocol, in which `parquet.thrift` is written down.
+Arrow also reads footers, but some damaged ones make it abort the process (pyarrow 26:
+`RowGroupMetaData.column` throws where no exception may pass). A damaged manifest must cause one
+error message. So the few numbers that are needed before a row group is decoded are read here, from
+Thrift's compact protocol, which `parquet.thrift` is encoded in.
 """
 
 import struct
@@ -12,37 +12,37 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 _MOST_NESTED = 16
-"""Structures within structures; Parquet's own footers have six."""
+"""The deepest nesting of structures; Parquet's own footers have six levels."""
 
 _BYTE_ARRAY = 6
 _DICTIONARY_PAGE = 2
 _HEADER_OF_VALUES = {0: 5, 3: 8}
-"""Where `PageHeader` says how many values a page holds, by the kind of page: versions 1 and 2."""
+"""The field of `PageHeader` with the number of values, by the kind of page: versions 1 and 2."""
 
 LARGEST_PAGE = (1 << 31) - 1
 
 _USUAL_HEADER_BYTES = 256
 _MOST_HEADER_BYTES = 16 << 20
-"""Of a page's header with long statistics; what Arrow allows."""
+"""The largest page header, with long statistics; the limit is Arrow's."""
 
-_ALWAYS_HELD = 1 << 26
-"""Bytes of a page that are read whatever its column claims: not every writer sums them up well."""
+_ALWAYS_READ = 1 << 26
+"""The page size in bytes that is accepted in any case, since some writers claim too little."""
 
 Fields = dict[int, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnClaims:
-    """What a footer claims of one column of a row group.
+    """The claims of a footer about one column of a row group.
 
     Attributes:
-        path: names from the top-level column down, joined by dots.
-        of_bytes: whether its values are texts or blobs, of any length.
-        values: how many there are, nulls included.
-        unpacked: bytes that all its pages take before decoding.
-        packed: bytes that they take in the file.
-        first_page: position of its first page in the file.
-        nulls: how many of its values are null, where the file has statistics; else None.
+        path: The names from the top-level column down, joined by dots.
+        of_bytes: Whether the values are text or binary, of any length.
+        values: The number of values, including nulls.
+        unpacked: The size in bytes of all pages after decompression.
+        packed: The size in bytes of all pages in the file.
+        first_page: The position of the first page in the file.
+        nulls: The number of null values; None if the file has no statistics.
     """
 
     path: str
@@ -55,24 +55,24 @@ class ColumnClaims:
 
     @property
     def top(self) -> str:
-        """Name of the top-level column."""
+        """The name of the top-level column."""
         return self.path.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class GroupClaims:
-    """What a footer claims of a row group: how many rows, and its columns in order."""
+    """The claims of a footer about a row group: the number of rows, and the columns in order."""
 
     rows: int
     columns: tuple[ColumnClaims, ...]
 
 
 def read_claims(file: BinaryIO) -> tuple[GroupClaims, ...]:
-    """What a Parquet file claims of its row groups, in order.
+    """Read the claims of a Parquet file about its row groups, in order.
 
     Raises:
-        ValueError: its footer is none, or contradicts itself.
-        OSError: it cannot be read.
+        ValueError: The footer is damaged, or contradicts itself.
+        OSError: The file cannot be read.
     """
     # A Parquet file ends with the footer, its length in 4 bytes, and the magic "PAR1".
     size = file.seek(0, 2)
@@ -88,14 +88,14 @@ def read_claims(file: BinaryIO) -> tuple[GroupClaims, ...]:
     except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ValueError("its footer is damaged") from error
     if rows != sum(group.rows for group in groups):
-        raise ValueError("its footer is damaged: it claims other rows than its row groups hold")
+        raise ValueError("its footer is damaged: its row groups do not add up to its rows")
     return groups
 
 
 def dictionary_bytes(file: BinaryIO, column: ColumnClaims) -> int:
-    """Bytes of a column's dictionary before it is multiplied by its use; 0 without one.
+    """Return the size in bytes of a column's dictionary; 0 if it has none.
 
-    What is no page header is taken for a dictionary of the largest size: reading it then fails.
+    A damaged page header counts as a dictionary of the largest size: reading it fails later.
     """
     if not column.of_bytes:
         return 0
@@ -107,17 +107,17 @@ def dictionary_bytes(file: BinaryIO, column: ColumnClaims) -> int:
 
 
 def require_sound_pages(file: BinaryIO, column: ColumnClaims) -> None:
-    """Walk over the headers of a column's pages, which Arrow believes whatever they say.
+    """Check the headers of a column's pages, which Arrow trusts.
 
-    Checksums cover what is in the pages alone. A header with one flipped bit makes Arrow skip its
-    page, and the rows after it get the values of others.
+    Checksums cover only the content of pages. A page header with one flipped bit makes Arrow skip
+    the page, and the rows after it get the values of other rows.
 
     Raises:
-        ValueError: a page claims to be larger than all of the column, its header is none, or the
+        ValueError: A page claims to be larger than its whole column, its header is damaged, or the
             pages do not hold as many values as the footer claims.
-        OSError: the file cannot be read.
+        OSError: The file cannot be read.
     """
-    most = max(column.unpacked, _ALWAYS_HELD)
+    most = max(column.unpacked, _ALWAYS_READ)
     position, end = column.first_page, column.first_page + column.packed
     values = 0
     while position < end:
@@ -138,9 +138,9 @@ def require_sound_pages(file: BinaryIO, column: ColumnClaims) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What the header of a page says: its kind, its sizes in bytes, and how many values it holds.
+    """The content of a page header: the page's kind, its sizes in bytes and its number of values.
 
-    A page of values that a dictionary or an index is made of holds none of the column's own.
+    The pages of dictionaries and indexes count as holding no values of the column.
     """
 
     kind: int
@@ -151,11 +151,11 @@ class _Page:
 
 
 def _read_page(file: BinaryIO, position: int) -> _Page:
-    """The page whose header begins there.
+    """Read the page header at a position.
 
     Raises:
-        ValueError: no header begins there.
-        OSError: the file cannot be read.
+        ValueError: There is no valid header.
+        OSError: The file cannot be read.
     """
     for most in (_USUAL_HEADER_BYTES, _MOST_HEADER_BYTES):
         file.seek(max(0, position))
@@ -177,7 +177,9 @@ def _group_of(fields: Fields) -> GroupClaims:
 
 def _column_of(fields: Fields) -> ColumnClaims:
     path = b".".join(fields[3]).decode("utf-8", "backslashreplace")
-    first = fields.get(11) or fields[9]  # the dictionary's page, where the writer says where it is
+    first = (
+        fields.get(11) or fields[9]
+    )  # the page of the dictionary, if the writer gives its position
     statistics = fields.get(12, {})
     return ColumnClaims(
         path,
@@ -216,13 +218,13 @@ class _Reader:
         return (number >> 1) ^ -(number & 1)
 
     def fields(self, depth: int = 0) -> Fields:
-        """The fields of a structure by number."""
+        """Return the fields of a structure by number."""
         found: Fields = {}
         number = 0
         while header := self.byte():
             delta, kind = header >> 4, header & 0x0F
             number = number + delta if delta else self.zigzag()
-            # Of a boolean field, the kind is the value.
+            # The kind of a boolean field is its value.
             found[number] = kind == 1 if kind in (1, 2) else self._value(kind, depth)
         return found
 

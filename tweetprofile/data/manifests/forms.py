@@ -1,14 +1,14 @@
-"""The four forms of a manifest: telling them apart, and turning each into one.
+"""The four forms of a manifest: detecting the form, and converting every form into one.
 
 ::
 
     paths          user_id, images: list<string>
     bytes          user_id, images: list<binary>
     Hugging Face   user_id, images: list<struct<bytes: binary, path: string>>
-    long           user_id, image (string, binary or struct), a user's rows adjacent
+    long           user_id, image (string, binary or struct), the rows of a user adjacent
 
-Whatever came in, what leaves is one row a user: `user_id`,
-`images: large_list<struct<bytes: large_binary, path: large_string>>`, and the other columns;
+Whatever the form, the result has one row per user: `user_id`,
+`images: large_list<struct<bytes: large_binary, path: large_string>>` and the other columns;
 `cap_images` then adds `images_given`.
 """
 
@@ -25,7 +25,7 @@ from tweetprofile.errors import ManifestError
 
 
 class Form(StrEnum):
-    """How a manifest carries its images."""
+    """How a manifest gives its images."""
 
     PATHS = "paths"
     BYTES = "bytes"
@@ -34,10 +34,10 @@ class Form(StrEnum):
 
 
 def form_of(schema: pa.Schema, file: AnyPath) -> Form:
-    """The form that a file's schema says it has.
+    """Return the form of a file with a schema.
 
     Raises:
-        ManifestError: a column is missing or of a type that no form allows; names `file`.
+        ManifestError: A column is missing, or has a type that no form allows.
     """
     columns = f"it has {', '.join(schema.names) or 'no columns'}"
     if "user_id" not in schema.names:
@@ -53,20 +53,21 @@ def form_of(schema: pa.Schema, file: AnyPath) -> Form:
 def _require_id_type(kind: pa.DataType, file: AnyPath) -> None:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    # Of a column without any id, it is said which row lacks one.
+    # A column of nulls passes here: a later error names the first row without an id.
     if not (pa.types.is_integer(kind) or is_text(kind) or pa.types.is_null(kind)):
-        mend = "write the ids as text"
+        fix = "write the ids as text"
         if pa.types.is_floating(kind):
-            mend = (
-                "floating-point numbers merge long ids, so read them anew from their source as text"
+            fix = (
+                "floating-point numbers merge long ids, so read them again from their source as "
+                "text"
             )
         raise ManifestError(
-            f"{file}: 'user_id' is {kind}; it must be a string or an integer: {mend}."
+            f"{file}: 'user_id' is {kind}; it must be a string or an integer: {fix}."
         )
 
 
 def _list_form(kind: pa.DataType, file: AnyPath) -> Form:
-    if pa.types.is_null(kind):  # a file of users none of whom has an image
+    if pa.types.is_null(kind):  # in this file, no user has an image
         return Form.PATHS
     if _is_list(kind):
         value = kind.value_type
@@ -113,7 +114,7 @@ def plain(kind: pa.DataType) -> pa.DataType:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds binary values of any length."""
+    """Return whether a column of this type holds binary values of any length."""
     kinds = pa.types
     return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
 
@@ -130,7 +131,7 @@ def _is_image_struct(kind: pa.DataType) -> bool:
 
 
 def unify_lists(table: pa.Table) -> pa.Table:
-    """Turn `images` of any list form into large_list<struct<bytes, path>>; a null list is empty."""
+    """Convert `images` to large_list<struct<bytes, path>>; a null list becomes empty."""
     images = table["images"].combine_chunks()
     if pa.types.is_null(images.type):
         images = pa.nulls(len(table), pa.list_(pa.null()))
@@ -140,12 +141,13 @@ def unify_lists(table: pa.Table) -> pa.Table:
 
 
 def group_rows(tables: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
-    """One row a user from rows of (user_id, image), adjacent rows of a user joined.
+    """Join adjacent rows of (user_id, image) into one row per user.
 
     Args:
-        tables: the rows.
-        most: images per user; those beyond are counted in `images_given` alone, so that a user of
-            a billion rows takes no more memory than one of `most`.
+        tables: The rows.
+        most: The largest number of images per user that is kept. Further images are only counted,
+            in `images_given`, so that a user with a billion rows takes no more memory than a user
+            with `most`.
     """
     pending: pa.Table | None = None
     beyond = 0
@@ -154,7 +156,7 @@ def group_rows(tables: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
         starts = run_starts(rows["user_id"].combine_chunks()).to_pylist()
         if not starts:
             continue
-        # The last user may go on in the next table.
+        # The last user may continue in the next table.
         if len(starts) > 1:
             yield _join_runs(rows.slice(0, starts[-1]), beyond)
             beyond = 0
@@ -165,7 +167,7 @@ def group_rows(tables: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
 
 
 def cap_images(table: pa.Table, most: int) -> pa.Table:
-    """Leave out a user's images beyond the first `most`, and add how many there were."""
+    """Keep the first `most` images of each user, and add a column with their number before."""
     images = table["images"].combine_chunks()
     if "images_given" not in table.column_names:
         table = table.append_column("images_given", pc.list_value_length(images))
@@ -176,27 +178,27 @@ def cap_images(table: pa.Table, most: int) -> pa.Table:
 
 
 def _first_images(rows: pa.Table, most: int) -> tuple[pa.Table, int]:
-    """The rows of one user up to their first `most` images, and how many images follow."""
+    """Return the rows of one user up to `most` images, and the number of further images."""
     given = rows["image"].combine_chunks().is_valid().to_numpy(zero_copy_only=False)
     images = int(given.sum())
     if images <= most and len(rows) <= 2 * most:
         return rows, 0
-    # Rows without an image say nothing, except the first, which holds the other columns.
+    # Rows without an image are dropped, except the first, which holds the other columns.
     kept = np.flatnonzero(given)[:most]
     return rows.take(np.union1d([0], kept)), max(0, images - most)
 
 
 def _unify_images(rows: pa.Table) -> pa.Table:
-    """Turn `image` of any type into struct<bytes, path>; a null image stays null."""
+    """Convert `image` of any type to struct<bytes, path>; a null image stays null."""
     images = rows["image"].combine_chunks()
     structs = _as_structs(images, null=images.is_null())
     return rows.set_column(rows.schema.get_field_index("image"), "image", structs)
 
 
 def _join_runs(rows: pa.Table, beyond: int) -> pa.Table:
-    """Join runs of equal `user_id`; a null image is a user's way to say that there is none.
+    """Join runs of equal `user_id`; a null image means that the user has no image in this row.
 
-    The first user has `beyond` more images than the rows show.
+    The first user has `beyond` more images than the rows hold.
     """
     image = rows["image"].combine_chunks()
     starts = run_starts(rows["user_id"].combine_chunks())
@@ -233,7 +235,7 @@ def _columns_first(others: pa.Table, images: pa.LargeListArray) -> pa.Table:
 
 
 def run_starts(ids: pa.Array) -> pa.Array:
-    """Positions (int64) at which a run of equal ids begins."""
+    """Return the positions (int64) at which runs of equal ids begin."""
     if not len(ids):
         return pa.array([], type=pa.int64())
     changes = pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)

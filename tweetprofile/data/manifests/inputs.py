@@ -1,4 +1,4 @@
-"""The files that a command reads, so that no output replaces one of them."""
+"""The inputs of commands that read a manifest, which no output may replace."""
 
 from tweetprofile.data.files.protection import Inputs
 from tweetprofile.data.files.storage import AnyPath
@@ -7,7 +7,7 @@ from tweetprofile.data.manifests.sources import FOLDER_PATTERNS
 
 
 def inputs_of(manifest: Manifest, image_root: AnyPath | None = None) -> Inputs:
-    """What a run reads that looks at a manifest's users."""
+    """Return the inputs of a run that reads a manifest and its images."""
     root = image_root or manifest.folder
     files = Inputs.of_tables("the manifest", manifest.source, manifest.files, FOLDER_PATTERNS)
     return files + Inputs.of(image_root=root)

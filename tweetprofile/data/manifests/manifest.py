@@ -1,10 +1,9 @@
-"""The manifest: Parquet that says which images each user posted.
+"""The manifest: Parquet files that list users and the images that they posted.
 
-It is one file, a folder of files or a glob, in one of four forms (`forms.py`), and is streamed:
-memory does not grow with the number of users. Whatever the form, users leave this module in
-batches, a run of users at a time: Arrow tables of `user_id`,
-`images: large_list<struct<bytes, path>>`, `images_given` and the columns asked for. Rows and users
-are counted from 0.
+A manifest is one file, a folder of files or a glob, in one of four forms (`forms.py`). It is
+streamed, so that memory does not grow with the number of users. Whatever the form, the result is
+batches of successive users: Arrow tables of `user_id`, `images: large_list<struct<bytes, path>>`,
+`images_given` and the requested columns. Rows and users are counted from 0.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,18 +53,19 @@ from tweetprofile.errors import ChangedInputError, ManifestError, Reason
 UserId = str | int
 
 MAX_IMAGES = 12_800
-"""Default cap of a user's images: all of a timeline that Twitter ever gave, 3,200 tweets of 4."""
+"""The default for the most images per user: those of the longest timeline that Twitter returned,
+3,200 tweets of 4 images."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where one encoded image is: in the manifest itself (`data`) or behind a path or URI.
+    """A reference to an encoded image, in the manifest itself (`data`) or at a path or URI.
 
     Attributes:
-        path: its path or URI; None where it has none, or one that is not UTF-8.
-        data: the encoded image.
-        misnamed: a path that is not UTF-8, with the bytes that are not escaped.
-        refused: why the image is not to be read, where that is known beforehand.
+        path: The path or URI; None if there is none, or if it is not UTF-8.
+        data: The encoded image, if the manifest holds it.
+        misnamed: A path that is not UTF-8, with its invalid bytes escaped.
+        refused: Why the image must not be read, if that is known in advance.
     """
 
     path: str | None = None
@@ -75,18 +75,18 @@ class ImageRef:
 
     @property
     def label(self) -> str:
-        """What to call it in `image_errors`: its path, or nothing."""
+        """The name of the image in `image_errors`: its path, or an empty text."""
         return self.path or self.misnamed
 
 
 @dataclass(frozen=True, slots=True)
 class UserImages:
-    """One user and the images that the manifest gives for them, in manifest order.
+    """One user and the user's images, in manifest order.
 
     Attributes:
-        user_id: whose.
-        images: those that may be tried.
-        left_out: how many more the manifest gives, beyond the cap.
+        user_id: The id of the user.
+        images: The images, up to the limit per user.
+        left_out: The number of further images in the manifest.
     """
 
     user_id: UserId
@@ -96,13 +96,13 @@ class UserImages:
 
 @dataclass(frozen=True, slots=True)
 class UserBatch:
-    """A run of manifest users who are handled together: a shard, or a part of one.
+    """Successive users of a manifest: a shard, or a part of a shard.
 
     Attributes:
-        shard: number of the shard.
-        first: number of the first user in the manifest.
-        table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the cap), `images_given`
-            (int64, with those beyond the cap) and the columns asked for.
+        shard: The number of the shard.
+        first: The number of the first user in the manifest.
+        table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the limit per user),
+            `images_given` (int64, including images beyond the limit) and the requested columns.
     """
 
     shard: int
@@ -114,12 +114,12 @@ class UserBatch:
 
     @property
     def users(self) -> list[UserImages]:
-        """The users as Python objects."""
+        """The users of the batch, as Python objects."""
         return users_of(self.table)
 
 
 def users_of(table: pa.Table) -> list[UserImages]:
-    """The users of a batch's table as Python objects."""
+    """Return the users in the table of a batch, as Python objects."""
     ids, given = (table[name].to_pylist() for name in ("user_id", "images_given"))
     images = _image_refs(table["images"].combine_chunks())
     return [
@@ -129,7 +129,7 @@ def users_of(table: pa.Table) -> list[UserImages]:
 
 
 def _image_refs(images: pa.LargeListArray) -> list[tuple[ImageRef, ...]]:
-    """The references of each user; a path that is not UTF-8 leads nowhere, and keeps its label."""
+    """Return the references of each user; a path that is not UTF-8 becomes a label only."""
     try:
         lists = images.to_pylist()
     except UnicodeDecodeError:
@@ -148,18 +148,18 @@ def _ref_of(path: bytes | None, data: bytes | None) -> ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An opened manifest, its columns checked and its rows not yet read.
+    """An opened manifest, whose columns are checked and whose rows are not yet read.
+
+    Every later read compares the files with their versions when the manifest was opened.
 
     Attributes:
-        source: what the user called it.
-        opened: its Parquet files as they were then, in the order in which their rows count.
-        folder: what relative image paths are relative to, unless told otherwise.
-        form: how it carries images.
-        schema: Arrow schema that all its files are read with, partitions included.
-        partitions: columns that the names of the files' folders give.
-        remarks: what people must know of how the files were put together.
-
-    Every later read compares the files with what they were when the manifest was opened.
+        source: The manifest as the user named it.
+        opened: The Parquet files with their versions when opened, in the order of their rows.
+        folder: The default image root: the folder that relative image paths are relative to.
+        form: How the manifest gives images.
+        schema: The Arrow schema that all files are read with, including partitions.
+        partitions: The columns that folder names give.
+        remarks: Sentences about how the files were combined, where that may be unexpected.
     """
 
     source: str
@@ -172,10 +172,13 @@ class Manifest:
 
     @classmethod
     def open(cls, source: str | Path) -> "Manifest":
-        """Open a Parquet file, a folder of them or a glob, here or behind an s3:// or gs:// URI.
+        """Open a Parquet file, a folder of such files or a glob, on disk or in an object store.
+
+        Args:
+            source: A path, a glob, or an s3:// or gs:// URI.
 
         Raises:
-            ManifestError: nothing there, not Parquet, or columns of no known form.
+            ManifestError: Nothing is there, it is not Parquet, or its columns have no known form.
         """
         sources = find_sources(str(source))
         opened = tuple(map(SourceFile.of, sources.files))
@@ -194,36 +197,36 @@ class Manifest:
 
     @property
     def files(self) -> tuple[AnyPath, ...]:
-        """Where its Parquet files are, in the order in which their rows count."""
+        """The paths of the Parquet files, in the order of their rows."""
         return tuple(file.path for file in self.opened)
 
     def reopened(self, fingerprint: str) -> "Manifest":
-        """The same manifest on another machine, where its files have other numbers and times.
+        """Return the same manifest on another machine, where the files have other inodes and times.
 
         Raises:
-            ChangedInputError: they are not the files of that fingerprint.
+            ChangedInputError: The files have another fingerprint.
         """
         here = replace(self, opened=tuple(map(SourceFile.of, self.files)))
         if here.fingerprint() != fingerprint:
             raise ChangedInputError(
                 f"{self.source} is not the same here as where the run was started; make the same "
-                "files visible on every machine, and continue with --resume."
+                "files visible on every machine, and pass `resume=True` to continue the run."
             )
         return here
 
     @property
     def user_id_type(self) -> pa.DataType:
-        """Arrow type of `user_id`, dictionaries decoded."""
+        """The Arrow type of `user_id`, with dictionaries decoded."""
         kind = self.schema.field("user_id").type
         return plain(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
     def plain_field(self, column: str) -> pa.Field:
-        """A column's name and the Arrow type that it has in the shards."""
+        """Return a column's name and its Arrow type in the shards."""
         field = self.schema.field(column)
         return field.with_type(plain(field.type))
 
     def require_columns(self, columns: Iterable[str]) -> None:
-        """Raise ManifestError unless every named column is there, in every file."""
+        """Raise ManifestError if a file lacks one of the columns."""
         wanted = [name for name in columns if name not in self.partitions]
         for file in self.files if wanted else ():
             names = FileSchema.read(file).schema.names
@@ -235,12 +238,12 @@ class Manifest:
                     )
 
     def count_users(self) -> int:
-        """The number of users, from one pass over `user_id` alone; of 10 million, it takes seconds.
+        """Count the users in one pass over `user_id`, which takes seconds for 10 million users.
 
         Raises:
-            ManifestError: a null `user_id`, one that was written as a floating-point number, or a
-                user who stands in two rows; in the long form, in rows that are not adjacent.
-            WriteError: there is no room for temporary files.
+            ManifestError: A `user_id` is null or was written as a floating-point number, or a user
+                occurs in two rows (in the long form, in rows that are not adjacent).
+            WriteError: There is no room for temporary files.
         """
         users = rows = 0
         with RepeatedIds() as repeated:
@@ -254,7 +257,7 @@ class Manifest:
         return users
 
     def _ids(self) -> Iterator[tuple[int, pa.Array, pa.Array]]:
-        """The ids of all rows, some at a time: the first row, theirs, and those of new users."""
+        """Yield the ids of all rows in pieces: the first row, the ids, and the ids of new users."""
         first_row, before = 0, pa.array([], self.user_id_type)
         for table in self._read(1 << 16, ["user_id"]):
             ids = table["user_id"].combine_chunks()
@@ -263,7 +266,7 @@ class Manifest:
             first_row, before = first_row + len(ids), ids if len(ids) else before
 
     def _refuse_repeated(self, suspects: Hashes, count: int) -> None:
-        """Raise ManifestError if one of the ids of these hashes stands in two places."""
+        """Raise ManifestError if an id with one of these hashes occurs twice."""
         seen: dict[UserId, int] = {}
         user = 0
         for _, _, heads in self._ids():
@@ -280,10 +283,10 @@ class Manifest:
             user += len(heads)
 
     def find_user(self, user_id: str) -> int | None:
-        """The position of the first user of that id, counted from 0; None where there is none.
+        """Return the position of the first user with an id, from 0; None if there is no such user.
 
         Raises:
-            ManifestError: the manifest cannot be read.
+            ManifestError: The manifest cannot be read.
         """
         position = 0
         for _, _, heads in self._ids():
@@ -296,7 +299,7 @@ class Manifest:
     def shards(
         self, users_per_shard: int, columns: Sequence[str] = (), max_images: int = MAX_IMAGES
     ) -> Iterator[UserBatch]:
-        """Stream the users a whole shard at a time; see `batches`."""
+        """Stream the users one shard at a time; see `batches`."""
         return self.batches(users_per_shard, users_per_shard, columns, max_images)
 
     def batches(
@@ -307,26 +310,26 @@ class Manifest:
         max_images: int = MAX_IMAGES,
         first_shard: int = 0,
     ) -> Iterator[UserBatch]:
-        """Stream the users in batches, none of which reaches over the end of a shard.
+        """Stream the users in batches, none of which crosses the end of a shard.
 
         Args:
-            users_per_shard: users a shard, the last one shorter.
-            users_per_batch: users a batch, the last one of a shard shorter.
-            columns: further columns to carry along, as they are, null where a file lacks one; in
-                the long form they are taken from a user's first row.
-            max_images: images a user; those beyond are counted and left out.
-            first_shard: where to begin. Of what stands before it, little is read (in the long form,
-                all).
+            users_per_shard: The number of users per shard; the last shard may be smaller.
+            users_per_batch: The number of users per batch; the last of a shard may be smaller.
+            columns: Further columns to keep unchanged, null where a file lacks one. In the long
+                form, they are taken from each user's first row.
+            max_images: The most images per user; further images are counted and left out.
+            first_shard: The shard to begin with. Little of what precedes it is read, except in the
+                long form, where everything is read.
 
         Raises:
-            ManifestError: no file has a column, or a file is damaged further in.
+            ManifestError: No file has one of the columns, or a file is damaged.
         """
         for column in columns:
             if column not in self.schema.names:
                 self.require_columns([column])
         images = "image" if self.form is Form.LONG else "images"
         names = list(dict.fromkeys(["user_id", images, *columns]))
-        # Encoded images are large: no more of them are read than a batch needs.
+        # Encoded images are large, so no more are read than a batch needs.
         rows = users_per_batch if self.carries_bytes else users_per_shard
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
@@ -338,9 +341,9 @@ class Manifest:
             first += len(table)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the files' contents, in order, wherever they lie.
+        """Return the SHA-256 of the files' contents in order, wherever the files are.
 
-        Of a file too large to be read twice, its size and Parquet footer stand for it.
+        For a file that is too large to be read twice, its size and Parquet footer are hashed.
         """
         values = [partitions_of(file) for file in self.files] if self.partitions else []
         digest = fingerprint(
@@ -352,25 +355,25 @@ class Manifest:
 
     @property
     def carries_bytes(self) -> bool:
-        """Whether images may be in the manifest itself."""
+        """Whether the manifest may hold the images themselves."""
         return holds_bytes(self.schema.field(IMAGE_COLUMNS[self.form is Form.LONG]).type)
 
     def columns(self, names: list[str]) -> Iterator[pa.Table]:
-        """Columns as they are, row by row of the files, without the images.
+        """Stream columns unchanged, without the images, in the rows of the files.
 
         Raises:
-            ManifestError: the manifest cannot be read.
+            ManifestError: The manifest cannot be read.
         """
         return self._read(1 << 16, names)
 
     def _read(self, rows: int, columns: list[str], begin: int = 0) -> Iterator[pa.Table]:
-        """The rows from row `begin` on, so many at a time, each file with all of the columns."""
+        """Yield the rows from row `begin` on, at most `rows` at a time, with all columns."""
         for file, table in read_rows(self.opened, rows, columns, begin):
             given = [self._column(name, table, file.path) for name in columns]
             yield pa.table(given, names=columns)
 
     def _column(self, name: str, table: pa.Table, file: AnyPath) -> pa.ChunkedArray:
-        """A column as it is in all files: of one type, from the folder's name, or null."""
+        """Return a column with the type of all files, from the folder name or null if missing."""
         if name in IMAGE_COLUMNS:
             return table[name]
         kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
@@ -387,7 +390,7 @@ class Manifest:
         return column
 
     def _file_of(self, name: str, kind: pa.DataType) -> AnyPath:
-        """The first file whose column has made all of them be of a type."""
+        """Return the first file whose column has caused the common type."""
         for file in self.files:
             schema = FileSchema.read(file).schema
             own = schema.field(name).type if name in schema.names else pa.null()

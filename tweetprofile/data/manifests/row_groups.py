@@ -1,11 +1,11 @@
-"""The rows of a manifest's Parquet files, a few at a time, however much a file claims to hold.
+"""Read the rows of Parquet files a few at a time, in bounded memory, whatever the files claim.
 
 A manifest is untrusted. A file of 545 bytes can claim a row of a billion images, or one text a
 million times over, which takes gigabytes of memory as soon as it is decoded. So each row group is
-judged before it is read: by what its metadata claims, and by the longest text of its dictionaries.
+checked before it is read, by the claims of its metadata and the longest text in its dictionaries.
 
-Every file is bound to what it was when the manifest was opened: after each read, and before any row
-of it is handed on, the file must still be the same.
+Files must not change after the manifest was opened: after each read, and before any of its rows is
+passed on, a file is compared with its version at that time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,17 +37,17 @@ from tweetprofile.data.manifests.footers import (
 from tweetprofile.errors import ChangedInputError, ManifestError, StoreError
 
 _READ_BUFFER = 1 << 20
-"""Bytes read from a column at a time: with it, a row group larger than memory still streams."""
+"""Bytes read from a column at a time, so that a row group larger than memory can be streamed."""
 
 _VALUES_AT_ONCE = 1 << 24
-"""Values of a list column that are decoded on the word of the metadata: some 400 MB of memory."""
+"""The most values of a list column that are decoded because of a claim: some 400 MB of memory."""
 
 _BYTES_AT_ONCE = 1 << 30
-"""Bytes that a single read may decode into."""
+"""The most bytes that a single read may decode into."""
 
 _UNPACKED_AT_ONCE = 1 << 28
 _MOST_COMPRESSED = 1000
-"""A column chunk of more than these bytes, packed more than a thousandfold, is no real one."""
+"""A column chunk of more than 256 MiB that is compressed more than a thousandfold is a bomb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class SourceFile:
     """A Parquet file as it was when its manifest was opened.
 
     Attributes:
-        path: where it is.
-        version: what `storage.version_of` said of it.
+        path: The path of the file.
+        version: The result of `storage.version_of` at that time.
     """
 
     path: AnyPath
@@ -64,10 +64,10 @@ class SourceFile:
 
     @classmethod
     def of(cls, path: AnyPath) -> "SourceFile":
-        """The file as it is now.
+        """Return a file with its current version.
 
         Raises:
-            ManifestError: it cannot be reached.
+            ManifestError: The file cannot be reached.
         """
         try:
             return cls(path, version_of(path))
@@ -75,7 +75,7 @@ class SourceFile:
             raise ManifestError(f"{path} cannot be read: {why(error)}.") from error
 
     def require_unchanged(self) -> None:
-        """Raise ChangedInputError if the file was replaced or rewritten since."""
+        """Raise ChangedInputError if the file has been replaced or rewritten."""
         try:
             unchanged = version_of(self.path) == self.version
         except (OSError, pa.ArrowException) as error:
@@ -84,21 +84,21 @@ class SourceFile:
         if not unchanged:
             raise ChangedInputError(
                 f"{self.path} was changed while it was being read, so the run stops before it uses "
-                "a row of the changed file; put the old file back and continue with --resume, or "
-                "start again with --overwrite."
+                "a row of the changed file; put the old file back and pass `resume=True` to "
+                "continue the run, or pass `overwrite=True` to start again."
             )
 
 
 def read_rows(
     files: Sequence[SourceFile], rows: int, columns: Sequence[str], begin: int = 0
 ) -> Iterator[tuple[SourceFile, pa.Table]]:
-    """The rows of all files from row `begin` on, at most `rows` at a time, each with its file.
+    """Yield the rows of all files from row `begin` on, at most `rows` at a time, with their file.
 
-    A column that a file lacks is missing in its tables.
+    Columns that a file lacks are missing in its tables.
 
     Raises:
-        ManifestError: a file is damaged, or claims more than can be held in memory.
-        ChangedInputError: a file is not what it was when it was opened.
+        ManifestError: A file is damaged, or claims more than fits in memory.
+        ChangedInputError: A file has changed since it was opened.
     """
     for file in files:
         with _reading(file), open_binary(file.path) as raw, _open(file.path) as parquet:
@@ -113,12 +113,12 @@ def read_rows(
             for table in drop_rows(tables, begin):
                 file.require_unchanged()
                 yield file, table
-            file.require_unchanged()  # one that was emptied under way only seems to end early
+            file.require_unchanged()  # a file that was truncated meanwhile seems to end early
             begin = begin if not groups else 0
 
 
 def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """The tables without their first rows."""
+    """Yield the tables without the first `rows` rows."""
     for table in tables:
         if len(table) > rows:
             yield table.slice(rows)
@@ -126,32 +126,32 @@ def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def _present(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
-    """The columns that a file has; its first one where it has none, since rows must be counted."""
+    """Return the columns that a file has, or else its first column, so that rows are counted."""
     return [name for name in columns if name in schema.names] or schema.names[:1]
 
 
 def batch_sizes(users_per_shard: int, users_per_batch: int) -> Iterator[int]:
-    """Users of one batch after the other, without end."""
-    whole, rest = divmod(users_per_shard, users_per_batch)
-    return cycle([users_per_batch] * whole + [rest] * (rest > 0))
+    """Yield the sizes of successive batches, without end."""
+    full, rest = divmod(users_per_shard, users_per_batch)
+    return cycle([users_per_batch] * full + [rest] * (rest > 0))
 
 
 def rechunk(tables: Iterable[pa.Table], sizes: Iterator[int]) -> Iterator[pa.Table]:
-    """Cut a stream of tables into tables of the given sizes, the last one shorter."""
+    """Cut a stream of tables into tables of the given sizes; the last one may be shorter."""
     pending: list[pa.Table] = []
-    held, size = 0, next(sizes)
+    rows, size = 0, next(sizes)
     for table in tables:
         pending.append(table)
-        held += len(table)
-        if held < size:
+        rows += len(table)
+        if rows < size:
             continue
-        whole = pa.concat_tables(pending, promote_options="permissive")
+        joined = pa.concat_tables(pending, promote_options="permissive")
         start = 0
-        while held - start >= size:
-            yield whole.slice(start, size)
+        while rows - start >= size:
+            yield joined.slice(start, size)
             start, size = start + size, next(sizes)
-        pending, held = [whole.slice(start)], held - start
-    if held:
+        pending, rows = [joined.slice(start)], rows - start
+    if rows:
         yield pa.concat_tables(pending, promote_options="permissive")
 
 
@@ -161,25 +161,25 @@ def _reading(file: SourceFile) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
         _require_store(file.path, error)
-        file.require_unchanged()  # a file that is being rewritten looks damaged, too
+        file.require_unchanged()  # a file that is being rewritten also looks damaged
         raise ManifestError(
             f"{file.path} cannot be read: {why(error)}; write the file again."
         ) from error
 
 
 def _require_store(path: AnyPath, error: Exception) -> None:
-    """Raise StoreError if an error is the store's, and says nothing of the file."""
+    """Raise StoreError if an error comes from the store and not from the file."""
     if is_store_error(error):
         raise StoreError(
             f"{path} cannot be read any more: {why(error)}; check the connection and the "
-            "credentials, and continue with --resume."
+            "credentials, and pass `resume=True` to continue the run."
         ) from error
 
 
 def _groups_from(claims: Sequence[GroupClaims], begin: int) -> tuple[list[int], int]:
-    """The row groups from the one that holds row `begin` on, and which row of them that is.
+    """Return the row groups from the one with row `begin` on, and the row's position in them.
 
-    Where the file has no such row, no row group, and how many rows are left to skip.
+    If the file has no such row, return no row groups and the number of rows left to skip.
     """
     for group, claimed in enumerate(claims):
         if begin < claimed.rows:
@@ -207,14 +207,14 @@ def _rows_of_group(
     rows: int,
     columns: Sequence[str],
 ) -> Iterator[pa.Table]:
-    """A row group's rows: many at once if that is sure to take little memory, else one by one."""
+    """Yield a row group's rows, many at once if that surely takes little memory, or else singly."""
     careful = []
     if (found := len(claims.columns)) != len(parquet.schema):
         raise ValueError(f"row group {group} has {found} columns of {len(parquet.schema)}")
     for number, claimed in enumerate(claims.columns):
         if claimed.top not in columns:
             continue
-        if isinstance(file.path, Path):  # in a store, it would take a request for each page
+        if isinstance(file.path, Path):  # in a store, it would take a request per page
             require_sound_pages(raw, claimed)
         in_lists = parquet.schema.column(number).max_repetition_level > 0
         if not in_lists and claimed.values != claims.rows:
@@ -236,7 +236,7 @@ def _rows_of_group(
 
 
 def _require_plausible(claimed: ColumnClaims, path: AnyPath, group: int, *, in_lists: bool) -> None:
-    """Refuse what only a bomb claims: values without bytes, or bytes out of next to nothing."""
+    """Raise ManifestError for claims of a bomb: values without bytes, or extreme compression."""
     if in_lists and claimed.values > max(_VALUES_AT_ONCE, claimed.packed):
         claim = f"{claimed.values:,} values"
     elif claimed.unpacked > max(_UNPACKED_AT_ONCE, _MOST_COMPRESSED * claimed.packed):
@@ -250,7 +250,7 @@ def _require_plausible(claimed: ColumnClaims, path: AnyPath, group: int, *, in_l
 
 
 def _longest_entry(path: AnyPath, group: int, column: str) -> int:
-    """Bytes of the longest entry of a column chunk's dictionary."""
+    """Return the size in bytes of the longest entry of a column chunk's dictionary."""
     with pq.ParquetFile(arrow_source(path), read_dictionary=[column], pre_buffer=False) as parquet:
         batch = next(parquet.iter_batches(1, row_groups=[group], columns=[column]), None)
     entries = _dictionaries_in(batch.column(0)) if batch is not None and batch.num_columns else []
@@ -258,7 +258,7 @@ def _longest_entry(path: AnyPath, group: int, column: str) -> int:
 
 
 def _dictionaries_in(array: pa.Array) -> list[pa.Array]:
-    """The dictionaries of an array and of what it nests."""
+    """Return the dictionaries of an array and of its nested arrays."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         return [array.dictionary]
@@ -270,10 +270,10 @@ def _dictionaries_in(array: pa.Array) -> list[pa.Array]:
 def _read_with_care(
     file: SourceFile, group: int, dictionaries: Sequence[str], columns: Sequence[str]
 ) -> Iterator[pa.Table]:
-    """A row group's rows one by one, each decoded only once its size is known.
+    """Yield a row group's rows one by one, each decoded only after its size is known.
 
     Raises:
-        ManifestError: a row would take too much memory.
+        ManifestError: A row would take too much memory.
     """
     with _open(file.path) as parquet:
         schema = pa.schema([parquet.schema_arrow.field(name) for name in columns])
@@ -290,7 +290,7 @@ def _read_with_care(
 
 
 def _decoded_bytes(array: pa.Array) -> int:
-    """Bytes of all texts and blobs of an array, as often as they occur."""
+    """Return the size in bytes of all texts and blobs of an array, counting repetitions."""
     kind = array.type
     if pa.types.is_dictionary(kind):
         if not _has_length(kind.value_type):

@@ -1,9 +1,9 @@
 """One schema for all files of a manifest, whichever tools wrote them.
 
-Writers choose types by what a file happens to hold: pandas writes a column without a single value
-as `null` or as `double`, integers of a file with gaps as `double`, and text as `string`,
-`large_string` or a dictionary. Files that say the same in different types are read as one; files
-that contradict each other are refused in one sentence that names both.
+Writers choose types by the content of each file: pandas writes a column without a single value as
+`null` or as `double`, integers with gaps as `double`, and text as `string`, `large_string` or a
+dictionary. Files whose types are compatible are read as one; files whose types contradict each
+other are refused with an error that names both.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from tweetprofile.data.manifests.suggestions import command_for_file
 from tweetprofile.errors import ManifestError
 
 IMAGE_COLUMNS = ("images", "image")
-"""Each file gives images in its own form, so the types of these columns need not agree."""
+"""The columns whose types need not agree, since each file may give images in its own form."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSchema:
-    """What the footer of a Parquet file says of its columns.
+    """The schema of a Parquet file, as its footer gives it.
 
     Attributes:
-        path: the file.
-        schema: its columns.
-        rows: how many it claims to have.
+        path: The path of the file.
+        schema: The columns of the file.
+        rows: The number of rows that the footer claims.
     """
 
     path: AnyPath
@@ -42,7 +42,7 @@ class FileSchema:
         """Read the footer of a file.
 
         Raises:
-            ManifestError: it is no Parquet, or two of its columns have the same name.
+            ManifestError: The file is not Parquet, or two columns have the same name.
         """
         try:
             metadata = pq.read_metadata(arrow_source(path))
@@ -60,17 +60,17 @@ class FileSchema:
 
 
 def unify(files: Sequence[FileSchema], partitions: Sequence[str] = ()) -> pa.Schema:
-    """The schema that all files can be read with.
+    """Return the schema that all files can be read with.
 
-    A file without rows has no say, unless none has rows. Columns beside `user_id` whose types
-    contradict each other keep the first type: they are refused when they are read.
+    Files without rows are ignored, unless no file has rows. Other columns than `user_id` whose
+    types contradict each other keep the first type: an error is raised when they are read.
 
     Args:
-        files: in order; at least one.
-        partitions: names of columns of text that the folders' names give.
+        files: The files in order; at least one.
+        partitions: The names of the text columns that folder names give.
 
     Raises:
-        ManifestError: `user_id` is text in one file and a number in another; names both.
+        ManifestError: `user_id` is text in one file and a number in another.
     """
     found: dict[str, tuple[pa.DataType, AnyPath]] = {}
     for file in [file for file in files if file.rows] or files[:1]:
@@ -92,10 +92,11 @@ def unify(files: Sequence[FileSchema], partitions: Sequence[str] = ()) -> pa.Sch
 
 
 def form_of_all(files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequence[str]) -> Form:
-    """The form of a manifest's files.
+    """Return the form of a manifest's files.
 
     Raises:
-        ManifestError: a file is of no form, or of the long one where another is not.
+        ManifestError: A file has none of the forms, or some files have the long form and others
+            do not.
     """
     forms: list[tuple[Form, AnyPath]] = []
     for file in [file for file in files if file.rows] or files[:1]:
@@ -108,14 +109,14 @@ def form_of_all(files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequ
     for form, path in forms:
         if (form is Form.LONG) != (first is Form.LONG):
             raise ManifestError(
-                f"{path} is of form '{form}' but {origin} of form '{first}'; give manifests of one "
-                "form at a time."
+                f"{path} has the form '{form}' but {origin} has the form '{first}'; give manifests "
+                "of one form at a time."
             )
     return next((form for form, _ in forms if form is not Form.PATHS), first)
 
 
 def merge(name: str, one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """The type that holds the values of both; None where their values are of different kinds."""
+    """Return the type that holds the values of both types; None if they contradict each other."""
     if one.equals(other) or pa.types.is_null(other):
         return one
     if pa.types.is_null(one):
@@ -134,7 +135,7 @@ def _is_variable(kind: pa.DataType) -> bool:
 
 
 def _promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    """The wider type of numbers, the finer one of times; None where Arrow knows none."""
+    """Return the wider type of numbers, or the finer type of times; None if Arrow has none."""
     schemas = [pa.schema([("column", kind)]) for kind in (one, other)]
     try:
         unified: pa.DataType = pa.unify_schemas(schemas, promote_options="permissive")[0].type
@@ -146,31 +147,31 @@ def _promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 def contradiction(
     file: AnyPath, name: str, kind: pa.DataType, other: AnyPath, expected: pa.DataType
 ) -> ManifestError:
-    """What to raise where two files give a column in types that cannot be one."""
-    mend = "write both alike"
+    """Return the error to raise when the types of a column in two files contradict each other."""
+    fix = "write both alike"
     if name == "user_id":
-        mend += " (as text, if an id such as 007 is not 7)"
-    return ManifestError(f"{file}: '{name}' is {kind} where {other} has {expected}; {mend}.")
+        fix += " (as text, if an id such as 007 is not 7)"
+    return ManifestError(f"{file}: '{name}' is {kind} where {other} has {expected}; {fix}.")
 
 
 def holds_bytes(kind: pa.DataType) -> bool:
-    """Whether a column of images of this type may hold the encoded files themselves."""
+    """Return whether an image column of this type may hold the encoded images themselves."""
     if pa.types.is_nested(kind) and not pa.types.is_struct(kind):
         kind = kind.value_type
     return not (is_text(kind) or pa.types.is_null(kind))
 
 
 def _is_empty(path: AnyPath, name: str, kind: pa.DataType) -> bool:
-    """Whether statistics say that a column holds null and nothing else.
+    """Return whether the statistics of a file show that a column holds only nulls.
 
-    Only floating-point numbers are doubted: pandas writes a column as such where all is missing.
+    Only floating-point columns are checked: pandas writes columns without any value as such.
     """
     if not pa.types.is_floating(kind):
         return False
     try:
         with open_binary(path) as file:
             groups = read_claims(file)
-    except (OSError, ValueError):  # said when the rows are read
+    except (OSError, ValueError):  # the error is raised when the rows are read
         return False
     columns = [column for group in groups for column in group.columns if column.path == name]
     return all(column.nulls == column.values for column in columns)

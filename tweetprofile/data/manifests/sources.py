@@ -1,4 +1,4 @@
-"""The Parquet files that a manifest is made of: found, and told apart by what they hold."""
+"""Find the Parquet files of a manifest, and identify them by their content."""
 
 import glob
 import hashlib
@@ -22,34 +22,34 @@ from tweetprofile.data.manifests.suggestions import command_for_folder
 from tweetprofile.errors import ManifestError
 
 ENDINGS = (".parquet", ".pq", ".parq")
-"""Of files that are read in a folder, in upper or lower case."""
+"""The suffixes, in upper or lower case, of the files that are read in a folder."""
 
 _ANY_CASE = ("*.[pP][aA][rR][qQ][uU][eE][tT]", "*.[pP][qQ]", "*.[pP][aA][rR][qQ]")
 
 FOLDER_PATTERNS = (*_ANY_CASE, *(f"*=*/**/{pattern}" for pattern in _ANY_CASE))
-"""Globs of the files that are read in a folder."""
+"""Globs that match the files that are read in a folder."""
 
 _SHOWN = 3
-"""File names in a remark."""
+"""The most file names in a remark."""
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-"""What Hive, Spark and Arrow write in place of null."""
+"""The folder name that Hive, Spark and Arrow use for null."""
 
-_HASHED_WHOLE = 1 << 30
-"""Bytes up to which a file is hashed whole: seconds, and ten million paths are smaller."""
+_MOST_HASHED = 1 << 30
+"""The largest file in bytes that is hashed completely, in seconds; ten million paths take less."""
 
 Partitions = dict[str, str | None]
-"""The values that a file's folders give, by column."""
+"""The values that the folder names of a file give, by column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a manifest is read from.
+    """The files of a manifest.
 
     Attributes:
-        files: its Parquet files, in order.
-        folder: the folder that they are in.
-        left_out: names of files beside them that look like Parquet and are not read.
+        files: The Parquet files, in order.
+        folder: The folder that the files are in.
+        left_out: The names of other files in it that look like Parquet and are not read.
     """
 
     files: Sequence[AnyPath]
@@ -58,7 +58,7 @@ class Sources:
 
     @property
     def partitions(self) -> tuple[str, ...]:
-        """Columns that the names of the files' folders give, as in `country=de/part.parquet`."""
+        """The columns that folder names give, as in `country=de/part.parquet`."""
         below = str(self.folder).rstrip("/") + "/"
         names = (name for file in self.files if str(file).startswith(below)
                  for name in partitions_of(file, str(file).removeprefix(below)))  # fmt: skip
@@ -66,24 +66,26 @@ class Sources:
 
 
 def find_sources(source: str) -> Sources:
-    """The Parquet files of a file, folder, glob or URI.
+    """Find the Parquet files of a file, folder, glob or URI.
 
-    A folder is read with its Hive partitions, however deep. A name that exists is that file or
+    A folder includes its Hive partitions at any depth. A path that exists stands for that file or
     folder, even if it could be a glob.
 
     Raises:
-        ManifestError: nothing is there, or it cannot be reached.
+        ManifestError: There are no Parquet files, or they cannot be reached.
     """
     path = as_path(source)
     if isinstance(path, Path) and "://" in source:
-        raise ManifestError(f"{source}: only s3:// and gs:// are read; give one, or a path.")
+        raise ManifestError(
+            f"{source}: only s3:// and gs:// URIs are supported; give one, or a path."
+        )
     try:
         found = _find_remote(path) if isinstance(path, RemotePath) else _find_here(path, source)
     except (OSError, ValueError) as error:
-        mend = "check the permissions"
+        fix = "check the permissions"
         if isinstance(path, RemotePath):
-            mend = "check the address, and the credentials in the environment or profile"
-        raise ManifestError(f"{path} cannot be reached: {why(error)}; {mend}.") from error
+            fix = "check the address, and the credentials in the environment or profile"
+        raise ManifestError(f"{path} cannot be reached: {why(error)}; {fix}.") from error
     if not found.files:
         command = command_for_folder(path) if isinstance(path, Path) else None
         raise ManifestError(
@@ -106,7 +108,7 @@ def _find_here(path: Path, source: str) -> Sources:
 
 
 def _is_wanted(match: Path) -> bool:
-    """Whether a glob means a file, other than `_SUCCESS` and hidden ones."""
+    """Return whether a match of a glob is a file to read; `_SUCCESS` and hidden files are not."""
     marker = match.name.startswith((".", "_")) and not is_parquet_name(match.name)
     return match.is_file() and not marker
 
@@ -120,7 +122,7 @@ def _find_remote(path: RemotePath) -> Sources:
 
 
 def _in_folder(folder: AnyPath) -> Sources:
-    """The Parquet files right in a folder, and those of its Hive partitions."""
+    """Find the Parquet files directly in a folder and in its Hive partitions."""
     files: list[AnyPath] = []
     left_out: list[str] = []
     remaining = [folder]
@@ -141,18 +143,18 @@ def _in_order(path: AnyPath) -> tuple[str, ...]:
 
 
 def is_parquet_name(name: str) -> bool:
-    """Whether a file of a folder is read, by its name; hidden ones are not."""
+    """Return whether a file with this name is read in a folder; hidden files are not."""
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
 def _looks_like_parquet(name: str) -> bool:
-    """Whether people may believe that a file is read: `a.parquet.gz`, `b.parquet.bak`."""
+    """Return whether a user may expect a file to be read, such as `a.parquet.gz`."""
     inner = Path(name.lower()).suffixes[:-1]
     return not name.startswith((".", "_")) and any(ending in inner for ending in ENDINGS)
 
 
 def _partition(name: str) -> tuple[str, str | None] | None:
-    """Column and value of a folder's name, such as `country=de`; None of any other name."""
+    """Return column and value of a folder name such as `country=de`; None for other names."""
     column, sign, value = name.partition("=")
     if not sign or not column or column.startswith((".", "_")):
         return None
@@ -160,11 +162,11 @@ def _partition(name: str) -> tuple[str, str | None] | None:
 
 
 def partitions_of(file: AnyPath, below: str | None = None) -> Partitions:
-    """What the folders right above a file say of its rows.
+    """Return the values that the names of the innermost folders of a file give.
 
     Args:
-        file: in `country=de/city=ulm/`, or anywhere.
-        below: the file's path below the folder of all files, which says nothing itself.
+        file: A file, for example in `country=de/city=ulm/`.
+        below: The file's path relative to the manifest's folder, whose own name does not count.
     """
     parts = (below if below is not None else str(file)).split("/")[:-1]
     found: Partitions = {}
@@ -177,7 +179,7 @@ def partitions_of(file: AnyPath, below: str | None = None) -> Partitions:
 
 
 def describe_files(names: Iterable[str]) -> str:
-    """How many files there are, and what the first of them are called."""
+    """Return the number of files and the names of the first ones, in words."""
     every = list(names)
     more = f" and {len(every) - _SHOWN:,} more" if len(every) > _SHOWN else ""
     count = f"{len(every):,} file{'s' * (len(every) > 1)}"
@@ -185,19 +187,19 @@ def describe_files(names: Iterable[str]) -> str:
 
 
 def fingerprint(files: Sequence[AnyPath], partitions: Sequence[object] = ()) -> str:
-    """SHA-256 of the files' contents, in order, wherever they lie.
+    """Return the SHA-256 of the files' contents in order, wherever the files are.
 
-    Of a file too large to be read twice, its size and Parquet footer stand for it.
+    For a file that is too large to be read twice, its size and Parquet footer are hashed instead.
 
     Args:
-        files: in order.
-        partitions: what the names of their folders say of them, if anything.
+        files: The files in order.
+        partitions: The values that their folder names give, if any.
     """
     digest = hashlib.sha256(json.dumps(partitions).encode() if partitions else b"")
     for file in files:
         size = size_of(file)
-        whole = size <= _HASHED_WHOLE
-        digest.update(_hash_file(file) if whole else _read_footer(file) + str(size).encode())
+        completely = size <= _MOST_HASHED
+        digest.update(_hash_file(file) if completely else _read_footer(file) + str(size).encode())
     return digest.hexdigest()
 
 

@@ -1,7 +1,7 @@
-"""What people give in place of a manifest, and the command that makes a manifest of it.
+"""Suggest the command that makes a manifest of a file or folder that was given instead of one.
 
-The answer is a guess from a few kilobytes or names, made only once it is known that what was given
-cannot be read as Parquet.
+The suggestion is a guess from a few kilobytes or file names, made only when the input cannot be
+read as Parquet.
 """
 
 import shlex
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-_BYTES_LOOKED_AT = 1 << 16
-_NAMES_LOOKED_AT = 1_000
-_FOLDERS_LOOKED_AT = 20
+_MOST_BYTES = 1 << 16
+_MOST_NAMES = 1_000
+_MOST_FOLDERS = 20
 
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 _RECORD_ENDINGS = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".jsonl.bz2", ".jsonl.zst")
@@ -20,10 +20,10 @@ _DELIMITERS = (",", ";", "\t", "|")
 
 
 def command_for_file(path: Path) -> str | None:
-    """How to make a manifest of a table or of tweets; None where the file is neither."""
+    """Suggest how to make a manifest of a table or of tweets; None if the file is neither."""
     try:
         with path.open("rb") as file:
-            beginning = _as_text(file.read(_BYTES_LOOKED_AT)).lstrip()
+            beginning = _as_text(file.read(_MOST_BYTES)).lstrip()
     except OSError:
         return None
     if beginning.startswith(("{", "[")):
@@ -37,23 +37,23 @@ def command_for_file(path: Path) -> str | None:
 
 
 def command_for_folder(path: Path) -> str | None:
-    """How to make a manifest of a folder of images or tweets; None where it holds neither."""
+    """Suggest how to make a manifest of a folder of images or tweets; None if it holds neither."""
     try:
-        entries = list(islice(path.iterdir(), _NAMES_LOOKED_AT))
+        entries = list(islice(path.iterdir(), _MOST_NAMES))
     except OSError:
         return None
     names = {entry.name for entry in entries}
     folders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
     if "tweet.js" in names or (path / "data" / "account.js").is_file():
         return _import("twitter-archive", path)
-    if names.intersection(_METADATA) or any(map(_holds_images, folders[:_FOLDERS_LOOKED_AT])):
+    if names.intersection(_METADATA) or any(map(_holds_images, folders[:_MOST_FOLDERS])):
         return _import("folder", path)
     if any(name.lower().endswith(_RECORD_ENDINGS) for name in names):
         return _import("twitter-api", path)
     if any(_is_image(name) for name in names):
         return (
-            "put the images of each user into a folder named by the user's id, and make a manifest "
-            f"of them with `tweetprofile import folder {shlex.quote(str(path))} -o "
+            "put the images of each user into a folder named after the user's id, and make a "
+            f"manifest with `tweetprofile import folder {shlex.quote(str(path))} -o "
             "manifest.parquet`"
         )
     return None
@@ -101,7 +101,7 @@ def _holds_images(folder: Path) -> bool:
 
 def _names(folder: Path) -> Iterator[str]:
     try:
-        yield from (entry.name for entry in islice(folder.iterdir(), _NAMES_LOOKED_AT))
+        yield from (entry.name for entry in islice(folder.iterdir(), _MOST_NAMES))
     except OSError:
         return
 

@@ -1,8 +1,8 @@
-"""The ids of users, as they stream by: which of them come twice, and which have lost digits.
+"""Find repeated user ids, and ids that have lost digits, in a stream of ids.
 
-Tens of millions of ids do not fit into the memory of a small machine. So each is hashed to 64 bits,
-and hashes beyond some millions go to temporary files, in ranges that are sorted one after the
-other. Ids of equal hashes are compared themselves before anybody is called a duplicate.
+Tens of millions of ids do not fit in the memory of a small machine. So each id is hashed to 64
+bits, and beyond some millions the hashes go to temporary files, in ranges that are sorted one after
+the other. Ids with equal hashes are compared themselves before they are reported as repeated.
 """
 
 import hashlib
@@ -20,25 +20,25 @@ from tweetprofile.data.manifests.forms import is_text, run_starts
 from tweetprofile.errors import ManifestError
 
 FLOATING = r"^[+-]?[0-9]+([.,][0-9]*([eE][+-]?[0-9]+)?|[eE][+-][0-9]+)$"
-"""What software writes of an id that it took for a floating-point number: `123.0`, `1,2E+17`.
+"""Matches ids that software has taken for floating-point numbers: `123.0`, `1,2E+17`.
 
-A name such as `4e20`, with neither point nor sign, is none.
+A name such as `4e20`, without point and sign, does not match.
 """
 
 _DIGITS_KEPT = 15
 _LONG_ID = 17
 _LEAST_ROUNDED = 3
 _MOST_BY_CHANCE = 0.1
-"""Share of long ids that end in zeros after 15 digits; of 17 digits, one in a hundred does."""
+"""The share of long ids with zeros after 15 digits that may be chance: one in 100 of 17 digits."""
 
-_HELD = 1 << 22
-"""Hashes in memory, 8 bytes each; beyond, they are written."""
+_MOST_IN_MEMORY = 1 << 22
+"""The most hashes in memory, of 8 bytes each, before they are written to files."""
 
 _FILES_BITS = 6
 _FILES = 1 << _FILES_BITS
 
 _BYTES_AT_ONCE = 1 << 16
-"""Bytes of ids that are hashed at once: with 32 bytes of memory for each, they fit the cache."""
+"""Bytes of ids that are hashed at once; at 32 bytes of memory each, they fit in the cache."""
 
 _MOST_SUSPECTS = 1_000
 
@@ -51,14 +51,14 @@ Hashes = NDArray[np.uint64]
 
 
 def is_floating(user_id: str) -> bool:
-    """Whether an id was written as a floating-point number, which keeps 15 digits of an id."""
+    """Return whether an id was written as a floating-point number, which keeps only 15 digits."""
     return re.match(FLOATING, user_id) is not None
 
 
 class RoundedIds:
-    """Ids that a spreadsheet has rounded: it keeps 15 digits, and writes zeros after them.
+    """Detects ids that a spreadsheet has rounded to 15 digits followed by zeros.
 
-    One id in a thousand and fewer ends so by itself, so that it takes several to be sure.
+    At most one id in a thousand ends like this by chance, so that several are needed to be sure.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class RoundedIds:
         self._first = ""
 
     def add(self, user_id: str) -> None:
-        """Take the id of a row."""
+        """Add the id of a row."""
         if len(user_id) < _LONG_ID or not user_id.isdecimal():
             return
         self._long += 1
@@ -77,18 +77,19 @@ class RoundedIds:
 
     @property
     def sentence(self) -> str | None:
-        """What is wrong with the ids; None if they look sound."""
+        """What is wrong with the ids; None if they look correct."""
         if self._rounded < _LEAST_ROUNDED or self._rounded < self._long * _MOST_BY_CHANCE:
             return None
         return (
             f"{self._rounded:,} of {self._long:,} long ids end in zeros (the first: "
             f"'{self._first}'), as spreadsheets round numbers of more than {_DIGITS_KEPT} digits, "
-            "so that users might be taken for one; take the ids anew from their source, as text"
+            "so that several users might be taken for one; read the ids again from their source as "
+            "text"
         )
 
 
 def first_floating(ids: pa.Array) -> tuple[int, str] | None:
-    """Position and text of the first id that was written as a floating-point number."""
+    """Return position and text of the first id that was written as a floating-point number."""
     if not is_text(ids.type) or not _has_sign_or_point(ids):
         return None
     position = pc.index(pc.match_substring_regex(ids, FLOATING), True).as_py()
@@ -96,14 +97,14 @@ def first_floating(ids: pa.Array) -> tuple[int, str] | None:
 
 
 def _has_sign_or_point(ids: pa.Array) -> bool:
-    """Whether any id may be a floating-point number: ten times as fast as looking for one."""
+    """Return whether an id may be a floating-point number; ten times as fast as a full check."""
     letters, offsets = _letters(ids)
     letters = letters[offsets[0] : offsets[-1]] if len(ids) else letters[:0]
     return any(bool((letters == ord(sign)).any()) for sign in ".,+-")
 
 
 def check_ids(ids: pa.Array, first_row: int, source: str) -> None:
-    """Raise ManifestError for a row without an id, or with one that has lost digits."""
+    """Raise ManifestError for a row without an id, or with an id that has lost digits."""
     if ids.null_count:
         row = first_row + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
         raise ManifestError(f"{source}: row {row} has no user_id; name the user or drop the row.")
@@ -111,7 +112,7 @@ def check_ids(ids: pa.Array, first_row: int, source: str) -> None:
         position, user_id = floating
         raise ManifestError(
             f"{source}: row {first_row + position} has the user_id '{user_id}', a floating-point "
-            "number, which has only 15 digits of an id; read the ids anew from their source as "
+            "number, which keeps only 15 digits of an id; read the ids again from their source as "
             "text."
         )
 
@@ -119,13 +120,14 @@ def check_ids(ids: pa.Array, first_row: int, source: str) -> None:
 def repeated_user(
     source: str, user_id: object, rows: tuple[int, int] | None, others: int
 ) -> ManifestError:
-    """What to raise for a user who comes twice.
+    """Return the error to raise for a user who occurs twice.
 
     Args:
-        source: the manifest.
-        user_id: whose rows they are.
-        rows: which two; None in the long form, where a user may have many, one after the other.
-        others: how many more users come twice.
+        source: The manifest.
+        user_id: The id of the user.
+        rows: The numbers of the two rows; None in the long form, where a user may have any number
+            of adjacent rows.
+        others: The number of further users who occur twice.
     """
     more = "another user" if others == 1 else f"{others:,} other users"
     if rows is None:
@@ -133,48 +135,48 @@ def repeated_user(
         said = f"the rows of user '{user_id}' are not adjacent{more}; sort it by user_id"
     else:
         more = f", and so {'does' if others == 1 else 'do'} {more}" if others else ""
-        said = f"user '{user_id}' stands in rows {rows[0]} and {rows[1]}{more}"
-        said += "; keep one row for each user"
+        said = f"user '{user_id}' occurs in rows {rows[0]} and {rows[1]}{more}"
+        said += "; keep one row per user"
     return ManifestError(f"{source}: {said}.")
 
 
 def position_of(user_id: str, ids: pa.Array) -> int | None:
-    """Where an id stands among others, both taken as text; None where it does not."""
+    """Return the position of an id among others, all as text; None if it is not among them."""
     try:
         found: int = pc.index(ids.cast(pa.large_string()), user_id).as_py()
-    except UnicodeEncodeError:  # bytes of a command line that are no text, as no id is
+    except UnicodeEncodeError:  # the id has bytes that are not text, so no user has it
         return None
     return found if found >= 0 else None
 
 
 def without_repeats(ids: pa.Array, before: pa.Array) -> pa.Array:
-    """The id of each run of equal ids, less the first where it continues the ids before."""
+    """Return the id of each run of equal ids, without a first run that continues `before`."""
     heads = ids.take(run_starts(ids))
     continues = len(before) and len(heads) and heads[0] == before[-1]
     return heads[1:] if continues else heads
 
 
 class RepeatedIds(UsesScratch):
-    """Finds ids that come more than once; used as a `with` block.
+    """Finds ids that occur more than once; used in a `with` block.
 
     Raises:
-        WriteError: temporary files cannot be written.
+        WriteError: Temporary files cannot be written.
     """
 
     def __init__(self) -> None:
         self._pending: list[Hashes] = []
-        self._held = 0
+        self._in_memory = 0
 
     def add(self, ids: pa.Array) -> None:
-        """Take ids, integers or text without null."""
+        """Add ids, which are integers or text without null."""
         hashes = hash_ids(ids)
         self._pending.append(hashes)
-        self._held += len(hashes)
-        if self._held >= _HELD:
+        self._in_memory += len(hashes)
+        if self._in_memory >= _MOST_IN_MEMORY:
             self._write()
 
     def suspects(self) -> tuple[Hashes, int]:
-        """Some hashes, in order, that have come more than once, and how many such there are."""
+        """Return some hashes that have occurred more than once, in order, and the number of all."""
         found, count = np.empty(0, np.uint64), 0
         for hashes in self._ranges():
             hashes.sort()
@@ -200,14 +202,14 @@ class RepeatedIds(UsesScratch):
                     file.write(part.tobytes())
         except OSError as error:
             raise no_room(error) from error
-        self._pending, self._held = [], 0
+        self._pending, self._in_memory = [], 0
 
     def _file(self, number: int) -> Path:
         return self.scratch / f"{number:02}.hashes"
 
 
 def hash_ids(ids: pa.Array) -> Hashes:
-    """A hash of each id, (N,), equal for equal ids; no two integers have the same."""
+    """Return a hash of each id, (N,), equal for equal ids and different for different integers."""
     if pa.types.is_integer(ids.type):
         numbers = ids.to_numpy(zero_copy_only=False)
         wide = np.int64 if pa.types.is_signed_integer(ids.type) else np.uint64
@@ -217,7 +219,7 @@ def hash_ids(ids: pa.Array) -> Hashes:
 
 
 def _letters(ids: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The bytes of ids, and where those of each begin and end: (N + 1,) of N ids."""
+    """Return the bytes of N ids, and the offsets at which each begins and ends, (N + 1,)."""
     texts = ids.cast(pa.large_binary())
     _, offsets, letters = texts.buffers()
     positions = np.frombuffer(offsets, np.int64) if offsets else np.zeros(1, np.int64)
@@ -226,7 +228,7 @@ def _letters(ids: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _hash_texts(letters: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Hashes:
-    """Polynomials of the letters, modulo 2^64, as differences of one running sum."""
+    """Return polynomials of the letters modulo 2^64, as differences of one running sum."""
     first, last, rows = int(offsets[0]), int(offsets[-1]), len(offsets) - 1
     if last - first > _BYTES_AT_ONCE:
         if rows == 1:
@@ -247,7 +249,7 @@ _cached = (np.ones(1, np.uint64), np.ones(1, np.uint64))
 
 
 def _powers(most: int) -> tuple[Hashes, Hashes]:
-    """Powers of the base and of its inverse, from 0 to `most`."""
+    """Return the powers of the base and of its inverse, from 0 to `most`."""
     global _cached  # noqa: PLW0603 - they are the same for every call
     if len(_cached[0]) <= most:
         _cached = (_powers_of(_BASE, most), _powers_of(_INVERSE, most))
