@@ -199,7 +199,7 @@ class _Builder:
         """Decode the images of every user, in supervised workers."""
         source = self._source
         options = PredictorOptions(source.image_root, decoder=source.decoder)
-        job = ExtractJob(source.frames, options)
+        job = ExtractJob(source.frames, options=options)
         with LocalEngine(job, EngineOptions(source.device)) as engine:
             batches = source.manifest.batches(_USERS_PER_SHARD, engine.users_per_task)
             for batch, rows in engine.run(batches):
