@@ -1,7 +1,7 @@
-"""Images made to take a run hostage: each kind asks for time, work or memory beyond reason.
+"""Images made to stall or crash a run: each kind demands excessive time, work or memory.
 
-A kind is a function from a share of the full attack (1.0) to the encoded image; small shares do for
-fast tests, as what gives a kind away is seen long before its end.
+A kind is a function from a share of the full attack (1.0) to the encoded image. Small shares are
+enough for fast tests, because the checks recognise a kind long before its end.
 """
 
 import io
@@ -14,31 +14,31 @@ import numpy as np
 from PIL import Image
 
 MILLION = 1_000_000
-SIDE = 6300  # 39.7 megapixels: within the cap
+SIDE = 6300  # 39.7 megapixels: within the default `max_pixels`
 
 Maker = Callable[[float], bytes]
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """What Pillow would write into a file."""
+    """Return the image as Pillow writes it to a file."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 def noise(side: int, channels: int = 3) -> Image.Image:
-    """What compresses worst."""
+    """Return noise, which compresses worst."""
     random = np.random.default_rng(0)
     return Image.fromarray(random.integers(0, 256, (side, side, channels), np.uint8))
 
 
 def small() -> Image.Image:
-    """An image that costs nothing."""
+    """Return an image that costs nothing."""
     return Image.new("RGB", (8, 8), "teal")
 
 
 def _blank(share: float) -> Image.Image:
-    """As many megapixels as a large attack needs, or the square root of it for a small one."""
+    """Return 40 megapixels for the full attack, and the square root of the share for a small one."""
     return Image.new("RGB", (int(SIDE * share**0.25),) * 2)
 
 
@@ -46,14 +46,14 @@ def _blank(share: float) -> Image.Image:
 
 
 def jpeg_of_scans(share: float) -> bytes:
-    """A megabyte: 40 megapixels that are visited by 80,000 empty scans."""
+    """A megabyte: 40 megapixels that 80,000 empty scans visit."""
     jpeg = encode(_blank(share), "JPEG", progressive=True)
     scan = bytes.fromhex("ffda 0008 01 01 00 01 3f 00")
     return jpeg[:-2] + scan * int(80_000 * share) + jpeg[-2:]
 
 
 def jpeg_of_single_components(share: float) -> bytes:
-    """A sequential JPEG may have several scans, too, where its first holds one component."""
+    """A sequential JPEG may have several scans, too, if its first scan holds one component."""
     jpeg = encode(_blank(share), "JPEG")
     scan = bytes.fromhex("ffda 0008 01 01 00 00 3f 00")
     head = jpeg[: jpeg.index(b"\xff\xda")]
@@ -61,7 +61,7 @@ def jpeg_of_single_components(share: float) -> bytes:
 
 
 def tiny_jpeg_of_scans(share: float) -> bytes:
-    """64 pixels that are visited by six million scans."""
+    """64 pixels that six million scans visit."""
     jpeg = encode(small(), "JPEG", progressive=True)
     scan = bytes.fromhex("ffda 0008 01 01 00 01 3f 00")
     return jpeg[:-2] + scan * int(6 * MILLION * share) + jpeg[-2:]
@@ -69,7 +69,7 @@ def tiny_jpeg_of_scans(share: float) -> bytes:
 
 def _jpeg_with(header: bytes) -> bytes:
     jpeg = encode(small(), "JPEG")
-    return jpeg[:20] + header + jpeg[20:]  # behind the first segment
+    return jpeg[:20] + header + jpeg[20:]  # after the first segment
 
 
 def jpeg_of_padding(share: float) -> bytes:
@@ -93,18 +93,18 @@ def jpeg_of_comments(share: float) -> bytes:
 
 
 def jpeg_of_markers(share: float) -> bytes:
-    """30 million markers that stand alone."""
+    """30 million markers without a segment."""
     return _jpeg_with(b"\xff\xd0" * int(30 * MILLION * share))
 
 
 def jpeg_of_exif(share: float) -> bytes:
-    """60 MB of EXIF in segments, each of which is appended to those before."""
+    """60 MB of EXIF in segments, each of which is appended to the earlier ones."""
     segment = b"\xff\xe1\xff\xffExif\0\0" + bytes(0xFFFF - 8)
     return _jpeg_with(segment * int(920 * share))
 
 
 def jpeg_of_tags(share: float) -> bytes:
-    """EXIF whose 5,400 tags all mean the same 64 kB."""
+    """EXIF whose 5,400 tags all refer to the same 64 kB."""
     tags = b"".join(struct.pack("<HHII", 40_000 + tag, 7, 65_000, 8) for tag in range(5400))
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5400) + tags
     return _jpeg_with(b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif)
@@ -114,18 +114,18 @@ def jpeg_of_tags(share: float) -> bytes:
 
 
 def chunk(kind: bytes, data: bytes = b"") -> bytes:
-    """A chunk of a PNG, with its checksum."""
+    """Return a chunk of a PNG with its checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(width: int, height: int, body: bytes, depth: int = 8, colour: int = 2) -> bytes:
-    """A PNG with those chunks behind its header."""
+    """Return a PNG with these chunks after its header."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND")
 
 
 def _pixels(size: int) -> bytes:
-    """A chunk of so many zeros."""
+    """Return a chunk of `size` zeros."""
     squeeze = zlib.compressobj(1)
     block = bytes(1 << 20)
     parts = [squeeze.compress(block) for _ in range(size >> 20)]
@@ -134,12 +134,12 @@ def _pixels(size: int) -> bytes:
 
 
 def png_of_chunks(share: float) -> bytes:
-    """Five million empty chunks that nobody knows."""
+    """Five million empty chunks of an unknown type."""
     return png(8, 8, chunk(b"teSt") * int(5 * MILLION * share) + _pixels(8 * 25))
 
 
 def png_of_empty_pixels(share: float) -> bytes:
-    """Five million chunks of no pixels before those of some."""
+    """Five million chunks without pixels before one with pixels."""
     return png(8, 8, chunk(b"IDAT") * int(5 * MILLION * share) + _pixels(8 * 25))
 
 
@@ -209,7 +209,7 @@ def animated(kind: str) -> Maker:
     """An animation of a thousand frames."""
 
     def make(share: float) -> bytes:
-        frames = [noise(2).resize((64, 64)).rotate(turn) for turn in range(0, 360, 30)]
+        frames = [noise(2).resize((64, 64)).rotate(angle) for angle in range(0, 360, 30)]
         frames *= max(1, int(80 * share))
         return encode(frames[0], kind, save_all=True, append_images=frames[1:])
 
@@ -217,7 +217,7 @@ def animated(kind: str) -> Maker:
 
 
 def _tiff(tags: list[tuple[int, int, int, int]], body: bytes) -> bytes:
-    """Entries are of tag, type, count and value; the body begins at 4096."""
+    """Return a TIFF with entries of tag, type, count and value, whose body starts at 4096."""
     head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags))
     entries = b"".join(struct.pack("<HHII", *entry) for entry in sorted(tags))
     return (head + entries + bytes(4)).ljust(4096, b"\0") + body
@@ -231,16 +231,16 @@ def _grey(width: int, height: int) -> list[tuple[int, int, int, int]]:
 def tiff_of_strips(share: float) -> bytes:
     """Seven million strips of one row."""
     strips = int(7 * MILLION * share)
-    places = [(273, 4, strips, 4096), (278, 4, 1, 1), (279, 4, strips, 4096)]
-    return _tiff(_grey(8, 8) + places, bytes(4 * strips))
+    strip_tags = [(273, 4, strips, 4096), (278, 4, 1, 1), (279, 4, strips, 4096)]
+    return _tiff(_grey(8, 8) + strip_tags, bytes(4 * strips))
 
 
 def tiff_of_values(share: float) -> bytes:
     """A pixel depth of 14 million numbers."""
     values = int(14 * MILLION * share)
     tags = [tag for tag in _grey(8, 8) if tag[0] != 258]
-    places = [(273, 4, 1, 4096), (258, 3, 2 * values, 4096), (279, 4, 1, 64)]
-    return _tiff(tags + places, bytes(4 * values))
+    value_tags = [(273, 4, 1, 4096), (258, 3, 2 * values, 4096), (279, 4, 1, 64)]
+    return _tiff(tags + value_tags, bytes(4 * values))
 
 
 def tiff_of_huge_tiles(share: float) -> bytes:
@@ -253,7 +253,7 @@ def tiff_of_huge_tiles(share: float) -> bytes:
 
 
 def ico_of_large_png(share: float) -> bytes:
-    """An icon that says 16 x 16 and holds 60 megapixels."""
+    """An icon that claims 16 x 16 pixels and contains 60 megapixels."""
     inside = encode(Image.new("1", (int(7800 * share),) * 2), "PNG")
     entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(inside), 22)
     return b"\0\0\1\0\1\0" + entry + inside
@@ -280,13 +280,13 @@ def psd_of_resources(share: float) -> bytes:
 
 
 def plain_ppm(share: float) -> bytes:
-    """10 megapixels in digits."""
+    """10 megapixels written as digits."""
     side = int(3200 * share**0.5)
     return b"P3\n%d %d\n255\n" % (side, side) + b"7 " * (3 * side * side)
 
 
 def odd_ppm(share: float) -> bytes:
-    """16 megapixels of which each is scaled by itself."""
+    """16 megapixels, each of which is scaled by itself."""
     side = int(4000 * share**0.5)
     return b"P6\n%d %d\n100\n" % (side, side) + bytes(3 * side * side)
 
@@ -309,7 +309,7 @@ def bmp_in_runs(share: float) -> bytes:
 
 
 def nested_iptc(share: float) -> bytes:
-    """An IPTC record that holds an image that runs Ghostscript."""
+    """An IPTC record that contains an image that starts Ghostscript."""
     inside = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
     fields = [(3, 60, b"\1\0"), (3, 20, b"\0\x08"), (3, 30, b"\0\x08"), (3, 65, b"\1")]
     fields += [(3, 120, b"\1"), (8, 10, inside)]
@@ -320,12 +320,12 @@ def nested_iptc(share: float) -> bytes:
 
 
 def slow_jpeg_2000(share: float) -> bytes:
-    """Noise, of which each bit goes through an arithmetic decoder: 0.5 s a megapixel."""
+    """Noise, of which each bit passes an arithmetic decoder: 0.5 s per megapixel."""
     return encode(noise(int(4400 * share**0.5)), "JPEG2000")
 
 
 def large(kind: str, **options: Any) -> Maker:
-    """40 megapixels of one colour, with a channel for transparency where the format has one."""
+    """40 megapixels of one colour, with a transparency channel if the format has one."""
 
     def make(share: float) -> bytes:
         mode = "RGB" if kind in ("GIF", "JPEG") else "RGBA"
@@ -381,5 +381,5 @@ KINDS: dict[str, tuple[Maker, str | None, float]] = {
     "large tiff": (large("TIFF", compression="tiff_lzw"), USED, 0.1),
     "large avif": (large("AVIF", speed=10), USED, 0.02),
 }
-"""Each kind: how it is made, what becomes of it (a reason, or it is used), and the share of it that
-shows as much in little time."""
+"""For each kind its maker, its outcome (a reason, or `USED`), and the share that shows the outcome
+in little time."""

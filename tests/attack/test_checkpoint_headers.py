@@ -1,8 +1,8 @@
-"""Whatever a checkpoint's header holds, it is refused in one sentence, or it loads and predicts.
+"""A checkpoint with any header is either refused in one sentence, or it loads and predicts.
 
-Headers of every preset and of an ensemble are damaged: field by field, byte by byte, and in the
-container around them. Run alone, this file tries as many as it is told, in one process whose
-memory is bounded::
+The headers of every preset and of an ensemble are damaged field by field, byte by byte, and in the
+container around them. Run as a script, this file tries a given number of headers in one process and
+checks its memory::
 
     python tests/attack/test_checkpoint_headers.py 10000
 """
@@ -34,8 +34,8 @@ from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.predictor import Predictor
 
-MOST_SECONDS = 10.0
-MOST_BYTES = 1 << 30
+MAX_SECONDS = 10.0
+MAX_PEAK_BYTES = 1 << 30
 
 SCHEMA = TraitSchema((Trait("gender", ("female", "male")), Trait("mood", ("a", "b", "c"))))
 VOLUME = VolumeSpec(frames=3, height=16, width=16)
@@ -54,7 +54,7 @@ TRAINING = {
     "warnings": ["3 images are on both sides"],
 }
 
-# What is put in place of a value, as JSON or nearly JSON.
+# Replacements for a value, in JSON or almost JSON.
 _JUNK = [
     "null", "true", "false", "0", "-1", "1", "3.0", "0.5", "1e400", "-1e400", "NaN", "Infinity",
     "1e300", "1e-300", "9" * 30, "9" * 5000, '""', '"x"', '"\\ud800"', '"\\u001b[31m[/red]"',
@@ -65,7 +65,7 @@ _JUNK = [
 
 
 def save_models(folder: Path) -> list[bytes]:
-    """A small checkpoint of every preset, with and without normalisation, and of an ensemble."""
+    """Save a small checkpoint of every preset and return their bytes; one is an ensemble."""
     torch.manual_seed(0)
     models = []
     for name, spec in PRESETS.items():
@@ -74,13 +74,13 @@ def save_models(folder: Path) -> list[bytes]:
         networks = [build_network(narrow, VOLUME, SCHEMA) for _ in range(members)]
         for network in networks:
             network.initialise()
-        save_checkpoint(folder / "whole", ensemble_of(networks), TRAINING, {"mood": 1.5})
-        models.append((folder / "whole").read_bytes())
+        save_checkpoint(folder / "intact", ensemble_of(networks), TRAINING, {"mood": 1.5})
+        models.append((folder / "intact").read_bytes())
     return models
 
 
 def split(model: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header of a safetensors file, and its tensors."""
+    """Split a safetensors file into its header and its tensors."""
     length = int.from_bytes(model[:8], "little")
     return json.loads(model[8 : 8 + length]), model[8 + length :]
 
@@ -90,15 +90,15 @@ def join(header: str | bytes, tensors: bytes) -> bytes:
     return len(data).to_bytes(8, "little") + data + tensors
 
 
-def with_ours(model: bytes, text: str) -> bytes:
-    """The file with another text in place of our own header."""
+def with_header(model: bytes, text: str) -> bytes:
+    """Return the file with another text in place of the header of tweetprofile."""
     container, tensors = split(model)
     container["__metadata__"]["tweetprofile"] = text
     return join(json.dumps(container), tensors)
 
 
 def paths_in(tree: Any) -> list[tuple[Any, ...]]:
-    """Where all values of a tree are."""
+    """Return the paths of all values of a tree."""
     found: list[tuple[Any, ...]] = [()]
     items = tree.items() if isinstance(tree, dict) else enumerate(tree)
     for key, each in items:
@@ -109,7 +109,7 @@ def paths_in(tree: Any) -> list[tuple[Any, ...]]:
 
 
 def change_field(text: str, chance: random.Random) -> str:
-    """One value of some JSON removed, renamed, repeated, or replaced by junk."""
+    """Remove, rename, repeat or replace one value of a JSON text."""
     tree = json.loads(text)
     path = chance.choice([path for path in paths_in(tree) if path] or [()])
     if not path:
@@ -133,33 +133,33 @@ def change_field(text: str, chance: random.Random) -> str:
 
 
 def change_bytes(data: bytes, chance: random.Random) -> bytes:
-    """A few bytes flipped, lost or put in."""
+    """Flip, remove or insert a few bytes."""
     changed = bytearray(data)
     for _ in range(chance.choice([1, 1, 1, 4, 30])):
-        place = chance.randrange(len(changed))
+        position = chance.randrange(len(changed))
         what = chance.randrange(3)
         if what == 0:
-            changed[place] ^= 1 << chance.randrange(8)
+            changed[position] ^= 1 << chance.randrange(8)
         elif what == 1:
-            del changed[place : place + chance.choice([1, 1, 2, 50])]
+            del changed[position : position + chance.choice([1, 1, 2, 50])]
         else:
-            changed[place:place] = chance.randbytes(chance.choice([1, 1, 8]))
+            changed[position:position] = chance.randbytes(chance.choice([1, 1, 8]))
         changed = changed or bytearray(b"{")
     return bytes(changed)
 
 
 def damage_field(model: bytes, chance: random.Random) -> bytes:
     text = split(model)[0]["__metadata__"]["tweetprofile"]
-    return with_ours(model, change_field(text, chance))
+    return with_header(model, change_field(text, chance))
 
 
 def damage_text(model: bytes, chance: random.Random) -> bytes:
     text = split(model)[0]["__metadata__"]["tweetprofile"]
-    return with_ours(model, change_bytes(text.encode(), chance).decode("latin-1"))
+    return with_header(model, change_bytes(text.encode(), chance).decode("latin-1"))
 
 
 def damage_container(model: bytes, chance: random.Random) -> bytes:
-    """Another length, other offsets, types and shapes of tensors."""
+    """Change the length of the header, or offsets, types and shapes of tensors."""
     header, tensors = split(model)
     what = chance.randrange(6)
     if what == 0:
@@ -188,13 +188,13 @@ def damage_container(model: bytes, chance: random.Random) -> bytes:
 
 
 def damage_weights(model: bytes, chance: random.Random) -> bytes:
-    """Numbers that are none, infinite, enormous or below zero."""
+    """Replace a weight by NaN, or by an infinite, enormous or negative number."""
     header, tensors = split(model)
     bits = bytes.fromhex(
         chance.choice(["0000c07f", "0000807f", "000080ff", "ffff7f7f", "000080bf"])
     )
-    place = chance.randrange(0, len(tensors) - 4, 4)
-    return join(json.dumps(header), tensors[:place] + bits + tensors[place + 4 :])
+    start = chance.randrange(0, len(tensors) - 4, 4)
+    return join(json.dumps(header), tensors[:start] + bits + tensors[start + 4 :])
 
 
 DAMAGES: list[Callable[[bytes, random.Random], bytes]] = [
@@ -203,7 +203,7 @@ DAMAGES: list[Callable[[bytes, random.Random], bytes]] = [
 
 
 def damaged(folder: Path, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """So many damaged checkpoints, and how each was damaged."""
+    """Yield `count` damaged checkpoints, each with the name of its damage."""
     models, chance = save_models(folder), random.Random(seed)
     for number in range(count):
         damage = DAMAGES[number % len(DAMAGES)]
@@ -217,7 +217,7 @@ def a_user() -> UserImages:
 
 
 def try_one(path: Path, user: UserImages) -> str | None:
-    """The sentence that refuses a checkpoint, or None where it loads, shows and predicts."""
+    """Return the sentence that refuses a checkpoint, or None if it loads, displays and predicts."""
     try:
         checkpoint = load_checkpoint(path)
         volume = checkpoint.volume_spec
@@ -232,7 +232,7 @@ def try_one(path: Path, user: UserImages) -> str | None:
 
 
 def attack(folder: Path, count: int, seed: int) -> tuple[int, int]:
-    """Try so many; how many were refused, and how many loaded."""
+    """Try `count` checkpoints, and return how many were refused and how many loaded."""
     path, user, refused = folder / "hostile.safetensors", a_user(), 0
     for name, data in damaged(folder, count, seed):
         path.write_bytes(data)
@@ -242,7 +242,7 @@ def attack(folder: Path, count: int, seed: int) -> tuple[int, int]:
         except Exception as error:
             path.rename(folder / "found.safetensors")
             raise AssertionError(f"{name}: see {folder / 'found.safetensors'}") from error
-        assert time.monotonic() - began < MOST_SECONDS, name
+        assert time.monotonic() - began < MAX_SECONDS, name
         if sentence is not None:
             assert path.name in sentence, (name, sentence)
             assert len(sentence) < 1000, (name, sentence[:1000])
@@ -256,15 +256,15 @@ def quiet_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
 
 
-def test_damaged_headers_are_refused_or_right(tmp_path: Path, quiet_output: None) -> None:
+def test_damaged_headers_are_refused_or_usable(tmp_path: Path, quiet_output: None) -> None:
     refused, loaded = attack(tmp_path, 120, seed=1)
     assert refused > 60
     assert loaded > 0
 
 
 @pytest.mark.slow
-def test_ten_thousand_damaged_headers_are_refused_or_right(tmp_path: Path) -> None:
-    """In a process of its own, which may not take more than a gigabyte."""
+def test_ten_thousand_damaged_headers_are_refused_or_usable(tmp_path: Path) -> None:
+    """They run in a process of their own, which must not take more than a gigabyte."""
     done = subprocess.run(
         [sys.executable, __file__, "10000", str(tmp_path)],
         stdout=subprocess.DEVNULL,
@@ -277,7 +277,7 @@ def test_ten_thousand_damaged_headers_are_refused_or_right(tmp_path: Path) -> No
 
 if __name__ == "__main__":
     print(attack(Path(sys.argv[2]), int(sys.argv[1]), seed=2), file=sys.stderr)  # noqa: T201
-    # Not ru_maxrss, which begins with what the process that started this one had in memory.
+    # ru_maxrss would start with the memory of the process that started this one.
     (peak_kb,) = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text("ascii"))
     peak = int(peak_kb) * 1024
-    assert peak < MOST_BYTES, f"{peak:,} bytes"
+    assert peak < MAX_PEAK_BYTES, f"{peak:,} bytes"

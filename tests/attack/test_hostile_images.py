@@ -1,4 +1,4 @@
-"""One image takes no run hostage: it costs itself, and some seconds at most."""
+"""No image can stall or crash a run: it costs itself and a few seconds at most."""
 
 import subprocess
 import sys
@@ -17,13 +17,10 @@ from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.job import PredictorOptions
 from tweetprofile.workers.examiner import Examiner
 
-# The decoder silences Pillow, but whoever runs tests sets the filters of warnings anew.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
 OPTIONS = DecodeOptions(height=32, width=32, threads=1)
 
 FULL_SECONDS = 10.0
-"""Of processor time, for the full version of a kind: the default of --max-image-seconds."""
+"""The most processor time for the full version of a kind: the default of `max_image_seconds`."""
 
 GIGABYTES = 3
 
@@ -41,7 +38,7 @@ kinds = pytest.mark.parametrize(("make", "outcome", "share"), list(KINDS.values(
 
 
 @kinds
-def test_a_hostile_image_costs_little_and_ends_as_it_should(
+def test_a_hostile_image_costs_little_and_has_the_expected_outcome(
     make: Maker, outcome: str | None, share: float
 ) -> None:
     image = make(share)
@@ -53,7 +50,7 @@ def test_a_hostile_image_costs_little_and_ends_as_it_should(
 
 
 @kinds
-def test_dali_is_not_given_what_pillow_refuses(
+def test_dali_does_not_receive_images_that_pillow_refuses(
     make: Maker, outcome: str | None, share: float
 ) -> None:
     guarded = pytest.importorskip("tweetprofile.decoders.guarded", reason="DALI is for Linux")
@@ -62,7 +59,7 @@ def test_dali_is_not_given_what_pillow_refuses(
 
 
 @kinds
-def test_inspecting_says_what_predicting_would(
+def test_inspecting_reports_the_same_outcome_as_predicting(
     make: Maker, outcome: str | None, share: float
 ) -> None:
     examiner = Examiner(11, False, PredictorOptions(device="cpu", decoder="pillow", threads=1))
@@ -83,12 +80,12 @@ def test_the_full_attack_stays_within_seconds_and_memory(
     failure, seconds, kilobytes = done.stdout.decode().split()
     assert failure == str(outcome)
     assert float(seconds) < FULL_SECONDS
-    assert int(kilobytes) < GIGABYTES / 2 * 1e6  # two compute at a time on two processors
+    assert int(kilobytes) < GIGABYTES / 2 * 1e6  # on two processors, two threads compute at a time
 
 
 @pytest.fixture(scope="module")
 def dump(good_images: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the kinds, nearly in full, and of ten good images."""
+    """Make a folder of nearly full versions of all kinds, and ten good images."""
     folder = tmp_path_factory.mktemp("hostile")
     for name, (make, _, _) in KINDS.items():
         (folder / name).write_bytes(make(0.9))
@@ -98,7 +95,7 @@ def dump(good_images: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory
 
 
 def manifest_of(dump: Path, *, hostile: bool) -> Path:
-    """A user for each kind, with ten good images and the hostile one among them."""
+    """Write one user per kind, with ten good images and the hostile one among them."""
     good = [f"good {image}" for image in range(10)]
     images = [[*good[:5], *[name] * hostile, *good[5:]] for name in KINDS]
     path = dump / f"{hostile}.parquet"
@@ -108,7 +105,7 @@ def manifest_of(dump: Path, *, hostile: bool) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["pillow", "dali"])
-def test_ten_good_images_are_used_beside_each_kind_and_the_run_stays_small(
+def test_ten_good_images_are_used_next_to_each_kind_and_memory_stays_small(
     dump: Path, model: Path, tmp_path: Path, decoder: str
 ) -> None:
     manifest = manifest_of(dump, hostile=True)
@@ -123,7 +120,7 @@ def test_ten_good_images_are_used_beside_each_kind_and_the_run_stays_small(
 
 
 @pytest.mark.slow
-def test_images_that_are_refused_cost_the_run_next_to_nothing(
+def test_refused_images_take_hardly_any_time_of_a_run(
     dump: Path, model: Path, tmp_path: Path
 ) -> None:
     seconds = []

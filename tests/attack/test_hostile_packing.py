@@ -1,4 +1,4 @@
-"""Compressed JSON lines, cut or damaged at random: all before the damage is taken, and no more."""
+"""Compressed JSON lines, cut or damaged at random: everything before the damage is imported."""
 
 import bz2
 import gzip
@@ -28,10 +28,10 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("ending", PACK)
 @pytest.mark.parametrize("rounds", [15, pytest.param(400, marks=pytest.mark.slow)])
-def test_damage_anywhere_costs_what_stands_behind_it(
+def test_damage_anywhere_costs_only_the_records_after_it(
     ending: str, rounds: int, tmp_path: Path
 ) -> None:
-    """Each file is of five streams; those before the damaged one come out whole, and in order."""
+    """Each file has five streams; those before the damaged one are read completely and in order."""
     chance = random.Random(ending)
     path = tmp_path / f"tweets.jsonl{ending}"
     for _ in range(rounds):
@@ -54,12 +54,12 @@ def test_damage_anywhere_costs_what_stands_behind_it(
 
 @pytest.mark.parametrize("ending", PACK)
 @pytest.mark.parametrize("rounds", [30, pytest.param(1_000, marks=pytest.mark.slow)])
-def test_flipped_bits_never_end_a_reading(ending: str, rounds: int, tmp_path: Path) -> None:
+def test_flipped_bits_never_raise_an_error(ending: str, rounds: int, tmp_path: Path) -> None:
     chance = random.Random(ending)
     path = tmp_path / f"tweets.jsonl{ending}"
-    whole = PACK[ending](b"".join(b'{"n": %d}\n' % n for n in range(2_000)))
+    intact = PACK[ending](b"".join(b'{"n": %d}\n' % n for n in range(2_000)))
     for _ in range(rounds):
-        damaged = bytearray(whole)
+        damaged = bytearray(intact)
         for _ in range(chance.randrange(1, 4)):
             damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
         path.write_bytes(damaged)

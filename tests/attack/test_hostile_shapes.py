@@ -1,4 +1,4 @@
-"""Tweets of scrapers and of the website, arrays and file names, mutated at random."""
+"""Randomly mutated tweets of scrapers and of the website, JSON arrays and file names."""
 
 import json
 import random
@@ -60,12 +60,15 @@ SEEDS = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_shapes_whose_values_are_anything_give_photos_or_losses(seed: int) -> None:
+def test_records_with_arbitrary_values_give_photos_or_losses(seed: int) -> None:
     chance = random.Random(seed)
     losses, found = Skipped(None), 0
     for number in range(2_000):
-        held = {"record": chance.choice(MAKE)(), **dict.fromkeys("abc", 0)}  # never left empty
-        record = json.loads(json.dumps(mutated(held, chance))).get("record")
+        wrapped = {
+            "record": chance.choice(MAKE)(),
+            **dict.fromkeys("abc", 0),
+        }  # never empty
+        record = json.loads(json.dumps(mutated(wrapped, chance))).get("record")
         if isinstance(record, dict):
             for photo in photos_of(record, Line(losses, Path("x"), number)):
                 assert photo.user_id.encode()
@@ -78,12 +81,12 @@ def test_shapes_whose_values_are_anything_give_photos_or_losses(seed: int) -> No
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_sound_records_of_an_array_among_broken_ones_are_taken_exactly(
+def test_intact_records_of_an_array_are_imported_exactly_among_broken_ones(
     seed: int, tmp_path: Path
 ) -> None:
     chance = random.Random(seed)
     indent, between = chance.choice([(None, ",\n"), (2, ",\n"), (4, ",\n")])
-    texts, sound, broken = [], [], 0
+    texts, intact, broken = [], [], 0
     for number in range(300):
         record = {"id": number, "text": "words", "x": [{"id": 1}, {"text": "[{"}], "sound": True}
         text = json.dumps(record, indent=indent)
@@ -91,22 +94,22 @@ def test_sound_records_of_an_array_among_broken_ones_are_taken_exactly(
         if number and chance.random() < 0.3 and worse != text:
             text, broken = worse, broken + 1
         else:
-            sound.append(record)
+            intact.append(record)
         texts.append(text)
-    whole = "[\n" + between.join(texts) + "\n]"
-    (tmp_path / "t.json").write_bytes(whole.encode("utf-8", "surrogatepass"))
+    array = "[\n" + between.join(texts) + "\n]"
+    (tmp_path / "t.json").write_bytes(array.encode("utf-8", "surrogatepass"))
     losses = Skipped(None)
     found = [each for _, each in read_records(tmp_path / "t.json", losses)]
-    assert [each for each in found if each.get("sound") is True and len(each) == 4] == sound
-    assert losses.counts.total() >= broken * 0.9  # a cut one may hide in the one before it
+    assert [each for each in found if each.get("sound") is True and len(each) == 4] == intact
+    assert losses.counts.total() >= broken * 0.9  # a cut record may merge with the one before it
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_files_of_any_bytes_are_read_to_their_end(seed: int, tmp_path: Path) -> None:
+def test_files_of_arbitrary_bytes_are_read_to_their_end(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
-    whole = json.dumps([make() for make in MAKE], indent=1).encode()
+    array = json.dumps([make() for make in MAKE], indent=1).encode()
     for _ in range(60):
-        content = bytearray(whole)
+        content = bytearray(array)
         for _ in range(chance.randrange(5)):
             content[chance.randrange(len(content))] = chance.choice(b'"{}[],:\\\n\x00\xff')
         start = chance.choice([b"", b"[", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"{\n"])
@@ -118,7 +121,9 @@ def test_files_of_any_bytes_are_read_to_their_end(seed: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_file_names_of_any_characters_have_few_keys_and_no_photo_too_many(seed: int) -> None:
+def test_arbitrary_file_names_have_few_keys_and_match_no_wrong_photo(
+    seed: int,
+) -> None:
     chance = random.Random(seed)
     pieces = ["106", "_", "-", ".", "jpg", "large", "orig", ":", "?", "@", "%3A", "%", "(1)", " ",
               "K", "\u00e9", "name=", "format=", "\ud800", "\n", "img", "1"]  # fmt: skip

@@ -140,7 +140,10 @@ def wrong_inputs(
             [manifest, *usual, "--image-root", tmp_path / "no"],
             "no is not a folder; give one with --image-root",
         ),
-        "no such device": ([manifest, *usual, "--devices", "tpu"], "--devices tpu: give auto"),
+        "no such device": (
+            [manifest, *usual, "--devices", "tpu"],
+            "--devices is 'tpu'; it must be auto",
+        ),
         "no such option": ([manifest, *usual, "--fast"], "No such option '--fast'"),
         "no such decoder": ([manifest, *usual, "--decoder", "magick"], "'magick' is not one of"),
         "no output": ([manifest], "Missing option '--out' / '-o'"),
@@ -204,7 +207,7 @@ def test_cuda_without_cuda_is_one_sentence_and_exit_code_2(
     out = ["-o", tmp_path / "out", "--checkpoint", model]
     assert run("predict", manifest, *out, "--devices", "cuda") == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "no usable CUDA device; use --devices cpu" in line
+    assert "no usable CUDA device; pass --devices cpu" in line
 
 
 def test_an_empty_manifest_gives_an_empty_output_and_exit_code_0(

@@ -1,4 +1,4 @@
-"""What an image may cost is told from its bytes, and what people post is far below it."""
+"""The bytes of an image show what decoding it costs, and ordinary images stay within bounds."""
 
 import io
 import time
@@ -43,16 +43,16 @@ def test_a_progressive_jpeg_of_the_largest_size_is_within_bounds(encode: Encode)
     assert excess(jpeg) is None
 
 
-def test_scans_times_pixels_have_a_cap(encode: Encode) -> None:
+def test_the_product_of_scans_and_pixels_is_bounded(encode: Encode) -> None:
     jpeg = encode(Image.new("L", (2000, 1000)), "JPEG", progressive=True)
     header = read_jpeg_header(jpeg)
     assert header is not None
-    room = MAX_SCAN_PIXELS // 2_000_000 - header.count_scans(jpeg)
-    assert excess(jpeg[:-2] + SCAN * room + jpeg[-2:]) is None
-    assert excess(jpeg[:-2] + SCAN * (room + 1) + jpeg[-2:]) is Reason.TOO_SLOW
+    allowed = MAX_SCAN_PIXELS // 2_000_000 - header.count_scans(jpeg)
+    assert excess(jpeg[:-2] + SCAN * allowed + jpeg[-2:]) is None
+    assert excess(jpeg[:-2] + SCAN * (allowed + 1) + jpeg[-2:]) is Reason.TOO_SLOW
 
 
-def test_what_looks_like_a_scan_inside_a_sequential_jpeg_is_none(encode: Encode) -> None:
+def test_bytes_that_look_like_scans_in_a_sequential_jpeg_do_not_count(encode: Encode) -> None:
     thumbnail = encode(Image.new("RGB", (8, 8)), "JPEG", progressive=True)
     jpeg = encode(Image.new("RGB", (2000, 2000)), "JPEG", comment=thumbnail + SCAN * 1000)
     assert excess(jpeg) is None
@@ -62,7 +62,7 @@ def test_a_large_jpeg_is_too_large_before_it_is_too_slow() -> None:
     assert why_excessive(jpeg_of_scans(0.01), 1_000_000) is Reason.TOO_LARGE
 
 
-def test_a_side_has_a_cap() -> None:
+def test_the_sides_of_an_image_are_bounded() -> None:
     assert fits(MAX_SIDE, 1, MAX_PIXELS)
     assert not fits(MAX_SIDE + 1, 1, MAX_PIXELS)
     assert not fits(1, MAX_SIDE + 1, MAX_PIXELS)
@@ -70,7 +70,7 @@ def test_a_side_has_a_cap() -> None:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "progressive jpeg", "png", "webp", "gif"])
-def test_an_image_cut_anywhere_is_looked_at_without_an_exception(
+def test_an_image_cut_anywhere_is_checked_without_an_exception(
     good_images: dict[str, bytes], encode: Encode, kind: str
 ) -> None:
     images = [good_images[kind], encode(Image.new("RGB", (20, 20)), "TIFF")]
@@ -91,7 +91,7 @@ def test_the_header_of_an_ordinary_jpeg_takes_microseconds(real_photos: list[Pat
     assert min(rounds) < 50e-6  # measured: 7 on an idle machine
 
 
-def test_a_file_is_read_in_so_many_pieces_and_no_more() -> None:
+def test_a_file_can_be_read_in_a_bounded_number_of_pieces() -> None:
     file = CountedFile(bytes(MAX_READS + 1))
     for _ in range(MAX_READS - 1):
         file.read(1)
@@ -101,7 +101,7 @@ def test_a_file_is_read_in_so_many_pieces_and_no_more() -> None:
     assert caught.value.reason is Reason.TOO_SLOW
 
 
-def test_a_counted_file_reads_as_any_other(encode: Encode) -> None:
+def test_a_counted_file_reads_like_any_other(encode: Encode) -> None:
     png = encode(Image.new("RGB", (30, 20), "teal"), "PNG")
     with Image.open(CountedFile(png)) as counted, Image.open(io.BytesIO(png)) as plain:
         assert counted.tobytes() == plain.tobytes()

@@ -1,4 +1,4 @@
-"""DALI's frames are Pillow's, but for a grey level here and there."""
+"""DALI and Pillow give the same frames, except for small rounding differences."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,13 +24,13 @@ def dali(request: pytest.FixtureRequest) -> DaliBatchDecoder:
 
 @pytest.fixture(scope="module")
 def safe_images(good_images: dict[str, bytes]) -> dict[str, bytes]:
-    """The good images that DALI may be given."""
+    """Return the good images that DALI may receive."""
     screen = HeaderScreen(OPTIONS.max_pixels)
     return {kind: image for kind, image in good_images.items() if screen.count_pixels(image)}
 
 
 def differences(dali: DaliBatchDecoder, images: list[bytes]) -> torch.Tensor:
-    """How far DALI's frames are from Pillow's: (F, H, W, 3), in grey levels."""
+    """Return how much the frames of DALI and Pillow differ: (F, H, W, 3), in grey levels."""
     expected = PillowDecoder(OPTIONS).decode(images)
     assert not any(expected.failures)
     frames = dali.decode(images).cpu()
@@ -39,7 +39,7 @@ def differences(dali: DaliBatchDecoder, images: list[bytes]) -> torch.Tensor:
     return (frames.float() - expected.frames_FHWC.float()).abs()
 
 
-def test_real_photos_come_out_as_from_pillow(
+def test_real_photos_have_the_same_frames_as_with_pillow(
     dali: DaliBatchDecoder, real_photos: list[Path]
 ) -> None:
     apart = differences(dali, [photo.read_bytes() for photo in real_photos]).mean(dim=(1, 2, 3))
@@ -47,7 +47,7 @@ def test_real_photos_come_out_as_from_pillow(
     assert apart.max() <= 4
 
 
-def test_every_kind_of_image_comes_out_as_from_pillow(
+def test_every_kind_of_image_has_the_same_frame_as_with_pillow(
     dali: DaliBatchDecoder, safe_images: dict[str, bytes]
 ) -> None:
     apart = differences(dali, list(safe_images.values())).mean(dim=(1, 2, 3))
@@ -55,7 +55,7 @@ def test_every_kind_of_image_comes_out_as_from_pillow(
     assert apart.max() <= 0.5, dict(zip(safe_images, apart.tolist(), strict=True))
 
 
-def test_without_scaled_decoding_frames_differ_only_by_rounding_but_at_the_border(
+def test_without_scaled_decoding_frames_differ_only_by_rounding_except_at_the_border(
     dali: DaliBatchDecoder, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
 ) -> None:
     sizes = [(112, 112), (223, 223), (200, 130), (90, 220), (60, 60)]
@@ -67,7 +67,7 @@ def test_without_scaled_decoding_frames_differ_only_by_rounding_but_at_the_borde
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_an_image_is_turned_upright_as_by_pillow(
+def test_an_image_is_turned_upright_as_with_pillow(
     dali: DaliBatchDecoder,
     draw: Callable[..., Image.Image],
     encode: Callable[..., bytes],
@@ -79,12 +79,12 @@ def test_an_image_is_turned_upright_as_by_pillow(
     assert differences(dali, [encode(draw(200, 130), kind, exif=exif)]).mean() <= 0.5
 
 
-def test_a_frame_is_of_the_size_and_shape_asked_for(good_images: dict[str, bytes]) -> None:
+def test_a_frame_has_the_configured_size(good_images: dict[str, bytes]) -> None:
     wide = DaliBatchDecoder(DecodeOptions(height=24, width=40, threads=1), torch.device("cpu"))
     assert wide.decode([good_images["jpeg"], good_images["webp"]]).shape == (2, 24, 40, 3)
 
 
-def test_an_images_frame_does_not_depend_on_those_decoded_with_it(
+def test_the_frame_of_an_image_does_not_depend_on_the_other_images_of_its_batch(
     dali: DaliBatchDecoder, safe_images: dict[str, bytes]
 ) -> None:
     images = list(safe_images.values())
@@ -93,7 +93,7 @@ def test_an_images_frame_does_not_depend_on_those_decoded_with_it(
     assert torch.equal(together, alone.repeat(5, 1, 1, 1))
 
 
-def test_frames_are_kept_while_the_next_are_decoded(
+def test_frames_stay_unchanged_while_the_next_ones_are_decoded(
     dali: DaliBatchDecoder, safe_images: dict[str, bytes]
 ) -> None:
     images = list(safe_images.values())
@@ -105,7 +105,7 @@ def test_frames_are_kept_while_the_next_are_decoded(
 
 
 @pytest.mark.parametrize("position", [0, 7, 19])
-def test_an_image_that_cannot_be_decoded_is_named_and_the_next_batch_is_unharmed(
+def test_an_image_that_cannot_be_decoded_is_named_and_does_not_affect_the_next_batch(
     dali: DaliBatchDecoder,
     good_images: dict[str, bytes],
     damaged_images: dict[str, bytes],

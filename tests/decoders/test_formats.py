@@ -12,11 +12,11 @@ from tweetprofile.errors import Reason
         ("jpeg", True),
         ("png", True),
         ("webp", True),
-        ("gif", False),  # has no length, and no end that is nowhere else
+        ("gif", False),  # records no length, and its end marker may occur anywhere
         ("bmp", False),
     ],
 )
-def test_a_cut_is_seen_where_the_format_shows_it(
+def test_a_cut_image_is_detected_if_its_format_allows(
     good_images: dict[str, bytes], kind: str, cut: bool
 ) -> None:
     image = good_images[kind]
@@ -42,5 +42,5 @@ def test_a_cut_is_seen_where_the_format_shows_it(
         (b"v/1\x01" + bytes(50), Reason.UNSUPPORTED_FORMAT),
     ],
 )
-def test_the_first_bytes_say_why_nobody_reads_an_image(data: bytes, reason: Reason) -> None:
+def test_the_first_bytes_show_why_no_decoder_reads_an_image(data: bytes, reason: Reason) -> None:
     assert why_unidentified(data) is reason

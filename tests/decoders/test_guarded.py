@@ -1,4 +1,4 @@
-"""DALI made safe: a damaged image costs itself, and never those beside it."""
+"""DALI made safe: a damaged image never costs the other images of its batch."""
 
 import random
 from pathlib import Path
@@ -13,9 +13,6 @@ from tweetprofile.job import DecoderName
 
 pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
 
-# The decoder silences Pillow, but whoever runs tests sets the filters of warnings anew.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
 OPTIONS = DecodeOptions(height=112, width=112, threads=2)
 
 
@@ -25,7 +22,7 @@ def decoder(request: pytest.FixtureRequest) -> GuardedDaliDecoder:
 
 
 def by_image(decoded: DecodedFrames) -> list[torch.Tensor | None]:
-    """For each image its frame, or None where it failed."""
+    """Return for each image its frame, or None if it failed."""
     frames = iter(decoded.frames_FHWC.cpu())
     return [next(frames) if failure is None else None for failure in decoded.failures]
 
@@ -36,7 +33,7 @@ def same(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
     return torch.equal(one, other)
 
 
-def test_of_many_mixed_images_each_comes_out_as_it_does_alone(
+def test_each_of_many_mixed_images_has_the_same_result_as_alone(
     decoder: GuardedDaliDecoder, good_images: dict[str, bytes], damaged_images: dict[str, bytes]
 ) -> None:
     kinds = good_images | damaged_images
@@ -50,7 +47,7 @@ def test_of_many_mixed_images_each_comes_out_as_it_does_alone(
         assert same(frame, by_image(alone[kind])[0]), kind
 
 
-def test_what_fails_is_what_fails_with_pillow_and_for_the_same_reason(
+def test_the_same_images_fail_as_with_pillow_and_for_the_same_reason(
     decoder: GuardedDaliDecoder, good_images: dict[str, bytes], damaged_images: dict[str, bytes]
 ) -> None:
     images = [*good_images.values(), *damaged_images.values()]
@@ -61,7 +58,7 @@ def test_what_fails_is_what_fails_with_pillow_and_for_the_same_reason(
     assert (decoded.frames_FHWC.cpu().float() - expected.frames_FHWC).abs().mean() <= 1
 
 
-def test_real_damaged_images_among_photos_harm_none_of_them(
+def test_real_damaged_images_do_not_affect_the_photos_around_them(
     decoder: GuardedDaliDecoder, real_photos: list[Path], real_damaged: list[Path]
 ) -> None:
     photos = [photo.read_bytes() for photo in real_photos[: len(real_damaged)]]
@@ -77,7 +74,7 @@ def test_real_damaged_images_among_photos_harm_none_of_them(
         assert same(frames[2 * position + 1], by_image(alone)[0])
 
 
-def test_frames_stand_in_the_order_of_the_images_whoever_decoded_them(
+def test_frames_have_the_order_of_the_images_whichever_decoder_made_them(
     decoder: GuardedDaliDecoder, good_images: dict[str, bytes], damaged_images: dict[str, bytes]
 ) -> None:
     by_dali, by_pillow, by_none = good_images["png"], good_images["gif"], damaged_images["zeros"]
@@ -87,7 +84,7 @@ def test_frames_stand_in_the_order_of_the_images_whoever_decoded_them(
     assert torch.equal(decoded.frames_FHWC, alone[[1, 0, 0, 1]])
 
 
-def test_frames_are_on_the_device_whoever_decoded_them(
+def test_frames_are_on_the_device_whichever_decoder_made_them(
     request: pytest.FixtureRequest,
     decoder: GuardedDaliDecoder,
     good_images: dict[str, bytes],
@@ -107,7 +104,7 @@ def test_frames_are_on_the_device_whoever_decoded_them(
 
 
 @pytest.mark.parametrize("damage", ["web page", "png with a scratch", "png of noise"])
-def test_no_usable_image_among_many_is_no_frame(
+def test_many_unusable_images_give_no_frame(
     decoder: GuardedDaliDecoder, damaged_images: dict[str, bytes], damage: str
 ) -> None:
     decoded = decoder.decode([damaged_images[damage]] * 20)
@@ -126,7 +123,7 @@ def test_no_usable_image_among_many_is_no_frame(
         pytest.param("pillow", "cuda", "pillow", marks=pytest.mark.gpu),
     ],
 )
-def test_the_faster_decoder_of_a_device_is_chosen_unless_one_is_named(
+def test_the_faster_decoder_of_a_device_is_chosen_unless_another_is_named(
     name: DecoderName, device: str, chosen: str
 ) -> None:
     assert make_decoder(name, OPTIONS, torch.device(device)).name == chosen

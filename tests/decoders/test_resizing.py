@@ -1,4 +1,4 @@
-"""The resize is Pillow's, to the grey level."""
+"""The resize agrees with Pillow's to one grey level."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from tweetprofile.decoders.resizing import stretch_into
 
 @pytest.mark.parametrize("frame", [(112, 112), (24, 40), (64, 16)])
 @pytest.mark.parametrize("size", [(500, 375), (1201, 7), (3, 900), (112, 112), (20, 15), (1, 1)])
-def test_a_frame_is_what_pillow_makes_of_the_image(
+def test_a_frame_agrees_with_pillows_resize(
     draw: Callable[..., Image.Image], size: tuple[int, int], frame: tuple[int, int]
 ) -> None:
     image, (height, width) = draw(*size), frame

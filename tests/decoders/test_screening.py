@@ -1,4 +1,4 @@
-"""What a header tells, before any decoder sees the image."""
+"""The header check decides which images DALI may see."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +12,10 @@ nvimgcodec = pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is fo
 
 MAX_PIXELS = 40_000_000
 FOR_PILLOW = {"cmyk jpeg", "16-bit png", "padded png", "gif", "bmp"}
-"""Good images that DALI does not read, or not rightly."""
+"""Good images that DALI cannot read, or reads incorrectly."""
 
 ONLY_DECODING_TELLS = {"png of noise"}
-"""Damaged images whose damage no header shows."""
+"""Damaged images whose header shows no damage."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def screen() -> HeaderScreen:
     return HeaderScreen(MAX_PIXELS)
 
 
-def test_whole_images_of_formats_that_dali_reads_pass(
+def test_complete_images_of_formats_that_dali_reads_pass(
     screen: HeaderScreen, good_images: dict[str, bytes]
 ) -> None:
     passing = {kind for kind, image in good_images.items() if screen.count_pixels(image)}
@@ -45,7 +45,7 @@ def test_an_image_cut_anywhere_does_not_pass(
     assert not any(screen.count_pixels(image[:cut]) for cut in cuts)
 
 
-def test_bytes_in_which_anything_may_stand_are_screened_without_an_exception(
+def test_arbitrary_bytes_are_screened_without_an_exception(
     screen: HeaderScreen, real_damaged: list[Path]
 ) -> None:
     for file in real_damaged:
@@ -56,7 +56,7 @@ def test_bytes_in_which_anything_may_stand_are_screened_without_an_exception(
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_the_pixel_cap_is_the_last_size_that_passes(
+def test_max_pixels_is_the_largest_size_that_passes(
     draw: Callable[..., Image.Image], encode: Callable[..., bytes], kind: str
 ) -> None:
     screen = HeaderScreen(max_pixels=100 * 80)
@@ -65,7 +65,7 @@ def test_the_pixel_cap_is_the_last_size_that_passes(
     assert not screen.count_pixels(encode(draw(101, 80), kind))
 
 
-def test_a_jpeg_may_be_padded_behind_its_end(
+def test_a_jpeg_with_padding_after_its_end_passes(
     screen: HeaderScreen, good_images: dict[str, bytes]
 ) -> None:
     assert screen.count_pixels(good_images["jpeg"] + bytes(1000))

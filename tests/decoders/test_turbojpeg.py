@@ -1,4 +1,4 @@
-"""libjpeg-turbo without a detour gives what Pillow gives, or leaves the image to Pillow."""
+"""libjpeg-turbo gives the same pixels as Pillow, or leaves the image to Pillow."""
 
 import io
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tweetprofile.decoders.turbojpeg import Pixels, decode_jpeg
 
 
 def by_pillow(jpeg: bytes, side: int) -> Pixels:
-    """The image, decoded by Pillow at a fraction of its size that is no smaller than `side`."""
+    """Decode with Pillow at the smallest scale that is no smaller than `side`."""
     with Image.open(io.BytesIO(jpeg)) as image:
         image.draft(None, (side, side))
         return np.asarray(image.convert("RGB"))
@@ -28,7 +28,7 @@ def by_pillow(jpeg: bytes, side: int) -> Pixels:
     [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}, {"progressive": True}],
     ids=str,
 )
-def test_every_pixel_is_pillows(
+def test_every_pixel_is_the_same_as_with_pillow(
     draw: Callable[..., Image.Image],
     encode: Callable[..., bytes],
     size: tuple[int, int],
@@ -44,7 +44,9 @@ def test_every_pixel_is_pillows(
         assert np.array_equal(pixels, expected)
 
 
-def test_every_pixel_of_real_photographs_is_pillows(real_photos: list[Path]) -> None:
+def test_every_pixel_of_real_photos_is_the_same_as_with_pillow(
+    real_photos: list[Path],
+) -> None:
     for photo in real_photos[:40]:
         jpeg = photo.read_bytes()
         expected = by_pillow(jpeg, 10_000)
@@ -52,7 +54,7 @@ def test_every_pixel_of_real_photographs_is_pillows(real_photos: list[Path]) -> 
         assert np.array_equal(decode_jpeg(jpeg, width, height), expected)  # type: ignore[arg-type]
 
 
-def test_what_the_library_complains_of_is_left_to_pillow(
+def test_an_image_that_the_library_complains_about_is_left_to_pillow(
     draw: Callable[..., Image.Image], encode: Callable[..., bytes]
 ) -> None:
     jpeg = encode(draw(90, 70), "JPEG")
@@ -66,18 +68,18 @@ def test_a_header_that_two_parsers_read_differently_is_left_to_pillow(
     assert decode_jpeg(encode(draw(90, 70), "JPEG"), 91, 70) is None
 
 
-def test_the_decoder_takes_the_short_way_for_plain_jpegs_alone(
+def test_the_decoder_uses_libjpeg_turbo_only_for_plain_jpegs(
     draw: Callable[..., Image.Image], encode: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[int] = []
     decode = simplejpeg.decode_jpeg
 
-    def noting(data: bytes, *arguments: object, **sizes: int) -> Pixels:
+    def recording(data: bytes, *arguments: object, **sizes: int) -> Pixels:
         taken.append(sizes["min_width"])
         pixels: Pixels = decode(data, *arguments, **sizes)
         return pixels
 
-    monkeypatch.setattr(simplejpeg, "decode_jpeg", noting)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", recording)
     turned = Image.Exif()
     turned[0x0112] = 6
     images = [

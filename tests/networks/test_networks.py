@@ -1,4 +1,4 @@
-"""The networks against the words of the paper, and against each other."""
+"""The networks agree with the paper, and their variants with each other."""
 
 import json
 
@@ -69,12 +69,12 @@ def test_model1_pools_2_x_2_x_2_after_every_convolution() -> None:
     assert pool_sizes("model1") == [(2, 2, 2)] * 4
 
 
-def test_the_last_pools_of_model2_leave_the_depth_alone() -> None:
+def test_the_last_pools_of_model2_keep_the_depth() -> None:
     assert pool_sizes("model2") == [(2, 2, 2)] * 4 + [(1, 2, 2)] * 3
 
 
 @pytest.mark.parametrize("name", ["model1", "model2"])
-def test_pools_keep_what_is_left_over_so_11_frames_become_6_3_2_and_1(name: str) -> None:
+def test_pools_keep_the_remainder_so_11_frames_become_6_3_2_and_1(name: str) -> None:
     x = torch.zeros(1, 3, 11, 32, 32)
     depths = []
     network = paper_network(name)
@@ -103,7 +103,7 @@ def test_the_papers_network_has_no_normalisation(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["model1", "model2"])
 @pytest.mark.parametrize("side", [16, 33, 112])
-def test_any_frame_size_and_number_of_frames_fits(name: str, side: int) -> None:
+def test_any_frame_size_and_number_of_frames_works(name: str, side: int) -> None:
     volume = VolumeSpec(frames=5, height=side, width=side + 7)
     network = paper_network(name, volume).eval()
     assert network(torch.zeros(1, 3, *volume.shape))["gender"].shape == (1, 2)
@@ -134,16 +134,16 @@ def test_folding_batch_normalisation_changes_no_prediction(name: str) -> None:
     network = build_network(network_spec(name, norm="batch"), SMALL, MEX_A3T)
     volumes = torch.randn(4, 3, *SMALL.shape)
     for _ in range(3):
-        network(volumes * 2 + 1)  # gives the normalisation a mean and variance worth folding
+        network(volumes * 2 + 1)  # gives the normalisation a mean and a variance to fold
     expected = network.eval()(volumes)
     folded = fold_normalisation(network)
     assert not layers(folded, nn.BatchNorm3d)
-    assert layers(network, nn.BatchNorm3d), "the network itself stays as it was"
+    assert layers(network, nn.BatchNorm3d), "the network itself is unchanged"
     for trait, logits in folded(volumes).items():
         torch.testing.assert_close(logits, expected[trait], atol=1e-4, rtol=1e-4)
 
 
-def test_kernels_begin_as_2d_ones_with_the_variance_of_he() -> None:
+def test_kernels_start_almost_2d_with_the_variance_of_he() -> None:
     network = paper_network("model1")
     network.initialise()
     weight = network.state_dict()["blocks.3.conv.weight"]  # (128, 64, 2, 3, 3)
@@ -152,13 +152,13 @@ def test_kernels_begin_as_2d_ones_with_the_variance_of_he() -> None:
     assert weight.square().mean().item() == pytest.approx(2 / (64 * 2 * 3 * 3), rel=0.05)
 
 
-def test_a_trait_may_be_named_as_a_method_of_a_module() -> None:
+def test_a_trait_may_have_the_name_of_a_method_of_a_module() -> None:
     schema = TraitSchema((Trait("type", ("a", "b")), Trait("train", ("c", "d"))))
     network = build_network(network_spec("model1"), SMALL, schema)
     assert list(network(torch.zeros(1, 3, *SMALL.shape))) == ["type", "train"]
 
 
-def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:
+def test_an_unknown_network_is_refused_with_all_known_names() -> None:
     with pytest.raises(
         OptionError, match=r"'model3' is unknown; choose one of deepset, .*, model2"
     ):
@@ -188,7 +188,7 @@ def deepset(name: str = "deepset", volume: VolumeSpec = SMALL) -> DeepSet:
     assert isinstance(network, DeepSet)
     for buffer, value in network.named_buffers():
         if buffer.endswith("running_mean"):
-            torch.nn.init.normal_(value, std=0.1)  # as if it had seen data
+            torch.nn.init.normal_(value, std=0.1)  # as after training
     for parameter in network.heads.parameters():
         torch.nn.init.normal_(parameter)
     return network.eval()
@@ -198,14 +198,14 @@ DEEPSETS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16"]
 
 
 @pytest.mark.parametrize("name", DEEPSETS)
-def test_a_deepset_gives_the_same_in_any_order(name: str) -> None:
+def test_a_deepset_gives_the_same_result_in_any_order(name: str) -> None:
     network, volumes = deepset(name), torch.randn(2, 3, 5, 32, 32)
     shuffled = network(volumes[:, :, torch.randperm(5)])
     for trait, logits in network(volumes).items():
         torch.testing.assert_close(shuffled[trait], logits, atol=1e-4, rtol=1e-4)
 
 
-def test_what_fills_a_volume_does_not_count_for_a_deepset() -> None:
+def test_frames_that_fill_a_volume_do_not_count_for_a_deepset() -> None:
     network, volumes = deepset(), torch.randn(2, 3, 11, 32, 32)
     mask = frame_mask([4, 11], 11)
     filled = network(volumes, mask)
@@ -223,16 +223,16 @@ def test_every_frame_adds_its_evidence_to_the_logits_of_a_deepset() -> None:
         torch.testing.assert_close(logits - nothing[trait], added, atol=1e-4, rtol=1e-4)
 
 
-def test_a_deepset_of_a_checkpoint_that_names_no_pool_takes_the_mean() -> None:
-    told = spec_to_dict(network_spec("deepset"))
-    del told["pool"]
-    network = build_network(spec_from_dict(told), SMALL, MEX_A3T).eval()
+def test_a_deepset_whose_checkpoint_names_no_pool_uses_the_mean() -> None:
+    data = spec_to_dict(network_spec("deepset"))
+    del data["pool"]
+    network = build_network(spec_from_dict(data), SMALL, MEX_A3T).eval()
     volumes = torch.randn(1, 3, 4, 32, 32)
     for trait, logits in network(volumes.repeat(1, 1, 2, 1, 1)).items():
         torch.testing.assert_close(logits, network(volumes)[trait], atol=1e-5, rtol=1e-4)
 
 
-def test_in_training_what_fills_a_volume_takes_no_part_in_normalisation() -> None:
+def test_in_training_frames_that_fill_a_volume_do_not_enter_the_normalisation() -> None:
     network, volumes = deepset().train(), torch.randn(2, 3, 11, 32, 32)
     mask = frame_mask([4, 11], 11)
     expected = network(volumes, mask)
@@ -247,7 +247,7 @@ def test_a_deepset_takes_any_number_of_frames(frames: int) -> None:
 
 
 @pytest.mark.parametrize("name", DEEPSETS)
-def test_folding_and_lower_precision_change_a_deepset_as_little_as_the_others(name: str) -> None:
+def test_folding_and_lower_precision_hardly_change_a_deepset(name: str) -> None:
     network, volumes = deepset(name), torch.randint(0, 256, (3, 11, 32, 32, 3), dtype=torch.uint8)
     folded = fold_normalisation(network)
     assert not [each for each in folded.modules() if isinstance(each, nn.BatchNorm2d)]

@@ -1,4 +1,4 @@
-"""Eleven frames of a user, whatever the user gave."""
+"""A volume has eleven frames, however many images a user has."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ SPEC = VolumeSpec(frames=5, height=16, width=20)
 
 
 def frames(*levels: int) -> torch.Tensor:
-    """A frame a level, all of that grey."""
+    """Return one frame per grey level."""
     grey = torch.tensor(levels, dtype=torch.uint8).reshape(-1, 1, 1, 1)
     return grey.expand(-1, SPEC.height, SPEC.width, 3).contiguous()
 
@@ -25,7 +25,7 @@ def levels(volume_DHWC: torch.Tensor) -> list[int]:
     return [int(level) for level in volume_DHWC[:, 0, 0, 0]]
 
 
-def test_the_papers_volume_is_the_default() -> None:
+def test_the_volume_of_the_paper_is_the_default() -> None:
     assert VolumeSpec().shape == (11, 112, 112)
 
 
@@ -39,13 +39,13 @@ def test_the_papers_volume_is_the_default() -> None:
         ((5, 4, 3, 2, 1), [5, 4, 3, 2, 1]),
     ],
 )
-def test_a_short_volume_is_filled_with_the_users_own_frames_in_turn(
+def test_a_short_volume_repeats_the_users_own_frames_in_order(
     given: tuple[int, ...], filled: list[int]
 ) -> None:
     assert levels(stack_volume(frames(*given), SPEC)) == filled
 
 
-def test_filling_with_zeros_is_nothing_to_the_network() -> None:
+def test_frames_that_fill_with_zeros_are_zero_for_the_network() -> None:
     spec = VolumeSpec(frames=5, height=16, width=20, fill="zeros")
     volume = stack_volume(frames(0, 255), spec)
     assert levels(volume[:2]) == [0, 255]
@@ -53,7 +53,7 @@ def test_filling_with_zeros_is_nothing_to_the_network() -> None:
     assert normal[:, :, 2:].abs().max() <= 0.5 / spec.std
 
 
-def test_each_user_gets_a_volume_of_their_own() -> None:
+def test_each_user_gets_a_separate_volume() -> None:
     users = [frames(1), frames(2, 3), frames(4, 5, 6, 7, 8)]
     volumes = stack_volumes(users, SPEC)
     assert volumes.shape == (3, 5, 16, 20, 3)
@@ -64,7 +64,7 @@ def test_each_user_gets_a_volume_of_their_own() -> None:
     ]
 
 
-def test_a_normalised_volume_is_what_a_convolution_takes() -> None:
+def test_a_normalised_volume_has_the_layout_that_convolutions_expect() -> None:
     spec = VolumeSpec(frames=3, height=16, width=20, mean=100, std=50)
     volumes = torch.randint(256, (2, 3, 16, 20, 3), dtype=torch.uint8)
     before = volumes.clone()
@@ -89,7 +89,7 @@ def test_images_are_chosen_evenly_without_repeats_and_in_order(wanted: int) -> N
             assert (chosen[0], chosen[-1]) == (0, images - 1)
 
 
-def test_one_image_of_many_is_the_middle_one() -> None:
+def test_a_single_image_is_the_middle_one() -> None:
     assert select_evenly(9, 1) == [4]
 
 
@@ -97,7 +97,7 @@ def test_one_image_of_many_is_the_middle_one() -> None:
     ("failed", "unused", "substitute"),
     [(5, {1, 6, 9}, 6), (5, {4, 6}, 4), (5, {0}, 0), (0, {3, 7}, 3)],
 )
-def test_the_nearest_unused_image_stands_in_the_earlier_of_two(
+def test_the_substitute_is_the_nearest_unused_image_and_of_two_the_earlier(
     failed: int, unused: set[int], substitute: int
 ) -> None:
     assert nearest_unused(failed, unused) == substitute

@@ -1,4 +1,4 @@
-"""What an image is, found by as little work as may be, and never in disagreement with decoding."""
+"""The facts of an image are found with little work, and never contradict decoding."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +15,9 @@ from tweetprofile.workers.examiner import Examiner
 from tweetprofile.workers.findings import crashed_findings
 
 ONLY_DECODING_TELLS = {"png of noise"}
-"""Damaged images whose header and end are in order."""
+"""Damaged images whose header and end show no fault."""
 
-VOUCHED = {
+NOT_DECODED = {
     "jpeg", "progressive jpeg", "grey jpeg", "cmyk jpeg", "turned jpeg", "two-image jpeg", "png",
     "alpha png", "palette png", "clear palette png", "16-bit png", "bilevel png", "turned png",
     "png of broken exif", "webp", "turned webp", "one pixel",
@@ -27,7 +27,7 @@ VOUCHED = {
 def examine(
     images: dict[str, bytes], *, full_decode: bool = False, **options: Any
 ) -> dict[str, dict[str, Any]]:
-    """The row of each image, a user of their own each."""
+    """Return the row of each image, examined as the only image of a user."""
     examiner = Examiner(11, full_decode, PredictorOptions(device="cpu", threads=1, **options))
     users = [UserImages(name, (ImageRef(data=data),)) for name, data in images.items()]
     return {row["user_id"]: row for row in examiner(users).to_pylist()}
@@ -43,24 +43,24 @@ def by_decoding(images: dict[str, bytes]) -> dict[str, str | None]:
     return dict(zip(images, decoded.failures, strict=True))
 
 
-def test_whole_images_of_the_web_are_not_decoded(good_images: dict[str, bytes]) -> None:
+def test_complete_images_of_common_formats_are_not_decoded(good_images: dict[str, bytes]) -> None:
     rows = examine(good_images)
-    assert {name for name, row in rows.items() if not row["decoded"]} == VOUCHED
+    assert {name for name, row in rows.items() if not row["decoded"]} == NOT_DECODED
     assert set(reasons(rows).values()) == {None}
 
 
 def test_damaged_images_get_the_decoders_reason(damaged_images: dict[str, bytes]) -> None:
-    found, right = reasons(examine(damaged_images)), by_decoding(damaged_images)
-    assert {name for name in right if found[name] != right[name]} == ONLY_DECODING_TELLS
+    found, expected = reasons(examine(damaged_images)), by_decoding(damaged_images)
+    assert {name for name in expected if found[name] != expected[name]} == ONLY_DECODING_TELLS
 
 
-def test_full_decode_sees_damage_inside_pixel_data(damaged_images: dict[str, bytes]) -> None:
+def test_full_decode_detects_damage_inside_pixel_data(damaged_images: dict[str, bytes]) -> None:
     found = examine(damaged_images, full_decode=True)
     assert reasons(found) == by_decoding(damaged_images)
     assert all(row["decoded"] for row in found.values())
 
 
-def test_an_image_cut_anywhere_gets_the_decoders_verdict(good_images: dict[str, bytes]) -> None:
+def test_an_image_cut_anywhere_gets_the_decoders_result(good_images: dict[str, bytes]) -> None:
     cut = {
         f"{kind} {size}": good_images[kind][:size]
         for kind in ("jpeg", "progressive jpeg", "png", "webp", "gif")
@@ -70,7 +70,7 @@ def test_an_image_cut_anywhere_gets_the_decoders_verdict(good_images: dict[str, 
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
-def test_format_size_and_bytes_are_told(
+def test_format_size_and_bytes_are_reported(
     draw: Callable[..., Image.Image], encode: Callable[..., bytes], kind: str
 ) -> None:
     image = encode(draw(50, 20), kind)
@@ -87,7 +87,7 @@ def test_the_pixel_cap_is_the_last_size_that_is_not_too_large(
     assert set(reasons(examine(images, max_pixels=999)).values()) == {"too_large"}
 
 
-def test_equal_bytes_have_equal_digests_and_others_have_others(
+def test_equal_images_have_equal_digests_and_different_ones_differ(
     good_images: dict[str, bytes],
 ) -> None:
     rows = examine({**good_images, "again": good_images["jpeg"]})
@@ -96,7 +96,7 @@ def test_equal_bytes_have_equal_digests_and_others_have_others(
     assert len(set(digests.values())) == len(good_images)
 
 
-def test_status_is_what_predict_says_and_failures_are_all(
+def test_the_status_is_that_of_predict_and_the_failures_are_complete(
     good_images: dict[str, bytes], tmp_path: Path
 ) -> None:
     (tmp_path / "good.jpg").write_bytes(good_images["jpeg"])
@@ -110,7 +110,7 @@ def test_status_is_what_predict_says_and_failures_are_all(
     assert [error["index"] for error in row["image_errors"]] == [3]
 
 
-def test_a_user_who_takes_the_process_down_has_a_row_of_the_same_columns(
+def test_a_user_who_crashes_the_worker_has_a_row_with_the_same_columns(
     good_images: dict[str, bytes],
 ) -> None:
     examiner = Examiner(11, False, PredictorOptions(device="cpu"))

@@ -1,4 +1,4 @@
-"""A user's frames: read, decoded, and what failed replaced by what was not yet used."""
+"""The frames of a user: images are read and decoded, and unused ones replace those that fail."""
 
 import io
 from pathlib import Path
@@ -22,7 +22,7 @@ WEB_PAGE = b"<html>404</html>"
 
 
 def picture(level: int) -> bytes:
-    """A picture of one grey, by which its frame is known again."""
+    """Draw a picture of one grey level, which identifies its frame."""
     file = io.BytesIO()
     Image.new("L", (20, 30), level).save(file, "PNG")
     return file.getvalue()
@@ -36,20 +36,20 @@ def loader(tmp_path: Path) -> FrameLoader:
 
 
 def user(name: str, images: int, broken: set[int] | None = None) -> UserImages:
-    """A user whose image i is grey of level i, but for the broken ones."""
+    """Make a user whose image i has the grey level i, except for the broken ones."""
     data = (WEB_PAGE if i in (broken or ()) else picture(i) for i in range(images))
     return UserImages(name, tuple(ImageRef(f"{i}.png", image) for i, image in enumerate(data)))
 
 
 def levels(loaded: UserFrames) -> list[int]:
-    """Which images the frames are of."""
+    """Return the images that the frames come from, by their grey level."""
     assert loaded.frames_FHWC.dtype == torch.uint8
     assert loaded.frames_FHWC.shape[1:] == (16, 16, 3)
     return [int(level) for level in loaded.frames_FHWC[:, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(
-    ("images", "broken", "used", "tried_in_vain"),
+    ("images", "broken", "used", "failed"),
     [
         (0, set(), [], []),
         (1, set(), [0], []),
@@ -66,22 +66,24 @@ def levels(loaded: UserFrames) -> list[int]:
         (10, set(range(10)), [], list(range(10))),
     ],
 )
-def test_what_fails_is_replaced_by_the_nearest_unused_image_until_there_is_none(
+def test_an_unusable_image_is_replaced_by_the_nearest_unused_one_while_there_are_any(
     loader: FrameLoader,
     images: int,
     broken: set[int],
     used: list[int],
-    tried_in_vain: list[int],
+    failed: list[int],
 ) -> None:
     (loaded,) = loader.load([user("zoe", images, broken)])
     assert levels(loaded) == used
     assert loaded.images_given == images
     assert loaded.failed == tuple(
-        FailedImage(index, f"{index}.png", Reason.NOT_AN_IMAGE) for index in tried_in_vain
+        FailedImage(index, f"{index}.png", Reason.NOT_AN_IMAGE) for index in failed
     )
 
 
-def test_what_becomes_of_a_user_can_be_foretold_from_their_failures(loader: FrameLoader) -> None:
+def test_the_frames_of_a_user_follow_from_the_positions_of_unusable_images(
+    loader: FrameLoader,
+) -> None:
     random = np.random.default_rng(0)
     for images in (0, 1, 3, 4, 9, 23):
         for share in (0.0, 0.3, 0.8, 1.0):
@@ -89,10 +91,10 @@ def test_what_becomes_of_a_user_can_be_foretold_from_their_failures(loader: Fram
             (loaded,) = loader.load([user("zoe", images, broken)])
             chosen = choose_frames(images, SPEC.frames, broken)
             assert list(chosen.used) == levels(loaded)
-            assert list(chosen.failed) == [failed.index for failed in loaded.failed]
+            assert list(chosen.failed) == [image.index for image in loaded.failed]
 
 
-def test_every_failure_is_told_with_its_own_reason(loader: FrameLoader, tmp_path: Path) -> None:
+def test_every_failure_is_reported_with_its_own_reason(loader: FrameLoader, tmp_path: Path) -> None:
     (tmp_path / "good.png").write_bytes(picture(200))
     (tmp_path / "empty.png").touch()
     refs = [
@@ -114,7 +116,7 @@ def test_every_failure_is_told_with_its_own_reason(loader: FrameLoader, tmp_path
     )
 
 
-def test_users_loaded_together_get_what_they_get_alone(loader: FrameLoader) -> None:
+def test_users_loaded_together_get_the_same_frames_as_alone(loader: FrameLoader) -> None:
     users = [
         user("a", 0),
         user("b", 3, {1}),

@@ -1,4 +1,4 @@
-"""What a Predictor predicts depends on a user's images alone."""
+"""The prediction of a user depends on the images of that user alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ def probabilities(profiles: pa.Table, trait: str) -> NDArray[np.float32]:
     return np.array([list(row.values()) for row in rows], dtype=np.float32)
 
 
-def same_but_for_rounding(one: pa.Table, other: pa.Table, tolerance: float) -> bool:
+def same_except_for_rounding(one: pa.Table, other: pa.Table, tolerance: float) -> bool:
     return all(
         np.abs(probabilities(one, trait) - probabilities(other, trait)).max() <= tolerance
         for trait in ("gender", "location", "occupation")
@@ -48,25 +48,25 @@ def same_but_for_rounding(one: pa.Table, other: pa.Table, tolerance: float) -> b
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_the_batch_size_changes_nothing(
+def test_the_batch_size_changes_no_prediction(
     model: Path, dump: Path, users: list[UserImages], batch_size: int
 ) -> None:
     reference = predict(model, dump, users, batch_size=8)
     other = predict(model, dump, users, batch_size=batch_size)
-    assert same_but_for_rounding(reference, other, 1e-4)
+    assert same_except_for_rounding(reference, other, 1e-4)
     assert reference["image_errors"] == other["image_errors"]
 
 
-def test_a_users_neighbours_change_nothing(
+def test_other_users_of_the_batch_change_no_prediction(
     model: Path, dump: Path, users: list[UserImages]
 ) -> None:
     together = predict(model, dump, users)
     alone = pa.concat_tables([predict(model, dump, [user]) for user in users])
-    assert same_but_for_rounding(together, alone, 1e-4)
+    assert same_except_for_rounding(together, alone, 1e-4)
 
 
 @pytest.mark.parametrize("harm", [b"", b"<html>404</html>", b"\xff\xd8\xff\xe0 cut"])
-def test_what_a_users_neighbours_post_changes_not_one_bit(
+def test_the_images_of_other_users_do_not_change_a_single_bit(
     model: Path, dump: Path, users: list[UserImages], harm: bytes
 ) -> None:
     together = predict(model, dump, users)
@@ -84,20 +84,22 @@ def test_dali_and_pillow_agree(model: Path, dump: Path, users: list[UserImages])
     by_dali = predict(model, dump, users, decoder="dali")
     assert by_pillow["status"] == by_dali["status"]
     assert by_pillow["image_errors"] == by_dali["image_errors"]
-    assert same_but_for_rounding(by_pillow, by_dali, 0.05)
+    assert same_except_for_rounding(by_pillow, by_dali, 0.05)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_lower_precision_stays_near_fp32(
+def test_lower_precision_stays_close_to_fp32(
     model: Path, dump: Path, users: list[UserImages], precision: str
 ) -> None:
     options = PredictorOptions(image_root=dump, precision=precision, device="cpu")  # type: ignore[arg-type]
     predictor = Predictor(load_checkpoint(model), options)
     assert predictor.facts.precision == precision
-    assert same_but_for_rounding(predict(model, dump, users), predictor(users), 0.02)
+    assert same_except_for_rounding(predict(model, dump, users), predictor(users), 0.02)
 
 
-def test_it_tells_where_its_time_went(model: Path, dump: Path, users: list[UserImages]) -> None:
+def test_a_predictor_reports_its_seconds_per_stage(
+    model: Path, dump: Path, users: list[UserImages]
+) -> None:
     predictor = Predictor(load_checkpoint(model), PredictorOptions(dump, device="cpu"))
     predictor(users)
     seconds = predictor.take_seconds()
@@ -105,7 +107,7 @@ def test_it_tells_where_its_time_went(model: Path, dump: Path, users: list[UserI
     assert predictor.take_seconds() == {}
 
 
-def test_users_without_a_frame_do_not_trouble_the_network(model: Path, dump: Path) -> None:
+def test_a_batch_without_frames_does_not_reach_the_network(model: Path, dump: Path) -> None:
     predictor = Predictor(load_checkpoint(model), PredictorOptions(dump, device="cpu"))
     nobody = [UserImages(f"user-{number}", (ImageRef("missing.jpg"),)) for number in range(5)]
     profiles = predictor(nobody)
@@ -115,11 +117,11 @@ def test_users_without_a_frame_do_not_trouble_the_network(model: Path, dump: Pat
 
 
 @pytest.mark.gpu
-def test_a_gpu_agrees_with_the_cpu(model: Path, dump: Path, users: list[UserImages]) -> None:
+def test_gpu_and_cpu_agree(model: Path, dump: Path, users: list[UserImages]) -> None:
     on_cpu = predict(model, dump, users, decoder="pillow")
     for decoder in ("pillow", "dali"):
         on_gpu = predict(model, dump, users, decoder=decoder, device="cuda")
-        assert same_but_for_rounding(on_cpu, on_gpu, 0.02)
+        assert same_except_for_rounding(on_cpu, on_gpu, 0.02)
 
 
 def test_probabilities_sum_to_one_and_the_class_is_the_most_probable(
@@ -140,7 +142,7 @@ def test_a_user_without_usable_images_gets_a_row_of_nulls(model: Path, dump: Pat
     assert row["gender"] is row["gender_confidence"] is row["gender_probabilities"] is None
 
 
-def test_no_users_make_an_empty_table(model: Path, dump: Path) -> None:
+def test_no_users_give_an_empty_table(model: Path, dump: Path) -> None:
     assert len(predict(model, dump, [])) == 0
 
 
@@ -149,8 +151,10 @@ def test_a_missing_image_root_is_refused(model: Path, tmp_path: Path) -> None:
         Predictor(load_checkpoint(model), PredictorOptions(image_root=tmp_path / "nowhere"))
 
 
-def test_the_network_is_the_checkpoints(model: Path, dump: Path, users: list[UserImages]) -> None:
-    """Decoding, stacking and normalising by hand gives the predictor's probabilities."""
+def test_the_predictor_runs_the_network_of_the_checkpoint(
+    model: Path, dump: Path, users: list[UserImages]
+) -> None:
+    """Decoding, stacking and normalising by hand give the same probabilities as the predictor."""
     from tweetprofile.data.images.reader import ImageReader
     from tweetprofile.decoders import DecodeOptions, make_decoder
     from tweetprofile.volumes.stacking import stack_volumes
@@ -168,12 +172,12 @@ def test_the_network_is_the_checkpoints(model: Path, dump: Path, users: list[Use
 
 @pytest.fixture
 def collector(draw: Callable[..., Image.Image], encode: Callable[..., bytes]) -> UserImages:
-    """A user with 25 images: two volumes and a rest."""
+    """Make a user with 25 images: two volumes and a remainder."""
     images = (encode(draw(40, 40, number), "PNG") for number in range(25))
     return UserImages("collector", tuple(ImageRef(data=image) for image in images))
 
 
-def test_clips_are_the_mean_over_volumes_of_all_the_users_images(
+def test_clips_give_the_mean_over_volumes_of_all_images_of_a_user(
     model: Path, collector: UserImages
 ) -> None:
     (found,) = predict(model, Path(), [collector], clips=3).to_pylist()
@@ -183,15 +187,15 @@ def test_clips_are_the_mean_over_volumes_of_all_the_users_images(
     assert np.allclose(list(found["location_probabilities"].values()), each.mean(0), atol=1e-5)
 
 
-def test_clips_change_nothing_for_who_has_no_more_images_than_a_volume(
+def test_clips_change_nothing_for_users_with_no_more_images_than_a_volume(
     model: Path, dump: Path, users: list[UserImages]
 ) -> None:
     short = [user for user in users if len(user.images) <= 11]
     once, thrice = predict(model, dump, short), predict(model, dump, short, clips=3)
-    assert same_but_for_rounding(once, thrice, 1e-6)
+    assert same_except_for_rounding(once, thrice, 1e-6)
 
 
-def test_what_neighbours_post_changes_not_one_bit_with_clips_either(
+def test_the_images_of_other_users_do_not_change_a_single_bit_with_clips_either(
     model: Path, dump: Path, users: list[UserImages], collector: UserImages
 ) -> None:
     together = predict(model, dump, [*users, collector], clips=3)
@@ -201,14 +205,14 @@ def test_what_neighbours_post_changes_not_one_bit_with_clips_either(
     )
 
 
-def test_orders_are_the_mean_over_shuffled_volumes_and_always_the_same(
+def test_orders_give_the_mean_over_shuffled_volumes_and_are_always_the_same(
     model: Path, collector: UserImages
 ) -> None:
     short = UserImages("short", collector.images[:11])
     found = predict(model, Path(), [short], orders=4)
     assert found == predict(model, Path(), [short], orders=4)
     shuffled = [
-        UserImages("short", tuple(short.images[place] for place in order.tolist()))
+        UserImages("short", tuple(short.images[index] for index in order.tolist()))
         for order in draw_orders(11, 4)
     ]
     each = probabilities(predict(model, Path(), shuffled), "location")
@@ -216,41 +220,43 @@ def test_orders_are_the_mean_over_shuffled_volumes_and_always_the_same(
     assert np.abs(each - each[0]).max() > 1e-4, "the order does matter to model1"
 
 
-def test_views_are_the_mean_over_mirrored_and_enlarged_frames(
+def test_views_give_the_mean_over_mirrored_and_enlarged_frames(
     model: Path, dump: Path, users: list[UserImages]
 ) -> None:
     frames = torch.arange(2 * 3 * 5 * 10 * 20, dtype=torch.float32).reshape(2, 3, 5, 10, 20)
     mirrored, middle, both = (view.apply(frames) for view in VIEWS[1:])
     assert torch.equal(mirrored, frames.flip(4))
     assert middle.shape == frames.shape
-    # Enlarged, the middle eight rows reach from the second row to the last but one.
+    # The enlarged middle extends from the second row to the last but one.
     assert frames[0, 0, 0, 1, 2] <= middle[0, 0, 0, 0, 0] < frames[0, 0, 0, 1, 3]
     assert torch.equal(both, middle.flip(4))
 
     one, four = (predict(model, dump, users, views=views) for views in (1, 4))
     assert one["status"] == four["status"]
-    assert not same_but_for_rounding(one, four, 1e-6)
-    assert same_but_for_rounding(one, four, 0.5)
+    assert not same_except_for_rounding(one, four, 1e-6)
+    assert same_except_for_rounding(one, four, 0.5)
 
 
-def test_a_symmetric_picture_looks_the_same_in_the_mirror(
+def test_a_mirrored_symmetric_picture_has_the_same_profile(
     model: Path, encode: Callable[..., bytes]
 ) -> None:
     grey = UserImages("grey", (ImageRef(data=encode(Image.new("RGB", (40, 40), "grey"), "PNG")),))
     one, four = (predict(model, Path(), [grey], views=views) for views in (1, 4))
-    assert same_but_for_rounding(one, four, 1e-5)
+    assert same_except_for_rounding(one, four, 1e-5)
 
 
-def test_orders_are_refused_for_a_network_that_cannot_see_them(tmp_path: Path) -> None:
+def test_orders_are_refused_for_a_network_that_ignores_the_order(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     spec, volume = network_spec("deepset"), VolumeSpec(height=32, width=32)
     network = build_network(spec, volume, PRESETS["mex-a3t-2019"])
     save_checkpoint(path, network, {})
-    with pytest.raises(OptionError, match=r"--orders 2: deepset gives the same in any order"):
+    with pytest.raises(
+        OptionError, match=r"`orders` is 2, but deepset gives the same result in any order"
+    ):
         predict(path, Path(), [], orders=2)
 
 
-def test_a_temperature_makes_probabilities_flatter_and_changes_no_class(
+def test_a_temperature_flattens_probabilities_and_changes_no_class(
     model: Path, dump: Path, users: list[UserImages], tmp_path: Path
 ) -> None:
     checkpoint = load_checkpoint(model)

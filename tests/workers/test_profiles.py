@@ -1,4 +1,4 @@
-"""The table of profiles holds to the contract of the output, column by column."""
+"""The table of profiles keeps the contract of the output, column by column."""
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,7 @@ def profiles() -> pa.Table:
     return make_profiles(SCHEMA, outcomes, {"mood": np.array(rows, dtype=np.float32)})
 
 
-def test_columns_stand_in_the_order_of_the_contract(profiles: pa.Table) -> None:
+def test_the_columns_have_the_order_of_the_contract(profiles: pa.Table) -> None:
     assert profiles.column_names == [
         "user_id",
         "mood",
@@ -45,7 +45,7 @@ def test_columns_stand_in_the_order_of_the_contract(profiles: pa.Table) -> None:
     ]
 
 
-def test_every_user_has_a_row_and_those_without_frames_have_null_traits(profiles: pa.Table) -> None:
+def test_every_user_has_a_row_and_users_without_frames_have_null_traits(profiles: pa.Table) -> None:
     assert profiles["user_id"].to_pylist() == ["ada", "bob", "cy", "di"]
     assert profiles["mood"].to_pylist() == ["cross", "calm", None, None]
     assert profiles["mood_confidence"].to_pylist() == [
@@ -69,7 +69,7 @@ def test_probabilities_are_a_struct_of_all_classes_in_schema_order(profiles: pa.
     assert profiles["mood_probabilities"][2].as_py() is None
 
 
-def test_status_says_in_one_word_what_became_of_the_images(profiles: pa.Table) -> None:
+def test_the_status_summarises_the_outcome_of_the_images(profiles: pa.Table) -> None:
     assert profiles["status"].to_pylist() == ["ok", "partial", "no_images", "unusable"]
 
 
@@ -93,14 +93,14 @@ def test_integer_ids_stay_integers() -> None:
     assert table.schema == profile_schema(SCHEMA, pa.int64())
 
 
-def test_who_crashes_has_a_row_that_claims_nothing() -> None:
+def test_a_user_who_crashes_the_worker_has_a_row_without_predictions() -> None:
     (row,) = crashed_profile(SCHEMA, "eve", 12).to_pylist()
     assert (row["user_id"], row["status"], row["images_given"]) == ("eve", "crashed", 12)
     assert row["mood"] is row["mood_confidence"] is row["mood_probabilities"] is None
     assert (row["frames_used"], row["images_failed"], row["image_errors"]) == (0, 0, [])
 
 
-def test_no_users_make_an_empty_table_of_the_same_columns() -> None:
+def test_no_users_give_an_empty_table_with_the_same_columns() -> None:
     table = make_profiles(SCHEMA, [], {"mood": np.empty((0, 3), np.float32)})
     assert len(table) == 0
     assert table.schema == profile_schema(SCHEMA, pa.string())

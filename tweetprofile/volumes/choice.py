@@ -34,7 +34,7 @@ class FrameChoice:
     unused: set[int]
 
     @classmethod
-    def begin(cls, images: int, frames: int) -> "FrameChoice":
+    def start(cls, images: int, frames: int) -> "FrameChoice":
         """Choose at most `frames` of `images`, spread evenly."""
         wanted = select_evenly(images, frames)
         return cls(wanted, set(range(images)).difference(wanted))
@@ -72,7 +72,7 @@ def choose_frames(images: int, frames: int, failed: Collection[int]) -> ChosenFr
     """
     if len(failed) == images:  # a shortcut: trying every image takes quadratic time
         return ChosenFrames((), tuple(range(images)))
-    choice = FrameChoice.begin(images, frames)
+    choice = FrameChoice.start(images, frames)
     used: list[int] = []
     unusable: list[int] = []
     while choice.wanted:

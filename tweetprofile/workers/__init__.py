@@ -1,1 +1,1 @@
-"""What a worker does with a batch of users: predict, extract frames, or examine images."""
+"""The work of a worker on a batch of users: predict, extract frames, or examine images."""

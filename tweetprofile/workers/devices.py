@@ -1,4 +1,4 @@
-"""Where to compute, and in which precision."""
+"""The device to compute on, and the precision to compute in."""
 
 import torch
 
@@ -9,10 +9,10 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda` or `cuda:N` means on this machine.
+    """Return the device that `auto`, `cpu`, `cuda` or `cuda:N` means on this machine.
 
     Raises:
-        OptionError: no such device here, or a name that means none.
+        OptionError: This machine has no such device, or the name means none.
     """
     if name == "auto":
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
@@ -20,15 +20,18 @@ def resolve_device(name: str) -> torch.device:
     if kind == "cpu" and not number:
         return torch.device("cpu")
     if kind != "cuda" or (number and not number.isdecimal()):
-        raise OptionError(f"--devices {name}: give auto, cpu, cuda or cuda:N.")
+        raise OptionError(f"`devices` is '{name}'; it must be auto, cpu, cuda or cuda:N.")
     return _resolve_cuda(name, int(number or 0))
 
 
 def resolve_devices(names: str) -> list[torch.device]:
-    """The devices that names with commas between mean; `auto` and `cuda` are all CUDA devices.
+    """Return the devices that names separated by commas mean; `auto` and `cuda` mean all GPUs.
+
+    `auto` means the CPU on a machine without a GPU.
 
     Raises:
-        OptionError: no such device here, a name that means none, or devices of two kinds.
+        OptionError: This machine has no such device, a name means none, or the devices are of two
+            kinds.
     """
     first, *others = names.split(",")
     if not others and first in ("auto", "cuda"):
@@ -38,27 +41,28 @@ def resolve_devices(names: str) -> list[torch.device]:
         return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
     devices = [resolve_device(name) for name in (first, *others)]
     if len({device.type for device in devices}) > 1:
-        raise OptionError(f"--devices {names}: name devices of one kind.")
+        raise OptionError(f"`devices` is '{names}'; all devices must be of one kind.")
     return devices
 
 
 def _resolve_cuda(name: str, number: int) -> torch.device:
     if not torch.cuda.is_available():
         raise OptionError(
-            f"--devices {name}: this machine has no usable CUDA device; use --devices cpu."
+            f"`devices` is '{name}', but this machine has no usable CUDA device; pass "
+            '`devices="cpu"`.'
         )
     if number >= torch.cuda.device_count():
         raise OptionError(
-            f"--devices {name}: this machine has {torch.cuda.device_count()} CUDA device(s), "
-            "counted from 0; name one of them."
+            f"`devices` is '{name}', but this machine has {torch.cuda.device_count()} CUDA "
+            "device(s), counted from 0; name one of them."
         )
     return torch.device("cuda", number)
 
 
 def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """The floating-point type to compute in.
+    """Return the floating-point type to compute in.
 
-    `auto` is bf16 where the hardware multiplies it, else fp16 on CUDA and fp32 on a CPU.
+    `auto` means bf16 if the hardware multiplies it, otherwise fp16 on CUDA and fp32 on a CPU.
     """
     if name != "auto":
         return _DTYPES[name]
@@ -72,5 +76,5 @@ def resolve_precision(name: Precision, device: torch.device) -> torch.dtype:
 
 
 def precision_name(dtype: torch.dtype) -> str:
-    """The name by which options and outputs call a floating-point type."""
+    """Return the name of a floating-point type in options and outputs."""
     return next(name for name, candidate in _DTYPES.items() if candidate == dtype)

@@ -38,7 +38,7 @@ class Examiner:
 
     Args:
         frames: The number of frames per volume, which determines what `predict` would use.
-        full_decode: Whether to decode images whose header shows that they are in order, too.
+        full_decode: Whether to decode also those images whose header shows no fault.
         options: Where the images are, and the limits of an image.
         compute_slot: The context entered to compute and left to read; None for no limit.
         observer: The observer that learns which image is being examined. Without a supervisor that

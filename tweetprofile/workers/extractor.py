@@ -1,4 +1,4 @@
-"""Users in, a table of their frames out, on one device: what training's cache is made of."""
+"""Users in, a table of their frames out, on one device; training caches these tables."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -18,21 +18,21 @@ from tweetprofile.workers.observers import ImageObserver
 from tweetprofile.workers.profiles import UserOutcome, make_frame_rows
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
-"""Users that a call should have, as in predicting; on a GPU, DALI needs some 700 images."""
+"""Users per call and device, as in predicting; on a GPU, DALI needs about 700 images."""
 
 
 class FrameExtractor:
     """Decodes the frames of users on one device.
 
     Args:
-        frames: how many of a user, and of what size.
-        options: where images are, and how to decode them.
-        compute_slot: entered to decode, and left to read.
-        observer: is told which image is being decoded. Without a supervisor that acts on it, nothing
-            bounds the time of an image but what its header shows.
+        frames: The number of frames per user, and their size.
+        options: Where the images are, and how to decode them.
+        compute_slot: The context entered to decode and left to read; None for no limit.
+        observer: The observer that learns which image is being decoded. Without a supervisor that
+            acts on it, only the image's header bounds the time that an image may take.
 
     Raises:
-        OptionError: the machine lacks the device or decoder, or the image root is no folder.
+        OptionError: The machine lacks the device or decoder, or the image root is no folder.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class FrameExtractor:
         )
 
     def take_seconds(self) -> dict[Stage, float]:
-        """Where the time of the calls since the last time went."""
+        """Return the seconds per stage since this method was last called."""
         return self._clock.take()
 
     def __call__(self, users: Sequence[UserImages]) -> pa.Table:
-        """What became of each user's images, and their pixels, a row a user, in order."""
+        """Return the outcome and the pixels of each user's images, one row per user, in order."""
         loaded = self._loader.load(users)
         with self._clock.timing(Stage.PROFILE):
             pixels = [user.frames_FHWC.cpu().numpy().tobytes() for user in loaded]

@@ -1,8 +1,8 @@
-"""What examining users' images found, as an Arrow table, a row a user.
+"""The findings about users' images, as an Arrow table with one row per user.
 
-First what predicting says of a user (`profiles.OUTCOME_FIELDS`: status, images that failed and so
-on, as `predict` would have them); then the failures of *all* images, whether or not `predict` would
-try them, and what each usable image is. Torch is not needed here.
+The columns of predicting come first (`profiles.OUTCOME_FIELDS`: status, failed images and so on, as
+`predict` would write them); then the failures of *all* images, whether or not `predict` would try
+them, and the facts of each usable image. This module does not need torch.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from tweetprofile.workers.profiles import OUTCOME_FIELDS, UserOutcome, ids_colum
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What a usable image is.
+    """The facts of a usable image.
 
     Attributes:
-        format: as Pillow calls it; `other` where only nvImageCodec reads it.
-        width: in pixels, as stored, that is before EXIF turns it; None where it is not known.
-        height: likewise.
-        size: of the encoded image, in bytes.
+        format: The format by Pillow's name; `other` if only nvImageCodec reads the image.
+        width: The width in pixels as stored, before EXIF turns the image; None if unknown.
+        height: The height in pixels, likewise.
+        size: The size of the encoded image in bytes.
         digest: 8 bytes of the SHA-256 of the encoded image, as a number.
     """
 
@@ -35,13 +35,13 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class UserFindings:
-    """What one user's images are.
+    """The findings about one user's images.
 
     Attributes:
-        outcome: what `predict` would make of them.
-        usable: every image that can be used, in manifest order.
-        failed: every image that cannot, whether or not `predict` would try it.
-        decoded: images that had to be decoded to know.
+        outcome: The outcome that `predict` would report.
+        usable: Every usable image, in manifest order.
+        failed: Every unusable image, whether or not `predict` would try it.
+        decoded: The number of images that had to be decoded.
     """
 
     outcome: UserOutcome
@@ -66,7 +66,7 @@ _SCHEMA = pa.schema(
 
 
 def make_findings(findings: Sequence[UserFindings]) -> pa.Table:
-    """The table of findings, in order."""
+    """Return the table of findings, in order."""
     outcomes = [user.outcome for user in findings]
     everything = [
         UserOutcome(user.outcome.user_id, user.outcome.images_given, 0, user.failed)
@@ -90,5 +90,5 @@ def make_findings(findings: Sequence[UserFindings]) -> pa.Table:
 
 
 def crashed_findings(images_given: int) -> pa.Table:
-    """The row of a user whose images took the process down."""
+    """Return the row of a user whose images crashed the worker."""
     return make_findings([UserFindings(UserOutcome("", images_given, 0, (), crashed=True))])

@@ -1,7 +1,7 @@
-"""Users in, their frames out: read, decode, and replace what failed.
+"""Users in, their frames out: read, decode, and replace images that fail.
 
-A user with more images than a volume holds gets frames spread evenly over their list. An image
-that fails is replaced by the nearest unused image of the same user, until there is none.
+The frames of a user with more images than a volume holds are spread evenly over the user's list. An
+image that fails is replaced by the nearest unused image of the same user, as long as there is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,20 +20,20 @@ from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.choice import FrameChoice
 from tweetprofile.workers.observers import ImageObserver, NullObserver
 
-_HELD_BYTES = 64 * 1024 * 1024
-"""Encoded images held before they are decoded, so that what a batch takes is bounded."""
+_MAX_ENCODED_BYTES = 64 * 1024 * 1024
+"""The most bytes of encoded images that wait to be decoded, which bounds the memory of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserFrames:
-    """What a user's images came to.
+    """The frames of one user.
 
     Attributes:
-        user_id: whose.
-        images_given: images the manifest lists.
-        frames_FHWC: (F, H, W, 3) uint8 in manifest order, 0 <= F <= what was wanted.
-        failed: images tried in vain, by index.
-        digests: of the images that the frames are from, where the loader was asked for them.
+        user_id: The user.
+        images_given: The number of images that the manifest lists.
+        frames_FHWC: (F, H, W, 3) uint8 in manifest order; F is from 0 to the number wanted.
+        failed: The images that were tried and are unusable, in manifest order.
+        digests: The digests of the images behind the frames, if the loader computes them.
     """
 
     user_id: UserId
@@ -45,7 +45,7 @@ class UserFrames:
 
 @dataclass(slots=True)
 class _Search:
-    """One user's images, while frames are still being looked for."""
+    """The images of one user while the loader still looks for frames."""
 
     user: UserImages
     choice: FrameChoice
@@ -54,8 +54,8 @@ class _Search:
     digests: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, user: UserImages, frames: int) -> "_Search":
-        return cls(user, FrameChoice.begin(len(user.images), frames))
+    def start(cls, user: UserImages, frames: int) -> "_Search":
+        return cls(user, FrameChoice.start(len(user.images), frames))
 
     @property
     def wanted(self) -> list[int]:
@@ -64,7 +64,7 @@ class _Search:
     def fail(self, index: int, reason: Reason) -> None:
         self.failed[index] = reason
 
-    def look_further(self) -> None:
+    def replace_failed(self) -> None:
         self.choice.replace([index for index in self.wanted if index in self.failed])
 
     def result(self, none: torch.Tensor) -> UserFrames:
@@ -81,20 +81,20 @@ class _Search:
 
 
 _Owner = tuple[_Search, int]
-"""Whose image it is, and its position in the user's list."""
+"""The search that an image belongs to, and its position in the user's list."""
 
 
 class FrameLoader:
-    """Reads and decodes the images of many users at a time.
+    """Reads and decodes the images of many users at once.
 
     Args:
-        reader: where encoded images come from.
-        decoder: what makes frames of them.
-        wanted: how many frames a user needs, and of what size.
-        clock: counts the time that reading takes.
-        compute_slot: entered to decode, and left to read.
-        observer: is told which image is being decoded.
-        digests: whether the digest of each image is wanted.
+        reader: The reader of encoded images.
+        decoder: The decoder that turns them into frames.
+        wanted: The number of frames per user, and their size.
+        clock: The clock that counts the time spent on reading.
+        compute_slot: The context entered to decode and left to read; None for no limit.
+        observer: The observer that learns which image is being decoded.
+        digests: Whether to compute the digest of each image.
     """
 
     def __init__(
@@ -117,8 +117,8 @@ class FrameLoader:
         self._wanted = wanted
 
     def load(self, users: Sequence[UserImages]) -> list[UserFrames]:
-        """The frames of each user, in order; a user without any has F = 0."""
-        searches = [_Search.begin(user, self._wanted.frames) for user in users]
+        """Return the frames of each user, in order; a user without usable images has F = 0."""
+        searches = [_Search.start(user, self._wanted.frames) for user in users]
         while any(search.wanted for search in searches):
             self._try_wanted(searches)
         none = torch.empty(
@@ -129,20 +129,20 @@ class FrameLoader:
         return [search.result(none) for search in searches]
 
     def _try_wanted(self, searches: list[_Search]) -> None:
-        """Read and decode in one go, as far as memory allows, whatever is wanted of all users."""
+        """Read and decode what is wanted for all users, in as few batches as memory allows."""
         encoded: list[bytes] = []
         owners: list[_Owner] = []
-        held = 0
+        waiting = 0
         for image, owner in self._read_wanted(searches):
-            if held + len(image) > _HELD_BYTES:
+            if waiting + len(image) > _MAX_ENCODED_BYTES:
                 self._decode(encoded, owners)
-                encoded, owners, held = [], [], 0
+                encoded, owners, waiting = [], [], 0
             encoded.append(image)
             owners.append(owner)
-            held += len(image)
+            waiting += len(image)
         self._decode(encoded, owners)
         for search in searches:
-            search.look_further()
+            search.replace_failed()
 
     def _read_wanted(self, searches: list[_Search]) -> Iterator[tuple[bytes, _Owner]]:
         owners = [(search, index) for search in searches for index in search.wanted]

@@ -1,23 +1,28 @@
-"""Who is told which image is being decoded, so that an image that takes too long can be named."""
+"""The observer that learns which image is being decoded, so that a slow one can be named."""
 
 from typing import Protocol
 
 
 class ImageObserver(Protocol):
-    """Is told by a lane, from any of its threads, what it is doing."""
+    """Receives the progress of a worker thread, from any of the threads that decode for it."""
 
     def begin(self, user_id: str | int, index: int) -> None:
-        """The calling thread begins to decode an image: whose, and its position in their list."""
+        """Note that the calling thread starts to decode an image.
+
+        Args:
+            user_id: The user whose image it is.
+            index: The position of the image in the user's list.
+        """
 
     def end(self) -> None:
-        """The calling thread has finished with an image, or with anything else that takes time."""
+        """Note that the calling thread has finished an image, or anything else that takes time."""
 
 
 class NullObserver:
-    """Watches nothing, for those who work without a supervisor."""
+    """Ignores all progress, for work without a supervisor."""
 
     def begin(self, user_id: str | int, index: int) -> None:
-        """See `ImageObserver.begin`."""
+        """Ignore the start of an image."""
 
     def end(self) -> None:
-        """See `ImageObserver.end`."""
+        """Ignore the end of an image."""

@@ -1,6 +1,6 @@
-"""Users in, profiles out, on one device: read, decode, stack, forward.
+"""Users in, profiles out, on one device: read, decode, stack, run the network.
 
-The same `Predictor` serves every way of running it: one process, many, or a cluster's actors.
+The same `Predictor` runs in a program of yours, in the workers of one machine, and on a cluster.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,11 +29,11 @@ from tweetprofile.workers.observers import ImageObserver, NullObserver
 from tweetprofile.workers.profiles import Probabilities, UserOutcome, make_profiles
 
 _BATCH_SIZES = {"cpu": 4, "cuda": 64}
-"""Users a forward pass where none is asked for.
+"""The default number of users per forward pass.
 
-On a CPU, what four users need (some 20 MB at 112 pixels) stays in its caches; larger batches are no
-faster, and 16 users take 100 MB. On a GPU, 64 users are 704 images, which is what DALI needs to be
-at its best.
+On a CPU, the data of four users (about 20 MB at 112 pixels) stays in the caches; larger batches are
+no faster, and 16 users take 100 MB. On a GPU, 64 users have 704 images, enough for DALI's full
+speed.
 """
 
 
@@ -41,17 +41,18 @@ class Predictor:
     """Predicts profiles on one device.
 
     Args:
-        checkpoint: the network and all that belongs to it.
-        options: how to work.
-        compute_slot: entered to compute, and left to read: who shares processors with others waits there.
-        observer: is told which image is being decoded. Without a supervisor that acts on it, as
-            `predict_manifest` has one, nothing bounds the time of an image but what its header
-            shows: `max_image_seconds` is for supervisors.
+        checkpoint: The network and everything that belongs to it.
+        options: How to predict; see `PredictorOptions`.
+        compute_slot: The context entered to compute and left to read, in which predictors that
+            share processors wait for each other; None for no limit.
+        observer: The observer that learns which image is being decoded. Without a supervisor that
+            acts on it, as `predict_manifest` has, only the image's header bounds the time that an
+            image may take: `max_image_seconds` has no effect.
 
     Raises:
-        OptionError: the machine lacks the device or decoder, the image root is no folder, or orders
-            are asked for that the network cannot see.
-        CheckpointError: in a call, if the network's numbers overflow.
+        OptionError: The machine lacks the device or decoder, the image root is no folder, or
+            `orders` is above 1 for a network that ignores the order.
+        CheckpointError: The network's numbers overflow during a call.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Predictor:
 
     @property
     def facts(self) -> PredictorFacts:
-        """What it is that predicts here."""
+        """The checkpoint, the device and the settings that this predictor uses."""
         return PredictorFacts(
             checkpoint_sha256=self._checkpoint.sha256,
             network=self._checkpoint.network_spec.name,
@@ -109,19 +110,20 @@ class Predictor:
         network = self._checkpoint.network_spec
         if orders > 1 and isinstance(network, DeepSetSpec):
             raise OptionError(
-                f"--orders {orders}: {network.name} gives the same in any order; leave it out."
+                f"`orders` is {orders}, but {network.name} gives the same result in any order; "
+                "leave `orders` out."
             )
         return draw_orders(self._spec.frames, orders)
 
     def take_seconds(self) -> dict[Stage, float]:
-        """Where the time of the calls since the last time went."""
+        """Return the seconds per stage since this method was last called."""
         return self._clock.take()
 
     def __call__(self, users: Sequence[UserImages]) -> pa.Table:
-        """Profiles of `users`, a row each, in order, with the columns of `profile_schema`.
+        """Return the profiles of `users`, one row each, in order, with `profile_schema`'s columns.
 
-        A user's row depends, to the last bit, on that user's own images, their place among `users`
-        and the number of users alone: not on what the images of others are like.
+        A user's row depends only on that user's own images, the user's position among `users` and
+        the number of users. The images of other users do not change a single bit of it.
         """
         outcomes: list[UserOutcome] = []
         rows: list[Probabilities] = []
@@ -129,14 +131,14 @@ class Predictor:
             frames = self._loader.load(batch)
             outcomes += map(UserOutcome.of, frames)
             with self._compute_slot:
-                rows.append(self._judge([user.frames_FHWC for user in frames]))
+                rows.append(self._predict_batch([user.frames_FHWC for user in frames]))
         with self._clock.timing(Stage.PROFILE):
             return make_profiles(self._checkpoint.schema, outcomes, self._join(rows))
 
-    def _judge(self, frames: list[torch.Tensor]) -> Probabilities:
-        """The probabilities of a batch of users, from the (F, H, W, 3) frames of each.
+    def _predict_batch(self, frames: list[torch.Tensor]) -> Probabilities:
+        """Return the probabilities of a batch of users, given the (F, H, W, 3) frames of each.
 
-        Those of a user with several clips are the mean over them.
+        For a user with several clips, they are the mean over the clips.
         """
         clips = [split_clips(each, self._spec) for each in frames]
         sums = {
@@ -145,15 +147,15 @@ class Predictor:
         }
         for number in range(max(map(len, clips))):
             present = np.array([len(each) > number for each in clips])
-            # Blank volumes of users without a frame are computed, too: without them the batch would
-            # shrink, and with its size the order in which the hardware adds up numbers may change.
+            # Users without a frame are computed as blank volumes: without them the batch would
+            # shrink, and the hardware may add up numbers in another order in a smaller batch.
             clip = [each[number] if len(each) > number else self._none for each in clips]
-            for trait, rows in self._judge_clip(clip).items():
+            for trait, rows in self._predict_clip(clip).items():
                 sums[trait][present] += rows[present]
         counts = np.maximum(1, [len(each) for each in clips]).astype(np.float32)
         return {trait: rows / counts[:, None] for trait, rows in sums.items()}
 
-    def _judge_clip(self, frames: list[torch.Tensor]) -> Probabilities:
+    def _predict_clip(self, frames: list[torch.Tensor]) -> Probabilities:
         with self._clock.timing(Stage.STACK):
             volumes = stack_volumes(frames, self._spec)
             mask = frame_mask([len(each) for each in frames], self._spec.frames)
@@ -162,10 +164,10 @@ class Predictor:
 
     @torch.inference_mode()
     def _forward(self, volumes_NDHWC: torch.Tensor, mask_ND: torch.Tensor) -> Probabilities:
-        """Probabilities, the mean over the orders and views that were asked for."""
+        """Return the probabilities, as the mean over all orders and views."""
         users = len(volumes_NDHWC)
         if users == 1 and self._precision == torch.float32 and self.device.type == "cpu":
-            # PyTorch hands a single fp32 volume to a convolution that takes five times as long.
+            # For a single fp32 volume, PyTorch uses a convolution that takes five times as long.
             volumes_NDHWC = volumes_NDHWC.expand(2, -1, -1, -1, -1)
             mask_ND = mask_ND.expand(2, -1)
         volumes = self._spec.normalise(volumes_NDHWC.to(self.device), self._precision)
@@ -183,7 +185,7 @@ class Predictor:
     def _reorder(self, volumes_NCDHW: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
         if len(self._orders) == 1:
             return volumes_NCDHW
-        # Through the memory's own layout, so that the result is channels-last again.
+        # Indexing in the order of the memory keeps the result channels-last.
         frames_NDHWC = volumes_NCDHW.permute(0, 2, 3, 4, 1)[:, order]
         return frames_NDHWC.permute(0, 4, 1, 2, 3)
 
@@ -193,9 +195,9 @@ class Predictor:
         mean: NDArray[np.float32] = torch.stack(each).mean(dim=0).cpu().numpy()
         if not np.isfinite(mean).all():
             raise CheckpointError(
-                f"{self._checkpoint.path} gives probabilities of '{trait}' that are no numbers: "
-                "its weights are too large to compute with; train it anew, or give --precision "
-                "fp32."
+                f"{self._checkpoint.path} gives probabilities of '{trait}' that are no numbers, "
+                "because its weights are too large to compute with; train the model again, or pass "
+                '`precision="fp32"`.'
             )
         return mean
 

@@ -1,7 +1,7 @@
-"""Logits in, profiles out: the Arrow table that predictions are.
+"""Probabilities in, profiles out: the Arrow table of predictions.
 
-One row a user, whatever their images were like: most probable class, its probability and all
-probabilities of every trait, then what became of the user's images.
+Every user has one row, whatever the user's images are like: for each trait the most probable class,
+its probability and all probabilities, then the outcome of the user's images.
 """
 
 from collections import Counter
@@ -20,29 +20,37 @@ from tweetprofile.data.manifests.manifest import UserId
 from tweetprofile.traits import Trait, TraitSchema
 
 if TYPE_CHECKING:
-    from tweetprofile.workers.frames import UserFrames  # which loads torch
+    from tweetprofile.workers.frames import UserFrames  # this would load torch
 
 Probabilities = Mapping[str, NDArray[np.float32]]
-"""Trait name to (N, classes), a row a user; what stands there for one without frames is unused."""
+"""(N, classes) by trait name, one row per user; the rows of users without frames are not used."""
 
 
 class Status(StrEnum):
-    """What became of a user: the closed set of `status`."""
+    """How complete the images of a user were: all values of `status`."""
 
     OK = "ok"
     PARTIAL = "partial"
-    """Some of the images tried were unusable."""
+    """Some of the images that were tried are unusable."""
     NO_IMAGES = "no_images"
-    """The manifest lists none."""
+    """The manifest lists no images."""
     UNUSABLE = "unusable"
-    """The manifest lists images and none is usable."""
+    """The manifest lists images, and none of them is usable."""
     CRASHED = "crashed"
-    """Something in the images took the process down, again when the user was tried alone."""
+    """The images crashed the worker, and did so again when the user was tried alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserOutcome:
-    """What became of one user's images."""
+    """The outcome of one user's images.
+
+    Attributes:
+        user_id: The user.
+        images_given: The number of images that the manifest lists.
+        frames_used: The number of images that the prediction is based on.
+        failed: The images that were tried and are unusable.
+        crashed: Whether the images crashed the worker.
+    """
 
     user_id: UserId
     images_given: int
@@ -52,7 +60,7 @@ class UserOutcome:
 
     @classmethod
     def of(cls, user: "UserFrames") -> "UserOutcome":
-        """What became of a user whose frames were looked for."""
+        """Return the outcome of a user whose frames have been loaded."""
         return cls(user.user_id, user.images_given, len(user.frames_FHWC), user.failed)
 
     @property
@@ -69,14 +77,14 @@ class UserOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a run, or a part of it, came to.
+    """The totals of a run, or of a part of it.
 
     Attributes:
-        users: rows.
-        images: images that the manifest lists for them.
-        failed: images that were tried and are unusable.
-        left_out: images beyond the cap of a user's, which were not looked at.
-        statuses: users by status, without those that no user has.
+        users: The number of users.
+        images: The number of images that the manifest lists for these users.
+        failed: The number of images that were tried and are unusable.
+        left_out: The number of images beyond the limit per user, which were not tried.
+        statuses: The number of users per status, without statuses that no user has.
     """
 
     users: int = 0
@@ -96,12 +104,12 @@ class Counts:
 
     @property
     def users_with_frames(self) -> int:
-        """Users of whom at least one image was usable."""
+        """The number of users with at least one usable image."""
         return sum(self.statuses.get(status, 0) for status in (Status.OK, Status.PARTIAL))
 
     @classmethod
     def of(cls, profiles: pa.Table, max_images: int) -> "Counts":
-        """Count a table of profiles, made with at most so many images a user."""
+        """Count a table of profiles, which was made with at most `max_images` per user."""
         given = profiles["images_given"]
         beyond = pc.max_element_wise(pc.subtract(given, max_images), 0)
         return cls(
@@ -114,10 +122,10 @@ class Counts:
 
 
 FRAMES = "frames"
-"""The column of pixels: (F, H, W, 3) uint8 of each user, as bytes."""
+"""The column of pixels: (F, H, W, 3) uint8 per user, as bytes."""
 
 DIGESTS = "digests"
-"""The column of `digests.image_digest`: (F,) uint64 of each user, as bytes."""
+"""The column of image digests (`digests.image_digest`): (F,) uint64 per user, as bytes."""
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _IMAGE_ERROR = pa.struct([("index", pa.int32()), ("image", pa.string()), ("reason", pa.string())])
@@ -128,21 +136,21 @@ OUTCOME_FIELDS = (
     pa.field("status", _WORDS),
     pa.field("image_errors", pa.list_(_IMAGE_ERROR)),
 )
-"""The columns of a table, whatever else it says of users, that say what became of their images."""
+"""The columns for the outcome of users' images, which every table about users has."""
 
 
 def probabilities_column(trait: str) -> str:
-    """Name of the column that holds a trait's probabilities."""
+    """Return the name of the column with the probabilities of a trait."""
     return f"{trait}_probabilities"
 
 
 def confidence_column(trait: str) -> str:
-    """Name of the column that holds the probability of a trait's most probable class."""
+    """Return the name of the column with the probability of a trait's most probable class."""
     return f"{trait}_confidence"
 
 
 def profile_schema(schema: TraitSchema, user_id_type: pa.DataType) -> pa.Schema:
-    """The columns of a table of profiles, before any column of the manifest is kept beside."""
+    """Return the columns of a table of profiles, without any columns kept from the manifest."""
     fields = [pa.field("user_id", user_id_type)]
     for trait in schema:
         each = pa.struct([(name, pa.float32()) for name in trait.classes])
@@ -157,17 +165,18 @@ def profile_schema(schema: TraitSchema, user_id_type: pa.DataType) -> pa.Schema:
 def make_profiles(
     schema: TraitSchema, outcomes: Sequence[UserOutcome], probabilities: Probabilities
 ) -> pa.Table:
-    """The table of profiles.
+    """Return the table of profiles.
 
     Args:
-        schema: the traits.
-        outcomes: one a user, in manifest order.
-        probabilities: a row a user, too; those of users without frames are not looked at.
+        schema: The traits.
+        outcomes: The outcome of each user, in manifest order.
+        probabilities: The probabilities, one row per user; rows of users without frames are not
+            used.
     """
-    seen = np.array([outcome.frames_used > 0 for outcome in outcomes], dtype=bool)
+    has_frames = np.array([outcome.frames_used > 0 for outcome in outcomes], dtype=bool)
     columns: list[pa.Array] = [ids_column(outcomes)]
     for trait in schema:
-        columns += _trait_columns(trait, seen, probabilities[trait.name])
+        columns += _trait_columns(trait, has_frames, probabilities[trait.name])
     columns += outcome_columns(outcomes)
     return pa.Table.from_arrays(columns, schema=profile_schema(schema, columns[0].type))
 
@@ -175,7 +184,7 @@ def make_profiles(
 def make_frame_rows(
     outcomes: Sequence[UserOutcome], pixels: Sequence[bytes], digests: Sequence[bytes]
 ) -> pa.Table:
-    """What became of users' images, a row each, with `FRAMES` and `DIGESTS` of these images."""
+    """Return the outcomes of users' images, one row per user, with `FRAMES` and `DIGESTS`."""
     columns = [
         ids_column(outcomes),
         *outcome_columns(outcomes),
@@ -189,41 +198,41 @@ def make_frame_rows(
 
 
 def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> pa.Table:
-    """The row of a user who took the process down."""
+    """Return the row of a user whose images crashed the worker."""
     outcome = UserOutcome(user_id, images_given, 0, (), crashed=True)
     unused = {trait.name: np.zeros((1, len(trait.classes)), np.float32) for trait in schema}
     return make_profiles(schema, [outcome], unused)
 
 
 def crashed_frames(images_given: int) -> pa.Table:
-    """The row of frames of a user who took the process down."""
+    """Return the row of frames of a user whose images crashed the worker."""
     return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""], [b""])
 
 
 def ids_column(outcomes: Sequence[UserOutcome]) -> pa.Array:
-    """`user_id`, a row a user."""
+    """Return the column `user_id`, one row per user."""
     ids = [outcome.user_id for outcome in outcomes]
     return pa.array(ids) if ids else pa.array([], pa.string())
 
 
 def _trait_columns(
-    trait: Trait, seen: NDArray[np.bool_], rows: NDArray[np.float32]
+    trait: Trait, has_frames: NDArray[np.bool_], rows: NDArray[np.float32]
 ) -> list[pa.Array]:
-    """Class, confidence and probabilities; null where `seen` is not."""
+    """Return the class, confidence and probabilities; null for users without frames."""
     best = rows.argmax(axis=1).astype(np.int32)
     classes = pa.DictionaryArray.from_arrays(
-        pa.array(best, mask=~seen), pa.array(trait.classes, pa.string())
+        pa.array(best, mask=~has_frames), pa.array(trait.classes, pa.string())
     )
     each = pa.StructArray.from_arrays(
         [pa.array(np.ascontiguousarray(column)) for column in rows.T],
         fields=[pa.field(name, pa.float32()) for name in trait.classes],
-        mask=pa.array(~seen),
+        mask=pa.array(~has_frames),
     )
-    return [classes, pa.array(rows.max(axis=1), mask=~seen), each]
+    return [classes, pa.array(rows.max(axis=1), mask=~has_frames), each]
 
 
 def outcome_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:
-    """`OUTCOME_FIELDS`, a row a user."""
+    """Return the columns `OUTCOME_FIELDS`, one row per user."""
     return [
         pa.array([outcome.frames_used for outcome in outcomes], pa.int32()),
         pa.array([outcome.images_given for outcome in outcomes], pa.int32()),
