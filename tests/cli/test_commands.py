@@ -409,7 +409,7 @@ def test_training_starts_from_a_checkpoint_and_says_what_it_took(
     capsys.readouterr()
     assert run(*arguments, "-o", tmp_path / "second") == 0
     said = capsys.readouterr().err
-    assert "begin at random: heads.head_mood.weight, heads.head_mood.bias" in said
+    assert "initialised at random: heads.head_mood.weight, heads.head_mood.bias" in said
     assert "not used: heads.head_gender.bias" in said
 
 
@@ -443,7 +443,10 @@ def test_a_mistyped_command_gets_a_suggestion(
 
 def test_a_command_like_no_other_gets_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["xyzzy"]) == 2
-    assert "there is no command 'xyzzy': import, inspect, split, train" in capsys.readouterr().err
+    assert (
+        "there is no command 'xyzzy'; the commands are import, inspect, split, train"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_mistyped_option_or_layout_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:

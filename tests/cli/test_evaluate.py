@@ -34,7 +34,7 @@ def test_figures_are_shown_beside_their_baselines(
 ) -> None:
     assert run("evaluate", manifest, "-p", predictions, "--min-confidence", "0.9") == 0
     shown = capsys.readouterr().out
-    for words in ("profiles: mean macro-F1", "gender", "95% of draws", "always", "by dice"):
+    for words in ("profiles: mean macro-F1", "gender", "95% interval", "majority: ", "random"):
         assert words in shown
     assert "occupation, confidence 0.9 or more:" in shown
 

@@ -159,16 +159,6 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.startswith("Usage: tweetprofile [OPTIONS] COMMAND")
 
 
-def test_the_public_names_are_all_there() -> None:
-    import tweetprofile
-
-    for name in tweetprofile.__all__:
-        assert getattr(tweetprofile, name) is not None
-    assert set(tweetprofile.__all__) == set(tweetprofile._HOMES) | {"__version__"}
-    with pytest.raises(AttributeError, match="has no attribute 'guess'"):
-        _ = tweetprofile.guess
-
-
 def test_the_package_runs_as_a_module() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tweetprofile", "--version"],

@@ -83,7 +83,7 @@ def test_what_could_not_be_taken_is_counted_and_the_first_is_shown(
     assert run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet") == 0
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"malformed: 1, first {tmp_path}/dump/tweets.jsonl:2: no JSON")
-    assert lines[1] == f"all that could not be taken: {tmp_path}/m.parquet.skipped.csv"
+    assert lines[1] == f"all that could not be imported: {tmp_path}/m.parquet.skipped.csv"
     assert lines[2] == f"1 user, 1 image -> {tmp_path}/m.parquet"
     assert len(lines) == 3
 

@@ -40,11 +40,11 @@ def test_a_page_says_what_is_in_the_manifest(
     found = inspect_manifest(manifest)
     for line in (
         f"{found.users} users, {found.images.given} images",
-        f"Usable images  {found.images.usable} of {found.images.given} looked at",
-        f"Unusable images  {found.images.failed} of {found.images.given} looked at",
+        f"Usable images  {found.images.usable} of {found.images.given} examined",
+        f"Unusable images  {found.images.failed} of {found.images.given} examined",
         "Label gender  2 classes",
-        "What predict would make of it  it looks for 11 usable images a user",
-        "As screening sees it: ",
+        "What predict would make of it  it looks for 11 usable images per user",
+        " were checked by header and end only, or could not be read.",
     ):
         assert line in printed.out
     for reason, count in found.reasons.items():
@@ -73,14 +73,14 @@ def test_a_sample_is_called_one(manifest: Path, capsys: pytest.CaptureFixture[st
     assert run("inspect", manifest, "--sample", 2) == 0
     page = capsys.readouterr().out
     assert re.search(r"^2 users of \d+, ", page, re.MULTILINE)
-    assert "A sample: every figure below is of these users alone." in page
+    assert "A sample: all figures below are for these users only." in page
 
 
 def test_full_decode_says_so(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", manifest, "--full-decode") == 0
     page = capsys.readouterr().out
     assert "Every image that could be read was decoded." in page
-    assert "As screening sees it" not in page
+    assert "by header and end" not in page
 
 
 def test_a_manifest_of_nobody_has_a_page(

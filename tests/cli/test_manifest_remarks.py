@@ -40,7 +40,7 @@ def test_inspect_names_the_columns_of_partitions_and_takes_them_for_columns(
     assert main(["inspect", str(partitioned)]) == 0
     printed = capsys.readouterr()
     assert SAID in printed.err.splitlines()
-    assert "Column country is no label: it has too many different values (2 in" in printed.out
+    assert "Column country is not a label: it has too many different values (2 in" in printed.out
 
 
 @pytest.mark.parametrize("command", ["predict", "inspect"])

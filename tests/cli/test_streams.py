@@ -101,8 +101,8 @@ def test_a_full_disk_under_stdout_is_one_sentence(model: Path, more: list[object
     code, said = full(["info", model, *more], "stdout")
     assert code == 1
     assert said.decode().splitlines() == [
-        "tweetprofile: standard output cannot be written: No space left on device; lead it to a "
-        "place with room and run the command again."
+        "tweetprofile: standard output cannot be written: No space left on device; redirect it to "
+        "a disk with room and run the command again."
     ]
 
 
@@ -216,7 +216,8 @@ def test_a_deleted_working_folder_is_one_sentence(model: Path, tmp_path: Path) -
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "tweetprofile: the working folder was deleted or is out of reach; change to another.\n"
+        "tweetprofile: the working folder was deleted or cannot be reached; change to another "
+        "folder.\n"
     )
 
 
@@ -232,7 +233,7 @@ def test_bytes_that_are_no_text_in_an_argument_are_one_sentence(tmp_path: Path) 
         check=False,
     )
     assert done.returncode == 2
-    assert re.fullmatch(rb"tweetprofile: [^\n]*caf\\udce9' holds bytes [^\n]+\n", done.stderr)
+    assert re.fullmatch(rb"tweetprofile: [^\n]*caf\\udce9' contains bytes [^\n]+\n", done.stderr)
 
 
 def test_ctrl_c_while_libraries_load_is_one_sentence(model: Path) -> None:
@@ -244,4 +245,4 @@ def test_ctrl_c_while_libraries_load_is_one_sentence(model: Path) -> None:
         _, said = process.communicate()
     if process.returncode:  # it may have been faster
         assert process.returncode == 130
-        assert re.fullmatch(rb"\n?tweetprofile: interrupted: [^\n]+\n", said)
+        assert re.fullmatch(rb"\n?tweetprofile: interrupted; [^\n]+\n", said)
