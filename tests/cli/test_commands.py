@@ -87,108 +87,89 @@ def test_predict_uses_the_checkpoint_of_the_variable_and_says_which(
     assert str(model) in capsys.readouterr().err
 
 
-def wrong_inputs(
-    tmp_path: Path, manifest: Path, model: Path
-) -> dict[str, tuple[list[object], str]]:
-    """A name to the arguments of a wrong `predict` and what its sentence must contain."""
-    out, paths = tmp_path / "out.parquet", [["a.jpg"]]
-    usual: list[object] = ["-o", out, "--checkpoint", model]
-    foreign = tmp_path / "foreign.safetensors"
-    foreign.write_text("no tensors here")
-    taken = tmp_path / "taken.parquet"
-    taken.touch()
-    text = tmp_path / "text.parquet"
-    text.write_text("user_id,images")
-    no_id = write_manifest(tmp_path / "no_id.parquet", images=paths)
-    no_images = write_manifest(tmp_path / "no_images.parquet", user_id=["a"])
-    numbers = write_manifest(tmp_path / "numbers.parquet", user_id=["a"], images=[[1, 2]])
-    no_list = write_manifest(tmp_path / "no_list.parquet", user_id=["a"], images=["a.jpg"])
-    float_id = write_manifest(tmp_path / "float_id.parquet", user_id=[0.5], images=paths)
-    null_id = write_manifest(
-        tmp_path / "null_id.parquet", user_id=["a", None], images=[["a"], ["b"]]
-    )
-    return {
-        "missing manifest": (
-            [tmp_path / "nowhere.parquet", *usual],
-            "nowhere.parquet does not exist",
-        ),
-        "no Parquet": ([text, *usual], "text.parquet is not a readable Parquet file"),
-        "no user_id": ([no_id, *usual], "no column 'user_id'"),
-        "no images": ([no_images, *usual], "no column 'images'"),
-        "images of numbers": ([numbers, *usual], "'images' is list<element: int64>"),
-        "images no list": ([no_list, *usual], "'images' is string"),
-        "user_id a float": ([float_id, *usual], "'user_id' is double"),
-        "user_id null": ([null_id, *usual], "row 1 has no user_id"),
-        "missing checkpoint": (
-            [manifest, "-o", out, "--checkpoint", tmp_path / "none"],
-            "none does not exist",
-        ),
-        "foreign checkpoint": (
-            [manifest, "-o", out, "--checkpoint", foreign],
-            "foreign.safetensors is not a readable safetensors file",
-        ),
-        "no checkpoint at all": ([manifest, "-o", out], "'tweetprofile train' makes one"),
-        "output exists": (
-            [manifest, "-o", taken, "--checkpoint", model],
-            "taken.parquet exists and is not a table of predictions that tweetprofile wrote, so",
-        ),
-        "output nowhere": (
-            [manifest, "-o", tmp_path / "no" / "out", "--checkpoint", model],
-            "does not exist; make it first",
-        ),
-        "no such image root": (
-            [manifest, *usual, "--image-root", tmp_path / "no"],
-            "no is no folder; give one with --image-root",
-        ),
-        "no such device": ([manifest, *usual, "--devices", "tpu"], "--devices tpu: give auto"),
-        "no such option": ([manifest, *usual, "--fast"], "No such option '--fast'"),
-        "no such decoder": ([manifest, *usual, "--decoder", "magick"], "'magick' is not one of"),
-        "no output": ([manifest], "Missing option '--out' / '-o'"),
-        "keep what is not there": ([manifest, *usual, "--keep", "age"], "has no column 'age'"),
-        "stats exist": (
-            [manifest, *usual, "--stats", taken],
-            "taken.parquet exists and is not a file of statistics that tweetprofile wrote, so",
-        ),
-        "stats nowhere": (
-            [manifest, *usual, "--stats", tmp_path / "no" / "stats.json"],
-            "make it first",
-        ),
-        "remote": (["https://server/m.parquet", *usual], "only s3:// and gs:// are read"),
-    }
+WRONG_MANIFESTS = {
+    "nowhere": "nowhere does not exist",
+    "text.parquet": "text.parquet is not a readable Parquet file",
+    "no_id.parquet": "no column 'user_id'",
+    "no_images.parquet": "no column 'images'",
+    "numbers.parquet": "'images' is list<element: int64>",
+    "no_list.parquet": "'images' is string",
+    "float_id.parquet": "'user_id' is double",
+    "null_id.parquet": "row 1 has no user_id",
+    "https://server/m.parquet": "only s3:// and gs:// are read",
+}
+"""The name of a manifest that cannot be read to what its message must contain."""
 
 
-WRONG = [
-    "missing manifest",
-    "no Parquet",
-    "no user_id",
-    "no images",
-    "images of numbers",
-    "images no list",
-    "user_id a float",
-    "user_id null",
-    "missing checkpoint",
-    "foreign checkpoint",
-    "no checkpoint at all",
-    "output exists",
-    "output nowhere",
-    "no such image root",
-    "no such device",
-    "no such option",
-    "no such decoder",
-    "no output",
-    "keep what is not there",
-    "stats exist",
-    "stats nowhere",
-    "remote",
-]
+def write_wrong_manifests(folder: Path) -> None:
+    paths = [["a.jpg"]]
+    (folder / "text.parquet").write_text("user_id,images")
+    write_manifest(folder / "no_id.parquet", images=paths)
+    write_manifest(folder / "no_images.parquet", user_id=["a"])
+    write_manifest(folder / "numbers.parquet", user_id=["a"], images=[[1, 2]])
+    write_manifest(folder / "no_list.parquet", user_id=["a"], images=["a.jpg"])
+    write_manifest(folder / "float_id.parquet", user_id=[0.5], images=paths)
+    write_manifest(folder / "null_id.parquet", user_id=["a", None], images=[["a"], ["b"]])
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_unusable_input_is_one_sentence_and_exit_code_2(
-    case: str, manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", WRONG_MANIFESTS)
+def test_an_unusable_manifest_is_one_sentence_and_exit_code_2(
+    name: str,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments, sentence = wrong_inputs(tmp_path, manifest, model)[case]
-    assert run("predict", *arguments) == 2
+    monkeypatch.chdir(tmp_path)
+    write_wrong_manifests(tmp_path)
+    code = run("predict", name, "-o", "out.parquet", "--checkpoint", model)
+    assert_refused(code, WRONG_MANIFESTS[name], capsys)
+
+
+WRONG_OPTIONS = {
+    "--checkpoint none": "none does not exist",
+    "--checkpoint foreign.safetensors": "foreign.safetensors is not a readable safetensors file",
+    "--out taken": "taken exists and is not a table of predictions that tweetprofile wrote, so",
+    "--out no/out": "does not exist; make it first",
+    "--image-root no": "no is no folder; give one with --image-root",
+    "--devices tpu": "--devices tpu: give auto",
+    "--fast": "No such option '--fast'",
+    "--decoder magick": "'magick' is not one of",
+    "--keep age": "has no column 'age'",
+    "--stats taken": "taken exists and is not a file of statistics that tweetprofile wrote, so",
+    "--stats no/stats.json": "make it first",
+}
+"""An option that cannot be honoured to what its message must contain."""
+
+
+@pytest.mark.parametrize("option", WRONG_OPTIONS)
+def test_an_unusable_option_is_one_sentence_and_exit_code_2(
+    option: str,
+    manifest: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "foreign.safetensors").write_text("no tensors here")
+    (tmp_path / "taken").touch()
+    usual = ["-o", "out.parquet", "--checkpoint", model]
+    code = run("predict", manifest, *usual, *option.split())
+    assert_refused(code, WRONG_OPTIONS[option], capsys)
+
+
+def test_without_output_or_checkpoint_is_one_sentence_and_exit_code_2(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(run("predict", manifest), "Missing option '--out' / '-o'", capsys)
+    code = run("predict", manifest, "-o", tmp_path / "out.parquet")
+    assert_refused(code, "'tweetprofile train' makes one", capsys)
+
+
+def assert_refused(code: int, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Assert that a command ended with exit code 2 and one line on stderr, with `sentence`."""
+    assert code == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     (line,) = printed.err.strip().splitlines()
