@@ -1,4 +1,4 @@
-"""Whoever errs gets one sentence on stderr, that names what is wrong, and the right exit code."""
+"""Every error is one sentence on stderr that names the cause, with the right exit code."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def write_manifest(path: Path, **columns: pa.Array | list[object]) -> Path:
 # --- predict -----------------------------------------------------------------------------------
 
 
-def test_predict_writes_a_row_a_user_and_sums_up(
+def test_predict_writes_one_row_per_user_and_a_summary(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.parquet"
@@ -57,7 +57,7 @@ def test_predict_writes_a_row_a_user_and_sums_up(
     assert last.endswith(f"-> {out}")
 
 
-def test_quiet_says_nothing(
+def test_quiet_prints_nothing(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("predict", manifest, "-o", tmp_path / "out", "--checkpoint", model, "--quiet") == 0
@@ -65,7 +65,7 @@ def test_quiet_says_nothing(
     assert printed.out == printed.err == ""
 
 
-def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
+def test_a_dry_run_shows_the_plan_and_writes_nothing(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("predict", manifest, "-o", tmp_path / "out", "--checkpoint", model, "--dry-run") == 0
@@ -75,7 +75,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_predict_uses_the_checkpoint_of_the_variable_and_says_which(
+def test_predict_uses_and_names_the_checkpoint_of_the_environment_variable(
     manifest: Path,
     model: Path,
     tmp_path: Path,
@@ -98,7 +98,7 @@ WRONG_MANIFESTS = {
     "null_id.parquet": "row 1 has no user_id",
     "https://server/m.parquet": "only s3:// and gs:// are read",
 }
-"""The name of a manifest that cannot be read to what its message must contain."""
+"""Maps the name of an unusable manifest to what the message must contain."""
 
 
 def write_wrong_manifests(folder: Path) -> None:
@@ -139,7 +139,7 @@ WRONG_OPTIONS = {
     "--stats taken": "taken exists and is not a file of statistics that tweetprofile wrote, so",
     "--stats no/stats.json": "make it first",
 }
-"""An option that cannot be honoured to what its message must contain."""
+"""Maps an unusable option to what the message must contain."""
 
 
 @pytest.mark.parametrize("option", WRONG_OPTIONS)
@@ -179,7 +179,7 @@ def assert_refused(code: int, sentence: str, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_cuda_without_cuda_is_one_sentence_and_exit_code_2(
+def test_cuda_on_a_machine_without_it_is_one_sentence_and_exit_code_2(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = ["-o", tmp_path / "out", "--checkpoint", model]
@@ -200,7 +200,7 @@ def test_an_empty_manifest_gives_an_empty_output_and_exit_code_0(
     assert pl.read_parquet(tmp_path / "out").height == 0
 
 
-def test_too_many_failed_images_are_exit_code_3_and_the_output_is_there(
+def test_too_many_failed_images_give_exit_code_3_and_a_complete_output(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -232,7 +232,7 @@ def test_debug_shows_where_an_error_came_from(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_write_that_fails_in_mid_run_is_one_sentence_and_exit_code_1(
+def test_a_failed_write_is_one_sentence_and_exit_code_1(
     manifest: Path, model: Path, tmp_path: Path
 ) -> None:
     def limit_file_size() -> None:
@@ -253,7 +253,7 @@ def test_a_write_that_fails_in_mid_run_is_one_sentence_and_exit_code_1(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
+def test_ctrl_c_gives_exit_code_130_and_leaves_nothing(
     manifest: Path, model: Path, tmp_path: Path
 ) -> None:
     many = pl.concat([pl.read_parquet(manifest)] * 400).with_columns(user_id=pl.int_range(pl.len()))
@@ -282,7 +282,7 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
 QUICK = ["--epochs", "1", "--frame-size", "16", "--batch-size", "4", "--devices", "cpu"]
 
 
-def test_train_use_then_predict_needs_no_checkpoint_named(
+def test_after_train_and_use_predict_needs_no_checkpoint(
     dump: Path,
     manifest: Path,
     tmp_path: Path,
@@ -306,7 +306,7 @@ def test_train_use_then_predict_needs_no_checkpoint_named(
     assert pl.read_parquet(tmp_path / "out").height == pl.read_parquet(manifest).height
 
 
-def test_train_runs_again_from_its_own_settings(dump: Path, tmp_path: Path) -> None:
+def test_train_repeats_a_run_from_its_train_toml(dump: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert run("train", dump / "train.parquet", "-o", first, *QUICK, "--seed", "5") == 0
     assert run("train", "--config", first / "train.toml", "-o", second) == 0
@@ -318,7 +318,7 @@ def test_train_runs_again_from_its_own_settings(dump: Path, tmp_path: Path) -> N
     assert (first / "train.toml").read_text() == (second / "train.toml").read_text()
 
 
-def test_a_setting_that_train_does_not_know_is_named(
+def test_an_unknown_setting_of_train_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "wrong.toml").write_text("epoks = 3\n")
@@ -326,7 +326,7 @@ def test_a_setting_that_train_does_not_know_is_named(
     assert "'epoks', which is not a setting of train" in capsys.readouterr().err
 
 
-def test_an_unknown_class_is_named_with_row_column_and_value(
+def test_an_unknown_class_is_named_with_its_row_and_column(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = pl.read_parquet(dump / "train.parquet")
@@ -340,7 +340,7 @@ def test_an_unknown_class_is_named_with_row_column_and_value(
     assert "row 4, column 'gender': 'femal' is no class of the schema (female, male)" in line
 
 
-def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(
+def test_a_finished_run_is_kept_without_overwrite(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK]
@@ -350,7 +350,7 @@ def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(
     assert run(*arguments, "--overwrite") == 0
 
 
-def test_ctrl_c_in_training_is_exit_code_130_and_can_be_resumed(
+def test_ctrl_c_in_training_gives_exit_code_130_and_says_how_to_resume(
     dump: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK, "--epochs"]
@@ -368,7 +368,7 @@ def test_ctrl_c_in_training_is_exit_code_130_and_can_be_resumed(
     )
 
 
-def test_weights_to_start_from_that_are_not_there_are_refused_before_any_work(
+def test_missing_initial_weights_are_refused_before_any_work(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK]
@@ -377,7 +377,7 @@ def test_weights_to_start_from_that_are_not_there_are_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_training_starts_from_a_checkpoint_and_says_what_it_took(
+def test_training_starts_from_a_checkpoint_and_lists_the_weights_that_differ(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", *QUICK]
@@ -394,7 +394,7 @@ def test_training_starts_from_a_checkpoint_and_says_what_it_took(
     assert "not used: heads.head_gender.bias" in said
 
 
-def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_describes_a_checkpoint(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", model) == 0
     table = capsys.readouterr().out
     assert "model1" in table
@@ -404,7 +404,7 @@ def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixtu
     assert facts["schema"]["gender"] == ["female", "male"]
 
 
-def test_info_without_any_checkpoint_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_without_a_checkpoint_gives_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info") == 2
     assert "'tweetprofile train' makes one" in capsys.readouterr().err
 
@@ -422,7 +422,7 @@ def test_a_mistyped_command_gets_a_suggestion(
     assert f"there is no command '{told}'; did you mean '{meant}'? See 'tweetprofile --he" in said
 
 
-def test_a_command_like_no_other_gets_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["xyzzy"]) == 2
     assert (
         "there is no command 'xyzzy'; the commands are import, inspect, split, train"
@@ -439,7 +439,7 @@ def test_a_mistyped_option_or_layout_gets_a_suggestion(capsys: pytest.CaptureFix
         assert f"Did you mean '{meant}'? See 'tweetprofile" in capsys.readouterr().err
 
 
-def test_the_folder_of_a_run_stands_for_its_model(
+def test_a_run_folder_can_be_given_as_the_checkpoint(
     dump: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest, out = str(dump / "test.parquet"), str(tmp_path / "out.parquet")

@@ -1,4 +1,4 @@
-"""Help answers at once, is complete, and tells the truth about defaults."""
+"""Help is quick, complete, readable, and right about defaults."""
 
 import inspect
 import re
@@ -43,7 +43,7 @@ def help_of(name: str) -> str:
 
 
 def modules_after(code: str) -> set[str]:
-    """The modules that a fresh Python has imported after `code`."""
+    """Return the modules that a new Python process has imported after running `code`."""
     report = "import sys; print(*sys.modules, sep='\\n', file=sys.stderr)"
     program = f"try:\n    {code}\nexcept SystemExit:\n    pass\n{report}"
     done = subprocess.run(
