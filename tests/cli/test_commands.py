@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -253,6 +254,25 @@ def test_a_failed_write_is_one_sentence_and_exit_code_1(
     assert not list(tmp_path.glob(".*"))
 
 
+def interrupted(
+    arguments: list[object], number: int, is_time: Callable[[], bool], stderr: Path
+) -> tuple[int, str]:
+    """Run a command, send it a signal when it is time; return its exit code and stderr."""
+    command = [sys.executable, "-m", "tweetprofile", *map(str, arguments)]
+    # A file: a pipe that nobody reads would fill up and block the command.
+    with stderr.open("wb") as printed, subprocess.Popen(command, stderr=printed) as process:
+        try:
+            deadline = time.monotonic() + 300
+            while not is_time():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            os.kill(process.pid, number)
+            process.wait(timeout=30)
+        finally:
+            process.kill()  # of no effect if it has ended
+    return process.returncode, stderr.read_text()
+
+
 def test_ctrl_c_gives_exit_code_130_and_leaves_nothing(
     manifest: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -261,17 +281,10 @@ def test_ctrl_c_gives_exit_code_130_and_leaves_nothing(
     out = tmp_path / "out" / "profiles.parquet"
     out.parent.mkdir()
     arguments = ["predict", manifest.parent / "many.parquet", "-o", out, "--checkpoint", model]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tweetprofile", *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not list(out.parent.iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
+    code, said = interrupted(
+        arguments, signal.SIGINT, lambda: bool(list(out.parent.iterdir())), tmp_path / "stderr"
+    )
+    assert code == 130
     assert "interrupted" in said.splitlines()[-1]
     assert "Traceback" not in said
     assert list(out.parent.iterdir()) == []
@@ -354,15 +367,11 @@ def test_ctrl_c_in_training_gives_exit_code_130_and_says_how_to_resume(
     dump: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK, "--epochs"]
-    command = [sys.executable, "-m", "tweetprofile", *map(str, arguments), "100000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "run" / "state.safetensors").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
+    state = tmp_path / "run" / "state.safetensors"
+    code, said = interrupted(
+        [*arguments, "100000"], signal.SIGTERM, state.exists, tmp_path / "stderr"
+    )
+    assert code == 130
     assert said.splitlines()[-1].endswith(
         f"run the same command with --resume to continue {tmp_path / 'run'}."
     )
