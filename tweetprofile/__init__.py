@@ -1,6 +1,6 @@
-"""Profiles of Twitter users from their images: from a Parquet manifest to a Parquet of traits.
+"""Predict traits of Twitter users, such as gender, from the images that they posted.
 
-Public names load their modules when they are first used, so that importing the package (and
+Each public name is imported when it is first used, so that importing the package (and
 `tweetprofile --help`) loads neither torch nor DALI nor polars.
 """
 
@@ -11,6 +11,7 @@ from tweetprofile.version import __version__
 
 if TYPE_CHECKING:
     from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
+    from tweetprofile.data.files.storage import RemotePath
     from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
     from tweetprofile.errors import (
         ChangedInputError,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         OptionError,
         OutputError,
         PredictionsError,
+        Reason,
         SchemaError,
         StoreError,
         TooManyFailuresError,
@@ -38,13 +40,23 @@ if TYPE_CHECKING:
         evaluate_predictions,
     )
     from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
+    from tweetprofile.inspection.contact_sheets import (
+        SheetModel,
+        SheetOptions,
+        draw_contact_sheet,
+        draw_contact_sheets,
+    )
     from tweetprofile.inspection.report import Inspection
     from tweetprofile.inspection.run import InspectOptions, inspect_manifest
     from tweetprofile.job import PredictorOptions
     from tweetprofile.predicting.plan import PredictOptions
-    from tweetprofile.predicting.run import predict_manifest
+    from tweetprofile.predicting.run import Progress, predict_manifest
+    from tweetprofile.predicting.summary import PredictSummary
+    from tweetprofile.splitting.run import SplitOptions, SplitSummary, split_manifest
+    from tweetprofile.training.observer import TrainObserver
     from tweetprofile.training.run import train_manifest
     from tweetprofile.training.settings import TrainOptions
+    from tweetprofile.training.summary import TrainSummary
     from tweetprofile.traits import Trait, TraitSchema
     from tweetprofile.workers.predictor import Predictor
 
@@ -68,28 +80,42 @@ _HOMES = {
     "OptionError": "errors",
     "OutputError": "errors",
     "PredictOptions": "predicting.plan",
+    "PredictSummary": "predicting.summary",
     "PredictionsError": "errors",
     "Predictor": "workers.predictor",
     "PredictorOptions": "job",
+    "Progress": "predicting.run",
+    "Reason": "errors",
+    "RemotePath": "data.files.storage",
     "SchemaError": "errors",
+    "SheetOptions": "inspection.contact_sheets",
+    "SplitOptions": "splitting.run",
+    "SplitSummary": "splitting.run",
     "StoreError": "errors",
     "TooManyFailuresError": "errors",
+    "TrainObserver": "training.observer",
     "TrainOptions": "training.settings",
+    "TrainSummary": "training.summary",
     "TrainingError": "errors",
     "Trait": "traits",
     "TraitSchema": "traits",
     "TweetprofileError": "errors",
     "UserImages": "data.manifests.manifest",
+    "SheetModel": "inspection.contact_sheets",
     "WorkerError": "errors",
     "WriteError": "errors",
     "compare_predictions": "evaluation.evaluate",
+    "draw_contact_sheet": "inspection.contact_sheets",
+    "draw_contact_sheets": "inspection.contact_sheets",
     "evaluate_predictions": "evaluation.evaluate",
     "import_dump": "importers.run",
     "inspect_manifest": "inspection.run",
     "load_checkpoint": "checkpoints.checkpoint",
     "predict_manifest": "predicting.run",
+    "split_manifest": "splitting.run",
     "train_manifest": "training.run",
 }
+"""The module of each public name."""
 
 __all__ = [
     "ChangedInputError",
@@ -111,13 +137,23 @@ __all__ = [
     "OptionError",
     "OutputError",
     "PredictOptions",
+    "PredictSummary",
     "PredictionsError",
     "Predictor",
     "PredictorOptions",
+    "Progress",
+    "Reason",
+    "RemotePath",
     "SchemaError",
+    "SheetModel",
+    "SheetOptions",
+    "SplitOptions",
+    "SplitSummary",
     "StoreError",
     "TooManyFailuresError",
+    "TrainObserver",
     "TrainOptions",
+    "TrainSummary",
     "TrainingError",
     "Trait",
     "TraitSchema",
@@ -127,11 +163,14 @@ __all__ = [
     "WriteError",
     "__version__",
     "compare_predictions",
+    "draw_contact_sheet",
+    "draw_contact_sheets",
     "evaluate_predictions",
     "import_dump",
     "inspect_manifest",
     "load_checkpoint",
     "predict_manifest",
+    "split_manifest",
     "train_manifest",
 ]
 

@@ -1,4 +1,4 @@
-"""`python -m tweetprofile`."""
+"""Runs the command line for `python -m tweetprofile`."""
 
 import sys
 

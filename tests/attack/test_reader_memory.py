@@ -165,7 +165,7 @@ def test_a_list_of_losses_ends_and_says_so(tmp_path: Path) -> None:
     put_one_tweet(tmp_path / "dump")
     _, said = run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet")
     assert "malformed: 250,000, first" in said
-    assert "the first 100,000 of 250,000 that could not be taken" in said
+    assert "the first 100,000 of 250,000 that could not be imported" in said
     lines = (tmp_path / "m.parquet.skipped.csv").read_text().splitlines()
     assert len(lines) == 100_002
     assert lines[-1].startswith("not_listed,,,")

@@ -1,4 +1,4 @@
-"""Whoever errs gets one sentence on stderr, that names what is wrong, and the right exit code."""
+"""Every error is one sentence on stderr that names the cause, with the right exit code."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -42,7 +43,7 @@ def write_manifest(path: Path, **columns: pa.Array | list[object]) -> Path:
 # --- predict -----------------------------------------------------------------------------------
 
 
-def test_predict_writes_a_row_a_user_and_sums_up(
+def test_predict_writes_one_row_per_user_and_a_summary(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out.parquet"
@@ -57,7 +58,7 @@ def test_predict_writes_a_row_a_user_and_sums_up(
     assert last.endswith(f"-> {out}")
 
 
-def test_quiet_says_nothing(
+def test_quiet_prints_nothing(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("predict", manifest, "-o", tmp_path / "out", "--checkpoint", model, "--quiet") == 0
@@ -65,7 +66,7 @@ def test_quiet_says_nothing(
     assert printed.out == printed.err == ""
 
 
-def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
+def test_a_dry_run_shows_the_plan_and_writes_nothing(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("predict", manifest, "-o", tmp_path / "out", "--checkpoint", model, "--dry-run") == 0
@@ -75,7 +76,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_predict_uses_the_checkpoint_of_the_variable_and_says_which(
+def test_predict_uses_and_names_the_checkpoint_of_the_environment_variable(
     manifest: Path,
     model: Path,
     tmp_path: Path,
@@ -87,111 +88,89 @@ def test_predict_uses_the_checkpoint_of_the_variable_and_says_which(
     assert str(model) in capsys.readouterr().err
 
 
-def wrong_inputs(
-    tmp_path: Path, manifest: Path, model: Path
-) -> dict[str, tuple[list[object], str]]:
-    """A name to the arguments of a wrong `predict` and what its sentence must contain."""
-    out, paths = tmp_path / "out.parquet", [["a.jpg"]]
-    usual: list[object] = ["-o", out, "--checkpoint", model]
-    foreign = tmp_path / "foreign.safetensors"
-    foreign.write_text("no tensors here")
-    taken = tmp_path / "taken.parquet"
-    taken.touch()
-    text = tmp_path / "text.parquet"
-    text.write_text("user_id,images")
-    no_id = write_manifest(tmp_path / "no_id.parquet", images=paths)
-    no_images = write_manifest(tmp_path / "no_images.parquet", user_id=["a"])
-    numbers = write_manifest(tmp_path / "numbers.parquet", user_id=["a"], images=[[1, 2]])
-    no_list = write_manifest(tmp_path / "no_list.parquet", user_id=["a"], images=["a.jpg"])
-    float_id = write_manifest(tmp_path / "float_id.parquet", user_id=[0.5], images=paths)
-    null_id = write_manifest(
-        tmp_path / "null_id.parquet", user_id=["a", None], images=[["a"], ["b"]]
-    )
-    return {
-        "missing manifest": (
-            [tmp_path / "nowhere.parquet", *usual],
-            "nowhere.parquet does not exist",
-        ),
-        "no Parquet": ([text, *usual], "text.parquet is not a readable Parquet file"),
-        "no user_id": ([no_id, *usual], "no column 'user_id'"),
-        "no images": ([no_images, *usual], "no column 'images'"),
-        "images of numbers": ([numbers, *usual], "'images' is list<element: int64>"),
-        "images no list": ([no_list, *usual], "'images' is string"),
-        "user_id a float": ([float_id, *usual], "'user_id' is double"),
-        "user_id null": ([null_id, *usual], "row 1 has no user_id"),
-        "missing checkpoint": (
-            [manifest, "-o", out, "--checkpoint", tmp_path / "none"],
-            "none does not exist",
-        ),
-        "foreign checkpoint": (
-            [manifest, "-o", out, "--checkpoint", foreign],
-            "foreign.safetensors is not a readable safetensors file",
-        ),
-        "no checkpoint at all": ([manifest, "-o", out], "'tweetprofile train' makes one"),
-        "output exists": (
-            [manifest, "-o", taken, "--checkpoint", model],
-            "taken.parquet exists and is not a table of predictions that tweetprofile wrote, so",
-        ),
-        "output nowhere": (
-            [manifest, "-o", tmp_path / "no" / "out", "--checkpoint", model],
-            "does not exist; make it first",
-        ),
-        "no such image root": (
-            [manifest, *usual, "--image-root", tmp_path / "no"],
-            "no is not a folder; give one with --image-root",
-        ),
-        "no such device": (
-            [manifest, *usual, "--devices", "tpu"],
-            "--devices is 'tpu'; it must be auto",
-        ),
-        "no such option": ([manifest, *usual, "--fast"], "No such option '--fast'"),
-        "no such decoder": ([manifest, *usual, "--decoder", "magick"], "'magick' is not one of"),
-        "no output": ([manifest], "Missing option '--out' / '-o'"),
-        "keep what is not there": ([manifest, *usual, "--keep", "age"], "has no column 'age'"),
-        "stats exist": (
-            [manifest, *usual, "--stats", taken],
-            "taken.parquet exists and is not a file of statistics that tweetprofile wrote, so",
-        ),
-        "stats nowhere": (
-            [manifest, *usual, "--stats", tmp_path / "no" / "stats.json"],
-            "make it first",
-        ),
-        "remote": (["https://server/m.parquet", *usual], "only s3:// and gs:// URIs are supported"),
-    }
+WRONG_MANIFESTS = {
+    "nowhere": "nowhere does not exist",
+    "text.parquet": "text.parquet is not a readable Parquet file",
+    "no_id.parquet": "no column 'user_id'",
+    "no_images.parquet": "no column 'images'",
+    "numbers.parquet": "'images' is list<element: int64>",
+    "no_list.parquet": "'images' is string",
+    "float_id.parquet": "'user_id' is double",
+    "null_id.parquet": "row 1 has no user_id",
+    "https://server/m.parquet": "only s3:// and gs:// URIs are supported",
+}
+"""Maps the name of an unusable manifest to what the message must contain."""
 
 
-WRONG = [
-    "missing manifest",
-    "no Parquet",
-    "no user_id",
-    "no images",
-    "images of numbers",
-    "images no list",
-    "user_id a float",
-    "user_id null",
-    "missing checkpoint",
-    "foreign checkpoint",
-    "no checkpoint at all",
-    "output exists",
-    "output nowhere",
-    "no such image root",
-    "no such device",
-    "no such option",
-    "no such decoder",
-    "no output",
-    "keep what is not there",
-    "stats exist",
-    "stats nowhere",
-    "remote",
-]
+def write_wrong_manifests(folder: Path) -> None:
+    paths = [["a.jpg"]]
+    (folder / "text.parquet").write_text("user_id,images")
+    write_manifest(folder / "no_id.parquet", images=paths)
+    write_manifest(folder / "no_images.parquet", user_id=["a"])
+    write_manifest(folder / "numbers.parquet", user_id=["a"], images=[[1, 2]])
+    write_manifest(folder / "no_list.parquet", user_id=["a"], images=["a.jpg"])
+    write_manifest(folder / "float_id.parquet", user_id=[0.5], images=paths)
+    write_manifest(folder / "null_id.parquet", user_id=["a", None], images=[["a"], ["b"]])
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_unusable_input_is_one_sentence_and_exit_code_2(
-    case: str, manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", WRONG_MANIFESTS)
+def test_an_unusable_manifest_is_one_sentence_and_exit_code_2(
+    name: str,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments, sentence = wrong_inputs(tmp_path, manifest, model)[case]
-    assert run("predict", *arguments) == 2
+    monkeypatch.chdir(tmp_path)
+    write_wrong_manifests(tmp_path)
+    code = run("predict", name, "-o", "out.parquet", "--checkpoint", model)
+    assert_refused(code, WRONG_MANIFESTS[name], capsys)
+
+
+WRONG_OPTIONS = {
+    "--checkpoint none": "none does not exist",
+    "--checkpoint foreign.safetensors": "foreign.safetensors is not a readable safetensors file",
+    "--out taken": "taken exists and is not a table of predictions that tweetprofile wrote, so",
+    "--out no/out": "does not exist; make it first",
+    "--image-root no": "no is no folder; give one with --image-root",
+    "--devices tpu": "--devices tpu: give auto",
+    "--fast": "No such option '--fast'",
+    "--decoder magick": "'magick' is not one of",
+    "--keep age": "has no column 'age'",
+    "--stats taken": "taken exists and is not a file of statistics that tweetprofile wrote, so",
+    "--stats no/stats.json": "make it first",
+}
+"""Maps an unusable option to what the message must contain."""
+
+
+@pytest.mark.parametrize("option", WRONG_OPTIONS)
+def test_an_unusable_option_is_one_sentence_and_exit_code_2(
+    option: str,
+    manifest: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "foreign.safetensors").write_text("no tensors here")
+    (tmp_path / "taken").touch()
+    usual = ["-o", "out.parquet", "--checkpoint", model]
+    code = run("predict", manifest, *usual, *option.split())
+    assert_refused(code, WRONG_OPTIONS[option], capsys)
+
+
+def test_without_output_or_checkpoint_is_one_sentence_and_exit_code_2(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_refused(run("predict", manifest), "Missing option '--out' / '-o'", capsys)
+    code = run("predict", manifest, "-o", tmp_path / "out.parquet")
+    assert_refused(code, "'tweetprofile train' makes one", capsys)
+
+
+def assert_refused(code: int, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Assert that a command ended with exit code 2 and one line on stderr, with `sentence`."""
+    assert code == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     (line,) = printed.err.strip().splitlines()
@@ -201,7 +180,7 @@ def test_unusable_input_is_one_sentence_and_exit_code_2(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_cuda_without_cuda_is_one_sentence_and_exit_code_2(
+def test_cuda_on_a_machine_without_it_is_one_sentence_and_exit_code_2(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = ["-o", tmp_path / "out", "--checkpoint", model]
@@ -222,7 +201,7 @@ def test_an_empty_manifest_gives_an_empty_output_and_exit_code_0(
     assert pl.read_parquet(tmp_path / "out").height == 0
 
 
-def test_too_many_failed_images_are_exit_code_3_and_the_output_is_there(
+def test_too_many_failed_images_give_exit_code_3_and_a_complete_output(
     manifest: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -254,7 +233,7 @@ def test_debug_shows_where_an_error_came_from(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_write_that_fails_in_mid_run_is_one_sentence_and_exit_code_1(
+def test_a_failed_write_is_one_sentence_and_exit_code_1(
     manifest: Path, model: Path, tmp_path: Path
 ) -> None:
     def limit_file_size() -> None:
@@ -275,7 +254,26 @@ def test_a_write_that_fails_in_mid_run_is_one_sentence_and_exit_code_1(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
+def interrupted(
+    arguments: list[object], number: int, is_time: Callable[[], bool], stderr: Path
+) -> tuple[int, str]:
+    """Run a command, send it a signal when it is time; return its exit code and stderr."""
+    command = [sys.executable, "-m", "tweetprofile", *map(str, arguments)]
+    # A file: a pipe that nobody reads would fill up and block the command.
+    with stderr.open("wb") as printed, subprocess.Popen(command, stderr=printed) as process:
+        try:
+            deadline = time.monotonic() + 300
+            while not is_time():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            os.kill(process.pid, number)
+            process.wait(timeout=30)
+        finally:
+            process.kill()  # of no effect if it has ended
+    return process.returncode, stderr.read_text()
+
+
+def test_ctrl_c_gives_exit_code_130_and_leaves_nothing(
     manifest: Path, model: Path, tmp_path: Path
 ) -> None:
     many = pl.concat([pl.read_parquet(manifest)] * 400).with_columns(user_id=pl.int_range(pl.len()))
@@ -283,17 +281,10 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
     out = tmp_path / "out" / "profiles.parquet"
     out.parent.mkdir()
     arguments = ["predict", manifest.parent / "many.parquet", "-o", out, "--checkpoint", model]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tweetprofile", *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not list(out.parent.iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
+    code, said = interrupted(
+        arguments, signal.SIGINT, lambda: bool(list(out.parent.iterdir())), tmp_path / "stderr"
+    )
+    assert code == 130
     assert "interrupted" in said.splitlines()[-1]
     assert "Traceback" not in said
     assert list(out.parent.iterdir()) == []
@@ -304,7 +295,7 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing(
 QUICK = ["--epochs", "1", "--frame-size", "16", "--batch-size", "4", "--devices", "cpu"]
 
 
-def test_train_use_then_predict_needs_no_checkpoint_named(
+def test_after_train_and_use_predict_needs_no_checkpoint(
     dump: Path,
     manifest: Path,
     tmp_path: Path,
@@ -328,7 +319,7 @@ def test_train_use_then_predict_needs_no_checkpoint_named(
     assert pl.read_parquet(tmp_path / "out").height == pl.read_parquet(manifest).height
 
 
-def test_train_runs_again_from_its_own_settings(dump: Path, tmp_path: Path) -> None:
+def test_train_repeats_a_run_from_its_train_toml(dump: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     assert run("train", dump / "train.parquet", "-o", first, *QUICK, "--seed", "5") == 0
     assert run("train", "--config", first / "train.toml", "-o", second) == 0
@@ -340,7 +331,7 @@ def test_train_runs_again_from_its_own_settings(dump: Path, tmp_path: Path) -> N
     assert (first / "train.toml").read_text() == (second / "train.toml").read_text()
 
 
-def test_a_setting_that_train_does_not_know_is_named(
+def test_an_unknown_setting_of_train_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "wrong.toml").write_text("epoks = 3\n")
@@ -348,7 +339,7 @@ def test_a_setting_that_train_does_not_know_is_named(
     assert "'epoks', which is not a setting of train" in capsys.readouterr().err
 
 
-def test_an_unknown_class_is_named_with_row_column_and_value(
+def test_an_unknown_class_is_named_with_its_row_and_column(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = pl.read_parquet(dump / "train.parquet")
@@ -362,7 +353,7 @@ def test_an_unknown_class_is_named_with_row_column_and_value(
     assert "row 4, column 'gender': 'femal' is not a class of the schema (female, male)" in line
 
 
-def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(
+def test_a_finished_run_is_kept_without_overwrite(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK]
@@ -372,25 +363,21 @@ def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(
     assert run(*arguments, "--overwrite") == 0
 
 
-def test_ctrl_c_in_training_is_exit_code_130_and_can_be_resumed(
+def test_ctrl_c_in_training_gives_exit_code_130_and_says_how_to_resume(
     dump: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK, "--epochs"]
-    command = [sys.executable, "-m", "tweetprofile", *map(str, arguments), "100000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "run" / "state.safetensors").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        os.kill(process.pid, signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
+    state = tmp_path / "run" / "state.safetensors"
+    code, said = interrupted(
+        [*arguments, "100000"], signal.SIGTERM, state.exists, tmp_path / "stderr"
+    )
+    assert code == 130
     assert said.splitlines()[-1].endswith(
         f"run the same command with --resume to continue {tmp_path / 'run'}."
     )
 
 
-def test_weights_to_start_from_that_are_not_there_are_refused_before_any_work(
+def test_missing_initial_weights_are_refused_before_any_work(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", "-o", tmp_path / "run", *QUICK]
@@ -399,7 +386,7 @@ def test_weights_to_start_from_that_are_not_there_are_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_training_starts_from_a_checkpoint_and_says_what_it_took(
+def test_training_starts_from_a_checkpoint_and_lists_the_weights_that_differ(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["train", dump / "train.parquet", *QUICK]
@@ -412,11 +399,11 @@ def test_training_starts_from_a_checkpoint_and_says_what_it_took(
     capsys.readouterr()
     assert run(*arguments, "-o", tmp_path / "second") == 0
     said = capsys.readouterr().err
-    assert "begin at random: heads.head_mood.weight, heads.head_mood.bias" in said
+    assert "initialised at random: heads.head_mood.weight, heads.head_mood.bias" in said
     assert "not used: heads.head_gender.bias" in said
 
 
-def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_describes_a_checkpoint(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", model) == 0
     table = capsys.readouterr().out
     assert "model1" in table
@@ -426,7 +413,7 @@ def test_info_says_what_a_checkpoint_is(model: Path, capsys: pytest.CaptureFixtu
     assert facts["schema"]["gender"] == ["female", "male"]
 
 
-def test_info_without_any_checkpoint_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_without_a_checkpoint_gives_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info") == 2
     assert "'tweetprofile train' makes one" in capsys.readouterr().err
 
@@ -444,9 +431,12 @@ def test_a_mistyped_command_gets_a_suggestion(
     assert f"there is no command '{told}'; did you mean '{meant}'? See 'tweetprofile --he" in said
 
 
-def test_a_command_like_no_other_gets_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["xyzzy"]) == 2
-    assert "there is no command 'xyzzy': import, inspect, split, train" in capsys.readouterr().err
+    assert (
+        "there is no command 'xyzzy'; the commands are import, inspect, split, train"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_mistyped_option_or_layout_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
@@ -458,7 +448,7 @@ def test_a_mistyped_option_or_layout_gets_a_suggestion(capsys: pytest.CaptureFix
         assert f"Did you mean '{meant}'? See 'tweetprofile" in capsys.readouterr().err
 
 
-def test_the_folder_of_a_run_stands_for_its_model(
+def test_a_run_folder_can_be_given_as_the_checkpoint(
     dump: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest, out = str(dump / "test.parquet"), str(tmp_path / "out.parquet")

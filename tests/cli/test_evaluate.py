@@ -1,4 +1,4 @@
-"""`tweetprofile evaluate` as people run it."""
+"""`tweetprofile evaluate` from the command line."""
 
 import json
 import subprocess
@@ -29,17 +29,17 @@ def predictions(manifest: Path, model: Path, tmp_path: Path) -> Path:
     return out
 
 
-def test_figures_are_shown_beside_their_baselines(
+def test_scores_are_shown_next_to_their_baselines(
     manifest: Path, predictions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("evaluate", manifest, "-p", predictions, "--min-confidence", "0.9") == 0
     shown = capsys.readouterr().out
-    for words in ("profiles: mean macro-F1", "gender", "95% of draws", "always", "by dice"):
+    for words in ("profiles: mean macro-F1", "gender", "95% interval", "majority: ", "random"):
         assert words in shown
     assert "occupation, confidence 0.9 or more:" in shown
 
 
-def test_labels_that_stand_for_missing_values_are_said_and_spaces_are_taken_off(
+def test_labels_that_stand_for_missing_values_are_reported_and_spaces_stripped(
     manifest: Path, predictions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     users = pl.read_parquet(manifest)
@@ -51,7 +51,7 @@ def test_labels_that_stand_for_missing_values_are_said_and_spaces_are_taken_off(
     assert "gender: 2 users without a label, with values read as missing: '' 1, 'NaN' 1" in shown
 
 
-def test_without_predictions_the_checkpoint_is_run_and_gives_the_same(
+def test_without_predictions_the_checkpoint_predicts_with_the_same_scores(
     manifest: Path,
     model: Path,
     predictions: Path,
@@ -71,7 +71,7 @@ def test_without_predictions_the_checkpoint_is_run_and_gives_the_same(
     ]  # fmt: skip
 
 
-def test_several_predictions_make_one_table_with_the_best_marked(
+def test_several_predictions_are_compared_in_one_table_with_the_best_marked(
     manifest: Path,
     model: Path,
     predictions: Path,
@@ -121,7 +121,7 @@ def test_submission_files_need_no_labels(
         (["--predictions", "no.parquet"], "no.parquet does not exist"),
     ],
 )
-def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(
+def test_conflicting_options_are_one_sentence_and_exit_code_2(
     arguments: list[str],
     sentence: str,
     manifest: Path,
@@ -134,7 +134,7 @@ def test_what_does_not_go_together_is_one_sentence_and_exit_code_2(
     assert sentence in line
 
 
-def test_labels_are_looked_for_before_anything_is_predicted(
+def test_missing_labels_are_refused_before_anything_is_predicted(
     dump: Path, manifest: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unlabelled = dump / "unlabelled.parquet"
@@ -144,7 +144,7 @@ def test_labels_are_looked_for_before_anything_is_predicted(
 
 
 def packages_without(name: str, folder: Path) -> Path:
-    """A folder of all that is installed, but for one package."""
+    """Make a folder with all installed packages but one."""
     folder.mkdir()
     for installed in Path(sysconfig.get_path("purelib")).iterdir():
         if not installed.name.startswith(name):
@@ -152,7 +152,7 @@ def packages_without(name: str, folder: Path) -> Path:
     return folder
 
 
-def test_without_matplotlib_the_report_is_refused_with_the_mend(
+def test_without_matplotlib_the_report_is_refused_with_the_fix(
     manifest: Path, predictions: Path, tmp_path: Path
 ) -> None:
     packages = packages_without("matplotlib", tmp_path / "packages")

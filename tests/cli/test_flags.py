@@ -1,4 +1,4 @@
-"""People are told flags, callers of the library are told parameters, and names stay as they are."""
+"""The command line shows flags, the library names parameters, and foreign names stay unaltered."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ from tweetprofile.predicting import plan
 
 
 def context_of(name: str, **params: Any) -> click.Context:
-    """The context of a command that was given parameters."""
+    """Return the context of a command with parsed parameters."""
     command: click.Command | None = cli
     for part in name.split():
         assert isinstance(command, click.Group)
@@ -73,11 +73,11 @@ def test_parameters_of_the_running_command_are_shown_as_its_flags(
         "one ` only, max_pixels",
     ],
 )
-def test_what_is_no_parameter_of_the_running_command_stays_as_it_is(message: str) -> None:
+def test_anything_but_a_parameter_of_the_running_command_is_unaltered(message: str) -> None:
     assert with_flags(message, context_of("predict")) == message
 
 
-def test_without_a_running_command_messages_stay_as_they_are() -> None:
+def test_without_a_running_command_messages_are_unaltered() -> None:
     assert with_flags("`max_pixels` is 0") == "`max_pixels` is 0"
 
 
@@ -134,7 +134,7 @@ def test_errors_of_a_command_name_its_flags(
     )
 
 
-def test_what_a_worker_printed_is_shown_as_it_was_printed(
+def test_the_output_of_a_worker_is_shown_unaltered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -148,7 +148,7 @@ def test_what_a_worker_printed_is_shown_as_it_was_printed(
     ]
 
 
-def test_every_command_tells_which_it_is() -> None:
+def test_every_command_is_recorded_as_running() -> None:
     for name, arguments in {
         "predict": ["m", "-o", "o"],
         "train": ["m", "-o", "o"],
@@ -168,13 +168,13 @@ def test_every_command_tells_which_it_is() -> None:
             assert running.context is context
 
 
-# --- the library knows nothing of flags ----------------------------------------------------------
+# --- the library does not name flags --------------------------------------------------------------
 
 LIBRARY = Path(tweetprofile.__file__).parent
 
 
 def long_flags() -> set[str]:
-    """The long flags of all commands."""
+    """Return the long flags of all commands."""
     commands: list[click.Command] = [cli]
     flags = set()
     while commands:
@@ -188,7 +188,7 @@ def long_flags() -> set[str]:
 
 
 def texts_of(source: str) -> Iterator[tuple[int, str]]:
-    """The line and the text of each string in a source, f-strings as one, docstrings excluded."""
+    """Yield the line and text of each string: f-strings as one string, docstrings excluded."""
     tree = ast.parse(source)
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):

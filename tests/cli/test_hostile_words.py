@@ -1,4 +1,4 @@
-"""Names, classes, ids and paths are text: no terminal obeys them, and no markup is read in them."""
+"""Names, classes, ids and paths never control a terminal and are never read as markup."""
 
 import ast
 import json
@@ -33,7 +33,7 @@ HOSTILE = (
     "line\nbreak\r\u2028",
     ":boom:",
 )
-"""What a terminal or rich would obey."""
+"""Text that would control a terminal, or that rich would read as markup."""
 
 OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -42,7 +42,7 @@ SCHEMA = TraitSchema((Trait("mood", HOSTILE), Trait("gender", ("[/red]", "male")
 
 @pytest.fixture
 def hostile_model(tmp_path: Path) -> Path:
-    """A checkpoint whose every text is hostile."""
+    """A checkpoint in which every text is hostile."""
     torch.manual_seed(0)
     spec = replace(network_spec("deepset"), name="\x1b[31m[/red]", widths=(4,) * 4)
     network = build_network(spec, VolumeSpec(height=16, width=16), SCHEMA)
@@ -59,7 +59,7 @@ def run(*arguments: object) -> int:
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> str:
-    """All that was printed, which must hold nothing that is obeyed, and no fault."""
+    """Return all output, after checking that it contains no control codes and reports no fault."""
     captured = capsys.readouterr()
     said = captured.out + captured.err
     assert not OBEYED.search(said), OBEYED.findall(said)
@@ -67,7 +67,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return said
 
 
-def test_info_shows_them_as_they_are(
+def test_info_shows_hostile_text_escaped(
     hostile_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("info", hostile_model) == 0
@@ -79,7 +79,7 @@ def test_info_shows_them_as_they_are(
     assert facts["schema"]["mood"] == list(HOSTILE)
 
 
-def test_predict_shows_them_as_they_are(
+def test_predict_and_inspect_show_hostile_text_escaped(
     hostile_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = tmp_path / "m\x1b[31m[red].parquet"
@@ -94,7 +94,7 @@ def test_predict_shows_them_as_they_are(
     assert r"x\x1b.jpg" in printed(capsys)
 
 
-def test_evaluate_shows_them_and_its_report_is_no_code(
+def test_evaluate_shows_hostile_text_escaped_and_its_report_contains_no_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schema = TraitSchema((Trait("mood", (*HOSTILE, "$\\frac", "<script>", "=1+1")),))
@@ -119,7 +119,7 @@ def test_evaluate_shows_them_and_its_report_is_no_code(
     assert r"two\x1b[31m[red]" in printed(capsys).replace("\n", "")
 
 
-def test_train_accepts_them_and_its_model_can_be_used(
+def test_train_accepts_hostile_class_names_and_its_model_can_be_used(
     dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame = pl.read_parquet(dump / "train.parquet")
@@ -149,21 +149,21 @@ def test_train_accepts_them_and_its_model_can_be_used(
         ["train", "no\x1b[31m", "-o", "out", "--config", "no\x1b[31m"],
     ],
 )
-def test_errors_show_them_as_they_are(
+def test_errors_show_hostile_text_escaped(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
     assert r"\x" in printed(capsys) or "\\u202e" in printed(capsys)
 
 
-def test_the_last_words_of_a_worker_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_a_failed_worker_is_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     sent = pickle.loads(pickle.dumps(WorkerError("it died, having printed:", "a\x1b[2J\nb")))
     assert str(sent) == "it died, having printed:\na\x1b[2J\nb"
     streams.say([sent.sentence, *sent.printed.splitlines()])
     assert printed(capsys).splitlines() == ["it died, having printed:", r"a\x1b[2J", "b"]
 
 
-def test_a_card_holds_no_link_no_tag_and_no_table_of_a_class() -> None:
+def test_class_names_put_no_link_tag_or_table_into_a_model_card() -> None:
     names = ("[a](http://b.c)", "<img src=x>", "a | b", "# a\n# b", "`*_x_*`", "www.b.c", "a@b.c")
     schema = TraitSchema((Trait("_x_", names),))
     training = {
@@ -179,7 +179,7 @@ def test_a_card_holds_no_link_no_tag_and_no_table_of_a_class() -> None:
     assert not re.search(r"[][<>|#`*_@.&()]", unescaped), unescaped
 
 
-def test_nothing_prints_but_the_console_and_the_streams() -> None:
+def test_only_the_console_and_the_streams_print() -> None:
     folder = Path(main.__code__.co_filename).parent
     for path in folder.glob("*.py"):
         if path.name in ("console.py", "streams.py"):

@@ -1,4 +1,4 @@
-"""`import` says what it took and what it could not, and the next commands need no option."""
+"""`import` reports what it imported and what it lost, and the next commands need no option."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ LAYOUTS: dict[str, Callable[[Path, Image.Image], None]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_dump_is_imported_inspected_and_predicted_without_an_option(
+def test_an_imported_dump_is_inspected_and_predicted_without_options(
     layout: str,
     tmp_path: Path,
     model: Path,
@@ -68,7 +68,7 @@ def test_a_dump_is_imported_inspected_and_predicted_without_an_option(
     LAYOUTS[layout](tmp_path / "dump", draw(40, 30))
     manifest, out = tmp_path / "m.parquet", tmp_path / "out.parquet"
     assert run("import", layout, tmp_path / "dump", "-o", manifest) == 0
-    assert "m.parquet.skipped.csv" in capsys.readouterr().err  # each has something broken
+    assert "m.parquet.skipped.csv" in capsys.readouterr().err  # each dump has something broken
     assert run("inspect", manifest) == 0
     assert "1 user, 1 image" in capsys.readouterr().out
     assert run("predict", manifest, "-o", out, "--checkpoint", model, "--devices", "cpu") == 0
@@ -76,19 +76,19 @@ def test_a_dump_is_imported_inspected_and_predicted_without_an_option(
     assert profiles.select("user_id", "status").rows() == [("7", "ok")]
 
 
-def test_what_could_not_be_taken_is_counted_and_the_first_is_shown(
+def test_losses_are_counted_and_the_first_is_shown(
     tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_twitter_api(tmp_path / "dump", draw(40, 30))
     assert run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet") == 0
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"malformed: 1, first {tmp_path}/dump/tweets.jsonl:2: no JSON")
-    assert lines[1] == f"all that could not be taken: {tmp_path}/m.parquet.skipped.csv"
+    assert lines[1] == f"all that could not be imported: {tmp_path}/m.parquet.skipped.csv"
     assert lines[2] == f"1 user, 1 image -> {tmp_path}/m.parquet"
     assert len(lines) == 3
 
 
-def test_how_a_table_was_read_is_said(
+def test_the_encoding_of_a_table_is_reported(
     tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "dump").mkdir()
@@ -103,7 +103,7 @@ def test_how_a_table_was_read_is_said(
     assert rows == [("007", ["dump/A.jpg"], "Querétaro")]
 
 
-def test_images_outside_the_manifests_folder_come_with_the_option_to_give(
+def test_for_images_outside_the_folder_of_the_manifest_the_option_to_give_is_shown(
     tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_folder(tmp_path / "dump", draw(40, 30))
@@ -112,7 +112,7 @@ def test_images_outside_the_manifests_folder_come_with_the_option_to_give(
     assert f"give --image-root {tmp_path}/dump to other commands" in capsys.readouterr().err
 
 
-def test_quiet_is_quiet(
+def test_quiet_prints_nothing(
     tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_folder(tmp_path / "dump", draw(40, 30))
@@ -130,7 +130,7 @@ def test_quiet_is_quiet(
         ([".", "-o", "m.parquet", "--labels", "none.csv"], "none.csv cannot be read"),
     ],
 )
-def test_who_errs_gets_one_sentence_and_code_2(
+def test_unusable_input_is_one_sentence_and_exit_code_2(
     arguments: list[str],
     sentence: str,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""`inspect` tells people and programs the same, and whoever errs gets one sentence."""
+"""`inspect` reports the same to people and programs, and every error is one sentence."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def manifest(dump: Path) -> Path:
     return dump / "test.parquet"
 
 
-def test_a_page_says_what_is_in_the_manifest(
+def test_the_page_shows_what_is_in_the_manifest(
     manifest: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("inspect", manifest) == 0
@@ -40,11 +40,11 @@ def test_a_page_says_what_is_in_the_manifest(
     found = inspect_manifest(manifest)
     for line in (
         f"{found.users} users, {found.images.given} images",
-        f"Usable images  {found.images.usable} of {found.images.given} looked at",
-        f"Unusable images  {found.images.failed} of {found.images.given} looked at",
+        f"Usable images  {found.images.usable} of {found.images.given} examined",
+        f"Unusable images  {found.images.failed} of {found.images.given} examined",
         "Label gender  2 classes",
-        "What predict would make of it  it looks for 11 usable images a user",
-        "As screening sees it: ",
+        "What predict would make of it  it looks for 11 usable images per user",
+        " were checked by header and end only, or could not be read.",
     ):
         assert line in printed.out
     for reason, count in found.reasons.items():
@@ -53,7 +53,7 @@ def test_a_page_says_what_is_in_the_manifest(
         assert re.search(rf"{status} +{users} ", printed.out)
 
 
-def test_json_is_everything_and_nothing_else_is_on_stdout(
+def test_json_is_the_whole_report_and_the_only_output(
     manifest: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for quiet in ([], ["--quiet"]):
@@ -63,27 +63,29 @@ def test_json_is_everything_and_nothing_else_is_on_stdout(
         assert {**said, "seconds": 0} == {**found, "seconds": 0}
 
 
-def test_quiet_says_nothing(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_nothing(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", manifest, "--quiet") == 0
     printed = capsys.readouterr()
     assert printed.out == printed.err == ""
 
 
-def test_a_sample_is_called_one(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_on_a_sample_says_so(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", manifest, "--sample", 2) == 0
     page = capsys.readouterr().out
     assert re.search(r"^2 users of \d+, ", page, re.MULTILINE)
-    assert "A sample: every figure below is of these users alone." in page
+    assert "A sample: all figures below are for these users only." in page
 
 
-def test_full_decode_says_so(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_after_a_full_decode_says_so(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("inspect", manifest, "--full-decode") == 0
     page = capsys.readouterr().out
     assert "Every image that could be read was decoded." in page
-    assert "As screening sees it" not in page
+    assert "by header and end" not in page
 
 
-def test_a_manifest_of_nobody_has_a_page(
+def test_a_manifest_without_users_has_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = pa.table(
@@ -94,7 +96,7 @@ def test_a_manifest_of_nobody_has_a_page(
     assert "0 users, 0 images" in capsys.readouterr().out
 
 
-def test_what_a_user_is_called_is_text_and_neither_markup_nor_terminal_code(
+def test_user_ids_are_shown_as_text_without_markup_or_terminal_codes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pq.write_table(
@@ -133,7 +135,7 @@ def test_the_page_fits_into_80_columns(
         assert line.rstrip().endswith("folder/")
 
 
-def test_a_contact_sheet_is_drawn_of_one_user_or_of_several(
+def test_contact_sheets_are_drawn_for_one_user_or_several(
     manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     user = pl.read_parquet(manifest)["user_id"][0]
@@ -150,7 +152,7 @@ def test_a_contact_sheet_is_drawn_of_one_user_or_of_several(
 
 
 def wrong_inputs(manifest: Path, tmp_path: Path) -> dict[str, tuple[list[object], str]]:
-    """A name to the arguments of a wrong `inspect` and what its sentence must contain."""
+    """Map a name to unusable arguments of `inspect` and to what the message must contain."""
     sheet: list[object] = [manifest, "--contact-sheet", "zoe", "-o", tmp_path / "sheet.png"]
     sheets: list[object] = [manifest, "--contact-sheets", 1, "-o", tmp_path / "sheets"]
     return {
@@ -200,7 +202,7 @@ def test_the_supervising_process_loads_neither_torch_nor_a_decoder(manifest: Pat
     assert not {"torch", "PIL", "nvidia", "simplejpeg"}.intersection(done.stdout.split())
 
 
-def test_ctrl_c_is_exit_code_130_and_leaves_no_temporary_file(
+def test_ctrl_c_gives_exit_code_130_and_leaves_no_temporary_file(
     manifest: Path, tmp_path: Path
 ) -> None:
     users = pl.read_parquet(manifest)

@@ -1,4 +1,4 @@
-"""How the files of a manifest were put together is said by each command that reads it."""
+"""Every command that reads a manifest shows remarks on how its files were combined."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ SAID = "Text columns taken from folder names: country."
 
 @pytest.fixture
 def partitioned(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
-    """Two users of two countries, each with the same image."""
+    """A manifest in partitions: two users of two countries, each with the same image."""
     draw(40, 30).save(tmp_path / "a.jpg")
     for country, user in (("de", "ada"), ("mx", "bob")):
         part = tmp_path / f"country={country}" / "part.parquet"
@@ -23,7 +23,7 @@ def partitioned(tmp_path: Path, draw: Callable[..., Image.Image]) -> Path:
     return tmp_path
 
 
-def test_predict_names_the_columns_of_partitions_and_keeps_them_if_told(
+def test_predict_names_the_columns_of_partitions_and_keeps_them_on_request(
     partitioned: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "profiles"
@@ -34,13 +34,13 @@ def test_predict_names_the_columns_of_partitions_and_keeps_them_if_told(
     assert profiles.rows() == [("ada", "de", "ok"), ("bob", "mx", "ok")]
 
 
-def test_inspect_names_the_columns_of_partitions_and_takes_them_for_columns(
+def test_inspect_names_the_columns_of_partitions_and_treats_them_as_columns(
     partitioned: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["inspect", str(partitioned)]) == 0
     printed = capsys.readouterr()
     assert SAID in printed.err.splitlines()
-    assert "Column country is no label: it has too many different values (2 in" in printed.out
+    assert "Column country is not a label: it has too many different values (2 in" in printed.out
 
 
 @pytest.mark.parametrize("command", ["predict", "inspect"])

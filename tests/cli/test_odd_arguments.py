@@ -1,4 +1,4 @@
-"""Names, numbers and settings that nobody can use are one sentence, before any work."""
+"""Unusable names, numbers and settings are one sentence, before any work."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one sentence that refuses a command."""
+    """Return the one sentence that refuses a command."""
     assert main([str(argument) for argument in arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -75,7 +75,7 @@ def test_a_name_of_300_characters_is_refused(
         ("--seed", str(10**30)),
     ],
 )
-def test_numbers_that_are_none_are_refused(
+def test_numbers_that_are_not_finite_or_too_large_are_refused(
     manifest: Path, tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = refusal(capsys, "train", manifest, "-o", tmp_path / "out", option, value)
@@ -98,7 +98,7 @@ def test_numbers_that_are_none_are_refused(
         b"learning_rate = nan",
     ],
 )
-def test_settings_of_another_type_are_refused(
+def test_settings_of_the_wrong_type_are_refused(
     manifest: Path, tmp_path: Path, text: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "train.toml").write_bytes(text)
@@ -128,7 +128,7 @@ METRICS: dict[str, object] = {
         json.dumps({"epoch": 1, "loss": 1.0, "scores": []}),
     ],
 )
-def test_metrics_of_another_form_are_refused(
+def test_malformed_metrics_are_refused(
     manifest: Path, tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "metrics.jsonl").write_text(line + "\n")

@@ -1,4 +1,4 @@
-"""Without a terminal, progress is a line now and then; quiet is quiet."""
+"""Without a terminal, progress is an occasional line; --quiet shows none."""
 
 import pytest
 
@@ -25,7 +25,7 @@ FACTS = PredictorFacts(
 )
 
 
-def test_a_line_says_how_far_how_fast_and_how_many_failed(
+def test_a_progress_line_shows_users_rates_and_failed_images(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(predict_view, "_LINE_EVERY", 0.0)
@@ -35,26 +35,26 @@ def test_a_line_says_how_far_how_fast_and_how_many_failed(
     assert capsys.readouterr().err == line
 
 
-def test_lines_do_not_come_faster_than_every_30_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_lines_are_30_seconds_apart(capsys: pytest.CaptureFixture[str]) -> None:
     with predict_view.predict_progress(1_000, quiet=False) as report:
         report(HALF)
     assert capsys.readouterr().err == ""
 
 
-def test_what_a_user_is_called_is_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_ids_are_shown_as_text_without_markup(capsys: pytest.CaptureFixture[str]) -> None:
     deaths = ("the worker on cpu was killed by SIGSEGV, of user [/bold][red]",)
     predict_view.show_summary(PredictSummary("out", HALF.counts, 10.0, FACTS, deaths=deaths))
     assert "of user [/bold][red]" in capsys.readouterr().err
 
 
-def test_the_last_line_says_what_bounds_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_shows_what_the_run_is_bound_by(capsys: pytest.CaptureFixture[str]) -> None:
     times = StageTimes({Stage.DECODE: 7.1, Stage.FORWARD: 2.5}, idle=0.4)
     predict_view.show_summary(PredictSummary("out", HALF.counts, 10.0, FACTS, times=times))
     line = capsys.readouterr().err
     assert "in 10.0 s (50.0 users/s; bound by decoding images: 71% of the time) -> out" in line
 
 
-def test_quiet_reports_nothing(
+def test_quiet_shows_no_progress(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(predict_view, "_LINE_EVERY", 0.0)

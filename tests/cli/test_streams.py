@@ -1,4 +1,4 @@
-"""Streams that are closed, full, of few letters or without a reader end no run, nor does Ctrl-C."""
+"""Streams may be closed, full, unread or not in Unicode; no such stream damages a run."""
 
 import os
 import pty
@@ -23,7 +23,7 @@ COMMAND = [sys.executable, "-m", "tweetprofile"]
 
 @pytest.fixture
 def accented(tmp_path: Path) -> Path:
-    """A model with names that neither ASCII nor Latin-1 has."""
+    """A model with class names that ASCII and Latin-1 cannot encode."""
     torch.manual_seed(0)
     schema = TraitSchema((Trait("origin", ("niña", "漢字")),))
     spec = replace(network_spec("deepset"), widths=(4,) * 4)
@@ -40,7 +40,7 @@ def started(*arguments: object, **options: object) -> "subprocess.Popen[bytes]":
 
 
 def unread(arguments: list[object], stream: str) -> tuple[int, bytes]:
-    """Run with a pipe nobody reads as stdout or stderr; exit code, and what the other one got."""
+    """Run with an unread pipe as one stream; return the exit code and the text of the other."""
     reading, writing = os.pipe()
     os.close(reading)
     other = "stderr" if stream == "stdout" else "stdout"
@@ -51,7 +51,7 @@ def unread(arguments: list[object], stream: str) -> tuple[int, bytes]:
 
 
 def full(arguments: list[object], stream: str) -> tuple[int, bytes]:
-    """Run with a full disk as stdout or stderr; exit code, and what the other one got."""
+    """Run with a full disk as one stream; return the exit code and the text of the other."""
     other = "stderr" if stream == "stdout" else "stdout"
     with (
         Path("/dev/full").open("wb") as disk,
@@ -65,7 +65,7 @@ def full(arguments: list[object], stream: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("broken", [unread, full])
-def test_a_run_goes_on_without_anybody_to_talk_to(
+def test_a_run_continues_if_stderr_cannot_be_written(
     dump: Path, model: Path, tmp_path: Path, broken: object
 ) -> None:
     out = tmp_path / "out.parquet"
@@ -75,13 +75,13 @@ def test_a_run_goes_on_without_anybody_to_talk_to(
     assert out.exists()
 
 
-def test_an_error_that_nobody_can_read_has_its_exit_code(tmp_path: Path) -> None:
+def test_an_error_keeps_its_exit_code_if_stderr_cannot_be_written(tmp_path: Path) -> None:
     assert unread(["info", tmp_path / "nowhere"], "stderr") == (2, b"")
     assert full(["info", tmp_path / "nowhere"], "stderr") == (2, b"")
 
 
-def test_closed_streams_take_nothing_of_a_run(dump: Path, tmp_path: Path) -> None:
-    """Closed, a descriptor would be given to the next file, and what is printed go into that."""
+def test_closed_streams_do_not_damage_the_output(dump: Path, tmp_path: Path) -> None:
+    """The next file would get a closed descriptor, and whatever is printed would go into it."""
     out = tmp_path / "manifest.parquet"
     folder = tmp_path / "users" / "ada"
     folder.mkdir(parents=True)
@@ -97,23 +97,21 @@ def test_closed_streams_take_nothing_of_a_run(dump: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_a_full_disk_under_stdout_is_one_sentence(model: Path, more: list[object]) -> None:
+def test_stdout_on_a_full_disk_is_one_sentence(model: Path, more: list[object]) -> None:
     code, said = full(["info", model, *more], "stdout")
     assert code == 1
     assert said.decode().splitlines() == [
-        "tweetprofile: standard output cannot be written: No space left on device; lead it to a "
-        "place with room and run the command again."
+        "tweetprofile: standard output cannot be written: No space left on device; redirect it to "
+        "a disk with room and run the command again."
     ]
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_a_reader_of_stdout_that_has_gone_ends_a_command_quietly(
-    model: Path, more: list[object]
-) -> None:
+def test_a_command_ends_quietly_if_nothing_reads_stdout(model: Path, more: list[object]) -> None:
     assert unread(["info", model, *more], "stdout") == (141, b"")
 
 
-def test_help_on_a_full_disk_is_one_sentence_and_without_a_reader_nothing() -> None:
+def test_help_on_a_full_disk_is_one_sentence_and_without_a_reader_is_quiet() -> None:
     code, said = full(["--help"], "stdout")
     assert code == 1
     assert re.fullmatch(rb"tweetprofile: [^\n]*No space left on device[^\n]*\n", said)
@@ -124,7 +122,7 @@ def test_help_on_a_full_disk_is_one_sentence_and_without_a_reader_nothing() -> N
 
 
 def shown(arguments: list[object], **environment: str | None) -> str:
-    """What a command prints on stdout, in another environment; None takes a variable away."""
+    """Return what a command prints to stdout with changed variables; None removes one."""
     wanted = {name: value for name, value in environment.items() if value is not None}
     inherited = {name: value for name, value in os.environ.items() if name not in environment}
     with started(*arguments, stdout=subprocess.PIPE, env=inherited | wanted) as process:
@@ -137,7 +135,7 @@ def shown(arguments: list[object], **environment: str | None) -> str:
     "columns",
     ["0", "²", *(pytest.param(each, marks=pytest.mark.slow) for each in ("-3", "wide", "9" * 11))],
 )
-def test_a_width_that_no_terminal_has_counts_as_none(model: Path, columns: str) -> None:
+def test_an_implausible_terminal_width_is_ignored(model: Path, columns: str) -> None:
     assert "gender" in shown(["info", model], COLUMNS=columns, LINES=columns)
 
 
@@ -149,17 +147,17 @@ def test_a_width_that_no_terminal_has_counts_as_none(model: Path, columns: str) 
         {"PYTHONIOENCODING": "latin-1"},
     ],
 )
-def test_what_a_terminal_has_no_letters_for_is_escaped(
+def test_characters_that_the_encoding_lacks_are_escaped(
     accented: Path, environment: dict[str, str | None]
 ) -> None:
     printed = shown(["info", accented], **environment)
     assert r"\u6f22\u5b57" in printed
     assert ("niña" if environment["PYTHONIOENCODING"] == "latin-1" else r"ni\xf1a") in printed
-    assert r"\u25" not in printed  # boxes are drawn with what there is
+    assert r"\u25" not in printed  # boxes are drawn in ASCII
 
 
 def on_a_terminal(arguments: list[object], **environment: str | None) -> bytes:
-    """What a command draws on a terminal, both streams."""
+    """Return what a command draws on a terminal, on both streams."""
     inherited = {name: value for name, value in os.environ.items() if name not in environment}
     wanted = {name: value for name, value in environment.items() if value is not None}
     ours, theirs = pty.openpty()
@@ -169,7 +167,7 @@ def on_a_terminal(arguments: list[object], **environment: str | None) -> bytes:
         try:
             while data := os.read(ours, 1 << 16):
                 drawn += data
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # on Linux, the other end is closed
             pass
     os.close(ours)
     assert process.returncode == 0
@@ -184,7 +182,7 @@ def on_a_terminal(arguments: list[object], **environment: str | None) -> bytes:
         pytest.param("", marks=pytest.mark.slow),
     ],
 )
-def test_a_terminal_that_knows_no_escape_sequences_gets_none(
+def test_a_terminal_without_escape_sequences_gets_none(
     dump: Path, model: Path, tmp_path: Path, term: str | None
 ) -> None:
     arguments: list[object] = ["predict", dump / "test.parquet", "-o", tmp_path / "out.parquet"]
@@ -193,7 +191,7 @@ def test_a_terminal_that_knows_no_escape_sequences_gets_none(
     assert b"users (" in drawn
 
 
-def test_without_colours_none_are_used(model: Path) -> None:
+def test_no_color_turns_colours_off(model: Path) -> None:
     coloured = on_a_terminal(["info", model], TERM="xterm-256color", NO_COLOR=None)
     plain = on_a_terminal(["info", model], TERM="xterm-256color", NO_COLOR="1")
     assert b"gender" in plain
@@ -216,23 +214,24 @@ def test_a_deleted_working_folder_is_one_sentence(model: Path, tmp_path: Path) -
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "tweetprofile: the working folder was deleted or is out of reach; change to another.\n"
+        "tweetprofile: the working folder was deleted or cannot be reached; change to another "
+        "folder.\n"
     )
 
 
-def test_folders_of_the_user_that_are_not_there_are_not_needed(model: Path) -> None:
+def test_info_needs_no_home_cache_or_temporary_folder(model: Path) -> None:
     nowhere = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR"), "/nonexistent")
     assert '"gender"' in shown(["info", model, "--json"], **nowhere)
 
 
-def test_bytes_that_are_no_text_in_an_argument_are_one_sentence(tmp_path: Path) -> None:
+def test_an_argument_that_is_not_utf8_is_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run(
         [*map(os.fsencode, COMMAND), b"info", os.fsencode(tmp_path) + b"/caf\xe9"],
         capture_output=True,
         check=False,
     )
     assert done.returncode == 2
-    assert re.fullmatch(rb"tweetprofile: [^\n]*caf\\udce9' holds bytes [^\n]+\n", done.stderr)
+    assert re.fullmatch(rb"tweetprofile: [^\n]*caf\\udce9' contains bytes [^\n]+\n", done.stderr)
 
 
 def test_ctrl_c_while_libraries_load_is_one_sentence(model: Path) -> None:
@@ -242,6 +241,6 @@ def test_ctrl_c_while_libraries_load_is_one_sentence(model: Path) -> None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
-    if process.returncode:  # it may have been faster
+    if process.returncode:  # unless the command was faster
         assert process.returncode == 130
-        assert re.fullmatch(rb"\n?tweetprofile: interrupted: [^\n]+\n", said)
+        assert re.fullmatch(rb"\n?tweetprofile: interrupted; [^\n]+\n", said)

@@ -1,4 +1,4 @@
-"""The model that predict uses changes when a person says so, and is named whenever it is used."""
+"""The default checkpoint changes only on request, and is named whenever it is used."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_predict_names_the_run_that_was_chosen_and_a_later_training_changes_nothing(
+def test_predict_uses_and_names_the_chosen_run_whatever_is_trained_later(
     dump: Path, tmp_path: Path
 ) -> None:
     manifest = dump / "train.parquet"
@@ -41,7 +41,7 @@ def test_predict_names_the_run_that_was_chosen_and_a_later_training_changes_noth
 
 
 @pytest.mark.parametrize("name", ["nothing", "folder", "notes.txt"])
-def test_what_is_no_model_is_not_chosen(
+def test_only_a_model_can_be_chosen(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -51,7 +51,7 @@ def test_what_is_no_model_is_not_chosen(
     assert not default_checkpoint().exists()
 
 
-def test_a_model_that_never_said_how_it_was_trained_is_chosen_all_the_same(
+def test_a_model_without_a_record_of_its_training_can_be_chosen(
     model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["use", str(model)]) == 0

@@ -145,14 +145,14 @@ def test_an_interrupted_run_says_how_to_resume_and_leaves_no_process(
     kept = len(shards_of(out))
     assert said == (
         f"tweetprofile: interrupted; {kept} of {SHARDS} shards are kept in {out}.partial: run the "
-        "same command with --resume to go on."
+        "same command with --resume to continue."
     )
     assert not any(map(is_running, workers))
     left = [path.name for path in (tmp_path / "out.parquet.partial").iterdir()]
     assert sorted(left) == ["run.json", "shards", "shards.jsonl"]
     code, said = run(command, manifest, "-o", out, "--resume")
     assert code == 0
-    assert f"after {kept * USERS_PER_SHARD} of an earlier run" in said
+    assert f"after {kept * USERS_PER_SHARD} from an earlier run" in said
 
 
 @pytest.mark.usefixtures("deadly_library")
@@ -208,7 +208,7 @@ def test_a_complete_run_is_not_run_again(
     before = identity(out)
     code, said = run(command, manifest, "-o", out, "--resume")
     assert code == 0
-    assert "complete already" in said
+    assert "already complete" in said
     assert identity(out) == before
 
 

@@ -1,7 +1,7 @@
-"""The command line: one module a command, imported when it is needed.
+"""The command line: one module per command, imported when the command is used.
 
-A command's module imports only click at its top; what does the work is imported when the command
-runs, so that `--help` answers at once.
+The module of a command imports nothing heavier than click at its top. The code that does the work
+is imported when the command runs, so that `--help` answers at once.
 """
 
 import errno
@@ -33,18 +33,20 @@ _COMMANDS = {
     "import": "import_dump",
     **{name: name for name in ("inspect", "split", "train", "use", "predict", "evaluate", "info")},
 }
-"""Name of a command to the module of this package that holds it as `command`."""
+"""Maps the name of a command to the module of this package that defines it as `command`."""
 
 
-def _no_command(name: str) -> str:
-    """The sentence on a command that there is not, with the one that may be meant."""
+def _unknown_command(name: str) -> str:
+    """Return the message about an unknown command, with a suggestion if one is similar."""
     import difflib
 
-    said = f"there is no command '{name}'"
-    meant = difflib.get_close_matches(name.lower(), _COMMANDS, 1) or [
+    message = f"there is no command '{name}'"
+    similar = difflib.get_close_matches(name.lower(), _COMMANDS, 1) or [
         command for command in _COMMANDS if command.startswith(name.lower()[:4])
     ]
-    return f"{said}; did you mean '{meant[0]}'?" if meant else f"{said}: {', '.join(_COMMANDS)}"
+    if similar:
+        return f"{message}; did you mean '{similar[0]}'?"
+    return f"{message}; the commands are {', '.join(_COMMANDS)}"
 
 
 class _LazyGroup(click.Group):
@@ -62,7 +64,7 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(_no_command(args[0]), ctx)
+            raise click.UsageError(_unknown_command(args[0]), ctx)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -92,10 +94,11 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; errors become one sentence on stderr.
+    """Run a command and return its exit code; an error is shown as one sentence on stderr.
 
     Args:
-        arguments: of the command; None for those of this process, which then ends with us.
+        arguments: Arguments of the command; None for those of this process, which must exit
+            afterwards.
     """
     try:
         if arguments is None:
@@ -104,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     if arguments is None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # there is nothing left to interrupt
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
     return code
 
 
@@ -112,12 +115,12 @@ def _run(arguments: Sequence[str]) -> int:
     running = RunningCommand()
     try:
         _require_working_folder()
-        _refuse_foreign_bytes(arguments)
+        _require_utf8(arguments)
         cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False, obj=running)
     except click.exceptions.Exit as request:
         return request.exit_code
     except SystemExit:
-        return ReaderGoneError.exit_code  # click's answer to a pipe that nobody reads
+        return ReaderGoneError.exit_code  # how click ends if nothing reads the pipe
     except Exception as error:
         code, lines = _explain(error, running.context)
         streams.say(lines)
@@ -126,7 +129,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _finish(code: int) -> int:
-    """Write what stdout and stderr hold back, while its failure can still be told."""
+    """Flush stdout and stderr while a failure can still be reported; return the exit code."""
     try:
         streams.stdout().flush()
     except ReaderGoneError as error:
@@ -139,29 +142,29 @@ def _finish(code: int) -> int:
 
 
 def _require_working_folder() -> None:
-    """Raise OptionError where the working folder was deleted: libraries crash without one."""
+    """Raise OptionError if the working folder was deleted, because libraries crash without one."""
     try:
         Path.cwd()
     except OSError:
         raise OptionError(
-            "the working folder was deleted or is out of reach; change to another."
+            "the working folder was deleted or cannot be reached; change to another folder."
         ) from None
 
 
-def _refuse_foreign_bytes(arguments: Sequence[str]) -> None:
-    """Raise OptionError for an argument that cannot be written into any of our files."""
+def _require_utf8(arguments: Sequence[str]) -> None:
+    """Raise OptionError for an argument that is not UTF-8: no output file could record it."""
     for argument in arguments:
         try:
             argument.encode()
         except UnicodeEncodeError:
             raise OptionError(
-                f"the argument '{printable(argument)}' holds bytes that are not UTF-8; rename the "
-                "file."
+                f"the argument '{printable(argument)}' contains bytes that are not UTF-8; rename "
+                "the file."
             ) from None
 
 
 def _explain(error: Exception, context: click.Context | None) -> tuple[int, list[str]]:
-    """Exit code and lines for whatever ended a command: a sentence, and what goes with it."""
+    """Return the exit code and the lines to show for an error: a sentence, and any details."""
     code, more = 1, []
     match error:
         case click.exceptions.NoArgsIsHelpError():
@@ -170,7 +173,7 @@ def _explain(error: Exception, context: click.Context | None) -> tuple[int, list
             return error.exit_code, []
         case click.Abort():
             code = EXIT_INTERRUPTED
-            sentence = "interrupted: what was under way is discarded; run the command again."
+            sentence = "interrupted; unfinished work was discarded, run the command again."
         case click.ClickException():
             code, sentence = 2, _with_hint(error)
         case WorkerError():
@@ -178,31 +181,33 @@ def _explain(error: Exception, context: click.Context | None) -> tuple[int, list
         case TweetprofileError():
             code, sentence = error.exit_code, with_flags(str(error), context)
         case OSError():
-            # No name that is too long will ever be shorter: it is the command that must change.
+            # A name that is too long stays too long: the command must change, so it is usage.
             code = 2 if error.errno == errno.ENAMETOOLONG else 1
-            sentence = f"{_what_the_system_said(error)}; mend that and run the command again."
+            sentence = f"{_describe(error)}; fix that and run the command again."
         case MemoryError():
-            sentence = "there is not enough memory; run the command where there is more."
+            sentence = "out of memory; run the command on a machine with more."
         case UnicodeEncodeError():
             code = 2
-            sentence = f"'{printable(error.object)}' holds bytes that are not UTF-8; rename it."
+            sentence = f"'{printable(error.object)}' contains bytes that are not UTF-8; rename it."
         case _:
             fault = f"{type(error).__name__}: {error}"
-            sentence = f"a fault of tweetprofile itself ({fault}); add --debug and report it."
+            sentence = (
+                f"this is a fault of tweetprofile itself ({fault}); add --debug and report it."
+            )
     return code, [f"tweetprofile: {sentence}", *more]
 
 
-def _what_the_system_said(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     return ": ".join([*names, error.strerror or str(error)])
 
 
 def _with_hint(error: click.ClickException) -> str:
-    """Click's sentence, and where to read on."""
+    """Return click's message, with a pointer to the help."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "tweetprofile"
     message = error.format_message().rstrip(".")
-    # A question of click's, as after a mistyped option, ends its sentence.
+    # After a mistyped option, click's message ends with a question.
     return (
         f"{message} See '{path} --help'."
         if message.endswith("?")

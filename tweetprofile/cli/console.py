@@ -1,7 +1,7 @@
-"""Where commands speak: data to stdout, everything else to stderr; nothing is printed elsewhere.
+"""The consoles that commands print to: results go to stdout, everything else to stderr.
 
-Every string that is printed, or stands in a table, is text that a stranger may have written: there
-is no markup in it, and what would steer a terminal is escaped.
+Every printed string, tables included, may contain untrusted text. It is therefore never read as
+markup, and characters that control a terminal are escaped.
 """
 
 import json
@@ -24,27 +24,27 @@ from tweetprofile.cli import streams
 from tweetprofile.untrusted.text import LONGEST_LINE, printable
 
 _SIZES = {"COLUMNS": range(20, 1001), "LINES": range(5, 1001)}
-"""Sizes of a terminal that are believed; `COLUMNS=0` is set by shells that do not know theirs."""
+"""Plausible terminal sizes; shells that do not know theirs set `COLUMNS=0`."""
 
 
 def _sane_environment() -> dict[str, str]:
-    """The environment, without sizes that no terminal has, and with a name for a nameless one."""
+    """Return the environment without implausible terminal sizes, and with TERM set."""
     environment = dict(os.environ)
     for name, sizes in _SIZES.items():
         value = environment.get(name, "")
         if not (value.isascii() and value.isdigit() and len(value) < 5 and int(value) in sizes):
             environment.pop(name, None)
     if not environment.get("TERM"):
-        environment["TERM"] = "dumb"  # nobody says what it knows
+        environment["TERM"] = "dumb"  # nothing is known about what it can do
     return environment
 
 
 class SafeConsole(Console):
-    """A console to which every string is text, on a stream that may be closed, full or plain.
+    """A console that shows every string as plain text, on a stream that may be closed or full.
 
     Args:
-        stderr: whether it is standard error, which may fail, and not standard output.
-        **options: rich's own.
+        stderr: Whether to print to stderr, where a failure is ignored, rather than to stdout.
+        **options: Options of `rich.console.Console`.
     """
 
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
@@ -59,9 +59,11 @@ class SafeConsole(Console):
 
     @property
     def file(self) -> IO[str]:
-        """The stream, as it is now."""
+        """The current stream."""
         stream = cast(TextIO, super().file)
-        return cast(IO[str], streams.Talk(stream) if self.stderr else streams.Result(stream))
+        return cast(
+            IO[str], streams.ErrorStream(stream) if self.stderr else streams.OutputStream(stream)
+        )
 
     @file.setter
     def file(self, stream: IO[str]) -> None:
@@ -69,11 +71,11 @@ class SafeConsole(Console):
 
     @property
     def is_animated(self) -> bool:
-        """Whether what was drawn can be drawn over: a terminal that knows how."""
+        """Whether the stream is a terminal that can redraw lines."""
         return self.is_terminal and not self.is_dumb_terminal
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """A string as rich shows it: as it is, without what is not for eyes."""
+        """Return a string as text for rich, unprintable characters escaped."""
         wanted = {
             name: options[name]
             for name in ("style", "justify", "overflow")
@@ -82,14 +84,14 @@ class SafeConsole(Console):
         return self.text(text, **wanted)
 
     def text(self, text: str, style: str = "", **options: Any) -> Text:
-        """Text in a style, without what is not for eyes or not in the stream's encoding."""
+        """Return styled text, with characters escaped that are unprintable or not encodable."""
         shown = printable(text, LONGEST_LINE)
         encoding = self.encoding
         shown = shown.encode(encoding, "backslashreplace").decode(encoding)
         return Text(shown, style, **options)
 
     def waiting(self, words: str) -> AbstractContextManager[object]:
-        """Say on a terminal, for the time of a `with` block, what is waited for."""
+        """Show on a terminal what is being waited for, until the `with` block ends."""
         if not self.is_animated:
             return nullcontext()
         spinner = "dots" if self.encoding.startswith("utf") else "line"
@@ -101,19 +103,19 @@ OUTPUT = SafeConsole()
 
 
 def print_json(facts: Mapping[str, Any], indent: int = 2) -> None:
-    """Facts as JSON on stdout, in ASCII, whatever the terminal can write."""
+    """Print facts as JSON to stdout, in ASCII so that every terminal can show them."""
     output = streams.stdout()
     output.write(json.dumps(facts, indent=indent) + "\n")
     output.flush()
 
 
 def count_of(number: int, noun: str) -> str:
-    """`1 user`, `2,000 users`."""
+    """Return a number with its noun: `1 user`, `2,000 users`."""
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
 def make_bar(*texts: str) -> Progress:
-    """A progress bar that goes when it is done, with further texts from its task's fields."""
+    """Return a progress bar that disappears at its end; `texts` format fields of its task."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

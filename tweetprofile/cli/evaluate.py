@@ -130,9 +130,9 @@ def command(
             checkpoint = Inputs.of(checkpoint=choices["checkpoint"])
             prepare_folder(folder, overwrite=overwrite, inputs=inputs + checkpoint)
         if not given:
-            place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            target = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             given = (
-                _predict(manifest, place, choices, needs_labels=layout == "report", quiet=quiet),
+                _predict(manifest, target, choices, needs_labels=layout == "report", quiet=quiet),
             )
         if layout == "mex-a3t":
             assert folder is not None
@@ -144,7 +144,7 @@ def command(
 
 
 def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
-    """Files that may be the model of the predictions."""
+    """Return the files that may be the model that made the predictions."""
     from tweetprofile.checkpoints.choice import MODEL_FILE, find_checkpoint
     from tweetprofile.errors import CheckpointError
 
@@ -157,7 +157,7 @@ def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
 def _check(
     folder: Path | None, layout: str, given: tuple[str, ...], run: Path | None
 ) -> list[dict[str, Any]]:
-    """Refuse what does not go together before any work; the epochs of the run."""
+    """Refuse options that do not go together, before any work; return the epochs of the run."""
     from tweetprofile.evaluation.plots import require_matplotlib
     from tweetprofile.evaluation.report import read_epochs
 
@@ -173,7 +173,7 @@ def _check(
 def _predict(
     manifest: str, folder: Path, choices: dict[str, Any], *, needs_labels: bool, quiet: bool
 ) -> str:
-    """Predict the manifest's users into the folder; the file."""
+    """Predict the users of the manifest; return the file of predictions in the folder."""
     from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.cli import predict_view
     from tweetprofile.cli.interruptions import interruptions
@@ -182,9 +182,9 @@ def _predict(
     from tweetprofile.predicting.plan import PredictOptions, plan_prediction
     from tweetprofile.predicting.run import run_plan
 
-    told = {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
+    chosen = {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
     out = str(folder / PREDICTIONS)
-    plan = plan_prediction(manifest, out, PredictOptions(**told, overwrite=True))
+    plan = plan_prediction(manifest, out, PredictOptions(**chosen, overwrite=True))
     if needs_labels:
         checkpoint = load_checkpoint(plan.job.checkpoint)
         labelled_traits(plan.manifest, checkpoint.schema, plan.job.checkpoint)

@@ -1,4 +1,4 @@
-"""What `evaluate` shows: tables beside their baselines, and where the rest was written."""
+"""Shows the scores of `evaluate` next to their baselines, and where the report was written."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ def evaluate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Evaluate one set of predictions, write it and show it."""
+    """Evaluate one set of predictions, write the report and show the scores."""
     evaluation = evaluate_predictions(manifest, predictions, options)
     report = write_evaluation(evaluation, folder, epochs) if folder else None
     if as_json:
@@ -57,7 +57,7 @@ def compare(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Compare several sets of predictions, write that and show it."""
+    """Compare several sets of predictions, write the comparison and show it."""
     comparison = compare_predictions(manifest, predictions, options)
     if folder is not None:
         write_comparison(comparison, folder)
@@ -68,7 +68,7 @@ def compare(
 
 
 def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
-    """Write the files of MEX-A3T and name them."""
+    """Write the submission files of MEX-A3T and show their paths."""
     for path, left_out in submission.write_submission(Predictions.read(predictions), folder):
         if not quiet:
             without = f"; {left_out:,} users have no prediction and no line" if left_out else ""
@@ -84,18 +84,18 @@ def _show_evaluation(evaluation: Evaluation) -> None:
         users = f"{name}, {metrics.users:,} users"
         table.add_row(users, *_figures(metrics.scores), error, style="bold")
         spread = [f"{each.low:.2f}-{each.high:.2f}" for each in evaluation.intervals[name].values()]
-        table.add_row("  95% of draws", *spread, style="dim")
-        majority = f"  always {metrics.majority_class}"
+        table.add_row("  95% interval", *spread, style="dim")
+        majority = f"  majority: {metrics.majority_class}"
         table.add_row(majority, *_figures(metrics.majority), style="dim")
-        table.add_row("  by dice", *_figures(metrics.random), style="dim", end_section=True)
+        table.add_row("  random", *_figures(metrics.random), style="dim", end_section=True)
     OUTPUT.print(table)
     OUTPUT.print(_LEGEND, style="dim")
     for sentence in _sentences(evaluation):
         OUTPUT.print(sentence)
 
 
-def few_users(evaluation: Evaluation) -> list[str]:
-    """A sentence where so few users have a label that figures say little."""
+def _warn_of_few_users(evaluation: Evaluation) -> list[str]:
+    """Return a sentence if a trait has too few labelled users for its scores to mean much."""
     few = [
         f"{name} {metrics.users}"
         for name, metrics in evaluation.traits.items()
@@ -104,14 +104,15 @@ def few_users(evaluation: Evaluation) -> list[str]:
     if not few:
         return []
     return [
-        f"Few users have a label ({', '.join(few)}): go by the intervals. It takes {FEWEST_USERS} "
-        "for an accuracy within 0.16, and 400 for one within 0.05."
+        f"Few users have a label ({', '.join(few)}), so rely on the intervals. It takes "
+        f"{FEWEST_USERS} users to measure an accuracy within 0.16, and 400 within 0.05."
     ]
 
 
 _LEGEND = (
-    "Precision, recall and F1 are means over classes; ECE is the expected calibration error; 95% "
-    "of draws: users drawn anew 1,000 times."
+    "Precision, recall and F1 are means over classes; ECE is the expected calibration error. 95% "
+    "interval: over 1,000 resamplings of the users; majority: always the most frequent class; "
+    "random: guessing with the class frequencies."
 )
 
 
@@ -130,23 +131,21 @@ def _title(evaluation: Evaluation) -> str:
 
 def _sentences(evaluation: Evaluation) -> list[str]:
     judged = evaluation.matched
-    said = [with_flags(evaluation.leakage.sentence), *few_users(evaluation)]
+    said = [with_flags(evaluation.leakage.sentence), *_warn_of_few_users(evaluation)]
     for name, chosen in evaluation.confidence_cuts.items():
-        accuracy = (
-            "nobody is left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
-        )
+        accuracy = "no users left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
         said.append(
-            f"{name}, confidence {chosen.min_confidence:g} or more: {chosen.coverage:.1%} of the "
-            f"users, {accuracy}."
+            f"{name}, confidence {chosen.min_confidence:g} or more: coverage "
+            f"{chosen.coverage:.1%}, {accuracy}."
         )
-    for users, what in (
-        (judged.only_in_manifest, "have no row of predictions and count as predicted wrongly"),
-        (judged.only_in_predictions, "are predicted and not in the manifest"),
+    for users, words in (
+        (judged.only_in_manifest, "have no prediction and count as predicted wrongly"),
+        (judged.only_in_predictions, "have a prediction but are not in the manifest"),
     ):
         if users:
             names = ", ".join(users[:_NAMES_SHOWN])
             more = ", ..." if len(users) > _NAMES_SHOWN else ""
-            said.append(f"{len(users):,} users {what}: {names}{more}")
+            said.append(f"{len(users):,} users {words}: {names}{more}")
     return [*said, *map(with_flags, judged.label_notes)]
 
 
@@ -167,7 +166,7 @@ def _show_comparison(comparison: Comparison) -> None:
         name = comparison.evaluations[position].name
         OUTPUT.print(
             f"{best.name} is ahead of {name} by {difference.mean:.3f} in mean macro-F1 "
-            f"(95% of draws: {_range(difference.interval)}): {_verdict(difference.interval)}.",
+            f"(95% interval: {_range(difference.interval)}): {_verdict(difference.interval)}.",
         )
 
 
@@ -185,7 +184,7 @@ def _mark_best(values: Sequence[float]) -> list[Text]:
 
 
 def _verdict(interval: Interval) -> str:
-    return "more than luck" if interval.low > 0 else "it may be luck"
+    return "more than chance" if interval.low > 0 else "possibly chance"
 
 
 def _figures(scores: Scores) -> list[str]:

@@ -1,4 +1,4 @@
-"""What `import` shows: how far it is, and what it came to."""
+"""Shows the progress and the summary of `import`."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,36 +10,37 @@ from tweetprofile.importers.run import ImportSummary
 from tweetprofile.importers.skipped import MOST_LISTED
 
 _LINE_EVERY = 30.0
-"""Seconds between lines where there is no terminal."""
+"""Seconds between progress lines if there is no terminal."""
 
-_REDRAWN_EVERY = 0.2
+_REDRAW_EVERY = 0.2
+"""Seconds between updates of the line on a terminal."""
 
 
 @contextmanager
 def import_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A line that counts on a terminal, one every 30 s elsewhere, nothing where quiet."""
+    """Show a counting line on a terminal, or a line every 30 s elsewhere; nothing if quiet."""
     if quiet:
         yield lambda users, images: None
     elif CONSOLE.is_animated:
         with CONSOLE.status(CONSOLE.text("reading the dump ...")) as status:
-            yield _every(_REDRAWN_EVERY, lambda words: status.update(CONSOLE.text(words)))
+            yield _every(_REDRAW_EVERY, lambda words: status.update(CONSOLE.text(words)))
     else:
         yield _every(_LINE_EVERY, CONSOLE.print)
 
 
 def show_import(summary: ImportSummary) -> None:
-    """Say what became of the dump, losses first, the manifest last."""
+    """Show what was imported: losses first, the manifest last."""
     for remark in summary.remarks:
         CONSOLE.print(with_flags(remark))
-    for what, count in sorted(summary.left_out.items()):
-        CONSOLE.print(f"left out: {count:,} {with_flags(what)}")
+    for words, count in sorted(summary.left_out.items()):
+        CONSOLE.print(f"left out: {count:,} {with_flags(words)}")
     for reason, count in summary.skipped.items():
         first = summary.first_skipped[reason]
         CONSOLE.print(f"{reason}: {count:,}, first {first}")
     if summary.skipped_list is not None:
         lost = sum(summary.skipped.values())
         listed = "all" if lost <= MOST_LISTED else f"the first {MOST_LISTED:,} of {lost:,}"
-        CONSOLE.print(f"{listed} that could not be taken: {summary.skipped_list}")
+        CONSOLE.print(f"{listed} that could not be imported: {summary.skipped_list}")
     for note in summary.label_notes:
         CONSOLE.print(f"labels: {with_flags(note)}")
     for trait, users in summary.labelled.items():
@@ -47,7 +48,8 @@ def show_import(summary: ImportSummary) -> None:
     CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}")
     if summary.image_root is not None:
         CONSOLE.print(
-            f"The images lie elsewhere: give --image-root {summary.image_root} to other commands.",
+            f"The images are in another folder: give --image-root {summary.image_root} to other "
+            "commands.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What `info` shows of a checkpoint."""
+"""Shows a checkpoint for `info`."""
 
 import math
 from collections.abc import Mapping
@@ -13,14 +13,17 @@ from tweetprofile.cli import console
 from tweetprofile.cli.console import OUTPUT
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, spec_to_dict
 
+_FILLS = {"repeat": "repeated frames", "zeros": "zeros"}
+"""What fills the volume of a user with too few images."""
+
 
 def print_json(checkpoint: Checkpoint) -> None:
-    """What a checkpoint is, as JSON on stdout."""
+    """Print the description of a checkpoint as JSON to stdout."""
     console.print_json(_checkpoint_facts(checkpoint))
 
 
 def show_checkpoint(checkpoint: Checkpoint) -> None:
-    """What a checkpoint is, as a table on stdout."""
+    """Print the description of a checkpoint as a table to stdout."""
     spec, volume = checkpoint.network_spec, checkpoint.volume_spec
     weights = sum(tensor.numel() for tensor in checkpoint.state.values())
     table = Table(title=str(checkpoint.path), title_justify="left", show_header=False)
@@ -32,7 +35,11 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     )
     table.add_row("layers", _layers(spec))
     size = f"{volume.frames} frames of {volume.width} x {volume.height}"
-    filled = "" if isinstance(spec, DeepSetSpec) else f", short ones filled by {volume.fill}"
+    filled = (
+        ""
+        if isinstance(spec, DeepSetSpec)
+        else f", filled with {_FILLS.get(volume.fill, volume.fill)}"
+    )
     table.add_row("volume", size + filled)
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
@@ -55,7 +62,7 @@ def _layers(spec: NetworkSpec) -> str:
 def _score(score: dict[str, Any], temperature: float) -> str:
     return (
         f"accuracy {score['accuracy']:.3f}, macro-F1 {score.get('macro_f1', math.nan):.3f} on "
-        f"{score['users']} users set aside (majority class: {score['majority']:.3f}); "
+        f"{score['users']} held-out users (majority baseline: {score['majority']:.3f}); "
         f"temperature {temperature:.2f}"
     )
 
@@ -70,7 +77,7 @@ def _training(training: Mapping[str, Any]) -> str:
 
 
 def _readable(training: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of a training, with the fingerprints of what it has seen left out."""
+    """Return the facts about a training without the fingerprints of its users and images."""
     shown = dict(training)
     if "seen" in shown:
         parts = {name: shown["seen"][name]["items"] for name in ("users", "images")}

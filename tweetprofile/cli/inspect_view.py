@@ -1,4 +1,4 @@
-"""What `inspect` shows: a page about the manifest."""
+"""Shows the report of `inspect` on a manifest."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from tweetprofile.inspection.contact_sheets import SheetModel  # which loads torch
 
 _BAR = 24
-"""Characters of the longest bar."""
+"""Width of the longest bar in characters."""
 
 _FORMATS_SHOWN = 8
 _CLASSES_SHOWN = 12
 _NAME_SHOWN = 28
 
 _BEFORE_EXAMPLE = 46
-"""Characters of the columns before it: the longest reason, millions of images, a share."""
+"""Width of the columns before an example: the longest reason, millions of images, a share."""
 
 
 def print_json(inspection: Inspection) -> None:
-    """Everything that was found, as one JSON object on stdout."""
+    """Print the whole report as one JSON object to stdout."""
     console.print_json(inspection.to_dict())
 
 
 def show_inspection(inspection: Inspection) -> None:
-    """What was found, as a page on stdout."""
+    """Print the report as a page to stdout."""
     _show_heading(inspection)
     _show_users(inspection)
     if inspection.images.usable:
@@ -51,7 +51,7 @@ def show_inspection(inspection: Inspection) -> None:
 
 @contextmanager
 def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing elsewhere or where quiet."""
+    """Show a bar on a terminal, and nothing elsewhere or if quiet."""
     if quiet or not CONSOLE.is_animated:
         yield lambda drawn, total: None
         return
@@ -61,11 +61,11 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
 
 
 def show_viewpoint(viewpoint: "SheetModel") -> None:
-    """Say whose view is drawn, before it is."""
+    """Show which model's volumes will be drawn."""
     frames, height, width = viewpoint.volume.shape
     size = f"{frames} frames of {width} x {height}"
     if viewpoint.network is None:
-        CONSOLE.print(f"drawing volumes of {size}: no model's, but of the size asked for, or usual")
+        CONSOLE.print(f"drawing volumes of {size}, which belong to no model")
     else:
         CONSOLE.print(
             f"drawing volumes of {size}, as {viewpoint.network} from {viewpoint.checkpoint} sees "
@@ -74,9 +74,8 @@ def show_viewpoint(viewpoint: "SheetModel") -> None:
 
 
 def show_drawn(sheets: int, out: Path) -> None:
-    """Say what was drawn."""
-    drawn = "1 contact sheet" if sheets == 1 else f"{sheets:,} contact sheets"
-    CONSOLE.print(f"{drawn} -> {out}")
+    """Show how many contact sheets were drawn, and where they are."""
+    CONSOLE.print(f"{count_of(sheets, 'contact sheet')} -> {out}")
 
 
 def _show_heading(found: Inspection) -> None:
@@ -85,17 +84,17 @@ def _show_heading(found: Inspection) -> None:
     _say(f"{count_of(found.users, 'user')}{of}, {count_of(found.images.given, 'image')}")
     _say(f"form: {found.form}; images under {found.image_root}", "dim")
     if found.is_sample:
-        _say("A sample: every figure below is of these users alone.", "yellow")
+        _say("A sample: all figures below are for these users only.", "yellow")
 
 
 def _show_users(found: Inspection) -> None:
-    _head("Images a user", _words_of(found.images_per_user))
+    _head("Images per user", _words_of(found.images_per_user))
     _show_bars(found.histogram, found.users)
 
 
 def _show_usable(found: Inspection) -> None:
     images = found.images
-    _head("Usable images", f"{images.usable:,} of {images.given - images.left_out:,} looked at")
+    _head("Usable images", f"{images.usable:,} of {images.given - images.left_out:,} examined")
     _show_bars(_most(found.formats, _FORMATS_SHOWN, "other formats"), images.usable)
     table = _table("", ">smallest", ">median", ">largest")
     for name, each, unit in (
@@ -114,27 +113,27 @@ def _show_sharing(found: Inspection) -> None:
     _head("The same image more than once", f"{sharing.distinct:,} different images")
     table = _table("", ">")
     table.add_row("different images that several users have", f"{sharing.at_several_users:,}")
-    table.add_row("users who have one of those", f"{sharing.users:,} of {found.users:,}")
+    table.add_row("users who have one of them", f"{sharing.users:,} of {found.users:,}")
     table.add_row("users who have the most frequent one", f"{sharing.most_users:,}")
     table.add_row("repeated within a user's own list", f"{sharing.repeats:,}")
     OUTPUT.print(table)
 
 
 def _show_failed(found: Inspection) -> None:
-    looked_at = found.images.given - found.images.left_out
-    _head("Unusable images", f"{found.images.failed:,} of {looked_at:,} looked at")
+    examined = found.images.given - found.images.left_out
+    _head("Unusable images", f"{found.images.failed:,} of {examined:,} examined")
     table = _table("reason", ">images", ">share", "for example")
     for reason, count in found.reasons.items():
         example = shorten(
             _words_of_example(found.examples[reason][0]), OUTPUT.width - _BEFORE_EXAMPLE
         )
-        table.add_row(reason, f"{count:,}", _share(count, looked_at), OUTPUT.text(example, "dim"))
+        table.add_row(reason, f"{count:,}", _share(count, examined), OUTPUT.text(example, "dim"))
     OUTPUT.print(table)
 
 
 def _show_labels(found: Inspection) -> None:
     for trait, labels in found.labels.items():
-        unlabelled = f"; {labels.unlabelled:,} users without" if labels.unlabelled else ""
+        unlabelled = f"; {labels.unlabelled:,} users without a label" if labels.unlabelled else ""
         _head(f"Label {trait}", f"{len(labels.classes)} classes{unlabelled}")
         labelled = sum(labels.classes.values())
         _show_bars(_most(labels.classes, _CLASSES_SHOWN, "other classes"), labelled)
@@ -142,33 +141,33 @@ def _show_labels(found: Inspection) -> None:
 
 def _show_outlook(found: Inspection) -> None:
     outlook = found.outlook
-    _head("What predict would make of it", f"it looks for {outlook.frames} usable images a user")
+    _head("What predict would make of it", f"it looks for {outlook.frames} usable images per user")
     _show_bars(outlook.statuses, found.users)
     none = found.users - outlook.full - outlook.short
     _say(
-        f"Volumes: {outlook.full:,} full, {outlook.short:,} of fewer than {outlook.frames} frames, "
-        f"{none:,} users without any. {count_of(outlook.tried_in_vain, 'image')} would be tried in "
-        "vain.",
+        f"Volumes: {outlook.full:,} full, {outlook.short:,} with fewer than {outlook.frames} "
+        f"frames, {none:,} users without any. {count_of(outlook.tried_in_vain, 'image')} would be "
+        "tried and found unusable.",
     )
 
 
 def _show_footnotes(found: Inspection) -> None:
     images = found.images
     OUTPUT.print()
-    judged = images.usable + images.failed - images.decoded
+    not_decoded = images.usable + images.failed - images.decoded
     if found.full_decode:
         _say("Every image that could be read was decoded.", "dim")
     else:
         _say(
-            f"As screening sees it: {images.decoded:,} images were decoded, {judged:,} judged by "
-            "header and end, or because they could not be read. Damage inside the pixel data of "
-            "an image that looks whole shows with --full-decode only.",
+            f"{images.decoded:,} images were decoded; {not_decoded:,} were checked by header and "
+            "end only, or could not be read. Damage inside the pixel data of such images is found "
+            "by --full-decode only.",
             "dim",
         )
     if images.left_out:
-        _say(f"{images.left_out:,} images beyond --max-images were not looked at.", "dim")
+        _say(f"{images.left_out:,} images beyond --max-images were not read.", "dim")
     for name, reason in found.no_traits.items():
-        _say(f"Column {name} is no label: it {with_flags(reason)}.", "dim")
+        _say(f"Column {name} is not a label: it {with_flags(reason)}.", "dim")
     for note in found.label_notes:
         _say(f"Label {with_flags(note)}".rstrip(".") + ".", "yellow")
     for death in found.deaths:
@@ -187,7 +186,7 @@ def _say(text: str, style: str = "") -> None:
 
 
 def _table(*columns: str) -> Table:
-    """A table without lines; columns that begin with `>` are of numbers."""
+    """Return a table without lines; columns whose name begins with `>` hold numbers."""
     heads = any(column.strip(">") for column in columns)
     table = Table(box=None, show_header=heads, header_style="dim", pad_edge=False, padding=(0, 2))
     for column in columns:
@@ -213,7 +212,7 @@ def _show_bars(counts: Mapping[str, int], total: int) -> None:
 
 
 def _most(counts: Mapping[str, int], shown: int, others: str) -> dict[str, int]:
-    """The most frequent ones, and all others in one."""
+    """Return the most frequent items, with all others added up as one."""
     if len(counts) <= shown:
         return dict(counts)
     items = list(counts.items())
@@ -228,7 +227,7 @@ def _words_of(each: Range | None) -> str:
 
 
 def _words_of_example(example: FailedExample) -> str:
-    """Where to find it: its path, else whose it is."""
+    """Return the path of an image, or its user if it has none."""
     return printable(example.image or f"image {example.index} of {example.user_id}")
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM, by which clusters end a job."""
+"""Handles Ctrl-C, and SIGTERM, with which clusters end a job."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from tweetprofile.errors import InterruptedRunError
 
 @contextmanager
 def interruptions(how_to_resume: Callable[[], str]) -> Iterator[None]:
-    """Make either, in the block, an error that says how to resume."""
+    """Turn Ctrl-C and SIGTERM in the `with` block into an error that says how to resume."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What `predict` shows: the plan, progress, and what the run came to."""
+"""Shows the plan, the progress and the summary of `predict`."""
 
 import time
 from collections import Counter
@@ -17,7 +17,7 @@ from tweetprofile.stages import Stage
 from tweetprofile.workers.profiles import Status
 
 _LINE_EVERY = 30.0
-"""Seconds between progress lines where there is no terminal to draw a bar on."""
+"""Seconds between progress lines if there is no terminal to draw a bar on."""
 
 _BOUNDS = {
     Stage.MANIFEST: "reading the manifest",
@@ -29,7 +29,7 @@ _BOUNDS = {
     Stage.PROFILE: "making profiles",
     Stage.WRITE: "writing",
 }
-"""What to call the stage that a run spends most of its time in."""
+"""Names of the stages, for the one that takes most of the time of a run."""
 
 
 EngineT = TypeVar("EngineT", bound=AbstractContextManager[object])
@@ -37,7 +37,7 @@ EngineT = TypeVar("EngineT", bound=AbstractContextManager[object])
 
 @contextmanager
 def started(engine: EngineT, *, quiet: bool) -> Iterator[EngineT]:
-    """An engine, entered; until it is ready, which takes seconds, a terminal says so."""
+    """Enter an engine; a terminal shows that it starts, which takes seconds."""
     with ExitStack() as stack:
         with nullcontext() if quiet else CONSOLE.waiting("starting workers ..."):
             stack.enter_context(engine)
@@ -45,7 +45,7 @@ def started(engine: EngineT, *, quiet: bool) -> Iterator[EngineT]:
 
 
 def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
-    """Say what will be done, in two lines, and how the manifest's files were put together."""
+    """Show what will be done in two lines, after remarks on how the manifest was read."""
     manifest = plan.manifest
     for remark in manifest.remarks:
         CONSOLE.print(with_flags(remark))
@@ -57,7 +57,7 @@ def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
 
 
 def show_model(plan: PredictPlan, engine: ShardEngine) -> None:
-    """Say which model predicts, which run it is from, and what it runs on."""
+    """Show the model, the run that trained it, and the devices."""
     facts = engine.facts
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint} ({facts.origin}): "
@@ -73,19 +73,19 @@ def _devices(engine: ShardEngine) -> str:
 
 
 def how_to_resume(plan: PredictPlan) -> str:
-    """The sentence for who has interrupted a run of the plan."""
+    """Return the message for an interrupted run of the plan."""
     destination = Destination.of(plan.out)
     if not (kept := destination.kept_shards()):
         return "interrupted before the first shard was finished; run the command again."
     return (
         f"interrupted; {kept} of {plan.shards} shards are kept in {destination.partial}: run the "
-        "same command with --resume to go on."
+        "same command with --resume to continue."
     )
 
 
 @contextmanager
 def predict_progress(users: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """A bar on a terminal, a line every 30 s elsewhere, nothing where quiet."""
+    """Show a bar on a terminal, or a line every 30 s elsewhere; nothing if quiet."""
     if quiet:
         yield lambda progress: None
     elif CONSOLE.is_animated:
@@ -99,7 +99,7 @@ def predict_progress(users: int, *, quiet: bool) -> Iterator[Callable[[Progress]
 
 
 def show_summary(summary: PredictSummary) -> None:
-    """Say what the run came to, in one line, and what else there is to know."""
+    """Show the summary of a run in one line, after replaced workers and skipped images."""
     counts = summary.counts
     statuses = ", ".join(
         f"{counts.statuses[status]:,} {status}" for status in Status if status in counts.statuses
@@ -109,7 +109,7 @@ def show_summary(summary: PredictSummary) -> None:
             f"{len(summary.deaths)} workers were replaced: {with_flags(_shorten(summary.deaths))}",
         )
     if counts.left_out:
-        CONSOLE.print(f"{counts.left_out:,} images beyond --max-images were not looked at.")
+        CONSOLE.print(f"{counts.left_out:,} images beyond --max-images were not read.")
     CONSOLE.print(
         f"{counts.users:,} users ({statuses or 'none'}), {counts.images:,} images, "
         f"{counts.failed:,} failed, {_how_fast(summary)} -> {summary.out}",
@@ -124,14 +124,16 @@ def _shorten(deaths: tuple[str, ...]) -> str:
 def _how_fast(summary: PredictSummary) -> str:
     users = summary.counts.users - summary.resumed.users
     if summary.resumed.users and not users:
-        return "complete already"
-    resumed = f" after {summary.resumed.users:,} of an earlier run" if summary.resumed.users else ""
+        return "already complete"
+    resumed = (
+        f" after {summary.resumed.users:,} from an earlier run" if summary.resumed.users else ""
+    )
     rate = _rate(summary.users_per_second)
     return f"in {summary.seconds:.1f} s ({rate} users/s{_bound(summary)}){resumed}"
 
 
 def _bound(summary: PredictSummary) -> str:
-    """Which stage takes longest, and its share of the time: what a faster machine needs."""
+    """Return the stage that takes longest and its share of the time: what a run is bound by."""
     times = summary.times
     if times.bound is None:
         return ""

@@ -1,4 +1,4 @@
-"""What `split` shows: a bar while images are compared, and what each part has."""
+"""Shows the progress of `split`, and what each part contains."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ _CLASSES_SHOWN = 6
 
 @contextmanager
 def split_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, and nothing elsewhere."""
+    """Show a bar on a terminal, and nothing elsewhere or if quiet."""
     if quiet or not CONSOLE.is_animated:
         yield lambda users, total: None
         return
@@ -21,15 +21,15 @@ def split_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def show_split(summary: SplitSummary) -> None:
-    """Say what became of users and images, then a line per part."""
+    """Show how users and images were divided, then one line per part."""
     CONSOLE.print(
-        f"{summary.users:,} users in {summary.groups:,} groups that share no image with others; "
-        f"{summary.shared:,} images are at several users",
+        f"{summary.users:,} users in {summary.groups:,} groups that share no image with each "
+        f"other; {summary.shared:,} images belong to several users",
     )
     if summary.unreadable:
         CONSOLE.print(
             f"warning: {summary.unreadable:,} of the images could not be read under "
-            f"{summary.folder} (--image-root), and were compared by their paths",
+            f"{summary.folder} (--image-root) and were compared by path",
         )
     for part in summary.parts:
         traits = []
@@ -40,8 +40,8 @@ def show_split(summary: SplitSummary) -> None:
         CONSOLE.print(f"{part.users:,} users ({'; '.join(traits) or 'no labels'}) -> {part.path}")
         if part.images_removed:
             CONSOLE.print(
-                f"  {part.images_removed:,} images were taken out of their lists, as users who "
-                f"are measured with have them, too; {part.emptied:,} users have none left",
+                f"  {part.images_removed:,} images were removed from their lists because held-out "
+                f"or test users have them too; {part.emptied:,} users have none left",
             )
     parts = {part.path.parent for part in summary.parts}
     if parts != {summary.folder}:

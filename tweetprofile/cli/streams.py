@@ -1,8 +1,8 @@
-"""Standard output and standard error, as they are: closed, full, of few letters, read by nobody.
+"""Standard output and standard error, which may be closed, full, unread, or not in Unicode.
 
-What stderr gets is talk, and must never end a run: where it cannot be written, it is dropped. What
-stdout gets is what was asked for: where it cannot be written, the command has failed, and says so;
-only if its reader has gone, as `head` does, nobody is left to tell.
+Messages go to stderr and must never end a run: what cannot be written there is dropped. Results go
+to stdout: if they cannot be written, the command has failed and says so. If the reader of stdout
+has gone, as `head` does, the command ends without a message.
 """
 
 import os
@@ -15,14 +15,14 @@ from tweetprofile.errors import ReaderGoneError, WriteError
 from tweetprofile.untrusted.text import LONGEST_LINE, printable
 
 _PLAIN = str.maketrans({"…": "~", "━": "-", "─": "-", "█": "#", "▏": "|", "╸": "-", "╺": "-"})
-"""What is drawn with on terminals of few letters."""
+"""What replaces the characters of bars and tables if the encoding lacks them."""
 
 
 class Stream:
-    """A stream that takes any text: what its encoding lacks is escaped.
+    """A stream that accepts any text; characters that its encoding lacks are escaped.
 
     Args:
-        stream: the stream; None for one that was closed before we began.
+        stream: The stream to write to; None if it was closed before the command started.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -30,41 +30,41 @@ class Stream:
         self.encoding: str = getattr(stream, "encoding", None) or "utf-8"
 
     @property
-    def knows_all_letters(self) -> bool:
-        """Whether its encoding has every character there is."""
+    def is_unicode(self) -> bool:
+        """Whether the encoding has every character."""
         return self.encoding.lower().startswith("utf")
 
     def write(self, text: str) -> int:
-        """Write a text."""
+        """Write text."""
         if self._stream is not None:
             self._stream.write(self._encodable(text))
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held back."""
+        """Write what is buffered."""
         if self._stream is not None:
             self._stream.flush()
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether the stream is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
-        """Its file descriptor."""
+        """Return the file descriptor."""
         if self._stream is None:
             raise OSError("the stream is closed")
         return self._stream.fileno()
 
     def _encodable(self, text: str) -> str:
-        plain = text if self.knows_all_letters else text.translate(_PLAIN)
+        plain = text if self.is_unicode else text.translate(_PLAIN)
         return plain.encode(self.encoding, "backslashreplace").decode(self.encoding)
 
 
-class Talk(Stream):
+class ErrorStream(Stream):
     """Standard error: what cannot be written is dropped."""
 
     def write(self, text: str) -> int:
-        """Write a text, or nothing."""
+        """Write text, or drop it."""
         try:
             return super().write(text)
         except (OSError, ValueError):
@@ -72,30 +72,30 @@ class Talk(Stream):
             return len(text)
 
     def flush(self) -> None:
-        """Write what is held back, or drop it."""
+        """Write what is buffered, or drop it."""
         try:
             super().flush()
         except (OSError, ValueError):
             silence(self._stream)
 
 
-class Result(Stream):
+class OutputStream(Stream):
     """Standard output.
 
     Raises:
-        ReaderGoneError: of `write` and `flush`, if nobody reads any more.
-        WriteError: of them, if it cannot be written for another reason.
+        ReaderGoneError: `write` or `flush` found that nothing reads the stream any more.
+        WriteError: `write` or `flush` failed for another reason.
     """
 
     def write(self, text: str) -> int:
-        """Write a text."""
+        """Write text."""
         try:
             return super().write(text)
         except OSError as error:
             raise self._failure(error) from None
 
     def flush(self) -> None:
-        """Write what is held back."""
+        """Write what is buffered."""
         try:
             super().flush()
         except OSError as error:
@@ -104,47 +104,47 @@ class Result(Stream):
     def _failure(self, error: OSError) -> ReaderGoneError | WriteError:
         silence(self._stream)
         if isinstance(error, BrokenPipeError):
-            return ReaderGoneError("standard output has no reader any more")
+            return ReaderGoneError("nothing reads standard output any more")
         return WriteError(
-            f"standard output cannot be written: {error.strerror}; lead it to a place with room "
-            "and run the command again."
+            f"standard output cannot be written: {error.strerror}; redirect it to a disk with "
+            "room and run the command again."
         )
 
 
-def stderr() -> Talk:
-    """Standard error as it is now."""
-    return Talk(sys.stderr)
+def stderr() -> ErrorStream:
+    """Return the current standard error."""
+    return ErrorStream(sys.stderr)
 
 
-def stdout() -> Result:
-    """Standard output as it is now."""
-    return Result(sys.stdout)
+def stdout() -> OutputStream:
+    """Return the current standard output."""
+    return OutputStream(sys.stdout)
 
 
 def say(lines: Iterable[str]) -> None:
-    """Write lines to stderr, in which whatever steers a terminal is escaped."""
-    talk = stderr()
+    """Write lines to stderr, with characters that control a terminal escaped."""
+    stream = stderr()
     for line in lines:
-        talk.write(printable(line, LONGEST_LINE) + "\n")
-    talk.flush()
+        stream.write(printable(line, LONGEST_LINE) + "\n")
+    stream.flush()
 
 
 def open_closed_streams() -> None:
-    """Have descriptors 0 to 2 lead somewhere: a file opened later must not get one of them.
+    """Open descriptors 0 to 2 if they are closed, so that no file opened later gets one of them.
 
-    Whatever a library prints would be written into that file.
+    Otherwise, whatever a library prints would end up in that file.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor, which is this one
 
 
 def silence(stream: Any) -> None:
-    """Lead a stream that failed to nowhere, with what it holds back: Python flushes it at its end.
+    """Redirect a stream that failed, and what it has buffered, to /dev/null.
 
-    Nothing that it takes afterwards can fail.
+    Python flushes the stream when it exits; after this, neither that nor a later write can fail.
     """
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""What `train` shows: the traits, a bar while decoding, a table of epochs, and the end."""
+"""Shows the traits, the decoding, the epochs and the summary of `train`."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.cli.console import CONSOLE, count_of, make_bar
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.labels.reading import FoundSchema
@@ -19,13 +19,13 @@ from tweetprofile.training.pretrained import LoadedWeights
 from tweetprofile.training.summary import TrainSummary
 
 _EPOCHS_SHOWN = 12
-"""The last so many, so that the table fits on any terminal; `metrics.jsonl` has them all."""
+"""Rows of the live table, so that it fits on any terminal; `metrics.jsonl` has all epochs."""
 
 _NAMES_SHOWN = 5
 
 
 class TrainView(Closing, TrainObserver):
-    """Shows training: on a terminal a bar and a live table, elsewhere a line an epoch."""
+    """Shows a bar and a live table on a terminal, and one line per epoch elsewhere."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -43,28 +43,28 @@ class TrainView(Closing, TrainObserver):
                 shown.stop()
 
     def on_schema(self, found: FoundSchema) -> None:
-        """Name the traits with their classes, and what is no trait."""
+        """Show the traits with their classes, and the columns that are not traits."""
         for trait in found.schema:
             self._say(f"{trait.name}: {', '.join(trait.classes)}")
         for name, reason in found.left_out.items():
-            self._say(f"left out: '{name}' {with_flags(reason)}")
+            self._say(f"not a trait: '{name}' {with_flags(reason)}")
         for note in found.notes:
             self._say(with_flags(note))
         for warning in found.warnings:
             self.on_warning(warning)
 
     def on_decoded(self, users: int, total: int) -> None:
-        """Move the decoding bar; say once that it is done."""
+        """Advance the decoding bar, and show a line at its end."""
         if self._live:
             self._move_bar(users, total)
         if users == total:
-            self._say(f"decoded the images of {total:,} users; later runs use them again")
+            self._say(f"decoded the images of {total:,} users; later runs reuse them")
 
     def on_loaded(self, weights: LoadedWeights) -> None:
-        """Name what the file of weights lacks, and what it has too much."""
+        """Show which weights of the network the file lacks, and which others it has."""
         self._say(f"--init: {weights.loaded} weights loaded")
         for words, names in (
-            ("begin at random", weights.missing),
+            ("initialised at random", weights.missing),
             ("not used", weights.unexpected),
         ):
             if names:
@@ -72,7 +72,7 @@ class TrainView(Closing, TrainObserver):
                 self._say(f"--init: {words}: {', '.join(names[:_NAMES_SHOWN])}{more}")
 
     def on_fold(self, number: int, folds: int) -> None:
-        """Say which fold the epochs that follow are of."""
+        """Show which fold the next epochs belong to."""
         if self._table is not None:
             self._table.stop()
         self._table, self._best = None, None
@@ -80,15 +80,15 @@ class TrainView(Closing, TrainObserver):
         self._say(f"fold {number} of {folds}")
 
     def on_note(self, sentence: str) -> None:
-        """Print it."""
+        """Show a note."""
         self._say(with_flags(sentence))
 
     def on_warning(self, sentence: str) -> None:
-        """Print it, even when nothing else is."""
+        """Show a warning, even if quiet."""
         CONSOLE.print(f"warning: {with_flags(sentence)}")
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
-        """A row in the table, or the epoch's line."""
+        """Show an epoch, as a row of the table or as a line."""
         if metrics.beats(self._best):
             self._best = metrics
         self._epochs.append(metrics)
@@ -114,8 +114,8 @@ class TrainView(Closing, TrainObserver):
         self._table.update(self._draw_table(epochs), refresh=True)
 
     def _draw_table(self, epochs: int) -> RenderableType:
-        table = Table(caption="accuracy / macro-F1 on the users set aside (always the majority)")
-        for heading in ("epoch", "loss", "set aside", *self._epochs[-1].scores, "mean F1", "s"):
+        table = Table(caption="accuracy / macro-F1 on the held-out users (majority baseline)")
+        for heading in ("epoch", "loss", "held out", *self._epochs[-1].scores, "mean F1", "s"):
             table.add_column(heading, justify="right")
         for metrics in self._epochs:
             scores = [_score(score) for score in metrics.scores.values()]
@@ -133,7 +133,7 @@ class TrainView(Closing, TrainObserver):
     def _say_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         scores = "  ".join(f"{name} {_score(score)}" for name, score in metrics.scores.items())
         if metrics.epoch == 1 and scores:
-            self._say("accuracy / macro-F1 on the users set aside (always the majority class)")
+            self._say("accuracy / macro-F1 on the held-out users (majority baseline)")
         self._say(
             f"epoch {metrics.epoch:>3}/{epochs}  loss {metrics.loss:.3f}  {scores}  "
             f"{metrics.seconds:.1f} s"
@@ -149,8 +149,8 @@ def _score(score: TraitScore) -> str:
 
 
 def show_training(summary: TrainSummary) -> None:
-    """Say what training came to."""
-    aside = f"{summary.val_users:,} set aside" if summary.val_users else "none set aside"
+    """Show the scores, the number of users and where the model was written."""
+    held_out = f"{summary.val_users:,} held out" if summary.val_users else "none held out"
     left_out = f", {summary.left_out:,} without a usable image" if summary.left_out else ""
     left_out += f", {summary.unlabelled:,} without a label" if summary.unlabelled else ""
     for name, fold in summary.folds.items():
@@ -171,10 +171,12 @@ def show_training(summary: TrainSummary) -> None:
             f"{calibration.temperature:.2f} {calibration.ece_after:.3f}",
         )
     CONSOLE.print(
-        f"{summary.users:,} users learnt from, {aside}{left_out}, in {summary.seconds:.0f} s; "
-        f"kept epoch {' and '.join(map(str, summary.kept_epochs))} -> {summary.checkpoint}",
+        f"trained on {count_of(summary.users, 'user')}, {held_out}{left_out}, in "
+        f"{summary.seconds:.0f} s; kept epoch {' and '.join(map(str, summary.kept_epochs))} -> "
+        f"{summary.checkpoint}",
     )
     run = summary.checkpoint.parent
     CONSOLE.print(
-        f"Predict with it by --checkpoint {run}, or from now on by: tweetprofile use {run}",
+        f"To predict with it, give --checkpoint {run}; to make it the default: "
+        f"tweetprofile use {run}",
     )

@@ -319,7 +319,7 @@ def test_a_folder_of_shards_is_uploaded_and_replaces_an_old_one_only_with_overwr
     assert [part.base_name for part in parts] == ["part-00000.parquet"]
     # A finished run has nothing to resume, and exits at once.
     assert run(*same, "--resume") == 0
-    assert "complete already" in capsys.readouterr().err
+    assert "already complete" in capsys.readouterr().err
 
 
 def test_an_output_that_could_not_be_uploaded_is_kept_and_uploaded_on_resume(
@@ -341,7 +341,7 @@ def test_an_output_that_could_not_be_uploaded_is_kept_and_uploaded_on_resume(
         assert run(*same) == 1
     assert "out.parquet cannot be written: the store is full" in capsys.readouterr().err
     assert run(*same, "--resume") == 0
-    assert "complete already" in capsys.readouterr().err
+    assert "already complete" in capsys.readouterr().err
     assert len(profiles_of("dumps/out.parquet", store)) == len(
         pl.read_parquet(dump / "test.parquet")
     )
