@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, markdown_files, outside_blocks
+from tests.docs.pages import ROOT, markdown_files, name_of, outside_blocks
 
 WIDEST = 120
 LONGEST_README = 120
@@ -18,9 +18,7 @@ _FILE_AT_ROOT = re.compile(r"[A-Z_]+\.md|pyproject\.toml|constraints\.txt")
 _NOT_HERE = ("MODEL_CARD.md",)  # `train` writes one into its run, too
 _TO_NAME = "YYYY-MM-DD"
 
-FILES = pytest.mark.parametrize(
-    "file", markdown_files(), ids=lambda file: str(file.relative_to(ROOT))
-)
+FILES = pytest.mark.parametrize("file", markdown_files(), ids=name_of)
 
 
 def anchors(file: Path) -> set[str]:
