@@ -48,6 +48,11 @@ def documents() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def name_of(page: Path) -> str:
+    """Return the path of a page within the repository."""
+    return page.relative_to(ROOT).as_posix()
+
+
 def markdown_files() -> list[Path]:
     """Return every Markdown file of the repository."""
     folders = ("docs", "benchmarks", "examples", "tests", "tweetprofile")

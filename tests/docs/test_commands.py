@@ -19,16 +19,16 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-from tests.docs.pages import ROOT, Block, blocks, documents, outside_blocks
+from tests.docs.pages import ROOT, Block, blocks, documents, name_of, outside_blocks
 from tweetprofile.cli import main
 
-NOT_RUN = {"README.md": 1, "clusters.md": 3, "ten-million-users.md": 3}
+NOT_RUN = {"README.md": 1, "docs/clusters.md": 3, "docs/ten-million-users.md": 3}
 """By page, the number of commands that are marked `not run`."""
 
-FROM_A_DUMP = ("README.md", "importing.md")
+FROM_A_DUMP = ("README.md", "docs/importing.md")
 """Pages that begin with a dump, and make everything else themselves."""
 
-SHORT_TRAINING = ("--epochs", "2", "--frame-size", "16")
+SHORT_TRAINING = ("--epochs", "1", "--frame-size", "16")
 
 _OUTPUT_OPTIONS = ("-o", "--out")
 
@@ -49,7 +49,7 @@ def folder(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """A copy of what the page begins with, as the working folder."""
-    begin = "dump_folder" if request.param.name in FROM_A_DUMP else "prepared_folder"
+    begin = "dump_folder" if name_of(request.param) in FROM_A_DUMP else "prepared_folder"
     shutil.copytree(request.getfixturevalue(begin), tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -91,12 +91,12 @@ def run_page(page: Path, folder: Path, wanted: Callable[[Block], bool]) -> None:
     reader = Reader(folder)
     for block in filter(wanted, console(page)):
         for command in block.commands:
-            assert reader.type(command) == 0, f"{page.name}:{block.line}: {command}"
+            assert reader.type(command) == 0, f"{name_of(page)}:{block.line}: {command}"
 
 
 @pytest.mark.parametrize(
     ("page", "folder"), [(page, page) for page in WITH_COMMANDS], indirect=["folder"],
-    ids=[page.name for page in WITH_COMMANDS],
+    ids=[name_of(page) for page in WITH_COMMANDS],
 )  # fmt: skip
 def test_the_commands_of_a_page_work_in_its_order(page: Path, folder: Path) -> None:
     run_page(page, folder, lambda block: not block.mark)
@@ -120,14 +120,14 @@ WITH_REPEATS = [
 def because(page: Path, why: str) -> list[Block]:
     """Return the blocks of a page that give this reason; there must be one."""
     found = [block for block in console(page) if block.why == why]
-    assert found, f"{page.name} has no block marked 'slow: {why}'"
+    assert found, f"{name_of(page)} has no block marked 'slow: {why}'"
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "folder"), [(page, page) for page in WITH_REPEATS], indirect=["folder"],
-    ids=[page.name for page in WITH_REPEATS],
+    ids=[name_of(page) for page in WITH_REPEATS],
 )  # fmt: skip
 def test_all_commands_of_a_page_work_in_its_order(page: Path, folder: Path) -> None:
     run_page(page, folder, lambda block: not block.mark or block.why.startswith(REPEATS))
@@ -219,7 +219,7 @@ def test_the_demo_works(clone: Path) -> None:
 
 
 def test_every_command_is_run_or_excused_with_a_reason() -> None:
-    excused = {page.name: len(commands_of(page, "not run")) for page in documents()}
+    excused = {name_of(page): len(commands_of(page, "not run")) for page in documents()}
     assert {page: count for page, count in excused.items() if count} == NOT_RUN
 
 
@@ -228,7 +228,7 @@ def test_every_slow_command_has_a_test_above() -> None:
         for block in console(page):
             if block.mark == "slow":
                 known = block.why in (BUILDS, DEMO, STORE, RAY) or block.why.startswith(REPEATS)
-                assert known, f"{page.name}:{block.line}: {block.why}"
+                assert known, f"{name_of(page)}:{block.line}: {block.why}"
 
 
 def test_commands_are_in_console_blocks_only() -> None:
@@ -236,6 +236,8 @@ def test_commands_are_in_console_blocks_only() -> None:
         for block in blocks(page):
             assert block.language in {"console", "python", "text", "json", "toml"}, block
             if block.language != "console":
-                assert not re.search(r"^\s*\$ ", block.text, re.MULTILINE), f"{page}:{block.line}"
+                assert not re.search(r"^\s*\$ ", block.text, re.MULTILINE), (
+                    f"{name_of(page)}:{block.line}"
+                )
         for number, line in outside_blocks(page):
-            assert not re.match(r"\s*(\$ |```|~~~)", line), f"{page}:{number}"
+            assert not re.match(r"\s*(\$ |```|~~~)", line), f"{name_of(page)}:{number}"

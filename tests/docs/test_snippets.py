@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import Block, blocks, documents
+from tests.docs.pages import Block, blocks, documents, name_of
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
 
@@ -45,13 +45,13 @@ def run_snippets(page: Path, chosen: list[Block]) -> None:
         exec(code, names)
 
 
-@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_SNIPPETS, ids=name_of)
 def test_the_snippets_of_a_page_run_in_its_order(page: Path, folder: Path) -> None:
     run_snippets(page, snippets(page))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WITH_SLOW_SNIPPETS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_SLOW_SNIPPETS, ids=name_of)
 def test_the_slow_snippets_of_a_page_run(page: Path, folder: Path) -> None:
     run_snippets(page, [each for each in blocks(page) if each.language == "python"])
 
