@@ -35,11 +35,10 @@ def test_shapes_that_nobody_knows_are_named_by_file_line_and_keys(
     assert code == 2
     assert f"no user with an image was found in {source}:" in said
     assert (
-        f"records of no shape that is known: 12 (the first: {source}:2: its keys are attachments, "
-        "uri)"
+        f"records of an unknown shape: 12 (the first: {source}:2: its keys are attachments, uri)"
     ) in said
     assert "retweets, whose photos are their authors': 1" in said
-    assert "'tweetprofile import twitter-api --help' says what is taken" in said
+    assert "'tweetprofile import twitter-api --help' says what can be imported" in said
 
 
 def test_photos_that_are_not_there_are_answered_with_the_option_to_give(
@@ -51,14 +50,14 @@ def test_photos_that_are_not_there_are_answered_with_the_option_to_give(
     code, said = run("twitter-api", source, "-o", tmp_path / "m.parquet")
     assert code == 2
     assert "A.jpg of tweet 1" in said
-    assert "Give the folder of the photos as --media-dir." in said
+    assert "Pass the folder of the photos as --media-dir." in said
 
 
 def test_an_empty_file_says_that_there_is_no_record(tmp_path: Path, run: Run) -> None:
     (tmp_path / "tweets.jsonl").touch()
     code, said = run("twitter-api", tmp_path / "tweets.jsonl", "-o", tmp_path / "m.parquet")
     assert code == 2
-    assert "there is no record in it" in said
+    assert "it contains no record" in said
 
 
 def test_what_a_dump_holds_cannot_write_lines_of_its_own(
@@ -129,8 +128,8 @@ def test_users_with_too_few_images_are_answered_with_the_option(
     out = tmp_path / "m.parquet"
     code, said = run("folder", tmp_path / "dump", "-o", out, "--min-images", 2)
     assert code == 2
-    assert "users with fewer images than --min-images: 1 (the first: ada: 1 images)" in said
-    assert "Give a lower --min-images." in said
+    assert "users with fewer images than --min-images: 1 (the first: ada: too few: 1)" in said
+    assert "Lower --min-images." in said
 
 
 def test_a_page_without_tweets_beside_sound_ones_is_no_failure(

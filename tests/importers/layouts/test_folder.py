@@ -101,7 +101,7 @@ def test_numbers_are_user_ids_too_where_the_labels_are_parquet(
     ("table", "sentence"),
     [
         ("user,gender\nada,female\n", "has no column 'user_id'; it has user, gender"),
-        ("user_id\nada\n", "no column beside 'user_id'"),
+        ("user_id\nada\n", "no column beside 'user_id'; add one per trait"),
         ("user_id,images\nada,x\n", "no label can be called 'images'; rename the column"),
         ("user_id,gender\nada,f\nada,m\n", "has user 'ada' twice; keep one row per user"),
         ("", "cannot be read as CSV or Parquet"),
@@ -125,7 +125,7 @@ def test_users_with_too_few_images_are_left_out_and_listed(
     table = pl.read_parquet(tmp_path / "m.parquet")
     assert table["images"].list.len().to_list() == [2, 1]
     assert listed(tmp_path / "m.parquet") == [("too_few_images", "cy", None)]
-    assert summary.left_out == {"images beyond --max-images": 1}
+    assert summary.left_out == {"images beyond the first 2 per user": 1}
 
 
 def test_a_second_import_forgets_what_the_first_has_lost(
@@ -155,8 +155,8 @@ def test_embedded_images_need_no_folder_any_more(
 def test_embedded_images_go_to_several_files(
     crawl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_A_GROUP", 1)
-    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_A_FILE", 1)
+    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_PER_GROUP", 1)
+    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_PER_FILE", 1)
     import_dump("folder", crawl, f"{tmp_path}/m/", ImportOptions(embed=True))
     manifest = Manifest.open(tmp_path / "m")
     assert len(manifest.files) == 3
@@ -167,7 +167,7 @@ def test_embedded_images_go_to_several_files(
 def test_a_folder_is_made_for_embedded_images_and_for_nothing_else(
     crawl: Path, tmp_path: Path, out: str, *, embed: bool
 ) -> None:
-    with pytest.raises(OutputError, match="with --embed the manifest is a folder"):
+    with pytest.raises(OutputError, match="with `embed` the manifest is a folder"):
         import_dump("folder", crawl, f"{tmp_path}/{out}", ImportOptions(embed=embed))
 
 
@@ -189,10 +189,10 @@ def test_a_folder_of_other_things_is_never_replaced(crawl: Path, tmp_path: Path)
 
 def test_a_folder_without_users_is_no_dump(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(OptionError, match="holds no folder of a user"):
+    with pytest.raises(OptionError, match="contains no folder of a user"):
         import_dump("folder", tmp_path / "empty", tmp_path / "m.parquet")
     assert not (tmp_path / "m.parquet").exists()
-    with pytest.raises(OptionError, match="nowhere is no folder"):
+    with pytest.raises(OptionError, match="nowhere is not a folder"):
         import_dump("folder", tmp_path / "nowhere", tmp_path / "m.parquet")
 
 

@@ -114,7 +114,7 @@ def test_ids_that_were_floating_point_numbers_are_refused_with_their_row(
     (folder / "metadata.csv").write_text(f"user_id,file_name\nada,0.jpg\n{user_id},1.jpg\n")
     said = f"metadata.csv:3: user_id '{user_id}' is a floating-point number"
     assert said in refusal(folder)
-    assert "read the ids anew from their source as text" in refusal(folder)
+    assert "export the ids from their source again, as text" in refusal(folder)
 
 
 def test_floating_point_ids_in_json_lines_are_refused_with_their_row(folder: Path) -> None:
@@ -181,7 +181,9 @@ def test_whole_numbers_and_booleans_are_labels_and_what_is_left_out_is_named(fol
     rows, summary = import_table(folder)
     assert [(row["children"], row["retired"]) for row in rows] == [("2", "true"), (None, "false")]
     (remark,) = summary.remarks
-    assert remark.endswith("metadata.parquet: neither text nor whole numbers, so left out: score.")
+    assert remark.endswith(
+        "metadata.parquet: left out, being neither text nor whole numbers: score."
+    )
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -198,14 +200,14 @@ def test_two_columns_of_one_name_are_refused(folder: Path, ending: str) -> None:
 def test_two_tables_in_one_folder_are_refused(folder: Path) -> None:
     for name in ("metadata.csv", "metadata.jsonl"):
         (folder / name).write_text("user_id,file_name\nada,0.jpg\n")
-    assert "holds metadata.csv and metadata.jsonl; keep the one that is right" in refusal(folder)
+    assert "contains metadata.csv and metadata.jsonl; keep the right one" in refusal(folder)
 
 
 @pytest.mark.parametrize(
     ("table", "seen"),
     [
         ("user_id,file_name\n", "there is no row"),
-        ("user_id,file_name\n,0.jpg\n", "metadata.csv:2: a row without user_id"),
+        ("user_id,file_name\n,0.jpg\n", "metadata.csv:2: a row without a user_id"),
     ],
 )
 def test_a_table_that_names_nobody_is_refused(folder: Path, table: str, seen: str) -> None:
@@ -267,7 +269,7 @@ def test_splits_of_images_that_nobody_says_whose_they_are_are_refused(tmp_path: 
     for split in ("train", "test"):
         (tmp_path / "hf" / split).mkdir(parents=True)
         (tmp_path / "hf" / split / "0.jpg").touch()
-    assert "looks like a split, and nothing in it says whose its images are" in refusal(
+    assert "looks like a split, but nothing in it says whose its images are" in refusal(
         tmp_path / "hf"
     )
 

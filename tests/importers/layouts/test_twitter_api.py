@@ -274,7 +274,7 @@ def test_a_photo_in_two_tweets_of_a_user_is_taken_once(
     )
     summary = import_file(source, photos)
     assert users_of(tmp_path / "m.parquet") == {"7": ["A.jpg"]}
-    assert summary.left_out == {"images repeated at the same user": 2}
+    assert summary.left_out == {"repeated images of the same user": 2}
 
 
 def test_many_users_come_out_whole_however_their_tweets_are_scattered(
@@ -294,7 +294,7 @@ def test_many_users_come_out_whole_however_their_tweets_are_scattered(
 
 
 def test_a_folder_without_tweets_is_no_dump(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="holds no file of JSON"):
+    with pytest.raises(OptionError, match="contains no file of tweets"):
         import_dump("twitter-api", tmp_path, tmp_path / "m.parquet")
 
 
@@ -303,7 +303,7 @@ def test_a_media_folder_that_is_not_there_is_named(
 ) -> None:
     source = write_lines(tmp_path / "tweets.jsonl", status("101", "7", "A.jpg"))
     options = ImportOptions(media_dir=tmp_path / "nowhere")
-    with pytest.raises(OptionError, match=r"nowhere cannot be read .*give a --media-dir"):
+    with pytest.raises(OptionError, match=r"nowhere cannot be read .*as `media_dir`"):
         import_dump("twitter-api", source, tmp_path / "m.parquet", options)
 
 
@@ -332,7 +332,7 @@ def test_no_room_for_temporary_files_is_one_sentence(
 
 
 def test_media_dir_is_for_tweets_alone(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--media-dir is for twitter-api"):
+    with pytest.raises(OptionError, match="`media_dir` is for twitter-api"):
         import_dump("folder", tmp_path, tmp_path / "m.parquet", ImportOptions(media_dir=tmp_path))
 
 

@@ -142,7 +142,7 @@ def test_a_photo_in_two_tweets_of_an_archive_is_taken_once(tmp_path: Path, put_i
     put_archive(tmp_path / "a" / "data", put_image, [tweet("101", "A.jpg"), tweet("102", "A.jpg")])
     summary = import_dump("twitter-archive", tmp_path / "a", tmp_path / "m.parquet")
     assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg"]}
-    assert summary.left_out == {"images repeated at the same user": 1}
+    assert summary.left_out == {"repeated images of the same user": 1}
 
 
 def test_community_circle_and_deleted_tweets_are_counted_by_name(

@@ -63,7 +63,7 @@ def test_text_is_read_in_the_encoding_that_all_of_the_file_is_in(
 
 def test_utf16_that_is_cut_within_a_letter_is_refused(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes("user_id,n\nada,1\n".encode("utf-16")[:-1])
-    with pytest.raises(OSError, match="begins as UTF-16 and does not go on so"):
+    with pytest.raises(OSError, match="begins as UTF-16 but does not continue so"):
         read_header(tmp_path / "table.csv")
 
 

@@ -160,4 +160,4 @@ def test_what_is_no_object_in_a_list_is_counted_once(tmp_path: Path) -> None:
     found, skipped = read(tmp_path / "t.jsonl")
     assert found == [(1, {"n": 1}), (1, {"n": 2})]
     assert skipped.counts == {SkipReason.MALFORMED: 1}
-    assert "2 of 4 are no objects" in skipped.first[SkipReason.MALFORMED]
+    assert "2 of 4 list items are not objects" in skipped.first[SkipReason.MALFORMED]

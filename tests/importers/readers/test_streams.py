@@ -51,7 +51,7 @@ def test_garbage_behind_a_whole_stream_loses_no_line_and_is_noted_once(
     found, said = read(path)
     assert found == list(range(LINES))
     (cut,) = said
-    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read on")
+    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read any further")
 
 
 @pytest.mark.parametrize("ending", PACK)
@@ -92,14 +92,16 @@ def test_a_line_that_is_cut_counts_once_with_its_own_number(tmp_path: Path) -> N
     found, said = read(path)
     assert len(found) == LINES
     (cut,) = said
-    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read on")
+    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read any further")
 
 
 def test_a_disk_that_cannot_be_read_on_is_noted(tmp_path: Path) -> None:
     """The first page of a process's memory is a regular file that gives an error."""
     (tmp_path / "tweets.jsonl").symlink_to("/proc/self/mem")
     _, said = read(tmp_path / "tweets.jsonl")
-    assert said == [f"cut {tmp_path}/tweets.jsonl:1: cannot be read on: Input/output error"]
+    assert said == [
+        f"cut {tmp_path}/tweets.jsonl:1: cannot be read any further: Input/output error"
+    ]
 
 
 def test_pipes_and_loops_of_links_are_never_opened(tmp_path: Path) -> None:

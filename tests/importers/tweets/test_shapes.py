@@ -280,7 +280,7 @@ def test_pages_without_tweets_are_counted(record: Record) -> None:
 
 def test_descriptions_of_users_are_counted_as_what_they_are() -> None:
     _, skipped = read({"data": [{"id": "7", "username": "ada", "name": "Ada"}]})
-    assert skipped.left_out == {"descriptions of users, which are no tweets": 1}
+    assert skipped.left_out == {"descriptions of users, which are not tweets": 1}
 
 
 def test_wrappers_without_end_are_one_loss() -> None:
