@@ -150,7 +150,7 @@ class LabelTable:
         return self._names_taken(schema)
 
     def _names_taken(self, schema: pa.Schema) -> list[str]:
-        """Return the columns of a Parquet file that can be taken, and note why the others cannot be."""
+        """Return the columns of a Parquet file that can be taken, and note the others."""
         left_out = {}
         for field in schema:
             kind = kind_of_column(field.type)
