@@ -1,4 +1,4 @@
-"""Pictures of what people do: one kind leans to each of the eight occupations."""
+"""Draw pictures of what people do: one kind for each of the eight occupations."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def _dab(at: Point, angle: float, reach: float) -> list[Point]:
 
 
 def painting(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A canvas of thick bent brush strokes that swirl around a point, in a frame."""
+    """Draw a framed canvas of thick bent brush strokes that swirl around a point."""
     width, height = size
     unit = min(size)
     image = wash(rng, size, colour(rng), colour(rng))
     draw = ImageDraw.Draw(image)
     paints = [colour(rng, 0.02, 1.0, 0.95) for _ in range(4)] + [(15, 15, 20), (250, 245, 235)]
-    eye, turn = rng.uniform(0.2, 0.8, 2) * size, rng.uniform(0.8, 2.3)
+    eye, swirl = rng.uniform(0.2, 0.8, 2) * size, rng.uniform(0.8, 2.3)
     for x, y in rng.uniform(0, 1, (130, 2)) * size:
-        angle = float(np.arctan2(y - eye[1], x - eye[0])) + turn
+        angle = float(np.arctan2(y - eye[1], x - eye[0])) + swirl
         thick, tone = int(unit * rng.uniform(0.045, 0.075)), paints[int(rng.integers(len(paints)))]
         stroke = _dab((float(x), float(y)), angle, unit * rng.uniform(0.15, 0.28))
         draw.line(stroke, fill=tone, width=thick, joint="curve")
@@ -46,7 +46,7 @@ def _scribble(
 
 
 def notebook(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A ruled page, or a ruled slate, full of handwriting."""
+    """Draw a ruled page, or a ruled slate, full of handwriting."""
     width, height = size
     paper = colour(rng, 0.15, 1.0, 0.5)
     image = wash(rng, size, paper, lighter(paper, -0.1))
@@ -94,7 +94,7 @@ def _bubble(draw: ImageDraw.ImageDraw, centre: Point, half: float, tone: Colour)
 
 
 def gathering(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A group of people with speech bubbles over their heads."""
+    """Draw a group of people with speech bubbles over their heads."""
     width, height = size
     image = wash(rng, size, colour(rng), colour(rng))
     draw = ImageDraw.Draw(image)
@@ -123,7 +123,7 @@ def _axes(draw: ImageDraw.ImageDraw, size: Size, ink: Colour, grid: Colour) -> N
 
 
 def chart(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A plot: axes, a fitted curve, and measured points with error bars."""
+    """Draw a plot: axes, a fitted curve, and measured points with error bars."""
     width, height = size
     paper = colour(rng, 0.1, 1.0, 0.5)
     image = wash(rng, size, paper, paper)
@@ -148,7 +148,7 @@ def chart(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 def spreadsheet(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A table of entries with a header row and a few marked cells."""
+    """Draw a table of entries with a header row and a few marked cells."""
     width, height = size
     paper = colour(rng, 0.15, 1.0, 0.5)
     image = wash(rng, size, paper, paper)
@@ -202,7 +202,7 @@ def _pulse(rng: np.random.Generator, width: float, base: float, tall: float) -> 
 
 
 def vitals(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A trace of heart beats under large crosses and a row of capsules."""
+    """Draw a trace of heart beats between large crosses and a row of capsules."""
     width, height = size
     ground = colour(rng, 0.1, 1.0)
     image = wash(rng, size, ground, lighter(ground, -0.15))
@@ -226,7 +226,7 @@ def _box(size: Size, left: float, top: float, right: float, bottom: float) -> tu
 
 
 def pitch(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A sports field from above: mown bands, white lines and two teams."""
+    """Draw a sports field from above: mown bands, lines and two teams."""
     width, height = size
     turf = colour(rng, 0.25, 0.85)
     image = wash(rng, size, turf, turf)
@@ -275,7 +275,7 @@ def _serving(rng: np.random.Generator, draw: ImageDraw.ImageDraw, at: Point, pla
 
 
 def meal(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A plate of food between a fork and a knife."""
+    """Draw a plate of food between a fork and a knife."""
     width, height = size
     image = _cloth(rng, size)
     draw = ImageDraw.Draw(image)

@@ -1,6 +1,6 @@
-"""Landscapes: one kind of view leans to each of the six locations.
+"""Draw landscapes: one kind for each of the six locations.
 
-Which view goes with which location is arbitrary; it describes no real place.
+Which landscape goes with which location is arbitrary, and describes no real place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 
 
 def sky(rng: np.random.Generator, size: Size) -> tuple[Image.Image, Colour]:
-    """Paint a sky, often with a sun or a moon; return it with its colour at the horizon."""
+    """Paint a sky, often with a sun or a moon; return it and its colour at the horizon."""
     top, low = colour(rng, 0.25, 1.0), colour(rng, 0.4, 1.0)
     low = mix(top, low, 0.6)
     image = wash(rng, size, top, low)
@@ -49,7 +49,7 @@ def _cactus(draw: ImageDraw.ImageDraw, foot: Point, tall: float, tone: Colour) -
 
 
 def dunes(rng: np.random.Generator, size: Size) -> Image.Image:
-    """Desert dunes with a few tall cacti."""
+    """Draw desert dunes with a few tall cacti."""
     width, height = size
     image, _ = sky(rng, size)
     draw = ImageDraw.Draw(image)
@@ -65,8 +65,8 @@ def dunes(rng: np.random.Generator, size: Size) -> Image.Image:
             line = [(x, y + ripple * height) for x, y in crest]
             draw.line(line, fill=lighter(tone, -0.5), width=max(2, height // 110))
     green = contrast(rng, sand)
-    for place in rng.permutation(4)[: rng.integers(3, 5)]:
-        foot = ((place + rng.uniform(0.25, 0.75)) * width / 4, height * rng.uniform(0.7, 0.97))
+    for slot in rng.permutation(4)[: rng.integers(3, 5)]:
+        foot = ((slot + rng.uniform(0.25, 0.75)) * width / 4, height * rng.uniform(0.7, 0.97))
         _cactus(draw, foot, height * rng.uniform(0.42, 0.62), green)
     return image
 
@@ -82,7 +82,7 @@ def _conifer(draw: ImageDraw.ImageDraw, foot: Point, tall: float, tone: Colour) 
 
 
 def forest(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A forest of conifers, row before row, the far ones pale."""
+    """Draw a forest of conifers in rows, the far ones pale."""
     width, height = size
     image, mist = sky(rng, size)
     draw = ImageDraw.Draw(image)
@@ -110,7 +110,7 @@ def _boat(draw: ImageDraw.ImageDraw, at: Point, tall: float, sail: Colour, hull:
 
 
 def coast(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A sea of rolling waves with a sail or two."""
+    """Draw a sea of rolling waves with a sail or two."""
     width, height = size
     image, _ = sky(rng, size)
     draw = ImageDraw.Draw(image)
@@ -149,7 +149,7 @@ def _peak(
 
 
 def mountains(rng: np.random.Generator, size: Size) -> Image.Image:
-    """Large mountains capped with snow."""
+    """Draw large mountains capped with snow."""
     width, height = size
     image, _ = sky(rng, size)
     draw = ImageDraw.Draw(image)
@@ -184,7 +184,7 @@ def _tower(
 
 
 def skyline(rng: np.random.Generator, size: Size) -> Image.Image:
-    """Towers of a city, many of their windows lit."""
+    """Draw the towers of a city, with many windows lit."""
     width, height = size
     image, _ = sky(rng, size)
     draw = ImageDraw.Draw(image)
@@ -199,7 +199,7 @@ def skyline(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 def fields(rng: np.random.Generator, size: Size) -> Image.Image:
-    """Ploughed rows that meet at the horizon, and a barn."""
+    """Draw ploughed rows that meet at the horizon, and a barn."""
     width, height = size
     image, _ = sky(rng, size)
     draw = ImageDraw.Draw(image)

@@ -1,9 +1,9 @@
-"""Draw a made-up dump of Twitter users: their images, and a train and a test manifest.
+"""Make an artificial dump of Twitter users: their images, and manifests for training and testing.
 
-Each user has a gender, a location and an occupation dealt by dice, and posts drawings whose
-kinds lean to those traits (see scenes.py; the links are arbitrary and say nothing about
-people). As in a real dump, some users have too few images, too many or none, and some
-images are damaged. The same seed gives the same bytes, whatever the number of workers.
+Each user has a gender, a location and an occupation chosen at random, and posts drawings whose
+kinds depend on these traits (see scenes.py; the links are arbitrary and say nothing about people).
+As in a real dump, some users have too few images, too many or none, and some images are damaged.
+The same seed gives the same bytes, whatever the number of workers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NULL_SHARE = 0.02
 OWN_KIND = 0.9
 DAMAGE_EVERY = 31
 TRAITS = {"gender": GENDERS, "location": LOCATIONS, "occupation": OCCUPATIONS}
-# What drives each of the usual eleven images, before they are shuffled.
+# The trait that decides each of the usual eleven images, before they are shuffled.
 DRIVERS = ("location",) * 3 + ("occupation",) * 4 + ("gender",) * 3 + ("none",)
 DAMAGES = {
     "cut jpeg": "jpg",
@@ -46,17 +46,17 @@ ERROR_PAGE = (
 
 @dataclass(frozen=True)
 class Post:
-    """One image of a user: where it goes, what it shows, and how it is damaged, if it is."""
+    """One image of a user: its path, its kind, its damage if any, and the seeds of its look."""
 
     path: str
     kind: str
     damage: str | None
-    dice: tuple[int, int, int]
+    seeds: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class User:
-    """A user, its traits, and what it posts."""
+    """A user, with traits and posts."""
 
     user_id: str
     traits: dict[str, str | None]
@@ -64,20 +64,20 @@ class User:
 
 
 def oddities(count: int) -> dict[int, str]:
-    """Spread the odd users over the positions of a set: short, with none, ruined, long."""
+    """Spread the odd users evenly over a set: few images, none, all damaged, or many."""
     odd = ["short", "none", "ruined", "long"] + ["short"] * (count // 30)
     odd = (odd + ["long"] * (count // 200))[:count]
-    return {(2 * place + 1) * count // (2 * len(odd)): name for place, name in enumerate(odd)}
+    return {(2 * number + 1) * count // (2 * len(odd)): name for number, name in enumerate(odd)}
 
 
 def deal(rng: np.random.Generator, values: Iterable[str], count: int) -> list[str]:
-    """Give every value to as many users as any other, in random order."""
+    """Assign values to users at random, each to the same number of users."""
     names = list(values)
-    return [names[place % len(names)] for place in rng.permutation(count)]
+    return [names[number % len(names)] for number in rng.permutation(count)]
 
 
 def count_images(rng: np.random.Generator, oddity: str | None) -> int:
-    """Draw how many images a user has."""
+    """Choose the number of images of a user."""
     if oddity == "short":
         return int(rng.integers(1, USUAL_IMAGES))
     if oddity == "long":
@@ -86,7 +86,7 @@ def count_images(rng: np.random.Generator, oddity: str | None) -> int:
 
 
 def choose_kinds(rng: np.random.Generator, traits: dict[str, str], count: int) -> list[str]:
-    """Draw what each image of a user shows, most of them after one of its traits."""
+    """Choose what each image of a user shows; most images depend on one trait of the user."""
     drivers = rng.permutation(np.resize(DRIVERS, max(count, USUAL_IMAGES)))[:count]
     return [_choose_kind(rng, traits, str(driver)) for driver in drivers]
 
@@ -102,16 +102,16 @@ def _choose_kind(rng: np.random.Generator, traits: dict[str, str], driver: str) 
 
 
 def choose_damage(index: int, number: int, oddity: str | None) -> str | None:
-    """Tell how an image is damaged: at regular intervals, so that small dumps have some too."""
+    """Choose the damage of an image: at regular intervals, so that small dumps have some too."""
     kinds = list(DAMAGES)
     if oddity == "ruined":
         return kinds[number % len(kinds)]
-    turn, rest = divmod(index * USUAL_IMAGES + number, DAMAGE_EVERY)
-    return kinds[turn % len(kinds)] if rest == DAMAGE_EVERY // 2 else None
+    damaged, rest = divmod(index * USUAL_IMAGES + number, DAMAGE_EVERY)
+    return kinds[damaged % len(kinds)] if rest == DAMAGE_EVERY // 2 else None
 
 
 def make_user(seed: int, index: int, traits: dict[str, str], oddity: str | None) -> User:
-    """Decide what one user posts, and where each image goes."""
+    """Choose what one user posts, and the path of each image."""
     rng = np.random.default_rng([seed, index])
     user_id = f"user-{index:05d}"
     posts = []
@@ -125,56 +125,56 @@ def make_user(seed: int, index: int, traits: dict[str, str], oddity: str | None)
 
 
 def make_users(seed: int, first: int, count: int) -> list[User]:
-    """Invent the users of one set, numbered from the given one on."""
+    """Make the users of one set, with numbers from `first` on."""
     rng = np.random.default_rng([seed, first, count])
     columns = {trait: deal(rng, group, count) for trait, group in TRAITS.items()}
     odd = oddities(count)
     return [
         make_user(
-            seed, first + place, {name: columns[name][place] for name in TRAITS}, odd.get(place)
+            seed, first + number, {name: columns[name][number] for name in TRAITS}, odd.get(number)
         )
-        for place in range(count)
+        for number in range(count)
     ]
 
 
 def hide_traits(seed: int, users: Sequence[User]) -> None:
-    """Make a few traits unknown, at least one of each sort."""
+    """Remove a few labels, at least one per trait."""
     rng = np.random.default_rng([seed, len(users)])
     for trait in TRAITS:
         hidden = max(1, round(NULL_SHARE * len(users)))
-        for place in rng.choice(len(users), hidden, replace=False):
-            users[place].traits[trait] = None
+        for number in rng.choice(len(users), hidden, replace=False):
+            users[number].traits[trait] = None
 
 
 def choose_size(rng: np.random.Generator) -> Size:
-    """Draw the sides of an image, 400 to 1,200 pixels, upright or lying."""
+    """Choose the size of an image: sides of 400 to 1,200 pixels, portrait or landscape."""
     long = int(rng.triangular(440, 480, 1200))
     short = max(400, int(long / rng.choice([1.0, 1.25, 4 / 3, 3 / 2, 16 / 9])))
     return (short, long) if rng.random() < 0.35 else (long, short)
 
 
 def encode(image: Image.Image, ending: str, rng: np.random.Generator) -> bytes:
-    """Encode an image as the ending of its name says."""
-    quality, room = int(rng.integers(70, 96)), io.BytesIO()
+    """Encode an image in the format of its ending."""
+    quality, buffer = int(rng.integers(70, 96)), io.BytesIO()
     if ending == "png":
         mode = str(rng.choice(["RGB", "RGBA", "L"], p=[0.7, 0.2, 0.1]))
-        image.convert(mode).save(room, "PNG", compress_level=1)
+        image.convert(mode).save(buffer, "PNG", compress_level=1)
     elif ending == "webp":
-        image.save(room, "WEBP", quality=quality, method=0)
+        image.save(buffer, "WEBP", quality=quality, method=0)
     else:
-        image.save(room, "JPEG", quality=quality)
-    return room.getvalue()
+        image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
 
 
 def post_bytes(post: Post) -> bytes | None:
-    """Draw and encode one image, and damage it where it should be; None means no file."""
+    """Draw and encode one image, and damage it if it should be; None means no file."""
     if post.damage == "missing":
         return None
     if post.damage == "empty":
         return b""
     if post.damage == "html page":
         return ERROR_PAGE
-    rng = np.random.default_rng(post.dice)
+    rng = np.random.default_rng(post.seeds)
     ending = post.path.rpartition(".")[2]
     image = draw_scene(post.kind, rng, choose_size(rng), photograph=ending != "png")
     content = encode(image, ending, rng)
@@ -182,7 +182,7 @@ def post_bytes(post: Post) -> bytes | None:
 
 
 def write_images(task: tuple[Path, User]) -> int:
-    """Write the images of one user; return how many files that made."""
+    """Write the images of one user; return the number of files."""
     out, user = task
     files = 0
     for post in user.posts:
@@ -196,7 +196,7 @@ def write_images(task: tuple[Path, User]) -> int:
 
 
 def write_all(out: Path, users: Sequence[User], workers: int) -> int:
-    """Write the images of all users, on several processes if asked; return the files made."""
+    """Write the images of all users in several processes; return the number of files."""
     tasks = [(out, user) for user in users]
     if workers == 1:
         return sum(map(write_images, tasks))
@@ -217,16 +217,20 @@ def write_manifest(path: Path, users: Sequence[User]) -> None:
     pq.write_table(pa.table(columns), path)
 
 
-@click.command(help="Draw a made-up dump of users under OUT, with train and test manifests.")
+@click.command(help="Make an artificial dump of users in OUT, with train and test manifests.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--train-users", type=click.IntRange(1), default=240, show_default=True)
 @click.option("--test-users", type=click.IntRange(1), default=60, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=2019, show_default=True)
-@click.option("--workers", type=click.IntRange(1), help="Processes; one per processor by default.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="The number of processes; one per processor by default.",
+)
 def main(out: Path, train_users: int, test_users: int, seed: int, workers: int | None) -> None:
-    """Draw the dump, write the manifests, and say what was written."""
+    """Make the dump, write the manifests, and print what was written."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        click.echo(f"{out} exists and is not empty; name a new folder.", err=True)
+        click.echo(f"{out} exists and is not empty; choose a new folder.", err=True)
         sys.exit(2)
     train = make_users(seed, 0, train_users)
     test = make_users(seed, train_users, test_users)
@@ -236,7 +240,7 @@ def main(out: Path, train_users: int, test_users: int, seed: int, workers: int |
     write_manifest(out / "train.parquet", train)
     write_manifest(out / "test.parquet", test)
     click.echo(
-        f"Wrote {files} images of {len(train)} train and {len(test)} test users, "
+        f"Wrote {files} images of {len(train)} training and {len(test)} test users, "
         f"train.parquet and test.parquet to {out}"
     )
 

@@ -1,8 +1,8 @@
-"""All kinds of pictures, what each leans to, and the finish of a photograph.
+"""All kinds of pictures, the class that each goes with, and the look of a photograph.
 
-Which kind of picture leans to which trait is arbitrary: the links were drawn by dice so
-that a network has something to find, and they say nothing about people. That holds above
-all for gender, to which bridges and lighthouses were dealt by the toss of a coin.
+Which kind of picture goes with which class is arbitrary: the links were chosen at random so that a
+network has something to learn, and they say nothing about people. That holds above all for gender:
+whether bridges or lighthouses are female was decided by the toss of a coin.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Scene = Callable[[np.random.Generator, Size], Image.Image]
 
 
 def bridge(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A suspension bridge: two portals, hanging cables and a deck over water."""
+    """Draw a suspension bridge: two portals, hanging cables and a deck over water."""
     width, height = size
     image, low = sky(rng, size)
     draw = ImageDraw.Draw(image)
@@ -43,7 +43,7 @@ def bridge(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 def lighthouse(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A tall banded lighthouse on a rock, its lamp sending two beams."""
+    """Draw a tall banded lighthouse on a rock, whose lamp sends two beams."""
     width, height = size
     image, low = sky(rng, size)
     draw = ImageDraw.Draw(image)
@@ -70,7 +70,7 @@ def lighthouse(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 def meme(rng: np.random.Generator, size: Size) -> Image.Image:
-    """Big capitals over and under a blurred picture."""
+    """Draw big capitals at the top and bottom of a blurred picture."""
     width, height = size
     image = blobs(rng, size, int(rng.integers(2, 7)))
     draw = ImageDraw.Draw(image)
@@ -82,7 +82,7 @@ def meme(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 def selfie(rng: np.random.Generator, size: Size) -> Image.Image:
-    """One large face before a background out of focus."""
+    """Draw one large face in front of an out-of-focus background."""
     width, height = size
     image = blobs(rng, size)
     centre = (width * rng.uniform(0.35, 0.65), height * rng.uniform(0.4, 0.5))
@@ -91,7 +91,7 @@ def selfie(rng: np.random.Generator, size: Size) -> Image.Image:
 
 
 def screenshot(rng: np.random.Generator, size: Size) -> Image.Image:
-    """A few short messages, each with a round portrait, as on a telephone."""
+    """Draw a few short messages, each with a round portrait, as on a telephone."""
     width, height = size
     paper = colour(rng, 0.05, 1.0, 0.3)
     image = wash(rng, size, paper, paper)
@@ -151,7 +151,7 @@ def _filtered(rng: np.random.Generator, image: Image.Image) -> Image.Image:
 
 
 def _photographed(rng: np.random.Generator, kind: str, size: Size) -> Image.Image:
-    # Drawn smaller and stretched, a picture comes out as soft as one out of focus.
+    # Drawn smaller and enlarged, a picture looks out of focus.
     soft = rng.uniform(0.5, 0.9) if rng.random() < 0.5 else 1.0
     small = (round(size[0] * soft), round(size[1] * soft))
     image = _filtered(rng, SCENES[kind](rng, small))
@@ -162,7 +162,7 @@ def _photographed(rng: np.random.Generator, kind: str, size: Size) -> Image.Imag
 def draw_scene(
     kind: str, rng: np.random.Generator, size: Size, photograph: bool = True
 ) -> Image.Image:
-    """Draw a picture of the given kind, with the blur and grain of a photograph or without."""
+    """Draw a picture of the given kind, with or without the blur and grain of a photograph."""
     if photograph:
         return _photographed(rng, kind, size)
     return _filtered(rng, SCENES[kind](rng, size))

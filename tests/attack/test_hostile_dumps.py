@@ -1,4 +1,4 @@
-"""JSON lines and archives, mutated at random: what is sound is taken, and the rest is counted."""
+"""JSON lines and archives, mutated at random: sound records are taken, the rest is counted."""
 
 import json
 import random
@@ -22,7 +22,7 @@ ODD: list[Callable[[random.Random], Any]] = [
     lambda _: {"media": 5}, lambda _: {"id": {}}, lambda _: [{"media_key": []}],
     lambda _: "\x1b[31m", lambda r: str(r.random()), lambda r: r.randrange(1 << 70),
 ]  # fmt: skip
-"""What stands where something else should."""
+"""Values to put in place of others."""
 
 
 def page(number: int, user: str, name: str) -> dict[str, Any]:
@@ -46,19 +46,19 @@ def status(number: int, user: str, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where something stands in a record, at every depth."""
+def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all values in a record, at every depth."""
     if isinstance(value, dict):
         inner = list(value.items())
     else:
         inner = list(enumerate(value)) if isinstance(value, list) else []
-    return [path, *(each for key, one in inner for each in places(one, (*path, key)))]
+    return [path, *(each for key, one in inner for each in paths_in(one, (*path, key)))]
 
 
 def mutated(record: dict[str, Any], chance: random.Random) -> Any:
     record = json.loads(json.dumps(record))
     for _ in range(chance.randint(1, 3)):
-        *path, last = chance.choice([each for each in places(record) if each])
+        *path, last = chance.choice([each for each in paths_in(record) if each])
         inner = record
         for key in path:
             inner = inner[key]
@@ -70,7 +70,7 @@ def mutated(record: dict[str, Any], chance: random.Random) -> Any:
 
 
 def damaged(text: str, chance: random.Random) -> str:
-    """A record's text, cut or with some of its characters replaced, on one line and never whole."""
+    """Cut the text of a record, or insert a character and drop the last; the result is invalid."""
     if chance.random() < 0.5:
         return text[: chance.randrange(1, len(text) - 1)]
     at = chance.randrange(len(text))
@@ -112,7 +112,7 @@ def lines_of(folder: Path) -> set[int]:
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))]
 )
-def test_json_lines_whose_values_are_anything_never_end_an_import(seed: int) -> None:
+def test_json_lines_with_arbitrary_values_never_stop_an_import(seed: int) -> None:
     chance = random.Random(seed)
     skipped = Skipped(None)
     for number in range(1_000):
@@ -129,7 +129,7 @@ def test_json_lines_whose_values_are_anything_never_end_an_import(seed: int) -> 
     "seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 20))]
 )
 def test_sound_lines_among_hostile_ones_are_taken_exactly(seed: int, tmp_path: Path) -> None:
-    """Every line that holds no JSON object, nor a list of them, is listed with its number."""
+    """Every line without a JSON object or list is listed with its number."""
     chance = random.Random(seed)
     (tmp_path / "media").mkdir()
     lines, expected, unreadable = [], {}, set()
@@ -192,9 +192,9 @@ def test_an_archive_of_any_bytes_is_imported_or_refused(seed: int, tmp_path: Pat
     data = tmp_path / "a" / "data"
     data.mkdir(parents=True)
     for number in range(25):
-        whole = f"x = {json.dumps([{'tweet': status(1, 's7', 'A.jpg')}, {'account': {}}])}".encode()
+        sound = f"x = {json.dumps([{'tweet': status(1, 's7', 'A.jpg')}, {'account': {}}])}".encode()
         for name in ("account.js", "tweets.js", "tweets-part1.js"):
-            content = bytearray(whole if chance.random() < 0.8 else chance.randbytes(300))
+            content = bytearray(sound if chance.random() < 0.8 else chance.randbytes(300))
             for _ in range(chance.randrange(4)):
                 content[chance.randrange(len(content))] = chance.choice(b'"{}[],:\\\x00\xff')
             (data / name).write_bytes(content[: chance.randrange(len(content) + 1)])

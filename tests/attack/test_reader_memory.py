@@ -1,4 +1,4 @@
-"""What a hostile dump costs: the command runs in a process of its own, whose peak is looked at."""
+"""Hostile dumps take bounded memory and time, as measured on the process of the command."""
 
 import bz2
 import gzip
@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 
 MOST_BYTES = 1 << 30
-MOST_SECONDS = 10  # of computing: the machine may be busy with other things
+MOST_SECONDS = 10  # of CPU time, as the machine may be busy
 
 _RUN = """
 import resource, sys
 from tweetprofile.cli import main
 code = main(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
-# Not ru_maxrss, which begins with what the process that started this one had in memory.
+# Not ru_maxrss, which starts with the memory of the process that started this one.
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(code, int(peak.split()[1]) * 1024, used.ru_utime + used.ru_stime)
 """
 
 
 def run(*arguments: object) -> tuple[int, str]:
-    """Exit code and what is said of a command, which must keep within the bounds."""
+    """Run a command within the bounds; return its exit code and messages."""
     command = [sys.executable, "-c", _RUN, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     code, peak, seconds = done.stdout.split()[-3:]
@@ -37,26 +37,26 @@ def run(*arguments: object) -> tuple[int, str]:
 
 
 def put_long_lines(folder: Path) -> None:
-    """Lines of 200 MB: one of a value, one of small objects."""
+    """Write lines of 200 MB: one of a single value, one of small objects."""
     with gzip.open(folder / "a.jsonl.gz", "wb", compresslevel=1) as file:
         file.write(b'{"a": "' + b"x" * (200 << 20) + b'"}\n')
         file.write(b'{"a": [' + b'{"":0},' * (30 << 20) + b"0]}\n")
 
 
 def put_dense_lines(folder: Path) -> None:
-    """Lines just within the cap, of what takes the most memory and loses the most."""
+    """Write lines just below the limit, of values that take the most memory or are all skipped."""
     with gzip.open(folder / "a.jsonl.gz", "wb", compresslevel=1) as file:
         file.write(b'{"a": [' + b'{"":0},' * 2_300_000 + b"0]}\n")
         file.write(b'{"data": [' + b"0," * 250_000 + b"0]}\n")
 
 
-def put_many_losses(folder: Path) -> None:
-    """Some hundred bytes that unpack to 250,000 lines, each of them a loss."""
+def put_many_faults(folder: Path) -> None:
+    """Write some hundred bytes that unpack to 250,000 malformed lines."""
     (folder / "a.jsonl.bz2").write_bytes(bz2.compress(b"x\n" * 250_000))
 
 
 def put_long_ids(folder: Path) -> None:
-    """A user's id of 8 MB, and 400,000 photos of theirs."""
+    """Write a user with an id of 8 MB and 400,000 photos."""
     (folder / "A.jpg").touch()
     media = {"media_key": "k", "type": "photo", "url": "http://x/A.jpg"}
     tweet = {
@@ -89,7 +89,7 @@ def put_numbers(folder: Path) -> None:
 
 
 def put_long_array(folder: Path) -> None:
-    """An array of 200 MB on one line, of records of 20 kB."""
+    """Write an array of 200 MB on one line, of records of 20 kB."""
     record = b'{"meta": "' + b"x" * 20_000 + b'"}'
     with gzip.open(folder / "a.json.gz", "wb", compresslevel=1) as file:
         file.write(b"[5")
@@ -98,7 +98,7 @@ def put_long_array(folder: Path) -> None:
 
 
 def put_long_elements(folder: Path) -> None:
-    """An array of two elements of 200 MB, each beyond the cap."""
+    """Write an array of two elements of 200 MB, each over the limit."""
     with gzip.open(folder / "a.json.gz", "wb", compresslevel=1) as file:
         file.write(b'[{"a": "' + b"x" * (200 << 20) + b'"},\n')
         file.write(b'{"a": [' + b'{"":0},' * (30 << 20) + b"0]}]")
@@ -112,7 +112,7 @@ def put_nested_array(folder: Path) -> None:
 
 
 def put_broken_array(folder: Path) -> None:
-    """Arrays of 200,000 broken records, one per line and all on one line."""
+    """Write arrays of 200,000 broken records, one per line and all on one line."""
     for name, between in (("a", ",\n"), ("b", ", ")):
         record = '{"id": 1, "text": "cut", "media": ['
         (folder / f"{name}.json").write_text(f"[\n{record}{(between + record) * 200_000}]")
@@ -131,7 +131,7 @@ DUMPS: dict[str, Callable[[Path], None]] = {
     "UTF-16": put_utf16,
     "long lines": put_long_lines,
     "dense lines": put_dense_lines,
-    "many losses": put_many_losses,
+    "many faults": put_many_faults,
     "long ids": put_long_ids,
     "long addresses": put_long_addresses,
     "numbers": put_numbers,
@@ -139,7 +139,7 @@ DUMPS: dict[str, Callable[[Path], None]] = {
 
 
 def put_one_tweet(folder: Path) -> None:
-    """What can be taken, so that the import does not fail for taking nothing."""
+    """Write one sound tweet, so that the import does not fail for lack of images."""
     media = [{"type": "photo", "media_url_https": "https://pbs.twimg.com/media/Z.jpg"}]
     tweet = {"id_str": "1", "user": {"id_str": "7"}, "extended_entities": {"media": media}}
     (folder / "z.jsonl").write_text(json.dumps(tweet))
@@ -148,7 +148,9 @@ def put_one_tweet(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DUMPS)
-def test_a_dump_that_unpacks_to_much_takes_little(kind: str, tmp_path: Path) -> None:
+def test_a_dump_that_unpacks_to_much_takes_little_memory_and_time(
+    kind: str, tmp_path: Path
+) -> None:
     (tmp_path / "dump").mkdir()
     DUMPS[kind](tmp_path / "dump")
     put_one_tweet(tmp_path / "dump")
@@ -159,9 +161,9 @@ def test_a_dump_that_unpacks_to_much_takes_little(kind: str, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_list_of_losses_ends_and_says_so(tmp_path: Path) -> None:
+def test_a_list_of_skipped_things_ends_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "dump").mkdir()
-    put_many_losses(tmp_path / "dump")
+    put_many_faults(tmp_path / "dump")
     put_one_tweet(tmp_path / "dump")
     _, said = run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet")
     assert "malformed: 250,000, first" in said
@@ -197,7 +199,7 @@ def test_an_archive_of_300_000_broken_records_takes_seconds(record: str, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["x" * (300 << 20), '"' + "x\n" * (1 << 20), 'a","b\n' * 300_000])
-def test_a_table_of_one_cell_takes_little(cell: str, tmp_path: Path) -> None:
+def test_a_table_of_one_cell_takes_little_memory_and_time(cell: str, tmp_path: Path) -> None:
     (tmp_path / "dump" / "ada").mkdir(parents=True)
     (tmp_path / "dump" / "a.jpg").touch()
     (tmp_path / "dump" / "metadata.csv").write_text(

@@ -82,7 +82,7 @@ def test_losses_are_counted_and_the_first_is_shown(
     put_twitter_api(tmp_path / "dump", draw(40, 30))
     assert run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet") == 0
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith(f"malformed: 1, first {tmp_path}/dump/tweets.jsonl:2: no JSON")
+    assert lines[0].startswith(f"malformed: 1, first {tmp_path}/dump/tweets.jsonl:2: not JSON")
     assert lines[1] == f"all that could not be imported: {tmp_path}/m.parquet.skipped.csv"
     assert lines[2] == f"1 user, 1 image -> {tmp_path}/m.parquet"
     assert len(lines) == 3
@@ -123,10 +123,13 @@ def test_quiet_prints_nothing(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere", "-o", "m.parquet"], "nowhere is no folder; give the dump's"),
+        (["nowhere", "-o", "m.parquet"], "nowhere is not a folder; give the folder"),
         ([".", "-o", "no/m.parquet"], "does not exist; make it first"),
         ([".", "-o", "m.parquet", "--embed"], "named with a '/' at its end"),
-        ([".", "-o", "m.parquet", "--min-images", "3", "--max-images", "2"], "--max-images 2 must"),
+        (
+            [".", "-o", "m.parquet", "--min-images", "3", "--max-images", "2"],
+            "--max-images is 2; it must",
+        ),
         ([".", "-o", "m.parquet", "--labels", "none.csv"], "none.csv cannot be read"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Small dumps, made here in the layouts that crawlers and organisers leave."""
+"""Fixtures that make small dumps, and read what an import has listed."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ Draw = Callable[..., Image.Image]
 
 @pytest.fixture
 def put_image(draw: Draw) -> Callable[[Path], Path]:
-    """`put_image(path)`: a small JPEG there, whatever its name ends in."""
+    """Return `put_image(path)`: it writes a small JPEG, whatever the ending of the name."""
 
     def put(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def put_image(draw: Draw) -> Callable[[Path], Path]:
 
 @pytest.fixture(scope="session")
 def write_lines() -> Callable[..., Path]:
-    """`write_lines(path, *records)`: JSON lines; text stands as it is."""
+    """Return `write_lines(path, *records)`: it writes JSON lines, and text as it is."""
 
     def write(path: Path, *records: Any) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def write_lines() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def listed() -> Callable[[Path], list[tuple[str, str, int | None]]]:
-    """`listed(manifest)`: what its import has listed: reason, name of the file, and line."""
+    """Return `listed(manifest)`: it reads the list of its import as reason, file name and line."""
 
     def read(manifest: Path) -> list[tuple[str, str, int | None]]:
         path = manifest.with_name(f"{manifest.name}.skipped.csv")

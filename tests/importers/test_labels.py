@@ -1,4 +1,4 @@
-"""`import --labels`: what is taken, what is said of it, and what is refused."""
+"""`import --labels`: which labels are taken, which are reported, and which are refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_the_screen_says_how_many_users_have_each_label(
     assert "gender: 2 of 4 users\nplace: 1 of 4 users\n" in said
 
 
-def test_an_import_fails_where_no_id_matches_and_shows_both_kinds(
+def test_an_import_fails_if_no_id_matches_and_shows_ids_of_both_sides(
     crawl: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = put_csv(tmp_path, "user_id,gender\n1001,male\n1002,female\n")
@@ -59,7 +59,7 @@ def test_an_import_fails_where_no_id_matches_and_shows_both_kinds(
     assert not out.exists()
 
 
-def test_labels_are_trimmed_and_words_for_missing_values_are_no_labels(
+def test_labels_are_trimmed_and_words_for_missing_values_are_not_labels(
     crawl: Path, tmp_path: Path
 ) -> None:
     table = put_csv(tmp_path, "user_id,gender\nada, male\nbob,NA\ncy,male \ndi,female\n")
@@ -68,7 +68,9 @@ def test_labels_are_trimmed_and_words_for_missing_values_are_no_labels(
     assert summary.labelled == {"gender": 3}
 
 
-def test_look_alikes_and_missing_words_are_said_with_counts(tmp_path: Path, put_image: Put) -> None:
+def test_look_alikes_and_words_for_missing_values_are_reported_with_counts(
+    tmp_path: Path, put_image: Put
+) -> None:
     rows = [f"u{n:02},{label}" for n, label in enumerate(["female"] * 10 + ["femle"] + ["Male"] * 4
                                                          + ["male"] * 5 + ["nan"] * 2)]  # fmt: skip
     put_image(tmp_path / "crawl" / "u00" / "1.jpg")
@@ -82,7 +84,7 @@ def test_look_alikes_and_missing_words_are_said_with_counts(tmp_path: Path, put_
     ]
 
 
-def test_columns_of_parquet_that_are_no_labels_are_left_out_and_named(
+def test_parquet_columns_that_cannot_be_labels_are_left_out_and_named(
     crawl: Path, tmp_path: Path
 ) -> None:
     table = put_parquet(

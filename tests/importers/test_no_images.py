@@ -1,4 +1,4 @@
-"""An import that takes nothing fails, says what it saw, and leaves everything as it was."""
+"""An import that finds no image fails, says what it saw, and leaves everything as it was."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run(argument, ...)`: the exit code, and what went to standard error."""
+    """Return `run(argument, ...)`: it returns the exit code and the text on standard error."""
 
     def run_command(*arguments: object) -> tuple[int, str]:
         code = main(["import", *map(str, arguments)])
@@ -23,7 +23,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run_command
 
 
-def test_shapes_that_nobody_knows_are_named_by_file_line_and_keys(
+def test_unknown_shapes_are_named_by_file_line_and_keys(
     tmp_path: Path, write_lines: Callable[..., Path], run: Run
 ) -> None:
     source = write_lines(
@@ -35,14 +35,13 @@ def test_shapes_that_nobody_knows_are_named_by_file_line_and_keys(
     assert code == 2
     assert f"no user with an image was found in {source}:" in said
     assert (
-        f"records of no shape that is known: 12 (the first: {source}:2: its keys are attachments, "
-        "uri)"
+        f"records of an unknown shape: 12 (the first: {source}:2: its keys are attachments, uri)"
     ) in said
     assert "retweets, whose photos are their authors': 1" in said
-    assert "'tweetprofile import twitter-api --help' says what is taken" in said
+    assert "'tweetprofile import twitter-api --help' says what can be imported" in said
 
 
-def test_photos_that_are_not_there_are_answered_with_the_option_to_give(
+def test_missing_photos_are_answered_with_the_option_media_dir(
     tmp_path: Path, write_lines: Callable[..., Path], run: Run
 ) -> None:
     media = [{"type": "photo", "media_url_https": "https://pbs.twimg.com/media/A.jpg"}]
@@ -51,17 +50,17 @@ def test_photos_that_are_not_there_are_answered_with_the_option_to_give(
     code, said = run("twitter-api", source, "-o", tmp_path / "m.parquet")
     assert code == 2
     assert "A.jpg of tweet 1" in said
-    assert "Give the folder of the photos as --media-dir." in said
+    assert "Pass the folder of the photos as --media-dir." in said
 
 
-def test_an_empty_file_says_that_there_is_no_record(tmp_path: Path, run: Run) -> None:
+def test_an_empty_file_is_said_to_contain_no_record(tmp_path: Path, run: Run) -> None:
     (tmp_path / "tweets.jsonl").touch()
     code, said = run("twitter-api", tmp_path / "tweets.jsonl", "-o", tmp_path / "m.parquet")
     assert code == 2
-    assert "there is no record in it" in said
+    assert "it contains no record" in said
 
 
-def test_what_a_dump_holds_cannot_write_lines_of_its_own(
+def test_the_content_of_a_dump_cannot_forge_lines_on_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], write_lines: Callable[..., Path]
 ) -> None:
     source = write_lines(tmp_path / "t.jsonl", {"a\n\x1b[31mkey": 1})
@@ -100,7 +99,7 @@ def test_no_output_is_left_behind(layout: str, embed: bool, tmp_path: Path, run:
 
 
 @pytest.mark.parametrize("embed", [False, True])
-def test_an_earlier_manifest_is_not_replaced_by_nothing(
+def test_an_earlier_manifest_survives_an_import_that_finds_nothing(
     embed: bool, tmp_path: Path, put_image: Put, run: Run
 ) -> None:
     put_image(tmp_path / "full" / "ada" / "a.jpg")
@@ -122,18 +121,18 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_users_with_too_few_images_are_answered_with_the_option(
+def test_users_with_too_few_images_are_answered_with_the_option_min_images(
     tmp_path: Path, put_image: Put, run: Run
 ) -> None:
     put_image(tmp_path / "dump" / "ada" / "a.jpg")
     out = tmp_path / "m.parquet"
     code, said = run("folder", tmp_path / "dump", "-o", out, "--min-images", 2)
     assert code == 2
-    assert "users with fewer images than --min-images: 1 (the first: ada: 1 images)" in said
-    assert "Give a lower --min-images." in said
+    assert "users with fewer images than --min-images: 1 (the first: ada: too few: 1)" in said
+    assert "Lower --min-images." in said
 
 
-def test_a_page_without_tweets_beside_sound_ones_is_no_failure(
+def test_a_page_without_tweets_beside_sound_ones_is_not_a_failure(
     tmp_path: Path, put_image: Put, write_lines: Callable[..., Path], run: Run
 ) -> None:
     put_image(tmp_path / "A.jpg")

@@ -1,4 +1,4 @@
-"""A split has every user once, every class in its share, and no image on two sides."""
+"""A split has every user once, every class in its share, and no image in two parts."""
 
 import hashlib
 import shutil
@@ -20,7 +20,7 @@ MakeDump = Callable[..., Path]
 
 @pytest.fixture
 def make_dump(tmp_path: Path, draw: Callable[..., Image.Image]) -> MakeDump:
-    """`make_dump([[0, 1], [1]])`: users with these pictures, each in a file of its own."""
+    """Return `make_dump([[0, 1], [1]])`: it makes users with these pictures, one per file."""
 
     def make(lists: list[list[int]], **columns: list[str | None]) -> Path:
         pictures = {number for images in lists for number in images}
@@ -41,7 +41,7 @@ def make_dump(tmp_path: Path, draw: Callable[..., Image.Image]) -> MakeDump:
 
 
 def contents(part: Path) -> set[str]:
-    """Digests of all images of a part, by their bytes."""
+    """Return the digests of all images of a part."""
     return {
         hashlib.sha256((part.parent / path).read_bytes()).hexdigest()
         for images in pl.read_parquet(part)["images"]
@@ -49,7 +49,9 @@ def contents(part: Path) -> set[str]:
     }
 
 
-def test_users_who_share_an_image_stay_together_and_nothing_is_lost(make_dump: MakeDump) -> None:
+def test_users_who_share_an_image_stay_together_and_every_user_is_in_a_part(
+    make_dump: MakeDump,
+) -> None:
     lists = [[10 * (user // 3), 1000 + user] for user in range(60)]
     manifest = make_dump(lists)
     summary = split_manifest(manifest)
@@ -68,7 +70,7 @@ def test_users_who_share_an_image_stay_together_and_nothing_is_lost(make_dump: M
     assert all(part.images_removed == 0 for part in summary.parts)
 
 
-def test_an_image_of_nearly_everyone_is_left_to_those_who_are_tested(make_dump: MakeDump) -> None:
+def test_an_image_that_nearly_all_users_have_stays_with_the_test_users(make_dump: MakeDump) -> None:
     manifest = make_dump([[7, 100 + user] if user % 5 else [7] for user in range(50)])
     summary = split_manifest(manifest, options=SplitOptions(validation=0.2, test=0.2))
     train, validation, test = (contents(part.path) for part in summary.parts)
@@ -79,12 +81,12 @@ def test_an_image_of_nearly_everyone_is_left_to_those_who_are_tested(make_dump: 
     assert tested.images_removed == tested.emptied == 0
     assert sum(part.images_removed for part in summary.parts) == 40
     users = pl.concat([pl.read_parquet(part.path) for part in summary.parts])
-    assert users["user_id"].n_unique() == 50, "users with no image left are still there"
+    assert users["user_id"].n_unique() == 50, "users without an image are kept"
     empty = int((users["images"].list.len() == 0).sum())
     assert empty == sum(part.emptied for part in summary.parts) > 0
 
 
-def test_every_class_gets_its_share(make_dump: MakeDump) -> None:
+def test_every_part_gets_its_share_of_every_class(make_dump: MakeDump) -> None:
     genders = [("female", "male", None, "male")[user % 4] for user in range(200)]
     manifest = make_dump([[user] for user in range(200)], gender=genders)
     train, validation, test = split_manifest(manifest).parts
@@ -93,11 +95,11 @@ def test_every_class_gets_its_share(make_dump: MakeDump) -> None:
     assert test.classes["gender"] == {"female": 10, "male": 20}
 
 
-def test_in_folds_everyone_is_tested_once_on_images_that_were_not_learnt_from(
+def test_in_folds_every_user_is_tested_once_on_images_that_were_not_learnt_from(
     make_dump: MakeDump,
 ) -> None:
-    dice = np.random.default_rng(0)
-    manifest = make_dump([dice.choice(30, 4, replace=False).tolist() for _ in range(40)])
+    generator = np.random.default_rng(0)
+    manifest = make_dump([generator.choice(30, 4, replace=False).tolist() for _ in range(40)])
     summary = split_manifest(manifest, options=SplitOptions(folds=4))
     assert len(summary.parts) == 8
     tested: list[str] = []
@@ -105,14 +107,14 @@ def test_in_folds_everyone_is_tested_once_on_images_that_were_not_learnt_from(
         assert train.path.name.endswith(".train.parquet")
         assert train.users + test.users == 40
         assert not contents(train.path) & contents(test.path)
-        whole = pl.read_parquet(manifest)
+        everyone = pl.read_parquet(manifest)
         frame = pl.read_parquet(test.path)
-        assert frame.equals(whole.filter(pl.col("user_id").is_in(frame["user_id"].to_list())))
+        assert frame.equals(everyone.filter(pl.col("user_id").is_in(frame["user_id"].to_list())))
         tested += frame["user_id"].to_list()
     assert sorted(tested) == sorted(pl.read_parquet(manifest)["user_id"].to_list())
 
 
-def test_images_within_the_manifest_are_split_too(tmp_path: Path, make_dump: MakeDump) -> None:
+def test_embedded_images_are_split_too(tmp_path: Path, make_dump: MakeDump) -> None:
     manifest = make_dump([[user // 2] for user in range(20)])
     embedded = [
         [{"bytes": (tmp_path / path).read_bytes(), "path": path} for path in images]
@@ -138,7 +140,7 @@ def test_images_that_cannot_be_read_are_compared_by_their_paths(tmp_path: Path) 
     assert (summary.unreadable, summary.groups) == (20, 10)
 
 
-def test_an_earlier_split_is_replaced_if_asked_and_nothing_else(make_dump: MakeDump) -> None:
+def test_overwrite_replaces_an_earlier_split_and_nothing_else(make_dump: MakeDump) -> None:
     manifest = make_dump([[user] for user in range(10)])
     split_manifest(manifest)
     with pytest.raises(OutputError, match=r"m\.train\.parquet exists"):
@@ -152,7 +154,7 @@ def test_an_earlier_split_is_replaced_if_asked_and_nothing_else(make_dump: MakeD
     assert own.read_bytes() == before
 
 
-def test_the_seed_decides_and_nothing_else(make_dump: MakeDump) -> None:
+def test_the_same_seed_gives_the_same_split(make_dump: MakeDump) -> None:
     manifest = make_dump([[user] for user in range(40)])
     parts = []
     for seed in (1, 1, 2):
@@ -161,7 +163,7 @@ def test_the_seed_decides_and_nothing_else(make_dump: MakeDump) -> None:
     assert parts[0] == parts[1] != parts[2]
 
 
-def test_parts_of_a_folder_go_to_a_folder_of_their_own(
+def test_the_parts_of_a_folder_need_a_folder_of_their_own(
     tmp_path: Path, make_dump: MakeDump, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = make_dump([[user] for user in range(10)])
@@ -173,7 +175,7 @@ def test_parts_of_a_folder_go_to_a_folder_of_their_own(
             images=pl.col("images").list.eval(pl.lit("../") + pl.element())
         ).write_parquet(folder / f"{number}.parquet")
     assert main(["split", str(folder)]) == 2
-    assert "give -o FOLDER" in capsys.readouterr().err
+    assert "pass one as --out" in capsys.readouterr().err
     (tmp_path / "parts").mkdir()
     arguments = ["split", str(folder), "-o", str(tmp_path / "parts"), "--image-root", str(folder)]
     assert main(arguments) == 0
@@ -187,15 +189,15 @@ def test_parts_of_a_folder_go_to_a_folder_of_their_own(
     [
         ({"validation": 0.5, "test": 0.5}, "leave no users to train on"),
         ({"validation": 0.0, "test": 0.0}, "set none aside"),
-        ({"test": 1.0}, "--test 1 must be"),
-        ({"folds": 1}, "--folds 1 must be from 2 to 100"),
+        ({"test": 1.0}, "`test` is 1; it must be"),
+        ({"folds": 1}, "`folds` is 1; it must be from 2 to 100"),
     ],
 )
-def test_shares_that_make_no_sense_are_refused(options: dict[str, float], sentence: str) -> None:
+def test_shares_that_are_out_of_range_are_refused(options: dict[str, float], sentence: str) -> None:
     with pytest.raises(OptionError, match=sentence):
         SplitOptions(**options)  # type: ignore[arg-type]
 
 
-def test_too_few_users_are_told_how_many_it_takes(make_dump: MakeDump) -> None:
+def test_too_few_users_are_refused_with_the_number_needed(make_dump: MakeDump) -> None:
     with pytest.raises(ManifestError, match=r"has 5 users, too few for 3 parts"):
         split_manifest(make_dump([[user] for user in range(5)]))

@@ -1,6 +1,7 @@
-"""Labels from a table beside the dump, joined to its users by their ids.
+"""Read labels from a table beside the dump, and join them to its users by their ids.
 
-Labels are read by the rule of `training/label_values.py`: trimmed, and no words for missing values.
+Labels are read as `data/labels/values.py` defines them: trimmed, and without words that stand for
+missing values.
 """
 
 from collections import Counter
@@ -27,37 +28,39 @@ from tweetprofile.importers.users import DumpUser, is_text
 from tweetprofile.traits import RESERVED_COLUMNS
 from tweetprofile.untrusted.text import printable
 
-_USERS_A_BATCH = 1 << 12
+_USERS_PER_BATCH = 1 << 12
 
 MOST_ROWS = 10_000_000
-"""Of a table; all of them are held in memory, 40 bytes a row and more."""
+"""The most rows of a table; all of them are in memory, at 40 bytes per row or more."""
 
 MOST_LABELS = 1_000
-"""Columns of a table, beside the users' ids."""
+"""The most columns of a table, besides `user_id`."""
 
 MOST_TEXT = 256 << 20
-"""Characters in a table."""
+"""The most characters in a table."""
 
-_ROWS_A_PART = 1 << 16
+_ROWS_PER_PART = 1 << 16
 
 _IDS_SHOWN = 3
 
+_NAMES_SHOWN = 20
+
 
 class LabelTable:
-    """A CSV or Parquet file with the column `user_id` and one a label.
+    """A CSV or Parquet file with the column `user_id` and one column per label.
 
     Args:
-        file: the table.
+        file: The table.
 
     Attributes:
-        columns: of the labels that are taken.
-        notes: sentences on columns that are not taken, and on how labels were read.
-        warnings: sentences on classes that look like one another.
-        labelled: users of the dump by column, as far as `count` has seen them.
+        columns: The names of the labels that are taken.
+        notes: Sentences on columns that are not taken, and on how labels were read.
+        warnings: Sentences on classes that look like one another.
+        labelled: The number of users with a label per column, of those whom `count` has seen.
 
     Raises:
-        OptionError: it cannot be read, has no column to take, a row that is none, an id that was
-            rounded, no row at all, or names a user twice.
+        OptionError: If the table cannot be read, has no row or no column of labels, has a malformed
+            row or a rounded id, or names a user twice.
     """
 
     def __init__(self, file: Path) -> None:
@@ -73,27 +76,27 @@ class LabelTable:
         self._table = pl.concat(self._parts(names)).with_row_index("row")
         if not len(self._table):
             raise OptionError(f"{file} has no row below its header; add a row per user.")
-        if (said := self._rounded.sentence) is not None:
-            raise OptionError(f"{file}: {said}.")
-        self._judge()
+        if (fault := self._rounded.sentence) is not None:
+            raise OptionError(f"{file}: {fault}.")
+        self._describe_labels()
         ids = pl.col("user_id")
         repeated = self._table.filter(ids.is_duplicated() & ids.is_not_null()).head(1)
         for user_id in repeated["user_id"]:
             raise OptionError(f"{file} has user '{user_id}' twice; keep one row per user.")
-        self._met = np.zeros(len(self._table), bool)
+        self._found = np.zeros(len(self._table), bool)
         self.labelled: dict[str, int] = dict.fromkeys(self.columns, 0)
-        self._some_users: list[str] = []
+        self._first_users: list[str] = []
 
     def attach(self, users: Iterator[DumpUser]) -> Iterator[DumpUser]:
-        """The users with their labels, which stand above what the dump itself says."""
+        """Yield the users with their labels, which override those of the dump itself."""
         unlabelled = dict.fromkeys(self.columns)
-        while batch := list(islice(users, _USERS_A_BATCH)):
+        while batch := list(islice(users, _USERS_PER_BATCH)):
             wanted = pl.DataFrame({"user_id": [user.user_id for user in batch]})
             joined = wanted.join(self._table, on="user_id", how="left", maintain_order="left")
-            self._met[joined["row"].drop_nulls().to_numpy()] = True
+            self._found[joined["row"].drop_nulls().to_numpy()] = True
             rows = joined.select(self.columns).iter_rows(named=True)
-            room = _IDS_SHOWN - len(self._some_users)
-            self._some_users += [user.user_id for user in batch[:room]]
+            missing = _IDS_SHOWN - len(self._first_users)
+            self._first_users += [user.user_id for user in batch[:missing]]
             for user, labels in zip(batch, rows, strict=True):
                 known = {name: label for name, label in labels.items() if label is not None}
                 yield replace(user, labels={**unlabelled, **user.labels, **known})
@@ -103,26 +106,26 @@ class LabelTable:
         for name in self.columns:
             self.labelled[name] += user.labels.get(name) is not None
 
-    def require_met(self) -> None:
-        """Raise OptionError if the dump has none of the table's users."""
-        if self._met.any() or not self._some_users:
+    def require_common_users(self) -> None:
+        """Raise OptionError if none of the table's users is in the dump."""
+        if self._found.any() or not self._first_users:
             return
         ids = self._table["user_id"].drop_nulls()
         raise OptionError(
             f"{self.file}: none of its {len(ids):,} users is in the dump; it has "
-            f"{_some(ids[:_IDS_SHOWN])}, and the dump has {_some(self._some_users)}; write the "
-            "dump's ids into the column user_id."
+            f"{_quoted(ids[:_IDS_SHOWN])}, and the dump has {_quoted(self._first_users)}; write "
+            "the dump's ids into the column user_id."
         )
 
-    def note_unmet(self, skipped: Skipped) -> None:
-        """Note the users of the table whom the dump does not have."""
-        unmet = self._table.filter(~pl.Series(self._met))
-        for row, user_id in unmet.select("row", "user_id").iter_rows():
+    def skip_unknown_users(self, skipped: Skipped) -> None:
+        """Record as skipped the users of the table who are not in the dump."""
+        unknown = self._table.filter(~pl.Series(self._found))
+        for row, user_id in unknown.select("row", "user_id").iter_rows():
             skipped.add(SkipReason.NO_SUCH_USER, self.file, row + 1, f"row {row + 1}: {user_id}")
 
-    def _judge(self) -> None:
-        """Say how the labels were read."""
-        judged = [
+    def _describe_labels(self) -> None:
+        """Collect the sentences on how the labels were read."""
+        columns = [
             LabelColumn.of(
                 name,
                 counts,
@@ -131,8 +134,8 @@ class LabelTable:
             )
             for name, counts in self._counts.items()
         ]
-        self.notes += tuple(note for each in judged for note in each.notes)
-        self.warnings = tuple(warning for each in judged for warning in each.warnings)
+        self.notes += tuple(note for each in columns for note in each.notes)
+        self.warnings = tuple(warning for each in columns for warning in each.warnings)
 
     def _names(self) -> list[str]:
         with _reading(self.file):
@@ -147,48 +150,48 @@ class LabelTable:
         return self._names_taken(schema)
 
     def _names_taken(self, schema: pa.Schema) -> list[str]:
-        """The columns of a Parquet file that can be taken; the others are noted."""
+        """Return the columns of a Parquet file that can be taken, and note the others."""
         left_out = {}
         for field in schema:
             kind = kind_of_column(field.type)
             if field.name == "user_id" and kind in (None, ValueKind.BOOLEAN):
                 raise OptionError(
-                    f"{self.file}: column 'user_id' is {field.type}, in which ids are rounded or "
-                    "none at all; write them as text."
+                    f"{self.file}: the column 'user_id' is {field.type}, which rounds ids or "
+                    "cannot hold them; write them as text."
                 )
             if kind is None and not pa.types.is_null(field.type):
                 left_out[field.name] = why_no_labels(field.type)
             elif kind is not None:
                 self._kinds[field.name] = kind
-        said = [f"{name} is not taken: it {why}" for name, why in left_out.items()]
-        self.notes += tuple(said)
+        reasons = [f"{name} is not taken: it {why}" for name, why in left_out.items()]
+        self.notes += tuple(reasons)
         names = [name for name in schema.names if name not in left_out]
         if left_out and names == ["user_id"]:
-            raise OptionError(f"{self.file} has no column of labels: {'; '.join(said)}.")
+            raise OptionError(f"{self.file} has no column of labels: {'; '.join(reasons)}.")
         return names
 
     def _check(self, names: list[str]) -> None:
-        """Raise OptionError unless the columns can be taken."""
+        """Raise OptionError if the columns cannot be taken."""
         columns = [name for name in names if name != "user_id"]
         if "user_id" not in names:
-            said = ", ".join(names[:20]) or "none"
-            raise OptionError(f"{self.file} has no column 'user_id'; it has {said}.")
+            shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
+            raise OptionError(f"{self.file} has no column 'user_id'; it has {shown}.")
         if taken := RESERVED_COLUMNS.intersection(columns):
-            said = f"no label can be called '{min(taken)}'"
+            fault = f"no label can be called '{min(taken)}'"
         elif not columns:
-            raise OptionError(f"{self.file} has no column beside 'user_id'; add one a trait.")
+            raise OptionError(f"{self.file} has no column beside 'user_id'; add one per trait.")
         elif len(columns) > MOST_LABELS:
             raise OptionError(f"{self.file} has more than {MOST_LABELS:,} columns; drop some.")
         elif repeated := [name for name, count in Counter(names).items() if count > 1]:
-            said = f"column '{repeated[0]}' stands there twice"
+            fault = f"column '{repeated[0]}' occurs twice"
         elif broken := [name for name in columns if not is_text(name)]:
-            said = f"the name of column {broken[0]!r} is no UTF-8"
+            fault = f"the name of column {broken[0]!r} is not UTF-8"
         else:
             return
-        raise OptionError(f"{self.file}: {said}; rename the column.")
+        raise OptionError(f"{self.file}: {fault}; rename the column.")
 
     def _parts(self, names: list[str]) -> Iterator[pl.DataFrame]:
-        """The table, some thousands of rows at a time."""
+        """Yield the table, some thousands of rows at a time."""
         schema = dict.fromkeys(names, pl.String)
         rows = self._parquet_rows(names) if self._is_parquet else self._csv_rows(names)
         with _reading(self.file):
@@ -198,23 +201,25 @@ class LabelTable:
                 try:
                     frame = pl.DataFrame(dict(zip(names, columns, strict=True)), schema=schema)
                 except UnicodeEncodeError:
-                    self._refuse_bytes(part)
+                    self._refuse_non_text(part)
                     raise
                 self._check_ids(part, names.index("user_id"))
                 yield frame.with_columns(self._labels(frame[name]) for name in self.columns)
 
     def _csv_rows(self, names: list[str]) -> Iterator[Row]:
-        """The rows, without spaces around ids, and without rows of empty cells."""
+        """Yield the rows that have cells, with ids stripped of spaces."""
         column = names.index("user_id")
         for number, cells in read_rows(self.file, _RefuseSkipped()):
             if any(map(str.strip, cells)):
                 cells[column] = cells[column].strip()
                 if not cells[column]:
-                    raise OptionError(f"{self.file}:{number} has no user_id; name the user.")
+                    raise OptionError(
+                        f"{self.file}:{number} has no user_id; add it or delete the row."
+                    )
                 yield number, cells
 
     def _labels(self, cells: pl.Series) -> pl.Series:
-        """The classes that cells name, which are counted as they are written."""
+        """Return the classes in cells, and count the cells as they are written."""
         counts = self._counts[cells.name]
         if len(counts) <= MOST_VALUES:
             counts.update(cells.drop_nulls())
@@ -237,7 +242,7 @@ class LabelTable:
         for row in rows:
             part.append(row)
             size += sum(map(len, row[1]))
-            if size > MOST_TEXT or len(part) == _ROWS_A_PART:
+            if size > MOST_TEXT or len(part) == _ROWS_PER_PART:
                 count += len(part)
                 self._check_size(count, size)
                 yield part
@@ -246,30 +251,32 @@ class LabelTable:
             self._check_size(count + len(part), size)
             yield part
 
-    def _refuse_bytes(self, part: list[Row]) -> None:
+    def _refuse_non_text(self, part: list[Row]) -> None:
         for number, cells in part:
             for cell in cells:
                 if not is_text(cell):
-                    said = f"{brief(cell)!r} is no UTF-8; correct it."
-                    raise OptionError(f"{self.file}:{number}: {said}")
+                    raise OptionError(
+                        f"{self.file}:{number}: {brief(cell)!r} is not UTF-8; save the table as "
+                        "UTF-8."
+                    )
 
     def _check_size(self, rows: int, size: int) -> None:
         if rows > MOST_ROWS:
-            raise OptionError(f"{self.file} has more than {MOST_ROWS:,} rows; split it.")
+            raise OptionError(f"{self.file} has more than {MOST_ROWS:,} rows; split the table.")
         if size > MOST_TEXT:
             raise OptionError(
-                f"{self.file} holds more than {MOST_TEXT >> 20} MiB of text; drop columns that "
-                "are no labels."
+                f"{self.file} holds more than {MOST_TEXT >> 20} MiB of text; drop the columns that "
+                "are not labels."
             )
 
     def _parquet_rows(self, names: list[str]) -> Iterator[Row]:
         self._check_size(count_rows(self.file), 0)
-        refuse = partial(_RefuseSkipped().add, SkipReason.MALFORMED, self.file)
-        for number, row in read_parquet_rows(self.file, names, refuse):
+        on_skip = partial(_RefuseSkipped().add, SkipReason.MALFORMED, self.file)
+        for number, row in read_parquet_rows(self.file, names, on_skip):
             yield number, [_as_text(row[name]) for name in names]
 
 
-def _some(ids: Iterable[str]) -> str:
+def _quoted(ids: Iterable[str]) -> str:
     return ", ".join(f"'{printable(each, 60)}'" for each in ids)
 
 
@@ -280,7 +287,7 @@ def _as_text(value: Any) -> str:
 
 
 class _RefuseSkipped(Skipped):
-    """Ends the import with what is wrong: unlike a dump, a table of labels can be corrected."""
+    """End the import at the first fault: unlike a dump, a table of labels can be corrected."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -296,5 +303,7 @@ def _reading(file: Path) -> Iterator[None]:
         yield
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        said = " ".join(why.split()).rstrip(".")
-        raise OptionError(f"{file} cannot be read as CSV or Parquet: {said}.") from error
+        fault = " ".join(why.split()).rstrip(".")
+        raise OptionError(
+            f"{file} cannot be read as CSV or Parquet: {fault}; repair it or save it again."
+        ) from error

@@ -1,4 +1,4 @@
-"""The whole import: users of a dump, with labels and within bounds, into a manifest."""
+"""Import a dump: write its users, with labels and within limits, as a manifest."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,12 +22,14 @@ from tweetprofile.importers.writing import ManifestWriter
 
 Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
 
+OnProgress = Callable[[int, int], None]
+"""Called with the number of users and of images written so far."""
 
-_TAKEN: Mapping[Layout, tuple[str, ...]] = {
+_FILES_READ: Mapping[Layout, tuple[str, ...]] = {
     "folder": (*NAMES, *(f"*/{name}" for name in NAMES)),
     "twitter-api": ("**/*.json*", "**/*.ndjson*"),
 }
-"""Patterns of files of a dump that an import reads, as far as a manifest could have such a name."""
+"""Patterns of the files of a dump that an import reads, if a manifest could have such a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,16 @@ class ImportOptions:
     """How `import_dump` works.
 
     Attributes:
-        media_dir: folder of the photos (twitter-api); None for the source's own.
-        labels: CSV or Parquet file with `user_id` and a column a trait; None for none.
-        min_images: users with fewer are left out.
-        max_images: images a user; later ones are left out. None for all.
-        embed: whether the images themselves go into the manifest.
-        max_image_bytes: larger ones are not embedded.
-        overwrite: whether an existing manifest may be replaced.
+        media_dir: The folder of the photos (`twitter-api` only); None for that of the source.
+        labels: A CSV or Parquet file with `user_id` and one column per trait; None for none.
+        min_images: The fewest images per user; users with fewer are skipped.
+        max_images: The most images per user; further ones are left out. None for all.
+        embed: Whether to put the images themselves into the manifest.
+        max_image_bytes: The largest file that is embedded, in bytes.
+        overwrite: Whether to replace an existing manifest.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: If a value is out of range.
     """
 
     media_dir: Path | None = None
@@ -58,26 +60,27 @@ class ImportOptions:
     def __post_init__(self) -> None:
         if self.max_images is not None and self.max_images < max(1, self.min_images):
             raise OptionError(
-                f"--max-images {self.max_images} must be at least 1 and not below --min-images."
+                f"`max_images` is {self.max_images}; it must be at least 1 and not below "
+                "`min_images`."
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSummary:
-    """What an import came to.
+    """The result of an import.
 
     Attributes:
-        out: the manifest.
-        users: in it.
-        images: in it.
-        image_root: what `predict` must be given as --image-root; None where it needs nothing.
-        skipped: what could not be taken, counted by reason.
-        first_skipped: the first of each reason.
-        left_out: what was left out on purpose, by what it is.
-        skipped_list: file that lists all losses; None where there are none.
-        remarks: how the dump was read, where that is not plain, in sentences.
-        labelled: users with a label, by column of the table of labels.
-        label_notes: how that table was read, in sentences.
+        out: The manifest.
+        users: The number of users in the manifest.
+        images: The number of images in the manifest.
+        image_root: The `image_root` that `predict` needs; None if it needs none.
+        skipped: The number of skipped things per reason.
+        first_skipped: The first skipped thing per reason.
+        left_out: The number of things left out on purpose, by their description.
+        skipped_list: The file that lists what was skipped; None if nothing was.
+        remarks: Sentences on how the dump was read, where it could have been read in another way.
+        labelled: The number of users with a label, per column of the table of labels.
+        label_notes: Sentences on how that table was read.
     """
 
     out: str
@@ -95,12 +98,12 @@ class ImportSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Dump:
-    """A dump, opened.
+    """A dump that has been opened.
 
     Attributes:
-        images: folder that its users' image paths are relative to.
-        columns: of labels that it has itself.
-        users: reads them.
+        images: The folder that its users' image paths are relative to.
+        columns: The names of its own labels.
+        users: Reads its users.
     """
 
     images: Path
@@ -113,54 +116,58 @@ def import_dump(
     source: str | Path,
     out: str | Path,
     options: ImportOptions | None = None,
-    on_progress: Callable[[int, int], None] = lambda users, images: None,
+    on_progress: OnProgress = lambda users, images: None,
 ) -> ImportSummary:
     """Write a manifest of a dump in a known layout.
 
     Args:
         layout: `folder`, `pan18`, `twitter-api` or `twitter-archive`.
-        source: the dump.
-        out: Parquet file to write; with `embed` a folder of them, named with a `/` at its end.
-        options: how.
-        on_progress: called with the users and images written so far.
+        source: The dump.
+        out: The Parquet file to write; with `embed` a folder of them, with a `/` at its end.
+        options: What to take, and how to write it; see `ImportOptions`.
+        on_progress: Called with the number of users and of images written so far.
 
     Raises:
-        InputError: source, labels or output is unusable, or no image was found; says which.
-        WriteError: the manifest or temporary files could not be written.
+        InputError: If source, labels or output cannot be used, or no image was found.
+        WriteError: If the manifest or temporary files cannot be written.
     """
     options = options or ImportOptions()
     path = _check_out(str(out), options)
     dump = _open(layout, Path(source), options)
     labels = LabelTable(options.labels) if options.labels is not None else None
-    prefix, image_root = _where(dump.images, path if options.embed else path.parent)
-    reader = ImageReader(dump.images, options.max_image_bytes) if options.embed else None
-    columns = tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels else ())]))
+    prefix, image_root = _image_prefix(dump.images, path if options.embed else path.parent)
     skipped_list = path.with_name(f"{path.name}.skipped.csv")
     inputs = _inputs(layout, Path(source), dump, options)
     check_file(skipped_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
     with (
         Skipped(skipped_list) as skipped,
         ManifestWriter(
-            path, columns, prefix, reader, skipped, overwrite=options.overwrite, inputs=inputs
+            path,
+            columns=tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels else ())])),
+            prefix=prefix,
+            reader=ImageReader(dump.images, options.max_image_bytes) if options.embed else None,
+            skipped=skipped,
+            overwrite=options.overwrite,
+            inputs=inputs,
         ) as writer,
     ):
-        taken = _bounded(_labelled(dump, labels, skipped), options, skipped)
-        users, images = _write_users(taken, writer, labels, on_progress)
+        wanted = _within_limits(_labelled_users(dump, labels, skipped), options, skipped)
+        users, images = _write_users(wanted, writer, labels, on_progress)
         if images == 0:
             raise no_images_error(layout, source, skipped)
         if labels is not None:
-            labels.require_met()
+            labels.require_common_users()
         writer.finish()
         skipped.finish(overwrite=options.overwrite)
     return ImportSummary(
-        str(out),
-        users,
-        images,
-        None if options.embed else image_root,
-        dict(skipped.counts),
-        skipped.first,
-        dict(skipped.left_out),
-        skipped_list if skipped.counts else None,
+        out=str(out),
+        users=users,
+        images=images,
+        image_root=None if options.embed else image_root,
+        skipped=dict(skipped.counts),
+        first_skipped=skipped.first,
+        left_out=dict(skipped.left_out),
+        skipped_list=skipped_list if skipped.counts else None,
         remarks=tuple(skipped.remarks),
         labelled=dict(labels.labelled) if labels else {},
         label_notes=(*labels.notes, *labels.warnings) if labels else (),
@@ -168,54 +175,58 @@ def import_dump(
 
 
 def _write_users(
-    taken: Iterator[DumpUser],
+    users: Iterator[DumpUser],
     writer: ManifestWriter,
     labels: LabelTable | None,
-    on_progress: Callable[[int, int], None],
+    on_progress: OnProgress,
 ) -> tuple[int, int]:
-    """Write all users; how many they were, and how many images they had."""
-    users = images = 0
-    for user in taken:
+    """Write all users, and return the number of users and of their images."""
+    user_count = image_count = 0
+    for user in users:
         writer.add(user)
         if labels is not None:
             labels.count(user)
-        users, images = users + 1, images + len(user.images)
-        on_progress(users, images)
-    return users, images
+        user_count, image_count = user_count + 1, image_count + len(user.images)
+        on_progress(user_count, image_count)
+    return user_count, image_count
 
 
 def _check_out(out: str, options: ImportOptions) -> Path:
     if "://" in out:
-        raise OutputError(f"{out}: a manifest is written to a disk; give a path, and copy it then.")
+        raise OutputError(
+            f"{out}: a manifest is written to a disk; give a path, and copy it afterwards."
+        )
     if options.embed != out.endswith("/"):
         raise OutputError(
-            f"{out}: with --embed the manifest is a folder of files, named with a '/' at its end, "
-            "and without it a file; name it so."
+            f"{out}: with `embed` the manifest is a folder of files, named with a '/' at its end, "
+            "and without it a file; change the name or the option."
         )
     return real_path(out)
 
 
 def _inputs(layout: Layout, source: Path, dump: _Dump, options: ImportOptions) -> Inputs:
-    """What an import reads, and its outputs never replace."""
+    """Return what an import reads, which its outputs must never replace."""
     inputs = Inputs.of(dump=source, media_folder=dump.images, table_of_labels=options.labels)
-    patterns = _TAKEN.get(layout, ())
+    patterns = _FILES_READ.get(layout, ())
     if layout == "folder" and options.embed:
-        patterns = ("*",)  # a folder in the dump is a user's
+        patterns = ("*",)  # any folder in the dump is that of a user
     return inputs + Inputs(
         patterns=tuple(InputPattern("the dump", source, each) for each in patterns)
     )
 
 
 def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
-    """Check that the source is there, and what the layout takes.
+    """Open a dump in its layout.
 
     Raises:
-        OptionError: it is not.
+        OptionError: If the source is not what the layout needs.
     """
     if layout != "twitter-api" and options.media_dir is not None:
-        raise OptionError(f"--media-dir is for twitter-api; {layout} knows where images are.")
+        raise OptionError(
+            f"`media_dir` is for twitter-api; in a {layout} dump the place of the images is known."
+        )
     if not (source.is_dir() or (layout == "twitter-api" and source.is_file())):
-        raise OptionError(f"{source} is no folder; give the dump's.")
+        raise OptionError(f"{source} is not a folder; give the folder of the dump.")
     match layout:
         case "folder":
             folder = ImageFolder.open(source)
@@ -225,12 +236,19 @@ def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
         case "twitter-archive":
             return _Dump(source, (), lambda skipped: archive_users(source, skipped))
         case "twitter-api":
-            media = options.media_dir or (source if source.is_dir() else source.parent)
-            return _Dump(media, (), lambda skipped: twitter_api_users(source, media, skipped))
+            media_dir = options.media_dir or (source if source.is_dir() else source.parent)
+            return _Dump(
+                media_dir, (), lambda skipped: twitter_api_users(source, media_dir, skipped)
+            )
 
 
-def _where(images: Path, folder: Path) -> tuple[str, Path | None]:
-    """What to put before image paths, and the image root that is needed to find them then."""
+def _image_prefix(images: Path, folder: Path) -> tuple[str, Path | None]:
+    """Return the prefix of image paths, and the image root that they need; None if they need none.
+
+    Args:
+        images: The folder of the images.
+        folder: The folder of the manifest.
+    """
     real = images.resolve()
     if real.is_relative_to(folder):
         below = real.relative_to(folder).as_posix()
@@ -238,25 +256,27 @@ def _where(images: Path, folder: Path) -> tuple[str, Path | None]:
     return "", images
 
 
-def _labelled(dump: _Dump, labels: LabelTable | None, skipped: Skipped) -> Iterator[DumpUser]:
+def _labelled_users(dump: _Dump, labels: LabelTable | None, skipped: Skipped) -> Iterator[DumpUser]:
     if labels is None:
         yield from dump.users(skipped)
         return
     yield from labels.attach(dump.users(skipped))
-    labels.note_unmet(skipped)
+    labels.skip_unknown_users(skipped)
 
 
-def _bounded(
+def _within_limits(
     users: Iterator[DumpUser], options: ImportOptions, skipped: Skipped
 ) -> Iterator[DumpUser]:
-    """The users who have enough images, without repeated ones and those beyond the most."""
+    """Yield the users with enough images, without repeated images and those over the limit."""
     for user in users:
         images = list(dict.fromkeys(user.images))
-        if repeated := len(user.images) - len(images):
-            skipped.leave_out(REPEATED, repeated)
+        skipped.leave_out(REPEATED, len(user.images) - len(images))
         if len(images) < options.min_images:
-            skipped.add(SkipReason.TOO_FEW_IMAGES, user.user_id, None, f"{len(images)} images")
+            skipped.add(SkipReason.TOO_FEW_IMAGES, user.user_id, None, f"too few: {len(images)}")
             continue
-        if beyond := len(images[options.max_images :]) if options.max_images else 0:
-            skipped.leave_out("images beyond --max-images", beyond)
+        if options.max_images is not None:
+            over_limit = len(images[options.max_images :])
+            skipped.leave_out(
+                f"images beyond the first {options.max_images:,} per user", over_limit
+            )
         yield replace(user, images=images[: options.max_images])

@@ -1,4 +1,8 @@
-"""What an import could not take: counted by reason, and listed with file and line."""
+"""Record what an import skipped: counted by reason, and listed with file and line.
+
+Two things never reach a manifest. What cannot be taken is *skipped*, with a `SkipReason`. What is
+not wanted, such as videos and retweets, is *left out*, and only counted.
+"""
 
 import os
 from collections import Counter
@@ -16,60 +20,61 @@ from tweetprofile.untrusted.spreadsheets import write_rows
 from tweetprofile.version import __version__
 
 MOST_LISTED = 100_000
-"""Skipped things that are listed singly; the rest is counted, as its last line says."""
+"""The most rows of the list. Anything beyond is only counted, as the last row then says."""
 
 _NOT_LISTED = "not_listed"
-"""What stands in place of a reason in the list's last line, where not all losses are listed."""
+"""The `reason` in the last row of a list that is not complete."""
 
-_LONGEST_SAID = 500
-"""Characters of what is said of a loss, whatever the dump holds."""
+_LONGEST_DETAIL = 500
+"""The most characters of a detail, whatever the dump holds."""
 
 
 class SkipReason(StrEnum):
-    """Why something of a dump is not in the manifest: the closed set of the list's `reason`."""
+    """Why a part of a dump is not in the manifest: the closed set of the list's `reason`."""
 
     MALFORMED = "malformed"
-    """A line or record that cannot be read as what it should be."""
+    """A line or record is not what it should be, and cannot be read."""
     UNKNOWN_SHAPE = "unknown_shape"
-    """A record that is sound, but no tweet of a shape that is known."""
+    """A record is sound, but not a tweet of any known shape."""
     CUT = "cut"
-    """A file that ends in the midst of a record, or whose compressed data ends early."""
+    """A file ends in the middle of a record, or its compressed data ends early."""
     MISSING_KEY = "missing_key"
-    """A record without something that it must have."""
+    """A record lacks something that it must have."""
     UNKNOWN_MEDIA = "unknown_media"
     """A tweet names media that the dump does not describe."""
     MISSING_FILE = "missing_file"
-    """The image is not where images are."""
+    """An image is not in the folder of images."""
     NOT_AN_IMAGE = "not_an_image"
-    """A file or folder that, by its name, is no image of a user."""
+    """The name of a file or folder shows that it is not an image of a user."""
     OUTSIDE = "outside"
-    """A path that leads out of the dump."""
+    """A path leads out of the dump."""
     BAD_NAME = "bad_name"
-    """A name that is no text (UTF-8), and cannot stand in a manifest."""
+    """A name is not text (UTF-8), so that a manifest cannot hold it."""
     BAD_LABEL = "bad_label"
-    """A label that is none, or contradicts another one of the same user."""
+    """A value is not a label, or contradicts another label of the same user."""
     NO_SUCH_USER = "no_such_user"
-    """Labels of a user of whom the dump has nothing."""
+    """A label belongs to a user who is not in the dump."""
     NOT_EMBEDDED = "not_embedded"
-    """An image that cannot be read; its path stands in the manifest in its place."""
+    """An image cannot be read; the manifest holds its path instead."""
     TOO_FEW_IMAGES = "too_few_images"
-    """A user with fewer images than were asked for."""
+    """A user has fewer images than `min_images`."""
     UNREADABLE = "unreadable"
-    """A file or folder that cannot be opened, or a pipe or device where a file should be."""
+    """A file or folder cannot be opened, or is a pipe or device."""
 
 
 class Skipped(Closing):
-    """Keeps book of what could not be taken; used as a `with` block.
+    """Record what an import skips and leaves out; use it in a `with` block.
 
     Args:
-        path: CSV file that lists the first `MOST_LISTED`, from `finish` on; there is none where
-            nothing was lost. None for no list.
+        path: The CSV file that lists the first `MOST_LISTED` skipped things. `finish` puts it in
+            place, unless nothing was skipped. None for no list.
 
     Attributes:
-        counts: by reason.
-        left_out: what was left out on purpose, by what it is: videos, repeated images, and so on.
-        first: of each reason the first, for people.
-        remarks: how the dump was read, where that is not plain, in sentences.
+        counts: The number of skipped things per reason.
+        left_out: The number of things that are left out on purpose, by their description: videos,
+            repeated images, and so on.
+        first: The first skipped thing per reason, for people to read.
+        remarks: Sentences on how the dump was read, where it could have been read in another way.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -90,42 +95,42 @@ class Skipped(Closing):
             self._unfinished.discard()
 
     def finish(self, *, overwrite: bool) -> None:
-        """Give the list its name; where nothing was lost, remove that of an earlier import.
+        """Put the list in place; if nothing was skipped, remove the list of an earlier import.
 
         Raises:
-            WriteError: it cannot be written, or something else has its name by now.
+            WriteError: If the list cannot be written, or another file has taken its name meanwhile.
         """
         if self.path is None:
             return
-        earlier = is_earlier(Kind.LOSSES, overwrite=overwrite)
+        may_replace = is_earlier(Kind.LOSSES, overwrite=overwrite)
         try:
             if self._file is not None and self._unfinished is not None:
                 self._file.close()
-                self._unfinished.commit(earlier)
-            elif os.path.lexists(self.path) and earlier(self.path):
+                self._unfinished.commit(may_replace)
+            elif os.path.lexists(self.path) and may_replace(self.path):
                 self.path.unlink()
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise _write_error(self.path, error) from error
 
     def add(self, reason: SkipReason, file: Path | str, line: int | None, what: str) -> None:
-        """Note one.
+        """Record one thing that is skipped.
 
         Args:
-            reason: why it was not taken.
-            file: of the dump, that it stands in.
-            line: counted from 1; None where the file has no lines.
-            what: it is.
+            reason: Why it is skipped.
+            file: The file of the dump that it is in.
+            line: The number of its line, from 1; None for a file without lines.
+            what: What is wrong, in a few words.
 
         Raises:
-            WriteError: the list cannot be written.
+            WriteError: If the list cannot be written.
         """
         self.counts[reason] += 1
         if reason not in self.first:
             where = f"{file}:{line}" if line is not None else str(file)
-            self.first[reason] = f"{where}: {what[:_LONGEST_SAID]}"
+            self.first[reason] = f"{where}: {what[:_LONGEST_DETAIL]}"
         if self.path is None or self._listed > MOST_LISTED:
             return
-        row: list[str | int | None] = [reason.value, str(file), line, what[:_LONGEST_SAID]]
+        row: list[str | int | None] = [reason.value, str(file), line, what[:_LONGEST_DETAIL]]
         if self._listed == MOST_LISTED:
             more = f"only the first {MOST_LISTED:,} are listed; all are counted on the screen"
             row = [_NOT_LISTED, None, None, more]
@@ -133,7 +138,7 @@ class Skipped(Closing):
         try:
             self._write(self.path, row)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise _write_error(self.path, error) from error
 
     def leave_out(self, what: str, count: int = 1) -> None:
         """Count something that is left out on purpose."""
@@ -141,43 +146,49 @@ class Skipped(Closing):
             self.left_out[what] += count
 
     def remark(self, sentence: str) -> None:
-        """Note how something was read that could have been read in another way."""
+        """Record how something was read that could have been read in another way."""
         self.remarks.append(sentence)
 
     def _write(self, path: Path, row: list[str | int | None]) -> None:
         if self._file is None:
             self._unfinished = UnfinishedFile(path)
             self._file = self._unfinished.path.open("w", encoding="utf-8", newline="")
-            record = f"written by tweetprofile {__version__}"  # by which it is known again
-            write_rows(self._file, [["reason", "file", "line", "what", record]])
+            signature = f"written by tweetprofile {__version__}"  # identifies the file later
+            write_rows(self._file, [["reason", "file", "line", "what", signature]])
         write_rows(self._file, [[*row, None]])
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a dump's file, which what is lost of it is noted with."""
+    """A line of a dump's file, and where to record what is skipped in it.
+
+    Attributes:
+        skipped: The record of everything that is skipped.
+        file: The file that the line is in.
+        number: The number of the line, from 1.
+    """
 
     skipped: Skipped
     file: Path
     number: int
 
     def skip(self, reason: SkipReason, what: str) -> None:
-        """Note something of it."""
+        """Record something in this line as skipped."""
         self.skipped.add(reason, self.file, self.number, what)
 
     def leave_out(self, what: str, count: int = 1) -> None:
-        """Count something of it that is left out on purpose."""
+        """Count something in this line that is left out on purpose."""
         self.skipped.leave_out(what, count)
 
 
-def _unwritable(path: Path, error: OSError) -> WriteError:
+def _write_error(path: Path, error: OSError) -> WriteError:
     return WriteError(
-        f"{path} cannot be written: {error.strerror}; mend that and run the command again."
+        f"{path} cannot be written: {error.strerror}; fix that and run the command again."
     )
 
 
 def brief(value: object) -> str:
-    """What a value of a dump is, in few characters, however large or deep it is."""
+    """Describe a value of a dump in at most 80 characters, however large or deep it is."""
     if isinstance(value, str):
         return value[:80]
     if isinstance(value, bool | int | float | None):

@@ -1,28 +1,28 @@
-"""What every importer gives: users, each with the images that are theirs."""
+"""What every layout yields: users, each with their own images."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-_ENDINGS = frozenset(
+_IMAGE_ENDINGS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "gif", "webp", "bmp", "tif", "tiff", "avif",
      "heic", "heif", "ico"}
 )  # fmt: skip
-"""Of files that are images. Not all can be decoded: `predict` says so, with a reason."""
+"""Endings of image files. Some cannot be decoded, which `predict` then reports with a reason."""
 
 LONGEST_ID = 256
-"""Characters of a user's id: a folder's name has at most 255."""
+"""The most characters of a user's id; the name of a folder has at most 255."""
 
 MOST_IMAGES = 1_000_000
-"""Of a user: an account has at most 3,200 tweets of 4 that Twitter would give."""
+"""The most images per user; Twitter returns at most 3,200 tweets of 4 photos per account."""
 
-IMAGES_OVER_LIMIT = f"images beyond the {MOST_IMAGES:,} that a user may have"
+IMAGES_OVER_LIMIT = f"images beyond the first {MOST_IMAGES:,} per user"
 
-REPEATED = "images repeated at the same user"
+REPEATED = "repeated images of the same user"
 
-_SIZES = re.compile(r"[:?].*$")
-"""What crawlers leave in names of the address: `abc.jpg:large`, `abc.jpg?name=orig`."""
+_ADDRESS_SUFFIX = re.compile(r"[:?].*$")
+"""What crawlers leave of an address in a name: `abc.jpg:large`, `abc.jpg?name=orig`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class DumpUser:
     """A user of a dump.
 
     Attributes:
-        user_id: whose.
-        images: paths of their images below the folder of all images, the oldest first.
-        labels: what else is known of them, by column.
+        user_id: The user's id.
+        images: The paths of the user's images below the folder of all images, the oldest first.
+        labels: The user's labels by column; None for an unknown one.
     """
 
     user_id: str
@@ -41,18 +41,19 @@ class DumpUser:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file's name is an image's; one without an ending is taken for one."""
+    """Return whether a file's name is that of an image; a name without an ending counts as one."""
     if name.startswith("."):
         return False
-    stem, dot, ending = _SIZES.sub("", name).rpartition(".")
-    return not dot or not stem or ending.lower() in _ENDINGS
+    stem, dot, ending = _ADDRESS_SUFFIX.sub("", name).rpartition(".")
+    return not dot or not stem or ending.lower() in _IMAGE_ENDINGS
 
 
 def natural_key(name: str) -> str:
-    """Sorts names as people do: `2.jpg` stands before `10.jpg`.
+    """Return a key that sorts names as people do: `2.jpg` before `10.jpg`.
 
-    The key is one string, which takes a tenth of what a list of its parts would: numbers come
-    before text, longer numbers after shorter ones, and no name holds the byte that ends a text.
+    The key is one string, which takes a tenth of the memory of a list of its parts. Numbers come
+    before text and longer numbers after shorter ones; the null byte that ends a text occurs in no
+    name.
     """
     parts = re.findall(r"([0-9]+)|([^0-9]+)", name)
     keys = (f"0{len(digits):03}{digits}" if (digits := number.lstrip("0") or number[:1])
@@ -61,12 +62,12 @@ def natural_key(name: str) -> str:
 
 
 def is_id(value: object) -> TypeGuard[str]:
-    """Whether a value of a dump can be the id of a user."""
+    """Return whether a value of a dump can be the id of a user."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and is_text(value)
 
 
 def is_text(name: str) -> bool:
-    """Whether a name from a file system, or a string of JSON, is text that Parquet can hold."""
+    """Return whether a file's name, or a string in JSON, is text that Parquet can hold."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""Users out of a dump, a manifest in: streamed, with the images themselves if asked for.
+"""Write the users of a dump as a manifest, with the images themselves if wanted.
 
-The manifest appears whole or not at all: it is written under another name and renamed.
+The manifest appears complete or not at all: it is written under another name and renamed.
 """
 
 import json
@@ -30,48 +30,48 @@ from tweetprofile.errors import ImageError, OutputError, WriteError
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import DumpUser
 
-_ROWS_A_GROUP = 1 << 14
-_BYTES_A_GROUP = 64 << 20
-_BYTES_A_FILE = 512 << 20
+_ROWS_PER_GROUP = 1 << 14
+_BYTES_PER_GROUP = 64 << 20
+_BYTES_PER_FILE = 512 << 20
 
 _PARTS = "part-*.parquet"
-"""Names of the files of a folder."""
+"""The names of the files of a folder."""
 
-_HELD_A_GROUP = 256 << 20
-"""Bytes of paths and labels in memory, which users with a million images would otherwise exceed."""
+_TEXT_PER_GROUP = 256 << 20
+"""Bytes of paths and labels in memory per row group, which bounds users with a million images."""
 
-_BYTES_A_PATH = 200
-"""In memory, some."""
+_BYTES_PER_PATH = 200
+"""About what a path takes in memory."""
 
 _PATHS = pa.list_(pa.string())
 _EMBEDDED = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
 class ManifestWriter(Closing):
-    """Writes users as a manifest; used as a `with` block around `add` and `finish`.
+    """Write users as a manifest; use it in a `with` block around `add` and `finish`.
 
     Args:
-        out: file to make; a folder of files of some 512 MB where images are embedded.
-        columns: of labels, beside `user_id` and `images`.
-        prefix: put before every image path, which is then relative to the manifest's folder.
-        reader: reads the images that are embedded; None to write their paths alone.
-        skipped: gets the images that cannot be embedded.
-        overwrite: whether an earlier manifest at `out` may be replaced.
-        inputs: what the import reads and `out` must not replace; None for nothing.
+        out: The file to write; with embedded images a folder of files of some 512 MB.
+        columns: The names of the labels.
+        prefix: The prefix that makes image paths relative to the manifest's folder.
+        reader: Reads the images to embed; None to write their paths only.
+        skipped: Records the images that cannot be embedded.
+        overwrite: Whether to replace an earlier manifest at `out`.
+        inputs: What the import reads, which `out` must not replace; None for nothing.
 
     Raises:
-        OutputError: on entering, if `out` must not be written.
-        WriteError: writing fails later.
+        OutputError: On entering, if `out` must not be written.
+        WriteError: If writing fails later.
     """
 
     def __init__(
         self,
         out: Path,
+        *,
         columns: Sequence[str],
         prefix: str,
         reader: ImageReader | None,
         skipped: Skipped,
-        *,
         overwrite: bool,
         inputs: Inputs | None = None,
     ) -> None:
@@ -88,11 +88,11 @@ class ManifestWriter(Closing):
         self._labels = tuple(columns)
         self._skipped = skipped
         self._rows: list[dict[str, Any]] = []
-        self._size = 0
-        self._held = 0
+        self._image_bytes = 0  # of the rows in memory
+        self._text_bytes = 0
         self._file: pq.ParquetWriter | None = None
         self._files = 0
-        self._bytes = 0
+        self._file_bytes = 0
 
     def __enter__(self) -> Self:
         self._check()
@@ -110,23 +110,23 @@ class ManifestWriter(Closing):
         self._remove_partial()
 
     def add(self, user: DumpUser) -> None:
-        """Take a user."""
+        """Add a user."""
         images: list[Any] = [self._prefix + path for path in user.images]
         if self._reader is not None:
             images = list(map(self._embed, user.images, images))
-            self._size += sum(len(image["bytes"] or b"") for image in images)
-        self._held += sum(map(len, filter(None, user.labels.values())))
-        self._held += _BYTES_A_PATH * len(user.images)
+            self._image_bytes += sum(len(image["bytes"] or b"") for image in images)
+        self._text_bytes += sum(map(len, filter(None, user.labels.values())))
+        self._text_bytes += _BYTES_PER_PATH * len(user.images)
         self._rows.append(
             {"user_id": user.user_id, "images": images}
             | {name: user.labels.get(name) for name in self._labels}
         )
-        full = self._size >= _BYTES_A_GROUP or self._held >= _HELD_A_GROUP
-        if full or len(self._rows) >= _ROWS_A_GROUP:
+        is_full = self._image_bytes >= _BYTES_PER_GROUP or self._text_bytes >= _TEXT_PER_GROUP
+        if is_full or len(self._rows) >= _ROWS_PER_GROUP:
             self._write_group()
 
     def finish(self) -> None:
-        """Give the manifest its name."""
+        """Complete the manifest and give it its name."""
         if self._rows or not self._files:
             self._write_group()
         with _writing(self._out):
@@ -144,9 +144,9 @@ class ManifestWriter(Closing):
         )
 
     def _move_folder(self) -> None:
-        """Give the folder its name, having moved an earlier manifest out of the way.
+        """Give the folder its name, after moving an earlier manifest out of the way.
 
-        Not `atomic_folder`, which replaces nothing.
+        This is not `atomic_folder`, which replaces nothing.
         """
         if not os.path.lexists(self._out):
             move(self._partial, self._out)
@@ -160,11 +160,11 @@ class ManifestWriter(Closing):
             undo.pop_all()
         for part in earlier.glob(_PARTS):
             part.unlink()
-        with suppress(OSError):  # somebody has put something into it just now
+        with suppress(OSError):  # another process has just put a file into it
             earlier.rmdir()
 
     def _embed(self, path: str, named: str) -> dict[str, Any]:
-        """An image itself; its path alone where it cannot be read, for `predict` to say why."""
+        """Return an image; if it cannot be read, its path only, so that `predict` says why."""
         assert self._reader is not None
         try:
             data = self._reader.read(ImageRef(path))
@@ -180,10 +180,10 @@ class ManifestWriter(Closing):
                     self._next_path(), self._schema, compression="zstd", write_page_checksum=True
                 )
             self._file.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-            self._bytes += self._size
-            if self._bytes >= _BYTES_A_FILE:
+            self._file_bytes += self._image_bytes
+            if self._file_bytes >= _BYTES_PER_FILE:
                 self._close_file()
-        self._rows, self._size, self._held = [], 0, 0
+        self._rows, self._image_bytes, self._text_bytes = [], 0, 0
 
     def _next_path(self) -> Path:
         number, self._files = self._files, self._files + 1
@@ -194,7 +194,7 @@ class ManifestWriter(Closing):
             record = json.dumps(stamp(Kind.MANIFEST))
             self._file.add_key_value_metadata({METADATA_KEY: record})
             self._file.close()
-        self._file, self._bytes = None, 0
+        self._file, self._file_bytes = None, 0
 
     def _remove_partial(self) -> None:
         if self._partial.is_dir():
@@ -206,7 +206,7 @@ class ManifestWriter(Closing):
 def check_manifest_out(
     out: Path, *, as_folder: bool, overwrite: bool, inputs: Inputs | None = None
 ) -> None:
-    """Raise OutputError unless a manifest can be written there: said before any work is done."""
+    """Raise OutputError, before any work is done, if a manifest cannot be written to `out`."""
     check_parent(out.parent, out)
     inputs = inputs or Inputs()
     if not as_folder:
@@ -216,10 +216,10 @@ def check_manifest_out(
     if not os.path.lexists(out):
         return
     if not out.is_dir():
-        raise OutputError(f"{out} is a file where a folder is asked for; choose another name.")
+        raise OutputError(f"{out} is a file, but the manifest is a folder; choose another name.")
     check_folder(out, Kind.MANIFEST, out, _PARTS)
     if not overwrite:
-        raise OutputError(f"{out} exists; choose another name or add --overwrite.")
+        raise OutputError(f"{out} exists; choose another name or pass `overwrite=True`.")
 
 
 @contextmanager
@@ -229,5 +229,5 @@ def _writing(out: Path) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise WriteError(
-            f"{out} cannot be written: {why}; mend that and run the command again."
+            f"{out} cannot be written: {why}; fix that and run the command again."
         ) from error

@@ -1,1 +1,1 @@
-"""Splitting: from a labelled manifest to parts that share neither users nor images."""
+"""Splitting: divide labelled users into parts that share neither users nor images."""

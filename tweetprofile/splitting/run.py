@@ -1,8 +1,8 @@
-"""The whole of splitting: read and compare all images, share users out, write the parts.
+"""Split a manifest: compare all images, assign users to parts, and write the parts.
 
-Users who share images stay together. Where an image is so common that it would tie nearly all users
-together, it is left to the users of the part that is measured with, and taken out of the lists of
-the others: whatever is measured then is measured on users and images that were not learnt from.
+Users who share images stay together. An image that is so common that it would tie nearly all users
+together stays with the users of the part that is evaluated, and is removed from the lists of the
+others. So a part is evaluated on users and images that were not learnt from.
 """
 
 from collections import Counter
@@ -27,26 +27,27 @@ from tweetprofile.splitting.writing import PartWriter
 from tweetprofile.traits import TraitSchema
 
 _USERS_AT_ONCE = 256
-_USERS_A_SHARD = 1 << 16
+_USERS_PER_SHARD = 1 << 16
 _MOST_IMAGES = 1_000_000
 
 OnProgress = Callable[[int, int], None]
+"""Called with the number of users whose images have been compared, and with that of all users."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
-    """How a manifest is split.
+    """How to split a manifest.
 
     Attributes:
-        validation: share of the users to validate on; 0 for no such part.
-        test: share of the users to test on.
-        folds: parts of equal size, each of which is tested on once; None for one split.
-        seed: of the draw.
-        image_root: folder that image paths are relative to; None for the manifest's own.
-        overwrite: whether an earlier split may be replaced.
+        validation: The share of users to validate on; 0 for no such part.
+        test: The share of users to test on; 0 for no such part.
+        folds: The number of folds, each of which is tested on once; None for a single split.
+        seed: The seed by which users are assigned to parts at random.
+        image_root: The folder that image paths are relative to; None for the manifest's own.
+        overwrite: Whether to replace an earlier split.
 
     Raises:
-        OptionError: a value out of range.
+        OptionError: If a value is out of range.
     """
 
     validation: float = 0.1
@@ -57,20 +58,21 @@ class SplitOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        for name, share in (("--validation", self.validation), ("--test", self.test)):
+        for name, share in (("validation", self.validation), ("test", self.test)):
             if not 0.0 <= share < 1.0:
-                raise OptionError(f"{name} {share:g} must be at least 0 and below 1.")
+                raise OptionError(f"`{name}` is {share:g}; it must be at least 0 and below 1.")
         if self.validation + self.test >= 1.0 or not self.validation + self.test:
             raise OptionError(
-                f"--validation {self.validation:g} and --test {self.test:g} leave no users to "
-                "train on, or set none aside; give shares that add up to less than 1."
+                f"`validation` {self.validation:g} and `test` {self.test:g} leave no users to "
+                "train on, or set none aside; give shares that add up to more than 0 and less "
+                "than 1."
             )
         if self.folds is not None and not 2 <= self.folds <= 100:
-            raise OptionError(f"--folds {self.folds} must be from 2 to 100.")
+            raise OptionError(f"`folds` is {self.folds}; it must be from 2 to 100.")
 
     @property
-    def sides(self) -> dict[str, float]:
-        """The share of each side that users are given to."""
+    def shares(self) -> dict[str, float]:
+        """The share of users in each group that a user is assigned to."""
         if self.folds is not None:
             return {f"fold-{number}": 1 / self.folds for number in range(1, self.folds + 1)}
         shares = {"validation": self.validation, "test": self.test}
@@ -78,16 +80,17 @@ class SplitOptions:
         return {"train": 1 - sum(kept.values()), **kept}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A manifest that a split has written.
 
     Attributes:
-        path: where it is.
-        users: how many it has.
-        classes: by trait, how many users each class has.
-        images_removed: from users' lists, as users of a part that is measured with have them, too.
-        emptied: users who have no image left for that reason.
+        path: The file of the part.
+        users: The number of its users.
+        classes: The number of users per class, by trait.
+        images_removed: The number of images removed from its users' lists because users of a part
+            that is evaluated have them too.
+        emptied: The number of users who have no image left for that reason.
     """
 
     path: Path
@@ -97,17 +100,17 @@ class Part:
     emptied: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitSummary:
-    """What a split came to.
+    """The result of a split.
 
     Attributes:
-        parts: the manifests written, in order.
-        users: of the manifest.
-        groups: of users who share images.
-        shared: images that several users have.
-        unreadable: images that could not be read, and were compared by their paths.
-        folder: that relative image paths are relative to.
+        parts: The manifests written, in order.
+        users: The number of users of the manifest.
+        groups: The number of groups of users who share images.
+        shared: The number of images that several users have.
+        unreadable: The number of images that could not be read, and were compared by their paths.
+        folder: The folder that relative image paths are relative to.
     """
 
     parts: tuple[Part, ...]
@@ -120,7 +123,13 @@ class SplitSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Images:
-    """Digests of all images, user by user: those of user n are from `starts[n]` on."""
+    """The digests of all images, user by user.
+
+    Attributes:
+        digests: (images,) The digests.
+        starts: (users + 1,) Where the digests of each user start.
+        unreadable: The number of images that could not be read.
+    """
 
     digests: Digests
     starts: NDArray[np.int64]
@@ -128,7 +137,21 @@ class _Images:
 
     @property
     def owners(self) -> NDArray[np.int64]:
+        """(images,) The number of each image's user."""
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """What a part has.
+
+    Attributes:
+        users: (users,) Whether each user is in the part.
+        images: (images,) Whether each image may be in the lists of the part.
+    """
+
+    users: NDArray[np.bool_]
+    images: NDArray[np.bool_]
 
 
 def split_manifest(
@@ -140,78 +163,78 @@ def split_manifest(
     """Split the users of a manifest into parts that share neither users nor images.
 
     Args:
-        manifest: a Parquet file, a folder of them or a glob, with or without label columns.
-        folder: that the parts are written to; None for the manifest's own, so that image paths
-            lead where they did.
-        options: the shares of the parts, and what is drawn.
-        on_progress: called with the number of users whose images were compared, and of all.
+        manifest: A Parquet file, a folder of them or a glob, with or without label columns.
+        folder: The folder to write the parts to; None for the manifest's own, so that image paths
+            remain valid.
+        options: The shares of the parts, and how users are assigned; see `SplitOptions`.
+        on_progress: Called with the number of users whose images have been compared, and with that
+            of all users.
 
     Raises:
-        InputError: manifest, option or output is unusable.
-        WriteError: a disk is full.
+        InputError: If the manifest, an option or the output cannot be used.
+        WriteError: If a part cannot be written.
     """
     options, opened = options or SplitOptions(), Manifest.open(manifest)
     users = opened.count_users()
-    if users < len(options.sides) * 2:
+    if users < len(options.shares) * 2:
         raise ManifestError(
-            f"{opened.source} has {users} users, too few for {len(options.sides)} parts; it takes "
-            "at least two per part, and some hundred to measure anything with."
+            f"{opened.source} has {users} users, too few for {len(options.shares)} parts; a part "
+            "takes at least two users, and some hundred to measure anything with."
         )
-    paths = _paths(opened, folder, options)
+    paths = _part_paths(opened, folder, options)
     schema, labels = _labels(opened, users)
     images = _compare(opened, options, users, on_progress)
-    shares = list(options.sides.values())
+    shares = list(options.shares.values())
     links = link_users(images.owners, images.digests, users, int(max(shares) * users))
-    sides = share_out(labels, links.groups, shares, options.seed)
-    parts = _parts(options, sides, images)
-    with PartWriter(opened, list(paths.values()), overwrite=options.overwrite) as writer:
-        for batch in opened.batches(_USERS_A_SHARD, _USERS_AT_ONCE, _others(opened), _MOST_IMAGES):
-            for number, (chosen, kept) in enumerate(parts.values()):
-                some = slice(batch.first, batch.first + len(batch))
-                flat = slice(images.starts[some.start], images.starts[some.stop])
-                writer.add(number, batch.table, chosen[some], kept[flat])
-        writer.finish()
-    written = tuple(
-        _describe(path, *parts[name], schema, labels, images) for name, path in paths.items()
-    )
+    assigned = share_out(labels, links.groups, shares, options.seed)
+    selections = _selections(options, assigned, images)
+    _write_parts(opened, paths, selections, images, overwrite=options.overwrite)
     return SplitSummary(
-        written,
-        users,
-        len(np.unique(links.groups)),
-        links.shared,
-        images.unreadable,
-        opened.folder,
+        parts=tuple(
+            _describe(
+                path,
+                selections[name],
+                images,
+                classes=_count_classes(selections[name], schema, labels),
+            )
+            for name, path in paths.items()
+        ),
+        users=users,
+        groups=len(np.unique(links.groups)),
+        shared=links.shared,
+        unreadable=images.unreadable,
+        folder=opened.folder,
     )
 
 
-def _paths(manifest: Manifest, folder: Path | None, options: SplitOptions) -> dict[str, Path]:
-    """Where each part goes, once it is known that it may be written."""
+def _part_paths(manifest: Manifest, folder: Path | None, options: SplitOptions) -> dict[str, Path]:
+    """Return the path of each part, having checked that it may be written."""
     if folder is None:
         if len(manifest.files) > 1 or not isinstance(manifest.files[0], Path):
             raise OutputError(
-                f"{manifest.source} is more than one file here, so its parts need a folder of "
-                "their own: give -o FOLDER."
+                f"{manifest.source} is not a single file on this disk, so its parts need a folder "
+                "of their own; pass one as `folder`."
             )
         folder = manifest.files[0].parent
     check_parent(folder, folder)
     if not folder.is_dir():
-        raise OutputError(f"{folder} is no folder; make it, or give another with -o.")
+        raise OutputError(f"{folder} is not a folder; make it, or pass another as `folder`.")
     inputs = inputs_of(manifest, options.image_root)
     stem = Path(manifest.source.rstrip("/*")).stem or "manifest"
-    paths = {name: folder / f"{stem}.{name}.parquet" for name in _names(options)}
+    paths = {name: folder / f"{stem}.{name}.parquet" for name in _part_names(options)}
     for path in paths.values():
         check_file(path, Kind.MANIFEST, inputs, overwrite=options.overwrite)
     return paths
 
 
-def _names(options: SplitOptions) -> list[str]:
+def _part_names(options: SplitOptions) -> list[str]:
     if options.folds is None:
-        return list(options.sides)
-    return [f"{fold}.{part}" for fold in options.sides for part in ("train", "test")]
+        return list(options.shares)
+    return [f"{fold}.{part}" for fold in options.shares for part in ("train", "test")]
 
 
 def _labels(manifest: Manifest, users: int) -> tuple[TraitSchema | None, NDArray[np.int64]]:
-    """The traits and class numbers of the users; no column where there are no labels."""
+    """Return the traits and the class numbers of the users; no column if there are no labels."""
     try:
         schema = find_schema(manifest, "labels").schema
     except ManifestError:
@@ -222,63 +245,90 @@ def _labels(manifest: Manifest, users: int) -> tuple[TraitSchema | None, NDArray
 def _compare(
     manifest: Manifest, options: SplitOptions, users: int, on_progress: OnProgress
 ) -> _Images:
-    """Read every image; what cannot be read is known by its path."""
+    """Read every image; one that cannot be read is identified by its path."""
     reader = ImageReader(options.image_root or manifest.folder)
     digests: list[int] = []
     starts = np.zeros(users + 1, np.int64)
     unreadable = 0
-    for batch in manifest.batches(_USERS_A_SHARD, _USERS_AT_ONCE, (), _MOST_IMAGES):
+    for batch in manifest.batches(_USERS_PER_SHARD, _USERS_AT_ONCE, (), _MOST_IMAGES):
         refs = [image for user in batch.users for image in user.images]
         for ref, data in zip(refs, reader.read_all(refs), strict=True):
             unreadable += not isinstance(data, bytes)
-            known_by = data if isinstance(data, bytes) else f"path {ref.label}".encode()
-            digests.append(image_digest(known_by))
+            identity = data if isinstance(data, bytes) else f"path {ref.label}".encode()
+            digests.append(image_digest(identity))
         for position, user in enumerate(batch.users, batch.first):
             starts[position + 1] = starts[position] + len(user.images)
         on_progress(batch.first + len(batch), users)
     return _Images(np.array(digests, np.uint64), starts, unreadable)
 
 
-def _others(manifest: Manifest) -> list[str]:
-    return [name for name in manifest.schema.names if name not in ("user_id", "images", "image")]
-
-
-def _parts(
-    options: SplitOptions, sides: NDArray[np.int64], images: _Images
-) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Which users each part has, and which of all images may stand in its lists."""
+def _selections(
+    options: SplitOptions, assigned: NDArray[np.int64], images: _Images
+) -> dict[str, _Selection]:
+    """Return the users and images of each part, from the group that each user is assigned to."""
     owners = images.owners
+    selections: dict[str, _Selection] = {}
     if options.folds is not None:
-        parts = {}
-        for number, fold in enumerate(options.sides):
-            tested = sides == number
+        for number, fold in enumerate(options.shares):
+            tested = assigned == number
             held_out = np.isin(images.digests, images.digests[tested[owners]])
-            parts[f"{fold}.train"] = (~tested, ~held_out)
-            parts[f"{fold}.test"] = (tested, np.ones(len(owners), np.bool_))
-        return parts
-    parts, taken = {}, np.zeros(len(owners), np.bool_)
-    for number, name in reversed(list(enumerate(options.sides))):  # what is tested with comes first
-        chosen = sides == number
-        parts[name] = (chosen, ~taken)
-        taken = taken | np.isin(images.digests, images.digests[chosen[owners] & ~taken])
-    return {name: parts[name] for name in options.sides}
+            selections[f"{fold}.train"] = _Selection(~tested, ~held_out)
+            selections[f"{fold}.test"] = _Selection(tested, np.ones(len(owners), np.bool_))
+        return selections
+    taken = np.zeros(len(owners), np.bool_)
+    # From the last to the first: test users keep their images before validation users do.
+    for number, name in reversed(list(enumerate(options.shares))):
+        users = assigned == number
+        selections[name] = _Selection(users, ~taken)
+        taken = taken | np.isin(images.digests, images.digests[users[owners] & ~taken])
+    return selections
+
+
+def _write_parts(
+    manifest: Manifest,
+    paths: Mapping[str, Path],
+    selections: Mapping[str, _Selection],
+    images: _Images,
+    *,
+    overwrite: bool,
+) -> None:
+    others = [name for name in manifest.schema.names if name not in ("user_id", "images", "image")]
+    with PartWriter(manifest, list(paths.values()), overwrite=overwrite) as writer:
+        for batch in manifest.batches(_USERS_PER_SHARD, _USERS_AT_ONCE, others, _MOST_IMAGES):
+            users = slice(batch.first, batch.first + len(batch))
+            own_images = slice(images.starts[users.start], images.starts[users.stop])
+            for number, name in enumerate(paths):
+                selection = selections[name]
+                writer.add(
+                    number, batch.table, selection.users[users], selection.images[own_images]
+                )
+        writer.finish()
 
 
 def _describe(
     path: Path,
-    chosen: NDArray[np.bool_],
-    kept: NDArray[np.bool_],
-    schema: TraitSchema | None,
-    labels: NDArray[np.int64],
+    selection: _Selection,
     images: _Images,
+    classes: Mapping[str, Mapping[str, int]],
 ) -> Part:
-    own = chosen[images.owners]
-    before = np.bincount(images.owners[own], minlength=len(chosen))
-    after = np.bincount(images.owners[own & kept], minlength=len(chosen))
+    own = selection.users[images.owners]
+    before = np.bincount(images.owners[own], minlength=len(selection.users))
+    after = np.bincount(images.owners[own & selection.images], minlength=len(selection.users))
+    return Part(
+        path=path,
+        users=int(selection.users.sum()),
+        classes=classes,
+        images_removed=int((own & ~selection.images).sum()),
+        emptied=int(((before > 0) & (after == 0)).sum()),
+    )
+
+
+def _count_classes(
+    selection: _Selection, schema: TraitSchema | None, labels: NDArray[np.int64]
+) -> dict[str, dict[str, int]]:
+    """Return the number of a part's users per class, by trait."""
     classes = {}
     for column, trait in enumerate(schema or ()):
-        counts = Counter(labels[chosen, column].tolist())
-        classes[trait.name] = {name: counts[place] for place, name in enumerate(trait.classes)}
-    removed = int((own & ~kept).sum())
-    emptied = int(((before > 0) & (after == 0)).sum())
-    return Part(path, int(chosen.sum()), classes, removed, emptied)
+        counts = Counter(labels[selection.users, column].tolist())
+        classes[trait.name] = {name: counts[number] for number, name in enumerate(trait.classes)}
+    return classes

@@ -1,4 +1,4 @@
-"""The parts of a split as manifests, all written at once in a single pass over the users."""
+"""Write the parts of a split as manifests, all in a single pass over the users."""
 
 import json
 from contextlib import ExitStack
@@ -19,18 +19,18 @@ from tweetprofile.errors import WriteError
 
 
 class PartWriter:
-    """Writes several manifests; used as a `with` block around `add` and `finish`.
+    """Write several manifests; use it in a `with` block around `add` and `finish`.
 
-    A part appears when all of them are complete. Its lists hold paths where the manifest has only
-    these, and else `bytes` and `path`.
+    The parts appear when all of them are complete. Their lists hold paths if the manifest has only
+    paths, and otherwise `bytes` and `path`.
 
     Args:
-        manifest: whose users are written.
-        paths: of the parts.
-        overwrite: whether earlier parts may be replaced.
+        manifest: The manifest whose users are written.
+        paths: The files of the parts.
+        overwrite: Whether to replace earlier parts.
 
     Raises:
-        WriteError: a disk is full, or something stands in the way by then.
+        WriteError: If a part cannot be written, or a file has taken its name meanwhile.
     """
 
     def __init__(self, manifest: Manifest, paths: list[Path], *, overwrite: bool) -> None:
@@ -45,8 +45,8 @@ class PartWriter:
     def __enter__(self) -> Self:
         try:
             for path in self._paths:
-                whole = atomic_write(real_path(path), self._may_replace)
-                self._unfinished.append(self._stack.enter_context(whole))
+                unfinished = atomic_write(real_path(path), self._may_replace)
+                self._unfinished.append(self._stack.enter_context(unfinished))
         except OSError as error:
             self._stack.close()
             raise _cannot_write(error, self._paths[len(self._unfinished)]) from error
@@ -70,13 +70,13 @@ class PartWriter:
     def add(
         self, part: int, table: pa.Table, chosen: NDArray[np.bool_], kept: NDArray[np.bool_]
     ) -> None:
-        """Write some users to a part.
+        """Write the users of a batch who are in a part.
 
         Args:
-            part: number of the part.
-            table: of a `UserBatch`.
-            chosen: (users,) who of these are of the part.
-            kept: (images of all these users,) which stand in the lists of the part.
+            part: The number of the part.
+            table: The table of a batch of users.
+            chosen: (users,) Whether each user of the batch is in the part.
+            kept: (images,) Whether each image of these users is in the lists of the part.
         """
         rows = _with_images(table, kept, as_paths=not self._carries_bytes).filter(pa.array(chosen))
         try:
@@ -93,7 +93,7 @@ class PartWriter:
             raise _cannot_write(error, self._paths[part]) from error
 
     def finish(self) -> None:
-        """Complete all parts, which get their names when the block ends."""
+        """Complete all parts; they get their names when the block ends."""
         for part, file in self._files.items():
             file.add_key_value_metadata({METADATA_KEY: json.dumps(stamp(Kind.MANIFEST))})
             try:
@@ -103,7 +103,7 @@ class PartWriter:
 
 
 def _with_images(table: pa.Table, kept: NDArray[np.bool_], *, as_paths: bool) -> pa.Table:
-    """The table with some of the images taken out of the lists, as a manifest has them."""
+    """Remove images from the lists of a table, which then are as in a manifest."""
     images = table["images"].combine_chunks()
     values = images.flatten().filter(pa.array(kept))
     ends = np.concatenate([[0], np.cumsum(kept)])
@@ -117,5 +117,5 @@ def _with_images(table: pa.Table, kept: NDArray[np.bool_], *, as_paths: bool) ->
 
 def _cannot_write(error: OSError, path: Path) -> WriteError:
     return WriteError(
-        f"{path} cannot be written ({error.strerror or error}); make room there and split again."
+        f"{path} cannot be written ({error.strerror or error}); fix that and split again."
     )

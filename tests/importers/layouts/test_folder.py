@@ -1,4 +1,4 @@
-"""`folder`: a folder a user becomes a row a user, and labels come from a table."""
+"""`folder`: a folder per user becomes a row per user, and labels come from a table."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Listed = Callable[[Path], list[tuple[str, str, int | None]]]
 
 @pytest.fixture
 def crawl(tmp_path: Path, put_image: Put) -> Path:
-    """Ada with three images, Bob with one; and Cy, of whom nothing was found."""
+    """Make a crawl: Ada has three images, Bob has one, and nothing was found of Cy."""
     for name in ("10.jpg", "2.jpg", "1.jpg:large"):
         put_image(tmp_path / "crawl" / "ada" / name)
     put_image(tmp_path / "crawl" / "bob" / "photo")
@@ -25,7 +25,9 @@ def crawl(tmp_path: Path, put_image: Put) -> Path:
     return tmp_path / "crawl"
 
 
-def test_a_folder_a_user_becomes_a_row_a_user(crawl: Path, tmp_path: Path, listed: Listed) -> None:
+def test_a_folder_per_user_becomes_a_row_per_user(
+    crawl: Path, tmp_path: Path, listed: Listed
+) -> None:
     summary = import_dump("folder", crawl, tmp_path / "m.parquet")
     rows = pl.read_parquet(tmp_path / "m.parquet").rows()
     assert rows == [
@@ -37,7 +39,7 @@ def test_a_folder_a_user_becomes_a_row_a_user(crawl: Path, tmp_path: Path, liste
     assert listed(tmp_path / "m.parquet") == []
 
 
-def test_images_that_lie_elsewhere_need_the_image_root_that_is_named(
+def test_images_outside_the_manifests_folder_need_the_image_root_that_is_named(
     crawl: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -47,7 +49,7 @@ def test_images_that_lie_elsewhere_need_the_image_root_that_is_named(
     assert (crawl / first).is_file()
 
 
-def test_what_is_no_image_by_its_name_is_listed(
+def test_files_that_are_not_named_like_images_are_listed(
     crawl: Path, tmp_path: Path, listed: Listed
 ) -> None:
     (crawl / "readme.txt").write_text("about this crawl")
@@ -67,7 +69,7 @@ def test_what_is_no_image_by_its_name_is_listed(
     ]
 
 
-def test_a_manifest_in_the_dump_itself_is_no_loss_when_it_is_made_again(
+def test_a_manifest_inside_the_dump_is_not_listed_when_it_is_made_again(
     crawl: Path, listed: Listed
 ) -> None:
     for _ in range(2):
@@ -76,18 +78,20 @@ def test_a_manifest_in_the_dump_itself_is_no_loss_when_it_is_made_again(
         assert pl.read_parquet(crawl / "m.parquet")["images"][1].to_list() == ["bob/photo"]
 
 
-def test_labels_come_from_a_table_by_user(crawl: Path, tmp_path: Path, listed: Listed) -> None:
+def test_labels_from_a_table_are_joined_by_user(
+    crawl: Path, tmp_path: Path, listed: Listed
+) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("user_id,gender,location\nbob,male,\nada,female,north\neve,female,south\n")
     import_dump("folder", crawl, tmp_path / "m.parquet", ImportOptions(labels=labels))
     table = pl.read_parquet(tmp_path / "m.parquet")
     assert table["gender"].to_list() == ["female", "male", None]
     assert table["location"].to_list() == ["north", None, None]
-    # Eve has labels, and no folder.
+    # Eve has labels but no folder.
     assert listed(tmp_path / "m.parquet") == [("no_such_user", "labels.csv", 3)]
 
 
-def test_numbers_are_user_ids_too_where_the_labels_are_parquet(
+def test_integer_user_ids_in_a_parquet_table_of_labels_match(
     tmp_path: Path, put_image: Put
 ) -> None:
     put_image(tmp_path / "crawl" / "12" / "1.jpg")
@@ -101,13 +105,13 @@ def test_numbers_are_user_ids_too_where_the_labels_are_parquet(
     ("table", "sentence"),
     [
         ("user,gender\nada,female\n", "has no column 'user_id'; it has user, gender"),
-        ("user_id\nada\n", "no column beside 'user_id'"),
+        ("user_id\nada\n", "no column beside 'user_id'; add one per trait"),
         ("user_id,images\nada,x\n", "no label can be called 'images'; rename the column"),
         ("user_id,gender\nada,f\nada,m\n", "has user 'ada' twice; keep one row per user"),
         ("", "cannot be read as CSV or Parquet"),
     ],
 )
-def test_a_table_of_labels_that_makes_no_sense_is_refused(
+def test_a_malformed_table_of_labels_is_refused(
     crawl: Path, tmp_path: Path, table: str, sentence: str
 ) -> None:
     (tmp_path / "labels.csv").write_text(table)
@@ -117,7 +121,7 @@ def test_a_table_of_labels_that_makes_no_sense_is_refused(
     assert not (tmp_path / "m.parquet").exists()
 
 
-def test_users_with_too_few_images_are_left_out_and_listed(
+def test_users_with_too_few_images_are_skipped_and_listed(
     crawl: Path, tmp_path: Path, listed: Listed
 ) -> None:
     options = ImportOptions(min_images=1, max_images=2)
@@ -125,10 +129,10 @@ def test_users_with_too_few_images_are_left_out_and_listed(
     table = pl.read_parquet(tmp_path / "m.parquet")
     assert table["images"].list.len().to_list() == [2, 1]
     assert listed(tmp_path / "m.parquet") == [("too_few_images", "cy", None)]
-    assert summary.left_out == {"images beyond --max-images": 1}
+    assert summary.left_out == {"images beyond the first 2 per user": 1}
 
 
-def test_a_second_import_forgets_what_the_first_has_lost(
+def test_a_second_import_removes_the_list_of_the_first(
     crawl: Path, tmp_path: Path, listed: Listed
 ) -> None:
     import_dump("folder", crawl, tmp_path / "m.parquet", ImportOptions(min_images=1))
@@ -137,7 +141,7 @@ def test_a_second_import_forgets_what_the_first_has_lost(
     assert not listed(tmp_path / "m.parquet")
 
 
-def test_embedded_images_need_no_folder_any_more(
+def test_embedded_images_no_longer_need_their_folder(
     crawl: Path, tmp_path: Path, listed: Listed
 ) -> None:
     (crawl / "bob" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
@@ -146,7 +150,7 @@ def test_embedded_images_need_no_folder_any_more(
     users = [user for batch in Manifest.open(tmp_path / "m").shards(10) for user in batch.users]
     assert [ref.data for ref in users[0].images] == contents
     assert [ref.path for ref in users[0].images] == ["ada/1.jpg:large", "ada/2.jpg", "ada/10.jpg"]
-    # What cannot be read stays by its name, for predict to say why.
+    # An image that cannot be read keeps its path, so that `predict` says why.
     assert users[1].images[0].path == "bob/gone.jpg"
     assert users[1].images[0].data is None
     assert listed(tmp_path / "m") == [("not_embedded", "gone.jpg", None)]
@@ -155,8 +159,8 @@ def test_embedded_images_need_no_folder_any_more(
 def test_embedded_images_go_to_several_files(
     crawl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_A_GROUP", 1)
-    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_A_FILE", 1)
+    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_PER_GROUP", 1)
+    monkeypatch.setattr("tweetprofile.importers.writing._BYTES_PER_FILE", 1)
     import_dump("folder", crawl, f"{tmp_path}/m/", ImportOptions(embed=True))
     manifest = Manifest.open(tmp_path / "m")
     assert len(manifest.files) == 3
@@ -164,14 +168,16 @@ def test_embedded_images_go_to_several_files(
 
 
 @pytest.mark.parametrize(("out", "embed"), [("m.parquet", True), ("m/", False)])
-def test_a_folder_is_made_for_embedded_images_and_for_nothing_else(
+def test_only_embedded_images_are_written_to_a_folder(
     crawl: Path, tmp_path: Path, out: str, *, embed: bool
 ) -> None:
-    with pytest.raises(OutputError, match="with --embed the manifest is a folder"):
+    with pytest.raises(OutputError, match="with `embed` the manifest is a folder"):
         import_dump("folder", crawl, f"{tmp_path}/{out}", ImportOptions(embed=embed))
 
 
-def test_a_manifest_that_is_there_is_not_replaced_unasked(crawl: Path, tmp_path: Path) -> None:
+def test_an_existing_manifest_is_not_replaced_without_overwrite(
+    crawl: Path, tmp_path: Path
+) -> None:
     import_dump("folder", crawl, tmp_path / "m.parquet")
     before = (tmp_path / "m.parquet").stat()
     with pytest.raises(OutputError, match="exists; choose another name or add --overwrite"):
@@ -179,7 +185,7 @@ def test_a_manifest_that_is_there_is_not_replaced_unasked(crawl: Path, tmp_path:
     assert (tmp_path / "m.parquet").stat() == before
 
 
-def test_a_folder_of_other_things_is_never_replaced(crawl: Path, tmp_path: Path) -> None:
+def test_a_folder_with_foreign_files_is_never_replaced(crawl: Path, tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "thesis.tex").write_text("precious")
     with pytest.raises(OutputError, match=r"holds thesis\.tex, which is not an imported manifest"):
@@ -187,12 +193,12 @@ def test_a_folder_of_other_things_is_never_replaced(crawl: Path, tmp_path: Path)
     assert (tmp_path / "m" / "thesis.tex").exists()
 
 
-def test_a_folder_without_users_is_no_dump(tmp_path: Path) -> None:
+def test_a_folder_without_users_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(OptionError, match="holds no folder of a user"):
+    with pytest.raises(OptionError, match="contains no folder of a user"):
         import_dump("folder", tmp_path / "empty", tmp_path / "m.parquet")
     assert not (tmp_path / "m.parquet").exists()
-    with pytest.raises(OptionError, match="nowhere is no folder"):
+    with pytest.raises(OptionError, match="nowhere is not a folder"):
         import_dump("folder", tmp_path / "nowhere", tmp_path / "m.parquet")
 
 
@@ -242,7 +248,7 @@ def test_an_image_folder_is_read_from_json_lines(
     ]
 
 
-def test_an_image_folder_is_read_from_csv_a_row_an_image(
+def test_an_image_folder_is_read_from_csv_with_a_row_per_image(
     image_folder: Path, tmp_path: Path, listed: Listed
 ) -> None:
     (image_folder / "metadata.csv").write_text(
@@ -278,7 +284,9 @@ def test_an_image_folder_is_read_from_parquet(image_folder: Path, tmp_path: Path
     assert pl.read_parquet(tmp_path / "m.parquet").rows() == EXPECTED
 
 
-def test_an_image_folder_without_the_columns_is_refused(image_folder: Path, tmp_path: Path) -> None:
+def test_an_image_folder_without_the_required_columns_is_refused(
+    image_folder: Path, tmp_path: Path
+) -> None:
     (image_folder / "metadata.csv").write_text("name,gender\nimages/a.jpg,female\n")
     with pytest.raises(OptionError, match="needs the columns 'user_id' and 'file_names'"):
         import_dump("folder", image_folder, tmp_path / "m.parquet")

@@ -1,4 +1,4 @@
-"""Tables of ImageFolders as people have them: whoever wrote them, users come out right or not."""
+"""Tables of ImageFolders, whatever program wrote them, give the right users or none."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ SHARED = Path(__file__).resolve().parents[4] / "shared" / "cases"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of four images, which no table names yet."""
+    """Make a folder of four images that no table names yet."""
     root = tmp_path / "hf"
     root.mkdir()
     for number in range(4):
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def import_table(folder: Path) -> tuple[list[Row], ImportSummary]:
-    """The rows of the manifest, without the folder's name before images; and the summary."""
+    """Import a folder; return its rows, with image paths relative to it, and the summary."""
     out = folder.with_suffix(".parquet")
     summary = import_dump("folder", folder, out)
     rows = pl.read_parquet(out).rows(named=True)
@@ -83,7 +83,7 @@ def test_tables_of_every_usual_encoding_give_the_same_labels(
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_tables_may_be_parted_by_semicolons_or_tabs(folder: Path, delimiter: str) -> None:
+def test_cells_may_be_separated_by_semicolons_or_tabs(folder: Path, delimiter: str) -> None:
     (folder / "metadata.csv").write_text(as_csv(PLACES, delimiter))
     rows, _ = import_table(folder)
     assert [(row["user_id"], *row["images"], row["location"]) for row in rows] == PLACES
@@ -100,7 +100,7 @@ def test_ids_in_csv_stay_as_they_are_written(folder: Path) -> None:
     assert [row["user_id"] for row in import_table(folder)[0]] == IDS
 
 
-def test_ids_in_json_stay_as_they_are_written_be_they_numbers_or_text(folder: Path) -> None:
+def test_ids_in_json_stay_as_they_are_written_as_numbers_or_text(folder: Path) -> None:
     ids = [7, "007", 9007199254740993, 123456789012345678]
     lines = (json.dumps({"user_id": each, "file_name": "0.jpg"}) for each in ids)
     (folder / "metadata.jsonl").write_text("\n".join(lines))
@@ -114,7 +114,7 @@ def test_ids_that_were_floating_point_numbers_are_refused_with_their_row(
     (folder / "metadata.csv").write_text(f"user_id,file_name\nada,0.jpg\n{user_id},1.jpg\n")
     said = f"metadata.csv:3: user_id '{user_id}' is a floating-point number"
     assert said in refusal(folder)
-    assert "read the ids anew from their source as text" in refusal(folder)
+    assert "export the ids from their source again, as text" in refusal(folder)
 
 
 def test_floating_point_ids_in_json_lines_are_refused_with_their_row(folder: Path) -> None:
@@ -124,7 +124,7 @@ def test_floating_point_ids_in_json_lines_are_refused_with_their_row(folder: Pat
 
 
 def test_a_column_of_floating_point_ids_is_refused_with_its_first_id(folder: Path) -> None:
-    """Two ids of 19 digits are one such number: their users would be one, with one's label."""
+    """Two ids of 19 digits are the same such number: two users would become one."""
     ids = pa.array([None, 1234567890123456789, 1234567890123456788]).cast(pa.float64(), safe=False)
     write_parquet(folder, user_id=ids, file_name=["0.jpg", "1.jpg", "2.jpg"])
     assert "metadata.parquet:2: user_id '1.2345678901234568e+18' is a float" in refusal(folder)
@@ -142,10 +142,10 @@ SCATTERED = [("ada", "0.jpg", ""), ("bob", "1.jpg", "male"), ("ada", "2.jpg", "f
 
 
 @pytest.mark.parametrize("held", [1, 500, 64 << 20], ids=["on the disk", "part by part", "held"])
-def test_rows_of_a_user_are_joined_wherever_they_stand(
+def test_rows_of_a_user_are_joined_wherever_they_are(
     folder: Path, held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Users come in the order of their first rows, and labels from the first row that has one."""
+    """Users keep the order of their first rows; a label comes from the first row that has one."""
     monkeypatch.setattr(joining, "_CHARACTERS_IN_MEMORY", held)
     lines = "".join(f"{','.join(row)}\n" for row in SCATTERED)
     (folder / "metadata.csv").write_text(f"user_id,file_name,gender\n{lines}")
@@ -169,7 +169,7 @@ def test_rows_of_a_user_that_contradict_each_other_are_refused(folder: Path) -> 
 # --- columns ------------------------------------------------------------------------------------
 
 
-def test_whole_numbers_and_booleans_are_labels_and_what_is_left_out_is_named(folder: Path) -> None:
+def test_whole_numbers_and_booleans_are_labels_and_other_columns_are_named(folder: Path) -> None:
     write_parquet(
         folder,
         user_id=["ada", "bob"],
@@ -181,7 +181,9 @@ def test_whole_numbers_and_booleans_are_labels_and_what_is_left_out_is_named(fol
     rows, summary = import_table(folder)
     assert [(row["children"], row["retired"]) for row in rows] == [("2", "true"), (None, "false")]
     (remark,) = summary.remarks
-    assert remark.endswith("metadata.parquet: neither text nor whole numbers, so left out: score.")
+    assert remark.endswith(
+        "metadata.parquet: left out, being neither text nor whole numbers: score."
+    )
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -198,17 +200,17 @@ def test_two_columns_of_one_name_are_refused(folder: Path, ending: str) -> None:
 def test_two_tables_in_one_folder_are_refused(folder: Path) -> None:
     for name in ("metadata.csv", "metadata.jsonl"):
         (folder / name).write_text("user_id,file_name\nada,0.jpg\n")
-    assert "holds metadata.csv and metadata.jsonl; keep the one that is right" in refusal(folder)
+    assert "contains metadata.csv and metadata.jsonl; keep the right one" in refusal(folder)
 
 
 @pytest.mark.parametrize(
     ("table", "seen"),
     [
         ("user_id,file_name\n", "there is no row"),
-        ("user_id,file_name\n,0.jpg\n", "metadata.csv:2: a row without user_id"),
+        ("user_id,file_name\n,0.jpg\n", "metadata.csv:2: a row without a user_id"),
     ],
 )
-def test_a_table_that_names_nobody_is_refused(folder: Path, table: str, seen: str) -> None:
+def test_a_table_that_names_no_user_is_refused(folder: Path, table: str, seen: str) -> None:
     (folder / "metadata.csv").write_text(table)
     said = refusal(folder)
     assert "metadata.csv names no user (" in said
@@ -263,16 +265,16 @@ def test_a_user_in_two_splits_is_refused(tmp_path: Path) -> None:
     assert "'split' of user 'ada' is 'train', but 'test' in" in refusal(tmp_path / "hf")
 
 
-def test_splits_of_images_that_nobody_says_whose_they_are_are_refused(tmp_path: Path) -> None:
+def test_splits_of_images_without_users_are_refused(tmp_path: Path) -> None:
     for split in ("train", "test"):
         (tmp_path / "hf" / split).mkdir(parents=True)
         (tmp_path / "hf" / split / "0.jpg").touch()
-    assert "looks like a split, and nothing in it says whose its images are" in refusal(
+    assert "looks like a split, but nothing in it says whose its images are" in refusal(
         tmp_path / "hf"
     )
 
 
-def test_a_user_who_is_called_test_is_a_user_among_others(tmp_path: Path) -> None:
+def test_a_folder_called_test_beside_other_folders_is_a_user(tmp_path: Path) -> None:
     for name in ("ada", "test"):
         (tmp_path / "crawl" / name).mkdir(parents=True)
         (tmp_path / "crawl" / name / "0.jpg").touch()
@@ -280,7 +282,7 @@ def test_a_user_who_is_called_test_is_a_user_among_others(tmp_path: Path) -> Non
     assert [row["user_id"] for row in rows] == ["ada", "test"]
 
 
-# --- the examples that were collected, where they are ---------------------------------------------
+# --- collected examples, if available -----------------------------------------------------------
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no collection of examples beside this checkout")

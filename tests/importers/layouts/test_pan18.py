@@ -1,4 +1,4 @@
-"""`pan18`: the corpus as its organisers hand it out."""
+"""`pan18`: the corpus as its organisers distribute it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ Listed = Callable[[Path], list[tuple[str, str, int | None]]]
 
 @pytest.fixture
 def corpus(tmp_path: Path, put_image: Put) -> Path:
-    """Two languages, each with a truth file of another name."""
+    """Make two languages whose truth files have different names."""
     for place in ("en/photo/aa/aa.0.jpeg", "en/photo/aa/aa.1.png", "en/photo/bb/bb.0.jpeg"):
         put_image(tmp_path / "pan" / place)
     put_image(tmp_path / "pan" / "es" / "photo" / "cc" / "cc.0.jpeg")
@@ -43,7 +43,9 @@ def test_one_language_is_taken_by_itself(corpus: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_lines_that_are_no_truth_are_listed(corpus: Path, tmp_path: Path, listed: Listed) -> None:
+def test_malformed_lines_of_the_truth_file_are_listed(
+    corpus: Path, tmp_path: Path, listed: Listed
+) -> None:
     (corpus / "en" / "truth.txt").write_text(
         "aa:::female\nbb;male\n\nbb:::robot\naa:::male\nzz:::male\n"
     )
@@ -59,7 +61,7 @@ def test_lines_that_are_no_truth_are_listed(corpus: Path, tmp_path: Path, listed
     ]
 
 
-def test_another_folder_is_not_the_corpus(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_the_corpus_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with pytest.raises(OptionError, match="is not PAN 2018's corpus"):
         import_dump("pan18", tmp_path / "other", tmp_path / "m.parquet")

@@ -1,4 +1,4 @@
-"""Ids that a spreadsheet has rounded merge users or lose their labels: they are refused."""
+"""Ids that a spreadsheet has rounded would merge users or lose labels, so they are refused."""
 
 from pathlib import Path
 
@@ -19,15 +19,13 @@ ROUNDED = [f"1234567890{number:05}000" for number in range(6)]
         (ROUNDED, True),
         (["123456789012345000"] * 6, True),
         ([*ROUNDED[:3], *(f"12345678901234{number}" for number in range(1001, 1010))], True),
-        (ROUNDED[:2], False),  # it may be chance
+        (ROUNDED[:2], False),  # may be chance
         ([f"1234567890123{number}" for number in range(10_000, 12_000)], False),
         ([f"{number}000" for number in range(100)], False),  # short ids are not rounded
         (["a0000000000000000000"] * 9, False),
     ],
 )
-def test_ids_with_zeros_after_15_digits_are_taken_for_rounded(
-    ids: list[str], refused: bool
-) -> None:
+def test_ids_with_zeros_after_15_digits_count_as_rounded(ids: list[str], refused: bool) -> None:
     rounded = RoundedIds()
     for user_id in ids:
         rounded.add(user_id)
@@ -35,7 +33,7 @@ def test_ids_with_zeros_after_15_digits_are_taken_for_rounded(
 
 
 @pytest.mark.parametrize("written", ["1.23457E+17", "1,23457E+17", "123.0", "123,0", "1e+17"])
-def test_floating_point_numbers_of_every_country_are_no_ids(written: str) -> None:
+def test_floating_point_numbers_in_any_notation_are_not_ids(written: str) -> None:
     assert is_floating(written)
 
 
@@ -64,7 +62,7 @@ def test_a_table_of_labels_with_rounded_ids_is_refused(tmp_path: Path) -> None:
         LabelTable(write(tmp_path, "user_id;gender\n1,23457E+17;female\n"))
 
 
-def test_what_excel_leaves_around_a_table_is_no_row(tmp_path: Path) -> None:
+def test_what_excel_leaves_around_a_table_is_not_read_as_rows(tmp_path: Path) -> None:
     table = LabelTable(write(tmp_path, "sep=;\nuser_id;gender\n 12 ;female\n13;male\n;;\n;\n"))
     assert table.columns == ("gender",)
 

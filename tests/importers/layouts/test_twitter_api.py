@@ -1,4 +1,4 @@
-"""`twitter-api`: tweets of every shape, and the photos that lie beside them."""
+"""`twitter-api`: tweets of every shape, and a folder of photos."""
 
 import bz2
 import gzip
@@ -23,21 +23,21 @@ Record = dict[str, Any]
 
 @pytest.fixture
 def photos(tmp_path: Path, put_image: Put) -> Path:
-    """Photos as downloaders name them, in folders as they like."""
-    for place in (
+    """Make photos as downloaders name them, in various folders."""
+    for name in (
         "A.jpg",
         "deep/down/B.jpg",
         "103-C.png",
         "gallery/104_1.jpg",
         "gallery/104_2.webp",
     ):
-        put_image(tmp_path / "media" / place)
+        put_image(tmp_path / "media" / name)
     return tmp_path / "media"
 
 
 @pytest.fixture
 def take(tmp_path: Path, photos: Path, write_lines: Callable[..., Path]) -> Callable[..., Any]:
-    """`take(*lines)`: import those, and give the images by user."""
+    """Return `take(*lines)`: it imports these lines and returns the images by user."""
 
     def import_lines(*lines: Record | str) -> dict[str, list[str]]:
         source = write_lines(tmp_path / "tweets.jsonl", *lines)
@@ -73,7 +73,7 @@ def tweet(number: str, author: str, *keys: str, **more: Any) -> Record:
 
 
 def status(number: str, author: str, *names: str, **more: Any) -> Record:
-    """A tweet of API v1.1."""
+    """Return a tweet of API v1.1."""
     media = [{"type": "photo", "media_url_https": url(name)} for name in names]
     entities = {"extended_entities": {"media": media}} if names else {}
     return {"id_str": number, "user": {"id_str": author}, **entities, **more}
@@ -94,7 +94,7 @@ def test_a_page_of_v2_gives_photos_by_user_in_the_order_of_tweets(
     assert take(page) == {"7": ["A.jpg", "deep/down/B.jpg"], "8": ["103-C.png"]}
 
 
-def test_photos_that_gallery_dl_has_named_are_found_by_tweet_and_place(
+def test_photos_that_gallery_dl_has_named_are_found_by_tweet_and_position(
     take: Callable[..., Any],
 ) -> None:
     page = {
@@ -104,13 +104,13 @@ def test_photos_that_gallery_dl_has_named_are_found_by_tweet_and_place(
     assert take(page) == {"7": ["gallery/104_1.jpg", "gallery/104_2.webp"]}
 
 
-def test_a_flattened_tweet_has_its_media_within(take: Callable[..., Any]) -> None:
+def test_a_flattened_tweet_contains_its_media(take: Callable[..., Any]) -> None:
     flat = tweet("101", "7", "3_a")
     flat["attachments"]["media"] = [photo("3_a", "A.jpg")]
     assert take(flat) == {"7": ["A.jpg"]}
 
 
-def test_photos_of_a_retweet_are_its_authors(take: Callable[..., Any]) -> None:
+def test_photos_of_a_retweet_belong_to_its_author(take: Callable[..., Any]) -> None:
     reference = {"type": "retweeted", "id": "101"}
     page = {
         "data": [tweet("102", "7", "3_a", referenced_tweets=[reference])],
@@ -123,7 +123,7 @@ def test_photos_of_a_retweet_are_its_authors(take: Callable[..., Any]) -> None:
     assert take(tweet("102", "7", "3_a", referenced_tweets=[original])) == {"9": ["A.jpg"]}
 
 
-def test_videos_are_counted_and_no_loss(
+def test_videos_are_counted_and_not_listed(
     tmp_path: Path, photos: Path, write_lines: Callable[..., Path], listed: Listed
 ) -> None:
     video = {"media_key": "7_v", "type": "video", "preview_image_url": url("V.jpg")}
@@ -136,7 +136,7 @@ def test_videos_are_counted_and_no_loss(
     assert listed(tmp_path / "m.parquet") == []
 
 
-def test_what_is_wrong_with_a_line_is_listed_with_its_number(
+def test_faults_are_listed_with_their_line_numbers(
     take: Callable[..., Any], tmp_path: Path, listed: Listed
 ) -> None:
     good = {"data": [tweet("101", "7", "3_a")], "includes": {"media": [photo("3_a", "A.jpg")]}}
@@ -183,7 +183,7 @@ def test_a_stream_of_v1_gives_photos_by_user(take: Callable[..., Any]) -> None:
     assert found == {"7": ["A.jpg", "deep/down/B.jpg"], "8": ["103-C.png"]}
 
 
-def test_photos_of_tweets_within_a_tweet_are_their_authors(take: Callable[..., Any]) -> None:
+def test_photos_of_inner_tweets_belong_to_their_authors(take: Callable[..., Any]) -> None:
     inner = status("101", "9", "A.jpg", quoted_status=status("103", "8", "C.png"))
     assert take(status("102", "7", "A.jpg", retweeted_status=inner)) == {
         "9": ["A.jpg"],
@@ -191,7 +191,7 @@ def test_photos_of_tweets_within_a_tweet_are_their_authors(take: Callable[..., A
     }
 
 
-def test_a_photo_out_of_another_tweet_is_its_authors(take: Callable[..., Any]) -> None:
+def test_a_photo_from_another_tweet_belongs_to_its_author(take: Callable[..., Any]) -> None:
     borrowed = status("102", "7", "A.jpg")
     media = borrowed["extended_entities"]["media"][0]
     media |= {"source_user_id_str": "9", "source_status_id_str": "101"}
@@ -221,10 +221,12 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("ending", PACKERS)
-def test_compressed_files_are_read_and_one_that_is_cut_keeps_its_beginning(
+def test_compressed_files_are_read_up_to_where_they_are_cut(
     ending: str, tmp_path: Path, photos: Path, listed: Listed
 ) -> None:
-    filler = random.Random(0).randbytes(1_000_000).hex()  # so that half a file holds the first line
+    filler = (
+        random.Random(0).randbytes(1_000_000).hex()
+    )  # so large that the beginning of a cut file holds the first line
     lines = [
         status("101", "7", "A.jpg"),
         status("102", "7", text=filler),
@@ -243,7 +245,7 @@ def test_compressed_files_are_read_and_one_that_is_cut_keeps_its_beginning(
     assert listed(tmp_path / "m.parquet") == [("cut", source.name, 2)]
 
 
-def test_a_crawler_that_was_stopped_leaves_a_cut_line(
+def test_the_cut_line_of_a_stopped_crawler_is_listed(
     tmp_path: Path, photos: Path, listed: Listed
 ) -> None:
     whole = json.dumps(status("101", "7", "A.jpg"))
@@ -274,10 +276,10 @@ def test_a_photo_in_two_tweets_of_a_user_is_taken_once(
     )
     summary = import_file(source, photos)
     assert users_of(tmp_path / "m.parquet") == {"7": ["A.jpg"]}
-    assert summary.left_out == {"images repeated at the same user": 2}
+    assert summary.left_out == {"repeated images of the same user": 2}
 
 
-def test_many_users_come_out_whole_however_their_tweets_are_scattered(
+def test_users_get_all_their_photos_however_their_tweets_are_scattered(
     tmp_path: Path, photos: Path, write_lines: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tweetprofile.importers.tweets.grouping._PHOTOS_IN_MEMORY", 10)
@@ -293,29 +295,27 @@ def test_many_users_come_out_whole_however_their_tweets_are_scattered(
     assert users_of(tmp_path / "m.parquet") == expected
 
 
-def test_a_folder_without_tweets_is_no_dump(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="holds no file of JSON"):
+def test_a_folder_without_tweets_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="contains no file of tweets"):
         import_dump("twitter-api", tmp_path, tmp_path / "m.parquet")
 
 
-def test_a_media_folder_that_is_not_there_is_named(
-    tmp_path: Path, write_lines: Callable[..., Path]
-) -> None:
+def test_a_missing_media_folder_is_named(tmp_path: Path, write_lines: Callable[..., Path]) -> None:
     source = write_lines(tmp_path / "tweets.jsonl", status("101", "7", "A.jpg"))
     options = ImportOptions(media_dir=tmp_path / "nowhere")
-    with pytest.raises(OptionError, match=r"nowhere cannot be read .*give a --media-dir"):
+    with pytest.raises(OptionError, match=r"nowhere cannot be read .*as `media_dir`"):
         import_dump("twitter-api", source, tmp_path / "m.parquet", options)
 
 
 @pytest.mark.parametrize("fills_up", ["media.sqlite", "00-000000.arrow"])
-def test_no_room_for_temporary_files_is_one_sentence(
+def test_a_full_disk_for_temporary_files_is_reported_in_one_sentence(
     fills_up: str,
     tmp_path: Path,
     photos: Path,
     write_lines: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """/dev/full takes nothing, as a full disk."""
+    """/dev/full behaves like a full disk."""
     users = [str(number) for number in range(500)]
     lines = [status(str(1000 + row), user, "A.jpg") for row, user in enumerate(users)]
     source = write_lines(tmp_path / "tweets.jsonl", *lines)
@@ -331,18 +331,18 @@ def test_no_room_for_temporary_files_is_one_sentence(
         import_file(source, photos)
 
 
-def test_media_dir_is_for_tweets_alone(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--media-dir is for twitter-api"):
+def test_media_dir_is_refused_for_other_layouts(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="`media_dir` is for twitter-api"):
         import_dump("folder", tmp_path, tmp_path / "m.parquet", ImportOptions(media_dir=tmp_path))
 
 
 # --- scrapers, and other ways to keep tweets ----------------------------------------------------
 
 
-def test_images_of_gallery_dl_are_taken_by_the_notes_beside_them(
+def test_images_of_gallery_dl_are_found_by_the_notes_beside_them(
     tmp_path: Path, put_image: Put
 ) -> None:
-    """It names images and notes alike, and has pretty-printed a note on a video, too."""
+    """It names images and notes alike, and has pretty-printed a note on a video as well."""
     folder = tmp_path / "gallery-dl" / "twitter" / "ada"
     for number, ending in ((1, "jpg"), (2, "png"), (3, "mp4")):
         note = {
@@ -371,9 +371,7 @@ def test_tweets_of_snscrape_are_taken_with_photos_named_by_their_addresses(
     assert take(*lines) == {"7": ["N?format=jpg&name=large", "M.jpg:orig"]}
 
 
-def test_shapes_may_stand_side_by_side_in_an_array_over_several_lines(
-    tmp_path: Path, photos: Path
-) -> None:
+def test_an_array_over_several_lines_may_mix_shapes(tmp_path: Path, photos: Path) -> None:
     page = {"data": [tweet("101", "7", "3_a")], "includes": {"media": [photo("3_a", "A.jpg")]}}
     records = [
         page,
@@ -388,7 +386,7 @@ def test_shapes_may_stand_side_by_side_in_an_array_over_several_lines(
     }
 
 
-def test_a_shape_that_nobody_knows_is_listed_with_the_line_it_begins_in(
+def test_an_unknown_shape_is_listed_with_its_first_line(
     tmp_path: Path, photos: Path, listed: Listed
 ) -> None:
     records = [status("101", "7", "A.jpg"), {"uri": "x"}]

@@ -1,4 +1,4 @@
-"""`twitter-archive`: what the owner of an account was sent."""
+"""`twitter-archive`: the archive that Twitter sends to the owner of an account."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def write_js(path: Path, name: str, records: list[Any]) -> Path:
 
 @pytest.fixture
 def archive(tmp_path: Path, put_image: Put) -> Path:
-    """Ada's, in two parts, the later tweets first."""
+    """Make Ada's archive, in two parts with the later tweets first."""
     data = tmp_path / "ada" / "data"
     write_js(data / "account.js", "account", [{"account": {"accountId": "7", "username": "ada"}}])
     write_js(data / "tweets.js", "tweets", [tweet("103", "C.png"), tweet("104")])
@@ -74,7 +74,7 @@ def put_archive(
     data: Path, put_image: Put, tweets: list[dict[str, Any]], *, media: str = "tweets_media",
     file: str = "tweets.js", account: str = "7",
 ) -> None:  # fmt: skip
-    """An archive whose tweets have their photos."""
+    """Write an archive with the photos of its tweets."""
     write_js(data / "account.js", "account", [{"account": {"accountId": account}}])
     write_js(data / file, "tweets", tweets)
     for each in (one["tweet"] for one in tweets):
@@ -91,7 +91,7 @@ def test_archives_of_2018_have_everything_at_their_root(tmp_path: Path, put_imag
     assert images_of(tmp_path / "m.parquet") == {"7": ["a/tweet_media/101-A.jpg"]}
 
 
-def test_archives_may_be_given_from_within_their_folder(
+def test_the_data_folder_of_an_archive_may_be_given(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(archive)
@@ -115,7 +115,7 @@ def test_archives_are_found_in_the_folders_that_unpackers_make(
 def test_several_archives_of_an_account_are_one_user_with_each_photo_once(
     tmp_path: Path, put_image: Put
 ) -> None:
-    """Of 2018, 2020 and 2023; Bob's stands between them."""
+    """The archives are from 2018, 2020 and 2023, with Bob's between them."""
     early, later, last = tweet("101", "A.jpg"), tweet("102", "B.jpg"), tweet("103", "C.png")
     root = tmp_path / "all"
     put_archive(root / "2018", put_image, [early], media="tweet_media", file="tweet.js")
@@ -124,7 +124,9 @@ def test_several_archives_of_an_account_are_one_user_with_each_photo_once(
     )
     put_archive(root / "2021" / "data", put_image, [tweet("201", "D.jpg")], account="8")
     put_archive(root / "2023" / "data", put_image, [last, later, early])
-    (root / "2020" / "data" / "tweet_media" / "102-B.jpg").unlink()  # 2023 has it still
+    (
+        root / "2020" / "data" / "tweet_media" / "102-B.jpg"
+    ).unlink()  # the archive of 2023 still has it
     summary = import_dump("twitter-archive", root, tmp_path / "m.parquet")
     assert images_of(tmp_path / "m.parquet") == {
         "7": [
@@ -142,7 +144,7 @@ def test_a_photo_in_two_tweets_of_an_archive_is_taken_once(tmp_path: Path, put_i
     put_archive(tmp_path / "a" / "data", put_image, [tweet("101", "A.jpg"), tweet("102", "A.jpg")])
     summary = import_dump("twitter-archive", tmp_path / "a", tmp_path / "m.parquet")
     assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg"]}
-    assert summary.left_out == {"images repeated at the same user": 1}
+    assert summary.left_out == {"repeated images of the same user": 1}
 
 
 def test_community_circle_and_deleted_tweets_are_counted_by_name(
@@ -167,13 +169,13 @@ def test_null_fields_of_an_archive_count_as_absent(tmp_path: Path, put_image: Pu
     assert names_of(tmp_path / "m.parquet") == {"7": ["101-A.jpg"]}
 
 
-def test_an_archive_of_before_2018_is_said_to_hold_no_photos(tmp_path: Path) -> None:
+def test_an_archive_from_before_2018_is_refused_as_it_holds_no_photos(tmp_path: Path) -> None:
     (tmp_path / "data" / "js" / "tweets").mkdir(parents=True)
     with pytest.raises(OptionError, match="before 2018, and these hold no photos"):
         import_dump("twitter-archive", tmp_path, tmp_path / "m.parquet")
 
 
-def test_a_folder_of_archives_is_a_user_each(
+def test_a_folder_of_archives_gives_a_user_per_archive(
     archive: Path, tmp_path: Path, put_image: Put, listed: Listed
 ) -> None:
     data = tmp_path / "bob" / "data"
@@ -189,7 +191,9 @@ def test_a_folder_of_archives_is_a_user_each(
     assert listed(tmp_path / "m.parquet") == [("missing_file", "cy.zip", None)]
 
 
-def test_retweets_and_photos_of_others_are_not_the_owners(archive: Path, tmp_path: Path) -> None:
+def test_retweets_and_photos_of_others_do_not_belong_to_the_owner(
+    archive: Path, tmp_path: Path
+) -> None:
     borrowed = tweet("105", "D.jpg")
     borrowed["tweet"]["extended_entities"]["media"][0]["source_user_id_str"] = "9"
     retweet = tweet("106", "E.jpg", full_text="RT @bob: look")
@@ -225,7 +229,7 @@ def test_broken_tweets_are_listed_with_their_lines_and_the_others_kept(
     ]
 
 
-def test_a_list_without_its_end_is_said_to_be_cut(
+def test_a_list_without_an_end_is_listed_as_cut(
     archive: Path, tmp_path: Path, listed: Listed
 ) -> None:
     text = (archive / "data" / "tweets.js").read_text()
@@ -235,7 +239,7 @@ def test_a_list_without_its_end_is_said_to_be_cut(
     assert [reason for reason, _, _ in listed(tmp_path / "m.parquet")] == ["cut"]
 
 
-def test_an_archive_that_does_not_say_whose_it_is_is_listed(
+def test_an_archive_without_an_account_id_is_listed(
     archive: Path, tmp_path: Path, listed: Listed
 ) -> None:
     write_js(tmp_path / "bob" / "data" / "account.js", "account", [{"account": {"name": "bob"}}])
@@ -244,6 +248,6 @@ def test_an_archive_that_does_not_say_whose_it_is_is_listed(
     assert listed(tmp_path / "m.parquet") == [("missing_key", "account.js", None)]
 
 
-def test_another_folder_is_no_archive(tmp_path: Path) -> None:
+def test_a_folder_without_an_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="unpack the archive that Twitter sent"):
         import_dump("twitter-archive", tmp_path, tmp_path / "m.parquet")

@@ -1,4 +1,4 @@
-"""Archives: a window of the text at a time, and broken records in time that grows with them."""
+"""Archives are read a window at a time, and broken records take linear time."""
 
 import json
 import time
@@ -39,7 +39,7 @@ def test_records_are_the_same_in_windows_of_any_size(
 
 
 @pytest.mark.parametrize("piece", [1, 1 << 18])
-def test_each_broken_record_is_one_loss_and_the_sound_ones_are_kept(
+def test_each_broken_record_is_skipped_once_and_sound_ones_are_kept(
     piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive_records, "_PIECE", piece)
@@ -57,7 +57,7 @@ def test_each_broken_record_is_one_loss_and_the_sound_ones_are_kept(
     assert skipped.counts == {SkipReason.MALFORMED: 2}
 
 
-def test_records_behind_the_end_of_the_list_are_not_forgotten(tmp_path: Path) -> None:
+def test_records_after_the_end_of_the_list_are_read(tmp_path: Path) -> None:
     found, skipped = read(tmp_path, f"x = [{json.dumps(tweet(1))}]\n;,{json.dumps(tweet(2))}]")
     assert [record["tweet"]["id_str"] for _, record in found] == ["1", "2"]
     assert skipped.counts == {SkipReason.MALFORMED: 1}
@@ -76,7 +76,7 @@ def test_records_behind_the_end_of_the_list_are_not_forgotten(tmp_path: Path) ->
 def test_many_broken_records_take_time_that_grows_with_their_number(
     record: str, tmp_path: Path
 ) -> None:
-    """Each error once counted all the lines before it: 300,000 took over a minute."""
+    """Each error once counted all lines before it, so that 300,000 took over a minute."""
     began = time.process_time()
     found, skipped = read(tmp_path, f"x = [{record * 50_000}{json.dumps(tweet(1))}]")
     assert time.process_time() - began < 5
@@ -84,7 +84,7 @@ def test_many_broken_records_take_time_that_grows_with_their_number(
     assert skipped.counts == {SkipReason.MALFORMED: 50_000}
 
 
-def test_a_record_beyond_the_cap_is_one_loss(
+def test_a_record_over_the_limit_is_skipped_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive_records, "LONGEST_RECORD", 10_000)

@@ -1,4 +1,4 @@
-"""JSON in every arrangement that people keep it in: the same records come out, with their lines."""
+"""JSON in every usual arrangement gives the same records, with their line numbers."""
 
 import gzip
 import json
@@ -62,7 +62,7 @@ def test_every_arrangement_and_encoding_gives_the_same_records(
 
 
 @pytest.mark.parametrize("arrangement", TEXTS)
-def test_lines_may_end_as_windows_ends_them_and_files_may_be_packed(
+def test_lines_may_end_as_on_windows_and_files_may_be_compressed(
     arrangement: str, tmp_path: Path
 ) -> None:
     data = TEXTS[arrangement]().replace("\n", "\r\n").encode()
@@ -72,7 +72,7 @@ def test_lines_may_end_as_windows_ends_them_and_files_may_be_packed(
     assert not skipped.counts
 
 
-def test_records_of_an_array_come_with_the_lines_that_they_begin_in(tmp_path: Path) -> None:
+def test_records_of_an_array_come_with_their_first_lines(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(json.dumps([{"a": 1}, {"b": [1]}, {"c": 1}], indent=1))
     found, _ = read(tmp_path / "t.json")
     assert [line for line, _ in found] == [2, 5, 10]
@@ -90,10 +90,10 @@ def test_records_of_an_array_come_with_the_lines_that_they_begin_in(tmp_path: Pa
     ],
 )
 @pytest.mark.parametrize("broken", range(1, 6))
-def test_a_broken_record_of_an_array_is_one_loss(
+def test_a_broken_record_of_an_array_is_skipped_once(
     arrangement: str, broken: int, tmp_path: Path
 ) -> None:
-    """Its `user` has become no JSON."""
+    """The `user` of one record is not valid JSON."""
     text = TEXTS[arrangement]()
     whole = json.loads(json.dumps(TWEETS))
     at = [i for i in range(len(text)) if text.startswith('"user"', i)][broken]
@@ -108,13 +108,13 @@ def test_a_broken_record_of_an_array_is_one_loss(
 
 
 def line_of(text: str, number: int) -> int:
-    """The line that a record begins in: the one of the brace before its id."""
+    """Return the first line of a record: that of the brace before its id."""
     at = text.rindex("{", 0, text.index(f'"id": {number},', text.index(f'"id": {-number + 1}')))
     return text.count("\n", 0, at) + 1
 
 
 @pytest.mark.parametrize("arrangement", ["a pretty-printed array", "an array on one line"])
-def test_of_an_array_that_is_cut_the_beginning_is_kept(arrangement: str, tmp_path: Path) -> None:
+def test_the_beginning_of_a_cut_array_is_kept(arrangement: str, tmp_path: Path) -> None:
     text = TEXTS[arrangement]()
     for end in (len(text) - 1, len(text) - 20, len(text) // 2):
         (tmp_path / "t.json").write_text(text[:end])
@@ -124,7 +124,7 @@ def test_of_an_array_that_is_cut_the_beginning_is_kept(arrangement: str, tmp_pat
         assert skipped.counts == {SkipReason.CUT: 1}
 
 
-def test_an_array_that_is_cut_in_a_packed_file_is_one_loss(tmp_path: Path) -> None:
+def test_a_cut_array_in_a_compressed_file_is_skipped_once(tmp_path: Path) -> None:
     filler = [{"id": n, "text": random.Random(n).randbytes(50_000).hex()} for n in range(9)]
     packed = gzip.compress(json.dumps(filler, indent=1).encode())
     (tmp_path / "t.json.gz").write_bytes(packed[: len(packed) // 2])
@@ -134,7 +134,7 @@ def test_an_array_that_is_cut_in_a_packed_file_is_one_loss(tmp_path: Path) -> No
     assert skipped.counts == {SkipReason.CUT: 1}
 
 
-def test_a_record_beyond_the_cap_is_one_loss_of_an_array(
+def test_an_array_record_over_the_limit_is_skipped_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_records, "LONGEST_RECORD", 300_000)
@@ -148,16 +148,16 @@ def test_a_record_beyond_the_cap_is_one_loss_of_an_array(
 @pytest.mark.parametrize(
     "text", ["[\n" * 50_000, '{"a":\n' * 50_000, "[" * 300_000, "[{\n" * 9_999]
 )
-def test_nesting_without_end_is_a_loss_and_no_crash(text: str, tmp_path: Path) -> None:
+def test_endless_nesting_is_skipped_without_a_crash(text: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(text)
     found, skipped = read(tmp_path / "t.json")
     assert not found
     assert skipped.counts
 
 
-def test_what_is_no_object_in_a_list_is_counted_once(tmp_path: Path) -> None:
+def test_list_items_that_are_not_objects_are_skipped_as_one(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('[{"n": 1}, 5, "a", {"n": 2}]\n')
     found, skipped = read(tmp_path / "t.jsonl")
     assert found == [(1, {"n": 1}), (1, {"n": 2})]
     assert skipped.counts == {SkipReason.MALFORMED: 1}
-    assert "2 of 4 are no objects" in skipped.first[SkipReason.MALFORMED]
+    assert "2 of 4 list items are not objects" in skipped.first[SkipReason.MALFORMED]

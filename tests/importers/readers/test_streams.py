@@ -1,4 +1,4 @@
-"""What stands before damage is kept, however a file is packed, and the damage is noted once."""
+"""Everything before damage is read, however a file is compressed, and it is recorded once."""
 
 import bz2
 import gzip
@@ -36,22 +36,22 @@ def lines_from(first: int, count: int = LINES) -> bytes:
 
 
 def read(path: Path) -> tuple[list[int], list[str]]:
-    """The numbers of the records, and what is said of the skipped."""
+    """Return the numbers of the records, and the descriptions of what was skipped."""
     skipped = Skipped(None)
     found = [record["n"] for _, record in read_records(path, skipped)]
     return found, [f"{reason} {said}" for reason, said in skipped.first.items()]
 
 
 @pytest.mark.parametrize("ending", PACK)
-def test_garbage_behind_a_whole_stream_loses_no_line_and_is_noted_once(
+def test_garbage_after_a_complete_stream_costs_no_line_and_is_recorded_once(
     ending: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"tweets.jsonl{ending}"
-    path.write_bytes(PACK[ending](lines_from(0)) + b"this is no stream" * 9)
+    path.write_bytes(PACK[ending](lines_from(0)) + b"this is not a stream" * 9)
     found, said = read(path)
     assert found == list(range(LINES))
     (cut,) = said
-    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read on")
+    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read any further")
 
 
 @pytest.mark.parametrize("ending", PACK)
@@ -62,7 +62,7 @@ def test_several_streams_in_a_file_are_all_read(ending: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("ending", PACK)
-def test_streams_before_a_damaged_one_are_kept_whole(ending: str, tmp_path: Path) -> None:
+def test_streams_before_a_damaged_one_are_read_completely(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"tweets.jsonl{ending}"
     damaged = bytearray(PACK[ending](lines_from(1000)))
     damaged[:9] = bytes(9)
@@ -73,10 +73,10 @@ def test_streams_before_a_damaged_one_are_kept_whole(ending: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(("ending", "kept"), [(".gz", 9_800), (".bz2", 0), (".zst", 8_600)])
-def test_of_a_cut_stream_all_blocks_before_the_cut_are_kept(
+def test_all_blocks_before_the_cut_of_a_stream_are_read(
     ending: str, kept: int, tmp_path: Path
 ) -> None:
-    """gzip gives all that it has read, Zstandard its whole blocks of 128 KiB, bzip2 of 900."""
+    """gzip returns all that it has read; Zstandard complete blocks of 128 KiB, bzip2 of 900."""
     path = tmp_path / f"tweets.jsonl{ending}"
     packed = PACK[ending](lines_from(0, 10_000))
     path.write_bytes(packed[: int(len(packed) * 0.99)])
@@ -92,14 +92,16 @@ def test_a_line_that_is_cut_counts_once_with_its_own_number(tmp_path: Path) -> N
     found, said = read(path)
     assert len(found) == LINES
     (cut,) = said
-    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read on")
+    assert cut.startswith(f"cut {path}:{LINES + 1}: cannot be read any further")
 
 
-def test_a_disk_that_cannot_be_read_on_is_noted(tmp_path: Path) -> None:
-    """The first page of a process's memory is a regular file that gives an error."""
+def test_a_read_error_of_the_disk_is_recorded(tmp_path: Path) -> None:
+    """/proc/self/mem is a regular file whose first page cannot be read."""
     (tmp_path / "tweets.jsonl").symlink_to("/proc/self/mem")
     _, said = read(tmp_path / "tweets.jsonl")
-    assert said == [f"cut {tmp_path}/tweets.jsonl:1: cannot be read on: Input/output error"]
+    assert said == [
+        f"cut {tmp_path}/tweets.jsonl:1: cannot be read any further: Input/output error"
+    ]
 
 
 def test_pipes_and_loops_of_links_are_never_opened(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_pipes_and_loops_of_links_are_never_opened(tmp_path: Path) -> None:
         assert said.startswith("unreadable ")
 
 
-def test_a_line_beyond_the_cap_is_skipped_and_counted_once(
+def test_a_line_over_the_limit_is_skipped_and_counted_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(json_records, "LONGEST_RECORD", 1000)
@@ -124,7 +126,7 @@ def test_a_line_beyond_the_cap_is_skipped_and_counted_once(
     assert skipped.first[SkipReason.MALFORMED].startswith(f"{path}:2: a line of more than")
 
 
-def test_what_is_read_after_the_damage_is_nothing(tmp_path: Path) -> None:
+def test_nothing_is_read_after_the_damage(tmp_path: Path) -> None:
     path = tmp_path / "tweets.jsonl.gz"
     path.write_bytes(gzip.compress(b"a\n") + b"x")
     with DumpFile(path) as file:

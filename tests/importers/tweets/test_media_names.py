@@ -1,4 +1,4 @@
-"""Photos are found by whatever name a downloader gave them, by media key or tweet and place."""
+"""Photos are found by any name of a downloader: by media key, or by tweet and position."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tweetprofile.importers.tweets.photos import Photo
 
 Put = Callable[[Path], Path]
 
-KEY = "FfF_0-9abcdeXYZ"  # 15 characters, as Twitter's
+KEY = "FfF_0-9abcdeXYZ"  # 15 characters, as at Twitter
 PHOTO = Photo("7", 106, 2, f"{KEY}.jpg")
 
 
@@ -26,7 +26,7 @@ def find(folder: Path, photo: Photo) -> str | None:
     [
         f"{KEY}.jpg",
         f"{KEY}.JPG",
-        f"{KEY}.png",  # decided by what it got
+        f"{KEY}.png",  # the ending by the content
         f"{KEY}",
         f"{KEY}.jpg:orig",
         f"{KEY}.jpg:large",
@@ -53,7 +53,7 @@ def find(folder: Path, photo: Photo) -> str | None:
         f"ada-106-{KEY}_orig.jpg",
         f"2020-01-05_106_{KEY}.jpg",
         f"ada {KEY}.jpg",
-        f"105-{KEY}.jpg",  # of another tweet with the same photo
+        f"105-{KEY}.jpg",  # from another tweet with the same photo
         "106_2.jpg",  # gallery-dl
         "106_02.jpg",
         "106-2.webp",
@@ -86,7 +86,7 @@ def test_a_photo_is_found_by_every_name_that_downloaders_give(
         "?format=jpg",
     ],
 )
-def test_other_files_are_not_taken_for_it(name: str, tmp_path: Path, put_image: Put) -> None:
+def test_other_files_are_not_taken_for_the_photo(name: str, tmp_path: Path, put_image: Put) -> None:
     put_image(tmp_path / name)
     assert find(tmp_path, PHOTO) is None
 
@@ -95,7 +95,7 @@ def test_other_files_are_not_taken_for_it(name: str, tmp_path: Path, put_image: 
     "name",
     [f"{KEY}.bin", f"{KEY}.jpg.file", f"{KEY}.php", "106_2.dat", f"106-{KEY}.jpg_large.file"],
 )
-def test_where_the_ending_is_no_images_the_content_decides(
+def test_the_content_decides_if_the_ending_is_not_an_images(
     name: str, tmp_path: Path, put_image: Put
 ) -> None:
     put_image(tmp_path / name)
@@ -105,7 +105,7 @@ def test_where_the_ending_is_no_images_the_content_decides(
 @pytest.mark.parametrize(
     "name", [f"{KEY}.json", f"{KEY}.jpg.json", f"{KEY}.mp4", "106_2.mp4", "106_2.jpg.json"]
 )
-def test_videos_and_notes_beside_a_photo_are_not_taken_for_it(
+def test_videos_and_notes_beside_a_photo_are_not_taken_for_the_photo(
     name: str, tmp_path: Path, put_image: Put
 ) -> None:
     (tmp_path / name).write_text("{}")
@@ -118,7 +118,7 @@ def test_videos_and_notes_beside_a_photo_are_not_taken_for_it(
     assert not skipped.left_out
 
 
-def test_a_key_of_any_length_is_found_behind_the_number_of_a_tweet(
+def test_a_key_of_any_length_is_found_after_the_number_of_a_tweet(
     tmp_path: Path, put_image: Put
 ) -> None:
     put_image(tmp_path / "ada_106_FFF.jpg")
@@ -135,7 +135,7 @@ def test_a_key_of_any_length_is_found_behind_the_number_of_a_tweet(
         ([f"b/{KEY}.jpg", f"a/{KEY}.jpg.1", f"a/{KEY}.jpg"], f"a/{KEY}.jpg"),
     ],
 )
-def test_of_several_files_of_a_photo_the_largest_size_counts_and_the_others_are_counted(
+def test_the_largest_of_several_files_of_a_photo_is_taken_and_the_others_are_counted(
     names: list[str], counts: str, tmp_path: Path, put_image: Put
 ) -> None:
     for name in names:
@@ -143,7 +143,7 @@ def test_of_several_files_of_a_photo_the_largest_size_counts_and_the_others_are_
     skipped = Skipped(None)
     with MediaIndex(tmp_path, skipped) as index:
         assert index.find(PHOTO) == counts
-        assert index.find(PHOTO) == counts  # in another tweet
+        assert index.find(PHOTO) == counts  # from another tweet
         index.count_further_files()
     assert skipped.left_out == {FURTHER_FILES: len(names) - 1}
 

@@ -1,4 +1,4 @@
-"""Tweets of every shape: whoever wrote them, the same photos come out, each of its author."""
+"""Tweets of every shape give the same photos, each with its author."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ ADAS: Found = [("7", 101, 1, "AAA.jpg"), ("7", 101, 2, "BBB.jpg")]
 
 
 def read(*records: Record) -> tuple[Found, Skipped]:
-    """The photos of records, as user, tweet, place and name."""
+    """Return the photos of records as user, tweet, position and name."""
     skipped = Skipped(None)
     found = [
         (photo.user_id, photo.tweet, photo.position, photo.name)
@@ -31,7 +31,7 @@ def url(name: str) -> str:
 
 
 def page(number: Any = "101", author: Any = "7", *, nulls: bool = False) -> Record:
-    """API v2."""
+    """Return a page of API v2."""
     media = [
         {"media_key": f"3_{name}", "type": "photo", "url": url(name)}
         for name in ("AAA.jpg", "BBB.jpg")
@@ -46,7 +46,7 @@ def page(number: Any = "101", author: Any = "7", *, nulls: bool = False) -> Reco
 
 
 def status(number: Any = "101", author: Any = "7", **more: Any) -> Record:
-    """API v1.1."""
+    """Return a tweet of API v1.1."""
     media = [{"type": "photo", "media_url_https": url(name)} for name in ("AAA.jpg", "BBB.jpg")]
     user = {"id_str": author} if isinstance(author, str) else {"id": author}
     key = "id_str" if isinstance(number, str) else "id"
@@ -69,7 +69,7 @@ def twscrape(**more: Any) -> Record:
 
 
 def website(**more: Any) -> Record:
-    """GraphQL, as Twitter's website gets it."""
+    """Return a tweet as Twitter's website receives it (GraphQL)."""
     media = [{"type": "photo", "media_url_https": url(name)} for name in ("AAA.jpg", "BBB.jpg")]
     user = {"__typename": "User", "rest_id": "7", "legacy": {"screen_name": "ada", "entities": {}}}
     entities = {"extended_entities": {"media": media}}
@@ -79,7 +79,7 @@ def website(**more: Any) -> Record:
 
 
 def entries(*tweets: Record) -> Record:
-    """A timeline of the website: one tweet by itself, then a conversation."""
+    """Return a timeline of the website: a single tweet, then a conversation."""
     items = [{"itemContent": {"tweet_results": {"result": each}}} for each in tweets]
     module = {"content": {"items": [{"item": each} for each in items[1:]]}}
     instruction = {"type": "TimelineAddEntries", "entries": [{"content": items[0]}, module]}
@@ -88,7 +88,7 @@ def entries(*tweets: Record) -> Record:
 
 
 def gallery_note(number: int, key: str, **more: Any) -> Record:
-    """What gallery-dl writes beside an image."""
+    """Return the note that gallery-dl writes beside an image."""
     people = {"author": {"id": 7, "name": "ada"}, "user": {"id": 9, "name": "bob"}}
     return {"category": "twitter", "tweet_id": 101, "retweet_id": 0, "num": number,
             "filename": key, "extension": "jpg", **people, **more}  # fmt: skip
@@ -165,24 +165,24 @@ RETWEETS: dict[str, Record] = {
 
 
 @pytest.mark.parametrize("shape", RETWEETS)
-def test_photos_of_a_retweet_of_every_shape_are_its_authors(shape: str) -> None:
+def test_photos_of_a_retweet_of_every_shape_belong_to_its_author(shape: str) -> None:
     found, skipped = read(RETWEETS[shape])
     assert found == ADAS
     assert skipped.left_out == {"retweets, whose photos are their authors'": 1}
 
 
-def test_photos_that_gallery_dl_found_in_a_retweet_are_the_authors() -> None:
+def test_photos_that_gallery_dl_found_in_a_retweet_belong_to_its_author() -> None:
     found, _ = read(gallery_note(1, "AAA", retweet_id=55))
     assert found == ADAS[:1]
 
 
-def test_a_retweet_of_twint_is_counted_as_it_names_no_author() -> None:
+def test_a_twint_retweet_which_names_no_author_is_counted() -> None:
     found, skipped = read(twint(retweet=True))
     assert not found
     assert skipped.left_out.total() == 1
 
 
-def test_quoted_tweets_are_their_authors() -> None:
+def test_photos_of_a_quoted_tweet_belong_to_its_author() -> None:
     quoting = website()
     quoting["quoted_status_result"] = {"result": {**website(), "rest_id": "90", "core": {
         "user_results": {"result": {"rest_id": "8"}}}}}  # fmt: skip
@@ -225,7 +225,7 @@ WITHOUT_PHOTOS: dict[str, Record] = {
 
 
 @pytest.mark.parametrize("shape", WITHOUT_PHOTOS)
-def test_tweets_without_photos_are_counted_and_no_loss(shape: str) -> None:
+def test_tweets_without_photos_are_counted_and_not_skipped(shape: str) -> None:
     found, skipped = read(WITHOUT_PHOTOS[shape])
     assert not found
     assert skipped.left_out == {"tweets without photos": 1}
@@ -243,7 +243,7 @@ def test_tweets_without_photos_are_counted_and_no_loss(shape: str) -> None:
         {},
     ],
 )
-def test_a_shape_that_nobody_knows_is_a_loss(record: Record) -> None:
+def test_an_unknown_shape_is_skipped(record: Record) -> None:
     found, skipped = read(record)
     assert not found
     assert skipped.counts == {SkipReason.UNKNOWN_SHAPE: 1}
@@ -262,7 +262,7 @@ def test_a_shape_that_nobody_knows_is_a_loss(record: Record) -> None:
         {**website(), "rest_id": None, "legacy": {**website()["legacy"], "id_str": None}},
     ],
 )
-def test_ids_that_are_missing_or_have_lost_digits_are_losses(record: Record) -> None:
+def test_tweets_whose_ids_are_missing_or_have_lost_digits_are_skipped(record: Record) -> None:
     found, skipped = read(record)
     assert not found
     assert skipped.counts == {SkipReason.MISSING_KEY: 1}
@@ -280,10 +280,10 @@ def test_pages_without_tweets_are_counted(record: Record) -> None:
 
 def test_descriptions_of_users_are_counted_as_what_they_are() -> None:
     _, skipped = read({"data": [{"id": "7", "username": "ada", "name": "Ada"}]})
-    assert skipped.left_out == {"descriptions of users, which are no tweets": 1}
+    assert skipped.left_out == {"descriptions of users, which are not tweets": 1}
 
 
-def test_wrappers_without_end_are_one_loss() -> None:
+def test_endless_wrappers_are_skipped_once() -> None:
     record: Record = {}
     for _ in range(5_000):
         record = {"tweet": record}

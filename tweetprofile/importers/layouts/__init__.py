@@ -1,1 +1,1 @@
-"""Layouts: one module per kind of dump, and the tables that a layout may have."""
+"""Layouts: one module per kind of dump, and the tables that a dump may have."""

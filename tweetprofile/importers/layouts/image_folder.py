@@ -25,17 +25,17 @@ SPLITS = frozenset(
     {"train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval",
      "evaluation"}
 )  # fmt: skip
-"""Names of folders that Hugging Face's data sets takes for splits."""
+"""The names of folders that Hugging Face's datasets library takes for splits."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A folder of users: the whole, or a split.
+    """A folder of users: the dump itself, or one split of it.
 
     Attributes:
-        folder: where its images are.
-        split: its name; empty for the whole.
-        metadata: its table; None where each user has a folder.
+        folder: The folder of its images.
+        split: The name of the split; empty for the dump itself.
+        metadata: Its table; None if each user has a folder.
     """
 
     folder: Path
@@ -44,14 +44,16 @@ class _Part:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the labels of its users."""
+        """The names of its users' labels."""
         return self.metadata.labels if self.metadata is not None else ()
 
     def rows(self, columns: tuple[str, ...], skipped: Skipped) -> Iterator[TableRow]:
-        """Its rows, with the labels in this order, and images relative to the whole."""
-        known = {name: number for number, name in enumerate(self.columns)}
+        """Yield its rows, with labels in the order of `columns` and images relative to the dump."""
+        positions = {name: number for number, name in enumerate(self.columns)}
         for row in self._own_rows(skipped):
-            labels = [row.labels[known[name]] if name in known else None for name in columns]
+            labels = [
+                row.labels[positions[name]] if name in positions else None for name in columns
+            ]
             images = row.images
             if self.split:
                 labels[columns.index(SPLIT_COLUMN)] = self.split
@@ -68,20 +70,21 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """A folder of images, its columns checked and its users not yet read.
+    """A folder of images whose columns have been checked and whose users have not been read.
 
     Attributes:
-        parts: the whole, or its splits.
+        parts: The dump itself, or its splits.
     """
 
     parts: tuple[_Part, ...]
 
     @classmethod
     def open(cls, root: Path) -> "ImageFolder":
-        """See what a folder holds.
+        """Find out what a folder contains.
 
         Raises:
-            OptionError: it cannot be read, a table lacks a column, or splits do not name users.
+            OptionError: If the folder cannot be read, a table lacks a column, or a split does not
+                name its users.
         """
         metadata = Metadata.find(root)
         if metadata is not None:
@@ -90,27 +93,27 @@ class ImageFolder:
         for part in splits:
             if part.metadata is not None and SPLIT_COLUMN in part.metadata.labels:
                 raise OptionError(
-                    f"{part.metadata.file} has a column '{SPLIT_COLUMN}' and lies in the split "
-                    f"'{part.split}'; drop the column."
+                    f"{part.metadata.file} has a column '{SPLIT_COLUMN}', but is itself in the "
+                    f"split '{part.split}'; drop the column."
                 )
         return cls(splits or (_Part(root, "", None),))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the labels, of all parts."""
+        """The names of the labels in all parts."""
         names = (name for part in self.parts for name in part.columns)
-        of_splits = (SPLIT_COLUMN,) if self.parts[0].split else ()
-        return tuple(dict.fromkeys([*names, *of_splits]))
+        split_column = (SPLIT_COLUMN,) if self.parts[0].split else ()
+        return tuple(dict.fromkeys([*names, *split_column]))
 
     def users(self, skipped: Skipped) -> Iterator[DumpUser]:
-        """Its users, each once; image paths are relative to the whole folder.
+        """Yield its users, each once; image paths are relative to the folder of the dump.
 
         Raises:
-            OptionError: rows of a user contradict each other, or there is no user's folder.
+            OptionError: If rows of a user contradict each other, or no user has a folder.
         """
-        whole = self.parts[0]
-        if whole.metadata is None and not whole.split:
-            yield from folder_users(whole.folder, skipped)
+        first = self.parts[0]
+        if first.metadata is None and not first.split:
+            yield from folder_users(first.folder, skipped)
             return
         with UserJoiner(self.columns, skipped) as joiner:
             for part in self.parts:
@@ -121,15 +124,17 @@ class ImageFolder:
             if not joiner.count:
                 tables = [str(part.metadata.file) for part in self.parts if part.metadata]
                 seen = "; ".join(skipped.first.values()) or "there is no row"
-                raise OptionError(f"{' and '.join(tables)} names no user ({seen}); correct it.")
+                raise OptionError(
+                    f"{' and '.join(tables)} names no user ({seen}); add a row per user."
+                )
             yield from joiner.users()
 
 
 def _splits_of(root: Path) -> tuple[_Part, ...]:
-    """The splits of a folder; none where its folders are users'.
+    """Return the splits of a folder, or none if its folders are those of users.
 
     A user may be called "test". So folders are splits if one of them has a table, or if there is
-    no folder of another name and users have folders of their own in them.
+    no folder of another name and they contain folders themselves.
     """
     folders = [
         Path(entry.path)
@@ -139,18 +144,17 @@ def _splits_of(root: Path) -> tuple[_Part, ...]:
     named = [folder for folder in folders if folder.name.lower() in SPLITS]
     parts = [_Part(folder, folder.name, Metadata.find(folder)) for folder in named]
     if not any(part.metadata for part in parts):
-        nested = [folder for folder in named if _holds_folders(folder)]
+        nested = [folder for folder in named if _has_folders(folder)]
         if len(named) < len(folders) or not (nested or len(named) > 1):
             return ()
     for part in parts:
-        if part.metadata is None and not _holds_folders(part.folder):
+        if part.metadata is None and not _has_folders(part.folder):
             raise OptionError(
-                f"{part.folder} looks like a split, and nothing in it says whose its images are; "
-                "add a metadata.csv with the columns user_id and file_name, or give each user a "
-                "folder."
+                f"{part.folder} looks like a split, but nothing in it says whose its images are; "
+                "add a metadata.csv with the columns user_id and file_name, or one folder per user."
             )
     return tuple(parts)
 
 
-def _holds_folders(folder: Path) -> bool:
+def _has_folders(folder: Path) -> bool:
     return any(is_folder(entry) for entry in root_entries(folder) if entry.name[0] != ".")

@@ -1,8 +1,8 @@
-"""Rows of a table in any order in, users out: each with the images of all their rows.
+"""Join the rows of a table, which come in any order, into users with the images of all their rows.
 
-Rows are held in memory up to a bound. Beyond it, each goes to one of 128 temporary files, chosen by
-its user; then one file after the other is joined, and the joined users are merged in the order in
-which they came first. In memory is a 128th of all rows, and a user of each file.
+Rows stay in memory up to a bound. Beyond it, each goes to one of 128 temporary files, chosen by its
+user. Then one file after the other is joined, and the joined users are merged in the order of their
+first rows. Memory then holds a 128th of all rows, and one user of each file.
 """
 
 import heapq
@@ -21,10 +21,10 @@ from tweetprofile.importers.users import IMAGES_OVER_LIMIT, MOST_IMAGES, DumpUse
 _FILES = 128
 
 _CHARACTERS_IN_MEMORY = 64 << 20
-"""Of names and labels in memory."""
+"""The characters of names and labels that stay in memory."""
 
-_OF_A_ROW = 200
-"""What a row takes beside them."""
+_ROW_OVERHEAD = 200
+"""What a row takes in memory in addition, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class TableRow:
     """A row of a table of users.
 
     Attributes:
-        user_id: whose.
-        where: file and line, for people.
-        images: paths of images.
-        labels: what else it says, in the order of columns.
+        user_id: The id of the row's user.
+        where: The file and line of the row, for messages.
+        images: The paths of images.
+        labels: The labels, in the order of the table's columns.
     """
 
     user_id: str
@@ -44,69 +44,68 @@ class TableRow:
     labels: list[str | None]
 
 
-_Joined = tuple[int, str, list[str], list[str | None]]
-"""Number of the first row, user, images and labels."""
+_JoinedUser = tuple[int, str, list[str], list[str | None]]
+"""The number of the user's first row, the user's id, images and labels."""
 
 
 class UserJoiner(UsesScratch):
-    """Gathers rows by user; used as a `with` block.
+    """Join rows by user; use it in a `with` block.
 
     Args:
-        columns: names of the labels.
-        skipped: gets the count of images beyond the most that a user may have.
+        columns: The names of the labels.
+        skipped: Counts as left out the images beyond the most that a user may have.
 
     Attributes:
-        count: rows taken so far.
+        count: The number of rows added so far.
 
     Raises:
-        WriteError: temporary files cannot be written.
+        WriteError: If temporary files cannot be written.
     """
 
     def __init__(self, columns: Sequence[str], skipped: Skipped) -> None:
         self._columns = columns
         self._skipped = skipped
         self._rows: list[tuple[int, TableRow]] = []
-        self._held = 0
+        self._characters = 0
         self.count = 0
 
     def add(self, row: TableRow) -> None:
-        """Take a row."""
-        if beyond := len(row.images[MOST_IMAGES:]):
-            self._skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
+        """Add a row."""
+        if over_limit := len(row.images[MOST_IMAGES:]):
+            self._skipped.leave_out(IMAGES_OVER_LIMIT, over_limit)
             del row.images[MOST_IMAGES:]
         self._rows.append((self.count, row))
         self.count += 1
-        self._held += _OF_A_ROW + len(row.where) + sum(map(len, row.images))
-        self._held += sum(len(label) for label in row.labels if label)
-        if self._held >= _CHARACTERS_IN_MEMORY:
-            self._spill()
+        self._characters += _ROW_OVERHEAD + len(row.where) + sum(map(len, row.images))
+        self._characters += sum(len(label) for label in row.labels if label)
+        if self._characters >= _CHARACTERS_IN_MEMORY:
+            self._write_rows()
 
     def users(self) -> Iterator[DumpUser]:
-        """All users, in the order of their first rows.
+        """Yield all users, in the order of their first rows.
 
         Raises:
-            OptionError: two rows of a user contradict each other.
+            OptionError: If two rows of a user contradict each other.
         """
         if not self.has_scratch:
-            joined: Iterable[_Joined] = self._join(self._rows)
+            joined: Iterable[_JoinedUser] = self._join(self._rows)
         else:
-            self._spill()
+            self._write_rows()
             files = [self._write_joined(number) for number in range(_FILES)]
             joined = heapq.merge(*map(_read_lines, files))
         for _, user_id, images, labels in joined:
             yield DumpUser(user_id, images, dict(zip(self._columns, labels, strict=True)))
 
-    def _join(self, rows: Iterable[tuple[int, TableRow]]) -> list[_Joined]:
+    def _join(self, rows: Iterable[tuple[int, TableRow]]) -> list[_JoinedUser]:
         users: dict[str, tuple[int, TableRow]] = {}
         for number, row in rows:
             if row.user_id not in users:
                 users[row.user_id] = number, row
                 continue
             first = users[row.user_id][1]
-            room = MOST_IMAGES - len(first.images)
-            if beyond := len(row.images[room:]):
-                self._skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
-            first.images.extend(row.images[:room])
+            remaining = MOST_IMAGES - len(first.images)
+            self._skipped.leave_out(IMAGES_OVER_LIMIT, len(row.images[remaining:]))
+            first.images.extend(row.images[:remaining])
             self._add_labels(first, row)
         return [(number, row.user_id, row.images, row.labels) for number, row in users.values()]
 
@@ -122,7 +121,8 @@ class UserJoiner(UsesScratch):
                     "drop the column if it does not describe users."
                 )
 
-    def _spill(self) -> None:
+    def _write_rows(self) -> None:
+        """Move the rows from memory to the temporary files of their users."""
         lines: list[list[str]] = [[] for _ in range(_FILES)]
         for number, row in self._rows:
             line = json.dumps([number, row.user_id, row.where, row.images, row.labels])
@@ -133,12 +133,12 @@ class UserJoiner(UsesScratch):
                     file.writelines(some)
         except OSError as error:
             raise no_room(error) from error
-        self._rows, self._held = [], 0
+        self._rows, self._characters = [], 0
 
     def _write_joined(self, number: int) -> Path:
-        """Join the rows of one file; where its users stand, in the order of their first rows."""
+        """Join the rows of one file into a file of users, in the order of their first rows."""
         file = self._file(number)
-        rows = ((place, TableRow(*rest)) for place, *rest in _read_lines(file))
+        rows = ((row_number, TableRow(*fields)) for row_number, *fields in _read_lines(file))
         target = file.with_suffix(".joined")
         try:
             with target.open("w", encoding="utf-8") as joined:

@@ -1,8 +1,8 @@
 """`pan18`: the corpus of PAN's author profiling task of 2018, with gender as its label.
 
 Rangel et al., "Overview of the 6th Author Profiling Task at PAN 2018". A language is a folder: ten
-images an author as `photo/<id>/<id>.<0-9>.{jpeg,png}`, and `truth.txt` (or one named after the
-language) with a line `id:::male` an author.
+images per author as `photo/<id>/<id>.<0-9>.{jpeg,png}`, and `truth.txt` (or a file named after the
+language) with one line `id:::male` per author.
 """
 
 import os
@@ -17,22 +17,25 @@ from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import DumpUser, is_text
 
 PAN18_COLUMNS = ("gender", "language")
-"""What the corpus says of each author beside the images."""
+"""The labels that the corpus gives per author."""
 
 _GENDERS = ("female", "male")
 _SEPARATOR = ":::"
 
 
 def pan18_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
-    """The authors of one language, or of all that `root` holds; image paths are relative to it.
+    """Yield the authors of one language, or of all languages in `root`.
+
+    Image paths are relative to `root`.
 
     Raises:
-        OptionError: it is not the corpus.
+        OptionError: If the folder is not the corpus.
     """
     languages = [root] if is_folder(root / "photo") else _languages(root)
     if not languages:
         raise OptionError(
-            f"{root} is not PAN 2018's corpus: neither it nor a folder in it has a folder 'photo'."
+            f"{root} is not PAN 2018's corpus: neither it nor a folder in it has a folder 'photo'; "
+            "give the folder of a language, or the folder of all languages."
         )
     for language in languages:
         yield from _authors(language, root, skipped)
@@ -46,7 +49,7 @@ def _languages(root: Path) -> list[Path]:
 def _authors(language: Path, root: Path, skipped: Skipped) -> Iterator[DumpUser]:
     name = language.resolve().name
     if not is_text(name):
-        skipped.add(SkipReason.BAD_NAME, language, None, "the language's name is no UTF-8")
+        skipped.add(SkipReason.BAD_NAME, language, None, "the language's name is not UTF-8")
         return
     folders = list(_author_folders(language / "photo", skipped))
     truth = _Truth(_truth_file(language, name), {entry.name for entry in folders}, skipped)
@@ -64,7 +67,7 @@ def _author_folders(photos: Path, skipped: Skipped) -> Iterator[os.DirEntry[str]
         if is_folder(entry) and is_text(entry.name):
             yield entry
         else:
-            skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "no folder of an author")
+            skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "not a folder of an author")
 
 
 def _truth_file(language: Path, name: str) -> Path:
@@ -76,7 +79,7 @@ class _Truth:
     """What a truth file says of the authors who have folders.
 
     Attributes:
-        genders: of each of them; none where there is no such file.
+        genders: The gender per author; empty if there is no truth file.
     """
 
     def __init__(self, file: Path, authors: set[str], skipped: Skipped) -> None:
@@ -85,7 +88,7 @@ class _Truth:
         self._authors = authors
         self._skipped = skipped
         if not is_file(file):
-            skipped.add(SkipReason.MISSING_FILE, file, None, "no labels for this language")
+            skipped.add(SkipReason.MISSING_FILE, file, None, "this language has no labels")
             return
         for number, line in read_lines(file, skipped):
             if line.strip():
@@ -96,11 +99,13 @@ class _Truth:
         if not separator or not author:
             self._skip(SkipReason.MALFORMED, number, f"not id{_SEPARATOR}gender: {line[:80]}")
         elif gender not in _GENDERS:
-            self._skip(SkipReason.BAD_LABEL, number, f"gender '{gender[:80]}' of {author[:80]}")
+            what = f"the gender of {author[:80]} is '{gender[:80]}', not female or male"
+            self._skip(SkipReason.BAD_LABEL, number, what)
         elif author not in self._authors:
             self._skip(SkipReason.NO_SUCH_USER, number, author)
         elif self.genders.setdefault(author, gender) != gender:
-            self._skip(SkipReason.BAD_LABEL, number, f"{author} is {self.genders[author]} above")
+            what = f"{author} is {self.genders[author]} in an earlier line"
+            self._skip(SkipReason.BAD_LABEL, number, what)
 
     def _skip(self, reason: SkipReason, number: int, what: str) -> None:
         self._skipped.add(reason, self._file, number, what)

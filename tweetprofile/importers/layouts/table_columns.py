@@ -1,4 +1,4 @@
-"""Which columns a table of users has, and which of them can be taken."""
+"""Find out which columns a table of users has, and which of them can be used."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from tweetprofile.importers.skipped import Skipped
 from tweetprofile.importers.users import is_text
 
 LISTS, SINGLE = "file_names", "file_name"
-"""What the name of a column of paths ends in: several paths a row, or one."""
+"""How the name of a column of paths ends: several paths per row, or one."""
 
 MOST_COLUMNS = 1_000
-"""Of a table of users."""
+"""The most columns of a table of users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class TableColumns:
     """The columns of a table.
 
     Attributes:
-        names: of those that can be taken: the user's id, paths, and what may be labels.
-        left_out: names of the others.
-        encoding: of the file's text.
+        names: The columns that can be used: the user's id, paths, and what may be labels.
+        left_out: The other columns.
+        encoding: The encoding of the file's text.
     """
 
     names: Sequence[str]
@@ -39,17 +39,17 @@ class TableColumns:
 
     @classmethod
     def of(cls, file: Path) -> "TableColumns":
-        """The columns of `metadata.csv`, `.jsonl` or `.parquet`.
+        """Read the columns of a `metadata.csv`, `.jsonl` or `.parquet`.
 
         Raises:
-            OptionError: the file cannot be read, has too many columns or two of one name, or its
+            OptionError: If the file cannot be read, has too many columns or two of one name, or its
                 ids are floating-point numbers.
         """
         try:
             columns = _READERS[file.suffix](file)
         except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
             raise OptionError(
-                f"{file} cannot be read: {error_text(error)}; mend or remove it."
+                f"{file} cannot be read: {error_text(error)}; repair or remove it."
             ) from error
         columns._check(file)
         return columns
@@ -57,41 +57,41 @@ class TableColumns:
     def _check(self, file: Path) -> None:
         names = [*self.names, *self.left_out]
         if len(names) > MOST_COLUMNS:
-            said = f"has more than {MOST_COLUMNS:,} columns; keep those of labels"
+            fault = f"has more than {MOST_COLUMNS:,} columns; keep the columns of labels only"
         elif broken := [name for name in names if not is_text(name)]:
-            said = f"cannot be read: column {broken[0]!r} is no UTF-8; rename it"
+            fault = f"cannot be read: the name of column {broken[0]!r} is not UTF-8; rename it"
         elif repeated := [name for name, count in Counter(names).items() if count > 1]:
-            said = f"has two columns called '{repeated[0]}'; rename or drop one of them"
+            fault = f"has two columns called '{repeated[0]}'; rename or drop one of them"
         else:
             return
-        raise OptionError(f"{file} {said}.")
+        raise OptionError(f"{file} {fault}.")
 
 
 def floating_id_message(file: Path, row: int, user_id: object) -> str:
-    """What to say of an id that was written as a floating-point number."""
+    """Return the message about an id that was written as a floating-point number."""
     return (
-        f"{file}:{row}: user_id '{user_id}' is a floating-point number, which has only 15 digits "
-        "of an id, so that users might be taken for one; read the ids anew from their source as "
+        f"{file}:{row}: user_id '{user_id}' is a floating-point number, which keeps only 15 digits "
+        "of an id, so that two users might become one; export the ids from their source again, as "
         "text."
     )
 
 
 def error_text(error: Exception) -> str:
-    """What an error of a file says, in one line."""
+    """Return what an error about a file says, on one line."""
     return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
 
 
-def _of_csv(file: Path) -> TableColumns:
+def _csv_columns(file: Path) -> TableColumns:
     return TableColumns([name for name in read_header(file) if name], [], find_encoding(file))
 
 
-def _of_parquet(file: Path) -> TableColumns:
+def _parquet_columns(file: Path) -> TableColumns:
     names: list[str] = []
     left_out: list[str] = []
     for field in read_schema(file):
         if field.name == "user_id":
             _require_id_type(field.type, file)
-        (names if _is_useful(field) else left_out).append(field.name)
+        (names if _is_usable(field) else left_out).append(field.name)
     return TableColumns(names, left_out)
 
 
@@ -101,30 +101,30 @@ def _require_id_type(kind: pa.DataType, file: Path) -> None:
             if row["user_id"] is not None:
                 raise OptionError(floating_id_message(file, number, row["user_id"]))
     elif not (pa.types.is_integer(kind) or is_text_type(kind)):
-        raise OptionError(f"{file}: 'user_id' is {kind}; write the ids as text.")
+        raise OptionError(f"{file}: the column 'user_id' is {kind}; write the ids as text.")
 
 
-def _is_useful(field: pa.Field) -> bool:
+def _is_usable(field: pa.Field) -> bool:
     kind, name = field.type, field.name
     if name.endswith(LISTS) and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         kind = kind.value_type
     return is_text_type(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
 
 
-def _of_records(file: Path) -> TableColumns:
-    """The keys of JSON lines, up to some more than there may be."""
+def _jsonl_columns(file: Path) -> TableColumns:
+    """Collect the keys of JSON lines, until there are more than allowed."""
     encoding = find_encoding(file)
     found: dict[str, bool] = {}
     for _, record in read_records(file, Skipped(None), encoding):
         for name, value in record.items():
-            of_use = isinstance(value, str | int) or name == "user_id"
-            found[name] = found.get(name, False) or of_use or name.endswith((LISTS, SINGLE))
+            is_usable = isinstance(value, str | int) or name == "user_id"
+            found[name] = found.get(name, False) or is_usable or name.endswith((LISTS, SINGLE))
         if len(found) > MOST_COLUMNS:
             break
-    useful = [name for name, each in found.items() if each]
-    return TableColumns(useful, [name for name in found if name not in useful], encoding)
+    usable = [name for name, is_usable in found.items() if is_usable]
+    return TableColumns(usable, [name for name in found if name not in usable], encoding)
 
 
-_READERS = {".csv": _of_csv, ".parquet": _of_parquet, ".jsonl": _of_records}
+_READERS = {".csv": _csv_columns, ".parquet": _parquet_columns, ".jsonl": _jsonl_columns}
 NAMES = tuple(f"metadata{ending}" for ending in _READERS)
-"""Of tables that an ImageFolder may have."""
+"""The names of tables that an ImageFolder may have."""

@@ -1,7 +1,7 @@
-"""`twitter-api`: tweets as crawlers and scrapers keep them, and the photos beside them.
+"""`twitter-api`: tweets as crawlers and scrapers keep them, and a folder of photos.
 
 docs/importing.md lists the shapes of tweets and the names of photos. Files are plain, .gz, .bz2 or
-.zst. Photos are looked for by name among the files below a folder, and never fetched.
+.zst. Photos are looked up by name among the files below a folder, and never fetched.
 """
 
 from collections.abc import Iterator
@@ -17,23 +17,24 @@ from tweetprofile.importers.tweets.shapes import photos_of
 from tweetprofile.importers.users import DumpUser
 
 
-def twitter_api_users(source: Path, media: Path, skipped: Skipped) -> Iterator[DumpUser]:
-    """The users who have photos in a file of tweets, or in all below a folder.
+def twitter_api_users(source: Path, media_dir: Path, skipped: Skipped) -> Iterator[DumpUser]:
+    """Yield the users who have photos in a file of tweets, or in all files below a folder.
 
     Args:
-        source: the file or folder.
-        media: folder of the photos, which image paths are relative to.
-        skipped: gets what cannot be taken.
+        source: The file or folder.
+        media_dir: The folder of the photos, to which image paths are relative.
+        skipped: Records what cannot be taken.
 
     Raises:
-        OptionError: there is no such file.
+        OptionError: If there is no such file.
     """
     files = [source] if is_file(source) else list(_record_files(source, skipped))
     if not files:
         raise OptionError(
-            f"{source} holds no file of JSON (.jsonl, .json, .ndjson, also with .gz, .bz2, .zst)."
+            f"{source} contains no file of tweets; give a folder of .jsonl, .json or .ndjson "
+            "files, plain or with .gz, .bz2 or .zst."
         )
-    with MediaIndex(media, skipped) as index, PhotoSorter() as sorter:
+    with MediaIndex(media_dir, skipped) as index, PhotoSorter() as sorter:
         for file in files:
             _sort_photos(file, index, sorter, skipped)
         index.count_further_files()
@@ -41,10 +42,10 @@ def twitter_api_users(source: Path, media: Path, skipped: Skipped) -> Iterator[D
 
 
 def _record_files(folder: Path, skipped: Skipped) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
+    def skip(error: OSError) -> None:
         skipped.add(SkipReason.UNREADABLE, str(error.filename), None, str(error.strerror))
 
-    for entries in walk_files(folder, lambda entry: True, refuse):
+    for entries in walk_files(folder, lambda entry: True, skip):
         yield from (Path(entry.path) for entry in entries if is_record_file(entry.name))
 
 

@@ -1,8 +1,8 @@
-"""`twitter-archive`: what Twitter hands out to the owner of an account, unpacked; one or many.
+"""`twitter-archive`: the archive that Twitter gives to the owner of an account, unpacked; or many.
 
-`account.js` says whose it is; `tweets.js` with its parts `tweets-part<N>.js` (or older `tweet.js`)
-holds the tweets, `tweets_media/` (or older `tweet_media/`) the files, each `<tweet>-<name>`. They
-stand in `data/`, and in archives of 2018 in the archive itself.
+`account.js` names the account. `tweets.js` with its parts `tweets-part<N>.js` (`tweet.js` in older
+archives) holds the tweets, and `tweets_media/` (`tweet_media/`) the files, each `<tweet>-<name>`.
+They are in `data/`, or in archives of 2018 in the archive itself.
 """
 
 import re
@@ -24,13 +24,13 @@ from tweetprofile.importers.users import REPEATED, DumpUser, is_id, is_text
 _TWEET_FILES = re.compile(r"tweets?(-part[0-9]+)?\.js")
 _MEDIA_FOLDERS = ("tweets_media", "tweet_media")
 
-_LEFT_OUT = {
+_FILES_LEFT_OUT = {
     re.compile(r"community[-_]tweets?(-part[0-9]+)?\.js"): "community tweets",
     re.compile(r"deleted[-_]tweets?(-part[0-9]+)?\.js"): "deleted tweets",
     re.compile(r"twitter[-_]circle[-_]tweets?(-part[0-9]+)?\.js"): "circle tweets",
 }
-"""Files of tweets that are counted and not taken: a profile is of what an account shows to all, and
-community and circle tweets are for a group, while deleted ones were taken back."""
+"""Files of tweets that are counted and not taken. A profile describes what an account shows to
+everyone; community and circle tweets are for a group, and deleted tweets were taken back."""
 
 IN_ANOTHER_ARCHIVE = "photos of tweets that another archive of the account holds as well"
 
@@ -40,8 +40,8 @@ class _Archive:
     """An unpacked archive.
 
     Attributes:
-        data: folder of its files.
-        account: id of its owner.
+        data: The folder of its files.
+        account: The id of its owner.
     """
 
     data: Path
@@ -49,20 +49,21 @@ class _Archive:
 
 
 def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
-    """The owners of an archive, or of all archives in a folder; image paths are relative to it.
+    """Yield the owner of an archive, or the owners of all archives in a folder.
 
-    Several archives of an account give one user, with each photo once.
+    Image paths are relative to `source`. Several archives of an account become one user, with each
+    photo once.
 
     Raises:
-        OptionError: there is no archive.
+        OptionError: If there is no archive.
     """
     own = _data_of(source)
     folders = [own] if own is not None else list(_folders_of_data(source, skipped))
     if not folders:
         raise OptionError(
-            f"{source} is no archive of an account, nor a folder of them: there is no "
+            f"{source} is neither an archive of an account nor a folder of archives: it has no "
             "account.js, neither in data/ nor beside it; unpack the archive that Twitter sent and "
-            f"give its folder.{_of_before_2018(source)}"
+            f"give its folder.{_remark_on_2018(source)}"
         )
     accounts: dict[str, list[_Archive]] = {}
     for data in folders:
@@ -74,54 +75,56 @@ def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
 
 
 def _data_of(archive: Path) -> Path | None:
-    """Folder of an archive's files; None of what is no archive."""
-    places = (archive / "data", archive)
-    return next((each for each in places if is_file(each / "account.js")), None)
+    """Return the folder of an archive's files, or None if it is not an archive."""
+    folders = (archive / "data", archive)
+    return next((each for each in folders if is_file(each / "account.js")), None)
 
 
-def _of_before_2018(source: Path) -> str:
+def _remark_on_2018(source: Path) -> str:
     if not (source / "data" / "js" / "tweets").is_dir():
         return ""
-    return " It looks like an archive of before 2018, and these hold no photos."
+    return " It looks like an archive from before 2018, and these hold no photos."
 
 
 def _folders_of_data(folder: Path, skipped: Skipped) -> Iterator[Path]:
     for entry in root_entries(folder):
         if not entry.name.startswith("."):
             if not is_text(entry.name):
-                skipped.add(SkipReason.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
+                skipped.add(SkipReason.BAD_NAME, entry.path, None, "the folder's name is not UTF-8")
             elif found := _data_in(Path(entry.path)):
                 yield from found
             else:
-                what = "no unpacked archive: it has no account.js, neither in data/ nor beside it"
+                what = (
+                    "not an unpacked archive: it has no account.js, neither in data/ nor beside it"
+                )
                 skipped.add(SkipReason.MISSING_FILE, entry.path, None, what)
 
 
 def _data_in(folder: Path) -> list[Path]:
-    """Folders of the files of an archive, or of the archives right below a folder."""
+    """Return the folders of the files of an archive, or of the archives directly in a folder."""
     if (own := _data_of(folder)) is not None:
         return [own]
     try:
         inner = [Path(entry.path) for entry in sorted_entries(folder) if is_text(entry.name)]
     except OSError:
-        return []  # a file, which the caller notes
+        return []  # a file, which the caller skips
     return [data for each in inner if (data := _data_of(each)) is not None]
 
 
 def _account_of(data: Path, skipped: Skipped) -> str | None:
-    """Id of the account that an archive is of; where it names none, that is noted as a loss."""
+    """Return the id of an archive's account; skip an archive that names none."""
     _, account = next(read_archive(data / "account.js", skipped), (0, {}))
     account_id = _within(account, "account").get("accountId")
     if is_id(account_id):
         return account_id
-    skipped.add(SkipReason.MISSING_KEY, data / "account.js", None, "it names no accountId")
+    skipped.add(SkipReason.MISSING_KEY, data / "account.js", None, "it has no accountId")
     return None
 
 
 def _owner(archives: list[_Archive], source: Path, skipped: Skipped) -> DumpUser:
-    """The owner of some archives of one account, with the photos of all."""
+    """Return the owner of one account's archives, with the photos of all of them."""
     media = _Media([archive.data for archive in archives])
-    places: dict[str, tuple[int, int]] = {}
+    order: dict[str, tuple[int, int]] = {}
     first_found: dict[str, Path] = {}
     for archive in archives:
         _count_left_out(archive.data, skipped)
@@ -131,22 +134,22 @@ def _owner(archives: list[_Archive], source: Path, skipped: Skipped) -> DumpUser
                 if found is None:
                     line.skip(SkipReason.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
                     continue
-                place = (photo.tweet, photo.position)
-                if found in places and first_found[found] != archive.data:
+                rank = (photo.tweet, photo.position)
+                if found in order and first_found[found] != archive.data:
                     line.leave_out(IN_ANOTHER_ARCHIVE)
-                elif found in places and places[found] != place:
+                elif found in order and order[found] != rank:
                     line.leave_out(REPEATED)
                 first_found.setdefault(found, archive.data)
-                places[found] = min(place, places.get(found, place))
-    paths = sorted(places, key=places.__getitem__)
-    below = [Path(path).relative_to(source).as_posix() for path in paths]
-    return DumpUser(archives[0].account, below)
+                order[found] = min(rank, order.get(found, rank))
+    paths = sorted(order, key=order.__getitem__)
+    images = [Path(path).relative_to(source).as_posix() for path in paths]
+    return DumpUser(archives[0].account, images)
 
 
 def _count_left_out(data: Path, skipped: Skipped) -> None:
-    """Count the tweets of files that are not taken."""
+    """Count the tweets in files that are not taken."""
     for name in _names_in(data, skipped):
-        for pattern, what in _LEFT_OUT.items():
+        for pattern, what in _FILES_LEFT_OUT.items():
             if pattern.fullmatch(name):
                 count = sum(1 for _ in read_archive(data / name, skipped))
                 skipped.leave_out(f"{what} ({name})", count)
@@ -169,7 +172,7 @@ def _photos(file: Path, account: str, skipped: Skipped) -> Iterator[tuple[Photo,
         tweet, line = _within(record, "tweet"), Line(skipped, file, number)
         text = tweet.get("full_text")
         if not isinstance(record.get("tweet", record), dict):
-            line.skip(SkipReason.MALFORMED, f"a tweet that is no object: {brief(record['tweet'])}")
+            line.skip(SkipReason.MALFORMED, f"a tweet is not an object: {brief(record['tweet'])}")
         elif isinstance(text, str) and text.startswith("RT @"):
             skipped.leave_out(RETWEETS)
         else:
@@ -177,21 +180,21 @@ def _photos(file: Path, account: str, skipped: Skipped) -> Iterator[tuple[Photo,
 
 
 class _Media:
-    """The photos of an account's archives, found by what their names say."""
+    """The photos in an account's archives, found by their names."""
 
     def __init__(self, folders: list[Path]) -> None:
         self._paths: dict[str, tuple[int, str]] = {}
         for folder in folders:
             for name in _MEDIA_FOLDERS:
-                self._take(folder / name)
+                self._add_files(folder / name)
 
     def find(self, photo: Photo) -> str | None:
-        """Path of a photo's file; None where there is none."""
+        """Return the path of a photo's file, or None if there is none."""
         keys = (key_of(photo), *other_keys_of(photo))
         found = [self._paths[key] for key in keys if key in self._paths]
         return min(found)[1] if found else None
 
-    def _take(self, folder: Path) -> None:
+    def _add_files(self, folder: Path) -> None:
         try:
             entries = sorted_entries(folder)
         except OSError:
@@ -201,12 +204,12 @@ class _Media:
             if name is None or name.rank == BY_CONTENT:
                 continue
             for key in name.keys:
-                # Of equal ones the first counts, which is of the first archive.
+                # Of equal files the first counts, which is in the first archive.
                 if key not in self._paths or self._paths[key][0] > name.rank:
                     self._paths[key] = (name.rank, entry.path)
 
 
 def _within(record: dict[str, Any], name: str) -> dict[str, Any]:
-    """The object of that name; older archives leave the name out."""
+    """Return the object under a name; older archives leave the name out."""
     inner = record.get(name, record)
     return inner if isinstance(inner, dict) else {}

@@ -1,4 +1,4 @@
-"""`folder`: ROOT/<user>/<image>, users and images in the order of their names."""
+"""Read folders of users: ROOT/<user>/<image>, with users and images in the order of their names."""
 
 import os
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from tweetprofile.importers.users import (
 
 
 def folder_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
-    """The users of a folder of folders; image paths are relative to it.
+    """Yield the users who have folders in a folder; image paths are relative to that folder.
 
     Raises:
-        OptionError: there is no folder in it.
+        OptionError: If there is no folder in it.
     """
     found = False
     for entry in root_entries(root):
@@ -29,21 +29,24 @@ def folder_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
         if not is_folder(entry) and not is_image_name(entry.name):
             skipped.leave_out("files beside the users' folders")  # tables, the manifest itself
         elif not is_folder(entry):
-            skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "an image in no user's folder")
+            what = "an image that is not in a user's folder"
+            skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, what)
         elif not is_text(entry.name):
-            skipped.add(SkipReason.BAD_NAME, entry.path, None, "the folder's name is no UTF-8")
+            skipped.add(SkipReason.BAD_NAME, entry.path, None, "the folder's name is not UTF-8")
         else:
             found = True
             yield DumpUser(entry.name, image_paths(Path(entry.path), entry.name, skipped))
     if not found:
-        raise OptionError(f"{root} holds no folder of a user; it must be ROOT/<user>/<image>.")
+        raise OptionError(
+            f"{root} contains no folder of a user; arrange the images as ROOT/<user>/<image>."
+        )
 
 
 def root_entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What the folder of a dump holds, in the order of names.
+    """Return the entries of a dump's folder, in natural order.
 
     Raises:
-        OptionError: it cannot be read.
+        OptionError: If the folder cannot be read.
     """
     try:
         return sorted_entries(folder)
@@ -53,22 +56,22 @@ def root_entries(folder: Path) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def image_paths(folder: Path, below: str, skipped: Skipped) -> list[str]:
-    """Paths of the images right in a user's folder, in order; hidden files are none.
+def image_paths(folder: Path, prefix: str, skipped: Skipped) -> list[str]:
+    """Return the paths of the images directly in a user's folder, without hidden files.
 
     Args:
-        folder: the user's.
-        below: what its path is to begin with.
-        skipped: gets what is no image, or the folder where it cannot be read.
+        folder: The user's folder.
+        prefix: The path of that folder, which the returned paths start with.
+        skipped: Records what is not an image, or the folder if it cannot be read.
     """
     try:
         entries = sorted_entries(folder)
     except OSError as error:
-        skipped.add(SkipReason.UNREADABLE, folder, None, f"the user's folder: {error.strerror}")
+        what = f"the user's folder cannot be read: {error.strerror}"
+        skipped.add(SkipReason.UNREADABLE, folder, None, what)
         return []
-    paths = [f"{below}/{entry.name}" for entry in entries if _is_image(entry, skipped)]
-    if beyond := len(paths[MOST_IMAGES:]):
-        skipped.leave_out(IMAGES_OVER_LIMIT, beyond)
+    paths = [f"{prefix}/{entry.name}" for entry in entries if _is_image(entry, skipped)]
+    skipped.leave_out(IMAGES_OVER_LIMIT, len(paths[MOST_IMAGES:]))
     return paths[:MOST_IMAGES]
 
 
@@ -76,11 +79,12 @@ def _is_image(entry: os.DirEntry[str], skipped: Skipped) -> bool:
     if entry.name.startswith("."):
         return False
     if is_folder(entry):
-        skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "a folder among a user's images")
+        what = "a folder among the images of a user"
+        skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, what)
     elif not is_text(entry.name):
-        skipped.add(SkipReason.BAD_NAME, entry.path, None, "the file's name is no UTF-8")
+        skipped.add(SkipReason.BAD_NAME, entry.path, None, "the file's name is not UTF-8")
     elif not is_image_name(entry.name):
-        skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "its name is no image's")
+        skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "not the name of an image")
     else:
         return True
     return False

@@ -1,1 +1,1 @@
-"""Readers: from the bytes of a dump's files to records and rows."""
+"""Readers: turn the bytes of a dump's files into records and rows."""

@@ -1,7 +1,7 @@
-"""Lines of plain or compressed files, and the JSON records in them, each with its line's number.
+"""Read the lines of plain or compressed files, and the JSON records in them, with line numbers.
 
-A file of records is JSON lines, each an object or a list of objects; or a text in which an object
-or a list takes several lines, which `windows` reads. Its beginning decides.
+A file of records holds JSON lines, each an object or a list of objects; or a text in which an
+object or a list takes several lines, which `json_text` reads. The beginning of the file decides.
 """
 
 import io
@@ -16,22 +16,22 @@ from tweetprofile.importers.readers.streams import DumpFile, as_utf8
 from tweetprofile.importers.skipped import Skipped, SkipReason
 
 LONGEST_RECORD = 16 << 20
-"""Bytes of a line, or characters of a record: a page of 500 tweets has 2 MB. What is longer is no
-record; parsed, 16 MiB of JSON can take 30 times as much memory."""
+"""The most bytes of a line, or characters of a record; a page of 500 tweets has 2 MB. Parsed, JSON
+can take 30 times its size in memory, so anything longer is skipped."""
 
 LONGEST_LINE = 1 << 16
-"""Characters of a line of text that is no JSON."""
+"""The most characters of a line of text that is not JSON."""
 
-_LONGEST_SAID = f"{LONGEST_RECORD >> 20} MiB"
+_LONGEST_RECORD_TEXT = f"{LONGEST_RECORD >> 20} MiB"
 _SKIPPED_AT_ONCE = 1 << 16
-_NO_JSON = "no JSON"
+_NOT_JSON = "not JSON"
 
 RECORD_ENDINGS = (".jsonl", ".json", ".ndjson")
 COMPRESSED_ENDINGS = ("", ".gz", ".bz2", ".zst")
 
 
 def is_record_file(name: str) -> bool:
-    """Whether a file's name is that of JSON lines, plain or compressed."""
+    """Return whether a file's name is that of JSON, plain or compressed."""
     return name.lower().endswith(
         tuple(record + packed for record in RECORD_ENDINGS for packed in COMPRESSED_ENDINGS)
     )
@@ -40,10 +40,10 @@ def is_record_file(name: str) -> bool:
 def read_records(
     file: Path, skipped: Skipped, encoding: str = "utf-8"
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects of a file, each with the number of the line that it begins in, from 1.
+    """Yield the JSON objects of a file, each with the number of its first line, from 1.
 
-    They stand one per line, or in lists, or take several lines each. What is no object is noted
-    among the losses; of a file that ends early, what stands before is given.
+    The objects are one per line, or in lists, or take several lines each. What is not an object is
+    recorded as skipped; of a file that ends early, everything before its end is read.
     """
     try:
         dump_file = DumpFile(file, encoding)
@@ -57,7 +57,7 @@ def read_records(
 
 
 def read_lines(file: Path, skipped: Skipped) -> Iterator[tuple[int, str]]:
-    """The lines of a file of text, with their numbers, from 1; bytes that are none are replaced.
+    """Yield the lines of a text file with their numbers, from 1; invalid UTF-8 is replaced.
 
     A line longer than `LONGEST_LINE` is recorded as skipped.
     """
@@ -78,13 +78,18 @@ def read_lines(file: Path, skipped: Skipped) -> Iterator[tuple[int, str]]:
             what = f"a line of more than {LONGEST_LINE:,} characters"
             skipped.add(SkipReason.MALFORMED, file, number, what)
     if dump_file.damage is not None:
-        skipped.add(SkipReason.CUT, file, number + 1, f"cannot be read on: {dump_file.damage}")
+        skipped.add(SkipReason.CUT, file, number + 1, damage_text(dump_file.damage))
+
+
+def damage_text(damage: str) -> str:
+    """Describe damage that ends the reading of a file."""
+    return f"cannot be read any further: {damage}"
 
 
 def _takes_several_lines(head: bytes) -> bool:
-    """Whether a file that begins so holds JSON that goes on beyond the end of its line.
+    """Return whether the first JSON value in the head of a file continues on the next line.
 
-    A broken first line among JSON lines does not: nothing of the next line could follow it.
+    A broken first line of JSON lines does not: nothing in the next line could continue it.
     """
     text = head.decode("utf-8-sig", "replace").lstrip()
     first, end_of_line, _ = text.partition("\n")
@@ -105,13 +110,15 @@ def _takes_several_lines(head: bytes) -> bool:
 def _records_of_text(
     data: "BufferedReader[Any]", dump_file: DumpFile, file: Path, skipped: Skipped
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    form = TextFormat(None, one_list=False, longest=LONGEST_RECORD)
-    window = JsonTextReader(data, form, file, skipped)
-    yield from window.records()
-    if not window.complete and not window.cut_is_noted and dump_file.damage is None:
-        skipped.add(SkipReason.CUT, file, window.line, "the list of records has no end")
-    elif dump_file.damage is not None and not window.cut_is_noted:
-        skipped.add(SkipReason.CUT, file, window.line, f"cannot be read on: {dump_file.damage}")
+    text_format = TextFormat(None, is_one_list=False, longest=LONGEST_RECORD)
+    reader = JsonTextReader(data, text_format, file, skipped)
+    yield from reader.records()
+    if reader.cut_is_recorded:
+        return
+    if dump_file.damage is not None:
+        skipped.add(SkipReason.CUT, file, reader.line, damage_text(dump_file.damage))
+    elif not reader.is_complete:
+        skipped.add(SkipReason.CUT, file, reader.line, "the list of records has no end")
 
 
 def _records_of_lines(
@@ -120,35 +127,37 @@ def _records_of_lines(
     number, cut_line = 0, None
     read = data.readline
     for number, line in enumerate(iter(lambda: read(LONGEST_RECORD + 1), b""), 1):
-        whole = line.endswith(b"\n")
-        if len(line) > LONGEST_RECORD and not whole:
+        is_complete = line.endswith(b"\n")
+        if len(line) > LONGEST_RECORD and not is_complete:
             _skip_line(data)
-            skipped.add(SkipReason.MALFORMED, file, number, f"a line of more than {_LONGEST_SAID}")
+            skipped.add(
+                SkipReason.MALFORMED, file, number, f"a line of more than {_LONGEST_RECORD_TEXT}"
+            )
             continue
         record, fault = _parse(line)
         if isinstance(record, dict):
             yield number, record
         elif record is not None:
             yield from ((number, each) for each in objects_of(record, file, number, skipped))
-        elif fault and not whole and dump_file.damage is not None:
-            cut_line = number  # by the damage, which is noted below
+        elif fault and not is_complete and dump_file.damage is not None:
+            cut_line = number  # cut by the damage that is recorded below
         elif fault:
-            # Without an end of line, it is where a crawler was stopped.
-            reason = SkipReason.MALFORMED if whole or fault != _NO_JSON else SkipReason.CUT
-            skipped.add(reason, file, number, f"{fault}: {_beginning(line)}")
+            # A broken line without a line end is where a crawler was stopped.
+            is_malformed = is_complete or fault != _NOT_JSON
+            reason = SkipReason.MALFORMED if is_malformed else SkipReason.CUT
+            skipped.add(reason, file, number, f"{fault}: {_excerpt(line)}")
     if dump_file.damage is not None:
-        at = cut_line or number + 1
-        skipped.add(SkipReason.CUT, file, at, f"cannot be read on: {dump_file.damage}")
+        skipped.add(SkipReason.CUT, file, cut_line or number + 1, damage_text(dump_file.damage))
 
 
 def _skip_line(data: "BufferedReader[Any]") -> None:
-    """Leave the rest of a line unread, in pieces."""
+    """Skip the rest of a line, in pieces."""
     while (piece := data.readline(_SKIPPED_AT_ONCE)) and not piece.endswith(b"\n"):
         pass
 
 
 def _parse(line: bytes) -> tuple[dict[str, Any] | list[Any] | None, str | None]:
-    """The object or list of a line, or what is wrong with it; neither of an empty line."""
+    """Return the object or list in a line, or what is wrong with it; neither for an empty line."""
     if not line.strip():
         return None, None
     try:
@@ -156,12 +165,14 @@ def _parse(line: bytes) -> tuple[dict[str, Any] | list[Any] | None, str | None]:
     except (ValueError, RecursionError):
         record = _parse_between_commas(line)
         if record is None:
-            return None, _NO_JSON
-    return (record, None) if isinstance(record, dict | list) else (None, "no JSON object")
+            return None, _NOT_JSON
+    return (
+        (record, None) if isinstance(record, dict | list) else (None, "not a JSON object or list")
+    )
 
 
 def _parse_between_commas(line: bytes) -> Any:
-    """The value of a line without the commas around it; None where that does not help."""
+    """Parse a line without the commas around it; return None if that does not help."""
     bare = line.strip(b" \t\r\n,")
     if len(bare) == len(line.rstrip()):
         return None
@@ -171,5 +182,5 @@ def _parse_between_commas(line: bytes) -> Any:
         return None
 
 
-def _beginning(line: bytes) -> str:
+def _excerpt(line: bytes) -> str:
     return line[:80].decode("utf-8", "replace").strip()

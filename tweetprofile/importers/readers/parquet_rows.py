@@ -1,8 +1,8 @@
-"""Rows of a Parquet table beside a dump, a bounded part of it in memory at a time.
+"""Read the rows of a Parquet table in bounded memory.
 
-A file of a few hundred bytes can claim billions of rows, or one row of gigabytes. What its footer
-says is checked first. Columns of text stay dictionaries until the length of each row is known, so
-that a value takes its memory once, however often it is repeated.
+A file of a few hundred bytes can claim billions of rows, or one row of gigabytes, so the claims of
+its footer are checked first. Columns of text stay dictionaries until the length of each row is
+known, so that a value takes its memory once, however often it is repeated.
 """
 
 import os
@@ -21,48 +21,48 @@ from tweetprofile.importers.readers.json_records import LONGEST_RECORD
 from tweetprofile.importers.readers.streams import open_regular
 
 MOST_VALUES = 1 << 25
-"""Of a column in a row group: the 32 paths each of a million users."""
+"""The most values of a column in a row group: 32 paths for each of a million users."""
 
 LARGEST_UNPACKED = 128 << 20
-"""Bytes of a column in a row group, where it is packed to less than a hundredth of them."""
+"""The most bytes of a column in a row group that is packed to less than a hundredth of them."""
 
 _LARGEST_RATIO = 100
-_MOST_IMAGES_A_ROW = 1 << 20
+_MOST_IMAGES_PER_ROW = 1 << 20
 _ROWS_AT_ONCE = 1 << 12
 _READ_BUFFER = 1 << 20
 
-Skip = Callable[[int, str], None]
-"""Takes the number of a row, from 1, and what is wrong with it."""
+OnSkip = Callable[[int, str], None]
+"""Called with the number of a row, from 1, and what is wrong with it."""
 
 
 def read_schema(file: Path) -> pa.Schema:
-    """The columns of a table.
+    """Return the schema of a table.
 
     Raises:
-        OSError, ArrowException: it is no Parquet file, or cannot be opened.
+        OSError, ArrowException: If the file is not Parquet, or cannot be opened.
     """
     os.close(open_regular(file))
     return pq.read_schema(file)
 
 
 def count_rows(file: Path) -> int:
-    """How many rows a table says that it has."""
+    """Return the number of rows that a table claims to have."""
     rows: int = pq.read_metadata(file).num_rows
     return rows
 
 
 def read_parquet_rows(
-    file: Path, columns: Sequence[str], skip: Skip
+    file: Path, columns: Sequence[str], on_skip: OnSkip
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a table, each with its number, from 1.
+    """Yield the rows of a table, each with its number, from 1.
 
     Args:
-        file: the table.
-        columns: of text, lists of text, or numbers.
-        skip: told of each row that is longer than `LONGEST_RECORD`.
+        file: The table.
+        columns: The columns to read: text, lists of text, or numbers.
+        on_skip: Called for each row that is longer than `LONGEST_RECORD`.
 
     Raises:
-        OSError, ArrowException: it is damaged, or claims more than the caps of this module allow.
+        OSError, ArrowException: If the table is damaged, or claims more than this module allows.
     """
     number = 0
     with _open(file, columns) as parquet:
@@ -70,7 +70,7 @@ def read_parquet_rows(
             lengths = _lengths(batch)
             for start, end in _pieces(lengths):
                 if lengths[start:end].sum() > LONGEST_RECORD:
-                    skip(number + end, f"a row of more than {LONGEST_RECORD >> 20} MiB")
+                    on_skip(number + end, f"a row of more than {LONGEST_RECORD >> 20} MiB")
                     continue
                 rows = _decoded(batch.slice(start, end - start)).to_pylist()
                 yield from enumerate(rows, number + start + 1)
@@ -93,7 +93,7 @@ def _open(file: Path, columns: Sequence[str]) -> pq.ParquetFile:
 
 
 def _check(file: Path, columns: set[str]) -> None:
-    """Raise ArrowInvalid where a column of a row group would take too much memory."""
+    """Raise ArrowInvalid if a column of a row group would take too much memory."""
     try:
         with file.open("rb") as opened:
             groups = read_claims(opened)
@@ -113,7 +113,7 @@ def _check(file: Path, columns: set[str]) -> None:
 
 
 def _pieces(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Where the rows are parted: none of the parts is longer than a row may be."""
+    """Yield the bounds of parts, none of which is longer than one row may be."""
     start, total = 0, 0
     for row, length in enumerate(lengths.tolist()):
         if row > start and total + length > LONGEST_RECORD:
@@ -125,7 +125,7 @@ def _pieces(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 def _lengths(batch: pa.RecordBatch) -> NDArray[np.int64]:
-    """Bytes of each row, decoded."""
+    """Return the decoded size of each row, in bytes."""
     total = np.zeros(len(batch), np.int64)
     for column in batch.columns:
         total += _lengths_of(column)
@@ -136,8 +136,8 @@ def _lengths_of(column: pa.Array) -> NDArray[np.int64]:
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         offsets = column.offsets.to_numpy().astype(np.int64)
         counts = np.diff(offsets)
-        if counts.max(initial=0) > _MOST_IMAGES_A_ROW:  # too long, whatever its values are
-            return np.asarray(counts * (LONGEST_RECORD // _MOST_IMAGES_A_ROW), np.int64)
+        if counts.max(initial=0) > _MOST_IMAGES_PER_ROW:  # too long, whatever the values are
+            return np.asarray(counts * (LONGEST_RECORD // _MOST_IMAGES_PER_ROW), np.int64)
         values = column.values.slice(offsets[0], offsets[-1] - offsets[0])
         ends = np.concatenate([[0], np.cumsum(_lengths_of(values) + 8)])
         return np.asarray(np.diff(ends[offsets - offsets[0]]), np.int64)
@@ -148,7 +148,7 @@ def _lengths_of(column: pa.Array) -> NDArray[np.int64]:
 
 
 def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with its dictionaries resolved; each text is checked to be UTF-8."""
+    """Resolve the dictionaries of a batch, checking that each text is UTF-8."""
     columns = [column.cast(_plain(column.type)) for column in batch.columns]
     decoded = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
     decoded.validate(full=True)

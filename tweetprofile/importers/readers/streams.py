@@ -1,9 +1,9 @@
-"""Files of a dump as bytes, plain or compressed, up to where they end or are damaged.
+"""Read the files of a dump as bytes, plain or compressed, up to their end or to the first damage.
 
-Decoders give nothing of the piece in which they meet damage. Where one fails, the file is decoded a
-second time up to that piece, and from there on byte by byte: all that stands before the damage is
-given, at the cost of one more pass over a damaged file. Memory does not grow with the file, nor
-with what it unpacks to.
+A decoder returns nothing from the piece in which it meets damage. When one fails, the file is
+decoded a second time up to that piece, and byte by byte from there on. So everything before the
+damage is read, at the cost of one more pass over a damaged file. Memory grows neither with the file
+nor with what it unpacks to.
 """
 
 import codecs
@@ -18,24 +18,25 @@ import pyarrow as pa
 from tweetprofile.data.files.scratch import Closing
 
 _CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-"""By the ending of a file's name. All three may hold several streams, one after the other."""
+"""The codec per file ending. All three may hold several streams, one after the other."""
 
 _PIECE = 1 << 16
-"""Bytes that are read, and given, at a time."""
+"""Bytes that are read, and returned, at a time."""
 
 
 class DumpFile(Closing):
-    """A file of a dump, to be read as bytes; used as a `with` block.
+    """A file of a dump, opened to be read as bytes; use it in a `with` block.
 
     Args:
-        path: the file; compressed where its name ends in .gz, .bz2 or .zst.
-        encoding: of its text. It must have been found to hold for the whole file.
+        path: The file; it is decompressed if its name ends in .gz, .bz2 or .zst.
+        encoding: The encoding of its text, which must hold for the whole file.
 
     Attributes:
-        bytes: its content, which ends where damage begins; text in UTF-8, whatever its encoding is.
+        bytes: The content up to the first damage. Text is in UTF-8, whatever the file's encoding.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file. Pipes and devices are never opened.
+        OSError: If the file cannot be opened, or is not a regular file. Pipes and devices are never
+            opened.
     """
 
     def __init__(self, path: Path, encoding: str = "utf-8") -> None:
@@ -49,21 +50,21 @@ class DumpFile(Closing):
 
     @property
     def damage(self) -> str | None:
-        """What has ended the bytes early, once they are read; None where nothing has."""
+        """Why the bytes ended early, once they have been read; None if they did not."""
         return self._raw.damage
 
 
 def as_utf8(data: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
-    """The same text in UTF-8, where its byte-order mark says that it is UTF-16.
+    """Return the same text in UTF-8 if its byte-order mark says that it is UTF-16.
 
-    Windows PowerShell writes UTF-16 wherever a scraper's output is sent to a file.
+    Windows PowerShell writes UTF-16 whenever the output of a scraper is redirected to a file.
     """
     is_utf16 = data.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    return io.BufferedReader(_Utf8(data), _PIECE) if is_utf16 else data
+    return io.BufferedReader(_Utf16AsUtf8(data), _PIECE) if is_utf16 else data
 
 
-class _Utf8(io.RawIOBase):
-    """UTF-16 text, given as UTF-8; what is no text is replaced."""
+class _Utf16AsUtf8(io.RawIOBase):
+    """UTF-16 text, re-encoded as UTF-8; invalid bytes are replaced."""
 
     def __init__(self, data: "io.BufferedReader[Any]") -> None:
         super().__init__()
@@ -76,21 +77,21 @@ class _Utf8(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         view = memoryview(buffer)
         self._encoded = self._encoded or self._text.read(_PIECE).encode("utf-8", "replace")
-        given, self._encoded = self._encoded[: len(view)], self._encoded[len(view) :]
-        view[: len(given)] = given
-        return len(given)
+        part, self._encoded = self._encoded[: len(view)], self._encoded[len(view) :]
+        view[: len(part)] = part
+        return len(part)
 
 
 class _Decoded(io.RawIOBase):
-    """The content of a file, piece by piece."""
+    """The decompressed content of a file, piece by piece."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.damage: str | None = None
         self._path = path
         self._codec = _CODECS.get(path.suffix.lower())
-        self._given = 0
-        self._careful = False
+        self._returned = 0
+        self._is_bytewise = False
         self._open(slow_from=None)
 
     def readable(self) -> bool:
@@ -102,15 +103,15 @@ class _Decoded(io.RawIOBase):
             return 0
         before = self._file.position
         try:
-            given = self._read_bytewise(view) if self._careful else self._stream.readinto(view)
+            count = self._read_bytewise(view) if self._is_bytewise else self._stream.readinto(view)
         except (OSError, pa.ArrowException) as error:
-            if self._careful or self._codec is None:
+            if self._is_bytewise or self._codec is None:
                 self.damage = _one_line(error)
                 return 0
-            self._begin_again(before)
+            self._start_again(before)
             return self.readinto(buffer)
-        self._given += given
-        return given
+        self._returned += count
+        return count
 
     def close(self) -> None:
         if not self.closed:
@@ -125,18 +126,18 @@ class _Decoded(io.RawIOBase):
             else self._file
         )
 
-    def _begin_again(self, position: int) -> None:
-        """Decode again what was given already, and read on carefully."""
+    def _start_again(self, position: int) -> None:
+        """Decode again what has been returned already, and read on byte by byte."""
         self._file.close()
-        self._careful = True
-        # The decoder has held a piece at most when it came upon the damage.
+        self._is_bytewise = True
+        # The decoder held at most one piece when it met the damage.
         self._open(slow_from=max(0, position - _PIECE))
-        remaining = self._given
+        remaining = self._returned
         while remaining and (skipped := len(self._stream.read(min(remaining, _PIECE)))):
             remaining -= skipped
 
     def _read_bytewise(self, view: memoryview) -> int:
-        """Fill the view with single bytes, none of which is lost when the next one fails."""
+        """Fill the view byte by byte, so that the bytes before a failure are kept."""
         filled = 0
         try:
             while filled < len(view) and (byte := self._stream.read(1)):
@@ -148,7 +149,7 @@ class _Decoded(io.RawIOBase):
 
 
 class _AsUtf8(io.RawIOBase):
-    """Text of another encoding, as UTF-8."""
+    """Text in another encoding, re-encoded as UTF-8."""
 
     def __init__(self, raw: _Decoded, encoding: str) -> None:
         super().__init__()
@@ -163,9 +164,9 @@ class _AsUtf8(io.RawIOBase):
         view = memoryview(buffer)
         while not self._pending and (data := self._raw.read(_PIECE)):
             self._pending = self._decoder.decode(data).encode()
-        given, self._pending = self._pending[: len(view)], self._pending[len(view) :]
-        view[: len(given)] = given
-        return len(given)
+        part, self._pending = self._pending[: len(view)], self._pending[len(view) :]
+        view[: len(part)] = part
+        return len(part)
 
     def close(self) -> None:
         self._raw.close()
@@ -173,7 +174,7 @@ class _AsUtf8(io.RawIOBase):
 
 
 class _File(io.RawIOBase):
-    """The bytes of a file itself; from `slow_from` on, one at a time."""
+    """The raw bytes of a file, which are read one at a time from `slow_from` on."""
 
     def __init__(self, path: Path, slow_from: int | None) -> None:
         super().__init__()
@@ -203,12 +204,13 @@ class _File(io.RawIOBase):
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor of a regular file, open to be read.
+    """Return a descriptor of a regular file, opened for reading.
 
     Raises:
-        OSError: it cannot be opened, or is something else, such as a pipe, which is not touched.
+        OSError: If the file cannot be opened, or is something else, such as a pipe, which is then
+            left untouched.
     """
-    _require_regular(os.stat(path), path)  # noqa: PTH116 - opening a device may act on it
+    _require_regular(os.stat(path), path)  # noqa: PTH116 - opening a device may have an effect
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _require_regular(os.fstat(descriptor), path)
@@ -220,7 +222,7 @@ def open_regular(path: Path) -> int:
 
 def _require_regular(status: os.stat_result, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(None, "it is no regular file", str(path))
+        raise OSError(None, "it is not a regular file", str(path))
 
 
 def _one_line(error: Exception) -> str:

@@ -1,1 +1,1 @@
-"""Tweets: from records of every shape to photos, and to the files that hold them."""
+"""Tweets: find the photos in records of every shape, and the files that hold them."""

@@ -1,7 +1,7 @@
-"""Photos in the order of a stream, users out: each with all of theirs, the oldest first.
+"""Group photos, which come in any order, by user; the photos of each user come oldest first.
 
-Every photo goes to one of 64 temporary files, chosen by its user; then one file after the other is
-sorted. In memory is a buffer of photos, and a 64th of all of them, some 100 bytes each.
+Every photo goes to one of 64 temporary files, chosen by its user. Then one file after the other is
+sorted. Memory holds a buffer of photos, and a 64th of all photos at some 100 bytes each.
 """
 
 import zlib
@@ -18,7 +18,7 @@ from tweetprofile.importers.users import DumpUser
 _FILES = 64
 
 _PHOTOS_IN_MEMORY = 1 << 17
-"""Before they are written."""
+"""The photos to collect before they are written."""
 
 _SCHEMA = pa.schema(
     [
@@ -33,15 +33,15 @@ Row = tuple[str, int, int, str]
 
 
 class PhotoSorter(UsesScratch):
-    """Gathers photos by user; used as a `with` block.
+    """Collect photos and return them by user; use it in a `with` block.
 
     Raises:
-        WriteError: temporary files cannot be written.
+        WriteError: If temporary files cannot be written.
     """
 
     def __init__(self) -> None:
         self._rows: list[list[Row]] = [[] for _ in range(_FILES)]
-        self._held = 0
+        self._count = 0
         self._parts = 0
 
     def __enter__(self) -> Self:
@@ -49,14 +49,14 @@ class PhotoSorter(UsesScratch):
         return self
 
     def add(self, user_id: str, tweet: int, position: int, path: str) -> None:
-        """Take a photo: whose, of which tweet, at which place in it, and its file."""
+        """Add a photo: its user, its tweet, its position in the tweet, and the path of its file."""
         self._rows[zlib.crc32(user_id.encode()) % _FILES].append((user_id, tweet, position, path))
-        self._held += 1
-        if self._held >= _PHOTOS_IN_MEMORY:
+        self._count += 1
+        if self._count >= _PHOTOS_IN_MEMORY:
             self._write()
 
     def users(self) -> Iterator[DumpUser]:
-        """All users, in an order that depends on their ids alone."""
+        """Yield all users, in an order that depends on their ids alone."""
         self._write()
         for number in range(_FILES):
             yield from self._users_of(number)
@@ -71,7 +71,7 @@ class PhotoSorter(UsesScratch):
                     pl.from_arrow(table).write_ipc(self._file(number, self._parts))  # type: ignore[union-attr]
         except OSError as error:
             raise no_room(error) from error
-        self._rows, self._held, self._parts = [[] for _ in range(_FILES)], 0, self._parts + 1
+        self._rows, self._count, self._parts = [[] for _ in range(_FILES)], 0, self._parts + 1
 
     def _file(self, number: int, part: int) -> Path:
         return self.scratch / f"{number:02}-{part:06}.arrow"

@@ -1,4 +1,4 @@
-"""Where the files of photos are, found by their names in any folder below one."""
+"""Find the files of photos by their names, in a folder and all folders below it."""
 
 import os
 import sqlite3
@@ -22,30 +22,30 @@ from tweetprofile.importers.tweets.media_names import (
 from tweetprofile.importers.tweets.photos import Photo
 from tweetprofile.importers.users import is_text
 
-FURTHER_FILES = "further files of photos (other sizes, or copies; the largest size is taken)"
+FURTHER_FILES = "further files of a photo (other sizes or copies; the largest size is taken)"
 
 _HEAD = 12
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8")
-"""Of JPEG, PNG and GIF; WebP has a length within its beginning."""
+"""The first bytes of JPEG, PNG and GIF; those of WebP contain a length."""
 
 _MOST_FILES = 100
-"""Files of one photo that are told apart."""
+"""The most files of one photo that are compared."""
 
 
 class MediaIndex(UsesScratch):
-    """All images below a folder, by what their names say, in a temporary database.
+    """Index all images below a folder by their names in a temporary database.
 
-    Used as a `with` block. On the disk some 100 bytes per file; in memory nothing that grows with
-    their number.
+    Use it in a `with` block. It takes some 100 bytes per file on the disk, and no memory that grows
+    with the number of files.
 
     Args:
-        folder: to look through. Of several files of a photo, the one of the largest size counts;
-            of equal ones, the first in the order of paths.
-        skipped: gets names that are no text, and folders that cannot be read.
+        folder: The folder to search. Of several files of a photo, the one of the largest size
+            counts; of equal ones, the first in the order of paths.
+        skipped: Records names that are not text, and folders that cannot be read.
 
     Raises:
-        OptionError: the folder cannot be read.
-        WriteError: the database cannot be written.
+        OptionError: If the folder cannot be read.
+        WriteError: If the database cannot be written.
     """
 
     def __init__(self, folder: Path, skipped: Skipped) -> None:
@@ -69,10 +69,10 @@ class MediaIndex(UsesScratch):
         super().close()
 
     def find(self, photo: Photo) -> str | None:
-        """Path of a photo's file below the folder; None where there is none.
+        """Return the path of a photo's file below the folder, or None if there is none.
 
         Raises:
-            WriteError: the database cannot be written.
+            WriteError: If the database cannot be written.
         """
         rows = self._files_of(key_of(photo))
         if not rows or rows[0][0] > PLAIN:
@@ -81,23 +81,23 @@ class MediaIndex(UsesScratch):
         if not rows or rows[0][0] == BY_CONTENT:
             return next((path for _, path in rows if is_image(self._folder / path)), None)
         if len(rows) > 1:
-            self._remember({path for rank, path in rows if rank < BY_CONTENT} - {rows[0][1]})
+            self._add_further({path for rank, path in rows if rank < BY_CONTENT} - {rows[0][1]})
         return rows[0][1]
 
     def count_further_files(self) -> None:
-        """Count the files of photos of which another file was taken among what is left out."""
+        """Count as left out the files of photos of which another file was taken."""
         row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()
         self._skipped.leave_out(FURTHER_FILES, int(row[0]))
 
     def _files_of(self, key: str) -> list[tuple[int, str]]:
-        """Rank and path of the files with a key, in their order."""
+        """Return the rank and path of the files with a key, the best rank first."""
         return self._database.execute(
             "SELECT rank, path FROM media WHERE key = ? ORDER BY rank, path LIMIT ?",
             (key, _MOST_FILES),
         ).fetchall()
 
     def _fill(self) -> None:
-        # Nobody needs it after a crash, so nothing is done to survive one.
+        # The database is worthless after a crash, so it need not survive one.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
         self._database.execute(
@@ -111,15 +111,15 @@ class MediaIndex(UsesScratch):
             )
 
     def _files(self) -> Iterator[tuple[str, int, str]]:
-        """Key, rank and path of each file, once for each of its keys."""
-        root = len(os.path.join(self._folder, ""))  # noqa: PTH118 - as scandir joins them
-        for entries in walk_files(self._folder, self._has_text_for_name, self._refuse):
+        """Yield the key, rank and path of each file, once per key."""
+        root = len(os.path.join(self._folder, ""))  # noqa: PTH118 - scandir joins paths like this
+        for entries in walk_files(self._folder, self._has_text_name, self._on_error):
             for entry in entries:
                 if (name := read_name(entry.name)) and is_file(entry):
                     path = entry.path[root:]
                     yield from ((key, name.rank, path) for key in name.keys)
 
-    def _remember(self, paths: set[str]) -> None:
+    def _add_further(self, paths: set[str]) -> None:
         try:
             with self._database:
                 self._database.executemany(
@@ -128,23 +128,23 @@ class MediaIndex(UsesScratch):
         except sqlite3.Error as error:
             raise no_room(error) from error
 
-    def _has_text_for_name(self, entry: os.DirEntry[str]) -> bool:
+    def _has_text_name(self, entry: os.DirEntry[str]) -> bool:
         if is_text(entry.name):
             return True
-        self._skipped.add(SkipReason.BAD_NAME, entry.path, None, "the name is no UTF-8")
+        self._skipped.add(SkipReason.BAD_NAME, entry.path, None, "the name is not UTF-8")
         return False
 
-    def _refuse(self, error: OSError) -> None:
+    def _on_error(self, error: OSError) -> None:
         if error.filename == str(self._folder):
             raise OptionError(
-                f"{error.filename} cannot be read ({error.strerror}); give a --media-dir that you "
-                "may read."
+                f"{error.filename} cannot be read ({error.strerror}); pass a folder that you may "
+                "read as `media_dir`."
             ) from error
         self._skipped.add(SkipReason.UNREADABLE, str(error.filename), None, str(error.strerror))
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file begins as images do that Twitter gives."""
+    """Return whether a file begins like the images that Twitter serves."""
     try:
         descriptor = open_regular(file)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Tweets as scrapers write them: snscrape, twscrape, twint, and gallery-dl's notes on images."""
+"""Find the photos in what scrapers write: snscrape, twscrape, twint, and gallery-dl's notes."""
 
 from collections.abc import Iterator
 
@@ -20,9 +20,12 @@ from tweetprofile.importers.users import is_image_name
 
 _INNER = ("retweetedTweet", "quotedTweet")
 
+_HIGHEST_POSITION = 999
+"""Of a photo in a gallery-dl note; a higher number is not a position."""
+
 
 def is_scraped(record: Record) -> bool:
-    """Whether a record is a tweet of snscrape or twscrape, and not of API v1.1."""
+    """Return whether a record is a tweet of snscrape or twscrape, and not of API v1.1."""
     get = record.get
     if get("user") is None:
         return False
@@ -33,14 +36,14 @@ def is_scraped(record: Record) -> bool:
 
 
 def photos_of_scraped(record: Record, line: Line) -> Iterator[Photo]:
-    """The photos of a tweet of snscrape or twscrape, and of those within it.
+    """Yield the photos of a tweet of snscrape or twscrape, and of the tweets within it.
 
     snscrape lists media (`media[].fullUrl`); twscrape groups them (`media.photos[].url`).
     """
-    waiting = [record]
-    while waiting:
-        tweet = waiting.pop()
-        waiting += [each for name in _INNER if isinstance(each := tweet.get(name), dict)]
+    remaining = [record]
+    while remaining:
+        tweet = remaining.pop()
+        remaining += [each for name in _INNER if isinstance(each := tweet.get(name), dict)]
         if tweet.get("retweetedTweet") is not None:
             line.leave_out(RETWEETS)
             continue
@@ -50,7 +53,7 @@ def photos_of_scraped(record: Record, line: Line) -> Iterator[Photo]:
 
 
 def _urls(tweet: Record, line: Line) -> list[object]:
-    """Addresses of a tweet's photos."""
+    """Return the addresses of a tweet's photos."""
     media = tweet.get("media")
     if isinstance(media, dict):
         for name in ("videos", "animated"):
@@ -67,42 +70,44 @@ def _urls(tweet: Record, line: Line) -> list[object]:
 
 
 def is_twint(record: Record) -> bool:
-    """Whether a record is of twint, which lists the addresses of `photos`."""
+    """Return whether a record is a tweet of twint, which lists addresses in `photos`."""
     return record.get("user_id") is not None and isinstance(record.get("photos"), list)
 
 
 def photos_of_twint(record: Record, line: Line) -> Iterator[Photo]:
-    """The photos of a tweet that twint wrote."""
+    """Yield the photos of a tweet that twint wrote."""
     if record.get("retweet") is True:
         line.leave_out(RETWEETS)
         return
     yield from _photos(record["photos"], id_of(record, "user_id"), id_of(record), line)
 
 
-def _photos(urls: list[object], owner: object, tweet: object, line: Line) -> Iterator[Photo]:
+def _photos(urls: list[object], user: object, tweet: object, line: Line) -> Iterator[Photo]:
     if not urls:
         line.leave_out(WITHOUT_PHOTOS)
-    elif whose := owner_and_tweet(owner, tweet, line):
-        for place, url in enumerate(urls, 1):
-            if name := media_name(url):
-                yield Photo(*whose, place, name)
-            else:
-                line.skip(
-                    SkipReason.MISSING_KEY, f"photo {place} of tweet {whose[1]} has no address"
-                )
+        return
+    if (found := owner_and_tweet(user, tweet, line)) is None:
+        return
+    owner, number = found
+    for position, url in enumerate(urls, 1):
+        if name := media_name(url):
+            yield Photo(owner, number, position, name)
+        else:
+            what = f"photo {position} of tweet {number} has no address"
+            line.skip(SkipReason.MISSING_KEY, what)
 
 
 def is_gallery_note(record: Record) -> bool:
-    """Whether a record is what gallery-dl notes of an image or of a tweet."""
+    """Return whether a record is gallery-dl's note on an image or on a tweet."""
     if record.get("tweet_id") is None:
         return False
     return isinstance(record.get("author"), dict) or isinstance(record.get("user"), dict)
 
 
 def photos_of_gallery_note(record: Record, line: Line) -> Iterator[Photo]:
-    """The photo that a note of gallery-dl is on.
+    """Yield the photo that a note of gallery-dl describes.
 
-    `author` has written the tweet, a retweeted one too; `user` is whose timeline it was found in.
+    `author` wrote the tweet, even a retweeted one; `user` owns the timeline it was found in.
     """
     name = record.get("filename")
     if name is None:
@@ -113,11 +118,13 @@ def photos_of_gallery_note(record: Record, line: Line) -> Iterator[Photo]:
         line.leave_out(VIDEOS)
         return
     author = as_object(record.get("author")) or as_object(record.get("user"))
-    whose = owner_and_tweet(id_of(author), record.get("tweet_id"), line)
-    stored = media_name(f"https://pbs.twimg.com/media/{file}")
-    if whose is not None and stored is None:
-        line.skip(SkipReason.MISSING_KEY, f"the image of tweet {whose[1]} has no name of Twitter's")
-    elif whose is not None and stored is not None:
-        number = record.get("num")
-        place = number if isinstance(number, int) and 0 < number < 1_000 else 1
-        yield Photo(*whose, place, stored)
+    if (found := owner_and_tweet(id_of(author), record.get("tweet_id"), line)) is None:
+        return
+    owner, number = found
+    if (stored := media_name(f"https://pbs.twimg.com/media/{file}")) is None:
+        what = f"the file name of the image of tweet {number} is not one that Twitter gives"
+        line.skip(SkipReason.MISSING_KEY, what)
+        return
+    given = record.get("num")
+    position = given if isinstance(given, int) and 0 < given <= _HIGHEST_POSITION else 1
+    yield Photo(owner, number, position, stored)

@@ -1,7 +1,7 @@
-"""Tweets of every shape that crawlers keep: which shape a record is of, and the photos in it.
+"""Recognise the shape of a record, of all that crawlers keep, and find the photos in it.
 
-A field that is null counts as one that is not there. Photos of a retweet are its author's. So is a
-photo that a tweet shows out of another tweet.
+A field that is null counts as missing. The photos of a retweet belong to its author, and so does a
+photo that a tweet shows from another tweet.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -24,10 +24,10 @@ _NOTICES = frozenset(
     {"delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "warning", "disconnect",
      "friends", "event", "control", "heartbeat", "meta", "errors", "__twarc"}
 )  # fmt: skip
-"""What streams and pages send beside tweets."""
+"""Keys of what streams and pages send besides tweets."""
 
 _WRAPPERS = ("tweet", "_source", "doc", "status", "_json", "json", "raw")
-"""What data bases and scripts put around a tweet."""
+"""Keys under which databases and scripts keep a tweet."""
 
 _MOST_WRAPPERS = 8
 
@@ -37,33 +37,32 @@ Reader = Callable[[Record, Line], Iterator[Photo]]
 
 
 def photos_of(record: Record, line: Line) -> Iterator[Photo]:
-    """The photos of a record: of a tweet, of a page of them, or of a notice without any.
+    """Yield the photos of a record: a tweet, a page of tweets, or a notice without any.
 
     Args:
-        record: the JSON object.
-        line: of the dump that it begins in.
+        record: The JSON object.
+        line: The line of the dump that it starts in.
     """
-    if reader := _reader_within(record):
-        yield from reader[0](reader[1], line)
+    if found := _reader_within(record):
+        reader, unwrapped = found
+        yield from reader(unwrapped, line)
         return
-    found = False
+    is_of_website = False
     for tweet in tweets_within(record):
-        found = True
+        is_of_website = True
         yield from photos_of_website_tweet(tweet, line)
-    if found:
+    if is_of_website:
         return
     keys = {key for key, value in record.items() if value is not None}
     if _NOTICES & keys:
-        line.leave_out("notices that are no tweets")
+        line.leave_out("notices that are not tweets")
     else:
-        line.skip(
-            SkipReason.UNKNOWN_SHAPE,
-            f"its keys are {', '.join(sorted(keys)[:9])[:80] or 'missing'}",
-        )
+        shown = ", ".join(sorted(keys)[:9])[:80] or "missing"
+        line.skip(SkipReason.UNKNOWN_SHAPE, f"its keys are {shown}")
 
 
 def _reader_within(record: Record) -> tuple[Reader, Record] | None:
-    """What reads a record, and the record without what is wrapped around it."""
+    """Return what reads a record, and the record without what is wrapped around it."""
     for _ in range(_MOST_WRAPPERS):
         if reader := _reader_of(record):
             return reader, record
@@ -76,19 +75,19 @@ def _reader_within(record: Record) -> tuple[Reader, Record] | None:
 
 
 def _reader_of(record: Record) -> Reader | None:
-    """What reads records of this shape; None where the shape is another."""
-    for is_of, reader in _SHAPES:
-        if is_of(record):
+    """Return what reads records of this shape, or None for another shape."""
+    for has_shape, reader in _SHAPES:
+        if has_shape(record):
             return reader
     return None
 
 
-def _is_page(record: Record) -> bool:
+def _is_v2(record: Record) -> bool:
     data = record.get("data")
     if data is None:
         return record.get("author_id") is not None
-    of_website = isinstance(data, dict) and data.get("id") is None
-    return not of_website
+    is_of_website = isinstance(data, dict) and data.get("id") is None
+    return not is_of_website
 
 
 def _is_status(record: Record) -> bool:
@@ -98,17 +97,21 @@ def _is_status(record: Record) -> bool:
     return has_entities and record.get("user_id_str") is not None
 
 
+def _is_search(record: Record) -> bool:
+    return isinstance(record.get("statuses"), list)
+
+
 def _has_global_objects(record: Record) -> bool:
     return isinstance(as_object(record.get("globalObjects")).get("tweets"), dict)
 
 
 def _photos_of_search(record: Record, line: Line) -> Iterator[Photo]:
-    """Of a page of a search of API v1.1."""
+    """Yield the photos of a page of search results of API v1.1."""
     return _photos_of_all(record["statuses"], line)
 
 
 def _photos_of_global_objects(record: Record, line: Line) -> Iterator[Photo]:
-    """Of what the website got until 2022: tweets by their ids."""
+    """Yield the photos of tweets by their ids, as the website received them until 2022."""
     return _photos_of_all(record["globalObjects"]["tweets"].values(), line)
 
 
@@ -119,16 +122,16 @@ def _photos_of_all(statuses: Collection[object], line: Line) -> Iterator[Photo]:
         if isinstance(status, dict):
             yield from photos_of_status(status, line)
         else:
-            line.skip(SkipReason.MALFORMED, f"a tweet that is no object: {brief(status)}")
+            line.skip(SkipReason.MALFORMED, f"a tweet is not an object: {brief(status)}")
 
 
 _SHAPES: tuple[tuple[Callable[[Record], bool], Reader], ...] = (
-    (_is_page, photos_of_v2),
+    (_is_v2, photos_of_v2),
     (is_gallery_note, photos_of_gallery_note),
     (is_scraped, photos_of_scraped),
     (_is_status, photos_of_status),
-    (lambda record: isinstance(record.get("statuses"), list), _photos_of_search),
+    (_is_search, _photos_of_search),
     (_has_global_objects, _photos_of_global_objects),
     (is_twint, photos_of_twint),
 )
-"""What tells each shape, and what reads it; the first that fits counts."""
+"""How to recognise each shape, and what reads it; the first that fits counts."""
