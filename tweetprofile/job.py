@@ -154,7 +154,7 @@ class ExaminerFacts:
     cuda_devices: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PredictorFacts:
     """The facts that a predictor reports about itself and its machine.
 

@@ -47,7 +47,17 @@ from tweetprofile.workers.profiles import Counts, UserOutcome, make_profiles, pr
 
 TRAITS = TraitSchema((Trait("mood", ("calm", "cross")),))
 SCHEMA = profile_schema(TRAITS, pa.string())
-FACTS = PredictorFacts("0" * 64, "model1", TRAITS, {}, "cpu", "pillow", "bf16", 2, 0)
+FACTS = PredictorFacts(
+    checkpoint_sha256="0" * 64,
+    network="model1",
+    schema=TRAITS,
+    volume={},
+    device="cpu",
+    decoder="pillow",
+    precision="bf16",
+    batch_size=2,
+    cuda_devices=0,
+)
 NETWORK = build_network(network_spec("deepset"), VolumeSpec(height=16, width=16), TRAITS)
 
 Snapshot = dict[Path, tuple[object, ...]]

@@ -12,7 +12,17 @@ from tweetprofile.workers.profiles import Counts
 
 HALF = Progress(Counts(users=500, images=5_500, failed=7), users_total=1_000, seconds=10.0)
 
-FACTS = PredictorFacts("", "model1", PRESETS["mex-a3t-2019"], {}, "cpu", "pillow", "bf16", 2, 0)
+FACTS = PredictorFacts(
+    checkpoint_sha256="",
+    network="model1",
+    schema=PRESETS["mex-a3t-2019"],
+    volume={},
+    device="cpu",
+    decoder="pillow",
+    precision="bf16",
+    batch_size=2,
+    cuda_devices=0,
+)
 
 
 def test_a_line_says_how_far_how_fast_and_how_many_failed(

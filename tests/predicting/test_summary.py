@@ -15,7 +15,15 @@ from tweetprofile.traits import PRESETS
 from tweetprofile.workers.profiles import Counts
 
 FACTS = PredictorFacts(
-    "0" * 64, "model1", PRESETS["mex-a3t-2019"], {}, "cpu", "pillow", "bf16", 2, 0
+    checkpoint_sha256="0" * 64,
+    network="model1",
+    schema=PRESETS["mex-a3t-2019"],
+    volume={},
+    device="cpu",
+    decoder="pillow",
+    precision="bf16",
+    batch_size=2,
+    cuda_devices=0,
 )
 
 

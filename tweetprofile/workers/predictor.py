@@ -88,16 +88,16 @@ class Predictor:
     def facts(self) -> PredictorFacts:
         """What it is that predicts here."""
         return PredictorFacts(
-            self._checkpoint.sha256,
-            self._checkpoint.network_spec.name,
-            self._checkpoint.schema,
-            asdict(self._spec),
-            self.device.type,
-            self._decoder.name,
-            precision_name(self._precision),
-            self._batch_size,
-            torch.cuda.device_count(),
-            describe_origin(self._checkpoint.training),
+            checkpoint_sha256=self._checkpoint.sha256,
+            network=self._checkpoint.network_spec.name,
+            schema=self._checkpoint.schema,
+            volume=asdict(self._spec),
+            device=self.device.type,
+            decoder=self._decoder.name,
+            precision=precision_name(self._precision),
+            batch_size=self._batch_size,
+            cuda_devices=torch.cuda.device_count(),
+            origin=describe_origin(self._checkpoint.training),
         )
 
     def _draw_orders(self, orders: int) -> list[torch.Tensor]:
