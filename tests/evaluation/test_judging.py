@@ -123,7 +123,7 @@ def test_what_predict_did_not_write_is_refused(tmp_path: Path) -> None:
     [
         ({}, PredictionsError, "no label column for any trait of .* give a manifest with labels"),
         ({"gender": [None]}, ManifestError, "has no label for any user"),
-        ({"gender": ["robot"]}, ManifestError, "row 0, column 'gender': 'robot' is no class"),
+        ({"gender": ["robot"]}, ManifestError, "row 0, column 'gender': 'robot' is not a class"),
     ],
 )
 def test_labels_that_say_nothing_are_refused(
