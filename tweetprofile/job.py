@@ -143,7 +143,7 @@ class PredictorFacts(WorkerFacts):
     """What a worker that predicts reports about itself.
 
     Attributes:
-        checkpoint_sha256: The SHA-256 of the checkpoint.
+        checkpoint_sha256: The SHA-256 of the checkpoint file.
         network: The name of the network.
         schema: The traits that it predicts.
         volume: The volume spec, as JSON.

@@ -124,7 +124,7 @@ def test_files_that_predict_did_not_write_are_refused(tmp_path: Path) -> None:
     [
         ({}, PredictionsError, "no label column for any trait of .* pass a manifest with labels"),
         ({"gender": [None]}, ManifestError, "has no label for any user"),
-        ({"gender": ["robot"]}, ManifestError, "row 0, column 'gender': 'robot' is no class"),
+        ({"gender": ["robot"]}, ManifestError, "row 0, column 'gender': 'robot' is not a class"),
     ],
 )
 def test_a_manifest_without_usable_labels_is_refused(

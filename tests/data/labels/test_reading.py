@@ -178,7 +178,7 @@ def test_every_column_that_is_not_a_trait_is_named_with_the_reason(tmp_path: Pat
         "born": "holds a date or time (date32[day]); write classes as text or whole numbers",
         "tags": "holds a list (large_list<element: large_string>); write classes as text or "
         "whole numbers",
-        "place": "holds nested (struct<lat: int64>); write classes as text or whole numbers",
+        "place": "holds nested values (struct<lat: int64>); write classes as text or whole numbers",
         "photo": "holds bytes (large_binary); write classes as text or whole numbers",
         "nothing": "has no labels: it is null throughout",
         "status": "has the name of a column of the manifest or of the predictions; rename it",

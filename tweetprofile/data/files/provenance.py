@@ -211,7 +211,7 @@ def _kind_of_parquet(file: IO[bytes]) -> Kind | None:
     described = _description(file)
     if described.get("kind") == Kind.MANIFEST.tag:
         return Kind.MANIFEST
-    # Predictions have said this since version 0.1.0.
+    # Predictions have had these keys since version 0.1.0.
     return Kind.PREDICTIONS if {"run", "network", "counts"} <= described.keys() else None
 
 
@@ -266,7 +266,7 @@ def _kind_of_text(head: bytes, file: IO[bytes]) -> Kind | None:
 def _kind_of_json(file: IO[bytes]) -> Kind | None:
     file.seek(0)
     line = file.readline(_EPOCH_BYTES)
-    if line.strip() != b"{":  # else an object over several lines
+    if line.strip() != b"{":  # or else an object over several lines
         return Kind.METRICS if json.loads(line).keys() == _EPOCH else None
     written = json.loads(line + file.read(_JSON_BYTES)).get(METADATA_KEY) or {}
     kinds = (Kind.STATISTICS, Kind.EVALUATION, Kind.FOLDS, Kind.DESCRIPTION)

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.roots import LocalRoot
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.errors import ImageError
+from tweetprofile.errors import ImageError, Reason
 from tweetprofile.untrusted.text import printable
 
 _PATHS_TRIED = 20
@@ -105,9 +105,10 @@ def _some_paths(manifest: Manifest) -> list[str]:
 def _is_there(root: Path, path: str) -> bool:
     """Return whether a path leads to a file without changes."""
     try:
-        LocalRoot(root, 0).read(path)
+        LocalRoot(root, max_bytes=0).read(path)  # with this limit, no file is read
     except ImageError as error:
-        return error.reason.value not in ("missing", "outside_root", "unsupported_uri")
+        absent = (Reason.MISSING, Reason.OUTSIDE_ROOT, Reason.UNSUPPORTED_URI)
+        return error.reason not in absent
     return True
 
 

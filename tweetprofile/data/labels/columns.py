@@ -27,7 +27,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a date or time", ("is_temporal",)),
     ("bytes", ("is_binary", "is_large_binary", "is_binary_view", "is_fixed_size_binary")),
     ("a list", ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view")),
-    ("nested", ("is_nested",)),
+    ("nested values", ("is_nested",)),
 )
 """Types that cannot be labels, in words, each with the Arrow functions that detect it."""
 

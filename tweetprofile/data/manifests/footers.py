@@ -31,7 +31,7 @@ _ALWAYS_READ = 1 << 26
 Fields = dict[int, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnClaims:
     """The claims of a footer about one column of a row group.
 
@@ -177,18 +177,16 @@ def _group_of(fields: Fields) -> GroupClaims:
 
 def _column_of(fields: Fields) -> ColumnClaims:
     path = b".".join(fields[3]).decode("utf-8", "backslashreplace")
-    first = (
-        fields.get(11) or fields[9]
-    )  # the page of the dictionary, if the writer gives its position
+    first = fields.get(11) or fields[9]  # the dictionary's page, if the writer gives its position
     statistics = fields.get(12, {})
     return ColumnClaims(
-        path,
-        fields[1] == _BYTE_ARRAY,
-        fields[5],
-        fields[6],
-        fields[7],
-        min(first, fields[9]),
-        statistics.get(3),
+        path=path,
+        of_bytes=fields[1] == _BYTE_ARRAY,
+        values=fields[5],
+        unpacked=fields[6],
+        packed=fields[7],
+        first_page=min(first, fields[9]),
+        nulls=statistics.get(3),
     )
 
 

@@ -99,7 +99,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds strings, as they are or dictionary-encoded."""
+    """Return whether a column of this type holds strings, plain or dictionary-encoded."""
     kinds = pa.types
     if kinds.is_dictionary(kind):
         return is_text(kind.value_type)
@@ -107,7 +107,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """The type itself, or its common form where it is a view, for which Arrow lacks functions."""
+    """Return a type without views, which Arrow lacks functions for."""
     if pa.types.is_string_view(kind):
         return pa.large_string()
     return pa.large_binary() if pa.types.is_binary_view(kind) else kind

@@ -146,7 +146,7 @@ def _ref_of(path: bytes | None, data: bytes | None) -> ImageRef:
         return ImageRef(None, data, misnamed=(path or b"").decode(errors="backslashreplace"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """An opened manifest, whose columns are checked and whose rows are not yet read.
 
@@ -186,13 +186,13 @@ class Manifest:
         partitions = sources.partitions
         schema = unify(files, partitions)
         return cls(
-            str(source),
-            opened,
-            sources.folder,
-            form_of_all(files, schema, partitions),
-            schema,
-            partitions,
-            tuple(remarks_on(sources, files, schema, partitions)),
+            source=str(source),
+            opened=opened,
+            folder=sources.folder,
+            form=form_of_all(files, schema, partitions),
+            schema=schema,
+            partitions=partitions,
+            remarks=tuple(remarks_on(sources, files, schema, partitions)),
         )
 
     @property

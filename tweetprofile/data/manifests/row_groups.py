@@ -104,11 +104,11 @@ def read_rows(
         with _reading(file), open_binary(file.path) as raw, _open(file.path) as parquet:
             claims = read_claims(raw)
             groups, begin = _groups_from(claims, begin)
-            present = _present(parquet.schema_arrow, columns)
+            opened = _OpenFile(file, parquet, raw, _present(parquet.schema_arrow, columns))
             tables = (
                 table
                 for group in groups
-                for table in _rows_of_group(parquet, raw, file, group, claims[group], rows, present)
+                for table in _rows_of_group(opened, group, claims[group], rows)
             )
             for table in drop_rows(tables, begin):
                 file.require_unchanged()
@@ -198,16 +198,21 @@ def _open(path: AnyPath, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenFile:
+    """A file that is open twice, for Arrow and as bytes, with the columns to read."""
+
+    file: SourceFile
+    parquet: pq.ParquetFile
+    raw: BinaryIO
+    columns: Sequence[str]
+
+
 def _rows_of_group(
-    parquet: pq.ParquetFile,
-    raw: BinaryIO,
-    file: SourceFile,
-    group: int,
-    claims: GroupClaims,
-    rows: int,
-    columns: Sequence[str],
+    opened: _OpenFile, group: int, claims: GroupClaims, rows: int
 ) -> Iterator[pa.Table]:
     """Yield a row group's rows, many at once if that surely takes little memory, or else singly."""
+    file, parquet, columns = opened.file, opened.parquet, opened.columns
     careful = []
     if (found := len(claims.columns)) != len(parquet.schema):
         raise ValueError(f"row group {group} has {found} columns of {len(parquet.schema)}")
@@ -215,7 +220,7 @@ def _rows_of_group(
         if claimed.top not in columns:
             continue
         if isinstance(file.path, Path):  # in a store, it would take a request per page
-            require_sound_pages(raw, claimed)
+            require_sound_pages(opened.raw, claimed)
         in_lists = parquet.schema.column(number).max_repetition_level > 0
         if not in_lists and claimed.values != claims.rows:
             raise ValueError(
@@ -224,7 +229,7 @@ def _rows_of_group(
             )
         _require_plausible(claimed, file.path, group, in_lists=in_lists)
         values = claimed.values if in_lists else min(rows, claimed.values)
-        if values * dictionary_bytes(raw, claimed) > _BYTES_AT_ONCE:
+        if values * dictionary_bytes(opened.raw, claimed) > _BYTES_AT_ONCE:
             longest = _longest_entry(file.path, group, claimed.path)
             if values * longest > _BYTES_AT_ONCE:
                 careful.append(claimed.path)
