@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from PIL import AvifImagePlugin, Image
@@ -17,10 +17,9 @@ from tweetprofile.errors import Reason
 
 
 @pytest.fixture(autouse=True)
-def own_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A limit at which Pillow refuses images of more than 2,000 pixels."""
+def own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set a limit at which Pillow refuses images of more than 2,000 pixels."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    return
 
 
 def failure(image: bytes, max_pixels: int) -> Reason | None:
