@@ -78,6 +78,28 @@ def test_a_limit_that_the_program_sets_meanwhile_stays(monkeypatch: pytest.Monke
     assert Image.MAX_IMAGE_PIXELS == 123
 
 
+def test_warning_filters_of_another_thread_that_ends_first_are_not_brought_back() -> None:
+    before = list(warnings.filters)
+    other, ours = warnings.catch_warnings(), pillow_settings(100)
+    other.__enter__()
+    warnings.simplefilter("error")
+    ours.__enter__()
+    other.__exit__(None, None, None)
+    ours.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+
+
+def test_warning_filters_of_another_thread_that_ends_last_do_not_stay_silenced() -> None:
+    before = list(warnings.filters)
+    other, ours = warnings.catch_warnings(), pillow_settings(100)
+    ours.__enter__()
+    other.__enter__()
+    warnings.simplefilter("error")
+    ours.__exit__(None, None, None)
+    other.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+
+
 def test_an_error_restores_the_settings_too() -> None:
     before = program_settings()
     with pytest.raises(KeyError), pillow_settings(40_000):
