@@ -38,7 +38,7 @@ def small() -> Image.Image:
 
 
 def _blank(share: float) -> Image.Image:
-    """Return 40 megapixels for the full attack, and the square root of the share for a small one."""
+    """Return a blank image of 40 megapixels times the square root of the share."""
     return Image.new("RGB", (int(SIDE * share**0.25),) * 2)
 
 

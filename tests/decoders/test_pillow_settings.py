@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from PIL import AvifImagePlugin, Image
@@ -17,10 +17,9 @@ from tweetprofile.errors import Reason
 
 
 @pytest.fixture(autouse=True)
-def own_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A limit at which Pillow refuses images of more than 2,000 pixels."""
+def own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set a limit at which Pillow refuses images of more than 2,000 pixels."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    return
 
 
 def failure(image: bytes, max_pixels: int) -> Reason | None:
@@ -77,6 +76,28 @@ def test_a_limit_that_the_program_sets_meanwhile_stays(monkeypatch: pytest.Monke
     with pillow_settings(40_000):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 123)
     assert Image.MAX_IMAGE_PIXELS == 123
+
+
+def test_warning_filters_of_another_thread_that_ends_first_are_not_brought_back() -> None:
+    before = list(warnings.filters)
+    other, ours = warnings.catch_warnings(), pillow_settings(100)
+    other.__enter__()
+    warnings.simplefilter("error")
+    ours.__enter__()
+    other.__exit__(None, None, None)
+    ours.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+
+
+def test_warning_filters_of_another_thread_that_ends_last_do_not_stay_silenced() -> None:
+    before = list(warnings.filters)
+    other, ours = warnings.catch_warnings(), pillow_settings(100)
+    ours.__enter__()
+    other.__enter__()
+    warnings.simplefilter("error")
+    ours.__exit__(None, None, None)
+    other.__exit__(None, None, None)
+    assert list(warnings.filters) == before
 
 
 def test_an_error_restores_the_settings_too() -> None:

@@ -10,9 +10,10 @@ scope.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
+from typing import cast
 
 from PIL import AvifImagePlugin, Image
 
@@ -24,6 +25,8 @@ class _SharedSettings:
         self._lock = Lock()
         self._decoding = 0
         self._warnings = warnings.catch_warnings()
+        self._program_filters: Sequence[object] = ()
+        self._own_filters: list[object] = []
         self._avif_threads = 0
         self._pixel_limit: int | None = None
         self._raised_limit: int | None = None
@@ -33,10 +36,7 @@ class _SharedSettings:
         with self._lock:
             self._decoding += 1
             if self._decoding == 1:
-                self._warnings = warnings.catch_warnings()
-                self._warnings.__enter__()
-                # Whatever Pillow warns about becomes either a frame or a reason.
-                warnings.filterwarnings("ignore", module="PIL")
+                self._silence_pillow()
                 self._avif_threads = AvifImagePlugin.DEFAULT_MAX_THREADS
                 # The images of a batch already share the processors. `AvifImageFile` reads the
                 # number from its module and takes no argument for it.
@@ -50,7 +50,22 @@ class _SharedSettings:
             if self._decoding == 0:
                 self._restore_limit()
                 AvifImagePlugin.DEFAULT_MAX_THREADS = self._avif_threads
-                self._warnings.__exit__(None, None, None)
+                self._restore_warnings()
+
+    def _silence_pillow(self) -> None:
+        self._program_filters = warnings.filters
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        # Whatever Pillow warns about becomes either a frame or a reason.
+        warnings.filterwarnings("ignore", module="PIL")
+        self._own_filters = cast("list[object]", warnings.filters)
+
+    def _restore_warnings(self) -> None:
+        # If another thread has entered or left a `catch_warnings` of its own in the meantime, its
+        # filters are in force and stay. It may still restore our list, which then must be harmless.
+        if warnings.filters is self._own_filters:
+            self._warnings.__exit__(None, None, None)
+        self._own_filters[:] = self._program_filters
 
     def _raise_limit(self, max_pixels: int) -> None:
         """Have Pillow accept images of `max_pixels`; it refuses more than twice its own limit."""
