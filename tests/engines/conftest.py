@@ -1,23 +1,28 @@
-"""Images that take a worker down, by way of a real fault in a real library of it.
+"""Images that crash or hang a worker, by a real fault in one of its libraries.
 
 A `sitecustomize` on the worker's path registers one more format with Pillow, whose decoder does
-what its image says: die by a signal, hang, compute for ever, print. It makes DALI die of marked
-JPEGs, too.
+what the image says: crash by a signal, exit, hang, compute forever, or print. It can also make DALI
+crash on marked JPEGs.
 """
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tweetprofile.predicting.plan import PredictOptions
+from tweetprofile.predicting.run import predict_manifest
+
 _SITECUSTOMIZE = """
 import ctypes, os, signal, sys, time
 
-def suffer(how):
+def misbehave(how):
     if how.startswith("SIG"):
         signal.raise_signal(signal.Signals[how])  # in this thread, as a fault would
     elif how == "exit":
@@ -36,33 +41,33 @@ def suffer(how):
         os.write(2, b"\\x1b[31mnoise on stderr\\x1b[0m\\n")
 
 if "tweetprofile.engines.worker" in " ".join(sys.orig_argv):
-    if "DIE_AT_ONCE" in os.environ:
+    if "EXIT_AT_ONCE" in os.environ:
         print("no kernel image for this device", file=sys.stderr, flush=True)
         os._exit(7)
 
     from PIL import Image, ImageFile
 
-    class Deadly(ImageFile.ImageFile):
-        format = "DEADLY"
+    class Faulty(ImageFile.ImageFile):
+        format = "FAULTY"
 
         def _open(self):
             self.how = self.fp.read()[6:].decode()
             self._mode, self._size = "RGB", (8, 8)
 
         def load(self):
-            suffer(self.how)
+            misbehave(self.how)
             return Image.new("RGB", (8, 8)).load()
 
-    Image.register_open("DEADLY", Deadly, lambda prefix: prefix.startswith(b"DEADLY"))
+    Image.register_open("FAULTY", Faulty, lambda prefix: prefix.startswith(b"FAULTY"))
 
-    if "DALI_DIES" in os.environ:
+    if "DALI_CRASHES" in os.environ:
         import nvidia.dali.experimental.dynamic as ndd
 
         make_batch = ndd.batch
 
         def batch(samples):
-            if any(b"DEADLY" in sample.tobytes() for sample in samples):
-                suffer("SIGSEGV")
+            if any(b"FAULTY" in sample.tobytes() for sample in samples):
+                misbehave("SIGSEGV")
             return make_batch(samples)
 
         ndd.batch = batch
@@ -70,8 +75,8 @@ if "tweetprofile.engines.worker" in " ".join(sys.orig_argv):
 
 
 @pytest.fixture
-def deadly_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers started by the test have a library that dies of some images."""
+def faulty_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives the workers of the test a library that crashes on some images."""
     folder = tmp_path / "library"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(_SITECUSTOMIZE)
@@ -83,9 +88,9 @@ def deadly_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def write_users(
     tmp_path: Path, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
 ) -> Callable[..., Path]:
-    """`write_users(10, {3: [...]}, name="m")`: a manifest of drawn users, some given other images.
+    """Writes a manifest of drawn users: `write_users(10, {3: [...]}, name="m")`.
 
-    Images are embedded; `user-3` is user 3.
+    The images are embedded. Here `user-3` has the given images instead of drawn ones.
     """
 
     def write(users: int, others: dict[int, list[bytes]], name: str = "manifest") -> Path:
@@ -102,3 +107,23 @@ def write_users(
         return path
 
     return write
+
+
+@pytest.fixture
+def options(model: Path) -> PredictOptions:
+    """Options for a run on the CPU with batches and shards of eight users."""
+    return PredictOptions(
+        checkpoint=model, devices="cpu", decoder="pillow", batch_size=8, users_per_shard=8
+    )
+
+
+@pytest.fixture
+def predict() -> Callable[[Path, PredictOptions], tuple[pl.DataFrame, tuple[str, ...]]]:
+    """Predicts a manifest; returns the profiles, and how workers crashed or hung."""
+
+    def predict(manifest: Path, options: PredictOptions) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        out = manifest.with_suffix(".out.parquet")
+        summary = predict_manifest(manifest, out, replace(options, overwrite=True))
+        return pl.read_parquet(out), summary.deaths
+
+    return predict

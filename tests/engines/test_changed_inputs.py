@@ -1,4 +1,4 @@
-"""A run is bound to the manifest and the checkpoint that it began with, whatever replaces them."""
+"""A run uses only the manifest and the checkpoint that it began with, whatever replaces them."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ USERS = 120
 
 @pytest.fixture
 def checkpoint(model: Path, tmp_path: Path) -> Path:
-    """A copy that may be replaced."""
+    """A copy of the model, which the test may replace."""
     return Path(shutil.copyfile(model, tmp_path / "model.safetensors"))
 
 
@@ -35,7 +35,7 @@ def options(checkpoint: Path) -> PredictOptions:
 
 
 def once(action: Callable[[], object]) -> Callable[[Progress], None]:
-    """Does something after the first batch."""
+    """Return a progress function that does something after the first batch."""
     waiting = [action]
 
     def on_progress(progress: Progress) -> None:
@@ -46,7 +46,7 @@ def once(action: Callable[[], object]) -> Callable[[Progress], None]:
 
 
 def train_another(checkpoint: Path) -> None:
-    """Replace a checkpoint as a training would: by another file of the same name."""
+    """Replace a checkpoint by another one of the same name, as training does."""
     loaded = load_checkpoint(checkpoint)
     network = build_network(loaded.network_spec, loaded.volume_spec, loaded.schema)
     network.load_state_dict(loaded.state)
@@ -56,12 +56,12 @@ def train_another(checkpoint: Path) -> None:
 
 def test_a_worker_that_finds_another_checkpoint_ends_the_run(
     write_users: WriteUsers,
-    deadly_library: None,
+    faulty_library: None,
     checkpoint: Path,
     options: PredictOptions,
     tmp_path: Path,
 ) -> None:
-    manifest = write_users(USERS, {USERS - 4: [b"DEADLYSIGSEGV"]})
+    manifest = write_users(USERS, {USERS - 4: [b"FAULTYSIGSEGV"]})
     out = tmp_path / "out.parquet"
     kept = Path(shutil.copyfile(checkpoint, tmp_path / "kept.safetensors"))
     with pytest.raises(ChangedInputError, match=r"checkpoint was replaced after the run had begun"):
@@ -74,14 +74,14 @@ def test_a_worker_that_finds_another_checkpoint_ends_the_run(
     assert_frame_equal(pl.read_parquet(out), pl.read_parquet(tmp_path / "undisturbed.parquet"))
 
 
-def test_a_worker_that_cannot_be_replaced_ends_the_run_and_leaves_it_to_be_resumed(
+def test_a_run_whose_worker_cannot_be_replaced_ends_and_can_be_resumed(
     write_users: WriteUsers,
-    deadly_library: None,
+    faulty_library: None,
     checkpoint: Path,
     options: PredictOptions,
     tmp_path: Path,
 ) -> None:
-    manifest = write_users(USERS, {USERS - 4: [b"DEADLYSIGSEGV"]})
+    manifest = write_users(USERS, {USERS - 4: [b"FAULTYSIGSEGV"]})
     out = tmp_path / "out.parquet"
     with pytest.raises(WorkerError, match=r"another cannot be started.*`resume=True`") as caught:
         predict_manifest(manifest, out, options, once(checkpoint.unlink))
@@ -126,7 +126,7 @@ def test_no_row_of_a_rewritten_manifest_is_used(
     assert len(pl.read_parquet(out)) == USERS
 
 
-def test_a_changed_manifest_is_exit_code_1_and_one_sentence(
+def test_a_changed_manifest_gives_exit_code_1_and_one_sentence(
     write_users: WriteUsers,
     checkpoint: Path,
     tmp_path: Path,
@@ -146,7 +146,7 @@ def test_a_changed_manifest_is_exit_code_1_and_one_sentence(
     assert sentence.startswith(f"tweetprofile: {manifest} was changed while it was being read")
 
 
-def test_another_machine_may_have_a_copy_of_the_manifest_but_no_other_one(
+def test_another_machine_may_read_a_copy_of_the_manifest_but_no_other_manifest(
     write_users: WriteUsers, tmp_path: Path
 ) -> None:
     file = write_users(8, {})

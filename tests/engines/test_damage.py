@@ -1,4 +1,4 @@
-"""Whatever is done to a user's images, no worker dies and no other user's row changes by a bit."""
+"""However a user's images are damaged, no worker crashes, and no other row changes by one bit."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,19 +42,19 @@ def cut(fraction: float) -> Damage:
     return lambda image: image[: int(len(image) * fraction)]
 
 
-def flip(places: list[float], bit: int) -> Damage:
+def flip(positions: list[float], bit: int) -> Damage:
     def damage(image: bytes) -> bytes:
         flipped = bytearray(image)
-        for place in places if image else []:
-            flipped[int(place * len(image))] ^= 1 << bit
+        for position in positions if image else []:
+            flipped[int(position * len(image))] ^= 1 << bit
         return bytes(flipped)
 
     return damage
 
 
-def splice(place: float, removed: int, inserted: bytes) -> Damage:
+def splice(position: float, removed: int, inserted: bytes) -> Damage:
     def damage(image: bytes) -> bytes:
-        start = int(place * len(image))
+        start = int(position * len(image))
         return image[:start] + inserted + image[start + removed :]
 
     return damage
@@ -100,7 +100,7 @@ DAMAGES: st.SearchStrategy[Damage] = st.one_of(
     victim=st.integers(0, USERS - 1),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_damage_at_random_kills_no_worker_and_harms_no_neighbour(
+def test_random_damage_crashes_no_worker_and_changes_no_other_row(
     engine: LocalEngine[PredictorFacts],
     good_images: dict[str, bytes],
     kinds: list[int],

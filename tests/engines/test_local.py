@@ -1,4 +1,4 @@
-"""Workers may die; the run does not, and only who is to blame loses anything."""
+"""When workers crash or hang, the run continues, and only the user who caused it loses anything."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -12,9 +12,9 @@ from PIL import Image
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, OptionError, WorkerError
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
-from tweetprofile.predicting.run import predict_manifest
 
 WriteUsers = Callable[..., Path]
+Predict = Callable[[Path, PredictOptions], tuple[pl.DataFrame, tuple[str, ...]]]
 
 slow = pytest.mark.slow
 
@@ -23,30 +23,16 @@ USERS = 10
 
 
 @pytest.fixture
-def options(model: Path) -> PredictOptions:
-    return PredictOptions(
-        checkpoint=model,
-        devices="cpu",
-        decoder="pillow",
-        batch_size=8,
-        users_per_shard=8,
-        stall_seconds=4.0,
-    )
+def options(options: PredictOptions) -> PredictOptions:
+    return replace(options, stall_seconds=4.0)
 
 
-def predict(manifest: Path, options: PredictOptions) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The profiles, and how workers died."""
-    out = manifest.with_suffix(".out.parquet")
-    summary = predict_manifest(manifest, out, replace(options, overwrite=True))
-    return pl.read_parquet(out), summary.deaths
-
-
-def without(profiles: pl.DataFrame, culprits: Iterable[int]) -> pl.DataFrame:
+def without_users(profiles: pl.DataFrame, culprits: Iterable[int]) -> pl.DataFrame:
     names = [f"user-{culprit}" for culprit in culprits]
     return profiles.filter(~pl.col("user_id").is_in(names))
 
 
-@pytest.mark.usefixtures("deadly_library")
+@pytest.mark.usefixtures("faulty_library")
 @pytest.mark.parametrize(
     "culprits",
     [
@@ -61,15 +47,18 @@ def without(profiles: pl.DataFrame, culprits: Iterable[int]) -> pl.DataFrame:
         ),
     ],
 )
-def test_who_makes_a_worker_die_is_crashed_and_all_others_are_unharmed(
-    write_users: WriteUsers, options: PredictOptions, culprits: dict[int, tuple[str, str]]
+def test_a_user_who_crashes_a_worker_gets_the_status_crashed_and_no_other_row_changes(
+    write_users: WriteUsers,
+    options: PredictOptions,
+    predict: Predict,
+    culprits: dict[int, tuple[str, str]],
 ) -> None:
-    deadly = {user: [b"DEADLY" + how.encode(), b"?"] for user, (how, _) in culprits.items()}
-    profiles, deaths = predict(write_users(USERS, deadly), options)
+    faulty = {user: [b"FAULTY" + how.encode(), b"?"] for user, (how, _) in culprits.items()}
+    profiles, deaths = predict(write_users(USERS, faulty), options)
     harmless = {user: [b"?"] for user in culprits}
     reference, none = predict(write_users(USERS, harmless, name="harmless"), options)
     assert none == ()
-    assert without(profiles, culprits).equals(without(reference, culprits))
+    assert without_users(profiles, culprits).equals(without_users(reference, culprits))
     for user, (_, said) in culprits.items():
         row = profiles.row(user, named=True)
         assert (row["status"], row["images_given"], row["gender"]) == ("crashed", 2, None)
@@ -78,23 +67,23 @@ def test_who_makes_a_worker_die_is_crashed_and_all_others_are_unharmed(
 
 
 @slow
-@pytest.mark.usefixtures("deadly_library")
-def test_two_devices_give_what_one_gives_whoever_dies(
-    write_users: WriteUsers, options: PredictOptions
+@pytest.mark.usefixtures("faulty_library")
+def test_two_devices_give_the_rows_of_one_although_a_worker_crashes(
+    write_users: WriteUsers, options: PredictOptions, predict: Predict
 ) -> None:
-    manifest = write_users(USERS, {CULPRIT: [b"DEADLYSIGSEGV"]})
+    manifest = write_users(USERS, {CULPRIT: [b"FAULTYSIGSEGV"]})
     small = replace(options, batch_size=2, users_per_shard=3)
     both = replace(small, devices="cpu,cpu")
     assert predict(manifest, both)[0].equals(predict(manifest, small)[0])
 
 
 @pytest.mark.gpu
-@pytest.mark.usefixtures("deadly_library")
+@pytest.mark.usefixtures("faulty_library")
 @pytest.mark.parametrize("devices", ["auto", "cuda", "cuda:0", "cuda:0,cuda:0"])
-def test_workers_on_a_gpu_agree_with_the_cpu_whoever_dies(
-    write_users: WriteUsers, options: PredictOptions, devices: str
+def test_workers_on_a_gpu_agree_with_the_cpu_although_one_crashes(
+    write_users: WriteUsers, options: PredictOptions, predict: Predict, devices: str
 ) -> None:
-    manifest = write_users(USERS, {CULPRIT: [b"DEADLYSIGSEGV"]})
+    manifest = write_users(USERS, {CULPRIT: [b"FAULTYSIGSEGV"]})
     on_cpu, _ = predict(manifest, options)
     on_gpu, _ = predict(manifest, replace(options, devices=devices, decoder="auto"))
     assert on_gpu["status"].to_list() == on_cpu["status"].to_list()
@@ -103,7 +92,7 @@ def test_workers_on_a_gpu_agree_with_the_cpu_whoever_dies(
 
 
 @slow
-def test_a_machine_of_many_processors_gets_a_worker_for_every_four(
+def test_a_machine_with_many_processors_gets_one_worker_per_four(
     write_users: WriteUsers, options: PredictOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(10))
@@ -118,13 +107,13 @@ def test_a_machine_of_many_processors_gets_a_worker_for_every_four(
 
 
 @slow
-@pytest.mark.usefixtures("deadly_library")
+@pytest.mark.usefixtures("faulty_library")
 @pytest.mark.parametrize("devices", ["cpu", "cpu,cpu"])
-def test_while_one_user_hangs_all_others_go_on(
+def test_all_other_users_are_predicted_while_one_hangs(
     write_users: WriteUsers, options: PredictOptions, devices: str, tmp_path: Path
 ) -> None:
     both = replace(options, devices=devices, batch_size=1, users_per_shard=2)
-    manifest = write_users(USERS, {0: [b"DEADLYhang"]})
+    manifest = write_users(USERS, {0: [b"FAULTYhang"]})
     plan = plan_prediction(manifest, tmp_path / "never written", both)
     with LocalEngine(plan.job, plan.engine_options) as engine:
         order = [batch.first for batch, _ in engine.run(plan.manifest.batches(2, 1))]
@@ -133,34 +122,36 @@ def test_while_one_user_hangs_all_others_go_on(
 
 
 @slow
-@pytest.mark.usefixtures("deadly_library")
-def test_what_kills_dali_is_decoded_by_pillow_and_only_that(
+@pytest.mark.usefixtures("faulty_library")
+def test_only_an_image_that_crashes_dali_is_decoded_by_pillow(
     write_users: WriteUsers,
     options: PredictOptions,
+    predict: Predict,
     monkeypatch: pytest.MonkeyPatch,
     draw: Callable[..., Image.Image],
     encode: Callable[..., bytes],
 ) -> None:
     pytest.importorskip("nvidia.dali", reason="DALI is for Linux")
-    marked = encode(draw(48, 36), "JPEG", comment=b"DEADLY")
+    marked = encode(draw(48, 36), "JPEG", comment=b"FAULTY")
     manifest = write_users(USERS, {CULPRIT: [marked]})
     with_dali = replace(options, decoder="dali")
     reference, _ = predict(manifest, with_dali)
-    monkeypatch.setenv("DALI_DIES", "1")
+    monkeypatch.setenv("DALI_CRASHES", "1")
     profiles, deaths = predict(manifest, with_dali)
     assert len(deaths) == 2
-    assert without(profiles, [CULPRIT]).equals(without(reference, [CULPRIT]))
+    assert without_users(profiles, [CULPRIT]).equals(without_users(reference, [CULPRIT]))
     assert profiles.row(CULPRIT, named=True)["status"] == "ok"
 
 
 @slow
-def test_an_image_that_really_kills_a_library_costs_its_user_that_image_alone(
+def test_an_image_that_crashes_a_real_library_costs_its_user_only_that_image(
     write_users: WriteUsers,
     options: PredictOptions,
+    predict: Predict,
     draw: Callable[..., Image.Image],
     encode: Callable[..., bytes],
 ) -> None:
-    """Of a JPEG 2000 whose tiles have no height, nvImageCodec 0.9 dies by a division."""
+    """nvImageCodec 0.9 crashes by a division on a JPEG 2000 whose tiles have no height."""
     pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is for Linux")
     whole = encode(draw(48, 36), "JPEG2000", no_jp2=True)
     assert whole.startswith(b"\xff\x4f\xff\x51")
@@ -176,29 +167,32 @@ def test_an_image_that_really_kills_a_library_costs_its_user_that_image_alone(
         write_users(USERS, {CULPRIT: others}, name="without"), replace(options, decoder="dali")
     )
     assert none == ()
-    assert without(profiles, [CULPRIT]).equals(without(without_it, [CULPRIT]))
+    assert without_users(profiles, [CULPRIT]).equals(without_users(without_it, [CULPRIT]))
 
 
-@pytest.mark.usefixtures("deadly_library")
-def test_a_worker_that_cannot_even_begin_ends_the_run_with_what_it_printed(
-    write_users: WriteUsers, options: PredictOptions, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("faulty_library")
+def test_a_worker_that_cannot_start_ends_the_run_with_what_it_printed(
+    write_users: WriteUsers,
+    options: PredictOptions,
+    predict: Predict,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("DIE_AT_ONCE", "1")
+    monkeypatch.setenv("EXIT_AT_ONCE", "1")
     with pytest.raises(WorkerError, match="3 times in a row") as caught:
         predict(write_users(USERS, {}), options)
     assert "ended with code 7" in str(caught.value)
     assert str(caught.value).endswith("no kernel image for this device")
 
 
-def test_what_a_worker_refuses_is_raised_here(
-    write_users: WriteUsers, options: PredictOptions, tmp_path: Path
+def test_an_error_of_a_worker_is_raised_in_the_supervisor(
+    write_users: WriteUsers, options: PredictOptions, predict: Predict, tmp_path: Path
 ) -> None:
     missing = replace(options, checkpoint=tmp_path / "none.safetensors")
     with pytest.raises(CheckpointError, match=r"none\.safetensors does not exist"):
         predict(write_users(1, {}), missing)
 
 
-def test_an_engine_can_be_used_again_after_a_run_that_was_given_up(
+def test_an_engine_can_be_used_again_after_a_run_that_was_abandoned(
     write_users: WriteUsers, options: PredictOptions
 ) -> None:
     manifest = write_users(USERS, {})
@@ -211,7 +205,7 @@ def test_an_engine_can_be_used_again_after_a_run_that_was_given_up(
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="not on this system")
-def test_when_memory_runs_out_the_worker_is_killed_first(
+def test_the_worker_is_killed_before_the_supervisor_when_memory_runs_out(
     write_users: WriteUsers, options: PredictOptions
 ) -> None:
     manifest = write_users(1, {})
@@ -239,15 +233,15 @@ def test_no_worker_outlives_the_engine(
 
 
 def children() -> set[str]:
-    """Process ids of this process's children."""
+    """Return the ids of the child processes of this process."""
     own = Path(f"/proc/self/task/{os.getpid()}/children")
     if not own.exists():
-        pytest.skip("the system does not tell a process's children")
+        pytest.skip("this system does not list child processes")
     return set(own.read_text().split())
 
 
 @pytest.mark.parametrize("devices", ["tpu", "cuda:x", "cpu,", "auto,cpu", "cpu:1", ""])
-def test_devices_that_mean_nothing_are_refused(devices: str) -> None:
+def test_unknown_devices_are_refused(devices: str) -> None:
     with pytest.raises(OptionError, match="give auto, cpu, cuda"):
         EngineOptions(devices)
 

@@ -1,4 +1,4 @@
-"""The command as a process: killed, interrupted, resumed, and quiet whatever libraries print."""
+"""`predict` as a process: killed, interrupted, resumed, and quiet whatever libraries print."""
 
 import random
 import signal
@@ -24,7 +24,7 @@ def manifest(write_users: WriteUsers) -> Path:
 
 @pytest.fixture
 def command(model: Path) -> list[str]:
-    """`predict` with everything but manifest and output."""
+    """The command `predict` without its manifest and output."""
     options = ["--checkpoint", str(model), "--users-per-shard", str(USERS_PER_SHARD)]
     return [sys.executable, "-m", "tweetprofile", "predict", "--devices", "cpu", *options]
 
@@ -39,7 +39,7 @@ def start(command: list[str], *arguments: object) -> subprocess.Popen[str]:
 
 
 def run(command: list[str], *arguments: object) -> tuple[int, str]:
-    """Exit code, and what it said."""
+    """Return the exit code and everything that the command printed."""
     process = start(command, *arguments)
     said = "".join(process.communicate(timeout=120))
     return process.returncode, said
@@ -57,7 +57,7 @@ def shards_of(out: Path) -> list[Path]:
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Changes when the file is written anew, though not when it is read."""
+    """Return what changes when the file is written again, but not when it is read."""
     return path.stat().st_ino, path.stat().st_mtime_ns
 
 
@@ -73,25 +73,26 @@ def is_running(process: str) -> bool:
 
 
 needs_proc = pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="the system does not tell a process's children"
+    not Path("/proc/self/task").exists(),
+    reason="this system does not list child processes",
 )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.parquet", "out/"])
-def test_a_run_killed_again_and_again_ends_as_if_it_had_never_been(
+def test_a_run_that_is_killed_repeatedly_ends_as_if_it_had_never_been_killed(
     manifest: Path, command: list[str], tmp_path: Path, name: str
 ) -> None:
-    dice = random.Random(name)
+    generator = random.Random(name)
     assert run(command, manifest, "-o", tmp_path / "undisturbed")[0] == 0
     out = tmp_path / name.rstrip("/")
     finished: dict[Path, tuple[int, int]] = {}
     interrupted = 0
     for _ in range(4):
         process = start(command, manifest, "-o", f"{tmp_path}/{name}", "--resume")
-        enough = len(finished) + dice.randint(0, 3)
+        enough = len(finished) + generator.randint(0, 3)
         wait_until(lambda: process.poll() is not None or len(shards_of(out)) >= enough)  # noqa: B023
-        time.sleep(dice.uniform(0, 0.02))  # a few shards' time, not all of them
+        time.sleep(generator.uniform(0, 0.02))  # the time for some shards, not all
         process.kill()
         process.communicate()
         now = {shard: identity(shard) for shard in shards_of(out)}
@@ -108,14 +109,14 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_never_been(
     ]
 
 
-@pytest.mark.usefixtures("deadly_library")
+@pytest.mark.usefixtures("faulty_library")
 def test_shards_finished_out_of_order_are_not_computed_twice(
     write_users: WriteUsers,
     command: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    manifest, out = write_users(40, {0: [b"DEADLYhang"]}), tmp_path / "out"
+    manifest, out = write_users(40, {0: [b"FAULTYhang"]}), tmp_path / "out"
     process = start(command, manifest, "-o", f"{out}/", "--devices", "cpu,cpu")
     wait_until(lambda: len(shards_of(out)) >= 3)  # by the worker that does not hang
     process.kill()
@@ -155,12 +156,12 @@ def test_an_interrupted_run_says_how_to_resume_and_leaves_no_process(
     assert f"after {kept * USERS_PER_SHARD} from an earlier run" in said
 
 
-@pytest.mark.usefixtures("deadly_library")
+@pytest.mark.usefixtures("faulty_library")
 def test_ctrl_c_does_not_wait_for_a_worker_that_hangs(
     write_users: WriteUsers, command: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.parquet"
-    process = start(command, write_users(9, {8: [b"DEADLYhang"]}), "-o", out)
+    process = start(command, write_users(9, {8: [b"FAULTYhang"]}), "-o", out)
     wait_until(lambda: len(shards_of(out)) == 2)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=5)[1]
@@ -169,7 +170,7 @@ def test_ctrl_c_does_not_wait_for_a_worker_that_hangs(
 
 
 @needs_proc
-def test_workers_die_with_a_supervisor_that_is_killed(
+def test_workers_end_with_a_supervisor_that_is_killed(
     manifest: Path, command: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.parquet"
@@ -182,11 +183,11 @@ def test_workers_die_with_a_supervisor_that_is_killed(
     wait_until(lambda: not any(map(is_running, workers)), seconds=5)
 
 
-@pytest.mark.usefixtures("deadly_library")
-def test_what_libraries_print_does_not_reach_the_terminal_and_is_kept_for_debugging(
+@pytest.mark.usefixtures("faulty_library")
+def test_the_output_of_libraries_does_not_reach_the_terminal_and_is_kept_for_debugging(
     write_users: WriteUsers, command: list[str], tmp_path: Path
 ) -> None:
-    manifest, out = write_users(2, {1: [b"DEADLYprint"]}), tmp_path / "out.parquet"
+    manifest, out = write_users(2, {1: [b"FAULTYprint"]}), tmp_path / "out.parquet"
     code, said = run(command, manifest, "-o", out)
     assert code == 0
     assert "noise" not in said
@@ -200,9 +201,7 @@ def test_what_libraries_print_does_not_reach_the_terminal_and_is_kept_for_debugg
 
 
 @pytest.mark.slow
-def test_a_complete_run_is_not_run_again(
-    manifest: Path, command: list[str], tmp_path: Path
-) -> None:
+def test_a_complete_run_is_not_repeated(manifest: Path, command: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     assert run(command, manifest, "-o", out)[0] == 0
     before = identity(out)
@@ -228,7 +227,7 @@ def test_a_run_with_other_options_is_not_resumed(
 
 
 @pytest.mark.slow
-def test_modules_in_the_folder_of_a_dump_are_not_run(
+def test_modules_in_the_current_folder_are_not_imported(
     manifest: Path, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dump = tmp_path / "dump"

@@ -1,4 +1,4 @@
-"""`--engine ray` writes what `--engine local` writes, on a cluster of this machine."""
+"""On a cluster of this machine, `--engine ray` writes what `--engine local` writes."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cluster of four processors on this machine, whatever it has; it ends with the tests."""
+    """A cluster that counts four processors, whatever the machine has; it ends with the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_TOKEN", "0" * 64)
@@ -50,7 +50,7 @@ def options(model: Path) -> PredictOptions:
 
 @pytest.fixture
 def many(dump: Path) -> Path:
-    """120 users: the 12 of the dump, ten times."""
+    """120 users: the 12 users of the dump, ten times."""
     twelve = pl.read_parquet(dump / "train.parquet")
     again = (twelve.with_columns(pl.col("user_id") + f"-{number}") for number in range(10))
     path = dump / "many.parquet"
@@ -58,13 +58,8 @@ def many(dump: Path) -> Path:
     return path
 
 
-def profiles(out: Path) -> pl.DataFrame:
-    """What does not depend on how precise the hardware is."""
-    return pl.read_parquet(out)
-
-
 def assert_equal(found: pl.DataFrame, expected: pl.DataFrame) -> None:
-    """Ids, order, classes and counts the same, probabilities within 1e-4."""
+    """Require the same ids, order, classes and counts, and probabilities within 1e-4."""
     shares = [name for name in expected.columns if name.endswith(("_confidence", "_probabilities"))]
     assert found.drop(shares).equals(expected.drop(shares))
     for name in shares:
@@ -88,14 +83,14 @@ def test_one_worker_two_workers_and_ray_give_the_same(
     }
     for name, each in ways.items():
         predict_manifest(dump / "train.parquet", tmp_path / name, each)
-    expected = profiles(tmp_path / "one")
+    expected = pl.read_parquet(tmp_path / "one")
     assert len(expected) == 12
     assert set(expected["status"]) > {"ok", "no_images", "unusable"}
     for name in ("two", "ray"):
-        assert_equal(profiles(tmp_path / name), expected)
+        assert_equal(pl.read_parquet(tmp_path / name), expected)
 
 
-def test_an_actor_that_is_killed_loses_nothing(
+def test_a_ray_actor_that_is_killed_loses_nothing(
     cluster: None, many: Path, options: PredictOptions, tmp_path: Path
 ) -> None:
     options = replace(options, users_per_shard=1)
@@ -111,15 +106,15 @@ def test_an_actor_that_is_killed_loses_nothing(
     summary = predict_manifest(many, tmp_path / "ray", on_ray, kill_one)
     assert killed
     assert summary.counts.users == 120
-    assert_equal(profiles(tmp_path / "ray"), profiles(tmp_path / "local"))
+    assert_equal(pl.read_parquet(tmp_path / "ray"), pl.read_parquet(tmp_path / "local"))
 
 
 def _an_actor() -> int:
-    """Process id of one of the actors that predict for this process."""
+    """Return the process id of a Ray actor that predicts for this process."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and _is_our_actor(entry):
             return int(entry.name)
-    pytest.fail("there is no actor to be killed")
+    pytest.fail("there is no Ray actor to kill")
 
 
 def _is_our_actor(entry: Path) -> bool:
@@ -140,11 +135,11 @@ def _ancestors(process: int) -> list[int]:
     return found
 
 
-@pytest.mark.usefixtures("deadly_library")
-def test_the_command_starts_a_cluster_of_its_own_and_who_kills_a_worker_is_crashed(
+@pytest.mark.usefixtures("faulty_library")
+def test_the_command_starts_a_cluster_and_a_user_who_crashes_a_worker_is_crashed(
     write_users: Callable[..., Path], model: Path, tmp_path: Path
 ) -> None:
-    manifest = write_users(10, {4: [b"DEADLYSIGSEGV", b"?"]})
+    manifest = write_users(10, {4: [b"FAULTYSIGSEGV", b"?"]})
     out = tmp_path / "out.parquet"
     command = [
         *(sys.executable, "-m", "tweetprofile", "predict", str(manifest), "-o", str(out)),
@@ -173,11 +168,11 @@ def test_an_interrupted_run_is_resumed_on_ray(
     assert summary.resumed.users > 0
     assert summary.counts.users == 120
     predict_manifest(many, tmp_path / "undisturbed", options)
-    assert_equal(profiles(tmp_path / "out"), profiles(tmp_path / "undisturbed"))
+    assert_equal(pl.read_parquet(tmp_path / "out"), pl.read_parquet(tmp_path / "undisturbed"))
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_command_that_is_stopped_says_how_to_go_on_and_leaves_no_process(
+def test_a_command_that_is_stopped_says_how_to_resume_and_leaves_no_process(
     sent: signal.Signals, many: Path, model: Path, tmp_path: Path
 ) -> None:
     command = [
@@ -224,7 +219,7 @@ def test_the_long_form_kept_columns_and_relative_paths_come_through(
     users = pl.read_parquet(dump / "test.parquet").filter(pl.col("images").list.len() > 0)
     long = users.explode("images").rename({"images": "image", "gender": "told"})
     long.write_parquet(dump / "long.parquet")
-    # Given from this folder, where no actor works.
+    # Relative to this folder, which is not the one that Ray actors work in.
     monkeypatch.chdir(dump)
     options = replace(
         options, keep=("told",), limit=3, users_per_shard=2, image_root=Path("../dump")
@@ -232,16 +227,16 @@ def test_the_long_form_kept_columns_and_relative_paths_come_through(
     for engine in ("local", "ray"):
         each = replace(options, engine=engine)
         predict_manifest("long.parquet", tmp_path / engine, each)
-    assert_equal(profiles(tmp_path / "ray"), profiles(tmp_path / "local"))
-    assert len(profiles(tmp_path / "ray")) == 3
+    assert_equal(pl.read_parquet(tmp_path / "ray"), pl.read_parquet(tmp_path / "local"))
+    assert len(pl.read_parquet(tmp_path / "ray")) == 3
 
 
 @pytest.mark.parametrize(
     ("devices", "sentence"),
     [
-        ("cuda", "asks for 1 actors; the cluster has 0 GPUs"),
+        ("cuda", "needs 1 Ray actors; the cluster has 0 GPUs"),
         ("cuda:1", "Ray chooses GPUs; give cuda"),
-        ("cpu,cpu,cpu,cpu,cpu", "asks for 5 actors; the cluster has 0 GPUs and 4 processors"),
+        ("cpu,cpu,cpu,cpu,cpu", "needs 5 Ray actors; the cluster has 0 GPUs and 4 processors"),
     ],
 )
 def test_devices_that_the_cluster_lacks_are_refused(
@@ -252,7 +247,7 @@ def test_devices_that_the_cluster_lacks_are_refused(
         predict_manifest(dump / "test.parquet", tmp_path / "out", on_ray)
 
 
-def test_a_job_that_no_actor_can_do_is_refused_with_its_reason(
+def test_a_job_that_no_ray_actor_can_do_is_refused_with_its_reason(
     cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
 ) -> None:
     (tmp_path / "model.safetensors").write_text("no such thing")
@@ -261,13 +256,13 @@ def test_a_job_that_no_actor_can_do_is_refused_with_its_reason(
         predict_manifest(dump / "test.parquet", tmp_path / "out", on_ray)
 
 
-def test_a_manifest_that_is_damaged_further_in_is_named_by_the_actor(
+def test_a_manifest_that_is_damaged_further_in_is_named_by_the_ray_actor(
     cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
 ) -> None:
     manifest = dump / "test.parquet"
     images = pq.read_metadata(manifest).row_group(0).column(1)
     data = bytearray(manifest.read_bytes())
-    data[images.data_page_offset] ^= 0xFF  # counting the users reads their ids alone
+    data[images.data_page_offset] ^= 0xFF  # counting users reads only their ids
     manifest.write_bytes(data)
     plan = plan_prediction(manifest, tmp_path / "out", replace(options, engine="ray"))
     with (
@@ -277,7 +272,7 @@ def test_a_manifest_that_is_damaged_further_in_is_named_by_the_actor(
         list(engine.run_shards(plan.source, [0, 1]))
 
 
-def test_a_manifest_that_changes_after_it_was_looked_at_stops_the_run(
+def test_a_manifest_that_changes_after_it_was_checked_ends_the_run(
     cluster: None, dump: Path, options: PredictOptions, tmp_path: Path
 ) -> None:
     manifest = dump / "test.parquet"
@@ -288,11 +283,11 @@ def test_a_manifest_that_changes_after_it_was_looked_at_stops_the_run(
             list(engine.run_shards(plan.source, [0, 1]))
 
 
-def test_a_cluster_that_does_not_answer_is_said(
+def test_a_cluster_that_does_not_answer_is_named(
     dump: Path, model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    places = (str(dump / "test.parquet"), "-o", str(tmp_path / "out"), "--checkpoint", str(model))
-    command = ("-m", "tweetprofile", "predict", *places, "--engine", "ray")
+    paths = (str(dump / "test.parquet"), "-o", str(tmp_path / "out"), "--checkpoint", str(model))
+    command = ("-m", "tweetprofile", "predict", *paths, "--engine", "ray")
     done = subprocess.run(
         [sys.executable, *command, "--ray-address", "127.0.0.1:1"],
         capture_output=True,
@@ -303,9 +298,9 @@ def test_a_cluster_that_does_not_answer_is_said(
     assert "--ray-address 127.0.0.1:1: no cluster answers" in done.stderr
 
 
-def test_an_address_without_the_engine_is_refused(
+def test_a_ray_address_without_the_ray_engine_is_refused(
     dump: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = [str(dump / "test.parquet"), "-o", "out", "--ray-address", "auto"]
-    assert main(["predict", *places]) == 2
+    paths = [str(dump / "test.parquet"), "-o", "out", "--ray-address", "auto"]
+    assert main(["predict", *paths]) == 2
     assert "--ray-address is for --engine ray" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The promise to people with dirty dumps, on images that broke other people's libraries."""
+"""Damaged images that broke other people's libraries cost their users nothing but themselves."""
 
 import csv
 import subprocess
@@ -19,7 +19,7 @@ GIGABYTE = 1024 * 1024  # in the kilobytes of /proc
 def manifest(
     real_photos: list[Path], real_damaged: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A user for each damaged image, who has ten photographs beside it."""
+    """One user per damaged image, who also has ten photographs."""
     path = tmp_path_factory.mktemp("dirty") / "manifest.parquet"
     data = real_photos[0].parents[1]
     photos = [str(photo.relative_to(data)) for photo in real_photos]
@@ -37,7 +37,7 @@ def manifest(
 
 
 def is_usable_alone(row: dict[str, str], file: Path) -> bool:
-    """Whether Pillow or DALI reads the image when it is alone, and it is within the caps."""
+    """Return whether the image is within the limits, and Pillow or DALI can read it alone."""
     nvimgcodec = pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is for Linux")
     if row["pillow"] == "ok":
         return int(row["width"]) * int(row["height"]) <= MAX_PIXELS
@@ -48,7 +48,7 @@ def is_usable_alone(row: dict[str, str], file: Path) -> bool:
 
 
 def peak_kilobytes(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a process; the most memory that it and its children held, added up."""
+    """Wait for a process; return the peak memory of it and its children together."""
     peak = 0
     while process.poll() is None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -69,7 +69,7 @@ def high_water_mark(process: str) -> int:
 
 
 def predict(manifest: Path, out: Path, model: Path, *options: object) -> tuple[int, pl.DataFrame]:
-    """The most memory that the command held, in kilobytes, and the profiles."""
+    """Return the peak memory of the command, in kilobytes, and the profiles."""
     command = ["predict", manifest, "-o", out, "--checkpoint", model, "--devices", "cpu", *options]
     process = subprocess.Popen([sys.executable, "-m", "tweetprofile", *map(str, command), "-q"])
     peak = peak_kilobytes(process)
@@ -78,7 +78,7 @@ def predict(manifest: Path, out: Path, model: Path, *options: object) -> tuple[i
 
 
 @pytest.mark.slow
-def test_every_readable_image_is_used_and_every_other_named_whatever_decodes(
+def test_every_readable_image_is_used_and_every_other_one_named_with_any_decoder(
     manifest: Path, real_damaged: list[Path], model: Path, tmp_path: Path
 ) -> None:
     outcomes = []
@@ -106,10 +106,10 @@ def test_every_readable_image_is_used_and_every_other_named_whatever_decodes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["pillow", "dali"])
-def test_images_just_within_the_cap_do_not_fill_the_memory(
+def test_images_just_below_the_size_limit_do_not_fill_the_memory(
     encode: Callable[..., bytes], model: Path, tmp_path: Path, decoder: str
 ) -> None:
-    side = 6300  # 39.7 megapixels, 119 MB decoded; of what is coloured evenly, little as a file
+    side = 6300  # 39.7 megapixels, 119 MB decoded; evenly coloured, so the file is small
     white = Image.new("RGB", (side, side), "white")
     images = [
         encode(white, "PNG"),

@@ -1,4 +1,4 @@
-"""`-o out.csv`: flat CSV for R, Stata and spreadsheets, as safe from loss as Parquet."""
+"""`-o out.csv` writes flat CSV for R, Stata and spreadsheets, as safe from loss as Parquet."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def record(*, overwrite: bool = False, **facts: object) -> RunRecord:
 
 
 def write(out: Path, *tables: pa.Table, overwrite: bool = False, resume: bool = False) -> set[int]:
-    """A whole run; which shards it found finished."""
+    """Do a complete run; return the shards that it found finished."""
     run = record(overwrite=overwrite)
     with ProfileWriter(str(out), SCHEMA, run, len(tables), resume=resume) as writer:
         found = set(writer.finished)
@@ -61,7 +61,7 @@ def ids_in(out: Path) -> list[str]:
     return pl.read_csv(out, infer_schema=False)["user_id"].to_list()
 
 
-def test_a_probability_is_a_column_and_errors_are_text(tmp_path: Path) -> None:
+def test_each_probability_is_a_column_and_image_errors_are_text(tmp_path: Path) -> None:
     broken = (FailedImage(0, "a.jpg", Reason.MISSING), FailedImage(1, "", Reason.TRUNCATED))
     write(tmp_path / "out.csv", profiles("ada"), profiles("bob", failed=broken))
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
@@ -82,7 +82,7 @@ def test_a_probability_is_a_column_and_errors_are_text(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_what_a_spreadsheet_would_run_is_harmless(tmp_path: Path) -> None:
+def test_cells_that_a_spreadsheet_would_run_are_made_harmless(tmp_path: Path) -> None:
     evil = (FailedImage(0, "=cmd|' /C calc'!A0", Reason.MISSING),)
     write(tmp_path / "out.csv", profiles("=1+1"), profiles("@SUM(A1)", "-5", failed=evil))
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
@@ -91,7 +91,7 @@ def test_what_a_spreadsheet_would_run_is_harmless(tmp_path: Path) -> None:
     assert not [cell for cell in cells if cell[:1] in set("=+@")]
 
 
-def test_columns_that_are_kept_are_cells(tmp_path: Path) -> None:
+def test_kept_columns_are_written_as_cells(tmp_path: Path) -> None:
     table = pa.table({"user_id": [1, 2], "seen": [True, None], "n": [0.5, None], "t": ["a\nb", ""]})
     write_flat(tmp_path / "kept.csv", table.schema, [table])
     assert (tmp_path / "kept.csv").read_bytes() == (
@@ -99,7 +99,7 @@ def test_columns_that_are_kept_are_cells(tmp_path: Path) -> None:
     )
 
 
-def test_its_record_stands_beside_it_and_knows_it_by_its_checksum(tmp_path: Path) -> None:
+def test_the_description_beside_the_table_recognises_it_by_its_checksum(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     write(out, profiles("ada"))
     described = json.loads((tmp_path / "out.csv.json").read_text())[METADATA_KEY]
@@ -110,7 +110,7 @@ def test_its_record_stands_beside_it_and_knows_it_by_its_checksum(tmp_path: Path
     assert kind_of(tmp_path / "out.csv.json") is Kind.DESCRIPTION
 
 
-def test_an_earlier_table_is_replaced_when_asked_and_only_then(tmp_path: Path) -> None:
+def test_an_earlier_table_is_replaced_only_if_it_may_be_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     write(out, profiles("ada"))
     with pytest.raises(OutputError, match="exists; choose another name or pass `overwrite=True`"):
@@ -122,7 +122,7 @@ def test_an_earlier_table_is_replaced_when_asked_and_only_then(tmp_path: Path) -
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_table_that_people_have_changed_is_theirs(
+def test_a_table_that_someone_has_changed_is_not_replaced(
     tmp_path: Path, *, overwrite: bool, resume: bool
 ) -> None:
     out = tmp_path / "out.csv"
@@ -135,7 +135,7 @@ def test_a_table_that_people_have_changed_is_theirs(
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_neither_a_csv_nor_a_file_of_others_beside_it_is_replaced(
+def test_neither_a_foreign_table_nor_a_foreign_file_beside_it_is_replaced(
     tmp_path: Path, *, overwrite: bool
 ) -> None:
     (tmp_path / "mine.csv").write_text("user_id,gender\nada,female\n")
@@ -146,7 +146,9 @@ def test_neither_a_csv_nor_a_file_of_others_beside_it_is_replaced(
     assert names_in(tmp_path) == ["mine.csv", "out.csv.json"]
 
 
-def test_a_description_whose_table_is_gone_is_replaced_when_asked(tmp_path: Path) -> None:
+def test_a_description_whose_table_is_gone_is_replaced_only_if_it_may_be_overwritten(
+    tmp_path: Path,
+) -> None:
     out = tmp_path / "out.csv"
     write(out, profiles("ada"))
     out.unlink()
@@ -156,7 +158,7 @@ def test_a_description_whose_table_is_gone_is_replaced_when_asked(tmp_path: Path
     assert ids_in(out) == ["bob"]
 
 
-def test_a_run_that_was_killed_goes_on_with_its_shards(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed_with_its_shards(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with suppress(KeyboardInterrupt), ProfileWriter(str(out), SCHEMA, record(), 2) as writer:
         writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
@@ -192,10 +194,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.parametrize("moves", [0, 1, 2])
 @pytest.mark.parametrize("earlier", [False, True])
-def test_a_run_killed_while_its_table_appears_is_finished_by_resuming(
+def test_a_run_that_was_killed_while_its_table_appeared_can_be_resumed(
     tmp_path: Path, moves: int, *, earlier: bool
 ) -> None:
-    """Killed before its description, between that and the table, and after both."""
+    """It is killed before the description appears, before the table appears, or after both."""
     out = tmp_path / "out.csv"
     if earlier:
         write(out, profiles("old"))
@@ -210,7 +212,9 @@ def test_a_run_killed_while_its_table_appears_is_finished_by_resuming(
     assert kind_of(out) is Kind.PREDICTIONS
 
 
-def test_a_table_that_came_meanwhile_stays_with_no_description_beside_it(tmp_path: Path) -> None:
+def test_a_foreign_table_that_appears_during_the_run_is_kept_and_gets_no_description(
+    tmp_path: Path,
+) -> None:
     out = tmp_path / "out.csv"
     with (
         pytest.raises(WriteError, match="`resume=True`"),
@@ -225,7 +229,7 @@ def test_a_table_that_came_meanwhile_stays_with_no_description_beside_it(tmp_pat
     assert write(out, profiles("ada"), resume=True) == {0}
 
 
-def test_a_file_that_came_meanwhile_where_the_description_goes_stays(tmp_path: Path) -> None:
+def test_a_foreign_file_at_the_name_of_the_description_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     with (
         pytest.raises(WriteError, match=r"out\.csv\.json exists and is not .* `resume=True`"),
@@ -239,7 +243,7 @@ def test_a_file_that_came_meanwhile_where_the_description_goes_stays(tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["o.xlsx", "o.json", "o.tsv", "o.csv.gz", "o.feather", "o.txt"])
-def test_names_that_promise_what_is_not_written_are_refused(tmp_path: Path, name: str) -> None:
+def test_endings_of_formats_that_are_not_written_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         OutputError, match=r"ends in '\..*', a format that is not written; name it \.csv"
     ):
@@ -247,7 +251,7 @@ def test_names_that_promise_what_is_not_written_are_refused(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", ["o", "o.parquet", "o.PARQUET", "o.pq", "o.csv", "o.CSV", "o.x/"])
-def test_names_of_what_is_written_are_taken(tmp_path: Path, name: str) -> None:
+def test_endings_of_formats_that_are_written_are_accepted(tmp_path: Path, name: str) -> None:
     check_output(f"{tmp_path}/{name}", overwrite=False)
 
 
@@ -266,4 +270,4 @@ def test_a_hundred_thousand_users_are_written_in_seconds_and_in_bounded_memory(
     write_flat(tmp_path / "some.csv", SCHEMA, [table] * 6)
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
     tracemalloc.stop()
-    assert time.process_time() - began < 20  # 2 s, were it not traced
+    assert time.process_time() - began < 20  # 2 s without tracemalloc

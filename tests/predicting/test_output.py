@@ -1,4 +1,4 @@
-"""Output appears whole or not at all, says how it was made, and what is finished is not lost."""
+"""An output appears complete or not at all, describes its run, and finished shards are not lost."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def record(*, overwrite: bool = False, **facts: object) -> RunRecord:
 
 
 def write(out: str, *tables: pa.Table, overwrite: bool = False, resume: bool = False) -> set[int]:
-    """A whole run; which shards it found finished."""
+    """Do a complete run; return the shards that it found finished."""
     run = record(overwrite=overwrite)
     with ProfileWriter(out, SCHEMA, run, len(tables), resume=resume) as writer:
         found = set(writer.finished)
@@ -51,7 +51,7 @@ def write(out: str, *tables: pa.Table, overwrite: bool = False, resume: bool = F
 
 
 def write_some(out: str, *shards: tuple[int, pa.Table], of: int, overwrite: bool = False) -> None:
-    """A run that is killed when these shards are finished."""
+    """Do a run that is interrupted when these shards are finished."""
     run = record(overwrite=overwrite)
     with suppress(KeyboardInterrupt), ProfileWriter(out, SCHEMA, run, of) as writer:
         for shard, table in shards:
@@ -71,13 +71,13 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_holds_all_tables_in_order(tmp_path: Path) -> None:
+def test_a_file_holds_all_shards_in_order(tmp_path: Path) -> None:
     write(f"{tmp_path}/out.parquet", profiles("a", "b"), profiles("c"))
     assert ids_in(tmp_path / "out.parquet") == ["a", "b", "c"]
     assert names_in(tmp_path) == ["out.parquet"]
 
 
-def test_a_slash_at_the_end_makes_a_folder_with_a_file_a_table(tmp_path: Path) -> None:
+def test_a_slash_at_the_end_makes_a_folder_with_one_file_per_shard(tmp_path: Path) -> None:
     write(f"{tmp_path}/out/", profiles("a", "b"), profiles("c"))
     assert names_in(tmp_path / "out") == ["part-00000.parquet", "part-00001.parquet"]
     assert ids_in(tmp_path / "out") == ["a", "b", "c"]
@@ -95,7 +95,7 @@ def test_without_users_the_output_is_empty_and_valid(tmp_path: Path, name: str) 
 
 
 @EITHER
-def test_shards_stand_in_manifest_order_whichever_was_finished_first(
+def test_shards_are_in_manifest_order_whichever_was_finished_first(
     tmp_path: Path, name: str
 ) -> None:
     with ProfileWriter(f"{tmp_path}/{name}", SCHEMA, record(), 12) as writer:
@@ -144,7 +144,9 @@ def test_finished_shards_are_kept_and_a_resumed_run_writes_the_others(
 
 
 @EITHER
-def test_an_unfinished_run_is_neither_lost_nor_resumed_unasked(tmp_path: Path, name: str) -> None:
+def test_an_unfinished_run_is_neither_lost_nor_resumed_without_being_asked_to(
+    tmp_path: Path, name: str
+) -> None:
     write_some(f"{tmp_path}/{name}", (0, profiles("a")), of=2)
     with pytest.raises(
         OutputError, match=r"holds an unfinished run; pass `resume=True`.*`overwrite=True`"
@@ -166,7 +168,7 @@ def test_an_unfinished_run_is_neither_lost_nor_resumed_unasked(tmp_path: Path, n
         ("keep", "keep"),
     ],
 )
-def test_another_run_is_not_resumed_and_what_differs_is_named(
+def test_another_run_is_not_resumed_and_the_differences_are_named(
     tmp_path: Path, fact: str, name: str
 ) -> None:
     out = f"{tmp_path}/out.parquet"
@@ -180,7 +182,7 @@ def test_another_run_is_not_resumed_and_what_differs_is_named(
     assert write(out, profiles("-"), profiles("b"), resume=True) == {0}
 
 
-def test_a_shard_that_was_damaged_since_is_written_again(tmp_path: Path) -> None:
+def test_a_shard_that_was_cut_short_is_written_again(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), (1, profiles("b")), of=2)
     shard = tmp_path / "out.parquet.partial" / "shards" / "part-00000.parquet"
@@ -218,7 +220,7 @@ def test_a_shard_that_was_copied_over_another_is_written_again(tmp_path: Path) -
     assert ids_in(tmp_path / "out.parquet") == ["a", "b"]
 
 
-def test_a_shard_whose_line_of_the_journal_was_cut_is_written_again(tmp_path: Path) -> None:
+def test_a_shard_whose_line_in_the_journal_was_cut_short_is_written_again(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), (1, profiles("b")), of=3)
     journal = tmp_path / "out.parquet.partial" / "shards.jsonl"
@@ -230,7 +232,7 @@ def test_a_shard_whose_line_of_the_journal_was_cut_is_written_again(tmp_path: Pa
         assert set(writer.finished) == {0, 1}
 
 
-def test_an_unfinished_run_of_version_0_1_0_goes_on_with_its_shards(tmp_path: Path) -> None:
+def test_an_unfinished_run_of_version_0_1_0_is_resumed_with_its_shards(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), of=2)
     (tmp_path / "out.parquet.partial" / "shards.jsonl").unlink()
@@ -238,7 +240,9 @@ def test_an_unfinished_run_of_version_0_1_0_goes_on_with_its_shards(tmp_path: Pa
     assert ids_in(tmp_path / "out.parquet") == ["a", "b"]
 
 
-def test_a_run_that_recorded_fewer_facts_goes_on_where_they_are_as_usual(tmp_path: Path) -> None:
+def test_a_run_that_recorded_fewer_facts_is_resumed_if_they_have_their_defaults(
+    tmp_path: Path,
+) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), of=2)
     for seconds, fits in ((10.0, True), (5.0, False)):
@@ -264,7 +268,7 @@ def test_a_damaged_run_record_is_refused(tmp_path: Path) -> None:
 
 
 @EITHER
-def test_a_run_that_is_complete_need_not_be_run_again(tmp_path: Path, name: str) -> None:
+def test_a_complete_run_need_not_be_repeated(tmp_path: Path, name: str) -> None:
     out = f"{tmp_path}/{name}"
     assert take_finished(out, record()) is None
     write(out, profiles("a", "b"), profiles("c"))
@@ -282,11 +286,11 @@ def test_a_run_killed_just_after_its_output_appeared_is_complete(
 ) -> None:
     out = f"{tmp_path}/{name}"
 
-    def die(path: Path, missing_ok: bool = False) -> None:
+    def interrupt(path: Path, missing_ok: bool = False) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(Path, "unlink", die)  # nothing of the unfinished run is removed
+        patch.setattr(Path, "unlink", interrupt)  # so OUT.partial is not removed
         write(out, profiles("a"))
     assert ids_in(tmp_path / name) == ["a"]
     counts = take_finished(out, record())
@@ -295,7 +299,7 @@ def test_a_run_killed_just_after_its_output_appeared_is_complete(
     assert names_in(tmp_path) == [name.rstrip("/")]
 
 
-def test_an_output_that_appeared_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
+def test_a_foreign_file_that_appeared_before_resuming_is_not_replaced(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), of=2)
     (tmp_path / "out.parquet").write_text("someone else's")
@@ -317,13 +321,11 @@ def test_two_runs_do_not_write_to_one_output(tmp_path: Path) -> None:
     assert ids_in(tmp_path / "out.parquet") == ["a"]
 
 
-# --- what is there already ---------------------------------------------------------------------
+# --- existing outputs --------------------------------------------------------------------------
 
 
 @EITHER
-def test_an_existing_output_is_kept_unless_overwriting_is_asked_for(
-    tmp_path: Path, name: str
-) -> None:
+def test_an_existing_output_is_kept_unless_it_may_be_overwritten(tmp_path: Path, name: str) -> None:
     write(f"{tmp_path}/{name}", profiles("old"))
     with pytest.raises(OutputError, match=r"exists; choose another name or pass `overwrite=True`"):
         write(f"{tmp_path}/{name}", profiles("new"))
@@ -333,7 +335,9 @@ def test_an_existing_output_is_kept_unless_overwriting_is_asked_for(
 
 
 @EITHER
-def test_an_interrupted_run_leaves_the_output_it_was_to_replace(tmp_path: Path, name: str) -> None:
+def test_an_interrupted_run_keeps_the_output_that_it_was_to_replace(
+    tmp_path: Path, name: str
+) -> None:
     out = f"{tmp_path}/{name}"
     write(out, profiles("old"))
     write_some(out, (0, profiles("new")), of=2, overwrite=True)
@@ -342,7 +346,7 @@ def test_an_interrupted_run_leaves_the_output_it_was_to_replace(tmp_path: Path, 
     assert ids_in(tmp_path / name) == ["new", "newer"]
 
 
-def test_a_link_is_followed_to_where_the_output_is_to_be(tmp_path: Path) -> None:
+def test_a_link_is_followed_to_the_place_of_the_output(tmp_path: Path) -> None:
     (tmp_path / "large disk").mkdir()
     (tmp_path / "out.parquet").symlink_to(tmp_path / "large disk" / "out.parquet")
     write(f"{tmp_path}/out.parquet", profiles("a"))
@@ -391,7 +395,9 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @EITHER
-def test_a_full_disk_is_one_sentence_and_what_fitted_is_kept(tiny_disk: Path, name: str) -> None:
+def test_a_full_disk_gives_one_sentence_and_finished_shards_are_kept(
+    tiny_disk: Path, name: str
+) -> None:
     out = f"{tiny_disk}/{name}"
     small, large = profiles("a"), profiles(*(os.urandom(64).hex() for _ in range(4000)))
     with (
@@ -405,7 +411,7 @@ def test_a_full_disk_is_one_sentence_and_what_fitted_is_kept(tiny_disk: Path, na
     assert ids_in(tiny_disk / name) == ["a", "b"]
 
 
-def test_a_disk_that_is_full_when_shards_are_merged_loses_none(tiny_disk: Path) -> None:
+def test_a_disk_that_is_full_while_shards_are_merged_loses_none(tiny_disk: Path) -> None:
     out = f"{tiny_disk}/out.parquet"
     filler = tiny_disk / "filler"
     shards = [profiles(*(os.urandom(64).hex() for _ in range(400))) for _ in range(2)]
@@ -429,7 +435,7 @@ def test_a_folder_on_which_a_disk_is_mounted_is_refused_before_any_work(tiny_dis
         check_output(f"{tiny_disk}/", overwrite=True)
 
 
-def test_a_killed_process_holds_its_output_no_longer(tmp_path: Path) -> None:
+def test_a_killed_process_no_longer_locks_its_output(tmp_path: Path) -> None:
     program = (
         "import os, signal, pyarrow as pa\n"
         "from tweetprofile.predicting.output import ProfileWriter\n"

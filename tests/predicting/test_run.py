@@ -1,4 +1,4 @@
-"""From a manifest of any form to one row a user, in manifest order."""
+"""A manifest of any form becomes one row per user, in manifest order."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def options(model: Path, drawn_dump: Path) -> PredictOptions:
 
 @pytest.fixture(scope="module")
 def predict() -> Iterator[Predict]:
-    """What `predict_manifest` does, with workers that stay for the next test."""
+    """Does what `predict_manifest` does, with workers that are kept for the next test."""
     with ExitStack() as stack:
         engines: dict[PredictJob, ShardEngine] = {}
 
@@ -50,7 +50,7 @@ def predict() -> Iterator[Predict]:
 
 
 def in_all_forms(dump: Path, folder: Path) -> dict[str, Path]:
-    """The dump's test users as manifests of all four forms; a missing file is a null."""
+    """Write the test users of the dump as manifests of the other forms; a missing file is null."""
     users = pq.read_table(dump / "test.parquet", columns=["user_id", "images"]).to_pylist()
 
     def encoded(path: str) -> bytes | None:
@@ -152,7 +152,7 @@ def test_the_shard_size_changes_nothing(
     assert_frame_equal(reference, other, abs_tol=1e-4)
 
 
-def test_limit_predicts_the_first_users_only(
+def test_limit_predicts_only_the_first_users(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     limited = replace(options, limit=3, users_per_shard=2)
@@ -161,7 +161,7 @@ def test_limit_predicts_the_first_users_only(
     assert profiles["user_id"].to_list() == ids.to_list()[:3]
 
 
-def test_images_beyond_the_most_are_counted_and_not_looked_at(
+def test_images_beyond_the_largest_number_per_user_are_counted_and_not_decoded(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     table = pq.read_table(dump / "test.parquet", columns=["user_id", "images"])
@@ -183,7 +183,7 @@ def test_images_beyond_the_most_are_counted_and_not_looked_at(
 
 
 @pytest.mark.parametrize("cap", [{"max_pixels": 1}, {"max_image_bytes": 1}])
-def test_images_over_a_cap_are_too_large(
+def test_images_over_a_limit_are_too_large(
     dump: Path,
     tmp_path: Path,
     options: PredictOptions,
@@ -236,7 +236,7 @@ def test_a_kept_column_must_not_clash_with_the_output(
         predict(dump / "test.parquet", tmp_path / "out", replace(options, keep=("gender",)))
 
 
-def test_integer_ids_come_out_as_they_went_in(
+def test_integer_ids_are_written_as_they_were_read(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     frame = pl.read_parquet(dump / "test.parquet")
@@ -257,7 +257,7 @@ def test_an_empty_manifest_gives_an_empty_output_of_the_same_columns(
     assert empty.schema == full.schema
 
 
-def test_the_output_says_how_it_was_made(
+def test_the_output_describes_its_run(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     predict(dump / "test.parquet", tmp_path / "out", options)
@@ -290,7 +290,7 @@ def test_the_output_says_how_it_was_made(
     assert described["counts"]["users"] == pl.read_parquet(tmp_path / "out").height
 
 
-def test_a_folder_of_shards_reads_as_the_one_file(
+def test_a_folder_of_shards_has_the_rows_of_the_single_file(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     small = replace(options, users_per_shard=2)
@@ -301,7 +301,7 @@ def test_a_folder_of_shards_reads_as_the_one_file(
     assert pl.concat([pl.read_parquet(part) for part in parts]).equals(one)
 
 
-def test_too_many_failed_images_end_the_run_with_an_error_once_all_is_written(
+def test_too_many_unusable_images_are_an_error_after_the_output_is_complete(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
     with pytest.raises(TooManyFailuresError, match=r"images failed, more than `max_failed` 0\.0"):
@@ -320,13 +320,13 @@ def test_progress_counts_up_to_all_users(
     assert done[-1] == seen[-1].users_total == summary.counts.users
 
 
-def test_a_plan_does_no_work(dump: Path, tmp_path: Path, options: PredictOptions) -> None:
+def test_planning_writes_nothing(dump: Path, tmp_path: Path, options: PredictOptions) -> None:
     plan = plan_prediction(dump / "test.parquet", tmp_path / "out", options)
     assert plan.users == pl.read_parquet(dump / "test.parquet").height
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 
 
-def test_a_manifest_that_changes_under_way_is_an_error_and_no_output(
+def test_a_manifest_that_changes_during_the_run_is_an_error_and_gives_no_output(
     dump: Path, tmp_path: Path, options: PredictOptions
 ) -> None:
     manifest = dump / "test.parquet"

@@ -1,4 +1,4 @@
-"""What a run says of itself: counts, seconds by stage, and what bounds it."""
+"""The summary of a run: counts, seconds per stage, and the stage that limits it."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def destination(folder: Path) -> Destination:
     return Destination.of(str(folder / "out.parquet"))
 
 
-def test_the_stages_of_all_lanes_and_what_is_idle_make_up_the_run() -> None:
+def test_the_stages_of_all_worker_threads_and_idle_time_add_up_to_the_run() -> None:
     workers = {Stage.DECODE: 24.0, Stage.FORWARD: 12.0}
     times = StageTimes.of(
         workers=workers, compute_slots=4, supervisor={Stage.WRITE: 0.5}, seconds=10.0
@@ -41,7 +41,7 @@ def test_the_stages_of_all_lanes_and_what_is_idle_make_up_the_run() -> None:
     assert times.bound is Stage.DECODE
 
 
-def test_a_slow_disk_for_the_output_bounds_a_run_whose_workers_wait() -> None:
+def test_a_slow_disk_for_the_output_limits_a_run_whose_workers_wait() -> None:
     workers = {Stage.DECODE: 4.0, Stage.FORWARD: 2.0}
     times = StageTimes.of(
         workers=workers, compute_slots=4, supervisor={Stage.WRITE: 9.0}, seconds=10.0
@@ -49,16 +49,16 @@ def test_a_slow_disk_for_the_output_bounds_a_run_whose_workers_wait() -> None:
     assert times.bound is Stage.WRITE
 
 
-def test_a_run_that_had_nothing_to_do_is_bound_by_nothing() -> None:
+def test_a_run_that_had_nothing_to_do_is_limited_by_no_stage() -> None:
     assert StageTimes.of(workers={}, compute_slots=4, supervisor={}, seconds=0.0).bound is None
 
 
-def test_a_resumed_run_is_as_fast_as_what_it_did_itself() -> None:
+def test_the_speed_of_a_resumed_run_counts_only_its_own_users() -> None:
     summary = PredictSummary("out", Counts(users=300), 4.0, FACTS, resumed=Counts(users=100))
     assert summary.users_per_second == 50.0
 
 
-def test_statistics_are_json_with_all_that_decides_the_speed(tmp_path: Path) -> None:
+def test_statistics_are_json_with_everything_that_decides_the_speed(tmp_path: Path) -> None:
     counts = Counts(users=40, images=440, failed=3, statuses={"ok": 37, "partial": 3})
     times = StageTimes({Stage.DECODE: 1.5, Stage.FORWARD: 0.25}, idle=0.25)
     write_stats(tmp_path / "stats.json", PredictSummary("out", counts, 2.0, FACTS, times=times))
@@ -81,7 +81,7 @@ def test_statistics_are_json_with_all_that_decides_the_speed(tmp_path: Path) -> 
     ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_place_for_statistics_is_looked_at_before_the_work(
+def test_a_file_for_statistics_is_checked_before_the_run(
     tmp_path: Path, name: str, complaint: str, *, overwrite: bool
 ) -> None:
     (tmp_path / "there.json").write_text("precious")
@@ -89,7 +89,9 @@ def test_a_place_for_statistics_is_looked_at_before_the_work(
         check_stats(tmp_path / name, destination(tmp_path), Inputs(), overwrite=overwrite)
 
 
-def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path: Path) -> None:
+def test_only_earlier_statistics_are_replaced_and_only_if_they_may_be_overwritten(
+    tmp_path: Path,
+) -> None:
     path, summary = tmp_path / "stats.json", PredictSummary("out", Counts(), 1.0, FACTS)
     write_stats(path, summary)
     with pytest.raises(OptionError, match="exists; choose another name or pass `overwrite=True`"):
@@ -102,7 +104,9 @@ def test_only_earlier_statistics_are_overwritten_and_only_if_asked_for(tmp_path:
     assert path.read_text() == "precious by now"
 
 
-def test_statistics_that_cannot_be_written_do_not_make_the_output_look_lost(tmp_path: Path) -> None:
+def test_the_error_for_unwritable_statistics_says_that_the_output_is_complete(
+    tmp_path: Path,
+) -> None:
     summary = PredictSummary("out.parquet", Counts(), 1.0, FACTS)
     with pytest.raises(WriteError, match=r"out\.parquet is complete, but `stats` .* cannot"):
         write_stats(tmp_path / "gone" / "stats.json", summary)
