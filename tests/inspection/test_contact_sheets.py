@@ -299,7 +299,7 @@ def test_a_sheet_that_cannot_be_written_is_one_sentence_and_leaves_no_file(
 
 
 def test_options_out_of_range_are_refused(manifest: Path, tmp_path: Path, model: Path) -> None:
-    with pytest.raises(OptionError, match="omit `frame_size`"):
+    with pytest.raises(OptionError, match="leave `frame_size` out"):
         SheetOptions(checkpoint=model, frame_size=32)
     with pytest.raises(OptionError, match="`max_images` is 0; it must be at least 1"):
         SheetOptions(max_images=0)

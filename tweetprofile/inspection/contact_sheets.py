@@ -121,7 +121,7 @@ class SheetOptions:
 
     def __post_init__(self) -> None:
         if self.checkpoint is not None and self.frame_size is not None:
-            raise OptionError("the checkpoint determines the frame size; omit `frame_size`.")
+            raise OptionError("the checkpoint determines the frame size; leave `frame_size` out.")
         if self.max_images < 1:
             raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
 
