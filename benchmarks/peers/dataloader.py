@@ -98,7 +98,7 @@ def infer(
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Yield the probabilities per trait, batch by batch."""
     layout = torch.channels_last_3d if tuned else torch.contiguous_format
-    # The weights of a 2D convolution have another layout.
+    # Weights of a 2D convolution have a layout of their own.
     flat = tuned and not isinstance(model.network.spec, VolumeNetworkSpec)
     weights = torch.channels_last if flat else layout
     network = model.network.to(memory_format=weights)  # type: ignore[call-overload]
