@@ -1,9 +1,9 @@
-"""How well each network learns a labelled manifest within a time, over several seeds.
+"""Measure how well a network learns a labelled manifest, over several seeds.
 
     python benchmarks/accuracy.py TRAIN TEST --model deepset --seeds 3 --options "--frame-size 48"
 
-Each seed trains on TRAIN with the commands that people use, a part of it set aside, and predicts
-TEST once. TEST must not have been looked at when anything was chosen.
+Each seed trains on TRAIN with the commands that people use, which hold out a part of it, and
+predicts TEST once. No choice may have been made by looking at TEST.
 """
 
 import os
@@ -32,9 +32,11 @@ COMMAND = (sys.executable, "-m", "tweetprofile")
 @click.argument("test")
 @click.option("--model", default="deepset", show_default=True)
 @click.option("--seeds", default=3, show_default=True)
-@click.option("--options", default="", help="For train, as one text.")
-@click.option("--predict-options", default="", help="For predict, as one text.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Folder for runs and predictions.")
+@click.option("--options", default="", help="Options for train, as one text.")
+@click.option("--predict-options", default="", help="Options for predict, as one text.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="A folder to keep runs and predictions in."
+)
 def main(
     train: str,
     test: str,
@@ -44,7 +46,7 @@ def main(
     predict_options: str,
     keep: Path | None,
 ) -> None:
-    """Train and test once a seed."""
+    """Train and test once per seed."""
     truth = pl.read_parquet(test)
     traits = [name for name in truth.columns if name not in ("user_id", "images", "image")]
     with tempfile.TemporaryDirectory() as name:
@@ -62,8 +64,8 @@ def main(
 def train_and_predict(
     train: str, test: str, run: Path, settings: Sequence[str], predicting: Sequence[str]
 ) -> float:
-    """Seconds that training took."""
-    # The model must not become the one that `predict` uses when none is named.
+    """Train a model, predict with it, and return the seconds that training took."""
+    # The model must not become the default checkpoint.
     environment = os.environ | {"XDG_DATA_HOME": str(run / "data")}
     began = time.monotonic()
     command = [*COMMAND, "train", train, "-o", str(run), "--overwrite", *settings]
@@ -78,7 +80,7 @@ def train_and_predict(
 def score(
     profiles: pl.DataFrame, truth: pl.DataFrame, traits: Sequence[str], seconds: float
 ) -> dict[str, object]:
-    """Accuracy of each trait, over all users and by number of frames."""
+    """Return the accuracy per trait, over all users and by number of frames."""
     right = {
         trait: (profiles[trait].cast(pl.String) == truth[trait]).fill_null(False).to_numpy()
         for trait in traits
@@ -101,21 +103,21 @@ def score(
 
 
 def lowest_loss(probabilities: pl.Series, labels: pl.Series) -> float:
-    """Cross-entropy of the users who have both, at the temperature that suits them best.
+    """Return the cross-entropy at the best temperature, of users with both a profile and a label.
 
-    It tells recipes apart that accuracy does not, and says nothing of how well they are calibrated.
+    It distinguishes recipes that accuracy does not, and says nothing about their calibration.
     """
     classes = probabilities.struct.fields
     known = probabilities.struct.field(classes[0]).is_not_null() & labels.is_in(classes)
     shares = torch.tensor(probabilities.filter(known).struct.unnest().to_numpy()).double()
     logits = shares.clamp(min=1e-9).log()
-    guesses = torch.tensor([classes.index(label) for label in labels.filter(known)])
-    temperature = calibrate(logits, guesses).temperature
-    return float(cross_entropy(logits / temperature, guesses))
+    targets = torch.tensor([classes.index(label) for label in labels.filter(known)])
+    temperature = calibrate(logits, targets).temperature
+    return float(cross_entropy(logits / temperature, targets))
 
 
 def share_of_majority(labels: pl.Series) -> float:
-    """What naming the most frequent class would get."""
+    """Return the accuracy of always predicting the most frequent class."""
     return float(labels.value_counts()["count"].to_numpy().max() / len(labels))
 
 
@@ -126,7 +128,7 @@ def show(
     majority: Mapping[str, float],
     settings: Mapping[str, str],
 ) -> None:
-    """Mean and spread over the seeds."""
+    """Print the mean and the standard deviation over the seeds."""
     rows = []
     for trait in traits:
         each = [run["accuracy"][trait] for run in runs]  # type: ignore[index]
@@ -135,7 +137,7 @@ def show(
         loss = mean(run["loss"][trait] for run in runs)  # type: ignore[index]
         majority_of = f"{majority[trait]:.3f}"
         rows.append((trait, f"{mean(each):.3f}", spread, seeds, majority_of, f"{loss:.3f}"))
-    title = f"{model}: accuracy on users it has not seen, {len(runs)} seeds"
+    title = f"{model}: accuracy on test users, {len(runs)} seeds"
     columns = ("trait", "mean", "spread", "each", "majority", "loss")
     report(title, columns, rows, {"model": model, **settings, "runs": list(runs)})
 

@@ -1,10 +1,10 @@
-"""What decoding and the network allow, each measured alone on all processors.
+"""Measure decoding alone and the network alone, each on all processors.
 
     python benchmarks/bound.py --photos FOLDER
 
-A run that did nothing else, and lost nothing in between, would take the seconds of both for each
-user: that is the bound that `throughput.py` compares `predict` with. Both are measured as `predict`
-runs them: a thread a processor, each computing on one.
+A run that did nothing else would take the seconds of both for each user: that is the bound that
+`throughput.py` compares `predict` with. Both are measured as `predict` runs them: one thread per
+processor, each of which computes on that processor alone.
 """
 
 import tempfile
@@ -29,8 +29,8 @@ from tweetprofile.networks import PRESETS, for_inference
 from tweetprofile.workers.devices import resolve_precision
 from tweetprofile.workers.frames import FrameLoader
 
-_USERS_A_PASS = 4
-"""As `predict` has it on a CPU."""
+_USERS_PER_PASS = 4
+"""The batch size of `predict` on a CPU."""
 
 _CPU = torch.device("cpu")
 
@@ -38,7 +38,11 @@ Work = Callable[[Sequence[UserImages]], object]
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
 @click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option("--users", default=200, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
@@ -67,16 +71,16 @@ def main(photos: Path | None, model: str, users: int, rounds: int) -> None:
 
 
 def measure(make: Callable[[], Work], users: Sequence[UserImages]) -> float:
-    """Users a second with a thread a processor, each with tools of its own."""
+    """Return users per second with one thread per processor, each with its own work function."""
     processors = usable_processors()
     groups = [users[start : start + 8] for start in range(0, len(users), 8)]
-    tools = [make() for _ in range(processors)]
-    for tool in tools:
-        tool(groups[0])
+    workers = [make() for _ in range(processors)]
+    for worker in workers:
+        worker(groups[0])
 
     def work(number: int) -> None:
         for group in groups[number::processors]:
-            tools[number](group)
+            workers[number](group)
 
     with ThreadPoolExecutor(processors) as pool:
         began = time.perf_counter()
@@ -85,31 +89,31 @@ def measure(make: Callable[[], Work], users: Sequence[UserImages]) -> float:
 
 
 def loading(checkpoint: Checkpoint, folder: Path) -> Work:
-    """Reads and decodes users' images."""
+    """Return a function that reads and decodes users' images."""
     spec = checkpoint.volume_spec
     decoder = make_decoder("auto", DecodeOptions(spec.height, spec.width, threads=1), _CPU)
     return FrameLoader(ImageReader(folder), decoder, spec.frame_size()).load
 
 
 def forwarding(checkpoint: Checkpoint) -> Work:
-    """Runs the network over volumes of noise: what they show makes no difference."""
+    """Return a function that runs the network on noise; the content makes no difference."""
     spec = checkpoint.volume_spec
     dtype = resolve_precision("auto", _CPU)
     network = for_inference(checkpoint.network, _CPU, dtype)
-    volumes = torch.randint(0, 256, (_USERS_A_PASS, *spec.shape, 3), dtype=torch.uint8)
+    volumes = torch.randint(0, 256, (_USERS_PER_PASS, *spec.shape, 3), dtype=torch.uint8)
 
     @torch.inference_mode()
     def forward(users: Sequence[UserImages]) -> None:
-        for _ in range(0, len(users), _USERS_A_PASS):
+        for _ in range(0, len(users), _USERS_PER_PASS):
             network(spec.normalise(volumes, dtype))
 
     return forward
 
 
 def show(rates: dict[str, list[float]], settings: dict[str, object]) -> None:
-    """Print medians of the rounds."""
+    """Print the medians of the rounds."""
     report(
-        "what decoding and the network allow, users a second",
+        "what decoding and the network allow, users per second",
         ("alone on all processors", "users/s (median)", "lowest", "highest"),
         [
             (name, f"{median(each):.1f}", f"{min(each):.1f}", f"{max(each):.1f}")

@@ -1,4 +1,4 @@
-"""Whole commands, run as a user runs them, and timed from start to end."""
+"""Run commands as a user runs them, and time them from start to end."""
 
 import os
 import subprocess
@@ -27,38 +27,38 @@ CONTENDERS = (OURS, *_PEER_COMMANDS)
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",  # Daft
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_TOKEN": token_hex(),  # else Ray leaves one in the home folder
+    "RAY_AUTH_TOKEN": token_hex(),  # or else Ray leaves one in the home folder
 }
-"""That no peer calls home, or leaves anything there."""
+"""Settings that keep the peers from sending usage statistics or leaving files behind."""
 
 
 def predict_command(manifest: Path, checkpoint: Path, out: Path, *options: str) -> list[str]:
-    """`tweetprofile predict`, by the Python that runs the benchmark."""
-    places = [str(manifest), "--checkpoint", str(checkpoint), "-o", str(out)]
-    return [sys.executable, "-m", OURS, "predict", *places, "--overwrite", "--quiet", *options]
+    """Return a `tweetprofile predict` command, for the Python that runs the benchmark."""
+    arguments = [str(manifest), "--checkpoint", str(checkpoint), "-o", str(out)]
+    return [sys.executable, "-m", OURS, "predict", *arguments, "--overwrite", "--quiet", *options]
 
 
 def command_of(contender: str, manifest: Path, checkpoint: Path, out: Path) -> list[str]:
-    """What predicts the manifest's users, for each of `CONTENDERS`."""
+    """Return the command by which one of `CONTENDERS` predicts the users of a manifest."""
     if contender == OURS:
         return predict_command(manifest, checkpoint, out)
     script, *options = _PEER_COMMANDS[contender]
-    places = [str(manifest), str(checkpoint), str(out)]
-    return [sys.executable, str(PEERS / script), *places, *options]
+    arguments = [str(manifest), str(checkpoint), str(out)]
+    return [sys.executable, str(PEERS / script), *arguments, *options]
 
 
 def seconds_of(command: Sequence[str]) -> float:
-    """Wall seconds of a command; what it prints is shown only where it fails.
+    """Return the wall seconds of a command, and show its output only if it fails.
 
     Raises:
-        ClickException: it failed.
+        ClickException: If the command fails.
     """
-    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as output:
         environment = os.environ | _ENVIRONMENT | {"RAY_TMPDIR": scratch}
         began = time.perf_counter()
-        code = subprocess.call(command, stdout=said, stderr=said, env=environment)
+        code = subprocess.call(command, stdout=output, stderr=output, env=environment)
         seconds = time.perf_counter() - began
         if code:
-            said.seek(0)
-            raise click.ClickException(f"{' '.join(command)} ended with {code}:\n{said.read()}")
+            output.seek(0)
+            raise click.ClickException(f"{' '.join(command)} ended with {code}:\n{output.read()}")
     return seconds

@@ -1,10 +1,10 @@
-"""What damaged images cost: users a second with 0%, 5% and 30% of the images damaged.
+"""Measure what damaged images cost: users per second with 0%, 5% and 30% of the images damaged.
 
     python benchmarks/damage.py --photos FOLDER
 
-Every user has more images than a volume holds, so that each damaged image is replaced by another
-one: the network sees as many frames as on clean data, and what remains is the cost of damage.
-Workers start once; the three dumps are then predicted in turn, round after round.
+Every user has more images than a volume holds, so that each damaged image is replaced by another:
+the network sees as many frames as on clean data, and the difference is the cost of damage. Workers
+start once; the three dumps are then predicted in turn, round after round.
 """
 
 import random
@@ -30,19 +30,23 @@ Damage = Callable[[bytes, random.Random], bytes]
 _FRACTIONS = (0.0, 0.05, 0.3)
 
 _DAMAGES: dict[str, Damage] = {
-    "cut": lambda image, dice: image[: dice.randrange(1, len(image))],
-    "an error page": lambda image, dice: b"<!DOCTYPE html><html>404 Not Found</html>",
-    "empty": lambda image, dice: b"",
-    "zeros": lambda image, dice: bytes(len(image)),
-    "a bomb": lambda image, dice: _claim_more_pixels(image),
+    "cut": lambda image, chance: image[: chance.randrange(1, len(image))],
+    "an error page": lambda image, chance: b"<!DOCTYPE html><html>404 Not Found</html>",
+    "empty": lambda image, chance: b"",
+    "zeros": lambda image, chance: bytes(len(image)),
+    "a bomb": lambda image, chance: _claim_more_pixels(image),
 }
-"""What dumps hold in place of images; none is usable."""
+"""What dumps contain in place of images; none of it is usable."""
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
 @click.option("--users", default=240, show_default=True)
-@click.option("--images", default=16, show_default=True, help="A user; a volume holds 11.")
+@click.option("--images", default=16, show_default=True, help="Images per user; a volume holds 11.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--decoder", type=click.Choice(["pillow", "dali"]), default="pillow")
 @click.option("--devices", default="cpu", show_default=True)
@@ -73,7 +77,7 @@ def measure(
     options: PredictOptions,
     rounds: int,
 ) -> dict[float, list[float]]:
-    """Users a second for each dump, a figure a round, after one round that does not count."""
+    """Return users per second for each dump and round, after one round that does not count."""
     rates: dict[float, list[float]] = {part: [] for part in dumps}
     for number in range(rounds + 1):
         for part, dump in dumps.items():
@@ -86,7 +90,7 @@ def measure(
 
 
 def show(rates: dict[float, list[float]], settings: Mapping[str, object]) -> None:
-    """Print medians, and each round's ratio to the clean dump of the same round."""
+    """Print medians, and ratios to the clean dump of the same round."""
     clean = rates[0.0]
     ratios = {
         part: median(rate / base for rate, base in zip(each, clean, strict=True))
@@ -104,15 +108,15 @@ def show(rates: dict[float, list[float]], settings: Mapping[str, object]) -> Non
 
 
 def spread(rates: list[float]) -> tuple[float, float, float]:
-    """Median, lowest and highest."""
+    """Return the median, the lowest and the highest rate."""
     return median(rates), min(rates), max(rates)
 
 
 def write_dump(folder: Path, photos: list[bytes], users: int, images: int, part: float) -> Path:
-    """A manifest with so many images damaged, embedded as bytes."""
-    dice = random.Random(0)
+    """Write a manifest of embedded images, a fraction `part` of which is damaged."""
+    chance = random.Random(0)
     lists = [
-        [damaged(dice.choice(photos), part, dice) for _ in range(images)] for _ in range(users)
+        [damaged(chance.choice(photos), part, chance) for _ in range(images)] for _ in range(users)
     ]
     path = folder / f"{part}.parquet"
     table = pa.table({"user_id": range(users), "images": pa.array(lists, pa.list_(pa.binary()))})
@@ -120,15 +124,15 @@ def write_dump(folder: Path, photos: list[bytes], users: int, images: int, part:
     return path
 
 
-def damaged(image: bytes, part: float, dice: random.Random) -> bytes:
-    """The image, or with probability `part` what a dump may hold in its place."""
-    if dice.random() >= part:
+def damaged(image: bytes, part: float, chance: random.Random) -> bytes:
+    """Return the image, or with probability `part` what a dump may contain in its place."""
+    if chance.random() >= part:
         return image
-    return dice.choice(list(_DAMAGES.values()))(image, dice)
+    return chance.choice(list(_DAMAGES.values()))(image, chance)
 
 
 def _claim_more_pixels(jpeg: bytes) -> bytes:
-    """The JPEG with a header that claims 400 megapixels."""
+    """Return the JPEG with a header that claims 400 megapixels."""
     for marker in (b"\xff\xc0", b"\xff\xc2"):
         if (start := jpeg.find(marker)) > 0:
             size = (20_000).to_bytes(2, "big")

@@ -1,10 +1,10 @@
-"""Images a second by decoder and image size, and what the libraries allow at best.
+"""Measure images per second by decoder and image size, against what the libraries allow at best.
 
     python benchmarks/decode.py --photos FOLDER
 
-Encoded images in memory, frames out. Beside the decoders of `predict` stand Pillow as one writes
-it in a script (full decode, its own resize), and libjpeg-turbo alone, without a resize: no decoder
-that gives every pixel can be faster than that.
+Encoded images in memory become frames. The decoders of `predict` are compared with Pillow as one
+uses it in a script (a full decode and its own resize), and with libjpeg-turbo alone, without a
+resize: no decoder that returns every pixel can be faster than that.
 """
 
 import io
@@ -28,14 +28,18 @@ from tweetprofile.workers.devices import resolve_device
 
 _SIZES = {"as they are": None, "800 x 600": (800, 600), "2048 x 1536": (2048, 1536)}
 _BATCH = 88
-"""Images decoded at a time: of 8 users."""
+"""Images decoded at a time: those of 8 users."""
 
 Decode = Callable[[Sequence[bytes]], object]
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
-@click.option("--images", default=440, show_default=True, help="Decoded in each measurement.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
+@click.option("--images", default=440, show_default=True, help="Images to decode per measurement.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 def main(photos: Path | None, images: int, rounds: int, device: str) -> None:
@@ -54,7 +58,7 @@ def main(photos: Path | None, images: int, rounds: int, device: str) -> None:
 
 
 def make_decoders(device: str) -> dict[str, Decode]:
-    """All that is compared, each with a thread a processor."""
+    """Return everything that is compared, each with one thread per processor."""
     options = DecodeOptions(112, 112, threads=usable_processors())
     pool = ThreadPoolExecutor(options.threads)
     target = resolve_device(device)
@@ -67,13 +71,13 @@ def make_decoders(device: str) -> dict[str, Decode]:
 
 
 def by_pillow(image: bytes) -> object:
-    """What a script does."""
+    """Decode and resize as a script does."""
     with Image.open(io.BytesIO(image)) as opened:
         return np.asarray(opened.convert("RGB").resize((112, 112), Image.Resampling.BILINEAR))
 
 
 def measure(decode: Decode, encoded: Sequence[bytes], images: int) -> float:
-    """Images a second."""
+    """Return images per second."""
     decode(encoded)
     began = perf_counter()
     for _ in range(max(1, images // len(encoded))):
@@ -82,7 +86,7 @@ def measure(decode: Decode, encoded: Sequence[bytes], images: int) -> float:
 
 
 def resized(photo: bytes, size: tuple[int, int] | None) -> bytes:
-    """The photograph at that size, as a JPEG of quality 85."""
+    """Return the photograph at the given size, as a JPEG of quality 85."""
     if size is None:
         return photo
     file = io.BytesIO()
@@ -91,9 +95,9 @@ def resized(photo: bytes, size: tuple[int, int] | None) -> bytes:
 
 
 def show(rates: dict[str, dict[str, list[float]]], settings: dict[str, object]) -> None:
-    """Print medians, a row a decoder and a column a size."""
+    """Print medians, with a row per decoder and a column per size."""
     report(
-        "images a second, to 112 x 112, on all processors (medians)",
+        "images per second, to 112 x 112, on all processors (medians)",
         ("decoder", *rates),
         [
             (decoder, *(f"{median(each[decoder]):,.0f}" for each in rates.values()))

@@ -1,7 +1,7 @@
-"""What the benchmarks share: photographs, dumps of users made of them, and a model to predict with.
+"""What the benchmarks share: photographs, users made from them, and a model to predict with.
 
-A model that has learnt nothing costs what a trained one costs, and a user whose photographs are
-drawn by dice what a real one costs; both are the same in every run.
+An untrained model costs as much as a trained one, and a user with random photographs as much as a
+real one. Both are the same in every run.
 """
 
 import io
@@ -22,30 +22,30 @@ from tweetprofile.volumes.spec import VolumeSpec
 
 _DRAWN = 64
 _SIDE = 430
-"""Pixels; the median side of the photographs that the results in README.md come from."""
+"""Pixels: the median side of the photographs behind the published results."""
 
 
 def read_photos(folder: Path) -> list[bytes]:
-    """All JPEGs of a folder."""
+    """Return all JPEGs of a folder."""
     return [path.read_bytes() for path in sorted(folder.glob("*.jp*g"))]
 
 
 def draw_photos() -> list[bytes]:
-    """Noise of a photograph's size; it compresses as a photograph does, and shows nothing."""
-    dice = np.random.default_rng(0)
-    return [_encode(Image.fromarray(_noise(dice))) for _ in range(_DRAWN)]
+    """Return images of noise that have the size of photographs and compress like them."""
+    generator = np.random.default_rng(0)
+    return [_encode(Image.fromarray(_noise(generator))) for _ in range(_DRAWN)]
 
 
 def get_photos(folder: Path | None) -> list[bytes]:
-    """The JPEGs of the folder if one is given, else drawn ones."""
+    """Return the JPEGs of a folder, or drawn ones if there is none."""
     return read_photos(folder) if folder else draw_photos()
 
 
 def make_model(folder: Path, photos: list[bytes], name: str = "model1") -> Path:
-    """A network that has learnt nothing, but tells users apart: it costs what a trained one costs.
+    """Save an untrained model whose predictions differ between users; return its path.
 
-    Its heads are scaled to users of these photographs. As drawn by dice they would give everyone
-    nearly the same probabilities, and who compares two predictions would see no difference.
+    Its heads are scaled to users with these photographs. Unscaled, they would give all users nearly
+    the same probabilities, and comparing two predictions would show no difference.
     """
     torch.manual_seed(0)
     spec = network_spec(name, norm="batch")
@@ -69,9 +69,9 @@ def _spread_logits(network: Network, volumes_NCDHW: torch.Tensor) -> None:
 
 
 def _draw_volumes(photos: list[bytes], spec: VolumeSpec) -> torch.Tensor:
-    dice = random.Random(1)
+    chance = random.Random(1)
     frames = torch.from_numpy(np.stack([_frame(photo, spec) for photo in photos[:_DRAWN]]))
-    volumes = [frames[dice.choices(range(len(frames)), k=spec.frames)] for _ in range(32)]
+    volumes = [frames[chance.choices(range(len(frames)), k=spec.frames)] for _ in range(32)]
     return spec.normalise(torch.stack(volumes))
 
 
@@ -81,16 +81,22 @@ def _frame(photo: bytes, spec: VolumeSpec) -> NDArray[np.uint8]:
 
 
 def write_users(folder: Path, photos: list[bytes], users: int, images: int = 11) -> Path:
-    """A manifest of paths, each user with so many of the photographs, drawn by dice.
+    """Write a manifest of users, each with some of the photographs at random.
 
-    The photographs are written to `folder`/images, each once, where they are not there yet.
+    The photographs are written to `folder`/images, unless they are there already.
+
+    Args:
+        folder: The folder to write to.
+        photos: The photographs.
+        users: The number of users.
+        images: The number of photographs per user.
 
     Returns:
         The manifest, `folder`/manifest.parquet.
     """
     names = _write_photos(folder, photos)
-    dice = random.Random(0)
-    lists = [dice.choices(names, k=images) for _ in range(users)]
+    chance = random.Random(0)
+    lists = [chance.choices(names, k=images) for _ in range(users)]
     ids = [f"user-{number:06}" for number in range(users)]
     path = folder / "manifest.parquet"
     pq.write_table(pa.table({"user_id": ids, "images": lists}), path)
@@ -98,7 +104,7 @@ def write_users(folder: Path, photos: list[bytes], users: int, images: int = 11)
 
 
 def _write_photos(folder: Path, photos: list[bytes]) -> list[str]:
-    """Names of the photographs' files, relative to the folder."""
+    """Write the photographs; return the names of their files, relative to the folder."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     names = [f"images/{number:04}.jpg" for number in range(len(photos))]
     for name, photo in zip(names, photos, strict=True):
@@ -108,8 +114,8 @@ def _write_photos(folder: Path, photos: list[bytes]) -> list[str]:
     return names
 
 
-def _noise(dice: np.random.Generator) -> NDArray[np.uint8]:
-    coarse = dice.integers(0, 256, (54, 54, 3), dtype=np.uint8)
+def _noise(generator: np.random.Generator) -> NDArray[np.uint8]:
+    coarse = generator.integers(0, 256, (54, 54, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
 
 

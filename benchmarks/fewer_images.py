@@ -1,10 +1,10 @@
-"""What dropping frames in training is worth to users with few images.
+"""Measure what dropping frames in training gains for users with few images.
 
     python benchmarks/fewer_images.py TRAIN TEST --frame-size 40 --epochs 150 --image-root FOLDER
 
-The default network is trained with the default recipe, and with the same but for frames that are
-never dropped. Both predict TEST with every user's list cut to so many images, so that the users
-are the same at every length.
+The default network is trained with the default recipe, and with the same recipe without dropping
+frames. Both models predict TEST with the list of every user cut to each number of images, so that
+the users are the same at every length.
 """
 
 import os
@@ -31,8 +31,12 @@ from tweetprofile.training.settings import TrainOptions
 @click.option("--image-root", type=click.Path(path_type=Path), required=True)
 @click.option("--frame-size", default=112, show_default=True)
 @click.option("--epochs", default=60, show_default=True)
-@click.option("--images", default="3,4,6,8,11", show_default=True, help="Lengths of users' lists.")
-@click.option("--dropped", type=click.Path(path_type=Path), help="A model of the default recipe.")
+@click.option(
+    "--images", default="3,4,6,8,11", show_default=True, help="The numbers of images per user."
+)
+@click.option(
+    "--dropped", type=click.Path(path_type=Path), help="An existing model of the default recipe."
+)
 def main(
     train: str,
     test: str,
@@ -42,12 +46,12 @@ def main(
     images: str,
     dropped: Path | None,
 ) -> None:
-    """Train with and without, and predict users with fewer and fewer images."""
+    """Train with and without dropping frames, and predict users with fewer and fewer images."""
     options = TrainOptions(frame_size=frame_size, epochs=epochs, image_root=str(image_root))
     lengths = [int(length) for length in images.split(",")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # The models must not become the one that `predict` uses when none is named.
+        # The models must not become the default checkpoint.
         os.environ["XDG_DATA_HOME"] = str(folder / "data")
         models = {
             "frames dropped": dropped or train_with_drop(train, folder / "dropped", options, 1.0),
@@ -61,7 +65,7 @@ def main(
 
 
 def train_with_drop(train: str, run: Path, options: TrainOptions, drop: float) -> Path:
-    """Train with that share of the users showing fewer frames; the model."""
+    """Train with a share `drop` of users showing fewer frames, and return the checkpoint."""
     recipes = cast(dict[str, Recipe], RECIPES)
     kept = recipes["default"]
     recipes["default"] = replace(kept, augment=replace(kept.augment, drop=drop))
@@ -74,7 +78,7 @@ def train_with_drop(train: str, run: Path, options: TrainOptions, drop: float) -
 def accuracy_at(
     length: int, test: str, model: Path, image_root: Path, folder: Path
 ) -> dict[str, float]:
-    """Accuracy by trait when users have at most so many images."""
+    """Return the accuracy per trait if users have at most `length` images."""
     truth = pl.read_parquet(test)
     cut, out = folder / "cut.parquet", folder / "out.parquet"
     truth.with_columns(pl.col("images").list.head(length)).write_parquet(cut)
@@ -94,7 +98,7 @@ def show(
     accuracy: Mapping[str, Sequence[Mapping[str, float]]],
     settings: Mapping[str, object],
 ) -> None:
-    """A row a length and kind of training."""
+    """Print a row per number of images and kind of training."""
     traits = list(next(iter(accuracy.values()))[0])
     rows = [
         (f"{length}", kind, *(f"{figures[position][trait]:.3f}" for trait in traits))

@@ -1,9 +1,9 @@
-"""Tweets a second of `tweetprofile import twitter-api`, and its memory as tweets grow tenfold.
+"""Measure tweets per second of `import twitter-api`, and its memory as tweets grow tenfold.
 
     python benchmarks/importing.py --tweets 100000
 
-Every tweet has a photo, and every photo a file (of no content: none is read); users have 11 tweets
-each, scattered over the file.
+Every tweet has a photo, and every photo an empty file, as none is read. Users have 11 tweets each,
+which are scattered over the file of tweets.
 """
 
 import gzip
@@ -19,14 +19,20 @@ import numpy as np
 from memory import proportional_set_size, tree
 from report import report
 
-_TWEETS_A_USER = 11
+_TWEETS_PER_USER = 11
 _EVERY = 0.2
+"""Seconds between measurements of memory."""
 
 
 @click.command()
-@click.option("--tweets", default=50_000, show_default=True, help="And ten times as many.")
+@click.option(
+    "--tweets",
+    default=50_000,
+    show_default=True,
+    help="The number of tweets; ten times as many are measured as well.",
+)
 def main(tweets: int) -> None:
-    """Measure both."""
+    """Measure speed and memory at both sizes."""
     rows, runs = [], []
     with tempfile.TemporaryDirectory() as name:
         for size in (tweets, 10 * tweets):
@@ -40,16 +46,16 @@ def main(tweets: int) -> None:
 
 
 def write_dump(folder: Path, tweets: int) -> None:
-    """JSON lines as a stream of API v1.1 has them, and a file a photo in folders of 1,000."""
+    """Write JSON lines like a stream of API v1.1, and a file per photo in folders of 1,000."""
     order = np.random.default_rng(0).permutation(tweets)
     folder.mkdir()
     with gzip.open(folder / "tweets.jsonl.gz", "wt", compresslevel=1) as lines:
         for number in order.tolist():
             name = f"P{number:09}.jpg"
             lines.write(json.dumps(_status(number, name)) + "\n")
-            place = folder / "media" / str(number // 1000)
-            place.mkdir(parents=True, exist_ok=True)
-            (place / name).touch()
+            subfolder = folder / "media" / str(number // 1000)
+            subfolder.mkdir(parents=True, exist_ok=True)
+            (subfolder / name).touch()
 
 
 def _status(number: int, name: str) -> dict[str, object]:
@@ -58,13 +64,13 @@ def _status(number: int, name: str) -> dict[str, object]:
         "id_str": str(10**18 + number),
         "created_at": "Sun Jun 30 12:00:00 +0000 2019",
         "full_text": "a text of the usual length, that nobody reads here " * 3,
-        "user": {"id_str": str(number // _TWEETS_A_USER), "description": "a person " * 10},
+        "user": {"id_str": str(number // _TWEETS_PER_USER), "description": "a person " * 10},
         "extended_entities": {"media": media},
     }
 
 
 def measure(folder: Path) -> tuple[float, int]:
-    """Wall seconds and peak bytes of the command."""
+    """Return the wall seconds and the peak memory of the command, in bytes."""
     command = [
         sys.executable,
         "-m",

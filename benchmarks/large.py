@@ -1,10 +1,10 @@
-"""Users a second and memory on a manifest of a million users, against one of ten thousand.
+"""Measure users per second and memory with a million users in the manifest, against 10,000.
 
     python benchmarks/large.py --photos FOLDER
 
-A run of the smaller manifest goes to its end; one of the larger is interrupted after as many users,
-as a whole one takes hours: what is compared is the rate between its first shard and its last one,
-and what the manifest itself costs before the first.
+A run of the smaller manifest is finished. A run of the larger would take hours, so it is
+interrupted after as many users. What is compared is the rate between the first and the last shard,
+and the time until the first shard, which the manifest itself determines.
 """
 
 import os
@@ -26,19 +26,30 @@ from memory import proportional_set_size, tree
 from report import report
 
 _EVERY = 0.5
-"""Seconds between looks."""
+"""Seconds between measurements of memory."""
 
 _IMAGES = 11
 _SHARD = 256
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
-@click.option("--users", default=10_000, show_default=True, help="To predict of both manifests.")
-@click.option("--times", default=100, show_default=True, help="How much larger the larger one is.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
+@click.option(
+    "--users", default=10_000, show_default=True, help="The users to predict of each manifest."
+)
+@click.option(
+    "--times",
+    default=100,
+    show_default=True,
+    help="The ratio of the larger manifest to the smaller.",
+)
 @click.option("--rounds", default=1, show_default=True)
 def main(photos: Path | None, users: int, times: int, rounds: int) -> None:
-    """Measure both in turn."""
+    """Measure both manifests in turn."""
     encoded = get_photos(photos)
     runs: dict[int, list[dict[str, float]]] = {users: [], users * times: []}
     with tempfile.TemporaryDirectory() as name:
@@ -55,13 +66,13 @@ def main(photos: Path | None, users: int, times: int, rounds: int) -> None:
 
 
 def write_manifest(path: Path, users: int, photos: int) -> None:
-    """So many users, each with a volume of paths drawn from few, in groups of 65,536 rows."""
-    dice = np.random.default_rng(0)
+    """Write a manifest of users with random paths of few photographs, in groups of 65,536 rows."""
+    generator = np.random.default_rng(0)
     schema = pa.schema([("user_id", pa.string()), ("images", pa.list_(pa.string()))])
     with pq.ParquetWriter(path, schema) as file:
         for first in range(0, users, 1 << 16):
             rows = min(1 << 16, users - first)
-            paths = [f"{number}.jpg" for number in dice.integers(0, photos, rows * _IMAGES)]
+            paths = [f"{number}.jpg" for number in generator.integers(0, photos, rows * _IMAGES)]
             offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * _IMAGES)
             lists = pa.ListArray.from_arrays(offsets, pa.array(paths))
             ids = pa.array([f"user-{first + row}" for row in range(rows)])
@@ -69,7 +80,7 @@ def write_manifest(path: Path, users: int, photos: int) -> None:
 
 
 def measure(manifest: Path, model: Path, out: Path, users: int) -> dict[str, float]:
-    """Run until so many users are predicted; seconds to the first shard, rate, and memory."""
+    """Predict a number of users; return seconds to the first shard, the rate, and memory."""
     command = predict_command(manifest, model, out, "--users-per-shard", str(_SHARD))
     began, highest = time.time(), 0
     found: list[os.stat_result] = []
@@ -92,15 +103,15 @@ def measure(manifest: Path, model: Path, out: Path, users: int) -> dict[str, flo
 
 
 def parts(shards: Path) -> list[os.stat_result]:
-    """The finished shards, in the order in which they were written."""
-    with suppress(FileNotFoundError):  # a run at its end has merged them
+    """Return the finished shards, in the order in which they were written."""
+    with suppress(FileNotFoundError):  # a finished run has merged them
         found = [path.stat() for path in shards.glob("part-*.parquet")]
         return sorted(found, key=lambda each: each.st_mtime)
     return []
 
 
 def show(runs: dict[int, list[dict[str, float]]], settings: dict[str, object]) -> None:
-    """Print each size, and the larger over the smaller."""
+    """Print a row per size of manifest."""
     rows = [
         (
             f"{size:,}",

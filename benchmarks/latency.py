@@ -1,10 +1,10 @@
-"""What one group of users costs from its files to its rows, in milliseconds, stage by stage.
+"""Measure the milliseconds from the files of a group of users to their rows, by stage.
 
     python benchmarks/latency.py --photos FOLDER
 
-A group is predicted by itself, as a service would: one `Predictor` with all processors (or a GPU),
-nothing else going on. `predict` is faster by the user, since its lanes overlap; this is how long
-one has to wait.
+A group is predicted by itself, as in a service: one `Predictor` uses all processors (or a GPU) and
+nothing else runs. `predict` takes less time per user, as its worker threads overlap; this is the
+time to wait for one answer.
 """
 
 import tempfile
@@ -36,14 +36,20 @@ _PERCENTILES = (50, 95, 99)
 _WARM_UP = 3
 
 Sample = dict[str, float]
-"""Milliseconds of one group, by stage, and in total."""
+"""Milliseconds of one group, by stage and in total."""
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
 @click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
-@click.option("--groups", default=60, show_default=True, help="Measured for each group size.")
-@click.option("--sizes", default="1,2,4,8,16,32,64", show_default=True, help="Users a group.")
+@click.option(
+    "--groups", default=60, show_default=True, help="The number of groups to measure per size."
+)
+@click.option("--sizes", default="1,2,4,8,16,32,64", show_default=True, help="Users per group.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--decoder", type=click.Choice(["auto", "pillow", "dali"]), default="auto")
 @click.option("--precision", default="auto", show_default=True)
@@ -56,7 +62,7 @@ def main(
     decoder: DecoderName,
     precision: str,
 ) -> None:
-    """Measure what one group of users costs, stage by stage."""
+    """Measure the time of one group of users by stage."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         encoded = get_photos(photos)
@@ -87,7 +93,7 @@ def measure(
 
 
 def measure_group(predictor: Predictor, group: list[UserImages], out: Path) -> Sample:
-    """One group, from its files to a Parquet file of its rows."""
+    """Measure one group, from its files to a Parquet file of its rows."""
     began = time.perf_counter()
     profiles = predictor(group)
     predicted = time.perf_counter()
@@ -99,7 +105,7 @@ def measure_group(predictor: Predictor, group: list[UserImages], out: Path) -> S
 
 
 def summarise(samples: list[Sample]) -> dict[str, dict[str, float]]:
-    """Percentiles by stage."""
+    """Return percentiles by stage."""
     return {
         stage: {
             f"p{percentile}": float(np.percentile([each[stage] for each in samples], percentile))
@@ -110,11 +116,11 @@ def summarise(samples: list[Sample]) -> dict[str, dict[str, float]]:
 
 
 def show(results: dict[int, dict[str, dict[str, float]]], settings: dict[str, object]) -> None:
-    """Print the total's percentiles and each stage's median, a row a group size."""
+    """Print percentiles of the total and the median per stage, with a row per group size."""
     stages = [stage.value for stage in _STAGES]
     report(
-        "milliseconds a group of users; stages are medians",
-        ("users", "p50", "p95", "p99", *stages, "ms a user"),
+        "milliseconds per group of users; stages are medians",
+        ("users", "p50", "p95", "p99", *stages, "ms per user"),
         [
             (
                 str(size),

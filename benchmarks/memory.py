@@ -1,8 +1,8 @@
-"""Peak memory of `tweetprofile predict`, all its processes together, as users grow tenfold.
+"""Measure the peak memory of all processes of `tweetprofile predict`, as users grow tenfold.
 
     python benchmarks/memory.py --photos FOLDER
 
-Of each process the proportional set size is taken: pages that several share count once.
+The proportional set sizes of the processes are added up, so that shared pages count once.
 """
 
 import subprocess
@@ -19,12 +19,21 @@ from dump import get_photos, make_model, write_users
 from report import report
 
 _EVERY = 0.05
-"""Seconds between looks."""
+"""Seconds between measurements."""
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
-@click.option("--users", default=120, show_default=True, help="And ten times as many.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
+@click.option(
+    "--users",
+    default=120,
+    show_default=True,
+    help="The number of users; ten times as many are measured as well.",
+)
 @click.option("--devices", default="cpu;cpu,cpu", show_default=True, help="Separated by ';'.")
 @click.option("--rounds", default=3, show_default=True)
 def main(photos: Path | None, users: int, devices: str, rounds: int) -> None:
@@ -45,7 +54,7 @@ def main(photos: Path | None, users: int, devices: str, rounds: int) -> None:
 
 
 def peak(command: Sequence[str]) -> int:
-    """Peak bytes of a command and all its descendants."""
+    """Return the peak memory of a command and all its descendants, in bytes."""
     highest = 0
     with subprocess.Popen(command) as process:
         while process.poll() is None:
@@ -57,7 +66,7 @@ def peak(command: Sequence[str]) -> int:
 
 
 def tree(process: int) -> list[int]:
-    """A process and its descendants."""
+    """Return the ids of a process and its descendants."""
     members = [process]
     for member in members:
         with suppress(OSError):
@@ -67,7 +76,7 @@ def tree(process: int) -> list[int]:
 
 
 def proportional_set_size(process: int) -> int:
-    """Bytes; 0 of a process that has ended."""
+    """Return the proportional set size of a process in bytes; 0 if it has ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -76,7 +85,7 @@ def proportional_set_size(process: int) -> int:
 
 
 def show(peaks: dict[str, dict[int, list[int]]], settings: dict[str, object]) -> None:
-    """Print medians, and the ratio of the larger to the smaller."""
+    """Print medians, and the ratio of the larger manifest to the smaller."""
     rows, ratios = [], {}
     for workers, sizes in peaks.items():
         few, many = (median(each) for each in sizes.values())

@@ -1,4 +1,4 @@
-"""What every benchmark prints: a table for people, and one last line of JSON for machines."""
+"""Print the results of a benchmark: a table for people, and a last line of JSON for machines."""
 
 import json
 import os
@@ -19,7 +19,7 @@ _PACKAGES = ("torch", "pillow", "nvidia-dali-cuda130", "pyarrow", "numpy")
 
 
 def machine() -> dict[str, Any]:
-    """Hardware, versions and date: without them a figure means nothing."""
+    """Return hardware, versions and date, without which a figure means nothing."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
@@ -34,7 +34,7 @@ def machine() -> dict[str, Any]:
 def report(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], results: Mapping[str, Any]
 ) -> None:
-    """Print the table, then machine and results as one line of JSON."""
+    """Print the table, then the machine and the results as one line of JSON."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, justify="left" if column == columns[0] else "right")

@@ -1,8 +1,8 @@
-"""How long one waits for the first answer: `--help`, and runs of a few users.
+"""Measure the time to the first answer: `--help`, and runs of a few users.
 
     python benchmarks/startup.py
 
-`--help` is compared with importing click alone, which no Click command can be faster than.
+`--help` is compared with importing click alone: no Click command can be faster than that.
 """
 
 import sys
@@ -20,9 +20,13 @@ _HELP = [str(Path(sys.executable).with_name("tweetprofile")), "--help"]
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
-@click.option("--rounds", default=15, show_default=True, help="Of --help.")
-@click.option("--runs", default=5, show_default=True, help="Of each number of users.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
+@click.option("--rounds", default=15, show_default=True, help="Rounds of --help.")
+@click.option("--runs", default=5, show_default=True, help="Runs per number of users.")
 def main(photos: Path | None, rounds: int, runs: int) -> None:
     """Measure start-up."""
     pairs = [(seconds_of(_IMPORT_CLICK), seconds_of(_HELP)) for _ in range(rounds + 1)][1:]
@@ -38,7 +42,7 @@ def main(photos: Path | None, rounds: int, runs: int) -> None:
             seconds[f"predict, users: {users}"] = [seconds_of(command) for _ in range(runs)]
     ratio = median(help_ / click_ for click_, help_ in pairs)
     report(
-        f"start-up in seconds; --help takes {ratio:.2f} of importing click",
+        f"start-up in seconds; --help takes {ratio:.2f} times as long as importing click",
         ("", "median", "lowest", "highest"),
         [
             (name, f"{median(each):.3f}", f"{min(each):.3f}", f"{max(each):.3f}")

@@ -1,13 +1,13 @@
-"""Users a second of `tweetprofile predict`, beside what people would write instead.
+"""Measure users per second of `tweetprofile predict`, and of what people would write instead.
 
     pip install '.[benchmarks]'
     python benchmarks/throughput.py --photos FOLDER
 
-Whole commands, in turn, round after round, on the same manifest and weights, at two sizes: the
-difference gives the rate, what is left of the smaller one is start-up. Ratios are within a round.
-The rows that all of them wrote are then compared with those of `tweetprofile predict --precision
-fp32`, our own too, so that what decoding and resizing change stands apart from what bf16 does. Each
-round also measures, without any command, what decoding and the network allow (`bound.py`).
+Complete commands run in turn, round after round, on the same manifest and weights, at two sizes.
+The difference between the sizes gives the rate; the rest of the smaller one is start-up. Ratios are
+taken within a round. All rows, ours included, are then compared with those of `tweetprofile predict
+--precision fp32`, which separates the effects of decoding and resizing from that of bf16. Each
+round also measures what decoding and the network allow (`bound.py`).
 """
 
 import json
@@ -35,19 +35,19 @@ from tweetprofile.networks import PRESETS
 _BOUND = Path(__file__).with_name("bound.py")
 
 _EXACT = "tweetprofile in fp32"
-"""What all rows are compared with; not timed."""
+"""The run that all rows are compared with; it is not timed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One contender in one round.
+    """The times of one contender in one round.
 
     Attributes:
-        small: seconds of the command for the smaller manifest.
-        large: for the larger one.
-        rate: users a second, start-up taken out.
-        startup: seconds that the smaller one took beyond its users.
-        counted: seconds for the users that start-up is counted with.
+        small: The seconds of the command for the smaller manifest.
+        large: The seconds of the command for the larger manifest.
+        rate: Users per second, without start-up.
+        startup: The seconds of start-up.
+        counted: The seconds for a given number of users, start-up included.
     """
 
     small: float
@@ -59,7 +59,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Arena:
-    """What all contenders get: two manifests, a model, a place for what they write."""
+    """What all contenders get: two manifests, a model, and a folder for their output."""
 
     folder: Path
     manifests: tuple[Path, Path]
@@ -68,7 +68,7 @@ class Arena:
     checkpoint: Path
 
     def out(self, contender: str) -> Path:
-        """Where a contender writes; Ray makes a folder of it."""
+        """Return the output of a contender; Ray makes it a folder."""
         return self.folder / f"{contender}-profiles"
 
     def time(self, contender: str) -> Timing:
@@ -80,20 +80,33 @@ class Arena:
         few, many = self.sizes
         rate = (many - few) / (large - small)
         startup = small - few / rate
-        return Timing(small, large, rate, startup, startup + self.counted / rate)
+        return Timing(small, large, rate, startup, counted=startup + self.counted / rate)
 
     def predict_exactly(self) -> None:
         """Predict the users of the larger manifest in fp32."""
-        places = self.manifests[1], self.checkpoint, self.out(_EXACT)
-        seconds_of(predict_command(*places, "--precision", "fp32"))
+        paths = self.manifests[1], self.checkpoint, self.out(_EXACT)
+        seconds_of(predict_command(*paths, "--precision", "fp32"))
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
 @click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
-@click.option("--small", default=100, show_default=True, help="Users of the smaller manifest.")
-@click.option("--large", default=1300, show_default=True, help="Users of the larger one.")
-@click.option("--counted", default=700, show_default=True, help="Users that start-up counts with.")
+@click.option(
+    "--small", default=100, show_default=True, help="The number of users of the smaller manifest."
+)
+@click.option(
+    "--large", default=1300, show_default=True, help="The number of users of the larger manifest."
+)
+@click.option(
+    "--counted",
+    default=700,
+    show_default=True,
+    help="The number of users to give total seconds for.",
+)
 @click.option("--peers", default=",".join(CONTENDERS[1:]), show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 def main(
@@ -108,7 +121,7 @@ def main(
     """Measure tweetprofile and its peers side by side."""
     contenders = [OURS, *peers.split(",")]
     if unknown := set(contenders).difference(CONTENDERS):
-        raise click.BadParameter(f"{', '.join(unknown)}; give some of {', '.join(CONTENDERS[1:])}")
+        raise click.BadParameter(f"{', '.join(unknown)}; choose from {', '.join(CONTENDERS[1:])}")
     timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
     bounds: list[float] = []
     with tempfile.TemporaryDirectory() as name:
@@ -137,25 +150,25 @@ def make_arena(
     encoded = get_photos(photos)
     manifests = []
     for users in sizes:
-        place = folder / str(users)
-        place.mkdir()
-        manifests.append(write_users(place, encoded, users))
+        subfolder = folder / str(users)
+        subfolder.mkdir()
+        manifests.append(write_users(subfolder, encoded, users))
     checkpoint = make_model(folder, encoded, model)
     return Arena(folder, (manifests[0], manifests[1]), sizes, counted, checkpoint)
 
 
 def measure_bound(photos: Path | None, model: str) -> float:
-    """Users a second that decoding and the network allow, by `bound.py`."""
+    """Return the users per second that decoding and the network allow, by `bound.py`."""
     options = ["--photos", str(photos)] if photos else []
     command = [sys.executable, str(_BOUND), "--rounds", "1", "--model", model, *options]
-    environment = ALLOCATOR | os.environ  # as workers have it
+    environment = ALLOCATOR | os.environ  # as in workers
     printed = subprocess.check_output(command, text=True, env=environment)
     rates = json.loads(printed.splitlines()[-1])["users_per_second"]
     return float(rates["both, one after the other"][0])
 
 
 def compare(arena: Arena, contender: str) -> dict[str, float]:
-    """How near a contender's probabilities are to ours in fp32, for the larger manifest."""
+    """Compare a contender's probabilities with ours in fp32, for the larger manifest."""
     traits = load_checkpoint(arena.checkpoint).schema.names
     exact, theirs = read_profiles(arena.out(_EXACT)), read_profiles(arena.out(contender))
     if not exact["user_id"].equals(theirs["user_id"]):
@@ -170,12 +183,12 @@ def compare(arena: Arena, contender: str) -> dict[str, float]:
 
 
 def read_profiles(out: Path) -> pl.DataFrame:
-    """What a contender wrote, a file or a folder of them, by user."""
+    """Return what a contender wrote, a file or a folder of files, sorted by user."""
     return pl.read_parquet(out / "*.parquet" if out.is_dir() else out).sort("user_id")
 
 
 def _matrix(profiles: pl.DataFrame, trait: str) -> np.ndarray:
-    """(users, classes) probabilities, from a struct as we write it or a list as peers do."""
+    """Return (users, classes) probabilities, from our structs or from the lists of peers."""
     column = profiles[f"{trait}_probabilities"]
     if column.dtype == pl.List:
         return np.array(column.to_list())
@@ -188,7 +201,7 @@ def show(
     agreement: dict[str, dict[str, float]],
     settings: Mapping[str, object],
 ) -> None:
-    """Print medians, and how many times faster we are within the same round."""
+    """Print medians, and how many times as fast we are within the same round."""
     ours = timings[OURS]
     faster = {
         peer: [our.rate / their.rate for our, their in zip(ours, each, strict=True)]
@@ -196,13 +209,13 @@ def show(
     }
     of_bound = [our.rate / bound for our, bound in zip(ours, bounds, strict=True)]
     report(
-        f"{OURS} reaches {median(of_bound):.0%} of the bound, {median(bounds):.1f} users a second",
+        f"{OURS} reaches {median(of_bound):.0%} of the bound, {median(bounds):.1f} users/s",
         (
             "",
             "users/s",
             "lowest",
             "highest",
-            f"{OURS} is faster by",
+            f"{OURS} is faster by a factor of",
             "start-up s",
             f"s for {settings['counted']} users",
             "same classes",

@@ -1,9 +1,9 @@
-"""Seconds an epoch of each network, decoding included and from the cache; the paper's whole job.
+"""Measure seconds per epoch by network, with decoding and from the cache, and the paper's job.
 
     python benchmarks/training.py --photos FOLDER
 
 The paper trained 100 epochs of 3,500 users in batches of 13, in five hours on two GTX 1080 Ti. On a
-GPU the job is run in full; on a CPU an epoch of fewer users is measured and multiplied.
+GPU the job is run in full; on a CPU it is extrapolated from an epoch of fewer users.
 """
 
 import json
@@ -29,9 +29,17 @@ PAPER_USERS, PAPER_EPOCHS = 3_500, 100
 
 
 @click.command()
-@click.option("--photos", type=click.Path(path_type=Path), help="Folder of JPEGs; else drawn.")
-@click.option("--users", default=260, show_default=True, help="Of 11 images each.")
-@click.option("--epochs", default=4, show_default=True, help="Measured, after one that warms up.")
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    help="A folder of JPEGs; by default, images are drawn.",
+)
+@click.option(
+    "--users", default=260, show_default=True, help="The number of users, of 11 images each."
+)
+@click.option(
+    "--epochs", default=4, show_default=True, help="Epochs to measure, after one to warm up."
+)
 @click.option("--models", default="deepset,model1,model2", show_default=True)
 @click.option("--frame-size", default=112, show_default=True)
 @click.option("--devices", default="auto", show_default=True)
@@ -57,13 +65,13 @@ def main(
 
 
 def write_labelled(folder: Path, photos: list[bytes], users: int) -> Path:
-    """A manifest of users with labels drawn by dice: of no matter for time."""
+    """Write a manifest of users with random labels, which do not affect the time."""
     manifest = write_users(folder, photos, users)
-    random = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     labels = {
-        "gender": random.choice(["female", "male"], users),
-        "location": random.choice(list("abcdef"), users),
-        "occupation": random.choice(list("abcdefgh"), users),
+        "gender": generator.choice(["female", "male"], users),
+        "location": generator.choice(list("abcdef"), users),
+        "occupation": generator.choice(list("abcdefgh"), users),
     }
     frame = pl.read_parquet(manifest)
     frame.with_columns(**{name: pl.Series(each) for name, each in labels.items()}).write_parquet(
@@ -73,7 +81,7 @@ def write_labelled(folder: Path, photos: list[bytes], users: int) -> Path:
 
 
 def run(folder: Path, manifest: Path, options: Sequence[str]) -> float:
-    """Seconds of a whole command."""
+    """Return the seconds of a complete command."""
     environment = os.environ | {"XDG_DATA_HOME": str(folder / "data")}
     command = [*COMMAND, str(manifest), "-o", str(folder / "run"), "--overwrite", "-q", *options]
     began = time.monotonic()
@@ -82,7 +90,7 @@ def run(folder: Path, manifest: Path, options: Sequence[str]) -> float:
 
 
 def epoch_seconds(folder: Path) -> list[float]:
-    """Of each epoch of the last run."""
+    """Return the seconds of each epoch of the last run."""
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["seconds"] for line in lines]
 
@@ -90,19 +98,19 @@ def epoch_seconds(folder: Path) -> list[float]:
 def paper_job(
     folder: Path, manifest: Path, options: Sequence[str], users: int, seconds: float
 ) -> float:
-    """Seconds of the paper's job: run where there is a GPU, else multiplied."""
+    """Return the seconds of the paper's job: run on a GPU, or else extrapolated."""
     if not torch.cuda.is_available():
         return seconds * PAPER_USERS / users * PAPER_EPOCHS
     frame = pl.read_parquet(manifest)
-    whole = pl.concat([frame] * -(-PAPER_USERS // users)).head(PAPER_USERS)
-    whole.with_columns(user_id=pl.int_range(pl.len())).write_parquet(folder / "paper.parquet")
+    job = pl.concat([frame] * -(-PAPER_USERS // users)).head(PAPER_USERS)
+    job.with_columns(user_id=pl.int_range(pl.len())).write_parquet(folder / "paper.parquet")
     return run(folder, folder / "paper.parquet", [*options, "--epochs", str(PAPER_EPOCHS)])
 
 
 def show(
     results: Mapping[str, Mapping[str, object]], users: int, settings: Mapping[str, object]
 ) -> None:
-    """A row a network."""
+    """Print a row per network."""
     rows = [
         (
             model,

@@ -25,7 +25,7 @@ def show_profiles(predictions: Path, labels: Path, users: int) -> None:
 
 
 def _profiles_table(rows: pl.DataFrame, total: int) -> Table:
-    title = f"The first {rows.height} of {total} profiles: class, confidence, and the label if it differs"
+    title = f"The first {rows.height} of {total} profiles: class, confidence, label if it differs"
     table = Table(title=title, title_justify="left", box=SIMPLE)
     table.add_column("user", no_wrap=True)
     for trait in TRAITS:

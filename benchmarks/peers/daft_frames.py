@@ -1,4 +1,4 @@
-"""What Daft takes: expressions that decode and resize, a class that computes, one data frame.
+"""Predict with Daft: expressions decode and resize, a class computes, in one data frame.
 
     python benchmarks/peers/daft_frames.py MANIFEST CHECKPOINT OUT.parquet
 
@@ -6,12 +6,12 @@ Reading, decoding and resizing are Daft's own expressions, in Rust; the network 
 batch method, as in Daft's guides to batch inference and to classes. Volumes reach the network in
 channels-last memory, its faster layout.
 
-Tried on two processors: this (kept); to explode the lists, download, decode and group again (holds
-every frame before the first volume is whole, and is no faster); 1 and 2 instances of the class, as
-threads and as processes, with 1 and 2 threads of PyTorch (all as fast or slower than Daft's own
-choice); batches of 8 (slower), 16 and 32 (slower, and half as much memory again); `into_batches`
-before decoding (no difference). `download` inside `list_map` fails in 0.7.26, and so does
-`explode` with an index column before `download`.
+Tried on two processors: this version (kept); exploding the lists, downloading, decoding and
+grouping again (holds every frame in memory before the first volume is complete, and is no faster);
+1 and 2 instances of the class, as threads and as processes, with 1 and 2 threads of PyTorch (none
+faster than Daft's own choice); batches of 8 (slower), 16 (kept) and 32 (slower, with half as much
+memory again); `into_batches` before decoding (no difference). `download` inside `list_map` fails
+in 0.7.26, and so does `explode` with an index column before `download`.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ from tweetprofile.volumes.spec import VolumeSpec
 
 
 def make_predictor(checkpoint: Path, schema: TraitSchema, batch_size: int) -> Any:
-    """The UDF that makes of a column of volumes, for each trait, classes and probabilities."""
+    """Return the UDF that turns a column of volumes into classes and probabilities per trait."""
     fields = {}
     for trait in schema:
         fields[trait.name] = DataType.string()
@@ -42,7 +42,7 @@ def make_predictor(checkpoint: Path, schema: TraitSchema, batch_size: int) -> An
         def __init__(self, checkpoint: Path) -> None:
             self._model = load_checkpoint(checkpoint)
 
-        # Typed where Daft is installed; mypy runs where it is not, too.
+        # Daft is typed, but mypy also runs without it.
         @daft.method.batch(  # type: ignore[untyped-decorator,unused-ignore]
             return_dtype=profile, unnest=True, batch_size=batch_size
         )
@@ -56,7 +56,7 @@ def make_predictor(checkpoint: Path, schema: TraitSchema, batch_size: int) -> An
 
 
 def profiles(schema: TraitSchema, logits: dict[str, torch.Tensor]) -> pa.Array:
-    """Classes and probabilities of a batch of users, as structs."""
+    """Return classes and probabilities of a batch of users, as structs."""
     columns = {}
     for trait in schema:
         probabilities = logits[trait.name].softmax(dim=1)
@@ -67,7 +67,7 @@ def profiles(schema: TraitSchema, logits: dict[str, torch.Tensor]) -> pa.Array:
 
 
 def read_frames(images: Expression, folder: Path, spec: VolumeSpec) -> Expression:
-    """The frames of lists of images, each list in its order."""
+    """Return the frames of lists of images, each list in its order."""
     file = image_file(daft.lit(f"file://{folder}/") + daft.element())
     return list_map(images, resize(decode_image_file(file, mode="RGB"), spec.width, spec.height))
 
@@ -76,7 +76,7 @@ def read_frames(images: Expression, folder: Path, spec: VolumeSpec) -> Expressio
 @click.argument("manifest", type=click.Path(path_type=Path, resolve_path=True))
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--batch-size", default=16, show_default=True, help="Users a batch.")
+@click.option("--batch-size", default=16, show_default=True, help="Users per batch.")
 def main(manifest: Path, checkpoint: Path, out: Path, batch_size: int) -> None:
     """Predict the users of MANIFEST with the model of CHECKPOINT, and write them to OUT."""
     model = load_checkpoint(checkpoint)

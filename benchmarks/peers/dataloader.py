@@ -1,15 +1,15 @@
-"""What PyTorch alone takes: a Dataset of users, a DataLoader, a loop.
+"""Predict with PyTorch alone: a Dataset of users, a DataLoader, a loop.
 
     python benchmarks/peers/dataloader.py MANIFEST CHECKPOINT OUT.parquet [--tuned]
 
-A user is one item of the Dataset; worker processes read, decode and stack, and the loop computes in
-fp32. `--tuned` adds what PyTorch's performance tuning guide says of processors: channels-last
-memory, and bf16 where the processor multiplies it. That a worker process has one thread, the
-DataLoader sees to itself.
+A user is one item of the Dataset. Worker processes read, decode and stack, and the loop computes in
+fp32. `--tuned` adds what PyTorch's performance tuning guide recommends for CPUs: channels-last
+memory, and bf16 if the processor multiplies it. The DataLoader itself limits each worker process to
+one thread.
 
-Tried on two processors, plain and tuned: no worker, 1, 2 (kept) and 3; 1 thread (kept) and 2 to
+Tried on two processors, plain and tuned: 0, 1, 2 (kept) and 3 workers; 1 (kept) and 2 threads to
 compute with; batches of 8, 16 (kept, as fast as 8) and 32. For the network alone: `torch.compile`
-takes 20 seconds to begin with and gains a tenth at most; a frozen trace gains as little.
+takes 20 seconds at the start and gains a tenth at most; a frozen trace gains as little.
 """
 
 import os
@@ -33,11 +33,11 @@ _PROCESSORS = len(os.sched_getaffinity(0))
 
 
 class Users(Dataset[torch.Tensor]):
-    """The users of a manifest: each is the volume of their images, (3, D, H, W) uint8.
+    """The users of a manifest, each as the volume of their images, (3, D, H, W) uint8.
 
     Args:
-        manifest: with `user_id` and `images`, paths relative to its folder.
-        spec: the volume's height and width.
+        manifest: The manifest, with `user_id` and with paths in `images` relative to its folder.
+        spec: The size of the volume.
     """
 
     def __init__(self, manifest: Path, spec: VolumeSpec) -> None:
@@ -63,10 +63,12 @@ class Users(Dataset[torch.Tensor]):
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--tuned", is_flag=True, help="Channels-last memory, bf16.")
-@click.option("--workers", default=_PROCESSORS, show_default=True, help="Processes that decode.")
-@click.option("--batch-size", default=16, show_default=True, help="Users a forward pass.")
-@click.option("--threads", default=1, show_default=True, help="Threads that compute.")
+@click.option("--tuned", is_flag=True, help="Use channels-last memory and bf16.")
+@click.option(
+    "--workers", default=_PROCESSORS, show_default=True, help="The number of processes that decode."
+)
+@click.option("--batch-size", default=16, show_default=True, help="Users per forward pass.")
+@click.option("--threads", default=1, show_default=True, help="The number of threads that compute.")
 def main(
     manifest: Path,
     checkpoint: Path,
@@ -94,7 +96,7 @@ def main(
 def infer(
     model: Checkpoint, loader: DataLoader[torch.Tensor], *, tuned: bool
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Probabilities of each trait's classes, batch by batch."""
+    """Yield the probabilities per trait, batch by batch."""
     layout = torch.channels_last_3d if tuned else torch.contiguous_format
     # Weights of a 2D convolution have a layout of their own.
     flat = tuned and not isinstance(model.network.spec, Cnn3dSpec)
@@ -103,7 +105,7 @@ def infer(
     lower = tuned and multiplies_bf16()
     spec = model.volume_spec
     for volumes in loader:
-        # Anew for each batch: a generator that yields from inference mode is out of autocast after.
+        # Entered anew per batch: a generator that yields inside would leave autocast.
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
             floats = volumes.contiguous(memory_format=layout).float().sub_(spec.mean).div_(spec.std)
             logits = network(floats)
@@ -112,7 +114,7 @@ def infer(
 
 
 def multiplies_bf16() -> bool:
-    """Whether bf16 is more than a smaller way to store numbers to this processor."""
+    """Return whether this processor computes in bf16, and does not only store numbers in it."""
     has = torch.cpu.get_capabilities()
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 

@@ -1,17 +1,18 @@
-"""What Ray Data takes: one function that decodes, one class that computes, and Ray between them.
+"""Predict with Ray Data: a function decodes, a class computes, and Ray connects them.
 
     python benchmarks/peers/ray_data.py MANIFEST CHECKPOINT OUT
 
-OUT becomes a folder: Ray writes a file a block. The steps are those of Ray's guide to batch
+OUT becomes a folder, as Ray writes one file per block. The steps are those of Ray's guide to batch
 inference (read, `map_batches` with a function, `map_batches` with a class, write). Volumes reach
 the network in channels-last memory, its faster layout.
 
-Tried on two processors: an actor for each, into which Ray fuses decoding (kept); decoding in tasks
-of its own, which asking for other resources brings about, with one actor and with two (half as long
-again: volumes then pass through the object store); the size of the pool left to Ray (half as long
-again: one actor); blocks of 16 (kept), 32 and 64 users (no difference), and the single block that
-the manifest's one row group becomes (work for one actor only). With no more processors than actors
-Ray waits forever, since reading is a task that needs one, too: hence the one more.
+Tried on two processors: one actor per processor, into which Ray fuses decoding (kept); decoding in
+separate tasks, by asking for other resources, with one and two actors (half as long again, as
+volumes then pass through the object store); the size of the pool left to Ray (half as long again,
+with one actor); blocks of 16 (kept), 32 and 64 users (no difference), and the single block that the
+one row group of the manifest becomes (work for one actor only). Ray waits forever if there are no
+more processors than actors, as reading is a task that needs a processor too. Hence Ray is told of
+one more.
 """
 
 import os
@@ -34,10 +35,10 @@ Batch = dict[str, NDArray[Any]]
 
 
 class Predictor:
-    """The network; Ray makes one an actor, and gives each a single thread.
+    """The network; Ray makes one per actor, and gives each actor a single thread.
 
     Args:
-        checkpoint: path of the model.
+        checkpoint: The path of the model.
     """
 
     def __init__(self, checkpoint: Path) -> None:
@@ -45,7 +46,7 @@ class Predictor:
 
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> pa.Table:
-        """Classes and probabilities of a batch of users."""
+        """Return classes and probabilities of a batch of users."""
         volumes = torch.as_tensor(batch["volume"])
         logits = self._model.network(self._model.volume_spec.normalise(volumes))
         columns = {"user_id": pa.array(batch["user_id"])}
@@ -58,7 +59,7 @@ class Predictor:
 
 
 def decode(batch: Batch, folder: Path, size: tuple[int, int]) -> Batch:
-    """The volumes of a batch of users, (N, D, H, W, 3) uint8."""
+    """Return the volumes of a batch of users, (N, D, H, W, 3) uint8."""
     volumes = [
         np.stack([_frame(folder / image, size) for image in images]) for images in batch["images"]
     ]
@@ -74,7 +75,7 @@ def _frame(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
 @click.argument("manifest", type=click.Path(path_type=Path, resolve_path=True))
 @click.argument("checkpoint", type=click.Path(path_type=Path, resolve_path=True))
 @click.argument("out", type=click.Path(path_type=Path, resolve_path=True))
-@click.option("--batch-size", default=16, show_default=True, help="Users a batch, and a block.")
+@click.option("--batch-size", default=16, show_default=True, help="Users per batch and per block.")
 def main(manifest: Path, checkpoint: Path, out: Path, batch_size: int) -> None:
     """Predict the users of MANIFEST with the model of CHECKPOINT, and write them to OUT."""
     processors = len(os.sched_getaffinity(0))
@@ -100,7 +101,7 @@ def main(manifest: Path, checkpoint: Path, out: Path, batch_size: int) -> None:
 
 
 def start(processors: int) -> None:
-    """Ray on this machine alone, with an object store of 1 GB and nothing to look at."""
+    """Start Ray on this machine alone, with an object store of 1 GB and without a dashboard."""
     ray.init(
         num_cpus=processors,
         object_store_memory=1024**3,

@@ -143,7 +143,7 @@ def import_dump(
         Skipped(skipped_list) as skipped,
         ManifestWriter(
             path,
-            columns=tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels else ())])),
+            columns=_columns(dump, labels),
             prefix=prefix,
             reader=ImageReader(dump.images, options.max_image_bytes) if options.embed else None,
             skipped=skipped,
@@ -151,27 +151,45 @@ def import_dump(
             inputs=inputs,
         ) as writer,
     ):
-        wanted = _within_limits(_labelled_users(dump, labels, skipped), options, skipped)
-        users, images = _write_users(wanted, writer, labels, on_progress)
+        found = _within_limits(_labelled_users(dump, labels, skipped), options, skipped)
+        users, images = _write_users(found, writer, labels, on_progress)
         if images == 0:
             raise no_images_error(layout, source, skipped)
         if labels is not None:
             labels.require_common_users()
         writer.finish()
         skipped.finish(overwrite=options.overwrite)
+    needed_root = None if options.embed else image_root
+    return _summarise(str(out), users, images, needed_root, skipped=skipped, labels=labels)
+
+
+def _summarise(
+    out: str,
+    users: int,
+    images: int,
+    image_root: Path | None,
+    *,
+    skipped: Skipped,
+    labels: LabelTable | None,
+) -> ImportSummary:
     return ImportSummary(
-        out=str(out),
+        out=out,
         users=users,
         images=images,
-        image_root=None if options.embed else image_root,
+        image_root=image_root,
         skipped=dict(skipped.counts),
         first_skipped=skipped.first,
         left_out=dict(skipped.left_out),
-        skipped_list=skipped_list if skipped.counts else None,
+        skipped_list=skipped.path if skipped.counts else None,
         remarks=tuple(skipped.remarks),
         labelled=dict(labels.labelled) if labels else {},
         label_notes=(*labels.notes, *labels.warnings) if labels else (),
     )
+
+
+def _columns(dump: _Dump, labels: LabelTable | None) -> tuple[str, ...]:
+    """Return the names of the labels of a dump and of the table beside it, each once."""
+    return tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels is not None else ())]))
 
 
 def _write_users(

@@ -60,7 +60,7 @@ def test_files_that_are_not_named_like_images_are_listed(
     (crawl / "bob" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"")
     summary = import_dump("folder", crawl, tmp_path / "m.parquet")
     assert summary.images == 4
-    assert summary.left_out == {"files beside the users' folders": 1}
+    assert summary.left_out == {"files outside the users' folders": 1}
     assert sorted(reason for reason, _, _ in listed(tmp_path / "m.parquet")) == [
         "bad_name",
         "not_an_image",
@@ -105,7 +105,7 @@ def test_integer_user_ids_in_a_parquet_table_of_labels_match(
     ("table", "sentence"),
     [
         ("user,gender\nada,female\n", "has no column 'user_id'; it has user, gender"),
-        ("user_id\nada\n", "no column beside 'user_id'; add one per trait"),
+        ("user_id\nada\n", "no column other than 'user_id'; add one per trait"),
         ("user_id,images\nada,x\n", "no label can be called 'images'; rename the column"),
         ("user_id,gender\nada,f\nada,m\n", "has user 'ada' twice; keep one row per user"),
         ("", "cannot be read as CSV or Parquet"),

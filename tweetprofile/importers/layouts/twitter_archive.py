@@ -61,8 +61,8 @@ def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
     folders = [own] if own is not None else list(_folders_of_data(source, skipped))
     if not folders:
         raise OptionError(
-            f"{source} is neither an archive of an account nor a folder of archives: it has no "
-            "account.js, neither in data/ nor beside it; unpack the archive that Twitter sent and "
+            f"{source} is neither an archive of an account nor a folder of archives: there is no "
+            "account.js in it or in its folder data/; unpack the archive that Twitter sent and "
             f"give its folder.{_remark_on_2018(source)}"
         )
     accounts: dict[str, list[_Archive]] = {}
@@ -95,7 +95,7 @@ def _folders_of_data(folder: Path, skipped: Skipped) -> Iterator[Path]:
                 yield from found
             else:
                 what = (
-                    "not an unpacked archive: it has no account.js, neither in data/ nor beside it"
+                    "not an unpacked archive: there is no account.js in it or in its folder data/"
                 )
                 skipped.add(SkipReason.MISSING_FILE, entry.path, None, what)
 

@@ -27,7 +27,7 @@ def folder_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
         if entry.name.startswith("."):
             continue
         if not is_folder(entry) and not is_image_name(entry.name):
-            skipped.leave_out("files beside the users' folders")  # tables, the manifest itself
+            skipped.leave_out("files outside the users' folders")  # tables, the manifest itself
         elif not is_folder(entry):
             what = "an image that is not in a user's folder"
             skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, what)
