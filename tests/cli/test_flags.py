@@ -134,6 +134,28 @@ def test_errors_of_a_command_name_its_flags(
     )
 
 
+def test_notes_and_warnings_of_train_name_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    from tweetprofile.cli.train_view import TrainView
+
+    with context_of("train"), TrainView(quiet=False) as view:
+        view.on_note("held out by `val_fraction`")
+        view.on_warning("few users; pass `folds=5`")
+    assert capsys.readouterr().err == (
+        "held out by --val-fraction\nwarning: few users; pass --folds 5\n"
+    )
+
+
+def test_what_import_leaves_out_is_explained_by_its_flags(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ada/1.jpg", "ada/2.jpg"):
+        (tmp_path / "dump" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "dump" / name).write_bytes(b"not read")
+    arguments = [str(tmp_path / "dump"), "-o", str(tmp_path / "m.parquet"), "--max-images", "1"]
+    assert main(["import", "folder", *arguments]) == 0
+    assert "left out: 1 images beyond --max-images" in capsys.readouterr().err
+
+
 def test_the_output_of_a_worker_is_shown_unaltered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
