@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 import tweetprofile
 from tweetprofile.cli import cli, main
 from tweetprofile.cli.flags import RunningCommand, with_flags
+from tweetprofile.cli.train_view import TrainView
 from tweetprofile.errors import OptionError, WorkerError
+from tweetprofile.importers import run as importing
+from tweetprofile.importers.run import ImportSummary
 from tweetprofile.predicting import plan
 
 
@@ -132,6 +136,30 @@ def test_errors_of_a_command_name_its_flags(
     assert capsys.readouterr().err == (
         "tweetprofile: a `clips` b: --max-pixels is 0; pass --resume, not `epochs`.\n"
     )
+
+
+def test_notes_and_warnings_of_train_name_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    with context_of("train"), TrainView(quiet=False) as view:
+        view.on_note("held out by `val_fraction`")
+        view.on_warning("few users; pass `folds=5`")
+    assert capsys.readouterr().err == (
+        "held out by --val-fraction\nwarning: few users; pass --folds 5\n"
+    )
+
+
+def test_remarks_of_import_name_its_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_dump = importing.import_dump
+
+    def import_with_remark(*arguments: Any) -> ImportSummary:
+        return replace(import_dump(*arguments), remarks=("found without `labels`.",))
+
+    monkeypatch.setattr(importing, "import_dump", import_with_remark)
+    (tmp_path / "dump" / "ada").mkdir(parents=True)
+    (tmp_path / "dump" / "ada" / "1.jpg").write_bytes(b"not read")
+    assert main(["import", "folder", str(tmp_path / "dump"), "-o", str(tmp_path / "m")]) == 0
+    assert capsys.readouterr().err.startswith("found without --labels.\n")
 
 
 def test_the_output_of_a_worker_is_shown_unaltered(
