@@ -39,26 +39,29 @@ def test_readme_is_short() -> None:
 
 @FILES
 def test_every_relative_link_leads_to_a_file_and_a_heading(file: Path) -> None:
-    for number, line in outside_blocks(file):
-        for target in _LINK.findall(line):
-            if re.match(r"[a-z]+:", target):
-                continue
-            path, _, anchor = target.partition("#")
-            linked = (file.parent / path).resolve() if path else file
-            assert linked.exists(), f"line {number}: {target}"
-            if anchor:
-                assert anchor in anchors(linked), f"line {number}: {target}"
+    text = "\n".join(line for _, line in outside_blocks(file))
+    for target in _LINK.findall(text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (file.parent / path).resolve() if path else file
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors(linked), target
 
 
 @FILES
 def test_every_path_of_the_repository_that_is_named_exists(file: Path) -> None:
-    for number, line in outside_blocks(file):
-        for code in _CODE.findall(line):
-            name = code.partition("::")[0]
-            if _TO_NAME in name or name in _NOT_HERE:
-                continue
-            if _PATH.fullmatch(name) or _FILE_AT_ROOT.fullmatch(name):
-                assert (ROOT / name).exists(), f"line {number}: {name}"
+    text = "\n".join(line for _, line in outside_blocks(file))
+    named = {code.partition("::")[0] for code in _CODE.findall(text)}
+    paths = {
+        name
+        for name in named
+        if (_PATH.fullmatch(name) or _FILE_AT_ROOT.fullmatch(name))
+        and _TO_NAME not in name
+        and name not in _NOT_HERE
+    }
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
 
 
 def test_every_page_is_in_the_index() -> None:
