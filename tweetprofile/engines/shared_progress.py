@@ -113,7 +113,7 @@ class SharedProgress:
 class ProgressReporter:
     """Reports the progress of one worker thread, and of the threads that decode for it.
 
-    It is the `ImageObserver` of the actors of that worker thread. Users are named by their position.
+    It is the `ImageObserver` of the actors of that thread. Users are named by their position.
 
     Attributes:
         task: The number of the task that the worker thread works on.
