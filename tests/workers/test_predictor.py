@@ -147,7 +147,7 @@ def test_no_users_give_an_empty_table(model: Path, dump: Path) -> None:
 
 
 def test_a_missing_image_root_is_refused(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"image root .*nowhere is no folder"):
+    with pytest.raises(OptionError, match=r"image root .*nowhere is not a folder"):
         Predictor(load_checkpoint(model), PredictorOptions(image_root=tmp_path / "nowhere"))
 
 
