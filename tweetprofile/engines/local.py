@@ -152,7 +152,7 @@ class LocalEngine(Generic[FactsT]):
             if self.facts.device == "cuda":  # more workers on the CPU need not be awaited
                 self._wait_until_ready()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.close()
             raise
         return self
 
@@ -162,6 +162,10 @@ class LocalEngine(Generic[FactsT]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers."""
         for slot in self._slots:
             slot.process.kill()
         self._logs.close()

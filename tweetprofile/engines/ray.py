@@ -104,7 +104,7 @@ class RayEngine:
             self.facts, compute_slots = self._ask_one_actor()
             self.compute_slots = compute_slots * self._actors
         except BaseException:
-            self.__exit__(None, None, None)
+            self.close()
             raise
         return self
 
@@ -114,6 +114,10 @@ class RayEngine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster, and end it if this engine has started it."""
         if self._own_cluster:
             ray.shutdown()
 

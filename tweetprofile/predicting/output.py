@@ -107,7 +107,7 @@ class ProfileWriter:
                 with writing(self._out):
                     self._resume_or_clear()
         except BaseException:
-            self._leave()
+            self.close()
             raise
         return self
 
@@ -117,7 +117,7 @@ class ProfileWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self.close()
 
     @property
     def counts(self) -> Counts:
@@ -190,7 +190,7 @@ class ProfileWriter:
         self._journal.begin()
         self._record.write(self._destination.record)
 
-    def _leave(self) -> None:
+    def close(self) -> None:
         """Keep what a resumed run could use, and nothing else."""
         keep = not self._complete and self._destination.kept_shards() > 0
         try:
@@ -244,7 +244,11 @@ class ProfileWriter:
             yield pa.concat_tables(waiting).unify_dictionaries()
 
     def _write(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> Path:
-        """Write a Parquet file under the name that it has until it is renamed to `path`."""
+        """Write a Parquet file under a name that it keeps until the caller renames it to `path`.
+
+        This is not `atomic_write`, because a shard must be in the journal before it has its final
+        name. The first name is always the same, so that a resumed run writes over what was left.
+        """
         unfinished = path.with_suffix(".tmp")
         with pq.ParquetWriter(
             unfinished, self._schema, compression="zstd", write_page_checksum=True
