@@ -109,7 +109,7 @@ class RayEngine(Closing):
         return self
 
     def close(self) -> None:
-        """Leave the cluster, and end it if it was started here."""
+        """Leave the cluster, and end it if this engine has started it."""
         if self._own_cluster:
             ray.shutdown()
 

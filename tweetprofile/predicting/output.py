@@ -228,11 +228,10 @@ class ProfileWriter(Closing):
             yield pa.concat_tables(waiting).unify_dictionaries()
 
     def _write(self, path: Path, tables: Iterator[pa.Table], counts: Counts) -> Path:
-        """Write a Parquet file under another name, which it keeps until it is renamed to `path`.
+        """Write a Parquet file under a name that it keeps until the caller renames it to `path`.
 
-        The name is always the same one in the run's own folder, so that a resumed run writes over
-        what was left unfinished; and a shard must be in the journal before it has its final name.
-        Hence no `atomic_write`.
+        This is not `atomic_write`, because a shard must be in the journal before it has its final
+        name. The first name is always the same, so that a resumed run writes over what was left.
         """
         unfinished = path.with_suffix(".tmp")
         with pq.ParquetWriter(

@@ -1,0 +1,63 @@
+"""Each kind of job names its actor, which only a worker loads, and the row of a crashed user."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tweetprofile.engines.jobs import ExamineJob, ExtractJob, Job, PredictJob, imported
+from tweetprofile.job import FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
+from tweetprofile.traits import PRESETS
+
+OPTIONS = PredictorOptions(decoder="pillow")
+WORKER = WorkerFacts(device="cpu", decoder="pillow", batch_size=4, cuda_devices=0)
+PREDICTOR = PredictorFacts(
+    checkpoint_sha256="0" * 64,
+    network="model1",
+    schema=PRESETS["mex-a3t-2019"],
+    volume={},
+    device="cpu",
+    decoder="pillow",
+    precision="fp32",
+    batch_size=4,
+    cuda_devices=0,
+)
+
+
+@pytest.fixture(
+    params=[
+        (PredictJob(Path("model.safetensors"), options=OPTIONS), PREDICTOR),
+        (ExtractJob(FrameSize(3, 8, 8), options=OPTIONS), WORKER),
+        (ExamineJob(3, options=OPTIONS), WORKER),
+    ],
+    ids=["predict", "extract", "examine"],
+)
+def job_and_facts(request: pytest.FixtureRequest) -> tuple[Job[Any], WorkerFacts]:
+    job, facts = request.param
+    return job, facts
+
+
+def test_a_job_names_an_actor_that_exists(job_and_facts: tuple[Job[Any], WorkerFacts]) -> None:
+    job, _ = job_and_facts
+    assert callable(imported(job.actor))
+
+
+def test_the_row_of_a_crashed_user_has_its_status_and_counts_the_images(
+    job_and_facts: tuple[Job[Any], WorkerFacts],
+) -> None:
+    job, facts = job_and_facts
+    (row,) = job.crashed_row(facts, 7).to_pylist()
+    assert (row["status"], row["images_given"], row["frames_used"]) == ("crashed", 7, 0)
+
+
+def test_a_supervisor_that_knows_all_jobs_has_loaded_neither_torch_nor_a_decoder() -> None:
+    program = (
+        "import sys, tweetprofile.predicting.run, tweetprofile.engines.jobs\n"
+        "print(*{'torch', 'PIL', 'nvidia', 'simplejpeg'} & sys.modules.keys())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
