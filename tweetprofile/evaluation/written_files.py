@@ -27,7 +27,7 @@ RECORD = ".tweetprofile.json"
 """File name of the record; hidden, so that it is not submitted along with the other files."""
 
 PREDICTIONS = "predictions.parquet"
-"""File name of predictions that `evaluate` makes itself; they identify themselves."""
+"""File name of predictions that `evaluate` makes itself; the file records what it is."""
 
 Digests = Mapping[str, Sequence[str]]
 """Path of a file below the folder -> the digests that the file may have."""
