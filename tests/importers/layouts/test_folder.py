@@ -180,7 +180,7 @@ def test_an_existing_manifest_is_not_replaced_without_overwrite(
 ) -> None:
     import_dump("folder", crawl, tmp_path / "m.parquet")
     before = (tmp_path / "m.parquet").stat()
-    with pytest.raises(OutputError, match="exists; choose another name or add --overwrite"):
+    with pytest.raises(OutputError, match="exists; choose another name or pass `overwrite=True`"):
         import_dump("folder", crawl, tmp_path / "m.parquet")
     assert (tmp_path / "m.parquet").stat() == before
 

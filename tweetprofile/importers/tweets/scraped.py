@@ -21,7 +21,7 @@ from tweetprofile.importers.users import is_image_name
 _INNER = ("retweetedTweet", "quotedTweet")
 
 _HIGHEST_POSITION = 999
-"""Of a photo in a gallery-dl note; a higher number is not a position."""
+"""The highest `num` of a gallery-dl note that is taken for a position in the tweet."""
 
 
 def is_scraped(record: Record) -> bool:
