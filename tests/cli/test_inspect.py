@@ -44,7 +44,7 @@ def test_the_page_shows_what_is_in_the_manifest(
         f"Unusable images  {found.images.failed} of {found.images.given} examined",
         "Label gender  2 classes",
         "What predict would make of it  it looks for 11 usable images per user",
-        " were checked by header and end only, or could not be read.",
+        " images were decoded; ",
     ):
         assert line in printed.out
     for reason, count in found.reasons.items():
@@ -82,7 +82,7 @@ def test_the_page_after_a_full_decode_says_so(
     assert run("inspect", manifest, "--full-decode") == 0
     page = capsys.readouterr().out
     assert "Every image that could be read was decoded." in page
-    assert "by header and end" not in page
+    assert "images were decoded; " not in page
 
 
 def test_a_manifest_without_users_has_a_page(
@@ -172,7 +172,7 @@ def wrong_inputs(manifest: Path, tmp_path: Path) -> dict[str, tuple[list[object]
         "sheet decoded": ([*sheet, "--full-decode"], "--full-decode has no effect"),
         "two frame sizes": (
             [*sheet, "--checkpoint", tmp_path / "gone", "--frame-size", 32],
-            "leave --frame-size out",
+            "omit --frame-size",
         ),
     }
 
