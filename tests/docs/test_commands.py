@@ -179,6 +179,9 @@ def test_the_package_is_installed_as_the_pages_say(
     venv.create(tmp_path / "venv", with_pip=True)
     ours = next(path for path in sys.path if path.endswith("site-packages"))
     theirs = next((tmp_path / "venv").glob("lib/python3*/site-packages"))
+    for old in [*theirs.glob("setuptools*"), theirs / "_distutils_hack", theirs / "pkg_resources"]:
+        shutil.rmtree(old, ignore_errors=True)
+    (theirs / "distutils-precedence.pth").unlink(missing_ok=True)
     (theirs / "ours.pth").write_text(ours)
     for name, value in {
         "PATH": f"{tmp_path / 'venv' / 'bin'}:{os.environ['PATH']}",

@@ -1,12 +1,14 @@
 """Every Python snippet in README and docs/ runs, in the order of its page."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.docs.pages import Block, blocks, documents, name_of
+import tweetprofile
+from tests.docs.pages import ROOT, Block, blocks, documents, name_of
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
 
@@ -60,3 +62,9 @@ def test_every_snippet_is_run() -> None:
     marks = {each.mark for page in documents() for each in blocks(page)
              if each.language == "python"}  # fmt: skip
     assert marks <= {"", "slow"}
+
+
+def test_the_page_on_python_names_every_public_name() -> None:
+    page = (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page))
+    assert set(tweetprofile.__all__) - named == {"__version__"}
