@@ -123,7 +123,13 @@ def prepared_folder(
     labelled.select("user_id", "images")[:6].write_parquet(folder / "manifest.parquet")
     (folder / "run").mkdir()
     shutil.copy(model, folder / "run" / "model.safetensors")
-    epoch = {"epoch": 1, "loss": 4.5, "val_loss": None, "scores": {}, "mean_macro_f1": 0.0}
+    epoch: dict[str, object] = {
+        "epoch": 1,
+        "loss": 4.5,
+        "val_loss": None,
+        "scores": {},
+        "mean_macro_f1": 0.0,
+    }
     epoch |= {"learning_rate": 0.001, "seconds": 1.0}
     (folder / "run" / "metrics.jsonl").write_text(json.dumps(epoch) + "\n")
     return folder
