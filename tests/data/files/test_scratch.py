@@ -23,10 +23,10 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_folder_is_made_when_it_is_first_used_and_removed_at_the_end(temporary: Path) -> None:
     with Spilling() as spilling:
-        assert not spilling.has_scratch
+        made_before = spilling.has_scratch
         assert not list(temporary.iterdir())
         file = spilling.spill()
-        assert spilling.has_scratch
+        assert (made_before, spilling.has_scratch) == (False, True)
         assert spilling.spill() == file
     assert not list(temporary.iterdir())
 
