@@ -172,7 +172,7 @@ def wrong_inputs(manifest: Path, tmp_path: Path) -> dict[str, tuple[list[object]
         "sheet decoded": ([*sheet, "--full-decode"], "--full-decode has no effect"),
         "two frame sizes": (
             [*sheet, "--checkpoint", tmp_path / "gone", "--frame-size", 32],
-            "omit --frame-size",
+            "leave --frame-size out",
         ),
     }
 
