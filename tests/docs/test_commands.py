@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -45,9 +45,7 @@ WITH_COMMANDS = [page for page in documents() if commands_of(page, "")]
 
 
 @pytest.fixture
-def folder(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what the page begins with, as the working folder."""
     begin = "dump_folder" if name_of(request.param) in FROM_A_DUMP else "prepared_folder"
     shutil.copytree(request.getfixturevalue(begin), tmp_path / "work")
