@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -123,13 +124,7 @@ def prepared_folder(
     labelled.select("user_id", "images")[:6].write_parquet(folder / "manifest.parquet")
     (folder / "run").mkdir()
     shutil.copy(model, folder / "run" / "model.safetensors")
-    epoch: dict[str, object] = {
-        "epoch": 1,
-        "loss": 4.5,
-        "val_loss": None,
-        "scores": {},
-        "mean_macro_f1": 0.0,
-    }
-    epoch |= {"learning_rate": 0.001, "seconds": 1.0}
+    epoch: dict[str, Any] = {"epoch": 1, "loss": 4.5, "val_loss": None, "scores": {}}
+    epoch |= {"mean_macro_f1": 0.0, "learning_rate": 0.001, "seconds": 1.0}
     (folder / "run" / "metrics.jsonl").write_text(json.dumps(epoch) + "\n")
     return folder
