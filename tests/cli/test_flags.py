@@ -14,7 +14,7 @@ import tweetprofile
 from tweetprofile.cli import cli, main
 from tweetprofile.cli.flags import RunningCommand, with_flags
 from tweetprofile.cli.train_view import TrainView
-from tweetprofile.errors import OptionError, WorkerError
+from tweetprofile.errors import CONTINUE, CONTINUE_OR_RESTART, OptionError, WorkerError
 from tweetprofile.importers import run as importing
 from tweetprofile.importers.run import ImportSummary
 from tweetprofile.predicting import plan
@@ -37,6 +37,9 @@ def context_of(name: str, **params: Any) -> click.Context:
     [
         ("predict", "`max_pixels` is 0; it must be 1.", "--max-pixels is 0; it must be 1."),
         ("predict", "pass `resume=True` to go on.", "pass --resume to go on."),
+        ("predict", f"fix it, and {CONTINUE}.", "fix it, and pass --resume to continue the run."),
+        ("inspect", f"fix it, and {CONTINUE}.", "fix it, and run the command again."),
+        ("inspect", f"fix it, and {CONTINUE_OR_RESTART}.", "fix it, and run the command again."),
         ("predict", "pass `resume=True`, or `overwrite=True`", "pass --resume, or --overwrite"),
         ("predict", "`ray_address` (`engine=\"ray\"`)", "--ray-address (--engine ray)"),
         ("predict", 'give `devices="cpu"`: slow.', "give --devices cpu: slow."),

@@ -127,7 +127,7 @@ def test_the_page_fits_into_80_columns(
     )
     for width in (80, 120):
         monkeypatch.setattr(OUTPUT, "_width", width)
-        inspect_view.show_inspection(found)
+        inspect_view.show_inspection(found, from_checkpoint=False)
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= width
         (line,) = [line for line in lines if line.startswith("unsupported_format  ")]

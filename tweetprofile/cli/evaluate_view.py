@@ -130,7 +130,7 @@ def _title(evaluation: Evaluation) -> str:
 
 
 def _sentences(evaluation: Evaluation) -> list[str]:
-    judged = evaluation.matched
+    matched = evaluation.matched
     said = [with_flags(evaluation.leakage.sentence), *_warn_of_few_users(evaluation)]
     for name, chosen in evaluation.confidence_cuts.items():
         accuracy = "no users left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
@@ -139,14 +139,14 @@ def _sentences(evaluation: Evaluation) -> list[str]:
             f"{chosen.coverage:.1%}, {accuracy}."
         )
     for users, words in (
-        (judged.only_in_manifest, "have no prediction and count as predicted wrongly"),
-        (judged.only_in_predictions, "have a prediction but are not in the manifest"),
+        (matched.only_in_manifest, "have no prediction and count as predicted wrongly"),
+        (matched.only_in_predictions, "have a prediction but are not in the manifest"),
     ):
         if users:
             names = ", ".join(users[:_NAMES_SHOWN])
             more = ", ..." if len(users) > _NAMES_SHOWN else ""
             said.append(f"{len(users):,} users {words}: {names}{more}")
-    return [*said, *map(with_flags, judged.label_notes)]
+    return [*said, *map(with_flags, matched.label_notes)]
 
 
 def _show_comparison(comparison: Comparison) -> None:

@@ -25,6 +25,8 @@ from typing import Any
 
 import click
 
+from tweetprofile.errors import CONTINUE, CONTINUE_OR_RESTART
+
 _QUOTED = r"""(?<![^\s(])(?P<quote>['"])(?:(?!(?P=quote)).|(?P=quote)(?=\w))*(?P=quote)(?!\w)"""
 """Quotes may contain an apostrophe between letters, as in 'it's'."""
 
@@ -58,6 +60,9 @@ def with_flags(message: str, context: click.Context | None = None) -> str:
     if context is None or "`" not in message:
         return message
     parameters = {parameter.name: parameter for parameter in context.command.params}
+    if "resume" not in parameters:
+        for advice in (CONTINUE_OR_RESTART, CONTINUE):
+            message = message.replace(advice, "run the command again")
 
     def translate(found: re.Match[str]) -> str:
         parameter = parameters.get(found["name"] or "")

@@ -145,7 +145,7 @@ def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
     if as_json:
         view.print_json(inspection)
     elif not quiet:
-        view.show_inspection(inspection)
+        view.show_inspection(inspection, from_checkpoint=plan.options.checkpoint is not None)
 
 
 def _draw(
@@ -161,7 +161,7 @@ def _draw(
 
     out = choices.pop("out")
     options = SheetOptions(**{name: choices[name] for name in choices if name not in _REPORT_FLAGS})
-    say = view.show_viewpoint if not quiet else lambda viewpoint: None
+    say = view.show_sheet_model if not quiet else lambda viewpoint: None
     with interruptions(lambda: "interrupted; run the command again."):
         if user is not None:
             draw_contact_sheet(manifest, user, out, options, on_model=say)

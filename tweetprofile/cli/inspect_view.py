@@ -33,8 +33,13 @@ def print_json(inspection: Inspection) -> None:
     console.print_json(inspection.to_dict())
 
 
-def show_inspection(inspection: Inspection) -> None:
-    """Print the report as a page to stdout."""
+def show_inspection(inspection: Inspection, *, from_checkpoint: bool) -> None:
+    """Print the report as a page to stdout.
+
+    Args:
+        inspection: The report.
+        from_checkpoint: Whether a checkpoint says how many frames a volume has.
+    """
     _show_heading(inspection)
     _show_users(inspection)
     if inspection.images.usable:
@@ -45,7 +50,7 @@ def show_inspection(inspection: Inspection) -> None:
     for hint in inspection.hints:
         _say(with_flags(hint), "yellow")
     _show_labels(inspection)
-    _show_outlook(inspection)
+    _show_outlook(inspection, from_checkpoint=from_checkpoint)
     _show_footnotes(inspection)
 
 
@@ -60,16 +65,15 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
         yield lambda drawn, total: bar.update(task, completed=drawn, total=total)
 
 
-def show_viewpoint(viewpoint: "SheetModel") -> None:
+def show_sheet_model(model: "SheetModel") -> None:
     """Show which model's volumes will be drawn."""
-    frames, height, width = viewpoint.volume.shape
+    frames, height, width = model.volume.shape
     size = f"{frames} frames of {width} x {height}"
-    if viewpoint.network is None:
+    if model.network is None:
         CONSOLE.print(f"drawing volumes of {size}, which belong to no model")
     else:
         CONSOLE.print(
-            f"drawing volumes of {size}, as {viewpoint.network} from {viewpoint.checkpoint} sees "
-            "them"
+            f"drawing volumes of {size}, as {model.network} from {model.checkpoint} sees them"
         )
 
 
@@ -139,7 +143,7 @@ def _show_labels(found: Inspection) -> None:
         _show_bars(_most(labels.classes, _CLASSES_SHOWN, "other classes"), labelled)
 
 
-def _show_outlook(found: Inspection) -> None:
+def _show_outlook(found: Inspection, *, from_checkpoint: bool) -> None:
     outlook = found.outlook
     _head("What predict would make of it", f"it looks for {outlook.frames} usable images per user")
     _show_bars(outlook.statuses, found.users)
@@ -149,6 +153,11 @@ def _show_outlook(found: Inspection) -> None:
         f"frames, {none:,} users without any. {count_of(outlook.tried_in_vain, 'image')} would be "
         "tried and found unusable.",
     )
+    if not from_checkpoint:
+        _say(
+            f"This assumes {outlook.frames} frames per volume; --checkpoint counts with those of "
+            "your model."
+        )
 
 
 def _show_footnotes(found: Inspection) -> None:

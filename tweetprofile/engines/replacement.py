@@ -5,7 +5,13 @@ again, and may find another file in its place. Its rows would then come from ano
 one that the run record names.
 """
 
-from tweetprofile.errors import ChangedInputError, TweetprofileError, WorkerError
+from tweetprofile.errors import (
+    CONTINUE,
+    CONTINUE_OR_RESTART,
+    ChangedInputError,
+    TweetprofileError,
+    WorkerError,
+)
 from tweetprofile.job import PredictorFacts, WorkerFacts
 
 
@@ -26,8 +32,7 @@ def require_same_model(first: WorkerFacts, later: WorkerFacts, where: str) -> No
         raise ChangedInputError(
             "the checkpoint was replaced after the run had begun (a new worker on "
             f"{where} found SHA-256 {later.checkpoint_sha256[:12]}... where the run uses "
-            f"{first.checkpoint_sha256[:12]}...); put the old file back and pass `resume=True` to "
-            "continue, or pass `overwrite=True` to start again."
+            f"{first.checkpoint_sha256[:12]}...); put the old file back and {CONTINUE_OR_RESTART}."
         )
 
 
@@ -35,5 +40,5 @@ def cannot_replace(where: str, refusal: TweetprofileError) -> WorkerError:
     """Return the error for a run in which a worker crashed and no other can replace it."""
     return WorkerError(
         f"the worker on {where} crashed, and another cannot be started: "
-        f"{str(refusal).rstrip('.')}; fix that, and pass `resume=True` to continue."
+        f"{str(refusal).rstrip('.')}; fix that, and {CONTINUE}."
     )

@@ -195,10 +195,10 @@ def random_scores(support_K: NDArray[np.int64]) -> Scores:
     )
 
 
-def reliability_curve(judged: MatchedTrait) -> ReliabilityCurve:
+def reliability_curve(matched: MatchedTrait) -> ReliabilityCurve:
     """Bin the predictions by confidence, and compute their expected calibration error."""
-    known = judged.guess_N != NO_GUESS
-    bins = reliability_bins(judged.confidence[known], judged.right[known])
+    known = matched.guess_N != NO_GUESS
+    bins = reliability_bins(matched.confidence[known], matched.right[known])
     return ReliabilityCurve(calibration_error(bins), bins)
 
 

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from statistics import median
 from typing import Generic, TypeVar
 
-from tweetprofile.errors import Reason, StoreError
+from tweetprofile.errors import CONTINUE, Reason, StoreError
 
 SECONDS = 20.0
 """The time in seconds for a read of any size, enough for several requests to a throttling store."""
@@ -149,8 +149,7 @@ class Fetcher(Generic[Item]):
         if stuck > _MOST_STUCK:
             raise StoreError(
                 f"the store does not answer: {stuck} reads have been stuck for more than "
-                f"{self._seconds:g} s each; check the connection, and pass `resume=True` to "
-                "continue the run."
+                f"{self._seconds:g} s each; check the connection, and {CONTINUE}."
             )
         self._start_thread()
         return True

@@ -25,7 +25,7 @@ from tweetprofile.data.files.storage import (
     why,
 )
 from tweetprofile.data.images.fetching import ReadProgress
-from tweetprofile.errors import ImageError, OptionError, Reason, StoreError
+from tweetprofile.errors import CONTINUE, ImageError, OptionError, Reason, StoreError
 
 _FOLDERS_REMEMBERED = 65_536
 """The most resolved folders that are remembered, since a dump may hold a folder per user."""
@@ -192,7 +192,7 @@ class RemoteRoot:
         except _UNREACHABLE as error:
             raise StoreError(
                 f"{self.folder} cannot be read any more: {why(error)}; check the connection and "
-                "the credentials, and pass `resume=True` to continue the run."
+                f"the credentials, and {CONTINUE}."
             ) from error
 
     def _confine(self, path: str) -> RemotePath:

@@ -34,7 +34,13 @@ from tweetprofile.data.manifests.footers import (
     read_claims,
     require_sound_pages,
 )
-from tweetprofile.errors import ChangedInputError, ManifestError, StoreError
+from tweetprofile.errors import (
+    CONTINUE,
+    CONTINUE_OR_RESTART,
+    ChangedInputError,
+    ManifestError,
+    StoreError,
+)
 
 _READ_BUFFER = 1 << 20
 """Bytes read from a column at a time, so that a row group larger than memory can be streamed."""
@@ -84,8 +90,7 @@ class SourceFile:
         if not unchanged:
             raise ChangedInputError(
                 f"{self.path} was changed while it was being read, so the run stops before it uses "
-                "a row of the changed file; put the old file back and pass `resume=True` to "
-                "continue the run, or pass `overwrite=True` to start again."
+                f"a row of the changed file; put the old file back and {CONTINUE_OR_RESTART}."
             )
 
 
@@ -172,7 +177,7 @@ def _require_store(path: AnyPath, error: Exception) -> None:
     if is_store_error(error):
         raise StoreError(
             f"{path} cannot be read any more: {why(error)}; check the connection and the "
-            "credentials, and pass `resume=True` to continue the run."
+            f"credentials, and {CONTINUE}."
         ) from error
 
 
