@@ -224,7 +224,7 @@ def test_an_earlier_sheet_is_replaced_only_on_request(manifest: Path, tmp_path: 
     taken, folder = tmp_path / "taken.png", tmp_path / "folder"
     draw_contact_sheet(manifest, "short", taken)
     before = taken.read_bytes()
-    with pytest.raises(OutputError, match=r"taken.png exists; .* add --overwrite"):
+    with pytest.raises(OutputError, match=r"taken.png exists; .* pass `overwrite=True`"):
         draw_contact_sheet(manifest, "full", taken)
     draw_contact_sheet(manifest, "full", taken, SheetOptions(overwrite=True))
     assert taken.read_bytes() != before
