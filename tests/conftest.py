@@ -205,6 +205,13 @@ def dump(drawn_dump: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def medium_dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dump of 50 training and 25 test users."""
+    out = tmp_path_factory.mktemp("medium") / "dump"
+    return draw_dump(out, "--train-users", "50", "--test-users", "25")
+
+
+@pytest.fixture(scope="session")
 def large_dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dump of 240 training and 60 test users."""
     return draw_dump(tmp_path_factory.mktemp("large") / "dump")

@@ -20,10 +20,10 @@ QUICK = ["--frame-size", "16", "--epochs", "1", "--batch-size", "4", "--devices"
 
 
 @pytest.fixture(scope="module")
-def trained(large_dump: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(medium_dump: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model trained on the training users of the drawn dump."""
     run = tmp_path_factory.mktemp("seen") / "run"
-    assert main(["train", str(large_dump / "train.parquet"), "-o", str(run), *QUICK]) == 0
+    assert main(["train", str(medium_dump / "train.parquet"), "-o", str(run), *QUICK]) == 0
     return run / "model.safetensors"
 
 
@@ -32,14 +32,14 @@ def look(manifest: Path, model: Path) -> Leakage:
     return find_leakage(Manifest.open(manifest), sha256, [model], None)
 
 
-def test_new_users_with_new_images_are_no_leakage(large_dump: Path, trained: Path) -> None:
-    seen = look(large_dump / "test.parquet", trained)
+def test_new_users_with_new_images_are_no_leakage(medium_dump: Path, trained: Path) -> None:
+    seen = look(medium_dump / "test.parquet", trained)
     assert not seen.found
     assert "none of these users and none of the compared images" in seen.sentence
 
 
-def test_the_training_manifest_is_recognised(large_dump: Path, trained: Path) -> None:
-    seen = look(large_dump / "train.parquet", trained)
+def test_the_training_manifest_is_recognised(medium_dump: Path, trained: Path) -> None:
+    seen = look(medium_dump / "train.parquet", trained)
     assert seen.same_manifest
     assert seen.users is not None
     assert seen.users.share > 0.9
@@ -47,9 +47,9 @@ def test_the_training_manifest_is_recognised(large_dump: Path, trained: Path) ->
 
 
 def test_the_training_users_are_recognised_in_another_file(
-    large_dump: Path, trained: Path, tmp_path: Path
+    medium_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
-    frame = pl.read_parquet(large_dump / "train.parquet").head(20)
+    frame = pl.read_parquet(medium_dump / "train.parquet").head(20)
     frame.with_columns(images=pl.lit([], pl.List(pl.String))).write_parquet(tmp_path / "m.parquet")
     seen = look(tmp_path / "m.parquet", trained)
     assert (seen.same_manifest, seen.images) == (False, None)
@@ -58,12 +58,12 @@ def test_the_training_users_are_recognised_in_another_file(
 
 
 def test_the_training_images_are_recognised_under_other_users_and_names(
-    large_dump: Path, trained: Path, tmp_path: Path
+    medium_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
-    frame = pl.read_parquet(large_dump / "train.parquet").filter(pl.col("images").list.len() > 0)
+    frame = pl.read_parquet(medium_dump / "train.parquet").filter(pl.col("images").list.len() > 0)
     copies = []
     for number, images in enumerate(frame["images"].head(20)):
-        shutil.copyfile(large_dump / images[0], tmp_path / f"{number}.jpg")
+        shutil.copyfile(medium_dump / images[0], tmp_path / f"{number}.jpg")
         copies.append([f"{number}.jpg"])
     ids = [f"other-{number}" for number in range(20)]
     pl.DataFrame({"user_id": ids, "images": copies}).write_parquet(tmp_path / "m.parquet")
@@ -76,9 +76,9 @@ def test_the_training_images_are_recognised_under_other_users_and_names(
 
 
 def test_without_the_checkpoint_leakage_is_reported_as_unchecked(
-    large_dump: Path, model: Path
+    medium_dump: Path, model: Path
 ) -> None:
-    manifest = Manifest.open(large_dump / "test.parquet")
+    manifest = Manifest.open(medium_dump / "test.parquet")
     for sha256, candidates in (("0" * 64, [model]), (None, []), ("1", [Path("no such file")])):
         seen = find_leakage(manifest, sha256, candidates, None)
         assert not seen.found
@@ -89,10 +89,15 @@ def test_without_the_checkpoint_leakage_is_reported_as_unchecked(
 
 
 def test_evaluate_reports_leakage_on_screen_and_in_every_file(
-    large_dump: Path, trained: Path, tmp_path: Path
+    medium_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report"
-    arguments = ["evaluate", str(large_dump / "train.parquet"), "--checkpoint", str(trained.parent)]
+    arguments = [
+        "evaluate",
+        str(medium_dump / "train.parquet"),
+        "--checkpoint",
+        str(trained.parent),
+    ]
     said = CliRunner().invoke(cli, [*arguments, "-o", str(out), "--devices", "cpu"])
     assert said.exit_code == 0, said.output
     assert "The model was trained on this manifest" in " ".join(said.output.split())

@@ -212,7 +212,7 @@ def test_resuming_a_finished_run_returns_its_summary(dump: Path, tmp_path: Path)
 
 def test_a_member_without_improvement_stops_and_the_next_begins(dump: Path, tmp_path: Path) -> None:
     recorder = Recorder()
-    slow = replace(QUICK, epochs=200, members=2, learning_rate=1e-12)
+    slow = replace(QUICK, epochs=200, members=2, patience=4, learning_rate=1e-12)
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", slow, recorder)
     first = [each for each in recorder.epochs if each.epoch <= 100]
     second = [each for each in recorder.epochs if each.epoch > 100]

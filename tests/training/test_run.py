@@ -100,11 +100,11 @@ def test_a_training_does_not_change_the_default_checkpoint(
 @pytest.mark.parametrize(
     ("model", "norm"),
     [
-        ("deepset", "batch"),
-        ("model1", "batch"),
+        pytest.param("deepset", "batch", marks=pytest.mark.slow),
+        pytest.param("model1", "batch", marks=pytest.mark.slow),
         ("model1", "none"),
-        ("model2", "batch"),
-        ("model2", "none"),
+        pytest.param("model2", "batch", marks=pytest.mark.slow),
+        pytest.param("model2", "none", marks=pytest.mark.slow),
     ],
 )
 def test_a_network_can_memorise_a_few_users(
