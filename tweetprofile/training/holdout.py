@@ -125,9 +125,10 @@ def warn_of_few_users(
     return [
         f"few held-out users have a label ({', '.join(few)}), so scores and confidences may be far "
         f"off. {FEWEST_USERS} would tell an accuracy to within 0.16{takes}; there are {users:,} "
-        f"in all{_cross_validate_instead(folds)}."
+        f"in all.{_advise_cross_validation(folds)}"
     ]
 
 
-def _cross_validate_instead(folds: int | None) -> str:
-    return "; a cross-validation would test every user" if folds is None else ""
+def _advise_cross_validation(folds: int | None) -> str:
+    advice = " Pass `folds=5` for a cross-validation, which tests every user."
+    return advice if folds is None else ""
