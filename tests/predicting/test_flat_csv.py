@@ -244,9 +244,7 @@ def test_a_foreign_file_at_the_name_of_the_description_is_kept(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["o.xlsx", "o.json", "o.tsv", "o.csv.gz", "o.feather", "o.txt"])
 def test_endings_of_formats_that_are_not_written_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(
-        OutputError, match=r"ends in '\..*', a format that is not written; name it \.csv"
-    ):
+    with pytest.raises(OutputError, match=r"ends in '\..*', an unsupported format; name it \.csv"):
         check_output(f"{tmp_path}/{name}", overwrite=False)
 
 
@@ -256,7 +254,7 @@ def test_endings_of_formats_that_are_written_are_accepted(tmp_path: Path, name: 
 
 
 def test_a_folder_of_csv_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="asks for a folder, but CSV is written as one file"):
+    with pytest.raises(OutputError, match="names a folder, but CSV is written as one file"):
         check_output(f"{tmp_path}/out.csv/", overwrite=False)
 
 

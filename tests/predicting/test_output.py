@@ -263,7 +263,7 @@ def test_a_damaged_run_record_is_refused(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), of=2)
     (tmp_path / "out.parquet.partial" / "run.json").write_text("{")
-    with pytest.raises(OutputError, match=r"run\.json is no record of a run.*`overwrite=True`"):
+    with pytest.raises(OutputError, match=r"run\.json is not the record of .*`overwrite=True`"):
         write(out, profiles("a"), profiles("b"), resume=True)
 
 

@@ -1,4 +1,4 @@
-"""The header of a checkpoint, read from JSON that anybody may have written.
+"""The header of a checkpoint, read from JSON that anyone may have written.
 
 Loading a checkpoint checks the type and range of every field, so that no field can cause an error
 later, neither in `predict` nor where `info` displays it.

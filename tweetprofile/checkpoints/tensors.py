@@ -153,7 +153,7 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
     """Open a safetensors file and read its header only.
 
     Raises:
-        FieldError: The file is no safetensors file, or is damaged.
+        FieldError: The file is not a safetensors file, or is damaged.
         OSError: The file cannot be opened or read.
     """
     # By default, opening a pipe would wait for a writer.

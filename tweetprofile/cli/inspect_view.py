@@ -155,8 +155,8 @@ def _show_outlook(found: Inspection, *, from_checkpoint: bool) -> None:
     )
     if not from_checkpoint:
         _say(
-            f"This assumes {outlook.frames} frames per volume; --checkpoint counts with those of "
-            "your model."
+            f"This assumes {outlook.frames} frames per volume; pass --checkpoint to use the "
+            "number of your model."
         )
 
 

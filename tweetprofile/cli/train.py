@@ -91,7 +91,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     type=click.IntRange(2, 100),
     metavar="N",
     help="Number of folds to cross-validate with first: each fold trains a network and tests it on "
-    "users whom it has not seen. Shows the mean and spread of their scores; takes that many times "
+    "users that it has not seen. Shows the mean and spread of their scores; takes that many times "
     "as long.",
 )
 @option(
@@ -132,8 +132,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "--minutes",
     type=click.FloatRange(0, min_open=True),
     metavar="MINUTES",
-    help="Train for as many epochs as fit into this time, judging by the first.  [default: no "
-    "limit]",
+    help="Train for as many epochs as fit into this time, as estimated from the first.  "
+    "[default: no limit]",
 )
 @option(
     Section.MODEL,

@@ -1,4 +1,4 @@
-"""Read a table of labels beside a dump, part by part, and refuse it at the first fault.
+"""Read a table of labels for a dump, part by part, and refuse it at the first fault.
 
 Labels are read as `data/labels/values.py` defines them: trimmed, and without words that stand for
 missing values.

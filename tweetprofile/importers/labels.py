@@ -1,4 +1,4 @@
-"""Join the labels of a table beside the dump to its users, by their ids."""
+"""Join the labels of a table to the users of a dump, by their ids."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

@@ -188,7 +188,7 @@ def _summarise(
 
 
 def _columns(dump: _Dump, labels: LabelTable | None) -> tuple[str, ...]:
-    """Return the names of the labels of a dump and of the table beside it, each once."""
+    """Return the names of the labels of a dump and of its table of labels, each once."""
     return tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels is not None else ())]))
 
 

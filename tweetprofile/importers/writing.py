@@ -1,4 +1,4 @@
-"""Write the users of a dump as a manifest, with the images themselves if wanted.
+"""Write the users of a dump as a manifest, with the images themselves on request.
 
 The manifest appears complete or not at all: it is written under another name and renamed.
 """

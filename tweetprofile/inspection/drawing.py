@@ -203,5 +203,5 @@ def _legible(char: str) -> str:
 
 
 def _has_glyph(char: str) -> bool:
-    """Whether the font has the character; for others it draws a box."""
+    """Return whether the font has the character; for others it draws a box."""
     return char.isascii() or bytes(_font(16).getmask(char)) != bytes(_font(16).getmask("\uffff"))

@@ -1,4 +1,4 @@
-"""The run record: what an unfinished run was, so that only the same run resumes it."""
+"""The run record: the facts of an unfinished run, so that only the same run resumes it."""
 
 import json
 from collections.abc import Mapping
@@ -53,8 +53,8 @@ class RunRecord:
             return cls(str(fields["run"]), dict(fields["facts"]), bool(fields["overwrite"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise OutputError(
-                f"{path} is no record of a run that can be resumed; pass `overwrite=True` to start "
-                "again."
+                f"{path} is not the record of a run that can be resumed; pass `overwrite=True` to "
+                "start again."
             ) from None
 
     @classmethod

@@ -178,8 +178,8 @@ def split_manifest(
     users = opened.count_users()
     if users < len(options.shares) * 2:
         raise ManifestError(
-            f"{opened.source} has {users} users, too few for {len(options.shares)} parts; a part "
-            "takes at least two users, and some hundred to measure anything with."
+            f"{opened.source} has {users} users, too few for {len(options.shares)} parts; each "
+            "part needs at least two users, and about a hundred to measure anything."
         )
     paths = _part_paths(opened, folder, options)
     schema, labels = _labels(opened, users)

@@ -63,7 +63,7 @@ class VolumeSpec:
                 f"{MAX_VOLUME_PIXELS:,} pixels; use fewer or smaller frames."
             )
         if not 0 <= self.mean <= 255:
-            raise OptionError(f"mean {self.mean} is no grey level; use 0 to 255.")
+            raise OptionError(f"mean {self.mean} is not a grey level; use 0 to 255.")
         low, high = _STD_RANGE
         if not low <= self.std <= high:
             raise OptionError(f"std {self.std} must be above 0; use {low:g} to {high:g}.")

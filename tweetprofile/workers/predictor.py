@@ -195,7 +195,7 @@ class Predictor:
         mean: NDArray[np.float32] = torch.stack(each).mean(dim=0).cpu().numpy()
         if not np.isfinite(mean).all():
             raise CheckpointError(
-                f"{self._checkpoint.path} gives probabilities of '{trait}' that are no numbers, "
+                f"{self._checkpoint.path} gives probabilities of '{trait}' that are not numbers, "
                 "because its weights are too large to compute with; train the model again, or pass "
                 '`precision="fp32"`.'
             )

@@ -209,7 +209,7 @@ class _RowReader:
 
 
 def _parse_leniently(line: str, delimiter: str) -> list[str] | None:
-    """Parse a line that may have text beside quotation marks; return None if one is not closed."""
+    """Parse a line that may have text next to quotation marks; return None if one is not closed."""
     reader = csv.reader((line, "\n"), delimiter=delimiter)
     try:
         cells = next(reader)

@@ -54,7 +54,7 @@ class TextFormat:
 
 
 class JsonTextReader:
-    """Read the records of a text of which only a window is in memory.
+    """Read the records of a text, with only a window of it in memory.
 
     Args:
         data: The bytes of the text, in UTF-8.

@@ -85,7 +85,7 @@ class MediaIndex(UsesScratch):
         return rows[0][1]
 
     def count_further_files(self) -> None:
-        """Count as left out the files of photos of which another file was taken."""
+        """Count as left out the files of photos for which another file was taken."""
         row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()
         self._skipped.leave_out(FURTHER_FILES, int(row[0]))
 
