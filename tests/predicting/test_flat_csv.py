@@ -99,7 +99,7 @@ def test_kept_columns_are_written_as_cells(tmp_path: Path) -> None:
     )
 
 
-def test_the_description_beside_the_table_recognises_it_by_its_checksum(tmp_path: Path) -> None:
+def test_the_description_next_to_the_table_recognises_it_by_its_checksum(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     write(out, profiles("ada"))
     described = json.loads((tmp_path / "out.csv.json").read_text())[METADATA_KEY]
@@ -135,7 +135,7 @@ def test_a_table_that_someone_has_changed_is_not_replaced(
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_neither_a_foreign_table_nor_a_foreign_file_beside_it_is_replaced(
+def test_neither_a_foreign_table_nor_a_foreign_file_next_to_it_is_replaced(
     tmp_path: Path, *, overwrite: bool
 ) -> None:
     (tmp_path / "mine.csv").write_text("user_id,gender\nada,female\n")

@@ -64,7 +64,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     Section.MODEL,
     "--model",
     type=click.Choice(_MODELS),
-    help="Network to train: the deepset networks look at each image on its own and average the "
+    help="Network to train: the deepset networks look at each image on its own and add up the "
     "results, in any order; model1 and model2 are those of the paper.  [default: deepset, or "
     "model1 with the recipe paper]",
 )

@@ -124,7 +124,7 @@ def digest_of(path: AnyPath) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _record_beside(path: AnyPath) -> dict[str, Any]:
+def _sidecar_record(path: AnyPath) -> dict[str, Any]:
     """Return the record of a CSV file, from the file next to it.
 
     Raises:
@@ -147,7 +147,7 @@ def kind_of(path: AnyPath) -> Kind | None:
             head = file.read(_LINE_BYTES)
             file.seek(0)
             if head.startswith(_CSV_BEGINS):
-                known = _record_beside(path)
+                known = _sidecar_record(path)
                 return Kind.PREDICTIONS if _is_of(known, digest_of(path)) else None
             return _kind(head, file)
     except (*_NO_RECORD, pa.ArrowException):
@@ -164,7 +164,7 @@ def read_description(path: AnyPath) -> dict[str, Any]:
         is_csv = file.read(len(_CSV_BEGINS)) == _CSV_BEGINS
     if not is_csv:
         return _description(arrow_source(path))
-    record = _record_beside(path)
+    record = _sidecar_record(path)
     if record["sha256"] != digest_of(path):
         raise ValueError(f"{path} was changed since it was written")
     return record
