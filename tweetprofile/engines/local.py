@@ -120,7 +120,7 @@ class LocalEngine(Closing, Generic[FactsT]):
         supervisor_clock: The seconds per stage that this process itself has spent.
 
     Raises:
-        TweetprofileError: On entering, if the job cannot be done on this machine.
+        TweetprofileError: On entering: the job cannot be done on this machine.
         WorkerError: A worker ends again and again before it is ready.
     """
 

@@ -26,13 +26,13 @@ from tweetprofile.traits import RESERVED_COLUMNS
 from tweetprofile.untrusted.text import printable
 
 MOST_ROWS = 10_000_000
-"""The most rows of a table; all of them are in memory, at 40 bytes per row or more."""
+"""The largest number of rows in a table; all of them are in memory, at 40 bytes per row or more."""
 
 MOST_LABELS = 1_000
-"""The most columns of a table, besides `user_id`."""
+"""The largest number of columns in a table, besides `user_id`."""
 
 MOST_TEXT = 256 << 20
-"""The most characters in a table."""
+"""The largest number of characters in a table."""
 
 _ROWS_PER_PART = 1 << 16
 
@@ -50,7 +50,7 @@ class LabelFile:
         notes: Sentences on columns that are not taken.
 
     Raises:
-        OptionError: If the file cannot be read, or has no column to take.
+        OptionError: The file cannot be read, or has no column to take.
     """
 
     def __init__(self, file: Path) -> None:
@@ -67,7 +67,7 @@ class LabelFile:
         """Read the whole table, as `user_id` and the classes that cells name.
 
         Raises:
-            OptionError: If the table has a malformed row, a rounded id, or no row at all.
+            OptionError: The table has a malformed row, a rounded id, or no row at all.
         """
         table = pl.concat(self._parts(self._all_columns))
         if not len(table):

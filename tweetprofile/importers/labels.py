@@ -32,7 +32,7 @@ class LabelTable:
         labelled: The number of users with a label per column, of those whom `count` has seen.
 
     Raises:
-        OptionError: If the table cannot be read, has no row or no column of labels, has a malformed
+        OptionError: The table cannot be read, has no row or no column of labels, has a malformed
             row or a rounded id, or names a user twice.
     """
 

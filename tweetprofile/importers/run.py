@@ -46,7 +46,7 @@ class ImportOptions:
         overwrite: Whether to replace an existing manifest.
 
     Raises:
-        OptionError: If a value is out of range.
+        OptionError: A value is out of range.
     """
 
     media_dir: Path | None = None
@@ -128,8 +128,8 @@ def import_dump(
         on_progress: Called with the number of users and of images written so far.
 
     Raises:
-        InputError: If source, labels or output cannot be used, or no image was found.
-        WriteError: If the manifest or temporary files cannot be written.
+        InputError: Source, labels or output cannot be used, or no image was found.
+        WriteError: The manifest or temporary files cannot be written.
     """
     options = options or ImportOptions()
     path = _check_out(str(out), options)
@@ -237,7 +237,7 @@ def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
     """Open a dump in its layout.
 
     Raises:
-        OptionError: If the source is not what the layout needs.
+        OptionError: The source is not what the layout needs.
     """
     if layout != "twitter-api" and options.media_dir is not None:
         raise OptionError(

@@ -63,8 +63,8 @@ class ProfileWriter(Closing):
         finished: The counts of each finished shard, by its number.
 
     Raises:
-        OutputError: On entering, if `out` must not be written, if another process is writing it, or
-            if the unfinished run is another one.
+        OutputError: On entering: `out` must not be written, another process is writing it, or the
+            unfinished run is another one.
         WriteError: Later, if writing fails.
     """
 

@@ -46,7 +46,7 @@ class RunRecord:
         """Read a record from a file.
 
         Raises:
-            OutputError: The file is damaged, or is no run record.
+            OutputError: The file is damaged, or is not a run record.
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))

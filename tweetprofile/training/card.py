@@ -73,7 +73,7 @@ def make_card(
 
 
 def as_markdown(text: str) -> str:
-    """Return a text without any meaning in Markdown or HTML: no link, no table, no tag.
+    """Return text without any meaning in Markdown or HTML: no link, no table, no tag.
 
     A backslash makes any ASCII punctuation literal (CommonMark 0.31, "Backslash escapes").
     """

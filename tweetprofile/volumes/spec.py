@@ -16,8 +16,8 @@ from tweetprofile.untrusted.fields import Reader, build, number, text, whole
 Fill = Literal["repeat", "zeros"]
 
 MAX_VOLUME_PIXELS = 1 << 25
-"""The most pixels of a volume, which takes 400 MB as input of a network: three times the pixels of
-11 frames of the largest size."""
+"""The largest number of pixels in a volume, which takes 400 MB as input of a network: three times
+the pixels of 11 frames of the largest size."""
 
 _STD_RANGE = (1e-3, 1e6)
 """Outside this range, a difference of one grey level becomes infinite, or vanishes."""

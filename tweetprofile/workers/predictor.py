@@ -50,7 +50,7 @@ class Predictor:
             image may take: `max_image_seconds` has no effect.
 
     Raises:
-        OptionError: The machine lacks the device or decoder, the image root is no folder, or
+        OptionError: The machine lacks the device or decoder, the image root is not a folder, or
             `orders` is above 1 for a network that ignores the order.
         CheckpointError: The network's numbers overflow during a call.
     """

@@ -30,7 +30,7 @@ METADATA_KEY = "tweetprofile"
 """The key under which a file holds its description, as JSON."""
 
 _LINE_BYTES = 512
-"""The most bytes of a first line that can be a record."""
+"""The largest number of bytes in a first line that can be a record."""
 
 _HEADER_BYTES = 32 << 20
 _JSON_BYTES = 16 << 20
@@ -38,7 +38,7 @@ _EPOCH_BYTES = 1 << 20
 """Larger safetensors headers, JSON files and lines of metrics are not ours, and are not read."""
 
 _CHUNKS = 64
-"""The most chunks that are read of a PNG file before its pixels; ours have two."""
+"""The largest number of chunks that are read of a PNG file before its pixels; ours have two."""
 
 
 class Kind(StrEnum):

@@ -44,7 +44,7 @@ UNKNOWN = MISSING
 """The class number of a label that is null; the loss ignores it."""
 
 _MOST_SHOWN = 100
-"""The most characters of a value in messages."""
+"""The largest number of characters of a value in messages."""
 
 
 @dataclass(frozen=True, slots=True)
