@@ -76,7 +76,7 @@ def test_an_imported_dump_is_inspected_and_predicted_without_options(
     assert profiles.select("user_id", "status").rows() == [("7", "ok")]
 
 
-def test_losses_are_counted_and_the_first_is_shown(
+def test_what_is_skipped_is_counted_and_the_first_is_shown(
     tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_twitter_api(tmp_path / "dump", draw(40, 30))

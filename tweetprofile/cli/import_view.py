@@ -29,7 +29,7 @@ def import_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def show_import(summary: ImportSummary) -> None:
-    """Show what was imported: losses first, the manifest last."""
+    """Show what was imported: what was skipped first, the manifest last."""
     for remark in summary.remarks:
         CONSOLE.print(with_flags(remark))
     for words, count in sorted(summary.left_out.items()):

@@ -49,7 +49,7 @@ class Kind(StrEnum):
     STATISTICS = "a file of statistics"
     LOG = "a worker's log"
     MANIFEST = "an imported manifest"
-    LOSSES = "an import's list of losses"
+    LOSSES = "an import's list of skipped items"
     SHEET = "a contact sheet"
     EVALUATION = "the record of an evaluation"
     MODEL = "a trained model"
