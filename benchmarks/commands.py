@@ -51,7 +51,7 @@ def seconds_of(command: Sequence[str]) -> float:
     """Return the wall seconds of a command, and show its output only if it fails.
 
     Raises:
-        ClickException: If the command fails.
+        ClickException: The command fails.
     """
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as output:
         environment = os.environ | _ENVIRONMENT | {"RAY_TMPDIR": scratch}

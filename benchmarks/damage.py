@@ -113,7 +113,7 @@ def spread(rates: list[float]) -> tuple[float, float, float]:
 
 
 def write_dump(folder: Path, photos: list[bytes], users: int, images: int, part: float) -> Path:
-    """Write a manifest of embedded images, a fraction `part` of which is damaged."""
+    """Write a manifest of embedded images, with a fraction `part` of them damaged."""
     chance = random.Random(0)
     lists = [
         [damaged(chance.choice(photos), part, chance) for _ in range(images)] for _ in range(users)

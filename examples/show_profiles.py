@@ -1,4 +1,4 @@
-"""Print the predicted profiles of the first users beside their labels."""
+"""Print the predicted profiles of the first users next to their labels."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ TRAITS = ("gender", "location", "occupation")
 @click.argument("labels", type=click.Path(exists=True, path_type=Path))
 @click.option("--users", default=12, show_default=True, help="The number of users to show.")
 def show_profiles(predictions: Path, labels: Path, users: int) -> None:
-    """Print PREDICTIONS beside the labels of the manifest LABELS."""
+    """Print PREDICTIONS next to the labels of the manifest LABELS."""
     truth = pl.read_parquet(labels, columns=["user_id", *TRAITS])
     joined = pl.read_parquet(predictions).join(truth, on="user_id", suffix="_true")
     console = Console(highlight=False)

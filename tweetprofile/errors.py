@@ -29,11 +29,12 @@ from enum import StrEnum
 from typing import ClassVar
 
 CONTINUE = "pass `resume=True` to continue the run"
-"""How errors of the rooms that several commands share advise to go on. For a command that cannot be
-resumed, the command line shows "run the command again" instead."""
+"""The advice on how to continue, in errors of rooms that several commands share.
+
+For a command that cannot be resumed, the command line shows "run the command again" instead."""
 
 CONTINUE_OR_RESTART = f"{CONTINUE}, or pass `overwrite=True` to start again"
-"""The same where the run may also start again."""
+"""The same advice where the run may also start again."""
 
 
 class TweetprofileError(Exception):

@@ -33,7 +33,8 @@ VIEW_COUNTS = (1, 2, 4)
 """1: the volume as it is; 2: also mirrored; 4: also the enlarged middle of both."""
 
 _MOST_PASSES = 1000
-"""The most clips or orders per user; the longest timeline fills 1,164 volumes of 11 frames."""
+"""The largest number of clips or orders per user; the longest timeline fills 1,164 volumes of 11
+frames."""
 
 
 def usable_processors() -> int:

@@ -12,7 +12,7 @@ from tweetprofile.errors import SchemaError
 from tweetprofile.untrusted.toml_files import read_toml
 
 MOST_TRAITS = 1_000
-"""The most traits of a schema."""
+"""The largest number of traits in a schema."""
 
 MOST_CLASSES_PER_TRAIT = 1_000
 
@@ -20,7 +20,7 @@ LONGEST_TRAIT_NAME = 100
 """Bytes in UTF-8: report files are named after traits, and file names can have 255 bytes."""
 
 LONGEST_CLASS_NAME = 256
-"""The most characters of a class name."""
+"""The largest number of characters in a class name."""
 
 RESERVED_COLUMNS = frozenset(
     {

@@ -105,7 +105,7 @@ def infer(
     lower = tuned and multiplies_bf16()
     spec = model.volume_spec
     for volumes in loader:
-        # Entered anew per batch: a generator that yields inside would leave autocast.
+        # Entered for each batch: a generator that yields inside would leave autocast.
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
             floats = volumes.contiguous(memory_format=layout).float().sub_(spec.mean).div_(spec.std)
             logits = network(floats)

@@ -60,9 +60,9 @@ SEEDS = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_records_with_arbitrary_values_give_photos_or_losses(seed: int) -> None:
+def test_records_with_arbitrary_values_give_photos_or_are_skipped(seed: int) -> None:
     chance = random.Random(seed)
-    losses, found = Skipped(None), 0
+    skipped, found = Skipped(None), 0
     for number in range(2_000):
         wrapped = {
             "record": chance.choice(MAKE)(),
@@ -70,14 +70,14 @@ def test_records_with_arbitrary_values_give_photos_or_losses(seed: int) -> None:
         }  # never empty
         record = json.loads(json.dumps(mutated(wrapped, chance))).get("record")
         if isinstance(record, dict):
-            for photo in photos_of(record, Line(losses, Path("x"), number)):
+            for photo in photos_of(record, Line(skipped, Path("x"), number)):
                 assert photo.user_id.encode()
                 assert 0 <= photo.tweet < 1 << 63
                 assert photo.position >= 1
                 assert key_of(photo)
                 found += 1
     assert found > 500
-    assert losses.counts.total() > 100
+    assert skipped.counts.total() > 100
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -98,10 +98,10 @@ def test_intact_records_of_an_array_are_imported_exactly_among_broken_ones(
         texts.append(text)
     array = "[\n" + between.join(texts) + "\n]"
     (tmp_path / "t.json").write_bytes(array.encode("utf-8", "surrogatepass"))
-    losses = Skipped(None)
-    found = [each for _, each in read_records(tmp_path / "t.json", losses)]
+    skipped = Skipped(None)
+    found = [each for _, each in read_records(tmp_path / "t.json", skipped)]
     assert [each for each in found if each.get("sound") is True and len(each) == 4] == intact
-    assert losses.counts.total() >= broken * 0.9  # a cut record may merge with the one before it
+    assert skipped.counts.total() >= broken * 0.9  # a cut record may merge with the one before it
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -114,10 +114,10 @@ def test_files_of_arbitrary_bytes_are_read_to_their_end(seed: int, tmp_path: Pat
             content[chance.randrange(len(content))] = chance.choice(b'"{}[],:\\\n\x00\xff')
         start = chance.choice([b"", b"[", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"{\n"])
         (tmp_path / "t.json").write_bytes(start + content[: chance.randrange(len(content) + 1)])
-        losses = Skipped(None)
-        for line, record in read_records(tmp_path / "t.json", losses):
+        skipped = Skipped(None)
+        for line, record in read_records(tmp_path / "t.json", skipped):
             assert line >= 1
-            list(photos_of(record, Line(losses, tmp_path, line)))
+            list(photos_of(record, Line(skipped, tmp_path, line)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

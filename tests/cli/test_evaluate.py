@@ -48,7 +48,9 @@ def test_labels_that_stand_for_missing_values_are_reported_and_spaces_stripped(
     users.with_columns(pl.Series("gender", gender)).write_parquet(manifest)
     assert run("evaluate", manifest, predictions) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "gender: 2 users without a label, with values read as missing: '' 1, 'NaN' 1" in shown
+    assert (
+        "gender: 2 users without a label, because of values read as missing: '' 1, 'NaN' 1" in shown
+    )
 
 
 def test_without_predictions_the_checkpoint_predicts_with_the_same_scores(

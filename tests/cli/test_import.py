@@ -76,14 +76,16 @@ def test_an_imported_dump_is_inspected_and_predicted_without_options(
     assert profiles.select("user_id", "status").rows() == [("7", "ok")]
 
 
-def test_losses_are_counted_and_the_first_is_shown(
+def test_what_is_skipped_is_counted_and_the_first_is_shown(
     tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_twitter_api(tmp_path / "dump", draw(40, 30))
     assert run("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet") == 0
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"malformed: 1, first {tmp_path}/dump/tweets.jsonl:2: not JSON")
-    assert lines[1] == f"all that could not be imported: {tmp_path}/m.parquet.skipped.csv"
+    assert (
+        lines[1] == f"all that could not be imported are listed in {tmp_path}/m.parquet.skipped.csv"
+    )
     assert lines[2] == f"1 user, 1 image -> {tmp_path}/m.parquet"
     assert len(lines) == 3
 

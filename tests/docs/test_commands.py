@@ -73,7 +73,7 @@ class Reader:
         return main(arguments)
 
     def _clear_output(self, words: list[str]) -> None:
-        """Remove an output that the folder began with: the page makes it anew."""
+        """Remove an output that the folder began with: the page makes it again."""
         for option, value in pairwise(words):
             if option in _OUTPUT_OPTIONS and value.strip("/") in self._untouched:
                 path = self._folder / value

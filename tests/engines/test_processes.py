@@ -222,7 +222,7 @@ def test_a_run_with_other_options_is_not_resumed(
     process.communicate()
     code, said = run(command, manifest, "-o", out, "--resume", "--max-images", 3, "--limit", 40)
     assert code == 2
-    assert "holds an unfinished run that differs in limit, max_images; give what it was" in said
+    assert "differs in --limit (not given in that run), --max-images (12800 in that run)" in said
     assert shards_of(out)
 
 

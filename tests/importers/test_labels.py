@@ -77,7 +77,7 @@ def test_look_alikes_and_words_for_missing_values_are_reported_with_counts(
     table = put_csv(tmp_path, "\n".join(["user_id,gender", *rows, ""]))
     _, summary = imported(tmp_path / "crawl", table)
     assert [note.split(";")[0] for note in summary.label_notes] == [
-        "gender: 2 users without a label, with values read as missing: 'nan' 2",
+        "gender: 2 users without a label, because of values read as missing: 'nan' 2",
         "gender: 'Male' (4 users), 'male' (5 users) differ only in case, accents or spaces, and "
         "are kept apart",
         "gender: 'femle' (1 user) looks like 'female' (10 users), and is kept apart",

@@ -132,7 +132,7 @@ def test_users_with_too_few_images_are_answered_with_the_option_min_images(
     assert "Lower --min-images." in said
 
 
-def test_a_page_without_tweets_beside_sound_ones_is_not_a_failure(
+def test_a_page_without_tweets_next_to_sound_ones_is_not_a_failure(
     tmp_path: Path, put_image: Put, write_lines: Callable[..., Path], run: Run
 ) -> None:
     put_image(tmp_path / "A.jpg")

@@ -99,7 +99,7 @@ def test_kept_columns_are_written_as_cells(tmp_path: Path) -> None:
     )
 
 
-def test_the_description_beside_the_table_recognises_it_by_its_checksum(tmp_path: Path) -> None:
+def test_the_description_next_to_the_table_recognises_it_by_its_checksum(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     write(out, profiles("ada"))
     described = json.loads((tmp_path / "out.csv.json").read_text())[METADATA_KEY]
@@ -135,7 +135,7 @@ def test_a_table_that_someone_has_changed_is_not_replaced(
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_neither_a_foreign_table_nor_a_foreign_file_beside_it_is_replaced(
+def test_neither_a_foreign_table_nor_a_foreign_file_next_to_it_is_replaced(
     tmp_path: Path, *, overwrite: bool
 ) -> None:
     (tmp_path / "mine.csv").write_text("user_id,gender\nada,female\n")
@@ -244,9 +244,7 @@ def test_a_foreign_file_at_the_name_of_the_description_is_kept(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["o.xlsx", "o.json", "o.tsv", "o.csv.gz", "o.feather", "o.txt"])
 def test_endings_of_formats_that_are_not_written_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(
-        OutputError, match=r"ends in '\..*', a format that is not written; name it \.csv"
-    ):
+    with pytest.raises(OutputError, match=r"ends in '\..*', an unsupported format; name it \.csv"):
         check_output(f"{tmp_path}/{name}", overwrite=False)
 
 
@@ -256,7 +254,7 @@ def test_endings_of_formats_that_are_written_are_accepted(tmp_path: Path, name: 
 
 
 def test_a_folder_of_csv_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="asks for a folder, but CSV is written as one file"):
+    with pytest.raises(OutputError, match="names a folder, but CSV is written as one file"):
         check_output(f"{tmp_path}/out.csv/", overwrite=False)
 
 

@@ -164,8 +164,8 @@ def test_an_unfinished_run_is_neither_lost_nor_resumed_without_being_asked_to(
         ("manifest_fingerprint", "manifest"),
         ("checkpoint_sha256", "checkpoint"),
         ("image_root_sha256", "image root"),
-        ("decoder", "decoder"),
-        ("keep", "keep"),
+        ("decoder", r"`decoder` \(not given in that run\)"),
+        ("keep", r"`keep` \(not given in that run\)"),
     ],
 )
 def test_another_run_is_not_resumed_and_the_differences_are_named(
@@ -263,7 +263,7 @@ def test_a_damaged_run_record_is_refused(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
     write_some(out, (0, profiles("a")), of=2)
     (tmp_path / "out.parquet.partial" / "run.json").write_text("{")
-    with pytest.raises(OutputError, match=r"run\.json is no record of a run.*`overwrite=True`"):
+    with pytest.raises(OutputError, match=r"run\.json is not the record of .*`overwrite=True`"):
         write(out, profiles("a"), profiles("b"), resume=True)
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints of training data, with so few bits that nobody can be identified from them.
+"""Fingerprints of training data, with so few bits that no one can be identified from them.
 
 A checkpoint contains a Bloom filter (Bloom 1970) of its training users and images, so that
 `evaluate` can detect leakage. The filter finds everything that was added and, by chance, one in a
@@ -99,7 +99,7 @@ def read_fingerprint(value: object, what: str) -> Fingerprint:
     """Return the fingerprint that untrusted JSON describes, as `Fingerprint.to_dict` wrote it.
 
     Raises:
-        FieldError: The value is no fingerprint.
+        FieldError: The value is not a fingerprint.
     """
     found: Mapping[str, Any] = read_known(value, what, _READERS, tuple(_READERS))
     try:

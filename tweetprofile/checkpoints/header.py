@@ -1,4 +1,4 @@
-"""The header of a checkpoint, read from JSON that anybody may have written.
+"""The header of a checkpoint, read from JSON that anyone may have written.
 
 Loading a checkpoint checks the type and range of every field, so that no field can cause an error
 later, neither in `predict` nor where `info` displays it.
@@ -29,7 +29,7 @@ FORMAT = 3
 """The version of the header; it is raised when an older version would misread the header."""
 
 MAX_MEMBERS = 64
-"""The most networks in a checkpoint; tweetprofile never writes more."""
+"""The largest number of networks in a checkpoint; tweetprofile never writes more."""
 
 _TEMPERATURES = (1e-3, 1e3)
 """The range of temperatures. Calibration yields 0.05 to 20; beyond this range, softmax carries no
@@ -91,7 +91,7 @@ class CheckpointHeader:
 
 
 def describe_origin(training: Mapping[str, Any]) -> str:
-    """Describe the origin of a checkpoint in half a sentence, as far as its header tells."""
+    """Describe the origin of a checkpoint in half a sentence, as far as its header says."""
     run, finished = training.get("run"), training.get("finished")
     users, manifest = training.get("users"), training.get("manifest")
     parts = [

@@ -36,12 +36,12 @@ from tweetprofile.untrusted.fields import (
 from tweetprofile.untrusted.text import printable
 
 MAX_HEADER_BYTES = 8 << 20
-"""The most bytes of a header; the largest that we write, with 64 members and thousands of classes,
-takes one MB."""
+"""The largest number of bytes in a header; the largest that we write, with 64 members and thousands
+of classes, takes one MB."""
 
 MAX_FILE_BYTES = 8 << 30
-"""The most bytes of a file; the largest that we write, the training state of 64 members of the
-largest network, takes half of that."""
+"""The largest number of bytes in a file; the largest that we write, the training state of 64
+members of the largest network, takes half of that."""
 
 _MAX_DIMENSIONS = 8
 _MAX_SIDE = 1 << 40
@@ -153,7 +153,7 @@ def open_tensors(path: Path) -> Iterator[TensorFile]:
     """Open a safetensors file and read its header only.
 
     Raises:
-        FieldError: The file is no safetensors file, or is damaged.
+        FieldError: The file is not a safetensors file, or is damaged.
         OSError: The file cannot be opened or read.
     """
     # By default, opening a pipe would wait for a writer.

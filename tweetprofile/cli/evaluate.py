@@ -99,13 +99,13 @@ def command(
       tweetprofile evaluate labelled.test.parquet profiles.parquet -o report
 
     PREDICTIONS are files or folders that predict has written; without any, the users of MANIFEST
-    are predicted first. Labels are text columns named after their trait. Users whose label is
+    are predicted first. Labels are columns of classes named after their trait. Users whose label is
     null are left out of that trait only. A labelled user without a prediction counts as predicted
     wrongly.
 
-    Next to each score stand the scores of two baselines, which always name the most frequent class
-    or guess at random with the class frequencies, and a 95% interval from resampling the users.
-    Several PREDICTIONS are compared user by user.
+    Each score is shown with a 95% interval from resampling the users, and next to the scores of
+    two baselines: always the most frequent class, and every class with equal probability. Several
+    PREDICTIONS are compared user by user.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.data.files.protection import Inputs

@@ -104,15 +104,15 @@ def _warn_of_few_users(evaluation: Evaluation) -> list[str]:
     if not few:
         return []
     return [
-        f"Few users have a label ({', '.join(few)}), so rely on the intervals. It takes "
-        f"{FEWEST_USERS} users to measure an accuracy within 0.16, and 400 within 0.05."
+        f"Few users have a label ({', '.join(few)}), so rely on the intervals. Measuring an "
+        f"accuracy to within 0.16 takes {FEWEST_USERS} users, and to within 0.05, 400 users."
     ]
 
 
 _LEGEND = (
     "Precision, recall and F1 are means over classes; ECE is the expected calibration error. 95% "
     "interval: over 1,000 resamplings of the users; majority: always the most frequent class; "
-    "random: guessing with the class frequencies."
+    "random: every class with equal probability."
 )
 
 

@@ -52,7 +52,7 @@ def with_flags(message: str, context: click.Context | None = None) -> str:
     """Return a library message with the running command's parameters shown as its flags.
 
     Args:
-        message: A message in which parameters stand in backticks.
+        message: A message with parameters in backticks.
         context: The context of the running command; None for the current one. Without any, the
             message is returned unchanged.
     """

@@ -29,7 +29,7 @@ def import_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def show_import(summary: ImportSummary) -> None:
-    """Show what was imported: losses first, the manifest last."""
+    """Show what was imported: what was skipped first, the manifest last."""
     for remark in summary.remarks:
         CONSOLE.print(with_flags(remark))
     for words, count in sorted(summary.left_out.items()):
@@ -40,7 +40,7 @@ def show_import(summary: ImportSummary) -> None:
     if summary.skipped_list is not None:
         lost = sum(summary.skipped.values())
         listed = "all" if lost <= MOST_LISTED else f"the first {MOST_LISTED:,} of {lost:,}"
-        CONSOLE.print(f"{listed} that could not be imported: {summary.skipped_list}")
+        CONSOLE.print(f"{listed} that could not be imported are listed in {summary.skipped_list}")
     for note in summary.label_notes:
         CONSOLE.print(f"labels: {with_flags(note)}")
     for trait, users in summary.labelled.items():

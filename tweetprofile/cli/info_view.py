@@ -55,7 +55,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
 def _layers(spec: NetworkSpec) -> str:
     widths = " ".join(map(str, spec.widths))
     if isinstance(spec, DeepSetSpec):
-        return f"{widths} ({spec.backbone}, each frame by itself), then the mean over frames"
+        return f"{widths} ({spec.backbone}, each frame by itself), then the {spec.pool} over frames"
     return f"{widths}, then {spec.hidden}"
 
 

@@ -137,7 +137,9 @@ def _show_failed(found: Inspection) -> None:
 
 def _show_labels(found: Inspection) -> None:
     for trait, labels in found.labels.items():
-        unlabelled = f"; {labels.unlabelled:,} users without a label" if labels.unlabelled else ""
+        unlabelled = (
+            f"; {count_of(labels.unlabelled, 'user')} without a label" if labels.unlabelled else ""
+        )
         _head(f"Label {trait}", f"{len(labels.classes)} classes{unlabelled}")
         labelled = sum(labels.classes.values())
         _show_bars(_most(labels.classes, _CLASSES_SHOWN, "other classes"), labelled)
@@ -150,13 +152,13 @@ def _show_outlook(found: Inspection, *, from_checkpoint: bool) -> None:
     none = found.users - outlook.full - outlook.short
     _say(
         f"Volumes: {outlook.full:,} full, {outlook.short:,} with fewer than {outlook.frames} "
-        f"frames, {none:,} users without any. {count_of(outlook.tried_in_vain, 'image')} would be "
-        "tried and found unusable.",
+        f"frames, {count_of(none, 'user')} without any. "
+        f"{count_of(outlook.tried_in_vain, 'image')} would be tried and found unusable.",
     )
     if not from_checkpoint:
         _say(
-            f"This assumes {outlook.frames} frames per volume; --checkpoint counts with those of "
-            "your model."
+            f"This assumes {outlook.frames} frames per volume; pass --checkpoint to use the "
+            "number of your model."
         )
 
 

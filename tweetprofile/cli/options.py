@@ -215,8 +215,8 @@ def stall_seconds(command: FunctionT) -> FunctionT:
         metavar="SECONDS",
         default=300.0,
         show_default=True,
-        help="A worker that finishes nothing, not even one image, for this many seconds hangs and "
-        "is replaced.",
+        help="A worker that finishes nothing, not even one image, for this many seconds counts "
+        "as hung and is replaced.",
     )(command)
 
 

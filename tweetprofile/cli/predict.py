@@ -50,7 +50,7 @@ from tweetprofile.cli.command import Command, Section, option
     metavar="N",
     default=256,
     show_default=True,
-    help="Users who are written as one unit; a resumed run repeats the units that were unfinished.",
+    help="Users per shard; a resumed run repeats the shards that were unfinished.",
 )
 @option(
     Section.INPUT,
@@ -73,8 +73,8 @@ from tweetprofile.cli.command import Command, Section, option
     metavar="N",
     default=1,
     show_default=True,
-    help="Volumes per user with more images than one volume holds, each of different images; their "
-    "predictions are averaged.",
+    help="Largest number of volumes for a user with more images than one volume holds, each with "
+    "different images; their predictions are averaged.",
 )
 @option(
     Section.MODEL,

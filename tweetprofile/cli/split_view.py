@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.cli.console import CONSOLE, count_of, make_bar
 from tweetprofile.splitting.run import SplitSummary
 
 _CLASSES_SHOWN = 6
@@ -24,7 +24,7 @@ def show_split(summary: SplitSummary) -> None:
     """Show how users and images were divided, then one line per part."""
     CONSOLE.print(
         f"{summary.users:,} users in {summary.groups:,} groups that share no image with each "
-        f"other; {summary.shared:,} images belong to several users",
+        f"other; {count_of(summary.shared, 'image')} of several users, counting unusable files",
     )
     if summary.unreadable:
         CONSOLE.print(

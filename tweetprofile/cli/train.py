@@ -64,7 +64,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     Section.MODEL,
     "--model",
     type=click.Choice(_MODELS),
-    help="Network to train: the deepset networks look at each image on its own and average the "
+    help="Network to train: the deepset networks look at each image on its own and add up the "
     "results, in any order; model1 and model2 are those of the paper.  [default: deepset, or "
     "model1 with the recipe paper]",
 )
@@ -91,7 +91,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     type=click.IntRange(2, 100),
     metavar="N",
     help="Number of folds to cross-validate with first: each fold trains a network and tests it on "
-    "users whom it has not seen. Shows the mean and spread of their scores; takes that many times "
+    "users that it has not seen. Shows the mean and spread of their scores; takes that many times "
     "as long.",
 )
 @option(
@@ -132,8 +132,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "--minutes",
     type=click.FloatRange(0, min_open=True),
     metavar="MINUTES",
-    help="Train for as many epochs as fit into this time, judging by the first.  [default: no "
-    "limit]",
+    help="Train for as many epochs as fit into this time, as estimated from the first.  "
+    "[default: no limit]",
 )
 @option(
     Section.MODEL,
@@ -263,9 +263,11 @@ def command(
     \b
       tweetprofile train labelled.parquet -o run
 
-    Labels are text columns named after their trait (gender, location, occupation, or any other); a
-    null label is unknown. RUN receives model.safetensors, a MODEL_CARD.md that says how often the
-    model is wrong, metrics.jsonl with one line per epoch, and train.toml with every setting.
+    Labels are columns of classes named after their trait (gender, location, occupation, or any
+    other); a null label is unknown. RUN receives model.safetensors, a MODEL_CARD.md that says how
+    often the model is wrong, metrics.jsonl with one line per epoch, and train.toml with every
+    setting.
+
     Predict with the model by --checkpoint RUN, or make it the default with 'tweetprofile use RUN'.
 
     Images are decoded once, in worker processes, and kept for later runs. Each member keeps its

@@ -3,7 +3,7 @@
 To add an image format, start in `formats.py`, which lists the formats that are decoded and those
 that are refused. `tests/conftest.py` has one image per format (`good_images`, `damaged_images`),
 which `tests/decoders/` runs through every decoder. A format that Pillow cannot read needs a module
-of its own beside `turbojpeg.py` and `nvimagecodec.py`, which `pillow.py` then calls.
+of its own next to `turbojpeg.py` and `nvimagecodec.py`, which `pillow.py` then calls.
 """
 
 import torch

@@ -34,7 +34,8 @@ reads.
 """
 
 MAX_TAG_VALUES = 262_144
-"""The most values of one TIFF tag; the longest genuine one, a 16-bit palette, has 196,608."""
+"""The largest number of values in one TIFF tag; the longest genuine one, a 16-bit palette, has
+196,608."""
 
 _PIXELS_TO_BEGIN = 10_000
 """The cost of starting a scan, in pixels, so that a tiny image cannot have millions of scans."""

@@ -1,4 +1,4 @@
-"""The image formats: which of them are decoded, and what the bytes of an image tell about it.
+"""The image formats: which of them are decoded, and what the bytes of an image show about it.
 
 A new format is added here. Pillow decodes every format of its own that `REFUSED_FORMATS` does not
 name, so a format that a newer Pillow reads only needs its signature moved from

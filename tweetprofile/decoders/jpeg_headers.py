@@ -52,7 +52,7 @@ class JpegHeader(NamedTuple):
 
 
 def read_jpeg_header(data: bytes) -> JpegHeader | None:
-    """Return the header of a JPEG; None if `data` is no JPEG, or lacks a frame or a scan.
+    """Return the header of a JPEG; None if `data` is not a JPEG, or lacks a frame or a scan.
 
     Raises:
         OverlongHeaderError: The header is too long; finding out takes milliseconds.

@@ -54,7 +54,7 @@ _MAX_PIXELS_IN_PYTHON = 4_000_000
 to 2 us per pixel."""
 
 _MAX_EXIF = 1 << 20
-"""The most bytes of EXIF that are parsed; cameras write at most 64 kB."""
+"""The largest number of bytes of EXIF that are parsed; cameras write at most 64 kB."""
 
 _STRIP_PIXELS = 4_000_000
 """Larger images are converted one strip at a time, so that no second copy of them is made."""

@@ -109,18 +109,18 @@ class LocalEngine(Closing, Generic[FactsT]):
     is a `ShardEngine`; see there for what it promises.
 
     Args:
-        job: What each worker does. The device in its options is replaced by `options.devices`.
+        job: The job of each worker. The device in its options is replaced by `options.devices`.
         options: The devices to use, and how to supervise the workers; see `EngineOptions`.
 
     Attributes:
         facts: What the workers reported about themselves. Set once the block is entered.
-        deaths: How workers crashed or hung, one sentence each, in the order in which it happened.
+        deaths: Sentences on how workers crashed or hung, in the order in which it happened.
         clock: The seconds per stage that the worker threads of all workers have spent in the last
             call of `run`.
         supervisor_clock: The seconds per stage that this process itself has spent.
 
     Raises:
-        TweetprofileError: On entering, if the job cannot be done on this machine.
+        TweetprofileError: On entering: the job cannot be done on this machine.
         WorkerError: A worker ends again and again before it is ready.
     """
 
@@ -290,7 +290,7 @@ class LocalEngine(Closing, Generic[FactsT]):
     # --- tasks and results -------------------------------------------------------------------
 
     def _drop_earlier_tasks(self) -> None:
-        """Replace workers that are busy with batches that nobody waits for any more."""
+        """Replace workers that are busy with batches that nothing waits for any more."""
         self.clock.take()
         for slot in self._slots:
             if slot.in_flight:

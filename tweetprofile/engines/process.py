@@ -108,7 +108,7 @@ class WorkerProcess:
         self.connection.close()
 
     def why_ended(self) -> str:
-        """Say in words how the process ended; kill it if it has only stopped answering."""
+        """Describe how the process ended; kill it if it has only stopped answering."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_SECONDS)
         silent = self._process.poll() is None

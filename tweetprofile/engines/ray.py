@@ -63,16 +63,17 @@ class RayEngine(Closing):
     """Predicts shards on a Ray cluster; a `ShardEngine`.
 
     Args:
-        job: What to predict with. Every machine must see the checkpoint and the images under the
-            same names.
-        options: How to work. `devices` is `auto`, `cpu` or `cuda` for as many Ray actors as the
-            cluster has room for, or one device per Ray actor, separated by commas.
+        job: The checkpoint and how to use it. Every machine must see the checkpoint and the images
+            under the same names.
+        options: The devices, and how to supervise workers. `devices` is `auto`, `cpu` or `cuda` for
+            as many Ray actors as the cluster has room for, or one device per Ray actor, separated
+            by commas.
         address: The address of the cluster; None for a cluster on this machine alone, which ends
             with the block.
 
     Attributes:
         facts: What the Ray actors predict with. Set once the block is entered.
-        deaths: How workers crashed or hung, as the Ray actors have reported.
+        deaths: Sentences on how workers crashed or hung, as reported by the Ray actors.
         clock: The seconds per stage that the worker threads of all Ray actors have spent.
         supervisor_clock: Always empty, because the Ray actors read the manifest.
         compute_slots: The number of worker threads that may compute at the same time, over all Ray
@@ -194,7 +195,7 @@ class RayEngine(Closing):
 
     @property
     def _actor_options(self) -> EngineOptions:
-        """The engine of a Ray actor has one device, and the processors that Ray reserves for it."""
+        """The options of an actor's engine: one device, and the processors reserved for it."""
         processors = None if self._kind == "cuda" else self._processors
         devices = "cuda:0" if self._kind == "cuda" else "cpu"
         return replace(self._options, devices=devices, processors=processors, log=None)

@@ -20,7 +20,7 @@ def require_same_model(first: WorkerFacts, later: WorkerFacts, where: str) -> No
 
     Args:
         first: The facts of the first worker.
-        later: The facts of a worker that was started beside it or after it.
+        later: The facts of a worker that was started at the same time or later.
         where: The device or machine of the later worker, for the message.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What an engine is: the contract of everything that predicts the shards of a manifest."""
+"""The contract of an engine, that is, of everything that predicts the shards of a manifest."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -70,8 +70,8 @@ class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):
       manifest; if either changes during a run, the engine raises `ChangedInputError`.
 
     Attributes:
-        facts: What predicts: model, device, decoder, precision. Set once the block is entered.
-        deaths: How workers crashed or hung, one sentence each, in the order in which it happened.
+        facts: The workers' model, device, decoder and precision. Set once the block is entered.
+        deaths: Sentences on how workers crashed or hung, in the order in which it happened.
         clock: The seconds per stage that all worker threads together have spent in the last call of
             `run_shards`.
         supervisor_clock: The seconds per stage that the supervisor itself has spent.

@@ -38,7 +38,7 @@ class WorkerSlot:
         threads: The number of worker threads; 0 until the worker is ready.
         compute_slots: The number of worker threads that may compute at the same time.
         in_flight: The tasks in flight, by number.
-        failed_starts: How often in a row the process ended before it finished a task.
+        failed_starts: The number of times in a row that the process ended without finishing a task.
     """
 
     job: Job[Any]

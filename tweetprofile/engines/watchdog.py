@@ -101,7 +101,7 @@ class Watchdog:
         return progressed, slow
 
     def _processor_time(self, thread: ThreadProgress) -> float:
-        """Return the seconds that a thread has computed; 0 if the system does not tell."""
+        """Return the seconds that a thread has computed; 0 if the system does not say."""
         try:
             status = (self._threads / str(thread.thread) / "stat").read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError):

@@ -89,7 +89,7 @@ class MakeActor(Protocol):
         Args:
             options: How the actor works.
             compute_slot: The compute slot that it enters to compute and leaves to read.
-            observer: What it tells which image it is decoding.
+            observer: The observer that learns which image the actor is decoding.
         """
 
 
@@ -97,7 +97,7 @@ class Worker:
     """The worker threads of one job, each with actors of its own.
 
     Args:
-        job: What to do.
+        job: The job to do.
         send: Sends a message to the supervisor; may be called from any thread.
         progress: The memory that the supervisor reads.
 

@@ -33,7 +33,7 @@ class EvaluateOptions:
         min_confidence: A confidence; the evaluation also measures how accurate the predictions
             are when users below it are set aside. None to skip this.
         seed: The seed of the bootstrap.
-        checkpoints: Files one of which may be the checkpoint that made the predictions. It shows
+        checkpoints: Files that may include the checkpoint that made the predictions. It shows
             whether the model was trained on the users to be evaluated.
         image_root: The folder that image paths are relative to; None for the manifest's folder.
 

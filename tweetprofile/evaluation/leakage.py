@@ -95,7 +95,7 @@ def find_leakage(
         manifest: The manifest that the model is evaluated on.
         checkpoint_sha256: The digest of the model's checkpoint, as recorded in its predictions;
             None if it is not recorded.
-        candidates: Files one of which may be that checkpoint.
+        candidates: Files that may include that checkpoint.
         image_root: The folder that image paths are relative to; None for the manifest's folder.
     """
     training = _training_of(checkpoint_sha256, candidates)

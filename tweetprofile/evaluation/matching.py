@@ -90,8 +90,8 @@ def match_users(manifest: Manifest, predictions: Predictions) -> MatchedUsers:
 
     Raises:
         ManifestError: The manifest has no labels, or one that is not a class of the schema.
-        PredictionsError: The two have no trait in common, or users who occur twice and cannot be
-            told apart.
+        PredictionsError: The two have no user or no trait in common, or users who occur twice and
+            cannot be told apart.
     """
     schema = _known_traits(manifest, predictions.schema, predictions.path)
     label_notes = check_labels(manifest, schema)
@@ -99,6 +99,11 @@ def match_users(manifest: Manifest, predictions: Predictions) -> MatchedUsers:
     ids = read_user_ids(manifest)
     found = pl.Series("user_id", pc.cast(predictions.table["user_id"], pa.large_string()))
     rows = _match(ids, found, predictions)
+    if len(found) and not (rows >= 0).any():
+        raise PredictionsError(
+            f"{predictions.path} has no user of {manifest.source}; pass the predictions of these "
+            "users."
+        )
     guesses = encode_labels(predictions.table, schema)
     frames = predictions.table["frames_used"].to_numpy().astype(np.int64)
     traits = tuple(

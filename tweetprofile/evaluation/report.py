@@ -50,7 +50,7 @@ class Section:
         intervals: The 95% bootstrap interval of each score, as text.
         classes: The scores per class.
         published: The paper's results for a trait of this name; None if it has none.
-        confidence_cut: A sentence on coverage and accuracy at the confidence asked for; empty
+        confidence_cut: A sentence on coverage and accuracy at the requested confidence; empty
             without one.
         plots: The plots of the trait.
     """

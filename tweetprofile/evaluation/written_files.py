@@ -114,7 +114,7 @@ def _write_record(folder: Path, digests: Digests) -> None:
 
 
 def _has_digest(path: Path, digests: Sequence[str]) -> bool:
-    """Whether a path is a regular file with one of these digests."""
+    """Return whether a path is a regular file with one of these digests."""
     if not digests or not os.path.lexists(path) or not stat.S_ISREG(path.lstat().st_mode):
         return False
     return _digest(path.read_bytes()) in digests

@@ -1,4 +1,4 @@
-"""Read a table of labels beside a dump, part by part, and refuse it at the first fault.
+"""Read a table of labels for a dump, part by part, and refuse it at the first fault.
 
 Labels are read as `data/labels/values.py` defines them: trimmed, and without words that stand for
 missing values.
@@ -26,13 +26,13 @@ from tweetprofile.traits import RESERVED_COLUMNS
 from tweetprofile.untrusted.text import printable
 
 MOST_ROWS = 10_000_000
-"""The most rows of a table; all of them are in memory, at 40 bytes per row or more."""
+"""The largest number of rows in a table; all of them are in memory, at 40 bytes per row or more."""
 
 MOST_LABELS = 1_000
-"""The most columns of a table, besides `user_id`."""
+"""The largest number of columns in a table, besides `user_id`."""
 
 MOST_TEXT = 256 << 20
-"""The most characters in a table."""
+"""The largest number of characters in a table."""
 
 _ROWS_PER_PART = 1 << 16
 
@@ -50,7 +50,7 @@ class LabelFile:
         notes: Sentences on columns that are not taken.
 
     Raises:
-        OptionError: If the file cannot be read, or has no column to take.
+        OptionError: The file cannot be read, or has no column to take.
     """
 
     def __init__(self, file: Path) -> None:
@@ -67,7 +67,7 @@ class LabelFile:
         """Read the whole table, as `user_id` and the classes that cells name.
 
         Raises:
-            OptionError: If the table has a malformed row, a rounded id, or no row at all.
+            OptionError: The table has a malformed row, a rounded id, or no row at all.
         """
         table = pl.concat(self._parts(self._all_columns))
         if not len(table):
@@ -126,7 +126,9 @@ class LabelFile:
         columns = [name for name in names if name != "user_id"]
         if "user_id" not in names:
             shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
-            raise OptionError(f"{self.file} has no column 'user_id'; it has {shown}.")
+            raise OptionError(
+                f"{self.file} has no column 'user_id'; it has {shown}. Rename the column of ids."
+            )
         if taken := RESERVED_COLUMNS.intersection(columns):
             fault = f"no label can be called '{min(taken)}'"
         elif not columns:

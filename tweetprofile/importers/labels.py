@@ -1,4 +1,4 @@
-"""Join the labels of a table beside the dump to its users, by their ids."""
+"""Join the labels of a table to the users of a dump, by their ids."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -32,7 +32,7 @@ class LabelTable:
         labelled: The number of users with a label per column, of those whom `count` has seen.
 
     Raises:
-        OptionError: If the table cannot be read, has no row or no column of labels, has a malformed
+        OptionError: The table cannot be read, has no row or no column of labels, has a malformed
             row or a rounded id, or names a user twice.
     """
 

@@ -18,7 +18,7 @@ from tweetprofile.importers.layouts.twitter_archive import archive_users
 from tweetprofile.importers.no_images import no_images_error
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import REPEATED, DumpUser
-from tweetprofile.importers.writing import ManifestWriter
+from tweetprofile.importers.writing import ManifestWriter, check_manifest_out
 
 Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
 
@@ -46,7 +46,7 @@ class ImportOptions:
         overwrite: Whether to replace an existing manifest.
 
     Raises:
-        OptionError: If a value is out of range.
+        OptionError: A value is out of range.
     """
 
     media_dir: Path | None = None
@@ -128,8 +128,8 @@ def import_dump(
         on_progress: Called with the number of users and of images written so far.
 
     Raises:
-        InputError: If source, labels or output cannot be used, or no image was found.
-        WriteError: If the manifest or temporary files cannot be written.
+        InputError: Source, labels or output cannot be used, or no image was found.
+        WriteError: The manifest or temporary files cannot be written.
     """
     options = options or ImportOptions()
     path = _check_out(str(out), options)
@@ -138,6 +138,7 @@ def import_dump(
     prefix, image_root = _image_prefix(dump.images, path if options.embed else path.parent)
     skipped_list = path.with_name(f"{path.name}.skipped.csv")
     inputs = _inputs(layout, Path(source), dump, options)
+    check_manifest_out(path, as_folder=options.embed, overwrite=options.overwrite, inputs=inputs)
     check_file(skipped_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
     with (
         Skipped(skipped_list) as skipped,
@@ -188,7 +189,7 @@ def _summarise(
 
 
 def _columns(dump: _Dump, labels: LabelTable | None) -> tuple[str, ...]:
-    """Return the names of the labels of a dump and of the table beside it, each once."""
+    """Return the names of the labels of a dump and of its table of labels, each once."""
     return tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels is not None else ())]))
 
 
@@ -237,7 +238,7 @@ def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
     """Open a dump in its layout.
 
     Raises:
-        OptionError: If the source is not what the layout needs.
+        OptionError: The source is not what the layout needs.
     """
     if layout != "twitter-api" and options.media_dir is not None:
         raise OptionError(

@@ -20,13 +20,14 @@ from tweetprofile.untrusted.spreadsheets import write_rows
 from tweetprofile.version import __version__
 
 MOST_LISTED = 100_000
-"""The most rows of the list. Anything beyond is only counted, as the last row then says."""
+"""The largest number of rows in the list. Anything beyond is only counted, as the last row then
+says."""
 
 _NOT_LISTED = "not_listed"
 """The `reason` in the last row of a list that is not complete."""
 
 _LONGEST_DETAIL = 500
-"""The most characters of a detail, whatever the dump holds."""
+"""The largest number of characters in a detail, whatever the dump holds."""
 
 
 class SkipReason(StrEnum):
@@ -98,7 +99,7 @@ class Skipped(Closing):
         """Put the list in place; if nothing was skipped, remove the list of an earlier import.
 
         Raises:
-            WriteError: If the list cannot be written, or another file has taken its name meanwhile.
+            WriteError: The list cannot be written, or another file has taken its name meanwhile.
         """
         if self.path is None:
             return
@@ -122,7 +123,7 @@ class Skipped(Closing):
             what: What is wrong, in a few words.
 
         Raises:
-            WriteError: If the list cannot be written.
+            WriteError: The list cannot be written.
         """
         self.counts[reason] += 1
         if reason not in self.first:

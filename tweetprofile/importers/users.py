@@ -12,10 +12,11 @@ _IMAGE_ENDINGS = frozenset(
 """Endings of image files. Some cannot be decoded, which `predict` then reports with a reason."""
 
 LONGEST_ID = 256
-"""The most characters of a user's id; the name of a folder has at most 255."""
+"""The largest number of characters in a user's id; the name of a folder has at most 255."""
 
 MOST_IMAGES = 1_000_000
-"""The most images per user; Twitter returns at most 3,200 tweets of 4 photos per account."""
+"""The largest number of images per user; Twitter returns at most 3,200 tweets of 4 photos per
+account."""
 
 IMAGES_OVER_LIMIT = f"images beyond the first {MOST_IMAGES:,} per user"
 

@@ -1,4 +1,4 @@
-"""Write the users of a dump as a manifest, with the images themselves if wanted.
+"""Write the users of a dump as a manifest, with the images themselves on request.
 
 The manifest appears complete or not at all: it is written under another name and renamed.
 """
@@ -60,8 +60,8 @@ class ManifestWriter(Closing):
         inputs: What the import reads, which `out` must not replace; None for nothing.
 
     Raises:
-        OutputError: On entering, if `out` must not be written.
-        WriteError: If writing fails later.
+        OutputError: On entering: `out` must not be written.
+        WriteError: Writing fails later.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ManifestWriter(Closing):
         return self
 
     def close(self) -> None:
-        """Remove what is not finished."""
+        """Remove unfinished files."""
         if self._file is not None:
             self._file.close()
         self._remove_partial()

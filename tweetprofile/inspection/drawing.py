@@ -181,7 +181,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _fit(text: str, size: int, max_width: int) -> str:
-    """Return a text in characters of the font, shortened in the middle to fit the width."""
+    """Return text in characters of the font, shortened in the middle to fit the width."""
     legible = "".join(map(_legible, printable(text)))
     fitting, longest = legible, len(legible)
     while longest > 3 and _font(size).getlength(fitting) > max_width:
@@ -203,5 +203,5 @@ def _legible(char: str) -> str:
 
 
 def _has_glyph(char: str) -> bool:
-    """Whether the font has the character; for others it draws a box."""
+    """Return whether the font has the character; for others it draws a box."""
     return char.isascii() or bytes(_font(16).getmask(char)) != bytes(_font(16).getmask("\uffff"))

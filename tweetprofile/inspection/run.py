@@ -214,7 +214,7 @@ def _frames_of(checkpoint: Path | None) -> int:
 
 
 def _is_everywhere(manifest: Manifest, column: str) -> bool:
-    """Whether all files of a manifest have a column; label columns are optional."""
+    """Return whether all files of a manifest have a column; label columns are optional."""
     try:
         manifest.require_columns([column])
     except ManifestError:

@@ -105,7 +105,7 @@ def user_at(manifest: Manifest, position: int, max_images: int) -> UserBatch:
         max_images: The largest number of images to read.
 
     Raises:
-        ManifestError: The manifest cannot be read, or is shorter by now.
+        ManifestError: The manifest cannot be read, or has become shorter.
     """
     block = position // _BLOCK
     for batch in manifest.batches(

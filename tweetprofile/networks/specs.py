@@ -26,7 +26,7 @@ _MAX_STAGES = 5
 """Each stage halves a frame, and the sides of the smallest frame have 16 pixels."""
 
 _LONGEST_NAME = 100
-"""The most characters of a network's name."""
+"""The largest number of characters in a network's name."""
 
 
 def _check_common(name: str, widths: tuple[int, ...], norm: str, dropout: float) -> None:

@@ -1,4 +1,4 @@
-"""The destination of a run: the output, and everything that stands beside it while it is made.
+"""The destination of a run: the output, and everything next to it while it is made.
 
 An output in an object store is made in a folder on this machine and then uploaded. The same output
 always has the same folder, so that an interrupted run can be resumed.
@@ -25,8 +25,8 @@ class Destination:
     """Where a run writes.
 
     Attributes:
-        path: The file or folder that is to appear. Links are followed, so that everything beside it
-            is on the same file system.
+        path: The file or folder that is to appear. Links are followed, so that everything next to
+            it is on the same file system.
         as_folder: Whether the output is a folder of shard files.
         remote: Where the complete output is uploaded to; None if it stays on this machine.
     """
@@ -37,7 +37,7 @@ class Destination:
 
     @classmethod
     def of(cls, out: str) -> "Destination":
-        """Return the destination of an output; a `/` at its end asks for a folder."""
+        """Return the destination of an output; a `/` at its end means a folder."""
         as_folder, path = out.endswith("/"), as_path(out)
         if isinstance(path, RemotePath):
             return cls(_local_copy_of(path), as_folder, path)
@@ -55,10 +55,10 @@ class Destination:
 
     @property
     def sidecar(self) -> Path:
-        """The file beside a CSV file that describes it."""
-        beside = sidecar_of(self.path)
-        assert isinstance(beside, Path)
-        return beside
+        """The file next to a CSV file that describes it."""
+        sidecar = sidecar_of(self.path)
+        assert isinstance(sidecar, Path)
+        return sidecar
 
     @property
     def partial(self) -> Path:
@@ -99,10 +99,10 @@ class Destination:
     def claimed(self) -> list[AnyPath]:
         """Every path that the run writes to; none of them may be another input or output."""
         if self.remote is not None:
-            beside = [sidecar_of(self.remote)] if self.as_csv else []
+            sidecars = [sidecar_of(self.remote)] if self.as_csv else []
             return [
                 self.remote,
-                *([self.remote / _FIRST_SHARD] if self.as_folder else beside),
+                *([self.remote / _FIRST_SHARD] if self.as_folder else sidecars),
             ]
         inside = [self.path / _FIRST_SHARD] if self.as_folder else []
         inside += [self.sidecar] if self.as_csv else []

@@ -25,7 +25,7 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
     """Return the counts of a complete output, if it is what the run would write.
 
     An output that is complete on this machine but has not reached its object store is uploaded.
-    What is left of the run in OUT.partial is removed.
+    The remains of the run in OUT.partial are removed.
 
     Args:
         out: The output.

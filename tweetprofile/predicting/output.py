@@ -1,7 +1,7 @@
 """Writes profiles: finished shards that survive the run, then one file or a folder of them.
 
-While a run is under way, its shards stand beside OUT. Each is complete and on the disk before it
-gets its name::
+While a run is under way, its shards are kept next to OUT. Each is complete and on the disk before
+it gets its name::
 
     OUT.partial/run.json                     the run record, without which the folder is of no use
     OUT.partial/shards/part-00000.parquet    the finished shards
@@ -9,7 +9,7 @@ gets its name::
 
 When all shards are there, they are merged in manifest order into Parquet or CSV, or their folder
 becomes OUT itself. OUT appears complete or not at all, and a run that was killed can be resumed
-with the shards that are there. `destination.py` says where all this stands, `output_checks.py`
+with the shards that are there. `destination.py` says where all this is, `output_checks.py`
 whether it may be written, and `unfinished.py` what may be removed.
 """
 
@@ -63,8 +63,8 @@ class ProfileWriter(Closing):
         finished: The counts of each finished shard, by its number.
 
     Raises:
-        OutputError: On entering, if `out` must not be written, if another process is writing it, or
-            if the unfinished run is another one.
+        OutputError: On entering: `out` must not be written, another process is writing it, or the
+            unfinished run is another one.
         WriteError: Later, if writing fails.
     """
 
@@ -208,7 +208,7 @@ class ProfileWriter(Closing):
         rows = len(pq.read_table(path, schema=self._schema))
         described = read_description(path)
         if described["run"] != self._record.run or described["counts"]["users"] != rows:
-            raise ValueError(f"{path} is of another run")
+            raise ValueError(f"{path} belongs to another run")
         return Counts(**described["counts"])
 
     def _shard_path(self, shard: int) -> Path:
@@ -251,7 +251,7 @@ class ProfileWriter(Closing):
     def _move_csv(self) -> None:
         """Write all shards as CSV, and move the description and then the table to their names.
 
-        If the run is killed in between, the earlier table stands beside the description of the new
+        If the run is killed in between, the earlier table is next to the description of the new
         one, which names both.
         """
         destination = self._destination
@@ -294,11 +294,9 @@ def _require_same_run(destination: Destination, record: RunRecord) -> RunRecord:
     if differences := old.differences(record.facts):
         raise OutputError(
             f"{destination.partial} holds an unfinished run that differs in "
-            f"{', '.join(differences)}; give what it was begun with, or pass `overwrite=True` "
-            "without `resume=True` to start again."
+            f"{', '.join(differences)}; repeat the command that began it, or pass "
+            "`overwrite=True` without `resume=True` to start again."
         )
     if destination.path.exists() and not (old.overwrite or record.overwrite):
-        raise OutputError(
-            f"{destination.path} exists by now; move it away or pass `overwrite=True`."
-        )
+        raise OutputError(f"{destination.path} now exists; move it away or pass `overwrite=True`.")
     return old

@@ -81,15 +81,15 @@ def check_target(
 
 
 def _check_ending(destination: Destination, out: str) -> None:
-    """Refuse a name whose ending belongs to a format that is not written."""
+    """Refuse a name whose ending belongs to an unsupported format."""
     if destination.as_folder and destination.ending == ".csv":
         raise OutputError(
-            f"{out} asks for a folder, but CSV is written as one file; remove the '/' at the end, "
+            f"{out} names a folder, but CSV is written as one file; remove the '/' at the end, "
             "or give a folder another name to get Parquet."
         )
     if not destination.as_folder and destination.ending not in _ENDINGS:
         raise OutputError(
-            f"{out} ends in '{destination.path.suffix}', a format that is not written; name it "
+            f"{out} ends in '{destination.path.suffix}', an unsupported format; name it "
             ".csv for R, Stata and spreadsheets, .parquet for Parquet, or with a '/' at its end "
             "for a folder of Parquet files."
         )
@@ -127,7 +127,7 @@ def check_existing(destination: Destination, shown_as: object, *, may_replace: b
 
 
 def _check_sidecar(destination: Destination, *, may_replace: bool) -> None:
-    """Refuse to replace a file beside a CSV file that does not describe an earlier one."""
+    """Refuse to replace a file next to a CSV file that does not describe an earlier one."""
     if kind_of(destination.path) is Kind.PREDICTIONS or not os.path.lexists(destination.sidecar):
         return
     refuse_foreign(destination.sidecar, Kind.DESCRIPTION, destination.sidecar)
@@ -188,11 +188,11 @@ def _check_remote(remote: RemotePath, destination: Destination, *, may_replace: 
 
 
 def _check_stored_sidecar(remote: RemotePath) -> None:
-    beside = sidecar_of(remote)
-    assert isinstance(beside, RemotePath)
-    if exists(beside) and kind_of(beside) is not Kind.DESCRIPTION:
+    sidecar = sidecar_of(remote)
+    assert isinstance(sidecar, RemotePath)
+    if exists(sidecar) and kind_of(sidecar) is not Kind.DESCRIPTION:
         raise OutputError(
-            f"{beside} is not {Kind.DESCRIPTION} that tweetprofile wrote, so it is not replaced; "
+            f"{sidecar} is not {Kind.DESCRIPTION} that tweetprofile wrote, so it is not replaced; "
             "choose another name, or remove it yourself."
         )
 

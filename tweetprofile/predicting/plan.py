@@ -73,7 +73,7 @@ class PredictOptions:
             counts as hung.
         overwrite: Whether an existing output may be replaced.
         resume: Whether to resume an unfinished run, if there is one.
-        keep_logs: Whether to keep what decoding libraries print, beside the output.
+        keep_logs: Whether to keep what decoding libraries print, next to the output.
 
     Raises:
         OptionError: A value is out of range.
@@ -127,7 +127,7 @@ class PredictPlan:
         manifest: The manifest of the users to predict.
         users: The number of users to predict.
         kept: The columns of the manifest to copy to the output.
-        job: What each worker does.
+        job: The job of each worker.
         out: The output, as the user gave it.
         options: The options, as given.
         engine_options: How the engine works.

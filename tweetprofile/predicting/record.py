@@ -1,4 +1,4 @@
-"""The run record: what an unfinished run was, so that only the same run resumes it."""
+"""The run record: the facts of an unfinished run, so that only the same run resumes it."""
 
 import json
 from collections.abc import Mapping
@@ -16,6 +16,9 @@ _NAMES = {
     "manifest_fingerprint": "manifest",
 }
 """The names of facts in messages, if they differ from the keys."""
+
+_NO_OPTIONS = ("version", "network", "schema", "volume", "device")
+"""Facts that no option has the name of."""
 
 ADDED_FACTS: Mapping[str, Any] = {"max_image_seconds": 10.0}
 """Facts that version 0.1.0 did not record, with the values that its runs had: those of a run that
@@ -46,15 +49,15 @@ class RunRecord:
         """Read a record from a file.
 
         Raises:
-            OutputError: The file is damaged, or is no run record.
+            OutputError: The file is damaged, or is not a run record.
         """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             return cls(str(fields["run"]), dict(fields["facts"]), bool(fields["overwrite"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise OutputError(
-                f"{path} is no record of a run that can be resumed; pass `overwrite=True` to start "
-                "again."
+                f"{path} is not the record of a run that can be resumed; pass `overwrite=True` to "
+                "start again."
             ) from None
 
     @classmethod
@@ -76,4 +79,12 @@ class RunRecord:
         """Return the names of the facts in which another run differs from this one."""
         ours, theirs = {**ADDED_FACTS, **self.facts}, {**ADDED_FACTS, **facts}
         keys = dict.fromkeys([*ours, *theirs])
-        return [_NAMES.get(key, key) for key in keys if ours.get(key) != theirs.get(key)]
+        return [_named(key, ours.get(key)) for key in keys if ours.get(key) != theirs.get(key)]
+
+
+def _named(fact: str, value: object) -> str:
+    """Return how a message names a fact: an option with the value that the earlier run had."""
+    if fact in _NAMES or fact in _NO_OPTIONS:
+        return _NAMES.get(fact, fact)
+    given = "not given" if value is None else json.dumps(value)
+    return f"`{fact}` ({given} in that run)"

@@ -1,4 +1,4 @@
-"""A run from the manifest to the output: predict batch by batch, write shard by shard, sum up."""
+"""A run from manifest to output: predict batch by batch, write shard by shard, then sum up."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -73,7 +73,7 @@ class PredictSummary:
         seconds: The time from the first shard to the last byte, without the start of the workers.
         facts: The model, device and decoder that predicted.
         resumed: The numbers of users and images that an earlier run had already finished.
-        deaths: How workers crashed or hung, one sentence each.
+        deaths: Sentences on how workers crashed or hung.
         times: Where the time went.
     """
 

@@ -25,7 +25,7 @@ def publish(destination: Destination, run: str, *, overwrite: bool) -> None:
     stored = check_stored(remote, as_folder=destination.as_folder)
     others = (path for path in stored if read_description(path).get("run") != run)
     if not overwrite and (other := next(others, None)) is not None:
-        raise FileExistsError(errno.EEXIST, f"{other} is there by now", str(other))
+        raise FileExistsError(errno.EEXIST, f"{other} has appeared in the meantime", str(other))
     if destination.as_folder:
         parts = sorted(destination.path.glob(SHARD_FILES))
         delete_files(stored)
@@ -36,9 +36,9 @@ def publish(destination: Destination, run: str, *, overwrite: bool) -> None:
         destination.path.rmdir()
     else:
         if destination.as_csv:
-            beside = sidecar_of(remote)
-            assert isinstance(beside, RemotePath)
-            upload(destination.sidecar, beside)
+            sidecar = sidecar_of(remote)
+            assert isinstance(sidecar, RemotePath)
+            upload(destination.sidecar, sidecar)
         upload(destination.path, remote)
         destination.path.unlink()
         if destination.as_csv:

@@ -1,1 +1,1 @@
-"""What training and evaluation measure alike: scores, calibration errors and their uncertainty."""
+"""Scores, calibration errors and their uncertainty, for training and evaluation alike."""

@@ -47,7 +47,7 @@ class SplitOptions:
         overwrite: Whether to replace an earlier split.
 
     Raises:
-        OptionError: If a value is out of range.
+        OptionError: A value is out of range.
     """
 
     validation: float = 0.1
@@ -171,15 +171,15 @@ def split_manifest(
             of all users.
 
     Raises:
-        InputError: If the manifest, an option or the output cannot be used.
-        WriteError: If a part cannot be written.
+        InputError: The manifest, an option or the output cannot be used.
+        WriteError: A part cannot be written.
     """
     options, opened = options or SplitOptions(), Manifest.open(manifest)
     users = opened.count_users()
     if users < len(options.shares) * 2:
         raise ManifestError(
-            f"{opened.source} has {users} users, too few for {len(options.shares)} parts; a part "
-            "takes at least two users, and some hundred to measure anything with."
+            f"{opened.source} has {users} users, too few for {len(options.shares)} parts; each "
+            "part needs at least two users, and about a hundred to measure anything."
         )
     paths = _part_paths(opened, folder, options)
     schema, labels = _labels(opened, users)

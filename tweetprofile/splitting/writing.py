@@ -30,7 +30,7 @@ class PartWriter:
         overwrite: Whether to replace earlier parts.
 
     Raises:
-        WriteError: If a part cannot be written, or a file has taken its name meanwhile.
+        WriteError: A part cannot be written, or a file has taken its name meanwhile.
     """
 
     def __init__(self, manifest: Manifest, paths: list[Path], *, overwrite: bool) -> None:

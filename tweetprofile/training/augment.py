@@ -32,16 +32,15 @@ class AugmentOptions:
             full volume; the others show as many as they have.
         fewest_frames: The smallest such random number.
         regroup: The share of the users whose frames are drawn from all users with the same labels.
-        mix: The share of the users of whose frames up to half are another user's, whose labels
-            then count in the same proportion ("mixup", Zhang et al. 2018, for sets).
+        mix: The share of the users who are mixed: up to half of their frames are another user's,
+            whose labels then count in the same proportion ("mixup", Zhang et al. 2018, for sets).
         flip: The share of the frames that are mirrored.
         crop: The smallest share of a frame's area that is cut out; the largest is the whole frame.
         rotation: The largest rotation in either direction, in radians.
         colour: The largest change of brightness, contrast and saturation, as a share of 1.
-        erase: The share of the frames of which a part is covered with one colour (Zhong et al.
-            2020).
-        paste: The share of the frames of which a part is covered with the same part of another
-            frame of the user ("CutMix", Yun et al. 2019, with unchanged labels); a frame that
+        erase: The share of the frames that are partly covered with one colour (Zhong et al. 2020).
+        paste: The share of the frames that are partly covered with the same part of another frame
+            of the user ("CutMix", Yun et al. 2019, with unchanged labels); a frame that
             draws itself is covered with one colour.
 
     Raises:

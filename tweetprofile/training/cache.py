@@ -89,7 +89,7 @@ class FrameCache:
         return FrameCache.open, (self.path,)
 
     def resident(self, device: torch.device) -> torch.Tensor | None:
-        """Return all frames on a GPU; None if it has not enough memory, or the device is no GPU."""
+        """Return all frames on a GPU; None if it lacks the memory, or the device is not a GPU."""
         if device.type != "cuda":
             return None
         free, _ = torch.cuda.mem_get_info(device)

@@ -1,4 +1,4 @@
-"""The model card beside a checkpoint: what the model is for, and how often it is wrong.
+"""The model card next to a checkpoint: what the model is for, and how often it is wrong.
 
 After Mitchell et al. 2019, "Model Cards for Model Reporting". All figures come from the run.
 """
@@ -29,7 +29,7 @@ that this one is. Leave out users with a low confidence, and report how many you
 """
 
 _LABELS = """\
-Somebody assigned the labels, and the model learns their errors too. A user who belongs to none of
+People assigned the labels, and the model learns their errors too. A user who belongs to none of
 the classes is assigned one nevertheless. Images show what people post, which is not who they are,
 and differs between countries, years and platforms: expect worse results on other users than those
 it was trained on.
@@ -73,7 +73,7 @@ def make_card(
 
 
 def as_markdown(text: str) -> str:
-    """Return a text without any meaning in Markdown or HTML: no link, no table, no tag.
+    """Return text without any meaning in Markdown or HTML: no link, no table, no tag.
 
     A backslash makes any ASCII punctuation literal (CommonMark 0.31, "Backslash escapes").
     """

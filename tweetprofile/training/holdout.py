@@ -121,11 +121,11 @@ def warn_of_few_users(
     ]
     if not few or not (len(val) or fraction):
         return []
-    takes = f", which takes about {round(FEWEST_USERS / fraction):,} users" if fraction else ""
+    takes = f", about {round(FEWEST_USERS / fraction):,} users in all" if fraction else ""
     return [
         f"few held-out users have a label ({', '.join(few)}), so scores and confidences may be far "
-        f"off. {FEWEST_USERS} would tell an accuracy to within 0.16{takes}; there are {users:,} "
-        f"in all.{_advise_cross_validation(folds)}"
+        f"off. Measuring an accuracy to within 0.16 takes {FEWEST_USERS} of them{takes}; there are "
+        f"{users:,}.{_advise_cross_validation(folds)}"
     ]
 
 

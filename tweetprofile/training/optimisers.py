@@ -11,8 +11,8 @@ Scalable for LLM Training", section 2.2), so one learning rate serves both.
 - It refuses parameters that do not have two dimensions, which all convolutions here do not have.
 - It orthogonalises in bf16, which is slow on CPUs without such instructions, and with two products
   of the wide matrix per iteration; the implementation below needs two in all.
-- It is another optimiser beside AdamW, and stores `momentum_buffer` in place of `momentum` and
-  `step`, so the state of a training that was interrupted under an earlier version could not be
+- It is a second optimiser in addition to AdamW, and stores `momentum_buffer` in place of `momentum`
+  and `step`, so the state of a training that was interrupted under an earlier version could not be
   resumed, and a finished one would not be reproduced.
 """
 

@@ -246,7 +246,7 @@ def _check_moments(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
         if number not in names or name not in set().union(*_MOMENTS):
             raise FieldError(f"its optimiser has no moment '{printable(key, 100)}'")
         if name != "step" and tensor.shape != parameters[int(number)].shape:
-            raise FieldError(f"the moment '{key}' of its optimiser has another shape")
+            raise FieldError(f"the moment '{key}' of its optimiser has the wrong shape")
         if name == "step" and tensor.numel() != 1:
             raise FieldError(f"the moment '{key}' of its optimiser is not a single number")
         names[number].add(name)

@@ -19,7 +19,7 @@ _DEEPEST = 24
 """The deepest nesting; our files have six levels, and Python's recursion allows some hundred."""
 
 _LONGEST_VALUE = 60
-"""The most characters of a wrong value in messages."""
+"""The largest number of characters in a wrong value in messages."""
 
 Reader = Callable[[object, str], Any]
 """Takes a value and its name for messages; returns it with its type, or raises `FieldError`."""

@@ -5,14 +5,14 @@ so none of them may reach it. Text that is escaped here is safe, whatever it hel
 """
 
 LONGEST_SHOWN = 400
-"""The most characters of a value that are shown; nobody reads more."""
+"""The largest number of characters in a value that are shown; nobody reads more."""
 
 LONGEST_LINE = 4000
-"""The most characters of a sentence or a table cell; a path can have this many."""
+"""The largest number of characters in a sentence or a table cell; a path can have this many."""
 
 
 def printable(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Return a text with unprintable characters escaped, such as control and terminal codes.
+    """Return text with unprintable characters escaped, such as control and terminal codes.
 
     Line breaks are escaped, too, so that a name cannot add lines to the output.
     """
@@ -28,7 +28,7 @@ def escape(char: str) -> str:
 
 
 def shorten(text: str, longest: int) -> str:
-    """Return a text without its middle if it is too long; the ends of paths and ids say most."""
+    """Return text without its middle if it is too long; the ends of paths and ids say most."""
     if len(text) <= longest:
         return text
     kept = max(0, longest - 3)

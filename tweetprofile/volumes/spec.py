@@ -16,8 +16,8 @@ from tweetprofile.untrusted.fields import Reader, build, number, text, whole
 Fill = Literal["repeat", "zeros"]
 
 MAX_VOLUME_PIXELS = 1 << 25
-"""The most pixels of a volume, which takes 400 MB as input of a network: three times the pixels of
-11 frames of the largest size."""
+"""The largest number of pixels in a volume, which takes 400 MB as input of a network: three times
+the pixels of 11 frames of the largest size."""
 
 _STD_RANGE = (1e-3, 1e6)
 """Outside this range, a difference of one grey level becomes infinite, or vanishes."""
@@ -63,7 +63,7 @@ class VolumeSpec:
                 f"{MAX_VOLUME_PIXELS:,} pixels; use fewer or smaller frames."
             )
         if not 0 <= self.mean <= 255:
-            raise OptionError(f"mean {self.mean} is no grey level; use 0 to 255.")
+            raise OptionError(f"mean {self.mean} is not a grey level; use 0 to 255.")
         low, high = _STD_RANGE
         if not low <= self.std <= high:
             raise OptionError(f"std {self.std} must be above 0; use {low:g} to {high:g}.")

@@ -32,7 +32,7 @@ class FrameExtractor:
             acts on it, only the image's header bounds the time that an image may take.
 
     Raises:
-        OptionError: The machine lacks the device or decoder, or the image root is no folder.
+        OptionError: The machine lacks the device or decoder, or the image root is not a folder.
     """
 
     def __init__(

@@ -21,7 +21,8 @@ from tweetprofile.volumes.choice import FrameChoice
 from tweetprofile.workers.observers import ImageObserver, NullObserver
 
 _MAX_ENCODED_BYTES = 64 * 1024 * 1024
-"""The most bytes of encoded images that wait to be decoded, which bounds the memory of a batch."""
+"""The largest number of bytes of encoded images that wait to be decoded, which bounds the memory of
+a batch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Predictor:
             image may take: `max_image_seconds` has no effect.
 
     Raises:
-        OptionError: The machine lacks the device or decoder, the image root is no folder, or
+        OptionError: The machine lacks the device or decoder, the image root is not a folder, or
             `orders` is above 1 for a network that ignores the order.
         CheckpointError: The network's numbers overflow during a call.
     """
@@ -195,7 +195,7 @@ class Predictor:
         mean: NDArray[np.float32] = torch.stack(each).mean(dim=0).cpu().numpy()
         if not np.isfinite(mean).all():
             raise CheckpointError(
-                f"{self._checkpoint.path} gives probabilities of '{trait}' that are no numbers, "
+                f"{self._checkpoint.path} gives probabilities of '{trait}' that are not numbers, "
                 "because its weights are too large to compute with; train the model again, or pass "
                 '`precision="fp32"`.'
             )

@@ -1,4 +1,4 @@
-"""Users with their images and labels, and much beside them that no command may replace."""
+"""Users with their images and labels, and much next to them that no command may replace."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""`import` replaces only earlier imported manifests and their lists of losses."""
+"""`import` replaces only earlier imported manifests and their lists of skipped items."""
 
 from pathlib import Path
 
@@ -37,12 +37,12 @@ def test_import_replaces_only_earlier_imported_manifests(
 
 
 @WITH_AND_WITHOUT_OVERWRITE
-def test_an_import_neither_replaces_nor_removes_a_foreign_list_of_losses(
+def test_an_import_neither_replaces_nor_removes_a_foreign_list_of_skipped_items(
     users: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
 ) -> None:
     (users / "new.parquet.skipped.csv").write_text("reason,file,line,what\nmine,,,\n")
     said = refused(users, capsys, "import", "folder", "ROOT/dump", "-o", "ROOT/new.parquet", *flags)
-    assert "is not an import's list of losses that tweetprofile wrote" in said
+    assert "is not an import's list of skipped items that tweetprofile wrote" in said
 
 
 def test_a_foreign_folder_whose_name_ends_in_partial_is_kept(users: Path) -> None:

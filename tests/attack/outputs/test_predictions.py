@@ -32,7 +32,7 @@ PREDICT = {
     "ROOT/hard.png": "is not a table of predictions",
     "ROOT/beside.csv": "beside.csv.json exists and is not the description of a table of",
     "ROOT/read.csv": "read.csv.json is the manifest",
-    "ROOT/new.xlsx": "ends in '.xlsx', a format that is not written",
+    "ROOT/new.xlsx": "ends in '.xlsx', an unsupported format",
     "ROOT/pipe": "is a pipe where a file is to be written",
     "ROOT/loop": "is a link that leads nowhere",
     "ROOT/notes": "is a folder where a file is to be written",

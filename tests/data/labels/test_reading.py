@@ -121,7 +121,7 @@ def test_words_for_missing_values_are_not_classes_and_are_counted(tmp_path: Path
     found = find_schema(labelled(tmp_path, mood=mood), "labels")
     assert found.schema == MOOD
     assert found.notes == (
-        "mood: 5 users without a label, with values read as missing: "
+        "mood: 5 users without a label, because of values read as missing: "
         "'' 1, 'NaN' 1, 'N/A' 1, 'None' 1, 'null' 1",
     )
 
@@ -138,7 +138,7 @@ def test_a_class_of_the_schema_is_a_class_even_if_it_usually_means_missing(tmp_p
     manifest = labelled(tmp_path, creed=["none", "some", "NA", None])
     schema = TraitSchema((Trait("creed", ("none", "some")),))
     (note,) = check_labels(manifest, schema)
-    assert note == "creed: 1 user without a label, with values read as missing: 'NA' 1"
+    assert note == "creed: 1 user without a label, because of values read as missing: 'NA' 1"
     assert read_labels(manifest, schema)[:, 0].tolist() == [0, 1, UNKNOWN, UNKNOWN]
 
 
@@ -219,7 +219,7 @@ def test_a_label_may_be_in_any_row_of_a_user_and_counts_once(tmp_path: Path) -> 
     assert read_user_ids(manifest).to_list() == ["a", "b", "c", "d", "e"]
     assert read_labels(manifest, MOOD)[:, 0].tolist() == [0, 1, UNKNOWN, 1, 0]
     assert check_labels(manifest, MOOD) == (
-        "mood: 1 user without a label, with values read as missing: 'nan' 1",
+        "mood: 1 user without a label, because of values read as missing: 'nan' 1",
     )
 
 

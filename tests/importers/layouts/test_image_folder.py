@@ -274,7 +274,7 @@ def test_splits_of_images_without_users_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_called_test_beside_other_folders_is_a_user(tmp_path: Path) -> None:
+def test_a_folder_called_test_next_to_other_folders_is_a_user(tmp_path: Path) -> None:
     for name in ("ada", "test"):
         (tmp_path / "crawl" / name).mkdir(parents=True)
         (tmp_path / "crawl" / name / "0.jpg").touch()
@@ -285,7 +285,7 @@ def test_a_folder_called_test_beside_other_folders_is_a_user(tmp_path: Path) -> 
 # --- collected examples, if available -----------------------------------------------------------
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no collection of examples beside this checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no collection of examples next to this checkout")
 @pytest.mark.parametrize(
     ("case", "users"),
     [
@@ -299,7 +299,7 @@ def test_collected_examples_are_read(tmp_path: Path, case: str, users: list[str]
     assert pl.read_parquet(tmp_path / "m.parquet")["user_id"].to_list() == users
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no collection of examples beside this checkout")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no collection of examples next to this checkout")
 def test_the_collected_example_of_floating_point_ids_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="is a floating-point number"):
         import_dump("folder", SHARED / "meta_pq", tmp_path / "m.parquet")

@@ -339,7 +339,7 @@ def test_media_dir_is_refused_for_other_layouts(tmp_path: Path) -> None:
 # --- scrapers, and other ways to keep tweets ----------------------------------------------------
 
 
-def test_images_of_gallery_dl_are_found_by_the_notes_beside_them(
+def test_images_of_gallery_dl_are_found_by_the_notes_next_to_them(
     tmp_path: Path, put_image: Put
 ) -> None:
     """It names images and notes alike, and has pretty-printed a note on a video as well."""

@@ -105,7 +105,7 @@ def test_the_content_decides_if_the_ending_is_not_an_images(
 @pytest.mark.parametrize(
     "name", [f"{KEY}.json", f"{KEY}.jpg.json", f"{KEY}.mp4", "106_2.mp4", "106_2.jpg.json"]
 )
-def test_videos_and_notes_beside_a_photo_are_not_taken_for_the_photo(
+def test_videos_and_notes_next_to_a_photo_are_not_taken_for_the_photo(
     name: str, tmp_path: Path, put_image: Put
 ) -> None:
     (tmp_path / name).write_text("{}")

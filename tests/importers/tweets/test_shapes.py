@@ -88,7 +88,7 @@ def entries(*tweets: Record) -> Record:
 
 
 def gallery_note(number: int, key: str, **more: Any) -> Record:
-    """Return the note that gallery-dl writes beside an image."""
+    """Return the note that gallery-dl writes next to an image."""
     people = {"author": {"id": 7, "name": "ada"}, "user": {"id": 9, "name": "bob"}}
     return {"category": "twitter", "tweet_id": 101, "retweet_id": 0, "num": number,
             "filename": key, "extension": "jpg", **people, **more}  # fmt: skip

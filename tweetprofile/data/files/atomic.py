@@ -1,7 +1,7 @@
 """Files that appear complete or not at all: written under a temporary name, synced, renamed.
 
-The unfinished file stands in the folder of its target, under a random name that nothing else has.
-When it is complete, the target is looked at once more, and replaced only if it may be replaced at
+The unfinished file is in the folder of its target, under a random name that nothing else has.
+When it is complete, the target is checked once more, and replaced only if it may be replaced at
 that moment.
 """
 

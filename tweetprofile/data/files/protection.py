@@ -34,10 +34,10 @@ _NOT_REGULAR = {
 
 @dataclass(frozen=True, slots=True)
 class InputPattern:
-    """A folder of which the run reads, now or next time, every file that matches a pattern.
+    """A folder whose files the run reads, now or next time, if they match a pattern.
 
     Attributes:
-        name: What the folder is to the run, such as "the dump".
+        name: The role of the folder in the run, such as "the dump".
         folder: The folder.
         pattern: The pattern, which paths relative to the folder are matched against.
         star_matches_slash: Whether a `*` in the pattern also matches slashes.
@@ -71,7 +71,7 @@ class Inputs:
     """The files that a run reads.
 
     Attributes:
-        paths: Files and folders, each with what it is to the run, such as "the manifest".
+        paths: Files and folders, each with its role in the run, such as "the manifest".
         patterns: Folders whose new files the run would also read.
     """
 
@@ -98,7 +98,7 @@ class Inputs:
         """Return the inputs of a source of tables: a file, a folder or a glob.
 
         Args:
-            name: What the source is to the run, such as "the manifest".
+            name: The role of the source in the run, such as "the manifest".
             source: The source as the user gave it.
             files: The files that the source stands for.
             patterns: The names of the files that are read if the source is a folder.

@@ -30,7 +30,7 @@ METADATA_KEY = "tweetprofile"
 """The key under which a file holds its description, as JSON."""
 
 _LINE_BYTES = 512
-"""The most bytes of a first line that can be a record."""
+"""The largest number of bytes in a first line that can be a record."""
 
 _HEADER_BYTES = 32 << 20
 _JSON_BYTES = 16 << 20
@@ -38,7 +38,7 @@ _EPOCH_BYTES = 1 << 20
 """Larger safetensors headers, JSON files and lines of metrics are not ours, and are not read."""
 
 _CHUNKS = 64
-"""The most chunks that are read of a PNG file before its pixels; ours have two."""
+"""The largest number of chunks that are read of a PNG file before its pixels; ours have two."""
 
 
 class Kind(StrEnum):
@@ -49,7 +49,7 @@ class Kind(StrEnum):
     STATISTICS = "a file of statistics"
     LOG = "a worker's log"
     MANIFEST = "an imported manifest"
-    LOSSES = "an import's list of losses"
+    LOSSES = "an import's list of skipped items"
     SHEET = "a contact sheet"
     EVALUATION = "the record of an evaluation"
     MODEL = "a trained model"
@@ -124,7 +124,7 @@ def digest_of(path: AnyPath) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _record_beside(path: AnyPath) -> dict[str, Any]:
+def _sidecar_record(path: AnyPath) -> dict[str, Any]:
     """Return the record of a CSV file, from the file next to it.
 
     Raises:
@@ -147,7 +147,7 @@ def kind_of(path: AnyPath) -> Kind | None:
             head = file.read(_LINE_BYTES)
             file.seek(0)
             if head.startswith(_CSV_BEGINS):
-                known = _record_beside(path)
+                known = _sidecar_record(path)
                 return Kind.PREDICTIONS if _is_of(known, digest_of(path)) else None
             return _kind(head, file)
     except (*_NO_RECORD, pa.ArrowException):
@@ -164,7 +164,7 @@ def read_description(path: AnyPath) -> dict[str, Any]:
         is_csv = file.read(len(_CSV_BEGINS)) == _CSV_BEGINS
     if not is_csv:
         return _description(arrow_source(path))
-    record = _record_beside(path)
+    record = _sidecar_record(path)
     if record["sha256"] != digest_of(path):
         raise ValueError(f"{path} was changed since it was written")
     return record

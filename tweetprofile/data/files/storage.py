@@ -143,10 +143,10 @@ def size_of(path: AnyPath) -> int:
 
 
 def version_of(path: AnyPath) -> str:
-    """Return a text that changes whenever a file is replaced or rewritten under the same name.
+    """Return a string that changes whenever a file is replaced or rewritten under the same name.
 
-    For a file on disk: its inode, size and times, of which nobody can set back the last one, the
-    change time. For an object in a store: its size and entity tag, or its time if the store gives
+    For a file on disk: its inode, size and times, including the change time, which no program can
+    set back. For an object in a store: its size and entity tag, or its time if the store gives
     no tag.
 
     Raises:

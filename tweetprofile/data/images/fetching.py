@@ -1,4 +1,4 @@
-"""Concurrent reads from an object store, none of which can block the others for ever.
+"""Concurrent reads from an object store, none of which can block the others forever.
 
 A server can send an object byte by byte, and nothing in the store's client library ends that. So a
 read that takes far longer than other reads of its size is abandoned: its thread stays stuck, and a
@@ -32,7 +32,8 @@ _RATED_BYTES = 16 * 1024
 """Smaller reads are not measured: they take one round trip, which says nothing about the rate."""
 
 _MOST_STUCK = 256
-"""The most threads that may be stuck in a read; with more, the store itself does not answer."""
+"""The largest number of threads that may be stuck in a read; with more, the store itself does not
+answer."""
 
 Item = TypeVar("Item")
 

@@ -20,16 +20,17 @@ from tweetprofile.errors import ImageError, Reason
 from tweetprofile.untrusted.text import printable
 
 _PATHS_TRIED = 20
-"""The most paths of a manifest that are tried: the first few show the cause."""
+"""The largest number of paths in a manifest that are tried: the first few show the cause."""
 
 _FOLDERS_TRIED = 100
-"""The most subfolders per folder that are tried; a dump may have millions."""
+"""The largest number of subfolders per folder that are tried; a dump may have millions."""
 
 _ENTRIES_COMPARED = 10_000
-"""The most entries of a folder that are compared with a name without regard to case."""
+"""The largest number of entries in a folder that are compared with a name without regard to
+case."""
 
 _FOLDERS_LISTED = 2
-"""The most folders that are listed in search of names in another case."""
+"""The largest number of folders that are listed in search of names in another case."""
 
 _ANCESTORS = 4
 _CAUSES_SHOWN = 3

@@ -28,7 +28,8 @@ from tweetprofile.data.images.fetching import ReadProgress
 from tweetprofile.errors import CONTINUE, ImageError, OptionError, Reason, StoreError
 
 _FOLDERS_REMEMBERED = 65_536
-"""The most resolved folders that are remembered, since a dump may hold a folder per user."""
+"""The largest number of resolved folders that are remembered, since a dump may hold a folder per
+user."""
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # O_NONBLOCK: a pipe that replaces a file just before it is opened must not block the run.

@@ -44,7 +44,7 @@ UNKNOWN = MISSING
 """The class number of a label that is null; the loss ignores it."""
 
 _MOST_SHOWN = 100
-"""The most characters of a value in messages."""
+"""The largest number of characters of a value in messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,9 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
     if not columns:
         reasons = _in_one_sentence(left_out)
         raise ManifestError(
-            f"{manifest.source} has no label column to learn from{reasons}; add a text column "
-            "with the name of a trait, such as 'gender'."
+            f"{manifest.source} has no label column to learn from{reasons}; add a column "
+            "of classes named like a trait, such as 'gender', or import the dump again with a "
+            "table of labels."
         )
     if len(columns) > MOST_TRAITS:
         raise ManifestError(

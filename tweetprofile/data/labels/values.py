@@ -33,7 +33,8 @@ MOST_CLASSES = 64
 """A column with more different values is taken for prose or names, not for a trait."""
 
 MOST_VALUES = 4_096
-"""The most different values that are counted; a column with more holds prose or measurements."""
+"""The largest number of different values that are counted; a column with more holds prose or
+measurements."""
 
 MOST_NUMBERS = 20
 """A column with more different numbers is taken for a count or a measurement, not for a trait."""
@@ -54,7 +55,7 @@ _LETTERS_OF_TWO_SLIPS = 10
 """Shorter words that differ in one letter, or in two, are taken for different words."""
 
 _MOST_SHOWN = 100
-"""The most characters of a value in messages."""
+"""The largest number of characters of a value in messages."""
 
 _BETWEEN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 """Separators between the words of a class, which some people leave out."""
@@ -150,9 +151,8 @@ def unknown_note(name: str, counts: Mapping[str, int], classes: Mapping[str, int
     if not spelled:
         return None
     words = ", ".join(f"'{value}' {count:,}" for value, count in spelled.most_common(8))
-    return (
-        f"{name}: {_users(spelled.total())} without a label, with values read as missing: {words}"
-    )
+    users = _users(spelled.total())
+    return f"{name}: {users} without a label, because of values read as missing: {words}"
 
 
 def _why_not_a_trait(

@@ -46,10 +46,11 @@ _READ_BUFFER = 1 << 20
 """Bytes read from a column at a time, so that a row group larger than memory can be streamed."""
 
 _VALUES_AT_ONCE = 1 << 24
-"""The most values of a list column that are decoded because of a claim: some 400 MB of memory."""
+"""The largest number of values in a list column that are decoded because of a claim: some 400 MB of
+memory."""
 
 _BYTES_AT_ONCE = 1 << 30
-"""The most bytes that a single read may decode into."""
+"""The largest number of bytes that a single read may decode into."""
 
 _UNPACKED_AT_ONCE = 1 << 28
 _MOST_COMPRESSED = 1000

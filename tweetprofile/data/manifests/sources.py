@@ -30,7 +30,7 @@ FOLDER_PATTERNS = (*_ANY_CASE, *(f"*=*/**/{pattern}" for pattern in _ANY_CASE))
 """Globs that match the files that are read in a folder."""
 
 _SHOWN = 3
-"""The most file names in a remark."""
+"""The largest number of file names in a remark."""
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 """The folder name that Hive, Spark and Arrow use for null."""

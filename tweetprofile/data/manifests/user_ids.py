@@ -32,7 +32,7 @@ _MOST_BY_CHANCE = 0.1
 """The share of long ids with zeros after 15 digits that may be chance: one in 100 of 17 digits."""
 
 _MOST_IN_MEMORY = 1 << 22
-"""The most hashes in memory, of 8 bytes each, before they are written to files."""
+"""The largest number of hashes in memory, of 8 bytes each, before they are written to files."""
 
 _FILES_BITS = 6
 _FILES = 1 << _FILES_BITS

@@ -83,7 +83,7 @@ class ImageFolder:
         """Find out what a folder contains.
 
         Raises:
-            OptionError: If the folder cannot be read, a table lacks a column, or a split does not
+            OptionError: The folder cannot be read, a table lacks a column, or a split does not
                 name its users.
         """
         metadata = Metadata.find(root)
@@ -109,7 +109,7 @@ class ImageFolder:
         """Yield its users, each once; image paths are relative to the folder of the dump.
 
         Raises:
-            OptionError: If rows of a user contradict each other, or no user has a folder.
+            OptionError: Rows of a user contradict each other, or no user has a folder.
         """
         first = self.parts[0]
         if first.metadata is None and not first.split:

@@ -59,7 +59,7 @@ class UserJoiner(UsesScratch):
         count: The number of rows added so far.
 
     Raises:
-        WriteError: If temporary files cannot be written.
+        WriteError: Temporary files cannot be written.
     """
 
     def __init__(self, columns: Sequence[str], skipped: Skipped) -> None:
@@ -85,7 +85,7 @@ class UserJoiner(UsesScratch):
         """Yield all users, in the order of their first rows.
 
         Raises:
-            OptionError: If two rows of a user contradict each other.
+            OptionError: Two rows of a user contradict each other.
         """
         if not self.has_scratch:
             joined: Iterable[_JoinedUser] = self._join(self._rows)

@@ -35,7 +35,7 @@ from tweetprofile.importers.users import LONGEST_ID, is_id, is_text
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 
 _NAMES_SHOWN = 20
-"""The most column names in a sentence."""
+"""The largest number of column names in a sentence."""
 
 Rows = Iterator[tuple[int, dict[str, Any]]]
 
@@ -63,7 +63,7 @@ class Metadata:
         """Find the table of a folder; return None if there is none.
 
         Raises:
-            OptionError: If the table cannot be read or lacks a column, or there are several.
+            OptionError: The table cannot be read or lacks a column, or there are several.
         """
         files = [folder / name for name in NAMES if is_file(folder / name)]
         if not files:
@@ -88,7 +88,7 @@ class Metadata:
         """Yield its rows, in order; image paths are relative to its folder.
 
         Raises:
-            OptionError: If ids were written as floating-point numbers, or rounded by a spreadsheet.
+            OptionError: Ids were written as floating-point numbers, or rounded by a spreadsheet.
         """
         if (remark := encoding_remark(self.file, self.encoding)) is not None:
             skipped.remark(remark)

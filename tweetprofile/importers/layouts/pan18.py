@@ -29,7 +29,7 @@ def pan18_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
     Image paths are relative to `root`.
 
     Raises:
-        OptionError: If the folder is not the corpus.
+        OptionError: The folder is not the corpus.
     """
     languages = [root] if is_folder(root / "photo") else _languages(root)
     if not languages:

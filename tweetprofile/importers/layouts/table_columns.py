@@ -20,7 +20,7 @@ LISTS, SINGLE = "file_names", "file_name"
 """How the name of a column of paths ends: several paths per row, or one."""
 
 MOST_COLUMNS = 1_000
-"""The most columns of a table of users."""
+"""The largest number of columns in a table of users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class TableColumns:
         """Read the columns of a `metadata.csv`, `.jsonl` or `.parquet`.
 
         Raises:
-            OptionError: If the file cannot be read, has too many columns or two of one name, or its
-                ids are floating-point numbers.
+            OptionError: The file cannot be read, has too many columns or two with the same name,
+                or its ids are floating-point numbers.
         """
         try:
             columns = _READERS[file.suffix](file)

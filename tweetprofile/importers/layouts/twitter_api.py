@@ -26,7 +26,7 @@ def twitter_api_users(source: Path, media_dir: Path, skipped: Skipped) -> Iterat
         skipped: Records what cannot be taken.
 
     Raises:
-        OptionError: If there is no such file.
+        OptionError: There is no such file.
     """
     files = [source] if is_file(source) else list(_record_files(source, skipped))
     if not files:

@@ -55,7 +55,7 @@ def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
     photo once.
 
     Raises:
-        OptionError: If there is no archive.
+        OptionError: There is no archive.
     """
     own = _data_of(source)
     folders = [own] if own is not None else list(_folders_of_data(source, skipped))

@@ -20,7 +20,7 @@ def folder_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
     """Yield the users who have folders in a folder; image paths are relative to that folder.
 
     Raises:
-        OptionError: If there is no folder in it.
+        OptionError: There is no folder in it.
     """
     found = False
     for entry in root_entries(root):
@@ -46,7 +46,7 @@ def root_entries(folder: Path) -> list[os.DirEntry[str]]:
     """Return the entries of a dump's folder, in natural order.
 
     Raises:
-        OptionError: If the folder cannot be read.
+        OptionError: The folder cannot be read.
     """
     try:
         return sorted_entries(folder)

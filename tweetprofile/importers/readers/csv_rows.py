@@ -19,7 +19,7 @@ from tweetprofile.importers.readers.streams import DumpFile
 from tweetprofile.importers.skipped import Skipped, SkipReason
 
 _MOST_LINES = 1 << 16
-"""The most lines of one row: a list of paths may have each on a line of its own."""
+"""The largest number of lines in one row: a list of paths may have each on a line of its own."""
 
 _SKIPPED_AT_ONCE = 1 << 16
 _LONGEST_ROW_TEXT = f"{LONGEST_RECORD >> 20} Mi characters"
@@ -54,7 +54,7 @@ class CsvFormat:
         """Find out the format of a file from all of its bytes and its first line.
 
         Raises:
-            OSError: If the file cannot be read, or is an Excel workbook.
+            OSError: The file cannot be read, or is an Excel workbook.
         """
         encoding = find_encoding(file)
         with DumpFile(file, encoding) as dump_file:
@@ -81,7 +81,7 @@ def read_header(file: Path) -> list[str]:
     """Return the cells of the first row, stripped of spaces; none if the file is empty.
 
     Raises:
-        OSError: If the file cannot be read.
+        OSError: The file cannot be read.
     """
     csv_format = CsvFormat.of(file)
     with DumpFile(file, csv_format.encoding) as dump_file:
@@ -95,7 +95,7 @@ def read_header(file: Path) -> list[str]:
 def read_rows(file: Path, skipped: Skipped) -> Iterator[Row]:
     """Yield the rows below the header that have as many cells; skip empty lines.
 
-    Bytes that are not UTF-8 become surrogates, which `is_text` tells from text.
+    Bytes that are not UTF-8 become surrogates, which `is_text` detects.
     """
     try:
         csv_format = CsvFormat.of(file)
@@ -197,7 +197,7 @@ class _RowReader:
         return next(self)
 
     def _put_lines_back(self) -> None:
-        """Put back the lines after the first, to read each by itself, so that none is read thrice.
+        """Put back the lines after the first; each is then read by itself, at most twice in all.
 
         The last of them has shown that something is wrong, and may start a longer row.
         """
@@ -209,7 +209,7 @@ class _RowReader:
 
 
 def _parse_leniently(line: str, delimiter: str) -> list[str] | None:
-    """Parse a line that may have text beside quotation marks; return None if one is not closed."""
+    """Parse a line that may have text next to quotation marks; return None if one is not closed."""
     reader = csv.reader((line, "\n"), delimiter=delimiter)
     try:
         cells = next(reader)

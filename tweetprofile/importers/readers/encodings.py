@@ -1,7 +1,7 @@
 """Find out which encoding the text of a table is in, from the whole file.
 
 Spreadsheets save tables as UTF-8 with a byte-order mark, as UTF-16, or in cp1252, the code page of
-Western Windows. The beginning of a file does not tell which: the first accent may be in the last
+Western Windows. The beginning of a file does not show which: the first accent may be in the last
 row.
 """
 
@@ -40,7 +40,7 @@ def find_encoding(file: Path) -> str:
     cp1252, its sound rows would be garbled.
 
     Raises:
-        OSError: If the file cannot be read, or begins as UTF-16 or UTF-32 but does not continue so.
+        OSError: The file cannot be read, or begins as UTF-16 or UTF-32 but does not continue so.
     """
     with DumpFile(file) as dump_file:
         head = dump_file.bytes.peek(_PIECE)

@@ -9,7 +9,8 @@ from pathlib import Path
 from tweetprofile.importers.users import natural_key
 
 MOST_ENTRIES = 10_000_000
-"""The most entries of one folder that are sorted; each takes some 400 bytes of memory."""
+"""The largest number of entries in one folder that are sorted; each takes some 400 bytes of
+memory."""
 
 _ENTRIES_AT_ONCE = 100_000
 
@@ -38,7 +39,7 @@ def sorted_entries(folder: Path) -> list[os.DirEntry[str]]:
     """Return the entries of a folder in natural order: `2.jpg` before `10.jpg`.
 
     Raises:
-        OSError: If the folder cannot be read, or holds more than `MOST_ENTRIES` entries.
+        OSError: The folder cannot be read, or holds more than `MOST_ENTRIES` entries.
     """
     with os.scandir(folder) as entries:
         found = list(islice(entries, MOST_ENTRIES + 1))

@@ -16,11 +16,11 @@ from tweetprofile.importers.readers.streams import DumpFile, as_utf8
 from tweetprofile.importers.skipped import Skipped, SkipReason
 
 LONGEST_RECORD = 16 << 20
-"""The most bytes of a line, or characters of a record; a page of 500 tweets has 2 MB. Parsed, JSON
-can take 30 times its size in memory, so anything longer is skipped."""
+"""The largest number of bytes in a line, or characters of a record; a page of 500 tweets has 2 MB.
+Parsed, JSON can take 30 times its size in memory, so anything longer is skipped."""
 
 LONGEST_LINE = 1 << 16
-"""The most characters of a line of text that is not JSON."""
+"""The largest number of characters in a line of text that is not JSON."""
 
 _LONGEST_RECORD_TEXT = f"{LONGEST_RECORD >> 20} MiB"
 _SKIPPED_AT_ONCE = 1 << 16

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from tweetprofile.importers.skipped import Skipped, SkipReason, brief
 
 _LONGEST_START = 512
-"""The most characters by which the start of a record is recognised."""
+"""The largest number of characters by which the start of a record is recognised."""
 
 _LONGEST_INDENT = 64
 
@@ -54,7 +54,7 @@ class TextFormat:
 
 
 class JsonTextReader:
-    """Read the records of a text of which only a window is in memory.
+    """Read the records of a text, with only a window of it in memory.
 
     Args:
         data: The bytes of the text, in UTF-8.
@@ -166,7 +166,7 @@ class JsonTextReader:
     def _learn_record_start(self, before: int) -> None:
         """Learn how records start in this text from the record at the current position.
 
-        The indentation of a record that starts a line is certain to tell. Otherwise objects within
+        The indentation of a record that starts a line is a reliable sign. Otherwise objects within
         records may start alike, so records are recognised by their first two keys.
 
         Args:
@@ -186,7 +186,7 @@ class JsonTextReader:
         """Parse the value at the current position, and go past it.
 
         Raises:
-            ValueError, RecursionError: If the value is broken, cut, or longer than a record may be.
+            ValueError, RecursionError: The value is broken, cut, or longer than a record may be.
         """
         while True:
             try:

@@ -21,10 +21,11 @@ from tweetprofile.importers.readers.json_records import LONGEST_RECORD
 from tweetprofile.importers.readers.streams import open_regular
 
 MOST_VALUES = 1 << 25
-"""The most values of a column in a row group: 32 paths for each of a million users."""
+"""The largest number of values in a column of a row group: 32 paths for each of a million users."""
 
 LARGEST_UNPACKED = 128 << 20
-"""The most bytes of a column in a row group that is packed to less than a hundredth of them."""
+"""The largest number of bytes in a column of a row group that is packed to less than a hundredth of
+them."""
 
 _LARGEST_RATIO = 100
 _MOST_IMAGES_PER_ROW = 1 << 20
@@ -39,7 +40,7 @@ def read_schema(file: Path) -> pa.Schema:
     """Return the schema of a table.
 
     Raises:
-        OSError, ArrowException: If the file is not Parquet, or cannot be opened.
+        OSError, ArrowException: The file is not Parquet, or cannot be opened.
     """
     os.close(open_regular(file))
     return pq.read_schema(file)
@@ -62,7 +63,7 @@ def read_parquet_rows(
         on_skip: Called for each row that is longer than `LONGEST_RECORD`.
 
     Raises:
-        OSError, ArrowException: If the table is damaged, or claims more than this module allows.
+        OSError, ArrowException: The table is damaged, or claims more than this module allows.
     """
     number = 0
     with _open(file, columns) as parquet:

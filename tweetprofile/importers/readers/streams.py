@@ -35,7 +35,7 @@ class DumpFile(Closing):
         bytes: The content up to the first damage. Text is in UTF-8, whatever the file's encoding.
 
     Raises:
-        OSError: If the file cannot be opened, or is not a regular file. Pipes and devices are never
+        OSError: The file cannot be opened, or is not a regular file. Pipes and devices are never
             opened.
     """
 
@@ -207,7 +207,7 @@ def open_regular(path: Path) -> int:
     """Return a descriptor of a regular file, opened for reading.
 
     Raises:
-        OSError: If the file cannot be opened, or is something else, such as a pipe, which is then
+        OSError: The file cannot be opened, or is something else, such as a pipe, which is then
             left untouched.
     """
     _require_regular(os.stat(path), path)  # noqa: PTH116 - opening a device may have an effect

@@ -1,6 +1,6 @@
 """Find the photos in tweets as Twitter's website receives them (GraphQL).
 
-Such a tweet has `legacy` beside `rest_id`. The website wraps tweets in many ways, which change
+Such a tweet has `legacy` next to `rest_id`. The website wraps tweets in many ways, which change
 (`tweet_results.result`, `TimelineAddEntries`, ...). So a tweet is recognised by its keys, wherever
 it is in a record, and quoted and retweeted tweets are found as well.
 """
@@ -46,7 +46,7 @@ def photos_of_website_tweet(tweet: Record, line: Line) -> Iterator[Photo]:
         "id_str": id_text(tweet.get("rest_id")) or id_of(legacy),
         "user": {"id_str": owner},
         "retweeted_status": None if retweeted is None else "within `legacy`, and found there",
-        "quoted_status": None,  # beside `legacy`, and found there
+        "quoted_status": None,  # next to `legacy`, and found there
     }
     yield from photos_of_status(status, line)
 

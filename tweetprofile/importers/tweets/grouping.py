@@ -36,7 +36,7 @@ class PhotoSorter(UsesScratch):
     """Collect photos and return them by user; use it in a `with` block.
 
     Raises:
-        WriteError: If temporary files cannot be written.
+        WriteError: Temporary files cannot be written.
     """
 
     def __init__(self) -> None:

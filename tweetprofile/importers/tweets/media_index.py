@@ -29,7 +29,7 @@ _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8")
 """The first bytes of JPEG, PNG and GIF; those of WebP contain a length."""
 
 _MOST_FILES = 100
-"""The most files of one photo that are compared."""
+"""The largest number of files of one photo that are compared."""
 
 
 class MediaIndex(UsesScratch):
@@ -44,8 +44,8 @@ class MediaIndex(UsesScratch):
         skipped: Records names that are not text, and folders that cannot be read.
 
     Raises:
-        OptionError: If the folder cannot be read.
-        WriteError: If the database cannot be written.
+        OptionError: The folder cannot be read.
+        WriteError: The database cannot be written.
     """
 
     def __init__(self, folder: Path, skipped: Skipped) -> None:
@@ -72,7 +72,7 @@ class MediaIndex(UsesScratch):
         """Return the path of a photo's file below the folder, or None if there is none.
 
         Raises:
-            WriteError: If the database cannot be written.
+            WriteError: The database cannot be written.
         """
         rows = self._files_of(key_of(photo))
         if not rows or rows[0][0] > PLAIN:
@@ -85,7 +85,7 @@ class MediaIndex(UsesScratch):
         return rows[0][1]
 
     def count_further_files(self) -> None:
-        """Count as left out the files of photos of which another file was taken."""
+        """Count as left out the files of photos for which another file was taken."""
         row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()
         self._skipped.leave_out(FURTHER_FILES, int(row[0]))
 

@@ -30,7 +30,7 @@ _ORDINARY_URL = re.compile(r"https?://pbs\.twimg\.com/media/([A-Za-z0-9][\w\-]*\
 """The address of most photos, which need not be taken apart."""
 
 _LONGEST_URL = 2_048
-"""The most characters of an address; those of photos have some 60."""
+"""The largest number of characters in an address; those of photos have some 60."""
 
 
 @dataclass(frozen=True, slots=True)
