@@ -78,7 +78,7 @@ def test_a_warning_of_few_held_out_users_says_how_many_it_takes() -> None:
     parts = hold_out(users_of([[number] for number in range(60)]), 0.1, seed=0)
     (warning,) = warn_of_few_users(SCHEMA, 60, parts.val, 0.1)
     assert "few held-out users have a label (gender 6)" in warning
-    assert "about 300 users in all; there are 60; a cross-validation" in warning
+    assert "about 300 users in all; there are 60. Pass `folds=5`" in warning
     many = hold_out(users_of([[number] for number in range(300)]), 0.1, seed=0)
     assert warn_of_few_users(SCHEMA, 300, many.val, 0.1) == []
 

@@ -74,6 +74,18 @@ class SafeConsole(Console):
         """Whether the stream is a terminal that can redraw lines."""
         return self.is_terminal and not self.is_dumb_terminal
 
+    @property
+    def soft_wrap(self) -> bool:
+        """Whether lines stay whole, for programs that read them; people get them wrapped at words.
+
+        The report on stdout is a page with a width of its own.
+        """
+        return self.stderr and not self.is_terminal
+
+    @soft_wrap.setter
+    def soft_wrap(self, value: bool) -> None:
+        pass  # rich sets it when a console is made
+
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as text for rich, unprintable characters escaped."""
         wanted = {
@@ -98,7 +110,7 @@ class SafeConsole(Console):
         return self.status(self.text(words), spinner=spinner)
 
 
-CONSOLE = SafeConsole(stderr=True, soft_wrap=True)
+CONSOLE = SafeConsole(stderr=True)
 OUTPUT = SafeConsole()
 
 

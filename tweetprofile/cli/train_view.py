@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.progress import Progress, TaskID
 from rich.table import Table
+from rich.text import Text
 
 from tweetprofile.cli.console import CONSOLE, count_of, make_bar
 from tweetprofile.cli.flags import with_flags
@@ -115,8 +116,11 @@ class TrainView(Closing, TrainObserver):
 
     def _draw_table(self, epochs: int) -> RenderableType:
         table = Table(caption="accuracy / macro-F1 on the held-out users (majority baseline)")
-        for heading in ("epoch", "loss", "held out", *self._epochs[-1].scores, "mean F1", "s"):
-            table.add_column(heading, justify="right")
+        # Two lines, so that the scores of three traits fit into 80 columns.
+        headings: list[str | Text] = ["epoch", "loss", Text("held\nout")]
+        headings += [*self._epochs[-1].scores, "mean F1", "s"]
+        for heading in headings:
+            table.add_column(heading, justify="right", overflow="fold")
         for metrics in self._epochs:
             scores = [_score(score) for score in metrics.scores.values()]
             table.add_row(

@@ -125,9 +125,10 @@ def warn_of_few_users(
     return [
         f"few held-out users have a label ({', '.join(few)}), so scores and confidences may be far "
         f"off. Measuring an accuracy to within 0.16 takes {FEWEST_USERS} of them{takes}; there are "
-        f"{users:,}{_cross_validate_instead(folds)}."
+        f"{users:,}.{_advise_cross_validation(folds)}"
     ]
 
 
-def _cross_validate_instead(folds: int | None) -> str:
-    return "; a cross-validation would test every user" if folds is None else ""
+def _advise_cross_validation(folds: int | None) -> str:
+    advice = " Pass `folds=5` for a cross-validation, which tests every user."
+    return advice if folds is None else ""
