@@ -190,7 +190,7 @@ def test_a_command_that_is_stopped_says_how_to_resume_and_leaves_no_process(
         process.send_signal(sent)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "run the same command with --resume to go on" in said
+    assert "run the same command with --resume to continue" in " ".join(said.split())
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and any(map(_lives, ours)):
         time.sleep(0.1)
@@ -235,7 +235,7 @@ def test_the_long_form_kept_columns_and_relative_paths_come_through(
     ("devices", "sentence"),
     [
         ("cuda", "needs 1 Ray actors; the cluster has 0 GPUs"),
-        ("cuda:1", "Ray chooses GPUs; give cuda"),
+        ("cuda:1", "Ray chooses the GPUs; give cuda"),
         ("cpu,cpu,cpu,cpu,cpu", "needs 5 Ray actors; the cluster has 0 GPUs and 4 processors"),
     ],
 )
