@@ -247,7 +247,7 @@ def test_weights_too_large_to_compute_with_are_refused_before_anything_is_predic
 ) -> None:
     enormous = damaged_weight(model, "blocks.0.conv.weight", 3e38)
     options = PredictOptions(checkpoint=enormous, devices="cpu", precision="fp32")
-    with pytest.raises(CheckpointError, match="gives probabilities of 'gender' that are no num"):
+    with pytest.raises(CheckpointError, match="gives probabilities of 'gender' that are not num"):
         predict_manifest(dump / "test.parquet", tmp_path / "out.parquet", options)
     assert not (tmp_path / "out.parquet").exists()
 
@@ -256,7 +256,7 @@ def test_weights_too_large_to_compute_with_are_refused_before_anything_is_predic
     ("change", "message"),
     [
         ({"mean": 1e400}, "holds Infinity, which is not a number"),
-        ({"mean": 300}, "no grey level"),
+        ({"mean": 300}, "is not a grey level"),
         ({"std": 1e-300}, "std 1e-300 must be above 0"),
         ({"std": True}, "volume.std is true and must be a finite number"),
         ({"frames": 11.0}, "volume.frames is 11.0 and must be a whole number"),
