@@ -135,6 +135,16 @@ def test_the_page_fits_into_80_columns(
         assert line.rstrip().endswith("folder/")
 
 
+def test_the_page_says_when_it_assumes_the_frames_of_a_volume(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = inspect_manifest(manifest)
+    for from_checkpoint in (False, True):
+        inspect_view.show_inspection(found, from_checkpoint=from_checkpoint)
+        page = capsys.readouterr().out
+        assert ("This assumes 11 frames per volume" in page) is not from_checkpoint
+
+
 def test_contact_sheets_are_drawn_for_one_user_or_several(
     manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

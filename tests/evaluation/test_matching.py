@@ -75,6 +75,15 @@ def test_with_empty_predictions_every_user_counts_as_wrong(
     assert matched.traits[0].guess_N.tolist() == [NO_GUESS]
 
 
+def test_predictions_of_other_users_are_refused(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    labels = write_labels(["a", "b"], gender=["female", "male"])
+    out = write_predictions(["y", "z"], gender=[0, 1])
+    with pytest.raises(PredictionsError, match=r"has no user of .*; pass the predictions of these"):
+        match(labels, out)
+
+
 def test_a_folder_of_shards_is_read_as_one(
     tmp_path: Path, write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
 ) -> None:

@@ -18,7 +18,7 @@ from tweetprofile.importers.layouts.twitter_archive import archive_users
 from tweetprofile.importers.no_images import no_images_error
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import REPEATED, DumpUser
-from tweetprofile.importers.writing import ManifestWriter, check_manifest_out
+from tweetprofile.importers.writing import ManifestWriter
 
 Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
 
@@ -138,8 +138,6 @@ def import_dump(
     prefix, image_root = _image_prefix(dump.images, path if options.embed else path.parent)
     skipped_list = path.with_name(f"{path.name}.skipped.csv")
     inputs = _inputs(layout, Path(source), dump, options)
-    check_manifest_out(path, as_folder=options.embed, overwrite=options.overwrite, inputs=inputs)
-    check_file(skipped_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
     with (
         Skipped(skipped_list) as skipped,
         ManifestWriter(
@@ -152,6 +150,8 @@ def import_dump(
             inputs=inputs,
         ) as writer,
     ):
+        # After the manifest, which the writer has checked: its name is the one that people gave.
+        check_file(skipped_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
         found = _within_limits(_labelled_users(dump, labels, skipped), options, skipped)
         users, images = _write_users(found, writer, labels, on_progress)
         if images == 0:

@@ -175,6 +175,20 @@ def test_only_embedded_images_are_written_to_a_folder(
         import_dump("folder", crawl, f"{tmp_path}/{out}", ImportOptions(embed=embed))
 
 
+def test_of_two_files_that_exist_the_manifest_is_named_and_nothing_is_left(
+    crawl: Path, tmp_path: Path
+) -> None:
+    """People gave the name of the manifest; that of the list is derived from it."""
+    import_dump("folder", crawl, tmp_path / "m.parquet")
+    (tmp_path / "m.parquet.skipped.csv").write_text("of somebody")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(OutputError, match=r"m\.parquet exists"):
+        import_dump("folder", crawl, tmp_path / "m.parquet")
+    with pytest.raises(OutputError, match=r"m\.parquet\.skipped\.csv exists"):
+        import_dump("folder", crawl, tmp_path / "m.parquet", ImportOptions(overwrite=True))
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
 def test_an_existing_manifest_is_not_replaced_without_overwrite(
     crawl: Path, tmp_path: Path
 ) -> None:

@@ -17,8 +17,6 @@ from pathlib import Path
 MayReplace = Callable[[Path], bool]
 """Tells whether the file at a path may be replaced."""
 
-_NAME_TAKEN = "something else has taken this name in the meantime"
-
 _PREFIX, _SUFFIX = ".tweetprofile-", ".tmp"
 
 _RENAME_NOREPLACE = 1  # include/uapi/linux/fs.h
