@@ -2,27 +2,16 @@
 
 import pytest
 
+from tests.facts import predictor_facts
 from tweetprofile.cli import predict_view
-from tweetprofile.job import PredictorFacts
 from tweetprofile.predicting.run import Progress
 from tweetprofile.predicting.summary import PredictSummary, StageTimes
 from tweetprofile.stages import Stage
-from tweetprofile.traits import PRESETS
 from tweetprofile.workers.profiles import Counts
 
 HALF = Progress(Counts(users=500, images=5_500, failed=7), users_total=1_000, seconds=10.0)
 
-FACTS = PredictorFacts(
-    checkpoint_sha256="",
-    network="model1",
-    schema=PRESETS["mex-a3t-2019"],
-    volume={},
-    device="cpu",
-    decoder="pillow",
-    precision="bf16",
-    batch_size=2,
-    cuda_devices=0,
-)
+FACTS = predictor_facts()
 
 
 def test_a_progress_line_shows_users_rates_and_failed_images(

@@ -7,23 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.facts import predictor_facts
 from tweetprofile.engines.jobs import ExamineJob, ExtractJob, Job, PredictJob, imported
-from tweetprofile.job import FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
-from tweetprofile.traits import PRESETS
+from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 
 OPTIONS = PredictorOptions(decoder="pillow")
 WORKER = WorkerFacts(device="cpu", decoder="pillow", batch_size=4, cuda_devices=0)
-PREDICTOR = PredictorFacts(
-    checkpoint_sha256="0" * 64,
-    network="model1",
-    schema=PRESETS["mex-a3t-2019"],
-    volume={},
-    device="cpu",
-    decoder="pillow",
-    precision="fp32",
-    batch_size=4,
-    cuda_devices=0,
-)
+PREDICTOR = predictor_facts()
 
 
 @pytest.fixture(

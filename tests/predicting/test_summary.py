@@ -5,26 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.facts import predictor_facts
 from tweetprofile.data.files.protection import Inputs
 from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.job import PredictorFacts
 from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.summary import PredictSummary, StageTimes, check_stats, write_stats
 from tweetprofile.stages import Stage
-from tweetprofile.traits import PRESETS
 from tweetprofile.workers.profiles import Counts
 
-FACTS = PredictorFacts(
-    checkpoint_sha256="0" * 64,
-    network="model1",
-    schema=PRESETS["mex-a3t-2019"],
-    volume={},
-    device="cpu",
-    decoder="pillow",
-    precision="bf16",
-    batch_size=2,
-    cuda_devices=0,
-)
+FACTS = predictor_facts()
 
 
 def destination(folder: Path) -> Destination:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.attack.outputs.helpers import TRAITS, leave_unfinished, snapshot, write_profiles
+from tests.facts import predictor_facts
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.data.files.logs import check_logs, open_log
 from tweetprofile.data.files.protection import check_file
@@ -29,7 +30,6 @@ from tweetprofile.evaluation.written_files import write_files
 from tweetprofile.importers.run import ImportOptions, import_dump
 from tweetprofile.inspection.contact_sheets import _write_png
 from tweetprofile.inspection.drawing import Sheet
-from tweetprofile.job import PredictorFacts
 from tweetprofile.networks import build_network, network_spec
 from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.summary import PredictSummary, check_stats, write_stats
@@ -38,17 +38,7 @@ from tweetprofile.training.settings import TrainOptions, write_settings
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.profiles import Counts
 
-FACTS = PredictorFacts(
-    checkpoint_sha256="0" * 64,
-    network="model1",
-    schema=TRAITS,
-    volume={},
-    device="cpu",
-    decoder="pillow",
-    precision="bf16",
-    batch_size=2,
-    cuda_devices=0,
-)
+FACTS = predictor_facts(schema=TRAITS)
 
 NETWORK = build_network(network_spec("deepset"), VolumeSpec(height=16, width=16), TRAITS)
 

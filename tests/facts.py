@@ -1,0 +1,22 @@
+"""Facts of a predictor, for tests of what is made of them."""
+
+from typing import Any
+
+from tweetprofile.job import PredictorFacts
+from tweetprofile.traits import PRESETS
+
+
+def predictor_facts(**differing: Any) -> PredictorFacts:
+    """Return the facts of model1 on a CPU, apart from those that differ."""
+    facts: dict[str, Any] = {
+        "checkpoint_sha256": "0" * 64,
+        "network": "model1",
+        "schema": PRESETS["mex-a3t-2019"],
+        "volume": {},
+        "device": "cpu",
+        "decoder": "pillow",
+        "precision": "bf16",
+        "batch_size": 2,
+        "cuda_devices": 0,
+    }
+    return PredictorFacts(**facts | differing)
