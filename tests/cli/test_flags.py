@@ -51,7 +51,7 @@ def context_of(name: str, **params: Any) -> click.Context:
         ("predict", "`manifest` is empty", "MANIFEST is empty"),
         ("predict", "`out` exists", "--out exists"),
         ("evaluate", "`run` has no metrics", "--run has no metrics"),
-        ("use", "`run` is no folder", "RUN is no folder"),
+        ("use", "`run` is not a folder", "RUN is not a folder"),
         ("info", "no `checkpoint` is named", "no CHECKPOINT is named"),
         ("import twitter-api", "give `media_dir`.", "give --media-dir."),
         ("inspect", "with `full_decode=True`?", "with --full-decode?"),

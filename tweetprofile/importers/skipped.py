@@ -68,7 +68,7 @@ class Skipped(Closing):
 
     Args:
         path: The CSV file that lists the first `MOST_LISTED` skipped things. `finish` puts it in
-            place, unless nothing was skipped. None for no list.
+            place, unless nothing was skipped. None if no list is to be written.
 
     Attributes:
         counts: The number of skipped things per reason.

@@ -14,7 +14,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tweetprofile.data.files.atomic import fresh_name, move, sync
+from tweetprofile.data.files.atomic import UnfinishedFile, fresh_name, move, sync
 from tweetprofile.data.files.protection import (
     Inputs,
     check_file,
@@ -81,6 +81,7 @@ class ManifestWriter(Closing):
         self._overwrite = overwrite
         self._as_folder = reader is not None
         self._partial = fresh_name(out.parent)
+        self._unfinished: UnfinishedFile | None = None  # a manifest that is one file
         self._inputs = inputs
         images = _PATHS if reader is None else _EMBEDDED
         labels = [pa.field(name, pa.string()) for name in columns]
@@ -100,7 +101,8 @@ class ManifestWriter(Closing):
             if self._as_folder:
                 self._partial.mkdir()
             else:
-                self._partial.touch(exist_ok=False)
+                self._unfinished = UnfinishedFile(self._out)
+                self._partial = self._unfinished.path
         return self
 
     def close(self) -> None:
@@ -131,12 +133,11 @@ class ManifestWriter(Closing):
             self._write_group()
         with _writing(self._out):
             self._close_file()
-            if self._as_folder:
-                self._move_folder()
+            if self._unfinished is not None:
+                self._unfinished.commit(is_earlier(Kind.MANIFEST, overwrite=self._overwrite))
             else:
-                sync(self._partial)
-                move(self._partial, self._out, is_earlier(Kind.MANIFEST, overwrite=self._overwrite))
-            sync(self._out.parent)
+                self._move_folder()
+                sync(self._out.parent)
 
     def _check(self) -> None:
         check_manifest_out(
@@ -197,10 +198,10 @@ class ManifestWriter(Closing):
         self._file, self._file_bytes = None, 0
 
     def _remove_partial(self) -> None:
-        if self._partial.is_dir():
-            shutil.rmtree(self._partial, ignore_errors=True)
+        if self._unfinished is not None:
+            self._unfinished.discard()
         else:
-            self._partial.unlink(missing_ok=True)
+            shutil.rmtree(self._partial, ignore_errors=True)
 
 
 def check_manifest_out(

@@ -12,7 +12,7 @@ from tweetprofile.data.files.storage import AnyPath, RemotePath, exists
 
 
 def list_folder(folder: AnyPath) -> list[tuple[AnyPath, bool]]:
-    """List the entries of a folder, each with whether it is a file; none if there is no folder.
+    """List the entries of a folder, each with whether it is a file; none if it is missing.
 
     Raises:
         OSError: The folder cannot be read, or the store cannot be reached.

@@ -20,7 +20,7 @@ def folder_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
     """Yield the users who have folders in a folder; image paths are relative to that folder.
 
     Raises:
-        OptionError: There is no folder in it.
+        OptionError: The dump contains no folder.
     """
     found = False
     for entry in root_entries(root):
