@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tweetprofile.decoders.resizing import stretch_into
+from tweetprofile.decoders.resizing import _resize, _resize_in_float, stretch, stretch_into
 
 
 @pytest.mark.parametrize("frame", [(112, 112), (24, 40), (64, 16)])
@@ -28,3 +28,22 @@ def test_stripes_finer_than_a_pixel_become_their_mean() -> None:
     found = torch.empty((16, 16, 3), dtype=torch.uint8)
     stretch_into(found, stripes)
     assert 95 <= int(found.min()) <= int(found.max()) <= 105
+
+
+@pytest.mark.parametrize("size", [(112, 112), (140, 140), (99, 175)])
+def test_where_uint8_cannot_be_resized_floats_give_the_same_to_one_grey_level(
+    size: tuple[int, int],
+) -> None:
+    torch.manual_seed(0)
+    frames = torch.randint(0, 256, (3, 3, 140, 140), dtype=torch.uint8)
+    expected, found = _resize(frames, size), _resize_in_float(frames, size)
+    assert found.dtype == torch.uint8
+    assert (found.int() - expected.int()).abs().max() <= 1
+
+
+def test_a_device_other_than_the_cpu_never_resizes_uint8() -> None:
+    # "meta" computes nothing, but it refuses nothing either: watch what is called.
+    with torch.autograd.profiler.profile() as calls:
+        frames = stretch(torch.empty((2, 140, 140, 3), dtype=torch.uint8, device="meta"), 112, 112)
+    assert (frames.dtype, tuple(frames.shape)) == (torch.uint8, (2, 112, 112, 3))
+    assert "aten::round_" in {each.key for each in calls.key_averages()}

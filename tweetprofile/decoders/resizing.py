@@ -22,7 +22,21 @@ def stretch_into(frame_HWC: torch.Tensor, pixels_HWC: NDArray[np.uint8]) -> None
 
 
 def stretch(frames_FHWC: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Resize frames with the same kernel: (F, H, W, 3) to (F, height, width, 3) uint8."""
-    frames_FCHW = frames_FHWC.permute(0, 3, 1, 2)
-    resized_FCHW = interpolate(frames_FCHW, (height, width), mode="bilinear", antialias=True)
-    return resized_FCHW.permute(0, 2, 3, 1)
+    """Resize frames by the same rule, on their own device: (F, H, W, 3) to (F, height, width, 3).
+
+    Args:
+        frames_FHWC: The uint8 frames.
+        height: The height of the result.
+        width: The width of the result.
+    """
+    resize = _resize if frames_FHWC.device.type == "cpu" else _resize_in_float
+    return resize(frames_FHWC.permute(0, 3, 1, 2), (height, width)).permute(0, 2, 3, 1)
+
+
+def _resize(frames_FCHW: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return interpolate(frames_FCHW, size, mode="bilinear", antialias=True)
+
+
+def _resize_in_float(frames_FCHW: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Resize uint8 frames on a device that has no such kernel for uint8, as CUDA has none."""
+    return _resize(frames_FCHW.float(), size).round_().clamp_(0, 255).to(torch.uint8)
