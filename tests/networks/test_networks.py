@@ -1,10 +1,12 @@
 """The networks agree with the paper, and their variants with each other."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import (
@@ -239,6 +241,53 @@ def test_in_training_frames_that_fill_a_volume_do_not_enter_the_normalisation() 
     volumes[0, :, 4:] = 1e6
     for trait, logits in network(volumes, mask).items():
         torch.testing.assert_close(logits, expected[trait])
+
+
+class Operators(TorchDispatchMode):
+    """Notes the names of all operators that run, those of a backward pass among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        self.names.add(func.overloadpacket.__name__.rstrip("_"))
+        return func(*args, **(kwargs or {}))
+
+
+UNORDERED = {"index_add", "scatter_add", "scatter_reduce", "index_put", "_index_put_impl"}
+"""Operators that add in any order on a GPU, or may do so."""
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_deepset_sums_frames_in_a_fixed_order(training: bool) -> None:
+    network, volumes = deepset().train(training), torch.randn(2, 3, 11, 32, 32)
+    with Operators() as called:
+        logits = network(volumes, frame_mask([4, 11], 11))
+        torch.cat([*logits.values()], 1).sum().backward()
+    assert not called.names & UNORDERED
+
+
+def test_no_bit_of_a_users_logits_depends_on_other_users_frames() -> None:
+    network, volumes = deepset(), torch.randn(5, 3, 11, 32, 32)
+    mask = frame_mask([4, 11, 1, 7, 9], 11)
+    expected = network(volumes, mask)
+    others = torch.cat([volumes[:1], torch.randn(4, 3, 11, 32, 32) * 100])
+    for trait, logits in network(others, mask).items():
+        assert torch.equal(logits[0], expected[trait][0])
+
+
+def test_a_deepset_learns_from_given_frames_without_looking_for_them() -> None:
+    network, volumes = deepset().train(), torch.randn(2, 3, 11, 32, 32)
+    mask = frame_mask([4, 11], 11)
+    expected, own = network(volumes, mask), mask.flatten().nonzero()[:, 0]
+    with Operators() as called:
+        found = network(volumes, mask, own)
+    assert "nonzero" not in called.names
+    for trait, logits in found.items():
+        assert torch.equal(logits, expected[trait])
 
 
 @pytest.mark.parametrize("frames", [1, 3, 40])

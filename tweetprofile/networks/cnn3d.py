@@ -70,13 +70,17 @@ class Cnn3d(nn.Module):
         self.heads.initialise()
 
     def forward(
-        self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
+        self,
+        volumes_NCDHW: torch.Tensor,
+        mask_ND: torch.Tensor | None = None,
+        own_M: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Return the logits of every trait.
 
         Args:
             volumes_NCDHW: The (N, 3, D, H, W) volumes, normalised by the volume spec.
             mask_ND: Ignored: this network treats frames that only fill a volume like any others.
+            own_M: Ignored as well.
 
         Returns:
             The (N, classes) logits by trait name, in schema order.

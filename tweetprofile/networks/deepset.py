@@ -50,7 +50,10 @@ class DeepSet(nn.Module):
         self.heads.initialise()
 
     def forward(
-        self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
+        self,
+        volumes_NCDHW: torch.Tensor,
+        mask_ND: torch.Tensor | None = None,
+        own_M: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """Return the logits of every trait.
 
@@ -58,6 +61,8 @@ class DeepSet(nn.Module):
             volumes_NCDHW: The (N, 3, D, H, W) volumes, normalised by the volume spec, with any D.
             mask_ND: (N, D) bool, True for the user's own frames; None if all are. Frames that only
                 fill a volume must not count.
+            own_M: The positions of the own frames among all N x D, which training needs; None to
+                find them by the mask, for which a GPU has to be waited for.
 
         Returns:
             The (N, classes) logits by trait name, in schema order.
@@ -67,13 +72,16 @@ class DeepSet(nn.Module):
             mask_ND = frames_NDCHW.new_ones(frames_NDCHW.shape[:2], dtype=torch.bool)
         if self.training:
             # Frames that do not count must neither enter the normalisation nor take time.
-            features = self._features(frames_NDCHW[mask_ND])
-            users = mask_ND.nonzero()[:, 0]
+            if own_M is None:
+                own_M = mask_ND.flatten().nonzero()[:, 0]
+            features = self._features(frames_NDCHW.flatten(0, 1)[own_M])
+            blank = features.new_zeros(mask_ND.numel(), features.shape[1])
+            features = blank.index_copy(0, own_M, features)
         else:
             # All frames are computed, so that no bit of a user's result depends on other users.
             features = self._features(frames_NDCHW.flatten(0, 1)) * mask_ND.flatten()[:, None]
-            users = torch.arange(mask_ND.numel(), device=mask_ND.device) // mask_ND.shape[1]
-        sums = features.new_zeros(len(mask_ND), features.shape[1]).index_add(0, users, features)
+        # A sum over D has a fixed order; adding each frame to its user's sum has none on a GPU.
+        sums = features.unflatten(0, mask_ND.shape).sum(1)
         logits: dict[str, torch.Tensor] = self.heads(self.dropout(self._pool(sums, mask_ND)))
         return logits
 
