@@ -98,31 +98,6 @@ def test_two_processes_normalise_as_one_does_the_whole_batch(tmp_path: Path) -> 
     torch.testing.assert_close(gradient, x.grad[:2], atol=1e-3, rtol=1e-3)
 
 
-DIE = """
-import os, sys, torch
-from tweetprofile.training.distributed import all_ranks
-
-def die(rank, when):
-    if when == "later":
-        rank.total(1.0)
-    os._exit(3)
-
-if __name__ == "__main__":
-    cpu = torch.device("cpu")
-    with all_ranks([cpu, cpu], die, sys.argv[1]) as rank:
-        for _ in range(2):
-            rank.total(1.0)
-"""
-
-
-@pytest.mark.slow
-def test_the_death_of_a_training_process_ends_the_training_with_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "die.py").write_text(DIE)
-    command = [sys.executable, str(tmp_path / "die.py"), "later"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert "WorkerError: training process 1 of `devices` exited with code 3; see" in done.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["deepset", "model2"])
 def test_a_killed_run_resumes_to_the_same_result(dump: Path, tmp_path: Path, model: str) -> None:

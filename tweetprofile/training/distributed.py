@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -22,11 +22,16 @@ from torch import nn
 from torch.nn.functional import batch_norm
 from torch.nn.parallel import DistributedDataParallel
 
-from tweetprofile.errors import WorkerError
 from tweetprofile.job import usable_processors
+from tweetprofile.training.watching import (
+    abort_group,
+    end_with_the_first,
+    raise_for_deaths,
+    watched,
+)
 
-_DEATH_SECONDS = 5.0
-"""How long to wait for a process to exit after its connection broke."""
+Backend = Literal["gloo", "nccl"]
+"""What carries tensors between the processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,13 @@ class Rank:
         number: The number of the process, counted from 0; process 0 validates, writes and reports.
         world: The number of processes.
         device: The device that the process computes on.
+        backend: What carries tensors between the processes.
     """
 
     number: int
     world: int
     device: torch.device
+    backend: Backend = "gloo"
 
     def share(self, items: int) -> slice:
         """Return the range of a batch's items that this process computes."""
@@ -88,21 +95,31 @@ def all_ranks(
         yield Rank(0, 1, devices[0])
         return
     with tempfile.TemporaryDirectory() as folder:
-        ranks = [Rank(number, len(devices), device) for number, device in enumerate(devices)]
+        world, backend = len(devices), choose_backend(devices)
+        ranks = [Rank(number, world, device, backend) for number, device in enumerate(devices)]
         others = [_start(rank, Path(folder), target, argument) for rank in ranks[1:]]
         try:
             _wait_for_all(Path(folder), others)
-            with _in_group(ranks[0], Path(folder)):
+            with _in_group(ranks[0], Path(folder)), watched(others):
                 yield ranks[0]
             for process in others:
                 process.join()
         except RuntimeError as error:
             # The library only reports a broken connection; say which process died instead.
-            _raise_for_deaths(others, error)
+            raise_for_deaths(others, error)
             raise
         finally:
             for process in others:
                 process.kill()
+
+
+def choose_backend(devices: Sequence[torch.device]) -> Backend:
+    """Return what carries tensors between processes on these devices.
+
+    NCCL is made for GPUs, but refuses two processes on one of them.
+    """
+    distinct = len(set(devices)) == len(devices)
+    return "nccl" if distinct and devices[0].type == "cuda" else "gloo"
 
 
 def _start(
@@ -118,22 +135,13 @@ def _start(
 def _wait_for_all(folder: Path, processes: Sequence[SpawnProcess]) -> None:
     """Wait until every process has started; a group would wait half an hour for a dead one."""
     while len(list(folder.glob("arrived-*"))) < len(processes):
-        _raise_for_deaths(processes, None)
+        raise_for_deaths(processes, None)
         time.sleep(0.05)
-
-
-def _raise_for_deaths(processes: Sequence[SpawnProcess], cause: Exception | None) -> None:
-    for number, process in enumerate(processes, 1):
-        process.join(0 if cause is None else _DEATH_SECONDS)
-        if process.exitcode:
-            raise WorkerError(
-                f"training process {number} of `devices` exited with code {process.exitcode}; see "
-                "its output above, then train again with `resume=True`."
-            ) from cause
 
 
 def _run_rank(rank: Rank, folder: Path, target: Callable[[Rank, Any], None], argument: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process handles Ctrl-C
+    end_with_the_first()
     (folder / f"arrived-{rank.number}").touch()
     with _in_group(rank, folder):
         target(rank, argument)
@@ -147,16 +155,19 @@ def _in_group(rank: Rank, folder: Path) -> Iterator[None]:
         torch.cuda.set_device(rank.device)
     else:
         torch.set_num_threads(max(1, usable_processors() // rank.world))
-        if sys.platform == "linux":
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all processes are on this machine
+    if rank.backend == "gloo" and sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all processes are on this machine
     dist.init_process_group(
-        "nccl" if rank.device.type == "cuda" else "gloo",
+        rank.backend,
         init_method=f"file://{folder / 'rendezvous'}",
         rank=rank.number,
         world_size=rank.world,
     )
     try:
         yield
+    except BaseException:
+        abort_group()  # to leave it in good order, all processes would have to take part
+        raise
     finally:
         dist.destroy_process_group()
         torch.set_num_threads(threads)

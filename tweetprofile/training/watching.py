@@ -1,0 +1,108 @@
+"""The processes of a training watch each other, so that none waits for one that has died.
+
+A process that waits for the others does so inside of a library. Gloo notices a broken connection at
+once; NCCL notices nothing, and gives up after ten minutes.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnProcess
+
+import torch.distributed as dist
+
+from tweetprofile.errors import WorkerError
+
+_EXIT_SECONDS = 5.0
+"""How long to wait for a process to exit after its connection broke."""
+
+_LOOK_SECONDS = 0.5
+"""How often the first process looks whether the others live."""
+
+_LEAVE_SECONDS = 8.0
+"""How long the first process may take to end by itself after another one has died."""
+
+
+@contextmanager
+def watched(processes: Sequence[SpawnProcess]) -> Iterator[None]:
+    """Run the block as the first process of a group; if another one dies, the block is ended.
+
+    The block then gets a RuntimeError from the library that it waits in. If the library does not
+    wake up, this process ends, with the same sentence as `raise_for_deaths`; what is on the disk
+    can be resumed from.
+
+    Args:
+        processes: The other processes.
+    """
+    left = threading.Event()
+    thread = threading.Thread(target=_watch, args=(processes, left), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        thread.join()
+
+
+def raise_for_deaths(processes: Sequence[SpawnProcess], cause: Exception | None) -> None:
+    """Raise if a process has died.
+
+    Args:
+        processes: The processes other than the first.
+        cause: The error that may be due to a death that has not been seen yet; None for none.
+
+    Raises:
+        WorkerError: A process has died.
+    """
+    for process in processes:
+        process.join(0 if cause is None else _EXIT_SECONDS)
+    if (error := _death(processes)) is not None:
+        raise error from cause
+
+
+def end_with_the_first() -> None:
+    """End this process, which is not the first, as soon as the first one has ended."""
+    first = parent_process()
+    assert first is not None
+
+    def wait() -> None:
+        first.join()
+        os._exit(1)  # the main thread may wait for the first process for ever
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def abort_group() -> None:
+    """Break the connections of the group, where that wakes those who wait for them."""
+    if (group := dist.group.WORLD) is not None:
+        group.abort()
+
+
+def _watch(processes: Sequence[SpawnProcess], left: threading.Event) -> None:
+    while not left.wait(_LOOK_SECONDS):
+        error = _death(processes)
+        if error is not None:
+            abort_group()
+            if not left.wait(_LEAVE_SECONDS):
+                _end_now(error, processes)
+            return
+
+
+def _death(processes: Sequence[SpawnProcess]) -> WorkerError | None:
+    for number, process in enumerate(processes, 1):
+        if process.exitcode:
+            return WorkerError(
+                f"training process {number} of `devices` exited with code {process.exitcode}; see "
+                "its output above, then train again with `resume=True`."
+            )
+    return None
+
+
+def _end_now(error: WorkerError, processes: Sequence[SpawnProcess]) -> None:
+    for process in processes:
+        process.kill()
+    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    os._exit(1)
