@@ -104,5 +104,6 @@ def _death(processes: Sequence[SpawnProcess]) -> WorkerError | None:
 def _end_now(error: WorkerError, processes: Sequence[SpawnProcess]) -> None:
     for process in processes:
         process.kill()
-    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    sys.stderr.flush()
     os._exit(1)
