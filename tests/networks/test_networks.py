@@ -243,11 +243,11 @@ def test_in_training_frames_that_fill_a_volume_do_not_enter_the_normalisation() 
         torch.testing.assert_close(logits, expected[trait])
 
 
-class Operators(TorchDispatchMode):
+class Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes the names of all operators that run, those of a backward pass among them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.names: set[str] = set()
 
     def __torch_dispatch__(
@@ -266,7 +266,7 @@ def test_a_deepset_sums_frames_in_a_fixed_order(training: bool) -> None:
     network, volumes = deepset().train(training), torch.randn(2, 3, 11, 32, 32)
     with Operators() as called:
         logits = network(volumes, frame_mask([4, 11], 11))
-        torch.cat([*logits.values()], 1).sum().backward()
+        torch.cat([*logits.values()], 1).sum().backward()  # type: ignore[no-untyped-call]
     assert not called.names & UNORDERED
 
 

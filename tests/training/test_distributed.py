@@ -27,7 +27,7 @@ import os, sys, time, torch
 from tweetprofile.training.distributed import all_ranks
 
 def learn(rank, how):
-    rank.total(1.0)
+    rank.totals(torch.ones(1))
     print(os.getpid(), flush=True)
     if how == "dies":
         os._exit(3)
@@ -41,8 +41,8 @@ def learn(rank, how):
 if __name__ == "__main__":
     cpu = torch.device("cpu")
     with all_ranks([cpu, cpu], learn, sys.argv[1]) as rank:
-        rank.total(1.0)
-        rank.total(1.0)
+        rank.totals(torch.ones(1))
+        rank.totals(torch.ones(1))
 """
 
 

@@ -16,7 +16,7 @@ from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.best_weights import KeptWeights
 from tweetprofile.training.optimisers import OptimiserName, make_optimiser
-from tweetprofile.training.state import STATE, TrainingState, optimiser_state
+from tweetprofile.training.state import STATE, StateWriter, TrainingState, optimiser_state
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -57,7 +57,8 @@ def write(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> N
         average=weights,
         optimiser=moments,
     )
-    state.save(folder)
+    with StateWriter(folder) as writer:
+        writer.save(state)
 
 
 def restore(folder: Path, network: Network, optimiser: torch.optim.Optimizer) -> TrainingState:

@@ -81,7 +81,7 @@ class DeepSet(nn.Module):
             # All frames are computed, so that no bit of a user's result depends on other users.
             features = self._features(frames_NDCHW.flatten(0, 1)) * mask_ND.flatten()[:, None]
         # A sum over D has a fixed order; adding each frame to its user's sum has none on a GPU.
-        sums = features.unflatten(0, mask_ND.shape).sum(1)
+        sums = features.view(*mask_ND.shape, features.shape[1]).sum(1)
         logits: dict[str, torch.Tensor] = self.heads(self.dropout(self._pool(sums, mask_ND)))
         return logits
 

@@ -33,5 +33,11 @@ class Heads(nn.ModuleDict):
             nn.init.zeros_(head.bias)
 
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Map (N, features) to (N, classes) by trait name, in schema order."""
-        return {name: self[f"head_{name}"](features) for name in self._names}
+        """Map (N, features) to (N, classes) by trait name, in schema order.
+
+        Training in lower precision excepts the heads, as prediction does: they take no time, and on
+        a GPU to convert their weights takes more of it than to multiply by them.
+        """
+        features = features.float()
+        with torch.autocast(features.device.type, enabled=False):
+            return {name: self[f"head_{name}"](features) for name in self._names}

@@ -8,7 +8,7 @@ Shapes: M frames of all users of a batch, S side of a cached frame, H, W of a fr
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from tweetprofile.errors import OptionError
 from tweetprofile.training.cache import Subset
 from tweetprofile.volumes.choice import select_evenly
 from tweetprofile.volumes.spec import VolumeSpec
-from tweetprofile.volumes.stacking import frame_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +172,13 @@ class Distortion:
         source_M: The offset to the frame whose part covers it; 0 to cover it with `cover_M`.
     """
 
-    theta_M23: torch.Tensor
-    brightness_M: torch.Tensor
-    contrast_M: torch.Tensor
-    saturation_M: torch.Tensor
-    patch_M4: torch.Tensor
-    cover_M: torch.Tensor
-    source_M: torch.Tensor
+    theta_M23: NDArray[np.float32]
+    brightness_M: NDArray[np.float32]
+    contrast_M: NDArray[np.float32]
+    saturation_M: NDArray[np.float32]
+    patch_M4: NDArray[np.float32]
+    cover_M: NDArray[np.float32]
+    source_M: NDArray[np.int64]
 
     @classmethod
     def draw(
@@ -194,11 +193,11 @@ class Distortion:
         """
         frames = sum(counts)
         colours = random.uniform(-1.0, 1.0, (3, frames)) * options.colour
-        brightness, contrast, saturation = torch.from_numpy(colours.astype(np.float32))
+        brightness, contrast, saturation = colours.astype(np.float32)
         theta = _draw_transforms(frames, options, random)
-        patch, cover, source = map(torch.from_numpy, _draw_patches(counts, options, random))
+        patch, cover, source = _draw_patches(counts, options, random)
         return cls(
-            theta_M23=torch.from_numpy(theta),
+            theta_M23=theta,
             brightness_M=brightness,
             contrast_M=1 + contrast,
             saturation_M=1 + 2 * saturation,
@@ -211,41 +210,74 @@ class Distortion:
         """Return the distortions of a range of frames, which must not split a user's frames."""
         return Distortion(**{each.name: getattr(self, each.name)[part] for each in fields(self)})
 
-    def apply(self, frames_MSSC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
-        """Distort frames, on their own device.
+
+class Distorter:
+    """Distorts frames on a device.
+
+    Args:
+        spec: The size and normalisation of the frames to make.
+        device: The device.
+    """
+
+    def __init__(self, spec: VolumeSpec, device: torch.device) -> None:
+        self._spec = spec
+        # The positions of all pixels, from -1 to 1, as `affine_grid` computes them every time.
+        straight = torch.eye(2, 3, device=device)[None]
+        size = [1, 3, spec.height, spec.width]
+        positions_P2 = affine_grid(straight, size, align_corners=False).flatten(0, 2)
+        self._positions_P3 = torch.cat([positions_P2, torch.ones_like(positions_P2[:, :1])], 1)
+
+    def arrays(self, distortion: Distortion) -> list[NDArray[Any]]:
+        """Return the arrays that `distort` needs on the device."""
+        patch = distortion.patch_M4
+        arrays: list[NDArray[Any]] = [
+            distortion.theta_M23,
+            distortion.brightness_M,
+            distortion.contrast_M,
+            distortion.saturation_M,
+        ]
+        if not patch.any():
+            return arrays
+        top, left, bottom, right = patch.T[..., None]
+        y = (np.arange(self._spec.height, dtype=np.float32) + np.float32(0.5)) / self._spec.height
+        x = (np.arange(self._spec.width, dtype=np.float32) + np.float32(0.5)) / self._spec.width
+        source = distortion.source_M
+        return [
+            *arrays,
+            (y >= top) & (y < bottom),
+            (x >= left) & (x < right),
+            np.arange(len(source)) + source,
+            source == 0,
+            distortion.cover_M,
+        ]
+
+    def distort(self, frames_MSSC: torch.Tensor, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Distort frames.
 
         Args:
-            frames_MSSC: Cached frames, uint8 with 3 channels.
-            spec: The size and normalisation of the frames to make.
+            frames_MSSC: Cached frames on the device, uint8 with 3 channels.
+            arrays: The arrays of their distortion, on the device.
 
         Returns:
             Frames (M, 3, H, W) as normalised floats.
         """
-        device = frames_MSSC.device
-        frames = spec.normalise_frames(frames_MSSC)
-        size = (len(frames), 3, spec.height, spec.width)
-        grid = affine_grid(self.theta_M23.to(device), list(size), align_corners=False)
+        theta_M23, *colours, patches = arrays[0], *arrays[1:4], arrays[4:]
+        brightness, contrast, saturation = (each[:, None, None, None] for each in colours)
+        frames = self._spec.normalise_frames(frames_MSSC)
+        grid = self._positions_P3.expand(len(frames), -1, -1).bmm(theta_M23.transpose(1, 2))
+        grid = grid.view(-1, self._spec.height, self._spec.width, 2)
         sampled = grid_sample(frames, grid, padding_mode="reflection", align_corners=False)
-        brightness, contrast, saturation = (
-            each.to(device)[:, None, None, None]
-            for each in (self.brightness_M, self.contrast_M, self.saturation_M)
-        )
         grey = sampled.mean(dim=1, keepdim=True)
         coloured = (grey + (sampled - grey) * saturation) * contrast + brightness
-        return self._cover(coloured) if self.patch_M4.any() else coloured
+        return _cover(coloured, patches) if patches else coloured
 
-    def _cover(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
-        device = frames_MCHW.device
-        height, width = frames_MCHW.shape[2:]
-        y = (torch.arange(height, device=device) + 0.5)[:, None] / height
-        x = (torch.arange(width, device=device) + 0.5) / width
-        top, left, bottom, right = self.patch_M4.to(device).T[..., None, None]
-        covered = ((y >= top) & (y < bottom) & (x >= left) & (x < right))[:, None]
-        source = self.source_M.to(device)
-        others = frames_MCHW[torch.arange(len(source), device=device) + source]
-        plain = (source == 0)[:, None, None, None]
-        cover = torch.where(plain, self.cover_M.to(device)[:, None, None, None], others)
-        return torch.where(covered, cover, frames_MCHW)
+
+def _cover(frames_MCHW: torch.Tensor, patches: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Cover a part of each frame with another frame, or with one brightness."""
+    rows_MH, columns_MW, other_M, plain_M, cover_M = patches
+    covered = (rows_MH[:, :, None] & columns_MW[:, None, :])[:, None]
+    plain, cover = (each[:, None, None, None] for each in (plain_M, cover_M))
+    return torch.where(covered, torch.where(plain, cover, frames_MCHW[other_M]), frames_MCHW)
 
 
 _STRETCH = 0.2
@@ -294,24 +326,46 @@ def _draw_patches(
     return patches.astype(np.float32), cover.astype(np.float32), source.astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """How the frames of N users fill their volumes.
+
+    Attributes:
+        index_ND: The number of the frame at each position of a volume, among those of all users.
+        mask_ND: Which of them are a user's own, rather than repeated.
+        own_M: The positions of the own ones, among all N x D.
+    """
+
+    index_ND: NDArray[np.int64]
+    mask_ND: NDArray[np.bool_]
+    own_M: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, counts: Sequence[int], frames: int) -> Self:
+        """Return how users with so many frames each, one or more, fill volumes of `frames`."""
+        own = np.array(counts)[:, None]
+        position = np.arange(frames)
+        mask = position < own
+        index = np.cumsum(own, axis=0) - own + position % own
+        return cls(index, mask, mask.ravel().nonzero()[0])
+
+    def arrays(self) -> list[NDArray[Any]]:
+        """Return the arrays that are needed on the device."""
+        return [self.index_ND, self.mask_ND, self.own_M]
+
+
 def fill_volumes(
-    frames_MCHW: torch.Tensor, counts: Sequence[int], spec: VolumeSpec
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stack the frames of each user to a volume.
+    frames_MCHW: torch.Tensor, index_ND: torch.Tensor, mask_ND: torch.Tensor, spec: VolumeSpec
+) -> torch.Tensor:
+    """Stack the frames of each user to a volume (N, 3, D, H, W).
 
     Args:
         frames_MCHW: The normalised frames of all users, one user after the other.
-        counts: The number of frames per user; at least one.
+        index_ND: The number of the frame at each position.
+        mask_ND: Which of them are a user's own.
         spec: The volumes to make.
-
-    Returns:
-        Volumes (N, 3, D, H, W), and which of their frames are a user's own (N, D).
     """
-    own = torch.tensor(list(counts))
-    starts = own.cumsum(0) - own
-    index = (starts[:, None] + torch.arange(spec.frames) % own[:, None]).to(frames_MCHW.device)
-    mask = frame_mask(counts, spec.frames).to(frames_MCHW.device)
-    volumes_NDCHW = frames_MCHW[index]
+    volumes_NDCHW = frames_MCHW[index_ND]
     if spec.fill == "zeros":
-        volumes_NDCHW = volumes_NDCHW * mask[:, :, None, None, None]
-    return volumes_NDCHW.transpose(1, 2), mask
+        volumes_NDCHW = volumes_NDCHW * mask_ND[:, :, None, None, None]
+    return volumes_NDCHW.transpose(1, 2)

@@ -19,7 +19,7 @@ class AveragedWeights:
     """The average of a network's weights over its steps.
 
     Args:
-        network: The network before its first step.
+        network: The network before its first step, whose weights are changed in place.
 
     Attributes:
         network: A network with the averaged weights, in evaluation mode.
@@ -27,6 +27,11 @@ class AveragedWeights:
 
     def __init__(self, network: Network) -> None:
         self.network: Network = copy.deepcopy(network).eval().requires_grad_(False)
+        mean, current = self.network.state_dict(), network.state_dict()
+        real = [name for name, value in mean.items() if value.is_floating_point()]
+        self._means, self._weights = [mean[name] for name in real], [current[name] for name in real]
+        counts = [name for name in mean if name not in real]
+        self._counts = [mean[name] for name in counts], [current[name] for name in counts]
 
     @property
     def tensors(self) -> Tensors:
@@ -34,16 +39,12 @@ class AveragedWeights:
         return self.network.state_dict()
 
     @torch.no_grad()
-    def update(self, network: Network, kept: float) -> None:
+    def update(self, kept: float) -> None:
         """Move the average towards the weights of the network.
 
         Args:
-            network: The network after a step.
             kept: The share of the average that is kept, from 0 (copy the weights) to below 1.
         """
-        current = network.state_dict()
-        for name, mean in self.network.state_dict().items():
-            if mean.is_floating_point():
-                mean.lerp_(current[name], 1 - kept)
-            else:
-                mean.copy_(current[name])
+        torch._foreach_lerp_(self._means, self._weights, 1 - kept)
+        if self._counts[0]:
+            torch._foreach_copy_(*self._counts)

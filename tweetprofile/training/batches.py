@@ -10,14 +10,23 @@ Shapes: N users, M frames, S side of a cached frame, D frames per volume, C chan
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tweetprofile.training.augment import Choice, Distortion, FrameChooser, fill_volumes
+from tweetprofile.training.augment import (
+    Distorter,
+    Distortion,
+    Filling,
+    FrameChooser,
+    fill_volumes,
+)
 from tweetprofile.training.cache import FrameCache
 from tweetprofile.training.distributed import Rank
+from tweetprofile.training.feed import Feed
+from tweetprofile.training.loss import Targets
 from tweetprofile.training.setup import TrainingSetup
 
 
@@ -29,39 +38,49 @@ class DeviceFrames:
 
     Args:
         caches: The caches to take frames from.
-        device: The device to deliver frames on.
+        feed: The way to the device.
     """
 
-    def __init__(self, caches: Iterable[FrameCache], device: torch.device) -> None:
-        self._device = device
+    def __init__(self, caches: Iterable[FrameCache], feed: Feed) -> None:
+        self._feed = feed
         self._resident: dict[Path, torch.Tensor | None] = {}
         for cache in caches:
             if cache.path not in self._resident:
-                self._resident[cache.path] = cache.resident(device)
+                self._resident[cache.path] = feed.keep(cache.frames_MSSC)
 
-    def take(self, cache: FrameCache, frames: NDArray[np.int64]) -> torch.Tensor:
-        """Return frames of a cache by number: (M, S, S, 3) uint8 on the device."""
+    def send(
+        self, cache: FrameCache, frames: NDArray[np.int64], arrays: Sequence[NDArray[Any]]
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return frames of a cache by number, (M, S, S, 3) uint8, and arrays, on the device.
+
+        Args:
+            cache: The cache.
+            frames: The numbers of the frames.
+            arrays: What else the device needs at the same time.
+        """
         resident = self._resident[cache.path]
-        if resident is not None:
-            return resident[torch.from_numpy(frames).to(self._device)]
-        return torch.from_numpy(cache.frames_MSSC[frames]).to(self._device, non_blocking=True)
+        if resident is None:
+            (pixels,) = self._feed.send([cache.frames_MSSC[frames]])
+            return pixels, self._feed.send(arrays)
+        numbers, *sent = self._feed.send([frames, *arrays])
+        return resident[numbers], sent
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The users of one step, and the volumes of this process's share of them.
+    """This process's share of the users of one step.
 
     Attributes:
-        users: The positions of all users of the batch (N,).
-        choices: The frames that each of them shows.
-        volumes: The volumes of this process's users (n, C, D, H, W).
+        volumes: The volumes of the users (n, 3, D, H, W).
         mask: Which frames of the volumes are a user's own (n, D).
+        own: The positions of these frames, among all n x D.
+        targets: The weights of the classes, by `Targets`.
     """
 
-    users: NDArray[np.int64]
-    choices: Sequence[Choice]
     volumes: torch.Tensor
     mask: torch.Tensor
+    own: torch.Tensor
+    targets: torch.Tensor
 
 
 class Batches:
@@ -77,6 +96,8 @@ class Batches:
         self._setup, self._frames, self._rank = setup, frames, rank
         augment = setup.recipe.augment
         self._chooser = FrameChooser(setup.train, setup.volume_spec.frames, augment)
+        self._distorter = Distorter(setup.volume_spec, rank.device)
+        self._targets = Targets(setup.train, setup.schema, setup.recipe)
 
     def draw(self, random: np.random.Generator) -> Iterator[Batch]:
         """Yield every user once, in full batches; an epoch leaves out the users of a partial one.
@@ -87,21 +108,27 @@ class Batches:
         size = self._setup.batch_size
         order = random.permutation(len(self._setup.train))
         for number in range(self._setup.steps):
-            users = order[number * size : (number + 1) * size]
-            choices = self._chooser.choose(users, random)
-            volumes, mask = self._make_volumes(choices, random)
-            yield Batch(users, choices, volumes, mask)
+            yield self._draw(order[number * size : (number + 1) * size], random)
 
-    def _make_volumes(
-        self, choices: Sequence[Choice], random: np.random.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw the distortions of the whole batch, and build this process's volumes."""
+    def _draw(self, users: NDArray[np.int64], random: np.random.Generator) -> Batch:
+        """Draw everything for all users of a batch, and build this process's volumes."""
+        spec = self._setup.volume_spec
+        choices = self._chooser.choose(users, random)
         chosen = [choice.frames for choice in choices]
         counts = [len(each) for each in chosen]
         ends = np.cumsum([0, *counts])
         distortion = Distortion.draw(counts, self._setup.recipe.augment, random)
-        own = self._rank.share(len(chosen))
+        own = self._rank.share(len(users))
         part = slice(int(ends[own.start]), int(ends[own.stop]))
-        pixels = self._frames.take(self._setup.train.cache, np.concatenate(chosen)[part])
-        frames = distortion.take(part).apply(pixels, self._setup.volume_spec)
-        return fill_volumes(frames, counts[own], self._setup.volume_spec)
+        pixels, arrays = self._frames.send(
+            self._setup.train.cache,
+            np.concatenate(chosen)[part],
+            [
+                self._targets.weigh(users, choices)[own],
+                *Filling.of(counts[own], spec.frames).arrays(),
+                *self._distorter.arrays(distortion.take(part)),
+            ],
+        )
+        targets, index, mask, positions, *distorting = arrays
+        frames = self._distorter.distort(pixels, distorting)
+        return Batch(fill_volumes(frames, index, mask, spec), mask, positions, targets)

@@ -15,7 +15,6 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tweetprofile.data.images.digests import Digests
@@ -25,9 +24,6 @@ from tweetprofile.workers.profiles import Counts
 
 _ARRAYS = ("starts", "counts", "hashes", "digests")
 """The arrays in `users.npz`."""
-
-_ROOM_ON_GPU = 0.5
-"""The share of a GPU's free memory that frames may take; the network needs the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +83,6 @@ class FrameCache:
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process open the same files instead of copying the frames."""
         return FrameCache.open, (self.path,)
-
-    def resident(self, device: torch.device) -> torch.Tensor | None:
-        """Return all frames on a GPU; None if it lacks the memory, or the device is not a GPU."""
-        if device.type != "cuda":
-            return None
-        free, _ = torch.cuda.mem_get_info(device)
-        if self.frames_MSSC.nbytes > free * _ROOM_ON_GPU:
-            return None
-        return torch.from_numpy(np.ascontiguousarray(self.frames_MSSC)).to(device)
 
 
 @dataclass(frozen=True, slots=True)

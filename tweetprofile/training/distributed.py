@@ -54,13 +54,12 @@ class Rank:
         """Return the range of a batch's items that this process computes."""
         return slice(items * self.number // self.world, items * (self.number + 1) // self.world)
 
-    def total(self, value: float) -> float:
-        """Return the sum of a value over all processes."""
-        if self.world == 1:
-            return value
-        total = torch.tensor(value, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total)
-        return float(total)
+    def totals(self, values: torch.Tensor) -> list[float]:
+        """Return the sum of each value over all processes; the device is waited for."""
+        totals = values.double()
+        if self.world > 1:
+            dist.all_reduce(totals)
+        return totals.tolist()
 
     def broadcast(self, value: int) -> int:
         """Return the value of the first process, in every process."""

@@ -17,7 +17,11 @@ def training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
 
 
 def compute_logits(
-    network: nn.Module, volumes: torch.Tensor, mask: torch.Tensor, dtype: torch.dtype
+    network: nn.Module,
+    volumes: torch.Tensor,
+    mask: torch.Tensor,
+    own: torch.Tensor | None,
+    dtype: torch.dtype,
 ) -> dict[str, torch.Tensor]:
     """Return the logits of a network as float32, by trait.
 
@@ -25,9 +29,11 @@ def compute_logits(
         network: The network.
         volumes: The volumes of N users (N, C, D, H, W).
         mask: Which frames of the volumes are a user's own (N, D).
+        own: The positions of these frames, among all N x D; None where nothing is learnt.
         dtype: The type to compute in.
     """
     lower = dtype != torch.float32
+    given = (volumes, mask) if own is None else (volumes, mask, own)
     with torch.autocast(volumes.device.type, dtype=dtype, enabled=lower):
-        logits: dict[str, torch.Tensor] = network(volumes, mask)
+        logits: dict[str, torch.Tensor] = network(*given)
     return {trait: values.float() for trait, values in logits.items()}

@@ -3,18 +3,16 @@
 import copy
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
-from tweetprofile.errors import TrainingError
 from tweetprofile.networks import AnyNetwork, DeepSet, Network, build_network, ensemble_of
 from tweetprofile.training.averaging import AveragedWeights
 from tweetprofile.training.batches import Batch
 from tweetprofile.training.best_weights import KeptWeights
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.forward import compute_logits, training_dtype
-from tweetprofile.training.loss import UserLoss
+from tweetprofile.training.loss import user_loss
 from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.setup import TrainingSetup
@@ -42,7 +40,6 @@ class Learner:
         self.average = AveragedWeights(self.network)
         self._parallel = rank.distribute(self.network)
         self.optimiser = self._make_optimiser()
-        self._loss = UserLoss(setup.train, setup.schema, setup.recipe, rank)
 
     def start_member(self) -> None:
         """Begin the next member: forget what was learnt, and draw other weights."""
@@ -55,36 +52,27 @@ class Learner:
         """Put the network in training mode."""
         self._parallel.train()
 
-    def step(self, batch: Batch, *, rate: float, kept: float) -> float:
-        """Make a gradient step, and return the loss of the batch over all processes.
+    def step(self, batch: Batch, *, rate: float, kept: float) -> torch.Tensor:
+        """Make a gradient step, and return this process's share of the loss, on the device.
 
         Args:
             batch: The users to learn from.
             rate: The learning rate.
             kept: The share of the average of the weights that is kept.
-
-        Raises:
-            TrainingError: The loss is not finite.
         """
-        recipe = self._setup.recipe
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        logits = compute_logits(self._parallel, batch.volumes, batch.mask, self._dtype)
-        loss = self._loss(logits, batch.users, batch.choices)
-        total = self._rank.total(loss.item())
-        if not np.isfinite(total):
-            raise TrainingError(
-                f"the loss became {total}; train with a `learning_rate` lower than "
-                f"{recipe.learning_rate:g}."
-            )
+        logits = compute_logits(self._parallel, batch.volumes, batch.mask, batch.own, self._dtype)
+        loss = user_loss(logits, batch.targets)
         self.optimiser.zero_grad()
         # Gradients are averaged over the processes, but must be summed.
-        (loss * self._rank.world).backward()  # type: ignore[no-untyped-call]
-        if recipe.clip is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        world = self._rank.world
+        (loss if world == 1 else loss * world).backward()  # type: ignore[no-untyped-call]
+        if (clip := self._setup.recipe.clip) is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), clip)
         self.optimiser.step()
-        self.average.update(self.network, kept)
-        return total
+        self.average.update(kept)
+        return loss.detach()
 
     def restore(self, state: TrainingState) -> None:
         """Take the weights, their average and the moments of an interrupted run.

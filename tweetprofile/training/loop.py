@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from tweetprofile.errors import TrainingError
 from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import mean_macro_f1
@@ -18,11 +17,13 @@ from tweetprofile.training.batches import Batches, DeviceFrames
 from tweetprofile.training.best_weights import BestWeights
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank
+from tweetprofile.training.feed import Feed
 from tweetprofile.training.learner import Learner
+from tweetprofile.training.loss import EpochLoss
 from tweetprofile.training.metrics_file import append_metrics, cut_metrics
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.setup import TrainingSetup
-from tweetprofile.training.state import TrainingState, optimiser_state
+from tweetprofile.training.state import StateWriter, TrainingState, optimiser_state
 from tweetprofile.training.validation import Validator
 
 
@@ -33,6 +34,7 @@ class Trainer:
         setup: The training.
         rank: The process.
         observer: Receives the events of the first process.
+        feed: The way to the rank's device; None for the one that suits the device.
 
     Attributes:
         result: The network that was trained: after `run` the mean of all members, before that the
@@ -40,7 +42,11 @@ class Trainer:
     """
 
     def __init__(
-        self, setup: TrainingSetup, rank: Rank, observer: TrainObserver | None = None
+        self,
+        setup: TrainingSetup,
+        rank: Rank,
+        observer: TrainObserver | None = None,
+        feed: Feed | None = None,
     ) -> None:
         self._setup, self._rank = setup, rank
         self._observer = observer or TrainObserver()
@@ -48,9 +54,11 @@ class Trainer:
         self._learner = Learner(setup, rank)
         if self._learner.loaded and rank.number == 0:
             self._observer.on_loaded(self._learner.loaded)
-        frames = DeviceFrames((setup.train.cache, setup.val.cache), rank.device)
+        caches = setup.train.cache, setup.val.cache
+        frames = DeviceFrames(caches, feed or Feed.of(rank.device))
         self._batches = Batches(setup, frames, rank)
         self._validator = Validator(setup, frames, rank.device)
+        self._writer = StateWriter(setup.folder)
         self._best = BestWeights()
         self._epochs = setup.recipe.epochs
         self.result: AnyNetwork = self._learner.average.network
@@ -58,9 +66,10 @@ class Trainer:
     def run(self) -> EpochMetrics:
         """Train for all epochs, and return the metrics of `result`."""
         epoch = self._next_epoch(self._restore())
-        while epoch <= self._epochs:
-            self._finish_epoch(self._run_epoch(epoch))
-            epoch = self._next_epoch(epoch)
+        with self._writer:
+            while epoch <= self._epochs:
+                self._finish_epoch(self._run_epoch(epoch))
+                epoch = self._next_epoch(epoch)
         return self._combine_members()
 
     @property
@@ -82,21 +91,19 @@ class Trainer:
         if 1 < epoch == member.first:
             self._learner.start_member()
         self._learner.start_epoch()
-        loss = rate = 0.0
+        losses, rate = EpochLoss(epoch, steps, recipe, self._rank), 0.0
         for number, batch in enumerate(self._batches.draw(random)):
             step = (epoch - member.first) * steps + number
             rate = recipe.learning_rate_at(step, steps, member.count)
             kept = recipe.average_kept(step, member.count * steps)
-            try:
-                loss += self._learner.step(batch, rate=rate, kept=kept)
-            except TrainingError as error:
-                raise TrainingError(f"epoch {epoch}: {error}") from None
+            losses.add(self._learner.step(batch, rate=rate, kept=kept))
+        loss = losses.mean()  # a loss that is not finite ends the training before anything is kept
         val_loss, scores = (
             self._validator.score(self.result) if self._rank.number == 0 else (None, {})
         )
         return EpochMetrics(
             epoch=epoch,
-            loss=loss / steps,
+            loss=loss,
             val_loss=val_loss,
             scores=scores,
             mean_macro_f1=mean_macro_f1(scores),
@@ -159,7 +166,7 @@ class Trainer:
             average=self._learner.average.tensors,
             optimiser=optimiser_state(self._learner.optimiser),
         )
-        state.save(self._setup.folder)
+        self._writer.save(state)
 
 
 def train_rank(rank: Rank, setup: TrainingSetup) -> None:

@@ -1,16 +1,18 @@
 """The loss: cross-entropy summed over the traits (the paper, Eq. 1), for users who may be mixed.
 
-Shapes: N users of a batch.
+Shapes: N users of a batch, K classes of a trait, C classes of all traits.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import log_softmax
 
 from tweetprofile.data.labels.reading import UNKNOWN
+from tweetprofile.errors import TrainingError
 from tweetprofile.training.augment import Choice
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank
@@ -18,76 +20,124 @@ from tweetprofile.training.recipes import Recipe
 from tweetprofile.traits import TraitSchema
 
 
-class UserLoss:
-    """Computes one process's share of the loss of a batch.
+class Targets:
+    """What a network should answer: a weight for each class of each user.
+
+    The loss is linear in the logarithms of the probabilities. Everything that it depends on besides
+    them is therefore computed on the host, and reaches the device as one array.
 
     Args:
         users: The users to learn from.
         schema: Their traits.
         recipe: The recipe, which sets how classes are balanced and labels smoothed.
-        rank: The process.
     """
 
-    def __init__(self, users: Subset, schema: TraitSchema, recipe: Recipe, rank: Rank) -> None:
-        self._labels, self._rank = users.labels, rank
+    def __init__(self, users: Subset, schema: TraitSchema, recipe: Recipe) -> None:
+        self._labels = users.labels
         self._smoothing = recipe.label_smoothing
         self._weights = _class_weights(users, schema, recipe.balance)
 
-    def __call__(
-        self,
-        logits: Mapping[str, torch.Tensor],
-        users: NDArray[np.int64],
-        choices: Sequence[Choice],
-    ) -> torch.Tensor:
-        """Return this process's share; the sum over all processes is the loss of the batch.
+    def weigh(self, users: NDArray[np.int64], choices: Sequence[Choice]) -> NDArray[np.float32]:
+        """Return the weights of the classes of all traits (N, C).
 
         The loss of a trait is the mean over the labels of the whole batch, weighted by class. A
         mixed user has two labels, weighted by their shares of the frames.
 
         Args:
-            logits: The logits of this process's users, by trait.
             users: The positions of all users of the batch (N,).
             choices: The frames that each of them shows.
         """
         partners = np.array([choice.partner for choice in choices])
-        shares = torch.tensor([choice.share for choice in choices])
-        total = torch.zeros((), device=self._rank.device)
-        for column, (name, weights) in enumerate(self._weights.items()):
-            labels = self._labels[:, column]
-            own, mixed = torch.from_numpy(labels[users]), torch.from_numpy(labels[partners])
+        shares = np.array([choice.share for choice in choices])
+        columns = []
+        for column, weights in enumerate(self._weights):
+            own, mixed = self._labels[users, column], self._labels[partners, column]
             of_own, of_mixed = shares * _weigh(own, weights), (1 - shares) * _weigh(mixed, weights)
-            weight = (of_own.sum() + of_mixed.sum()).clamp(min=1e-6)
-            for targets, factors in ((own, of_own), (mixed, of_mixed)):
-                total = total + self._part(logits[name], targets, factors / weight)
-        return total
+            total = max(1e-6, of_own.sum() + of_mixed.sum())
+            known = of_own[:, None] * self._spread(own, len(weights))
+            known += of_mixed[:, None] * self._spread(mixed, len(weights))
+            columns.append(known / total)
+        return np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
 
-    def _part(
-        self, logits: torch.Tensor, labels: torch.Tensor, factors: torch.Tensor
-    ) -> torch.Tensor:
-        """Return the weighted sum of the cross-entropies of this process's users."""
-        part, device = self._rank.share(len(labels)), self._rank.device
-        each = cross_entropy(
-            logits,
-            labels[part].to(device),
-            ignore_index=UNKNOWN,
-            reduction="none",
-            label_smoothing=self._smoothing,
-        )
-        return (each * factors[part].to(device)).sum()
+    def _spread(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+        """Return the smoothed distribution of each label over the classes (N, K)."""
+        return self._smoothing / classes + (1 - self._smoothing) * np.eye(classes)[labels]
 
 
-def _class_weights(users: Subset, schema: TraitSchema, balance: float) -> dict[str, torch.Tensor]:
+def user_loss(logits: Mapping[str, torch.Tensor], weights_NC: torch.Tensor) -> torch.Tensor:
+    """Return the weighted sum of the negative logarithms of the probabilities.
+
+    The sum over all processes, each with its users and their weights, is the loss of the batch.
+
+    Args:
+        logits: The logits of this process's users, by trait.
+        weights_NC: The weights of the same users by `Targets`.
+    """
+    logarithms_NC = torch.cat([log_softmax(each, dim=1) for each in logits.values()], dim=1)
+    return -(logarithms_NC * weights_NC).sum()
+
+
+class EpochLoss:
+    """The losses of an epoch, which stay on the device until they are looked at.
+
+    Args:
+        epoch: The number of the epoch.
+        steps: The number of its steps.
+        recipe: The recipe, for the sentence about a loss that is not finite.
+        rank: The process.
+    """
+
+    def __init__(self, epoch: int, steps: int, recipe: Recipe, rank: Rank) -> None:
+        self._epoch, self._recipe, self._rank = epoch, recipe, rank
+        self._each = torch.zeros(steps, device=rank.device)
+        self._added = 0
+
+    def add(self, loss: torch.Tensor) -> None:
+        """Add this process's share of the next step's loss.
+
+        Raises:
+            TrainingError: One of the latest losses is not finite.
+        """
+        self._each[self._added] = loss
+        self._added += 1
+        if self._added % _LOOK_STEPS == 0:
+            self.mean()
+
+    def mean(self) -> float:
+        """Return the mean loss of the steps so far over all processes.
+
+        Raises:
+            TrainingError: A loss is not finite.
+        """
+        totals = self._rank.totals(self._each[: self._added])
+        for total in totals:
+            if not math.isfinite(total):
+                raise TrainingError(
+                    f"epoch {self._epoch}: the loss became {total}; train with a `learning_rate` "
+                    f"lower than {self._recipe.learning_rate:g}."
+                )
+        return sum(totals) / self._added
+
+
+_LOOK_STEPS = 64
+"""The steps between two looks at the loss, for each of which a GPU is waited for."""
+
+
+def _class_weights(
+    users: Subset, schema: TraitSchema, balance: float
+) -> Sequence[NDArray[np.float64]]:
     """Return the weights of the classes of each trait; their mean over the labels is 1."""
-    weights = {}
+    weights = []
     for column, trait in enumerate(schema):
         labels = users.labels[:, column]
         counts = np.bincount(labels[labels != UNKNOWN], minlength=len(trait.classes))
         each = np.maximum(counts, 1.0) ** -balance
         mean = (each * counts).sum() / max(1, counts.sum())
-        weights[trait.name] = torch.tensor(each / (mean or 1.0), dtype=torch.float32)
+        weights.append(each / (mean or 1.0))
     return weights
 
 
-def _weigh(labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def _weigh(labels: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the weight of each label's class; 0 where there is no label."""
-    return weights[labels.clamp(min=0)] * (labels != UNKNOWN)
+    weighed: NDArray[np.float64] = weights[np.maximum(labels, 0)] * (labels != UNKNOWN)
+    return weighed

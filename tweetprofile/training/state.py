@@ -7,9 +7,10 @@ Random number generators are not saved: an epoch draws from the seed and its own
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -61,8 +62,18 @@ class TrainingState:
     average: Tensors = field(repr=False)
     optimiser: Tensors = field(repr=False)
 
-    def save(self, folder: Path) -> None:
-        """Write the state; the file appears complete or not at all.
+    def copied(self) -> "TrainingState":
+        """Return a copy on the host, which later steps do not change, and which can be written."""
+        return replace(
+            self,
+            kept=[KeptWeights(each.metrics, _copied(each.weights)) for each in self.kept],
+            network=_copied(self.network),
+            average=_copied(self.average),
+            optimiser=_copied(self.optimiser),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write a copied state; the file appears complete or not at all.
 
         Args:
             folder: The run folder.
@@ -77,7 +88,6 @@ class TrainingState:
         }
         for number, kept in enumerate(self.kept):
             tensors |= {f"{_kept(number)}/{name}": value for name, value in kept.weights.items()}
-        tensors = {name: _on_cpu(value) for name, value in tensors.items()}
         header = {
             "settings": dict(self.settings),
             "epoch": self.epoch,
@@ -165,6 +175,46 @@ class TrainingState:
         _check_moments(optimiser, self.optimiser)
 
 
+class StateWriter:
+    """Writes states in a thread, while the next epoch runs; `with` waits for the last one.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait until everything is written, also if the training failed or was interrupted.
+
+        Raises:
+            WriteError: The last state could not be written, and the block raised nothing else.
+        """
+        self._thread.shutdown()
+        if kind is None:
+            self._wait()
+
+    def save(self, state: TrainingState) -> None:
+        """Copy a state, whose tensors change in the next epoch, and begin to write it.
+
+        Raises:
+            WriteError: The state before it could not be written.
+        """
+        copied = state.copied()
+        self._wait()
+        self._last = self._thread.submit(copied.write, self._folder)
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+
+
 def require_same(settings: Mapping[str, Any], before: Mapping[str, Any], folder: Path) -> None:
     """Check that the run in a folder has the settings of this one.
 
@@ -211,8 +261,11 @@ def _kept(number: int) -> str:
     return f"kept-{number}"
 
 
-def _on_cpu(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().cpu().contiguous().clone()
+def _copied(tensors: Tensors) -> Tensors:
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
 
 
 def _part(tensors: Tensors, part: str) -> dict[str, torch.Tensor]:

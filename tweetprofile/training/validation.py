@@ -11,12 +11,12 @@ from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.traits import TraitScore, score_traits
+from tweetprofile.training.augment import Filling
 from tweetprofile.training.batches import DeviceFrames
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.forward import compute_logits, training_dtype
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.volumes.choice import select_evenly
-from tweetprofile.volumes.stacking import frame_mask, stack_volumes
 
 
 class Validator:
@@ -29,7 +29,7 @@ class Validator:
     """
 
     def __init__(self, setup: TrainingSetup, frames: DeviceFrames, device: torch.device) -> None:
-        self._setup, self._frames, self._device = setup, frames, device
+        self._setup, self._frames = setup, frames
         self._dtype = training_dtype(setup.recipe, device)
 
     def score(self, network: AnyNetwork) -> tuple[float | None, dict[str, TraitScore]]:
@@ -68,9 +68,11 @@ class Validator:
         spec = self._setup.volume_spec
         frames = [users.frames_of(position) for position in positions]
         chosen = [each[select_evenly(len(each), spec.frames)] for each in frames]
-        pixels = self._frames.take(users.cache, np.concatenate(chosen))
-        counts = [len(each) for each in chosen]
-        resized = torch.split(stretch(pixels, spec.height, spec.width), counts)
-        mask = frame_mask(counts, spec.frames).to(self._device)
-        volumes = spec.normalise(stack_volumes(resized, spec))
-        return compute_logits(network, volumes, mask, self._dtype)
+        filling = Filling.of([len(each) for each in chosen], spec.frames)
+        pixels, (index, mask, _) = self._frames.send(
+            users.cache, np.concatenate(chosen), filling.arrays()
+        )
+        volumes = stretch(pixels, spec.height, spec.width)[index]
+        if spec.fill == "zeros":
+            volumes = volumes.masked_fill_(~mask[:, :, None, None, None], round(spec.mean))
+        return compute_logits(network, spec.normalise(volumes), mask, None, self._dtype)
