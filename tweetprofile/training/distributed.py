@@ -59,7 +59,7 @@ class Rank:
         totals = values.double()
         if self.world > 1:
             dist.all_reduce(totals)
-        return totals.tolist()
+        return totals.cpu().tolist()
 
     def broadcast(self, value: int) -> int:
         """Return the value of the first process, in every process."""

@@ -310,10 +310,18 @@ def _check_moments(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, moments: Tensors) -> None:
-    """Fill an optimiser of the same parameters: the inverse of `optimiser_state`."""
+    """Fill an optimiser of the same parameters: the inverse of `optimiser_state`.
+
+    Moments get the layout in memory of their parameters: a GPU is asked for an operation on many
+    tensors at once only if they agree in it.
+    """
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in moments.items():
         number, _, name = key.partition(".")
+        parameter = parameters[int(number)]
+        if value.shape == parameter.shape:
+            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
         state.setdefault(int(number), {})[name] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})

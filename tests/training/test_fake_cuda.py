@@ -1,0 +1,103 @@
+"""What a training asks of a GPU, on a fake one: few operations, no waits, none that CUDA lacks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.fake_cuda import FakeCuda, Record, fake_cuda
+from tests.training.setups import make_setup
+from tweetprofile.training.batches import Batches, DeviceFrames
+from tweetprofile.training.distributed import Rank
+from tweetprofile.training.feed import Feed
+from tweetprofile.training.learner import Learner
+from tweetprofile.training.loss import EpochLoss
+from tweetprofile.training.recipes import RecipeName
+from tweetprofile.training.setup import TrainingSetup
+from tweetprofile.training.validation import Validator
+
+UNORDERED = {"index_add", "index_add_", "index_put", "index_put_", "_index_put_impl_"}
+UNORDERED |= {"scatter_add", "scatter_add_", "scatter_reduce", "embedding_dense_backward"}
+"""Operators that add numbers in any order on a GPU, so that the last bits vary."""
+
+
+@pytest.fixture
+def cuda() -> Iterator[FakeCuda]:
+    with fake_cuda() as device:
+        yield device
+
+
+def record_step(cuda: FakeCuda, setup: TrainingSetup) -> Record:
+    """Return what one step asks for, after a first one."""
+    rank = Rank(0, 1, cuda.device)
+    learner = Learner(setup, rank)
+    frames = DeviceFrames([setup.train.cache], Feed.of(cuda.device))
+    batches = Batches(setup, frames, rank).draw(np.random.default_rng(0))
+    losses = EpochLoss(1, 2, setup.recipe, rank)
+    learner.start_epoch()
+    losses.add(learner.step(next(batches), rate=1e-3, kept=0.9))
+    with cuda.recording() as record:
+        losses.add(learner.step(next(batches), rate=1e-3, kept=0.9))
+    return record
+
+
+@pytest.mark.parametrize(
+    ("model", "recipe", "most"),
+    [("deepset", "default", 300), ("model1", "default", 200), ("model1", "paper", 100)],
+)
+def test_a_step_asks_for_few_operations_and_one_copy_and_waits_for_nothing(
+    cuda: FakeCuda, tmp_path: Path, model: str, recipe: RecipeName, most: int
+) -> None:
+    record = record_step(cuda, make_setup(tmp_path, model, recipe, users=64))
+    assert record.launches.total() + record.to_device.total() <= most, record.launches
+    assert record.to_device.total() == 1, record.to_device
+    assert not record.to_host
+    assert not record.waits
+    assert not record.faults
+
+
+@pytest.mark.parametrize("model", ["deepset", "deepset-resnet18", "deepset-vgg11", "model2"])
+def test_a_step_of_any_network_runs_on_cuda_in_a_fixed_order(
+    cuda: FakeCuda, tmp_path: Path, model: str
+) -> None:
+    record = record_step(cuda, make_setup(tmp_path, model, users=64, side=32))
+    assert record.to_device.total() == 1, record.to_device
+    assert not record.waits
+    assert not record.faults
+    assert not record.launches.keys() & UNORDERED
+
+
+def test_frames_that_do_not_stay_on_the_gpu_are_a_second_copy(
+    cuda: FakeCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (1 << 20, 80 << 30))
+    record = record_step(cuda, make_setup(tmp_path, users=64, side=32))
+    assert record.to_device.total() == 2, record.to_device
+    assert not record.waits
+
+
+def test_losses_are_read_once_in_many_steps(cuda: FakeCuda, tmp_path: Path) -> None:
+    losses = EpochLoss(1, 200, make_setup(tmp_path).recipe, Rank(0, 1, cuda.device))
+    with cuda.recording() as record:
+        for _ in range(200):
+            losses.add(torch.ones((), device=cuda.device))
+    assert record.to_host.total() == 3
+    assert not record.waits
+
+
+@pytest.mark.parametrize("model", ["deepset", "model1"])
+def test_validation_runs_on_cuda_with_one_copy_per_batch(
+    cuda: FakeCuda, tmp_path: Path, model: str
+) -> None:
+    setup = make_setup(tmp_path, model, users=64)
+    network = Learner(setup, Rank(0, 1, cuda.device)).average.network
+    frames = DeviceFrames([setup.val.cache], Feed.of(cuda.device))
+    validator = Validator(setup, frames, cuda.device)
+    with cuda.recording() as record:
+        validator.score(network)
+    assert record.to_device.total() == 1, record.to_device
+    assert record.to_host.total() == 3, "the logits of each trait, when all are computed"
+    assert not record.waits
+    assert not record.faults
