@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from tests.fake_cuda import FakeCuda, Record, fake_cuda
 from tests.training.setups import make_setup
@@ -13,6 +15,7 @@ from tweetprofile.training.batches import Batches, DeviceFrames
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
 from tweetprofile.training.learner import Learner
+from tweetprofile.training.loop import Trainer
 from tweetprofile.training.loss import EpochLoss
 from tweetprofile.training.recipes import RecipeName
 from tweetprofile.training.setup import TrainingSetup
@@ -101,3 +104,27 @@ def test_validation_runs_on_cuda_with_one_copy_per_batch(
     assert record.to_host.total() == 3, "the logits of each trait, when all are computed"
     assert not record.waits
     assert not record.faults
+
+
+class StopError(Exception):
+    """Ends a training in its first forward pass."""
+
+
+@pytest.mark.parametrize(("recipe", "precision"), [("paper", "ieee"), ("default", "tf32")])
+def test_training_in_fp32_uses_no_tf32_and_repeats_its_results(
+    cuda: FakeCuda, tmp_path: Path, recipe: RecipeName, precision: str
+) -> None:
+    found = []
+
+    def note(*_: object) -> None:
+        backend: Any = torch.backends.cudnn
+        found.append((backend.deterministic, backend.conv.fp32_precision))
+        raise StopError
+
+    trainer = Trainer(make_setup(tmp_path, "model1", recipe, side=32), Rank(0, 1, cuda.device))
+    with (
+        register_module_forward_hook(note),
+        pytest.raises(StopError),
+    ):
+        trainer.run()
+    assert found == [(True, precision)]

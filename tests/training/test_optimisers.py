@@ -57,3 +57,26 @@ def test_scales_and_biases_are_not_decayed() -> None:
         if group["params"]
     }
     assert decayed == {0.5: [(32, 16, 3, 3)], 0.0: [(32,), (32,), (32,)]}
+
+
+SHAPES = [(32, 27), (32, 288), (64, 32), (64, 288), (64, 576), (32, 288)]
+
+
+@pytest.mark.parametrize("smallest", [1, 128])
+def test_matrices_are_orthogonalised_together_as_one_by_one(smallest: int) -> None:
+    torch.manual_seed(0)
+    matrices = [torch.randn(shape) for shape in SHAPES]
+    for matrix, found in zip(matrices, orthogonalise(matrices, smallest), strict=True):
+        torch.testing.assert_close(found, orthogonalise([matrix])[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_zero_gradient_moves_nothing() -> None:
+    assert not orthogonalise([torch.zeros(8, 16)])[0].any()
+
+
+def test_muon_moves_a_convolution_alike_in_any_layout() -> None:
+    found = [
+        step_of("muon", convolution().to(memory_format=layout))["weight"]  # type: ignore[call-overload]
+        for layout in (torch.contiguous_format, torch.channels_last)
+    ]
+    torch.testing.assert_close(*found, atol=1e-6, rtol=1e-3)

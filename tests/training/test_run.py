@@ -23,6 +23,7 @@ from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.recipes import recipe_for
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
+from tweetprofile.training.state import STATE
 
 TRAITS = ("gender", "location", "occupation")
 
@@ -181,9 +182,10 @@ def test_a_loss_that_is_not_finite_ends_training_with_a_fix(dump: Path, tmp_path
     wild = replace(QUICK, norm="none", learning_rate=1e30, epochs=5)
     with pytest.raises(
         TrainingError,
-        match=r"the loss became .* a `learning_rate` lower than 1e",
+        match=r"epoch 1: the loss became .* a `learning_rate` lower than 1e",
     ):
         train_manifest(dump / "train.parquet", tmp_path / "run", wild)
+    assert not (tmp_path / "run" / STATE).exists()
 
 
 def test_a_manifest_whose_images_are_all_unusable_is_refused(dump: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tweetprofile.errors import OutputError
+from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.networks import Network, build_network, network_spec
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
@@ -83,6 +83,67 @@ def test_a_saved_state_is_restored(tmp_path: Path, name: OptimiserName) -> None:
         assert torch.equal(optimiser_state(optimiser)[key], value), key
     assert state.kept[0].metrics.val_loss is None  # NaN is saved as null
     assert state.kept[0].metrics.scores == METRICS.scores
+
+
+def state_of(network: Network, epoch: int) -> TrainingState:
+    """Return the state of a training that holds its weights themselves, not a copy."""
+    weights = network.state_dict()
+    return TrainingState(
+        settings={},
+        epoch=epoch,
+        epochs=4,
+        kept=[KeptWeights(METRICS, weights)],
+        network=weights,
+        average=weights,
+        optimiser={},
+    )
+
+
+def test_a_state_is_that_of_its_epoch_although_training_goes_on(tmp_path: Path) -> None:
+    network, _ = begin("muon")
+    with StateWriter(tmp_path) as writer:
+        writer.save(state_of(network, 1))
+        before = network.state_dict()["heads.head_mood.bias"].clone()
+        for parameter in network.parameters():
+            parameter.data.fill_(7)
+    state = TrainingState.load(tmp_path)
+    assert state is not None
+    assert torch.equal(state.network["heads.head_mood.bias"], before)
+
+
+def test_an_interrupted_training_has_written_its_last_state(tmp_path: Path) -> None:
+    network, _ = begin("muon")
+    with pytest.raises(KeyboardInterrupt), StateWriter(tmp_path) as writer:
+        for epoch in (1, 2):
+            writer.save(state_of(network, epoch))
+        raise KeyboardInterrupt
+    state = TrainingState.load(tmp_path)
+    assert state is not None
+    assert state.epoch == 2
+
+
+def test_a_state_that_cannot_be_written_ends_the_training(tmp_path: Path) -> None:
+    network, _ = begin("muon")
+    gone = tmp_path / "gone"
+    writer = StateWriter(gone)
+    writer.save(state_of(network, 1))
+    with pytest.raises(WriteError, match=r"cannot write the state of the run to .*gone"):
+        writer.save(state_of(network, 2))
+    with pytest.raises(WriteError, match="cannot write the state"), StateWriter(gone) as last:
+        last.save(state_of(network, 1))
+
+
+@pytest.mark.parametrize("name", ["adam", "muon"])
+def test_restored_moments_have_the_layout_of_their_parameters(
+    tmp_path: Path, name: OptimiserName
+) -> None:
+    network, optimiser = begin(name)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    write(tmp_path, network, optimiser)
+    restore(tmp_path, network, optimiser)
+    for parameter, state in optimiser.state.items():
+        for moment in state.values():
+            assert moment.shape != parameter.shape or moment.stride() == parameter.stride()
 
 
 @pytest.mark.parametrize(

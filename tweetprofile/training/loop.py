@@ -5,6 +5,7 @@ first process validates, writes files and reports to an observer.
 """
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from tweetprofile.training.best_weights import BestWeights
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
+from tweetprofile.training.forward import training_dtype
 from tweetprofile.training.learner import Learner
 from tweetprofile.training.loss import EpochLoss
 from tweetprofile.training.metrics_file import append_metrics, cut_metrics
@@ -25,6 +27,7 @@ from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.training.state import StateWriter, TrainingState, optimiser_state
 from tweetprofile.training.validation import Validator
+from tweetprofile.workers.devices import exact_numerics
 
 
 class Trainer:
@@ -66,11 +69,12 @@ class Trainer:
     def run(self) -> EpochMetrics:
         """Train for all epochs, and return the metrics of `result`."""
         epoch = self._next_epoch(self._restore())
-        with self._writer:
-            while epoch <= self._epochs:
-                self._finish_epoch(self._run_epoch(epoch))
-                epoch = self._next_epoch(epoch)
-        return self._combine_members()
+        with self._exact():
+            with self._writer:
+                while epoch <= self._epochs:
+                    self._finish_epoch(self._run_epoch(epoch))
+                    epoch = self._next_epoch(epoch)
+            return self._combine_members()
 
     @property
     def kept_epochs(self) -> tuple[int, ...]:
@@ -79,7 +83,12 @@ class Trainer:
 
     def evaluate(self, users: Subset) -> dict[str, torch.Tensor]:
         """Return the logits of `result` for users, by trait."""
-        return self._validator.logits(self.result, users)
+        with self._exact():
+            return self._validator.logits(self.result, users)
+
+    def _exact(self) -> AbstractContextManager[None]:
+        dtype = training_dtype(self._setup.recipe, self._rank.device)
+        return exact_numerics(self._rank.device, dtype)
 
     def _run_epoch(self, epoch: int) -> EpochMetrics:
         began = time.monotonic()

@@ -320,8 +320,9 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, moments: Tensors) -> Non
     for key, value in moments.items():
         number, _, name = key.partition(".")
         parameter = parameters[int(number)]
-        if value.shape == parameter.shape:
-            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-        state.setdefault(int(number), {})[name] = value
+        is_moment = value.shape == parameter.shape
+        state.setdefault(int(number), {})[name] = (
+            torch.empty_like(parameter, requires_grad=False).copy_(value) if is_moment else value
+        )
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
