@@ -146,6 +146,8 @@ class FrameChooser:
         if options.regroup and random.random() < options.regroup:
             frames = self._pools[self._labels[position]]
         wanted = min(len(frames), wanted)
+        if not wanted:
+            return frames[:0]
         if not options.shuffle:
             return frames[select_evenly(len(frames), wanted)]
         return random.choice(frames, wanted, replace=False)

@@ -34,8 +34,11 @@ class Targets:
 
     def __init__(self, users: Subset, schema: TraitSchema, recipe: Recipe) -> None:
         self._labels = users.labels
-        self._smoothing = recipe.label_smoothing
         self._weights = _class_weights(users, schema, recipe.balance)
+        smooth = recipe.label_smoothing
+        self._answers_KK = [
+            smooth / len(each) + (1 - smooth) * np.eye(len(each)) for each in self._weights
+        ]
 
     def weigh(self, users: NDArray[np.int64], choices: Sequence[Choice]) -> NDArray[np.float32]:
         """Return the weights of the classes of all traits (N, C).
@@ -50,18 +53,15 @@ class Targets:
         partners = np.array([choice.partner for choice in choices])
         shares = np.array([choice.share for choice in choices])
         columns = []
-        for column, weights in enumerate(self._weights):
+        for column, (weights, answers_KK) in enumerate(
+            zip(self._weights, self._answers_KK, strict=True)
+        ):
             own, mixed = self._labels[users, column], self._labels[partners, column]
             of_own, of_mixed = shares * _weigh(own, weights), (1 - shares) * _weigh(mixed, weights)
             total = max(1e-6, of_own.sum() + of_mixed.sum())
-            known = of_own[:, None] * self._spread(own, len(weights))
-            known += of_mixed[:, None] * self._spread(mixed, len(weights))
-            columns.append(known / total)
+            answers = of_own[:, None] * answers_KK[own] + of_mixed[:, None] * answers_KK[mixed]
+            columns.append(answers / total)
         return np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
-
-    def _spread(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-        """Return the smoothed distribution of each label over the classes (N, K)."""
-        return self._smoothing / classes + (1 - self._smoothing) * np.eye(classes)[labels]
 
 
 def user_loss(logits: Mapping[str, torch.Tensor], weights_NC: torch.Tensor) -> torch.Tensor:
