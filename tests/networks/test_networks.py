@@ -1,13 +1,12 @@
 """The networks agree with the paper, and their variants with each other."""
 
 import json
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.operators import UNORDERED, Operators
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import (
     PRESETS,
@@ -241,24 +240,6 @@ def test_in_training_frames_that_fill_a_volume_do_not_enter_the_normalisation() 
     volumes[0, :, 4:] = 1e6
     for trait, logits in network(volumes, mask).items():
         torch.testing.assert_close(logits, expected[trait])
-
-
-class Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the names of all operators that run, those of a backward pass among them."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.names: set[str] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> object:
-        self.names.add(func.overloadpacket.__name__.rstrip("_"))
-        return func(*args, **(kwargs or {}))
-
-
-UNORDERED = {"index_add", "scatter_add", "scatter_reduce", "index_put", "_index_put_impl"}
-"""Operators that add in any order on a GPU, or may do so."""
 
 
 @pytest.mark.parametrize("training", [False, True])
