@@ -22,7 +22,7 @@ def make_setup(
     recipe: RecipeName = "default",
     *,
     users: int = 32,
-    side: int = 112,
+    side: int = 32,
     **differing: Any,
 ) -> TrainingSetup:
     """Return a training of users with 12 images each, a quarter of whom are held out.

@@ -13,12 +13,12 @@ from tests.fake_cuda import FakeCuda, Record, fake_cuda
 from tests.operators import UNORDERED, Operators
 from tests.training.setups import make_setup
 from tweetprofile.training.batches import Batches, DeviceFrames
-from tweetprofile.training.distributed import Rank
+from tweetprofile.training.distributed import Rank, all_ranks
 from tweetprofile.training.feed import Feed
 from tweetprofile.training.learner import Learner
 from tweetprofile.training.loop import Trainer
 from tweetprofile.training.loss import EpochLoss
-from tweetprofile.training.recipes import RecipeName
+from tweetprofile.training.recipes import RECIPES, RecipeName
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.training.validation import Validator
 
@@ -62,7 +62,7 @@ def test_a_step_asks_for_few_operations_and_one_copy_and_waits_for_nothing(
 def test_a_step_of_any_network_runs_on_cuda_in_a_fixed_order(
     cuda: FakeCuda, tmp_path: Path, model: str
 ) -> None:
-    record = record_step(cuda, make_setup(tmp_path, model, users=64, side=32))
+    record = record_step(cuda, make_setup(tmp_path, model, users=64))
     assert record.to_device.total() == 1, record.to_device
     assert not record.waits
     assert not record.faults
@@ -73,7 +73,7 @@ def test_frames_that_do_not_stay_on_the_gpu_are_a_second_copy(
     cuda: FakeCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (1 << 20, 80 << 30))
-    record = record_step(cuda, make_setup(tmp_path, users=64, side=32))
+    record = record_step(cuda, make_setup(tmp_path, users=64))
     assert record.to_device.total() == 2, record.to_device
     assert not record.waits
 
@@ -84,8 +84,8 @@ def test_arrays_travel_from_pinned_memory_because_others_are_waited_for(cuda: Fa
     assert "_pin_memory" in called.names
 
 
-def test_losses_are_read_once_in_many_steps(cuda: FakeCuda, tmp_path: Path) -> None:
-    losses = EpochLoss(1, 200, make_setup(tmp_path).recipe, Rank(0, 1, cuda.device))
+def test_losses_are_read_once_in_many_steps(cuda: FakeCuda) -> None:
+    losses = EpochLoss(1, 200, RECIPES["default"], Rank(0, 1, cuda.device))
     with cuda.recording() as record:
         for _ in range(200):
             losses.add(torch.ones((), device=cuda.device))
@@ -124,10 +124,21 @@ def test_training_in_fp32_uses_no_tf32_and_repeats_its_results(
         found.append((backend.deterministic, backend.conv.fp32_precision))
         raise StopError
 
-    trainer = Trainer(make_setup(tmp_path, "model1", recipe, side=32), Rank(0, 1, cuda.device))
+    trainer = Trainer(make_setup(tmp_path, "model1", recipe), Rank(0, 1, cuda.device))
     with (
         register_module_forward_hook(note),
         pytest.raises(StopError),
     ):
         trainer.run()
     assert found == [(True, precision)]
+
+
+def test_one_process_computes_on_the_gpu_it_was_given(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    second = torch.device("cuda", 1)
+    with all_ranks([second], print, None) as rank:
+        assert rank.device == second
+    assert chosen == [second], "otherwise pinned memory is made by way of the first GPU"

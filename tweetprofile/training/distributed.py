@@ -91,6 +91,7 @@ def all_ranks(
         WorkerError: One of the other processes died.
     """
     if len(devices) == 1:
+        _choose(devices[0])
         yield Rank(0, 1, devices[0])
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -150,9 +151,8 @@ def _run_rank(rank: Rank, folder: Path, target: Callable[[Rank, Any], None], arg
 def _in_group(rank: Rank, folder: Path) -> Iterator[None]:
     """Join the group of processes for the block, with this process's share of the processors."""
     threads = torch.get_num_threads()
-    if rank.device.type == "cuda":
-        torch.cuda.set_device(rank.device)
-    else:
+    _choose(rank.device)
+    if rank.device.type == "cpu":
         torch.set_num_threads(max(1, usable_processors() // rank.world))
     if rank.backend == "gloo" and sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all processes are on this machine
@@ -170,6 +170,12 @@ def _in_group(rank: Rank, folder: Path) -> Iterator[None]:
     finally:
         dist.destroy_process_group()
         torch.set_num_threads(threads)
+
+
+def _choose(device: torch.device) -> None:
+    """Let what names no device, such as pinned memory, belong to this one."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
 
 
 class _Normalise(torch.autograd.Function):
