@@ -24,6 +24,7 @@ def test_processes_on_one_gpu_use_gloo_because_nccl_refuses_them() -> None:
 
 TRAIN = """
 import os, sys, time, torch
+from tweetprofile.errors import TrainingError
 from tweetprofile.training.distributed import all_ranks
 
 def learn(rank, how):
@@ -36,12 +37,17 @@ def learn(rank, how):
             os._exit(3)  # its child keeps the connections open: as with NCCL, nobody is told
         time.sleep(40)
         os._exit(0)
+    if how == "fails":
+        raise TrainingError("the loss became nan")
     time.sleep(600)
 
 if __name__ == "__main__":
     cpu = torch.device("cpu")
     with all_ranks([cpu, cpu], learn, sys.argv[1]) as rank:
         rank.totals(torch.ones(1))
+        if sys.argv[1] == "fails":
+            time.sleep(3)  # writes the state of the last epoch
+            raise TrainingError("the loss became nan")
         rank.totals(torch.ones(1))
 """
 
@@ -72,6 +78,15 @@ def test_the_death_of_a_process_ends_the_training_within_seconds_with_a_sentence
         assert "training process 1 of `devices` exited with code 3; see its output" in sentence
         assert process.wait(10) == 1
         assert time.monotonic() - began < 20
+
+
+@pytest.mark.slow
+def test_an_error_that_all_processes_have_is_reported_once(tmp_path: Path) -> None:
+    with training(tmp_path, "fails") as (process, _):
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    assert errors.count("Error: ") == 1
+    assert "TrainingError: the loss became nan" in errors
 
 
 @pytest.mark.slow

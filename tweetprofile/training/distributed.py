@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn.functional import batch_norm
 from torch.nn.parallel import DistributedDataParallel
 
+from tweetprofile.errors import TrainingError
 from tweetprofile.job import usable_processors
 from tweetprofile.training.watching import (
     abort_group,
@@ -32,6 +33,8 @@ from tweetprofile.training.watching import (
 
 Backend = Literal["gloo", "nccl"]
 """What carries tensors between the processes."""
+
+_CLEAN_UP_ONLY = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,8 @@ def _run_rank(rank: Rank, folder: Path, target: Callable[[Rank, Any], None], arg
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process handles Ctrl-C
     end_with_the_first()
     (folder / f"arrived-{rank.number}").touch()
-    with _in_group(rank, folder):
+    # A loss that is not finite is the same in all processes, and the first one says so.
+    with _in_group(rank, folder), suppress(TrainingError):
         target(rank, argument)
 
 
@@ -156,6 +160,8 @@ def _in_group(rank: Rank, folder: Path) -> Iterator[None]:
         torch.set_num_threads(max(1, usable_processors() // rank.world))
     if rank.backend == "gloo" and sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # all processes are on this machine
+    # By default, NCCL ends a process whose group is aborted before it can say why.
+    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", _CLEAN_UP_ONLY)
     dist.init_process_group(
         rank.backend,
         init_method=f"file://{folder / 'rendezvous'}",

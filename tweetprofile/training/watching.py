@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import parent_process
 from multiprocessing.context import SpawnProcess
 
@@ -30,21 +30,26 @@ _LEAVE_SECONDS = 8.0
 def watched(processes: Sequence[SpawnProcess]) -> Iterator[None]:
     """Run the block as the first process of a group; if another one dies, the block is ended.
 
-    The block then gets a RuntimeError from the library that it waits in. If the library does not
-    wake up, this process ends, with the same sentence as `raise_for_deaths`; what is on the disk
-    can be resumed from.
+    The library that the block waits in is woken up. If it does not wake up, this process ends, with
+    the same sentence; what is on the disk can be resumed from.
 
     Args:
         processes: The other processes.
+
+    Raises:
+        WorkerError: A process died, and the block raised an error after that.
     """
-    left = threading.Event()
-    thread = threading.Thread(target=_watch, args=(processes, left), daemon=True)
-    thread.start()
+    watch = _Watch(processes)
+    watch.start()
     try:
         yield
+    except Exception as error:
+        if watch.death is not None:
+            raise watch.death from error
+        raise
     finally:
-        left.set()
-        thread.join()
+        watch.left.set()
+        watch.join()
 
 
 def raise_for_deaths(processes: Sequence[SpawnProcess], cause: Exception | None) -> None:
@@ -77,18 +82,28 @@ def end_with_the_first() -> None:
 
 def abort_group() -> None:
     """Break the connections of the group, where that wakes those who wait for them."""
-    if (group := dist.group.WORLD) is not None:
-        group.abort()
+    with suppress(RuntimeError):
+        if (group := dist.group.WORLD) is not None:
+            group.abort()
 
 
-def _watch(processes: Sequence[SpawnProcess], left: threading.Event) -> None:
-    while not left.wait(_LOOK_SECONDS):
-        error = _death(processes)
-        if error is not None:
-            abort_group()
-            if not left.wait(_LEAVE_SECONDS):
-                _end_now(error, processes)
-            return
+class _Watch(threading.Thread):
+    """Looks from time to time whether processes live."""
+
+    def __init__(self, processes: Sequence[SpawnProcess]) -> None:
+        super().__init__(daemon=True)
+        self.left = threading.Event()
+        self.death: WorkerError | None = None
+        self._processes = processes
+
+    def run(self) -> None:
+        while not self.left.wait(_LOOK_SECONDS):
+            self.death = _death(self._processes)
+            if self.death is not None:
+                abort_group()
+                if not self.left.wait(_LEAVE_SECONDS):
+                    _end_now(self.death, self._processes)
+                return
 
 
 def _death(processes: Sequence[SpawnProcess]) -> WorkerError | None:
