@@ -22,7 +22,7 @@ def test_the_loss_is_the_mean_cross_entropy_of_the_labels_summed_over_the_traits
 ) -> None:
     users = make_users(tmp_path, 8, 16)
     positions = np.arange(5)
-    choices = [Choice(users.frames_of(each), int(each), 1.0) for each in positions]
+    choices = [Choice(users.frames_of(each), each, 1.0) for each in range(5)]
     weights = Targets(users, SCHEMA, RECIPES["paper"]).weigh(positions, choices)
     logits = {each.name: torch.randn(5, len(each.classes)) for each in SCHEMA}
     expected = sum(
