@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
-from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import OptionError
 from tweetprofile.job import PredictorOptions
 from tweetprofile.networks import build_network, network_spec

@@ -20,7 +20,8 @@ import platformdirs
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import AnyPath, canonical
-from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.engines.jobs import ExtractJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import OptionError, WriteError
