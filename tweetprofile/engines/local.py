@@ -25,7 +25,7 @@ from tweetprofile.engines.jobs import FactsT, Job
 from tweetprofile.engines.messages import Begun, Done, Ready, Refused, pack, unpack
 from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.replacement import cannot_replace, require_same_model
-from tweetprofile.engines.retries import Attempt, Workload
+from tweetprofile.engines.retries import Attempt, Workload, users_of_attempts
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.engines.slots import TaskInFlight, WorkerSlot
 from tweetprofile.engines.visible_devices import only_visible
@@ -282,7 +282,9 @@ class LocalEngine(Closing, Generic[FactsT]):
         tasks = slot.in_flight.values()
         begun = [task.attempt for task in tasks if task.last_progress is not None]
         not_begun = [task.attempt for task in tasks if task.last_progress is None]
-        self.deaths.append(f"the worker on {slot.device} {how} while processing {_users_of(begun)}")
+        self.deaths.append(
+            f"the worker on {slot.device} {how} while processing {users_of_attempts(begun)}"
+        )
         if not begun:
             self._count_failed_start(slot)
         self._restart(slot)
@@ -390,14 +392,3 @@ class LocalEngine(Closing, Generic[FactsT]):
 
 def _workers_on_cpu(processors: int) -> int:
     return -(-processors // _PROCESSORS_PER_WORKER)
-
-
-def _users_of(begun: list[Attempt]) -> str:
-    return " or ".join(map(_users_of_attempt, begun)) if begun else "no user"
-
-
-def _users_of_attempt(attempt: Attempt) -> str:
-    if attempt.only_user is not None:
-        return f"user {attempt.batch.table['user_id'][attempt.only_user]}"
-    first = attempt.batch.first
-    return f"users {first} to {first + len(attempt.batch) - 1}"

@@ -202,3 +202,15 @@ class Workload(Generic[FactsT]):
         if any(each is None for each in rows):
             return None
         return pa.concat_tables(self._single_rows.pop(batch.first)).unify_dictionaries()
+
+
+def users_of_attempts(attempts: Sequence[Attempt]) -> str:
+    """Describe the users of several attempts, by id or by their positions in the manifest."""
+    return " or ".join(map(_users_of, attempts)) if attempts else "no user"
+
+
+def _users_of(attempt: Attempt) -> str:
+    if attempt.only_user is not None:
+        return f"user {attempt.batch.table['user_id'][attempt.only_user]}"
+    first = attempt.batch.first
+    return f"users {first} to {first + len(attempt.batch) - 1}"

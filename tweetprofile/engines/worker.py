@@ -27,7 +27,6 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Any, Protocol
 
@@ -35,11 +34,11 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from tweetprofile.data.manifests.image_rows import ImageRowReader, ImageRows, only_images_of
-from tweetprofile.data.manifests.users import ImageRef, RowRange, UserImages, users_of
+from tweetprofile.data.manifests.users import ImageRef, UserImages, users_of
 from tweetprofile.engines.jobs import Job, imported
-from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack, unpack
+from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack
 from tweetprofile.engines.shared_progress import ProgressReporter, SharedProgress
+from tweetprofile.engines.task_queue import TaskQueue
 from tweetprofile.errors import Reason, TweetprofileError
 from tweetprofile.job import DecoderName, PredictorOptions, WorkerFacts, usable_processors
 from tweetprofile.stages import Stage
@@ -52,9 +51,6 @@ MOST_SLOW_IMAGES = 50
 """Images of one user that may exceed their deadline; at ten seconds each, a quarter of an hour."""
 
 Send = Callable[[object], None]
-
-_PackedTask = tuple[Task, bytes | None]
-"""A task and its packed users, unless it names rows to read."""
 
 
 class Actor(Protocol):
@@ -113,7 +109,7 @@ class Worker:
         self.ready = Ready(
             _try_out(make_actor, options, device), settings.worker_threads, settings.compute_slots
         )
-        self._tasks = _Tasks(job.rows)
+        self._tasks = TaskQueue(job.rows)
         compute_slots = BoundedSemaphore(settings.compute_slots)
         for _ in range(settings.worker_threads):
             reporter = ProgressReporter(progress)
@@ -124,49 +120,6 @@ class Worker:
     def give(self, task: Task, users: bytes | None) -> None:
         """Queue a task, with its packed users if it names no rows."""
         self._tasks.put(task, users)
-
-
-class _Tasks:
-    """The queue of tasks, from which the next free worker thread takes one with its users.
-
-    Args:
-        rows: The manifest to read the images of tasks from that name rows.
-    """
-
-    def __init__(self, rows: ImageRows | None) -> None:
-        self._queue: SimpleQueue[_PackedTask] = SimpleQueue()
-        self._reader = None if rows is None else ImageRowReader(rows)
-        self._lock = Lock()
-
-    def put(self, task: Task, users: bytes | None) -> None:
-        """Add a task."""
-        self._queue.put((task, users))
-
-    def take(self, on_task: Callable[[Task], None]) -> tuple[Task, pa.Table]:
-        """Wait for a task; return it with the table of its users.
-
-        Tasks are read in the order in which they came: one thread takes a task and reads its rows
-        before another thread takes the next.
-
-        Args:
-            on_task: A function that learns of the task before its rows are read.
-        """
-        with self._lock:
-            task, users = self._queue.get()
-            on_task(task)
-            if task.rows is not None:
-                assert self._reader is not None
-                return task, self._read(task, task.rows, self._reader)
-        assert users is not None
-        return task, unpack(users)
-
-    def _read(self, task: Task, rows: RowRange, reader: ImageRowReader) -> pa.Table:
-        table = reader.read(rows)
-        # The position of a user serves as the id, as in the tables that the supervisor sends.
-        positions = pa.array(range(len(table)), pa.int64())
-        column = table.schema.get_field_index("user_id")
-        table = table.set_column(column, "user_id", positions)
-        return table if task.only_user is None else only_images_of(table, task.only_user)
 
 
 class _WorkerThread:
@@ -187,12 +140,12 @@ class _WorkerThread:
         self._send = send
         self._actors: dict[DecoderName, Actor] = {}
 
-    def run(self, tasks: _Tasks) -> None:
+    def run(self, tasks: TaskQueue) -> None:
         """Process tasks forever. An unexpected error ends the process, as a crash would."""
         try:
             with _own_stream(self._device):
                 while True:
-                    self._process(*tasks.take(self._begin))
+                    self._process(*tasks.take(self._begin, self._reporter.end))
         except TweetprofileError as error:  # for example of an object store: no user is the cause
             self._send(Refused(error))
         except BaseException:

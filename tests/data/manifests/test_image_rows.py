@@ -16,7 +16,7 @@ from tweetprofile.data.manifests.image_rows import (
     only_images_of,
 )
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.data.manifests.users import UserBatch, UserImages
+from tweetprofile.data.manifests.users import RowRange, UserBatch, UserImages
 from tweetprofile.errors import ChangedInputError, ManifestError
 
 USERS = 23
@@ -153,6 +153,19 @@ def test_rows_beyond_the_end_are_an_error_and_no_shorter_batch(tmp_path: Path) -
     beyond: Any = replace(batch.rows, count=batch.rows.count + 1)
     with pytest.raises(ManifestError, match="has fewer rows than at the start of the run"):
         ImageRowReader(ImageRows(manifest, MOST)).read(beyond)
+
+
+def test_progress_is_reported_while_rows_are_skipped_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    images = [[b"image"]] * 100
+    pq.write_table(pa.table({"user_id": range(100), "images": images}), path)
+    reported: list[int] = []
+    reader = ImageRowReader(ImageRows(Manifest.open(path), MOST))
+    reader.read(RowRange(90, 4, 4), lambda: reported.append(1))
+    assert len(reported) >= 90 // 8
+    before = len(reported)
+    reader.read(RowRange(94, 6, 6), lambda: reported.append(1))
+    assert len(reported) > before
 
 
 def test_a_column_that_no_file_has_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ ids and the kept columns only, and tells a worker which rows to read. Each worke
 order, so that it decodes little of the file that is not its own.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,17 +104,20 @@ class ImageRowReader:
         self._tables: Iterator[pa.Table] = iter(())
         self._ahead: pa.Table | None = None
         self._next = -1
+        self._on_rows: Callable[[], None] = lambda: None
 
-    def read(self, rows: RowRange) -> pa.Table:
+    def read(self, rows: RowRange, on_rows: Callable[[], None] = lambda: None) -> pa.Table:
         """Return the users of some rows, with the columns of a batch's table.
 
         Args:
             rows: The rows; they must not divide the rows of a user.
+            on_rows: A function that is called whenever some rows have been decoded.
 
         Raises:
             ManifestError: The manifest is damaged.
             ChangedInputError: The manifest has changed since it was opened.
         """
+        self._on_rows = on_rows
         if rows.first != self._next:
             self._seek(rows.first)
         tables = self._take(rows.count)
@@ -123,8 +126,11 @@ class ImageRowReader:
         return cap_images(table.slice(0, rows.users), self._most)
 
     def _seek(self, row: int) -> None:
-        self._tables = self._manifest.read(_ROWS_AT_ONCE, self._columns, row)
+        self._tables = self._manifest.read(_ROWS_AT_ONCE, self._columns, row, self._report)
         self._ahead, self._next = None, row
+
+    def _report(self) -> None:
+        self._on_rows()  # that of the current read, which may not be the one that sought the row
 
     def _take(self, count: int) -> Iterator[pa.Table]:
         """Yield the next `count` rows."""

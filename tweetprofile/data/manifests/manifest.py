@@ -6,7 +6,7 @@ batches of successive users: Arrow tables of `user_id`, `images: large_list<stru
 `images_given` and the requested columns. Rows and users are counted from 0.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -279,9 +279,18 @@ class Manifest:
         """
         return self.read(1 << 16, names)
 
-    def read(self, rows: int, columns: list[str], begin: int = 0) -> Iterator[pa.Table]:
-        """Yield the rows from row `begin` on, at most `rows` at a time, with all columns."""
-        for file, table in read_rows(self.opened, rows, columns, begin):
+    def read(
+        self,
+        rows: int,
+        columns: list[str],
+        begin: int = 0,
+        on_rows: Callable[[], None] = lambda: None,
+    ) -> Iterator[pa.Table]:
+        """Yield the rows from row `begin` on, at most `rows` at a time, with all columns.
+
+        `on_rows` is called whenever rows have been decoded, including those before row `begin`.
+        """
+        for file, table in read_rows(self.opened, rows, columns, begin, on_rows):
             given = [self._column(name, table, file.path) for name in columns]
             yield pa.table(given, names=columns)
 
