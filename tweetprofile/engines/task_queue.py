@@ -9,6 +9,7 @@ import pyarrow as pa
 from tweetprofile.data.manifests.image_rows import ImageRowReader, ImageRows, only_images_of
 from tweetprofile.data.manifests.users import RowRange
 from tweetprofile.engines.messages import Task, unpack
+from tweetprofile.stages import Stage, StageClock
 
 _PackedTask = tuple[Task, bytes | None]
 """A task and its packed users, unless it names rows to read."""
@@ -26,6 +27,7 @@ class TaskQueue:
         self._reader = None if rows is None else ImageRowReader(rows)
         self._single: tuple[RowRange, pa.Table] | None = None
         self._lock = Lock()
+        self._clock = StageClock()
 
     def put(self, task: Task, users: bytes | None) -> None:
         """Add a task."""
@@ -33,8 +35,8 @@ class TaskQueue:
 
     def take(
         self, on_task: Callable[[Task], None], on_rows: Callable[[], None]
-    ) -> tuple[Task, pa.Table]:
-        """Wait for a task; return it with the table of its users.
+    ) -> tuple[Task, pa.Table, dict[Stage, float]]:
+        """Wait for a task; return it with the table of its users and the seconds of reading it.
 
         Tasks are read in the order in which they came: one thread takes a task and reads its rows
         before another thread takes the next.
@@ -47,9 +49,11 @@ class TaskQueue:
             task, users = self._queue.get()
             on_task(task)
             if task.rows is not None:
-                return task, self._read(task, task.rows, on_rows)
+                with self._clock.timing(Stage.READ):
+                    table = self._read(task, task.rows, on_rows)
+                return task, table, self._clock.take()
         assert users is not None
-        return task, unpack(users)
+        return task, unpack(users), {}
 
     def _read(self, task: Task, rows: RowRange, on_rows: Callable[[], None]) -> pa.Table:
         assert self._reader is not None

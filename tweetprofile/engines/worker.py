@@ -41,7 +41,7 @@ from tweetprofile.engines.shared_progress import ProgressReporter, SharedProgres
 from tweetprofile.engines.task_queue import TaskQueue
 from tweetprofile.errors import Reason, TweetprofileError
 from tweetprofile.job import DecoderName, PredictorOptions, WorkerFacts, usable_processors
-from tweetprofile.stages import Stage
+from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import device_settings, resolve_only_device
 from tweetprofile.workers.observers import ImageObserver
 
@@ -156,10 +156,15 @@ class _WorkerThread:
         self._send(Begun(task.number))
         self._reporter.task = task.number
 
-    def _process(self, task: Task, users: pa.Table) -> None:
+    def _process(self, task: Task, table: pa.Table, reading: dict[Stage, float]) -> None:
+        clock = StageClock()
+        clock.add(reading)
+        with clock.timing(Stage.READ):  # this copies embedded images
+            users = refuse_images(users_of(table), task.too_slow)
         actor = self._actor(task.decoder)
-        table = pack(actor(refuse_images(users_of(users), task.too_slow)))
-        self._send(Done(task.number, table, actor.take_seconds()))
+        rows = pack(actor(users))
+        clock.add(actor.take_seconds())
+        self._send(Done(task.number, rows, clock.take()))
 
     def _actor(self, decoder: DecoderName) -> Actor:
         if decoder not in self._actors:
