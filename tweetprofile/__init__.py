@@ -12,7 +12,8 @@ from tweetprofile.version import __version__
 if TYPE_CHECKING:
     from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
     from tweetprofile.data.files.storage import RemotePath
-    from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
+    from tweetprofile.data.manifests.manifest import Manifest
+    from tweetprofile.data.manifests.users import ImageRef, UserImages
     from tweetprofile.errors import (
         ChangedInputError,
         CheckpointError,
@@ -68,7 +69,7 @@ _HOMES = {
     "EvaluateOptions": "evaluation.evaluate",
     "Evaluation": "evaluation.evaluate",
     "ImageError": "errors",
-    "ImageRef": "data.manifests.manifest",
+    "ImageRef": "data.manifests.users",
     "ImportOptions": "importers.run",
     "ImportSummary": "importers.run",
     "InputError": "errors",
@@ -100,7 +101,7 @@ _HOMES = {
     "Trait": "traits",
     "TraitSchema": "traits",
     "TweetprofileError": "errors",
-    "UserImages": "data.manifests.manifest",
+    "UserImages": "data.manifests.users",
     "SheetModel": "inspection.contact_sheets",
     "WorkerError": "errors",
     "WriteError": "errors",
