@@ -174,10 +174,11 @@ def _factors(matrices: Sequence[torch.Tensor], size: int) -> torch.Tensor:
     gram.mul_(scale.square())
     identity = torch.eye(size, dtype=gram.dtype, device=gram.device).expand_as(gram)
     gathered = scale * identity
-    for _ in range(_ITERATIONS):
+    for left in reversed(range(_ITERATIONS)):
         # The polynomial is `rest` and a times the identity, which is not multiplied by.
         rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         gathered = torch.baddbmm(gathered, rest, gathered, beta=a)
-        gram = torch.baddbmm(gram, rest, gram, beta=a)
-        gram = torch.baddbmm(gram, gram, rest, beta=a)
+        if left:
+            gram = torch.baddbmm(gram, rest, gram, beta=a)
+            gram = torch.baddbmm(gram, gram, rest, beta=a)
     return gathered
