@@ -248,6 +248,33 @@ def test_all_gpus_train_together(dump: Path, tmp_path: Path) -> None:
     assert summary.checkpoint.exists()
 
 
+@pytest.mark.gpu
+def test_two_processes_share_a_gpu(dump: Path, tmp_path: Path) -> None:
+    for devices in ("cuda:0", "cuda:0,cuda:0"):
+        chosen = replace(QUICK, devices=devices, epochs=1, learning_rate=1e-9)
+        train_manifest(dump / "train.parquet", tmp_path / devices, chosen)
+    assert losses(tmp_path / "cuda:0,cuda:0") == pytest.approx(
+        losses(tmp_path / "cuda:0"), rel=0.02
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["deepset", "model1"])
+def test_a_training_on_a_gpu_repeats_to_the_bit(dump: Path, tmp_path: Path, model: str) -> None:
+    states = [
+        load_checkpoint(
+            train_manifest(
+                dump / "train.parquet",
+                tmp_path / run,
+                replace(QUICK, model=model, devices="cuda:0"),
+            ).checkpoint
+        ).state
+        for run in ("one", "two")
+    ]
+    for name, tensor in states[0].items():
+        assert torch.equal(states[1][name], tensor), name
+
+
 def test_a_hard_link_to_the_metrics_of_a_run_is_not_written_to(tmp_path: Path) -> None:
     metrics = EpochMetrics(
         epoch=1,
