@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tests.training.setups import make_setup
@@ -27,8 +28,10 @@ def test_packed_arrays_keep_their_numbers_types_and_shapes() -> None:
         np.testing.assert_array_equal(sent.numpy(), array)
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_cpu_keeps_frames_on_the_disk_and_a_gpu_in_its_memory() -> None:
-    frames = np.ones((2, 4, 4, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (2500, 4, 4, 3), dtype=np.uint8)
+    frames.flags.writeable = False  # as a file that is mapped for reading
     assert Feed.of(CPU).keep(frames) is None
     kept = AS_A_GPU.keep(frames)
     assert kept is not None

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 _ROOM_ON_GPU = 0.5
 """The share of a GPU's free memory that frames may take; the network needs the rest."""
 
+_FRAMES_AT_A_TIME = 1024
+"""The number of frames that are copied to the device at a time, to take little memory here."""
+
 _ALIGNMENT = 16
 """The arrays of a parcel begin at multiples of this number of bytes."""
 
@@ -47,7 +50,12 @@ class Feed:
             free, _ = torch.cuda.mem_get_info(self.device)
             if frames_MSSC.nbytes > free * _ROOM_ON_GPU:
                 return None
-        return torch.from_numpy(np.ascontiguousarray(frames_MSSC)).to(self.device)
+        kept = torch.empty(frames_MSSC.shape, dtype=torch.uint8, device=self.device)
+        for start in range(0, len(kept), _FRAMES_AT_A_TIME):
+            part = slice(start, start + _FRAMES_AT_A_TIME)
+            # The file is mapped for reading only, and torch takes only what may be written to.
+            kept[part] = torch.from_numpy(np.array(frames_MSSC[part]))
+        return kept
 
     def send(self, arrays: Sequence[NDArray[Any]]) -> list[torch.Tensor]:
         """Return arrays on the device, which is not waited for."""
