@@ -94,7 +94,7 @@ def all_ranks(
         WorkerError: One of the other processes died.
     """
     if len(devices) == 1:
-        _choose(devices[0])
+        _make_current(devices[0])
         yield Rank(0, 1, devices[0])
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +155,7 @@ def _run_rank(rank: Rank, folder: Path, target: Callable[[Rank, Any], None], arg
 def _in_group(rank: Rank, folder: Path) -> Iterator[None]:
     """Join the group of processes for the block, with this process's share of the processors."""
     threads = torch.get_num_threads()
-    _choose(rank.device)
+    _make_current(rank.device)
     if rank.device.type == "cpu":
         torch.set_num_threads(max(1, usable_processors() // rank.world))
     if rank.backend == "gloo" and sys.platform == "linux":
@@ -178,7 +178,7 @@ def _in_group(rank: Rank, folder: Path) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _choose(device: torch.device) -> None:
+def _make_current(device: torch.device) -> None:
     """Let what names no device, such as pinned memory, belong to this one."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
