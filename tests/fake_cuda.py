@@ -31,6 +31,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch._C import DispatchKey
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -41,6 +42,7 @@ from tests.fake_cuda_build import patches, register_guard
 
 _PACKAGE = str(Path(tweetprofile.__file__).parent)
 
+_COMPOSED = DispatchKey.CompositeImplicitAutograd
 _ALLOCATIONS = frozenset(
     ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_")
 )
@@ -147,10 +149,10 @@ class _Operators(TorchDispatchMode):
         kwargs = kwargs or {}
         if func.namespace != "aten":
             return func(*args, **kwargs)  # a question for the device of a tensor
-        if func._can_decompose():
+        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSED):  # type: ignore[no-untyped-call]
             # In inference mode, torch would otherwise show functions instead of their operators.
             with self:
-                return func.decompose(*args, **kwargs)
+                return func._op_dk(_COMPOSED, *args, **kwargs)
         call = _Call(func, args, kwargs)
         result = self._answer(call) if call.depends_on_numbers else func(*args, **kwargs)
         call.results = _tensors(result)
