@@ -41,18 +41,13 @@ class DaliBatchDecoder:
 
     def __init__(self, options: DecodeOptions, device: torch.device) -> None:
         import nvidia.dali.experimental.dynamic as ndd  # noqa: PLC0415 - seconds, and only on Linux
-        from nvidia.dali import types  # noqa: PLC0415
 
         self._ndd = ndd
-        self._size = [options.height, options.width]
         self._device = device
         self._threads = options.threads or usable_processors()
         self._context = self._make_context()
-        self._decode_arguments: dict[str, Any] = {"device": "cpu", "output_type": types.RGB}
-        if device.type == "cuda":
-            # By default, its chroma upsampling differs from that of libjpeg, and so of the CPU.
-            self._decode_arguments |= {"device": "gpu", "jpeg_fancy_upsampling": True}
-        self._linear = types.INTERP_LINEAR
+        self._decode_arguments = decode_arguments(device.type)
+        self._resize_arguments = resize_arguments(options.height, options.width)
 
     def decode(self, images: Sequence[bytes]) -> torch.Tensor:
         """Decode all images.
@@ -78,9 +73,7 @@ class DaliBatchDecoder:
         # (pytorch/vision #9606), so the stream is drained before and after its memory is used.
         self._drain()
         decoded = self._ndd.decoders.image(self._ndd.batch(encoded), **self._decode_arguments)
-        frames = self._ndd.resize(
-            decoded, size=self._size, interp_type=self._linear, antialias=True
-        ).torch()
+        frames = self._ndd.resize(decoded, **self._resize_arguments).torch()
         self._drain()
         assert isinstance(frames, torch.Tensor)
         return frames
@@ -101,6 +94,30 @@ class DaliBatchDecoder:
     def _drain(self) -> None:
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).synchronize()
+
+
+def decode_arguments(device_type: str) -> dict[str, Any]:
+    """Return the arguments of DALI's image decoder on `cpu` or `cuda`."""
+    from nvidia.dali import types  # noqa: PLC0415
+
+    if device_type == "cpu":
+        return {"device": "cpu", "output_type": types.RGB}
+    return {
+        "device": "gpu",
+        "output_type": types.RGB,
+        # By default, its chroma upsampling differs from that of libjpeg, and so of the CPU.
+        "jpeg_fancy_upsampling": True,
+        # By default, a share of each batch goes to the hardware JPEG decoder; which images these
+        # are depends on the batch, and a frame must not.
+        "hw_decoder_load": 0.0,
+    }
+
+
+def resize_arguments(height: int, width: int) -> dict[str, Any]:
+    """Return the arguments of DALI's resize, which runs where the decoded images are."""
+    from nvidia.dali import types  # noqa: PLC0415
+
+    return {"size": [height, width], "interp_type": types.INTERP_LINEAR, "antialias": True}
 
 
 def _failed_sample(error: BaseException | None) -> int | None:
