@@ -33,7 +33,7 @@ def check(operator: str, backend: str, arguments: Arguments) -> None:
     }
     made = {DECODER: ops.decoders.Image, RESIZE: ops.Resize}[operator]
     made(device=backend, **arguments)
-    schema = dali.GetSchema(operator)
+    schema = dali.GetSchema(operator)  # type: ignore[attr-defined]
     assert backend in schema.GetSupportedBackends()
     for name, value in arguments.items():
         kind = schema.GetArgumentType(name)
