@@ -4,6 +4,7 @@ DALI's dynamic mode confines a failure to its batch and passes frames to torch w
 must receive screened images only (`screening.py`), which `GuardedDaliDecoder` ensures.
 """
 
+import io
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,10 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from PIL import Image
 
 from tweetprofile.decoders.base import DecodeOptions
 from tweetprofile.job import usable_processors
+
+_SMALLEST_BATCH = 64
+"""Batches with fewer images are filled up with tiny ones, in 30 us each.
+
+For each power of two that the size of a batch rounds up to, DALI builds another decoder, which
+takes time and memory of a GPU. The batches that try a few images of another one again would have
+all sizes from 1.
+"""
 
 _FAILED_SAMPLE = re.compile(r"Failed to decode sample #(\d+)")
 
@@ -48,6 +57,7 @@ class DaliBatchDecoder:
         self._context = self._make_context()
         self._decode_arguments = decode_arguments(device.type)
         self._resize_arguments = resize_arguments(options.height, options.width)
+        self._tiny = _draw_tiny_jpeg()
 
     def decode(self, images: Sequence[bytes]) -> torch.Tensor:
         """Decode all images.
@@ -59,20 +69,22 @@ class DaliBatchDecoder:
             SampleFailedError: One image cannot be decoded, and DALI names it.
             RuntimeError: Decoding failed, and DALI names no image as the cause.
         """
-        encoded = [np.frombuffer(image, dtype=np.uint8) for image in images]
+        padding = [self._tiny] * (_SMALLEST_BATCH - len(images))
         try:
             with self._context, self._on_device():
-                return self._run(encoded)
+                return self._run([*images, *padding])[: len(images)]
         except RuntimeError as error:
             if (position := _failed_sample(error)) is not None:
                 raise SampleFailedError(position) from None
             raise
 
-    def _run(self, encoded: list[NDArray[np.uint8]]) -> torch.Tensor:
+    def _run(self, images: Sequence[bytes]) -> torch.Tensor:
+        # DALI takes writable arrays as they are, and copies others one by one in 20 us each.
+        encoded = [np.frombuffer(bytearray(image), dtype=np.uint8) for image in images]
         # The hardware JPEG decoder of recent GPUs can ignore the order of a stream
         # (pytorch/vision #9606), so the stream is drained before and after its memory is used.
         self._drain()
-        decoded = self._ndd.decoders.image(self._ndd.batch(encoded), **self._decode_arguments)
+        decoded = self._ndd.decoders.image(self._ndd.as_batch(encoded), **self._decode_arguments)
         frames = self._ndd.resize(decoded, **self._resize_arguments).torch()
         self._drain()
         assert isinstance(frames, torch.Tensor)
@@ -97,20 +109,16 @@ class DaliBatchDecoder:
 
 
 def decode_arguments(device_type: str) -> dict[str, Any]:
-    """Return the arguments of DALI's image decoder on `cpu` or `cuda`."""
-    from nvidia.dali import types  # noqa: PLC0415
+    """Return the arguments of DALI's image decoder on a type of device."""
+    from nvidia.dali import types  # noqa: PLC0415 - seconds, and only on Linux
 
-    if device_type == "cpu":
-        return {"device": "cpu", "output_type": types.RGB}
-    return {
-        "device": "gpu",
-        "output_type": types.RGB,
-        # By default, its chroma upsampling differs from that of libjpeg, and so of the CPU.
-        "jpeg_fancy_upsampling": True,
-        # By default, a share of each batch goes to the hardware JPEG decoder; which images these
-        # are depends on the batch, and a frame must not.
-        "hw_decoder_load": 0.0,
-    }
+    arguments: dict[str, Any] = {"device": "cpu", "output_type": types.RGB}
+    if device_type == "cuda":
+        # By default, its chroma upsampling differs from that of libjpeg, and so of the CPU. And by
+        # default it gives a share of each batch to the hardware JPEG decoder, so that the pixels of
+        # an image could depend on the other images of its batch.
+        arguments |= {"device": "gpu", "jpeg_fancy_upsampling": True, "hw_decoder_load": 0.0}
+    return arguments
 
 
 def resize_arguments(height: int, width: int) -> dict[str, Any]:
@@ -118,6 +126,12 @@ def resize_arguments(height: int, width: int) -> dict[str, Any]:
     from nvidia.dali import types  # noqa: PLC0415
 
     return {"size": [height, width], "interp_type": types.INTERP_LINEAR, "antialias": True}
+
+
+def _draw_tiny_jpeg() -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, "JPEG")
+    return file.getvalue()
 
 
 def _failed_sample(error: BaseException | None) -> int | None:

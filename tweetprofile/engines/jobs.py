@@ -40,13 +40,15 @@ class Job(ABC, Generic[FactsT]):
 
     Attributes:
         options: Where images are and how to decode them; see `PredictorOptions`.
-        processors: The number of processors that the worker keeps busy if it computes on a CPU.
+        processors: The number of processors that the worker may use.
+        worker_threads: The number of its worker threads; None for the number that suits its device.
         actor: The class of the actors, as `module:name`. It is called with `actor_arguments()` and
             the options; see `worker.Actor`.
     """
 
     options: PredictorOptions
     processors: int = 1
+    worker_threads: int | None = None
     actor: ClassVar[str]
 
     @abstractmethod

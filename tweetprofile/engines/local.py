@@ -28,6 +28,7 @@ from tweetprofile.engines.replacement import cannot_replace, require_same_model
 from tweetprofile.engines.retries import Attempt, Workload
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.engines.slots import TaskInFlight, WorkerSlot
+from tweetprofile.engines.visible_devices import only_visible
 from tweetprofile.engines.watchdog import SlowImage, Watchdog
 from tweetprofile.errors import OptionError, WorkerError
 from tweetprofile.job import usable_processors
@@ -60,8 +61,10 @@ class EngineOptions:
         stall_seconds: The time after which a worker that finishes nothing, not even an image,
             counts as hung.
         log: The path whose name begins the names of the workers' logs; None to keep no logs.
-        processors: The number of processors that workers on the CPU share; None for all that this
-            process may use.
+        processors: The number of processors that workers share; None for all that this process may
+            use.
+        worker_threads: The number of worker threads per worker, all of which may compute at the
+            same time; None for the number that suits the device.
 
     Raises:
         OptionError: A value is out of range.
@@ -71,8 +74,11 @@ class EngineOptions:
     stall_seconds: float = 300.0
     log: Path | None = None
     processors: int | None = None
+    worker_threads: int | None = None
 
     def __post_init__(self) -> None:
+        if self.worker_threads is not None and self.worker_threads < 1:
+            raise OptionError(f"`worker_threads` is {self.worker_threads}; it must be at least 1.")
         if not self.stall_seconds > 0:
             raise OptionError(f"`stall_seconds` is {self.stall_seconds}; it must be above 0.")
         names = self.device_names
@@ -89,7 +95,7 @@ class EngineOptions:
 
     @property
     def usable_processors(self) -> int:
-        """The number of processors that workers on the CPU share."""
+        """The number of processors that workers share."""
         return self.processors or usable_processors()
 
     @property
@@ -144,11 +150,10 @@ class LocalEngine(Closing, Generic[FactsT]):
     def __enter__(self) -> Self:
         try:
             names = self._options.device_names
-            processors = _processors_per_worker(self._options.usable_processors, len(names))
-            self._start_workers(names, processors)
+            self._start_workers(names)
             self._wait_until_ready()
             if names in (("auto",), ("cpu",), ("cuda",)):
-                self._start_workers(self._further_devices(), processors)
+                self._start_workers(self._further_devices())
             if self.facts.device == "cuda":  # more workers on the CPU need not be awaited
                 self._wait_until_ready()
         except BaseException:
@@ -216,13 +221,27 @@ class LocalEngine(Closing, Generic[FactsT]):
 
     # --- starting and replacing workers ------------------------------------------------------
 
-    def _start_workers(self, devices: Sequence[str], processors: int) -> None:
+    def _start_workers(self, devices: Sequence[str]) -> None:
         for device in devices:
             options = replace(self._job.options, device=device)
-            job = replace(self._job, options=options, processors=processors)
+            job = replace(
+                self._job,
+                options=options,
+                processors=self._processors_for(device),
+                worker_threads=self._options.worker_threads,
+            )
             log = self._logs.enter_context(self._open_log(len(self._slots)))
             process, watchdog = self._start(job, log)
             self._slots.append(WorkerSlot(job, log, process, time.monotonic(), watchdog))
+
+    def _processors_for(self, device: str) -> int:
+        """Return the number of processors for each worker on devices like this one."""
+        usable, workers = self._options.usable_processors, len(self._options.device_names)
+        if device.startswith("cuda:"):
+            known = self.facts.cuda_devices if hasattr(self, "facts") else 1
+            return -(-usable // max(workers, known))
+        # On CPUs, a single worker gets as many as it can use.
+        return -(-usable // (workers if workers > 1 else _workers_on_cpu(usable)))
 
     def _open_log(self, number: int) -> BinaryIO:
         if (path := self._options.log) is None:
@@ -230,7 +249,8 @@ class LocalEngine(Closing, Generic[FactsT]):
         return open_log(path, number)
 
     def _start(self, job: Job[FactsT], log: BinaryIO) -> tuple[WorkerProcess, Watchdog]:
-        process = WorkerProcess(log, self._options.stall_seconds)
+        environment = only_visible(job.options.device, os.environ)
+        process = WorkerProcess(log, self._options.stall_seconds, environment)
         process.send(job)  # if this fails, the process has ended, which will be noticed soon
         return process, Watchdog(process.progress, process.number, job.options.max_image_seconds)
 
@@ -359,12 +379,6 @@ class LocalEngine(Closing, Generic[FactsT]):
 
 def _workers_on_cpu(processors: int) -> int:
     return -(-processors // _PROCESSORS_PER_WORKER)
-
-
-def _processors_per_worker(processors: int, workers: int) -> int:
-    """Return the processors for each worker; a single worker gets as many as it can use."""
-    workers = workers if workers > 1 else _workers_on_cpu(processors)
-    return -(-processors // workers)
 
 
 def _users_of(begun: list[Attempt]) -> str:

@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import BinaryIO
@@ -39,13 +39,16 @@ class WorkerProcess:
     Args:
         log: The file for what the process and its libraries print; opened for appending.
         send_seconds: A process that accepts or sends no byte for this long counts as dead.
+        environment: Environment variables of the process that differ from those of this one.
 
     Attributes:
         connection: The connection to the process.
         progress: What the threads of the process report.
     """
 
-    def __init__(self, log: BinaryIO, send_seconds: float) -> None:
+    def __init__(
+        self, log: BinaryIO, send_seconds: float, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._log = log
         self._log_start = os.fstat(log.fileno()).st_size
         ours, theirs = socket.socketpair()
@@ -60,7 +63,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", boot],
                 pass_fds=[theirs.fileno(), memory],
-                env=ALLOCATOR | os.environ,
+                env=ALLOCATOR | os.environ | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

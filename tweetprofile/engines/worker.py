@@ -42,15 +42,10 @@ from tweetprofile.engines.shared_progress import ProgressReporter, SharedProgres
 from tweetprofile.errors import Reason, TweetprofileError
 from tweetprofile.job import DecoderName, PredictorOptions, WorkerFacts, usable_processors
 from tweetprofile.stages import Stage
-from tweetprofile.workers.devices import resolve_device
+from tweetprofile.workers.devices import device_settings, resolve_only_device
 from tweetprofile.workers.observers import ImageObserver
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-
-_THREADS_PER_PROCESSOR = 2
-"""While one computes, the other waits for the disk or for a compute slot, at no measurable cost."""
-
-_THREADS_ON_CUDA = 3
 
 MOST_SLOW_IMAGES = 50
 """Images of one user that may exceed their deadline; at ten seconds each, a quarter of an hour."""
@@ -108,18 +103,17 @@ class Worker:
     def __init__(self, job: Job[Any], send: Send, progress: SharedProgress) -> None:
         # Pillow refuses twice this number; it also checks images inside other images (ICO).
         Image.MAX_IMAGE_PIXELS = (job.options.max_pixels + 1) // 2
-        device = resolve_device(job.options.device)
-        on_cpu = device.type == "cpu"
-        threads = job.processors * _THREADS_PER_PROCESSOR if on_cpu else _THREADS_ON_CUDA
-        options = replace(job.options, threads=1 if on_cpu else _decoding_threads_on_cuda())
-        torch.set_num_threads(options.threads)
+        device = resolve_only_device(job.options.device)
+        settings = device_settings(device, _processors_for(job, device), job.worker_threads)
+        options = replace(job.options, device=str(device), threads=settings.decoding_threads)
+        torch.set_num_threads(settings.decoding_threads)
         make_actor: MakeActor = partial(imported(job.actor), *job.actor_arguments())
-        actor = make_actor(options)
-        actor([UserImages("test", (ImageRef(data=_draw_test_image()),))])
-        self.ready = Ready(actor.facts, threads, job.processors if on_cpu else threads)
+        self.ready = Ready(
+            _try_out(make_actor, options, device), settings.worker_threads, settings.compute_slots
+        )
         self._tasks: SimpleQueue[_PackedTask] = SimpleQueue()
-        compute_slots = BoundedSemaphore(self.ready.compute_slots)
-        for _ in range(threads):
+        compute_slots = BoundedSemaphore(settings.compute_slots)
+        for _ in range(settings.worker_threads):
             reporter = ProgressReporter(progress)
             make_own = partial(make_actor, compute_slot=compute_slots, observer=reporter)
             thread = _WorkerThread(make_own, options, device, send, reporter)
@@ -201,18 +195,32 @@ def refuse_images(
     return refused
 
 
+def _try_out(make_actor: MakeActor, options: PredictorOptions, device: torch.device) -> WorkerFacts:
+    """Process a test image, and return the facts of the actor that did.
+
+    On a GPU there is one test user per user of a batch, so that a lack of memory shows before the
+    run begins.
+    """
+    with _own_stream(device):
+        actor = make_actor(options)
+        users = actor.facts.batch_size if device.type == "cuda" else 1
+        actor([UserImages("test", (ImageRef(data=_draw_test_image()),))] * users)
+    return actor.facts
+
+
+def _processors_for(job: Job[Any], device: torch.device) -> int:
+    """Return the processors of the worker: of a first worker on a GPU, its share of all of them."""
+    if device.type == "cuda" and ":" not in job.options.device:
+        return usable_processors() // torch.cuda.device_count()
+    return job.processors
+
+
 def _own_stream(device: torch.device) -> AbstractContextManager[object]:
     """Return a CUDA stream, so that one worker thread does not wait for what another computes."""
     if device.type == "cpu":
         return nullcontext()
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     return torch.cuda.stream(stream)
-
-
-def _decoding_threads_on_cuda() -> int:
-    """Return how many threads decode for one worker thread: its share of a GPU's processors."""
-    share = usable_processors() // torch.cuda.device_count() // _THREADS_ON_CUDA
-    return min(max(1, share), 8)
 
 
 def main(descriptor: int, progress: int, supervisor: int) -> None:

@@ -12,13 +12,10 @@ from tweetprofile.data.manifests.manifest import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
-from tweetprofile.workers.devices import resolve_device
+from tweetprofile.workers.devices import default_batch_size, resolve_device
 from tweetprofile.workers.frames import FrameLoader
 from tweetprofile.workers.observers import ImageObserver
 from tweetprofile.workers.profiles import UserOutcome, make_frame_rows
-
-_BATCH_SIZES = {"cpu": 4, "cuda": 64}
-"""Users per call and device, as in predicting; on a GPU, DALI needs about 700 images."""
 
 
 class FrameExtractor:
@@ -56,7 +53,7 @@ class FrameExtractor:
             observer=observer,
             digests=True,
         )
-        batch_size = options.batch_size or _BATCH_SIZES[device.type]
+        batch_size = options.batch_size or default_batch_size(device)
         self.facts = WorkerFacts(
             device=device.type,
             decoder=decoder.name,

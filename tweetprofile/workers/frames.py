@@ -44,13 +44,17 @@ class UserFrames:
     digests: tuple[int, ...] = ()
 
 
+_Place = tuple[int, int]
+"""The place of a frame: the number of a decoded part, and the position of the frame in it."""
+
+
 @dataclass(slots=True)
 class _Search:
     """The images of one user while the loader still looks for frames."""
 
     user: UserImages
     choice: FrameChoice
-    found: dict[int, torch.Tensor] = field(default_factory=dict)
+    found: dict[int, _Place] = field(default_factory=dict)
     failed: dict[int, Reason] = field(default_factory=dict)
     digests: dict[int, int] = field(default_factory=dict)
 
@@ -68,14 +72,14 @@ class _Search:
     def replace_failed(self) -> None:
         self.choice.replace([index for index in self.wanted if index in self.failed])
 
-    def result(self, none: torch.Tensor) -> UserFrames:
-        frames = [self.found[index] for index in sorted(self.found)]
+    def result(self, parts: Sequence[torch.Tensor], none: torch.Tensor) -> UserFrames:
+        places = [self.found[index] for index in sorted(self.found)]
         images = self.user.images
         failed = (FailedImage(i, images[i].label, self.failed[i]) for i in sorted(self.failed))
         return UserFrames(
             self.user.user_id,
             len(images) + self.user.left_out,
-            torch.stack(frames) if frames else none,
+            _gather(places, parts) if places else none,
             tuple(failed),
             tuple(self.digests[index] for index in sorted(self.found) if index in self.digests),
         )
@@ -120,48 +124,54 @@ class FrameLoader:
     def load(self, users: Sequence[UserImages]) -> list[UserFrames]:
         """Return the frames of each user, in order; a user without usable images has F = 0."""
         searches = [_Search.start(user, self._wanted.frames) for user in users]
+        parts: list[torch.Tensor] = []
         while any(search.wanted for search in searches):
-            self._try_wanted(searches)
+            self._try_wanted(searches, parts)
         none = torch.empty(
             (0, self._wanted.height, self._wanted.width, 3),
             dtype=torch.uint8,
             device=self._decoder.device,
         )
-        return [search.result(none) for search in searches]
+        return [search.result(parts, none) for search in searches]
 
-    def _try_wanted(self, searches: list[_Search]) -> None:
-        """Read and decode what is wanted for all users, in as few batches as memory allows."""
-        encoded: list[bytes] = []
-        owners: list[_Owner] = []
-        waiting = 0
-        for image, owner in self._read_wanted(searches):
-            if waiting + len(image) > _MAX_ENCODED_BYTES:
-                self._decode(encoded, owners)
-                encoded, owners, waiting = [], [], 0
-            encoded.append(image)
-            owners.append(owner)
-            waiting += len(image)
-        self._decode(encoded, owners)
+    def _try_wanted(self, searches: list[_Search], parts: list[torch.Tensor]) -> None:
+        """Read and decode what is wanted for all users, in as few parts as memory allows."""
+        owners = [(search, index) for search in searches for index in search.wanted]
+        images = self._reader.read_all(search.user.images[index] for search, index in owners)
+        reads = zip(images, owners, strict=True)
+        while True:
+            encoded, read_owners = self._read_part(reads)
+            if not encoded:
+                break
+            parts.append(self._decode(encoded, read_owners, len(parts)))
         for search in searches:
             search.replace_failed()
 
-    def _read_wanted(self, searches: list[_Search]) -> Iterator[tuple[bytes, _Owner]]:
-        owners = [(search, index) for search in searches for index in search.wanted]
-        images = self._reader.read_all(search.user.images[index] for search, index in owners)
-        for search, index in owners:
-            with self._clock.timing(Stage.READ):
-                image = next(images)
-            self._observer.end()
-            if isinstance(image, Reason):
-                search.fail(index, image)
-            else:
+    def _read_part(
+        self, reads: Iterator[tuple[bytes | Reason, _Owner]]
+    ) -> tuple[list[bytes], list[_Owner]]:
+        """Read images until they have enough bytes to decode them, or until there are no more."""
+        encoded: list[bytes] = []
+        owners: list[_Owner] = []
+        waiting = 0
+        with self._clock.timing(Stage.READ):
+            for image, owner in reads:
+                self._observer.end()
+                search, index = owner
+                if isinstance(image, Reason):
+                    search.fail(index, image)
+                    continue
                 if self._digests:
                     search.digests[index] = image_digest(image)
-                yield image, (search, index)
+                encoded.append(image)
+                owners.append(owner)
+                waiting += len(image)
+                if waiting >= _MAX_ENCODED_BYTES:
+                    break
+        return encoded, owners
 
-    def _decode(self, encoded: list[bytes], owners: list[_Owner]) -> None:
-        if not encoded:
-            return
+    def _decode(self, encoded: list[bytes], owners: list[_Owner], part: int) -> torch.Tensor:
+        """Decode images, and note the place of each frame in this part; return all frames."""
 
         def on_image(position: int | None) -> None:
             if position is None:
@@ -172,9 +182,19 @@ class FrameLoader:
 
         with self._compute_slot:
             decoded = self._decoder.decode(encoded, on_image)
-        frames = iter(decoded.frames_FHWC)
+        position = 0
         for (search, index), failure in zip(owners, decoded.failures, strict=True):
             if failure is None:
-                search.found[index] = next(frames)
+                search.found[index] = part, position
+                position += 1
             else:
                 search.fail(index, failure)
+        return decoded.frames_FHWC
+
+
+def _gather(places: list[_Place], parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the frames at some places, without copying them where they follow each other."""
+    part, first = places[0]
+    if places == [(part, first + step) for step in range(len(places))]:
+        return parts[part][first : first + len(places)]
+    return torch.stack([parts[number][position] for number, position in places])

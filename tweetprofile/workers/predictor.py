@@ -23,18 +23,17 @@ from tweetprofile.networks import DeepSetSpec, for_inference
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.stacking import draw_orders, frame_mask, split_clips, stack_volumes
 from tweetprofile.volumes.views import VIEWS
-from tweetprofile.workers.devices import precision_name, resolve_device, resolve_precision
+from tweetprofile.workers.devices import (
+    default_batch_size,
+    exact_numerics,
+    is_out_of_memory,
+    precision_name,
+    resolve_device,
+    resolve_precision,
+)
 from tweetprofile.workers.frames import FrameLoader
 from tweetprofile.workers.observers import ImageObserver, NullObserver
 from tweetprofile.workers.profiles import Probabilities, UserOutcome, make_profiles
-
-_BATCH_SIZES = {"cpu": 4, "cuda": 64}
-"""The default number of users per forward pass.
-
-On a CPU, the data of four users (about 20 MB at 112 pixels) stays in the caches; larger batches are
-no faster, and 16 users take 100 MB. On a GPU, 64 users have 704 images, enough for DALI's full
-speed.
-"""
 
 
 class Predictor:
@@ -51,7 +50,8 @@ class Predictor:
 
     Raises:
         OptionError: The machine lacks the device or decoder, the image root is not a folder, or
-            `orders` is above 1 for a network that ignores the order.
+            `orders` is above 1 for a network that ignores the order. During a call: the device has
+            too little memory for `batch_size` users.
         CheckpointError: The network's numbers overflow during a call.
     """
 
@@ -69,7 +69,7 @@ class Predictor:
         self._precision = resolve_precision(options.precision, self.device)
         self._checkpoint = checkpoint
         self._spec = checkpoint.volume_spec
-        self._batch_size = options.batch_size or _BATCH_SIZES[self.device.type]
+        self._batch_size = options.batch_size or default_batch_size(self.device)
         self._network = for_inference(checkpoint.network, self.device, self._precision)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
@@ -162,8 +162,28 @@ class Predictor:
         with self._clock.timing(Stage.STACK):
             volumes = stack_volumes(frames, self._spec)
             mask = frame_mask([len(each) for each in frames], self._spec.frames)
-        with self._clock.timing(Stage.FORWARD):
-            return self._forward(volumes, mask)
+        try:
+            with (
+                self._clock.timing(Stage.FORWARD),
+                exact_numerics(self.device, self._precision),
+            ):
+                return self._forward(volumes, mask)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise self._lack_of_memory() from error
+            raise
+
+    def _lack_of_memory(self) -> OptionError:
+        """Return the error for a batch that does not fit; no image and no user is to blame."""
+        if self._batch_size == 1:
+            fix = "let other programs free some, or use another of `devices`"
+        else:
+            fix = f"pass `batch_size={self._batch_size // 2}`"
+        where = "the GPU" if self.device.type == "cuda" else "this machine"
+        return OptionError(
+            f"{where} has too little memory for the network and {self._batch_size} user(s) at a "
+            f"time; {fix}."
+        )
 
     @torch.inference_mode()
     def _forward(self, volumes_NDHWC: torch.Tensor, mask_ND: torch.Tensor) -> Probabilities:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from tweetprofile.data.files.storage import AnyPath, RemotePath
 from tweetprofile.data.images.fetching import Fetcher, ReadProgress
-from tweetprofile.data.images.roots import LocalRoot, RemoteRoot
+from tweetprofile.data.images.read_ahead import ReadAhead
+from tweetprofile.data.images.roots import CONCURRENT_READS, LocalRoot, RemoteRoot
 from tweetprofile.data.manifests.manifest import ImageRef
 from tweetprofile.errors import ImageError, Reason
 
@@ -44,6 +45,7 @@ class ImageReader:
     root: AnyPath
     max_bytes: int = MAX_IMAGE_BYTES
     _root: LocalRoot | RemoteRoot = field(init=False)
+    _ahead: ReadAhead[ImageRef, bytes | Reason] | None = field(init=False, default=None)
     _fetcher: Fetcher[ImageRef] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -51,6 +53,7 @@ class ImageReader:
             self._root = RemoteRoot(self.root, self.max_bytes)
         else:
             self._root = LocalRoot(self.root, self.max_bytes)
+            self._ahead = ReadAhead(self._try)
 
     def read(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes:
         """Read an encoded image.
@@ -75,15 +78,16 @@ class ImageReader:
     def read_all(self, refs: Iterable[ImageRef]) -> Iterator[bytes | Reason]:
         """Yield each encoded image, in order, or the reason why it is unusable.
 
-        Several images are read at once from a store, ahead of their use.
+        Several images are read at once, ahead of their use, from a store and from a disk that makes
+        them wait.
 
         Raises:
             StoreError: The store has stopped answering.
         """
-        if self._root.concurrent_reads == 1:
-            return map(self._try, refs)
+        if self._ahead is not None:
+            return self._ahead.read_all(refs)
         if self._fetcher is None:  # its threads start with the first read
-            self._fetcher = Fetcher(self._try, self._root.concurrent_reads)
+            self._fetcher = Fetcher(self._try, CONCURRENT_READS)
         return self._fetcher.fetch_all(refs)
 
     def _try(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes | Reason:

@@ -10,7 +10,6 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -38,7 +37,7 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _UNREACHABLE = (OSError, ValueError, pa.ArrowException)
 """The exceptions that Arrow raises if a store cannot be reached or does not return a file."""
 
-_CONCURRENT_READS = 32
+CONCURRENT_READS = 32
 """Reads from a store, each of which takes two round trips of some 20 ms, whatever its size."""
 
 
@@ -70,7 +69,6 @@ class LocalRoot:
 
     folder: Path
     max_bytes: int
-    concurrent_reads: int = field(init=False, default=1)
     _real_root: str = field(init=False)
     _folders: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -93,12 +91,12 @@ class LocalRoot:
 
     def _confine(self, path: str) -> str:
         """Return the real path of the file's folder, joined with the file's name."""
-        if os.path.isabs(path) and self._real_root != "/":
+        if path.startswith("/") and self._real_root != "/":
             raise ImageError(Reason.OUTSIDE_ROOT)
-        folder, name = os.path.split(path)
+        folder, _, name = path.rpartition("/")  # a fifth of the time of `os.path.split`
         if name in ("", ".", ".."):
             raise ImageError(Reason.NOT_A_FILE if self._inside(path) else Reason.OUTSIDE_ROOT)
-        return os.path.join(self._real_folder(folder), name)
+        return f"{self._real_folder(folder)}/{name}"
 
     def _real_folder(self, folder: str) -> str:
         # Many images share a folder, and resolving a path costs a system call per component.
@@ -123,16 +121,25 @@ class LocalRoot:
             path = os.path.realpath(path)
             status = os.lstat(path)
         _require_file(status)
-        with open(os.open(path, _OPEN_FLAGS), "rb") as file:
-            return self._read_capped(file)
+        # Without a file object, which would double the time to read a file from memory.
+        descriptor = os.open(path, _OPEN_FLAGS)
+        try:
+            return self._read_capped(descriptor)
+        finally:
+            os.close(descriptor)
 
-    def _read_capped(self, file: BinaryIO) -> bytes:
-        status = os.fstat(file.fileno())
+    def _read_capped(self, descriptor: int) -> bytes:
+        status = os.fstat(descriptor)
         _require_file(status)  # again: another file may have replaced it since
         if status.st_size > self.max_bytes:
             raise ImageError(Reason.TOO_LARGE)
         # Not up to the limit: a buffer of that size for every image costs more than the reading.
-        return file.read(status.st_size)
+        data = os.read(descriptor, status.st_size)
+        while len(data) < status.st_size:
+            if not (more := os.read(descriptor, status.st_size - len(data))):
+                break  # the file has become shorter since
+            data += more
+        return data
 
 
 @dataclass(slots=True)
@@ -154,7 +161,6 @@ class RemoteRoot:
 
     folder: RemotePath
     max_bytes: int
-    concurrent_reads: int = field(init=False, default=_CONCURRENT_READS)
     _last_read: RemotePath | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
