@@ -294,10 +294,14 @@ def _types_on_cuda() -> Mapping[str, frozenset[torch.dtype]]:
 
 
 def _operator_infos() -> list[Any]:
-    # torch's tables import a package of its tests, of which they need nothing but a base class.
+    # torch's tables import a package of its tests, of which they need nothing but a base class;
+    # and they would freeze settings of torch that the package changes.
     expecttest = types.ModuleType("expecttest")
     expecttest.TestCase = unittest.TestCase  # type: ignore[attr-defined]
-    with mock.patch.dict(sys.modules, {"expecttest": sys.modules.get("expecttest", expecttest)}):
+    with (
+        mock.patch.dict(sys.modules, {"expecttest": sys.modules.get("expecttest", expecttest)}),
+        mock.patch("torch.backends.disable_global_flags"),
+    ):
         from torch.testing._internal import common_methods_invocations as tables
     names = [name for name in dir(tables) if name == "op_db" or name.startswith("foreach_")]
     return [info for name in names if name.endswith("_db") for info in getattr(tables, name)]
