@@ -52,7 +52,7 @@ def test_the_image_decoder_takes_the_arguments(device_type: str, backend: str) -
     check(DECODER, backend, of_decoder(device_type))
 
 
-@pytest.mark.parametrize("backend", ["cpu", "gpu"], ids=["processor", "graphics"])
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
 def test_the_resize_takes_the_arguments(backend: str) -> None:
     check(RESIZE, backend, resize_arguments(112, 112))
 
