@@ -30,7 +30,7 @@ _MARKS = {True: "yes", False: "NO", None: ""}
     "--output",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder for the result of each step, and for some 4 GB of inputs.",
+    help="The folder for the result of each step, and for some 6 GB of inputs.",
 )
 @click.option("--minutes", default=10.0, show_default=True, help="The time for all steps.")
 @click.option("--dry", is_flag=True, help="Rehearse every step on a CPU, with small sizes.")

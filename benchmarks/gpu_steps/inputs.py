@@ -21,8 +21,8 @@ _SIDE = 430
 
 def draw(work: Work) -> Outcome:
     """Draw the images, and write the manifests and models."""
-    users = work.size(6_000, 24)
-    embedded = work.size(1_500, 24)
+    users = work.size(12_000, 24)
+    embedded = work.size(3_000, 24)
     bytes_per_image = {}
     for kind in KINDS:
         photos = _draw_photos(work.size(256, 8), progressive=kind == "progressive")

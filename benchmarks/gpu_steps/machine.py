@@ -41,8 +41,9 @@ def describe(work: Work) -> Outcome:
 
 def run_tests(work: Work) -> Outcome:
     """Run the tests that need a GPU; without one, they are only collected."""
-    if importlib.util.find_spec("pytest") is None:
-        return Outcome(skipped="pytest is not installed")
+    for package in ("pytest", "hypothesis"):
+        if importlib.util.find_spec(package) is None:
+            return Outcome(skipped=f"{package} is not installed")
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
     folders = [str(_TESTS / name) for name in ("decoders", "workers", "engines", "training")]
     ended = subprocess.run(
@@ -56,7 +57,7 @@ def run_tests(work: Work) -> Outcome:
     counts = {
         word: int(number)
         for number, word in re.findall(
-            r"(\d+) (passed|failed|errors?|skipped)", ended.stdout.splitlines()[-1]
+            r"(\d+) (passed|failed|errors?|skipped)", ended.stdout.strip().rpartition("\n")[2]
         )
     }
     good = ended.returncode == 0 and (work.dry or "passed" in counts)
@@ -93,4 +94,4 @@ def _count_jpeg_engines() -> str:
         return f"unknown: nvJPEG does not start ({code})"
     code = nvjpeg.nvjpegGetHardwareDecoderInfo(handle, ctypes.byref(engines), ctypes.byref(cores))
     nvjpeg.nvjpegDestroy(handle)
-    return "none" if code else f"{engines.value} x {cores.value}"
+    return f"none ({code})" if code else f"{engines.value} x {cores.value}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from commands import predict_command, seconds_of
 from latency import measure as measure_groups
 from latency import summarise
@@ -15,9 +16,10 @@ from gpu_steps.inputs import MODELS, by_path, embed, embedded_in, model
 from gpu_steps.work import Finding, Outcome, Work
 from tweetprofile import Predictor, load_checkpoint
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.job import VOLUME_FRAMES, PredictorOptions
-from tweetprofile.predicting.plan import PredictOptions, plan_prediction
+from tweetprofile.job import VOLUME_FRAMES, PredictorOptions, usable_processors
+from tweetprofile.predicting.plan import PredictOptions, PredictPlan, plan_prediction
 from tweetprofile.predicting.run import run_plan
+from tweetprofile.workers.devices import device_settings
 
 _LEAST_OF_DALI = 0.9
 _MOST_MS_PER_GROUP = 5.0
@@ -28,17 +30,17 @@ _BATCH = 64
 def measure(work: Work) -> Outcome:
     """Predict by path with 1 to 4 worker threads, and embedded images with the usual number."""
     alone = work.figures("decoding").get("alone", {}).get("baseline")
-    counts: tuple[int | None, ...] = work.size((1, 2, 3, 4), (1,))
-    trials = [(by_path(work), count) for count in (*counts, None)]
-    trials.append((embedded_in(work), None))
+    usual = device_settings(torch.device(work.device), usable_processors()).worker_threads
+    trials = [(by_path(work), count) for count in work.size((1, 2, 3, 4), (usual,))]
+    trials.append((embedded_in(work), usual))
     findings, figures = [], []
     for manifest, worker_threads in trials:
         kind = "embedded" if manifest == embedded_in(work) else "by path"
         rates = _rates(work, manifest, worker_threads, alone)
         ratio = median(rates) / alone if alone else None
-        usual = worker_threads is None
-        how = "as usual" if usual else f"{worker_threads} worker threads"
-        findings.append(_compare(work, f"{kind}, {how}", median(rates), ratio, usual=usual))
+        what = f"{kind}, {worker_threads} worker threads"
+        counts = worker_threads == usual
+        findings.append(_compare(work, what, median(rates), ratio, counts=counts))
         figures.append({"images": kind, "worker_threads": worker_threads, "rates": rates})
     return Outcome(findings, {"dali_alone": alone, "images_per_second": figures})
 
@@ -93,31 +95,35 @@ def measure_latency(work: Work) -> Outcome:
     return Outcome(findings, {"groups": figures})
 
 
-def _rates(
-    work: Work, manifest: Path, worker_threads: int | None, alone: float | None
-) -> list[float]:
+def _rates(work: Work, manifest: Path, worker_threads: int, alone: float | None) -> list[float]:
     """Return images per second of several runs with the same workers."""
-    seconds = work.size(4.0, 0.5)
-    limit = max(_BATCH, int((alone or 5_000.0) * seconds / VOLUME_FRAMES))
-    options = PredictOptions(
-        checkpoint=model(work), devices=work.device, decoder="dali", overwrite=True, limit=limit
-    )
-    plan = plan_prediction(manifest, work.folder / "rate.parquet", options)
-    plan = replace(plan, engine_options=replace(plan.engine_options, worker_threads=worker_threads))
+    seconds = work.size(3.0, 0.5)
+    users = max(_BATCH, int((alone or 5_000.0) * seconds / VOLUME_FRAMES))
+    plan = _plan(work, manifest, users, worker_threads)
     with plan.engine() as engine:
-        run_plan(plan, engine)  # the first run makes decoders and reads the files once
+        # The first batches make decoders.
+        run_plan(_plan(work, manifest, work.size(8 * _BATCH, 8), worker_threads), engine)
         summaries = [run_plan(plan, engine) for _ in range(work.size(2, 1))]
         if engine.deaths:
             raise RuntimeError(f"workers died: {engine.deaths}")
     return [each.counts.images / each.seconds for each in summaries]
 
 
-def _compare(work: Work, what: str, rate: float, ratio: float | None, *, usual: bool) -> Finding:
+def _plan(work: Work, manifest: Path, users: int, worker_threads: int) -> PredictPlan:
+    options = PredictOptions(
+        checkpoint=model(work), devices=work.device, decoder="dali", overwrite=True, limit=users
+    )
+    plan = plan_prediction(manifest, work.folder / "rate.parquet", options)
+    engine_options = replace(plan.engine_options, worker_threads=worker_threads)
+    return replace(plan, engine_options=engine_options)
+
+
+def _compare(work: Work, what: str, rate: float, ratio: float | None, *, counts: bool) -> Finding:
     measured = f"{rate:,.0f} images/s"
     if ratio is None:
         return Finding(what, measured)
-    goal = f"{_LEAST_OF_DALI:.0%} of DALI alone" if usual else ""
-    holds = work.speed_goal(ratio >= _LEAST_OF_DALI) if usual else None
+    goal = f"{_LEAST_OF_DALI:.0%} of DALI alone" if counts else ""
+    holds = work.speed_goal(ratio >= _LEAST_OF_DALI) if counts else None
     return Finding(what, f"{measured}, {ratio:.0%} of DALI alone", goal, holds)
 
 
