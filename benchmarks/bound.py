@@ -22,7 +22,8 @@ from report import report
 from tweetprofile import load_checkpoint
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.data.images.reader import ImageReader
-from tweetprofile.data.manifests.manifest import Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.job import usable_processors
 from tweetprofile.networks import PRESETS, for_inference

@@ -18,7 +18,8 @@ from dump import get_photos, make_model, write_users
 from report import report
 
 from tweetprofile import Predictor, load_checkpoint
-from tweetprofile.data.manifests.manifest import Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.job import DecoderName, PredictorOptions
 from tweetprofile.networks import PRESETS
 from tweetprofile.stages import Stage

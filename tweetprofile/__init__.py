@@ -12,7 +12,8 @@ from tweetprofile.version import __version__
 if TYPE_CHECKING:
     from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
     from tweetprofile.data.files.storage import RemotePath
-    from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
+    from tweetprofile.data.manifests.manifest import Manifest
+    from tweetprofile.data.manifests.users import ImageRef, UserImages
     from tweetprofile.errors import (
         ChangedInputError,
         CheckpointError,

@@ -26,7 +26,7 @@ from rich.console import Console
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.cli import info_view
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.job import PredictorOptions
 from tweetprofile.networks import PRESETS, build_network, ensemble_of

@@ -11,7 +11,7 @@ import torch
 
 from tests.attack.hostile_images import KINDS, USED, Maker
 from tests.predicting.test_dirty_dump import predict
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.job import PredictorOptions

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tweetprofile.data.manifests.manifest import Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.errors import TweetprofileError
 
 USERS = 300

@@ -1,5 +1,6 @@
 """DALI and Pillow give the same frames, except for small rounding differences."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,3 +119,23 @@ def test_an_image_that_cannot_be_decoded_is_named_and_does_not_affect_the_next_b
         dali.decode(images)
     assert failed.value.position == position
     assert torch.equal(dali.decode([good_images["png"]] * 20), expected)
+
+
+def test_batches_of_a_few_images_share_the_decoder_of_larger_ones(
+    dali: DaliBatchDecoder, good_images: dict[str, bytes]
+) -> None:
+    decoder = DaliBatchDecoder(OPTIONS, dali._device)
+    for images in (64, 1, 2, 3, 5, 33, 63):
+        assert len(decoder.decode([good_images["jpeg"]] * images)) == images
+    assert len(decoder._context._instance_cache) == 2, "one decoder and one resize"
+
+
+def test_images_may_become_larger_and_smaller_from_batch_to_batch(
+    dali: DaliBatchDecoder, good_images: dict[str, bytes], draw: Callable[..., Image.Image]
+) -> None:
+    file = io.BytesIO()
+    draw(1500, 1200).save(file, "JPEG", quality=99)
+    small, large = good_images["jpeg"], file.getvalue()
+    first, big, again = (dali.decode([image])[0].cpu() for image in (small, large, small))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, big)

@@ -63,14 +63,14 @@ if "tweetprofile.engines.worker" in " ".join(sys.orig_argv):
     if "DALI_CRASHES" in os.environ:
         import nvidia.dali.experimental.dynamic as ndd
 
-        make_batch = ndd.batch
+        make_batch = ndd.as_batch
 
         def batch(samples):
             if any(b"FAULTY" in sample.tobytes() for sample in samples):
                 misbehave("SIGSEGV")
             return make_batch(samples)
 
-        ndd.batch = batch
+        ndd.as_batch = batch
 """
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tweetprofile.data.manifests.forms import cap_images, unify_lists
-from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import Reason

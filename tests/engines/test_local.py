@@ -254,3 +254,40 @@ def test_devices_of_two_kinds_are_refused() -> None:
 def test_a_stall_time_of_zero_is_refused() -> None:
     with pytest.raises(OptionError, match="`stall_seconds` is 0; it must be above 0"):
         EngineOptions(stall_seconds=0)
+
+
+def test_workers_in_the_shape_of_a_gpu_give_the_same_rows(
+    write_users: WriteUsers, options: PredictOptions
+) -> None:
+    manifest = write_users(USERS, {CULPRIT: [], 7: [b"?"]})
+    large = replace(options, batch_size=64, users_per_shard=64)
+    plan = plan_prediction(manifest, manifest.with_suffix(".out.parquet"), large)
+    rows = []
+    for worker_threads in (None, 3):
+        engine_options = replace(plan.engine_options, worker_threads=worker_threads)
+        with LocalEngine(plan.job, engine_options) as engine:
+            assert worker_threads is None or engine.compute_slots == 3
+            rows += [profiles for _, profiles in engine.run_shards(plan.source, range(plan.shards))]
+    assert rows[0] == rows[1]
+
+
+def test_embedded_images_and_files_give_the_same_profiles(
+    write_users: WriteUsers, options: PredictOptions, predict: Predict, tmp_path: Path
+) -> None:
+    embedded = write_users(USERS, {CULPRIT: [b"?", b""], 7: []})
+    table = pl.read_parquet(embedded)
+    paths = []
+    for user, images in enumerate(table["images"].to_list()):
+        names = [f"{user}-{number}.jpg" for number in range(len(images))]
+        for name, image in zip(names, images, strict=True):
+            (tmp_path / name).write_bytes(image)
+        paths.append(names)
+    by_path = tmp_path / "by-path.parquet"
+    table.with_columns(pl.Series("images", paths, pl.List(pl.String))).write_parquet(by_path)
+    one, other = predict(embedded, options)[0], predict(by_path, options)[0]
+    assert one.drop("image_errors").equals(other.drop("image_errors"))
+
+
+def test_no_worker_threads_are_refused() -> None:
+    with pytest.raises(OptionError, match="`worker_threads` is 0; it must be at least 1"):
+        EngineOptions(worker_threads=0)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.attack.hostile_images import encode, noise, slow_jpeg_2000
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.engines.worker import MOST_SLOW_IMAGES, refuse_images
 from tweetprofile.errors import OptionError, Reason
 from tweetprofile.inspection.contact_sheets import SheetOptions, draw_contact_sheets

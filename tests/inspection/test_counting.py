@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from tweetprofile.data.labels.values import ValueKind
-from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.inspection.counting import FailureCounter, LabelCounter, RangeFinder
 from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
 

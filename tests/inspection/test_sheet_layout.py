@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tweetprofile.data.manifests.manifest import ImageRef
+from tweetprofile.data.manifests.users import ImageRef
 from tweetprofile.inspection.sheet_layout import CellKind, Filling, SheetCell, lay_out_sheet
 
 IMAGES = [ImageRef(f"folder/{number}.jpg") for number in range(6)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.job import PredictorOptions

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from tweetprofile.data.images.reader import FailedImage, ImageReader
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import Reason

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.job import FrameSize, PredictorOptions
 from tweetprofile.workers.examiner import Examiner
 from tweetprofile.workers.extractor import FrameExtractor

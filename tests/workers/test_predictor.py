@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
-from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import OptionError
 from tweetprofile.job import PredictorOptions
 from tweetprofile.networks import build_network, network_spec
@@ -276,3 +277,24 @@ def test_a_temperature_flattens_probabilities_and_changes_no_class(
 def test_clips_orders_and_views_out_of_range_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(OptionError, match=r"must be (from 1 to 1000|1, 2 or 4)"):
         PredictorOptions(**wrong)  # type: ignore[arg-type]
+
+
+class Greedy(torch.nn.Module):
+    """A network that needs more memory than any machine has."""
+
+    def forward(self, volumes: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"gender": torch.empty(len(volumes), 1 << 50)}
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "fix"),
+    [(8, r"8 user\(s\) at a time; pass `batch_size=4`"), (1, r"let other programs free some")],
+)
+def test_a_batch_that_does_not_fit_into_memory_is_refused_with_a_smaller_one(
+    model: Path, dump: Path, users: list[UserImages], batch_size: int, fix: str
+) -> None:
+    options = PredictorOptions(dump, device="cpu", batch_size=batch_size)
+    predictor = Predictor(load_checkpoint(model), options)
+    predictor._network = Greedy()  # type: ignore[assignment]
+    with pytest.raises(OptionError, match=f"this machine has too little memory .*{fix}"):
+        predictor(users)

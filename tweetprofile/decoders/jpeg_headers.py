@@ -1,7 +1,6 @@
 """The header of a JPEG, as far as it shows how much work the image is to decode."""
 
 import re
-from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -11,9 +10,9 @@ _START_OF_SCAN = 0xDA
 _APP1 = 0xE1
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_NO_MARKERS = frozenset({0x00, 0xFF})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 
-_SEGMENT = Struct(">BBH")
 _FRAME = Struct(">xHHB")
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 
@@ -59,9 +58,27 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
     """
     if not data.startswith(_JPEG):
         return None
-    height = width = components = exif = 0
+    height = width = components = exif = padding = 0
     progressive = False
-    for marker, start, size in _segments(data):
+    position, end = 2, len(data) - 6
+    # Every image comes here, so the segments are read in this loop, byte by byte: a generator that
+    # unpacks them takes twice as long.
+    for _ in range(_MAX_SEGMENTS):
+        if position > end:
+            return None
+        marker = data[position + 1]
+        if data[position] != 0xFF or marker in _NO_MARKERS:
+            following = _next_marker(data, position)
+            padding += following - position
+            if padding > _MAX_PADDING:
+                raise OverlongHeaderError
+            position = following
+            continue
+        if marker in _WITHOUT_LENGTH:
+            position += 2
+            continue
+        start, size = position + 4, (data[position + 2] << 8 | data[position + 3]) - 2
+        position = start + size if size > 0 else start
         if marker == _START_OF_SCAN and components:
             several = start < len(data) and data[start] < components
             return JpegHeader(width, height, start - 4, progressive or several)
@@ -72,26 +89,10 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
             exif += size
             if exif > _MAX_EXIF:
                 raise OverlongHeaderError
-    return None
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker of each segment, and the start and size of its payload."""
-    position, padding, end = 2, 0, len(data) - 6
-    for _ in range(_MAX_SEGMENTS):
-        if position > end:
-            return
-        lead, marker, size = _SEGMENT.unpack_from(data, position)
-        if lead != 0xFF or marker in (0x00, 0xFF):
-            found = _MARKER.search(data, position, position + _MAX_PADDING + 2)
-            following = found.start() if found else len(data)
-            padding += following - position
-            if padding > _MAX_PADDING:
-                raise OverlongHeaderError
-            position = following
-        elif marker in _WITHOUT_LENGTH:
-            position += 2
-        else:
-            yield marker, position + 4, size - 2
-            position += 2 + max(2, size)
     raise OverlongHeaderError
+
+
+def _next_marker(data: bytes, position: int) -> int:
+    """Return the position of the next marker within the padding allowed, or the end of `data`."""
+    found = _MARKER.search(data, position, position + _MAX_PADDING + 2)
+    return found.start() if found else len(data)

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
+from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.job import FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
 from tweetprofile.workers.findings import crashed_findings
 from tweetprofile.workers.profiles import crashed_frames, crashed_profile
@@ -42,6 +43,7 @@ class Job(ABC, Generic[FactsT]):
         options: Where images are and how to decode them; see `PredictorOptions`.
         processors: The number of processors that the worker may use.
         worker_threads: The number of its worker threads; None for the number that suits its device.
+        rows: The manifest from which the worker reads images if a task names only rows.
         actor: The class of the actors, as `module:name`. It is called with `actor_arguments()` and
             the options; see `worker.Actor`.
     """
@@ -49,6 +51,7 @@ class Job(ABC, Generic[FactsT]):
     options: PredictorOptions
     processors: int = 1
     worker_threads: int | None = None
+    rows: ImageRows | None = None
     actor: ClassVar[str]
 
     @abstractmethod

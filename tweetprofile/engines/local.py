@@ -20,12 +20,12 @@ import pyarrow as pa
 
 from tweetprofile.data.files.logs import open_log
 from tweetprofile.data.files.scratch import Closing
-from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.jobs import FactsT, Job
-from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack, unpack
+from tweetprofile.engines.messages import Begun, Done, Ready, Refused, pack, unpack
 from tweetprofile.engines.process import WorkerProcess, wait_for
 from tweetprofile.engines.replacement import cannot_replace, require_same_model
-from tweetprofile.engines.retries import Attempt, Workload
+from tweetprofile.engines.retries import Attempt, Workload, users_of_attempts
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.engines.slots import TaskInFlight, WorkerSlot
 from tweetprofile.engines.visible_devices import only_visible
@@ -45,6 +45,10 @@ _LOG_BYTES = 16 * 1024 * 1024
 
 _PROCESSORS_PER_WORKER = 4
 """The threads of one process share Python's lock; each holds it for about a tenth of its time."""
+
+_BATCHES_PER_STRETCH = 32
+"""Successive batches of a worker that reads its images itself: on a GPU, some 2,000 users, which it
+predicts in about a second."""
 
 _FEWEST_USERS_PER_TASK = 8
 """So that several users share the fixed costs of a task."""
@@ -192,7 +196,8 @@ class LocalEngine(Closing, Generic[FactsT]):
             WorkerError: Workers keep crashing, and no user is the cause.
         """
         self._drop_earlier_tasks()
-        workload = Workload(batches, self._job, self.facts)
+        stretch = 1 if self._job.rows is None else _BATCHES_PER_STRETCH
+        workload = Workload(batches, self._job, self.facts, stretch)
         while self._hand_out(workload):
             for attempt, rows in self._wait_for_results(workload):
                 if (complete := workload.settle(attempt, rows)) is not None:
@@ -203,7 +208,8 @@ class LocalEngine(Closing, Generic[FactsT]):
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
         """See `ShardEngine.run_shards`."""
-        yield from self.run(self._timed(source.batches(shards, self.users_per_task)))
+        batches = source.batches(shards, self.users_per_task, images=self._job.rows is None)
+        yield from self.run(self._timed(batches))
 
     def _timed(self, batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
         while True:
@@ -232,7 +238,9 @@ class LocalEngine(Closing, Generic[FactsT]):
             )
             log = self._logs.enter_context(self._open_log(len(self._slots)))
             process, watchdog = self._start(job, log)
-            self._slots.append(WorkerSlot(job, log, process, time.monotonic(), watchdog))
+            number = len(self._slots)
+            slot = WorkerSlot(number, job, log, process, time.monotonic(), watchdog)
+            self._slots.append(slot)
 
     def _processors_for(self, device: str) -> int:
         """Return the number of processors for each worker on devices like this one."""
@@ -274,7 +282,9 @@ class LocalEngine(Closing, Generic[FactsT]):
         tasks = slot.in_flight.values()
         begun = [task.attempt for task in tasks if task.last_progress is not None]
         not_begun = [task.attempt for task in tasks if task.last_progress is None]
-        self.deaths.append(f"the worker on {slot.device} {how} while processing {_users_of(begun)}")
+        self.deaths.append(
+            f"the worker on {slot.device} {how} while processing {users_of_attempts(begun)}"
+        )
         if not begun:
             self._count_failed_start(slot)
         self._restart(slot)
@@ -320,7 +330,9 @@ class LocalEngine(Closing, Generic[FactsT]):
     def _hand_out(self, workload: Workload[FactsT]) -> bool:
         """Give every worker as many tasks as it has room for; return False when all is done."""
         for slot in self._slots:
-            while slot.has_room and (attempt := workload.take(idle=not slot.in_flight)):
+            while slot.has_room and (
+                attempt := workload.take(slot.number, idle=not slot.in_flight)
+            ):
                 self._give(slot, attempt, workload)
         # The supervisor reads on while workers work, so that they never wait for the manifest.
         workload.read_ahead(len(self._slots))
@@ -328,8 +340,9 @@ class LocalEngine(Closing, Generic[FactsT]):
 
     def _give(self, slot: WorkerSlot, attempt: Attempt, workload: Workload[FactsT]) -> None:
         number = next(self._numbers)
-        task = Task(number, attempt.decoder, attempt.too_slow)
-        if slot.process.send(task, memoryview(pack(attempt.users))):
+        task = attempt.task(number)
+        users = memoryview(pack(attempt.users)) if task.rows is None else None
+        if slot.process.send(task, users):
             slot.in_flight[number] = TaskInFlight(attempt, time.monotonic())
         else:
             workload.put_back(attempt)
@@ -379,14 +392,3 @@ class LocalEngine(Closing, Generic[FactsT]):
 
 def _workers_on_cpu(processors: int) -> int:
     return -(-processors // _PROCESSORS_PER_WORKER)
-
-
-def _users_of(begun: list[Attempt]) -> str:
-    return " or ".join(map(_users_of_attempt, begun)) if begun else "no user"
-
-
-def _users_of_attempt(attempt: Attempt) -> str:
-    if attempt.only_user is not None:
-        return f"user {attempt.batch.table['user_id'][attempt.only_user]}"
-    first = attempt.batch.first
-    return f"users {first} to {first + len(attempt.batch) - 1}"

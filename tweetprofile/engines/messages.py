@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from tweetprofile.data.manifests.users import RowRange
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.job import DecoderName, WorkerFacts
 from tweetprofile.stages import Stage
@@ -41,20 +42,24 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """To a worker: process the users that follow.
-
-    The users follow as packed bytes of their own, because pickling would copy the images that are
-    embedded in a manifest three times.
+    """To a worker: process some users.
 
     Attributes:
         number: The number of the task, which `Begun` and `Done` repeat.
         decoder: The decoder to use.
+        rows: The rows of the users in the job's manifest, for the worker to read. If it is None,
+            the users follow as packed bytes of their own, because pickling would copy images three
+            times.
+        only_user: The position of the only user to read images of; None for all. This is for
+            `rows`: users who follow come without the images of others.
         too_slow: The images that must not be decoded again, each as the position of the user among
             the users and the position of the image in the user's list.
     """
 
     number: int
     decoder: DecoderName
+    rows: RowRange | None = None
+    only_user: int | None = None
     too_slow: frozenset[tuple[int, int]] = frozenset()
 
 

@@ -24,7 +24,7 @@ from ray.data import ActorPoolStrategy, Dataset, from_items
 
 from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.files.storage import absolute
-from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import pack, unpack
@@ -258,13 +258,14 @@ class _ShardActor:
     def __init__(
         self, job: PredictJob, options: EngineOptions, source: ShardSource, expected: _Expected
     ) -> None:
-        self._engine = LocalEngine(job, options).__enter__()
         self._reported = 0
         self._refusal: TweetprofileError | None = None
         try:
-            require_same_model(expected.facts, self._engine.facts, socket.gethostname())
             manifest = source.manifest.reopened(expected.fingerprint)
             self._source = replace(source, manifest=manifest)
+            own_job = replace(job, rows=self._source.image_rows)
+            self._engine = LocalEngine(own_job, options).__enter__()
+            require_same_model(expected.facts, self._engine.facts, socket.gethostname())
         except TweetprofileError as error:
             self._refusal = error  # raised with the first rows, or Ray would start it again
 
@@ -280,7 +281,9 @@ class _ShardActor:
 
     def _predict(self, first: int, stop: int) -> list[dict[str, Any]]:
         engine = self._engine
-        batches = self._source.batches(range(first, stop), engine.users_per_task)
+        batches = self._source.batches(
+            range(first, stop), engine.users_per_task, images=not self._source.image_rows
+        )
         rows = [
             {
                 "shard": batch.shard,

@@ -15,12 +15,15 @@ that case the batch is first tried again while the worker has nothing else to do
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Generic
 
 import pyarrow as pa
 
-from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.data.manifests.image_rows import ImageRowReader, only_images_of
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.jobs import FactsT, Job
+from tweetprofile.engines.messages import Task
 from tweetprofile.engines.watchdog import SlowImage
 from tweetprofile.job import DecoderName
 
@@ -50,16 +53,29 @@ class Attempt:
         images = self.too_slow.union((each.user, each.index) for each in known)
         return replace(self, too_slow=images, exclusive=self.exclusive or len(known) < len(slow))
 
+    def task(self, number: int) -> Task:
+        """Return the task with this number that makes the attempt."""
+        rows = self.batch.rows
+        return Task(
+            number,
+            self.decoder,
+            rows=rows,
+            only_user=None if rows is None else self.only_user,
+            too_slow=self.too_slow,
+        )
+
     @property
     def users(self) -> pa.Table:
         """The columns of the batch that a worker needs, without images of users not to be tried.
+
+        The worker gets them unless it reads the rows of the batch itself.
 
         The position of a user in the batch serves as the user's id; the worker does not need the
         real one.
         """
         table = self.batch.table.select(["images", "images_given"])
         table = table.append_column("user_id", pa.array(range(len(table)), pa.int64()))
-        return table if self.only_user is None else _with_images_of(table, self.only_user)
+        return table if self.only_user is None else only_images_of(table, self.only_user)
 
 
 class Workload(Generic[FactsT]):
@@ -69,41 +85,71 @@ class Workload(Generic[FactsT]):
         batches: The batches, in manifest order. They are read no further ahead than necessary.
         job: The job of the workers.
         facts: What the workers reported about themselves.
+        stretch: The number of successive batches that are kept for one worker. More than one is for
+            batches whose images the workers read: reading one range of rows after another, each
+            worker decodes little that is not its own.
     """
 
-    def __init__(self, batches: Iterator[UserBatch], job: Job[FactsT], facts: FactsT) -> None:
+    def __init__(
+        self, batches: Iterator[UserBatch], job: Job[FactsT], facts: FactsT, stretch: int = 1
+    ) -> None:
         self._batches = batches
         self._job = job
         self._facts = facts
+        self._stretch = stretch
+        self._ended = False
         self._waiting: deque[Attempt] = deque()
+        self._stretches: dict[int, deque[Attempt]] = {}
         self._exclusive: deque[Attempt] = deque()
         self._single_rows: dict[int, list[pa.Table | None]] = {}
 
     def read_ahead(self, batches: int) -> None:
         """Read until this number of attempts is waiting, or the manifest ends."""
-        while len(self._waiting) < batches:
-            if (batch := next(self._batches, None)) is None:
-                return
-            self._waiting.append(Attempt(batch, self._facts.decoder))
+        if self._stretch > 1:
+            return  # without their images, batches are read in no time
+        missing = batches - len(self._waiting)
+        if missing > 0 and not self._ended:
+            self._waiting.extend(self._read(missing))
 
-    def take(self, *, idle: bool) -> Attempt | None:
+    def take(self, worker: int, *, idle: bool) -> Attempt | None:
         """Return the next attempt for a worker, or None if there is none for it now.
 
         An exclusive attempt goes to an idle worker, because otherwise it would not be known which
         task caused a crash. While one is waiting, no worker gets any other attempt.
 
         Args:
+            worker: The number of the worker.
             idle: Whether the worker has no task in flight.
         """
         if self._exclusive:
             return self._exclusive.popleft() if idle else None
-        self.read_ahead(1)
-        return self._waiting.popleft() if self._waiting else None
+        if self._stretch == 1:
+            self.read_ahead(1)
+        if self._waiting:
+            return self._waiting.popleft()
+        own = self._stretches.setdefault(worker, deque())
+        if not own:
+            own.extend(self._next_stretch())
+        return own.popleft() if own else None
 
     @property
     def waiting(self) -> bool:
-        """Whether any attempt is waiting to be taken."""
-        return bool(self._waiting or self._exclusive)
+        """Whether any attempt is left to be taken."""
+        left = self._waiting or self._exclusive or any(self._stretches.values())
+        return bool(left) or not self._ended
+
+    def _read(self, batches: int) -> list[Attempt]:
+        """Read more batches; fewer are left at the end of the manifest."""
+        read = list(islice(self._batches, batches))
+        self._ended = len(read) < batches
+        return [Attempt(batch, self._facts.decoder) for batch in read]
+
+    def _next_stretch(self) -> list[Attempt]:
+        """Return the next batches for a worker; at the end, half of those of another worker."""
+        if not self._ended and (stretch := self._read(self._stretch)):
+            return stretch
+        longest = max(self._stretches.values(), key=len)
+        return [longest.pop() for _ in range((len(longest) + 1) // 2)][::-1]
 
     def put_back(self, attempt: Attempt) -> None:
         """Repeat an attempt that did not cause the end of its worker."""
@@ -139,9 +185,16 @@ class Workload(Generic[FactsT]):
         if attempt.decoder != "pillow-alone":
             self._exclusive.appendleft(replace(attempt, decoder="pillow-alone"))
             return None
-        given = batch.table["images_given"][position].as_py()
-        row = self._job.crashed_row(self._facts, given).drop_columns("user_id")
+        row = self._job.crashed_row(self._facts, self._images_given(batch, position))
+        row = row.drop_columns("user_id")
         return self._add_single_row(batch, position, row)
+
+    def _images_given(self, batch: UserBatch, position: int) -> int:
+        table = batch.table
+        if batch.rows is not None:  # no worker has lived to tell
+            assert self._job.rows is not None
+            table = ImageRowReader(self._job.rows).read(batch.rows)
+        return int(table["images_given"][position].as_py())
 
     def _add_single_row(self, batch: UserBatch, position: int, row: pa.Table) -> pa.Table | None:
         rows = self._single_rows.setdefault(batch.first, [None] * len(batch))
@@ -151,10 +204,13 @@ class Workload(Generic[FactsT]):
         return pa.concat_tables(self._single_rows.pop(batch.first)).unify_dictionaries()
 
 
-def _with_images_of(table: pa.Table, position: int) -> pa.Table:
-    """Return the table with the images of a single user; all other lists are empty."""
-    images = table["images"].combine_chunks()
-    own = images[position].values
-    offsets = [0] * (position + 1) + [len(own)] * (len(table) - position)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
-    return table.set_column(table.schema.get_field_index("images"), "images", lists)
+def users_of_attempts(attempts: Sequence[Attempt]) -> str:
+    """Describe the users of several attempts, by id or by their positions in the manifest."""
+    return " or ".join(map(_users_of, attempts)) if attempts else "no user"
+
+
+def _users_of(attempt: Attempt) -> str:
+    if attempt.only_user is not None:
+        return f"user {attempt.batch.table['user_id'][attempt.only_user]}"
+    first = attempt.batch.first
+    return f"users {first} to {first + len(attempt.batch) - 1}"

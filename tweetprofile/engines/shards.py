@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
 
 import pyarrow as pa
 
-from tweetprofile.data.manifests.manifest import Manifest, UserBatch
+from tweetprofile.data.manifests.image_rows import ImageRows, batches_without_images
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.job import PredictorFacts
 from tweetprofile.stages import StageClock
 
@@ -31,23 +33,51 @@ class ShardSource:
     keep: tuple[str, ...]
     max_images: int
 
-    def batches(self, shards: Sequence[int], users_per_batch: int) -> Iterator[UserBatch]:
-        """Read these shards in manifest order, in batches of at most `users_per_batch` users."""
+    @property
+    def image_rows(self) -> ImageRows | None:
+        """The manifest for workers to read images from, if it holds images; otherwise None."""
+        if not self.manifest.carries_bytes:
+            return None
+        return ImageRows(self.manifest, self.max_images)
+
+    def batches(
+        self, shards: Sequence[int], users_per_batch: int, *, images: bool = True
+    ) -> Iterator[UserBatch]:
+        """Read these shards in manifest order.
+
+        Args:
+            shards: The numbers of the shards.
+            users_per_batch: The largest number of users per batch.
+            images: Whether to read the images, too. If not, the batches name their rows.
+        """
         if not shards:
             return
         wanted, last = frozenset(shards), max(shards)
-        batches = self.manifest.batches(
-            self.users_per_shard,
-            min(users_per_batch, self.users_per_shard),
-            self.keep,
-            self.max_images,
-            first_shard=min(shards),
-        )
-        for batch in takewhile(lambda each: each.shard <= last, batches):
+        size = min(users_per_batch, self.users_per_shard)
+        read = self._with_images if images else self._without_images
+        for batch in takewhile(lambda each: each.shard <= last, read(size, min(shards))):
             if batch.first >= self.users:
                 return
             if batch.shard in wanted:
-                yield replace(batch, table=batch.table.slice(0, self.users - batch.first))
+                yield batch.first_users(self.users - batch.first)
+
+    def _with_images(self, users_per_batch: int, first_shard: int) -> Iterator[UserBatch]:
+        return self.manifest.batches(
+            self.users_per_shard,
+            users_per_batch,
+            self.keep,
+            self.max_images,
+            first_shard=first_shard,
+        )
+
+    def _without_images(self, users_per_batch: int, first_shard: int) -> Iterator[UserBatch]:
+        return batches_without_images(
+            self.manifest,
+            self.users_per_shard,
+            users_per_batch,
+            self.keep,
+            first_shard=first_shard,
+        )
 
 
 class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):

@@ -30,6 +30,7 @@ class WorkerSlot:
     """One worker of an engine; if its process ends, another one takes its place in the slot.
 
     Attributes:
+        number: The number of the slot, from 0.
         job: The job that each process of this slot gets.
         log: The file that receives what the process prints.
         process: The current process.
@@ -41,6 +42,7 @@ class WorkerSlot:
         failed_starts: The number of times in a row that the process ended without finishing a task.
     """
 
+    number: int
     job: Job[Any]
     log: BinaryIO
     process: WorkerProcess

@@ -27,7 +27,6 @@ from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Any, Protocol
 
@@ -35,13 +34,14 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages, users_of
+from tweetprofile.data.manifests.users import ImageRef, UserImages, users_of
 from tweetprofile.engines.jobs import Job, imported
-from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack, unpack
+from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack
 from tweetprofile.engines.shared_progress import ProgressReporter, SharedProgress
+from tweetprofile.engines.task_queue import TaskQueue
 from tweetprofile.errors import Reason, TweetprofileError
 from tweetprofile.job import DecoderName, PredictorOptions, WorkerFacts, usable_processors
-from tweetprofile.stages import Stage
+from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import device_settings, resolve_only_device
 from tweetprofile.workers.observers import ImageObserver
 
@@ -51,8 +51,6 @@ MOST_SLOW_IMAGES = 50
 """Images of one user that may exceed their deadline; at ten seconds each, a quarter of an hour."""
 
 Send = Callable[[object], None]
-
-_PackedTask = tuple[Task, bytes]
 
 
 class Actor(Protocol):
@@ -111,7 +109,7 @@ class Worker:
         self.ready = Ready(
             _try_out(make_actor, options, device), settings.worker_threads, settings.compute_slots
         )
-        self._tasks: SimpleQueue[_PackedTask] = SimpleQueue()
+        self._tasks = TaskQueue(job.rows)
         compute_slots = BoundedSemaphore(settings.compute_slots)
         for _ in range(settings.worker_threads):
             reporter = ProgressReporter(progress)
@@ -119,9 +117,9 @@ class Worker:
             thread = _WorkerThread(make_own, options, device, send, reporter)
             Thread(target=thread.run, args=(self._tasks,), daemon=True).start()
 
-    def give(self, task: Task, users: bytes) -> None:
-        """Queue a task for these packed users; the next free worker thread takes it."""
-        self._tasks.put((task, users))
+    def give(self, task: Task, users: bytes | None) -> None:
+        """Queue a task, with its packed users if it names no rows."""
+        self._tasks.put(task, users)
 
 
 class _WorkerThread:
@@ -142,24 +140,31 @@ class _WorkerThread:
         self._send = send
         self._actors: dict[DecoderName, Actor] = {}
 
-    def run(self, tasks: "SimpleQueue[_PackedTask]") -> None:
+    def run(self, tasks: TaskQueue) -> None:
         """Process tasks forever. An unexpected error ends the process, as a crash would."""
         try:
             with _own_stream(self._device):
                 while True:
-                    self._process(*tasks.get())
+                    self._process(*tasks.take(self._begin, self._reporter.end))
         except TweetprofileError as error:  # for example of an object store: no user is the cause
             self._send(Refused(error))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
 
-    def _process(self, task: Task, users: bytes) -> None:
+    def _begin(self, task: Task) -> None:
         self._send(Begun(task.number))
         self._reporter.task = task.number
+
+    def _process(self, task: Task, table: pa.Table, reading: dict[Stage, float]) -> None:
+        clock = StageClock()
+        clock.add(reading)
+        with clock.timing(Stage.READ):  # this copies embedded images
+            users = refuse_images(users_of(table), task.too_slow)
         actor = self._actor(task.decoder)
-        table = pack(actor(refuse_images(users_of(unpack(users)), task.too_slow)))
-        self._send(Done(task.number, table, actor.take_seconds()))
+        rows = pack(actor(users))
+        clock.add(actor.take_seconds())
+        self._send(Done(task.number, rows, clock.take()))
 
     def _actor(self, decoder: DecoderName) -> Actor:
         if decoder not in self._actors:
@@ -254,7 +259,8 @@ def _serve(connection: Connection, progress: SharedProgress) -> None:
         return
     send(worker.ready)
     while True:
-        worker.give(connection.recv(), connection.recv_bytes())
+        task: Task = connection.recv()
+        worker.give(task, connection.recv_bytes() if task.rows is None else None)
 
 
 def _exit_with(supervisor: int) -> None:

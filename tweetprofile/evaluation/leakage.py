@@ -23,7 +23,8 @@ from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.digests import image_digest, user_digest
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.labels.reading import read_user_ids
-from tweetprofile.data.manifests.manifest import Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.errors import CheckpointError, OptionError, StoreError
 
 _MAX_USERS = 1_000

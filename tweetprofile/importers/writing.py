@@ -25,7 +25,7 @@ from tweetprofile.data.files.protection import (
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.images.reader import ImageReader
-from tweetprofile.data.manifests.manifest import ImageRef
+from tweetprofile.data.manifests.users import ImageRef
 from tweetprofile.errors import ImageError, OutputError, WriteError
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import DumpUser

@@ -31,7 +31,8 @@ from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.manifests.inputs import inputs_of
-from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
 from tweetprofile.engines.jobs import ExtractJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError

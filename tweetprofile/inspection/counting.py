@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.labels.values import MOST_VALUES, LabelColumn, ValueKind
-from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.inspection.report import (
     FailedExample,
     Forecast,

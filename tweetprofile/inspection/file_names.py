@@ -2,7 +2,7 @@
 
 import re
 
-from tweetprofile.data.manifests.manifest import UserId
+from tweetprofile.data.manifests.users import UserId
 
 _MAX_ID = 80
 """Characters of a user id in a file name; file systems allow 255 bytes per name."""

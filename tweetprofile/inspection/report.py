@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tweetprofile.data.manifests.manifest import UserId
+from tweetprofile.data.manifests.users import UserId
 from tweetprofile.inspection.sharing import Sharing
 
 

@@ -11,7 +11,8 @@ from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.columns import label_columns, other_columns
 from tweetprofile.data.labels.values import ValueKind
-from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest, UserBatch
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
 from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import ManifestError, OptionError

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from tweetprofile.data.manifests.forms import Form
-from tweetprofile.data.manifests.manifest import Manifest, UserBatch
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.errors import ManifestError
 
 _BLOCK = 256

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.data.manifests.manifest import ImageRef
+from tweetprofile.data.manifests.users import ImageRef
 from tweetprofile.volumes.choice import choose_frames
 
 Filling = Literal["repeat", "zeros", "nothing"]

@@ -1,7 +1,7 @@
 """The plan of a run: which users, which model, which output; checked without starting a worker."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ from tweetprofile.data.files.storage import AnyPath, canonical
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.manifests.inputs import inputs_of
-from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.shards import ShardEngine, ShardSource
@@ -156,7 +157,8 @@ class PredictPlan:
         """Return the engine that does the work; it starts when its block is entered."""
         if self.options.engine == "ray":
             return _ray_engine(self)
-        return LocalEngine(self.job, self.engine_options)
+        job = replace(self.job, rows=self.source.image_rows)
+        return LocalEngine(job, self.engine_options)
 
     @property
     def source(self) -> ShardSource:

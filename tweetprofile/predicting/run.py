@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tweetprofile.data.images.missing import explain_missing
-from tweetprofile.data.manifests.manifest import UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.job import PredictorFacts

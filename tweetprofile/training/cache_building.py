@@ -20,9 +20,11 @@ import platformdirs
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import AnyPath, canonical
-from tweetprofile.data.manifests.manifest import MAX_IMAGES, Manifest
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.engines.jobs import ExtractJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
+from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
 from tweetprofile.training.cache import FrameCache
@@ -199,10 +201,11 @@ class _Builder:
         """Decode the images of every user, in supervised workers."""
         source = self._source
         options = PredictorOptions(source.image_root, decoder=source.decoder)
-        job = ExtractJob(source.frames, options=options)
+        shards = ShardSource(source.manifest, self._total, _USERS_PER_SHARD, (), MAX_IMAGES)
+        job = ExtractJob(source.frames, options=options, rows=shards.image_rows)
         with LocalEngine(job, EngineOptions(source.device)) as engine:
-            batches = source.manifest.batches(_USERS_PER_SHARD, engine.users_per_task)
-            for batch, rows in engine.run(batches):
+            every = range(-(-self._total // _USERS_PER_SHARD))
+            for batch, rows in engine.run_shards(shards, every):
                 each = zip(rows[PIXELS], rows[DIGESTS], strict=True)
                 for user, (pixels, digests) in enumerate(each, batch.first):
                     self._add(user, pixels.as_buffer())

@@ -13,7 +13,7 @@ import torch
 
 from tweetprofile.data.images.digests import image_digest
 from tweetprofile.data.images.reader import FailedImage, ImageReader
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions, FrameDecoder, make_decoder
 from tweetprofile.decoders.bounds import fits, why_excessive
 from tweetprofile.decoders.formats import HEADER_CHECKED_FORMATS, is_complete, pillow_formats

@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 
 from tweetprofile.data.images.reader import ImageReader
-from tweetprofile.data.manifests.manifest import UserImages
+from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock

@@ -12,7 +12,7 @@ import torch
 
 from tweetprofile.data.images.digests import image_digest
 from tweetprofile.data.images.reader import FailedImage, ImageReader
-from tweetprofile.data.manifests.manifest import UserId, UserImages
+from tweetprofile.data.manifests.users import UserId, UserImages
 from tweetprofile.decoders import FrameDecoder
 from tweetprofile.errors import Reason
 from tweetprofile.job import FrameSize

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.checkpoints.header import describe_origin
 from tweetprofile.data.images.reader import ImageReader
-from tweetprofile.data.manifests.manifest import UserImages
+from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.job import PredictorFacts, PredictorOptions

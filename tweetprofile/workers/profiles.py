@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.images.reader import FailedImage
-from tweetprofile.data.manifests.manifest import UserId
+from tweetprofile.data.manifests.users import UserId
 from tweetprofile.traits import Trait, TraitSchema
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from tweetprofile.data.files.storage import RemotePath, as_path, is_remote
 from tweetprofile.data.images.fetching import Fetcher
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.inputs import inputs_of
-from tweetprofile.data.manifests.manifest import ImageRef, Manifest
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import ImageRef
 from tweetprofile.errors import ChangedInputError, ImageError, OutputError, Reason, StoreError
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tweetprofile.data.images.reader import ImageReader
-from tweetprofile.data.manifests.manifest import ImageRef
+from tweetprofile.data.manifests.users import ImageRef
 from tweetprofile.errors import ImageError, OptionError, Reason
 
 INSIDE = b"a picture in the root"

@@ -12,7 +12,8 @@ import pytest
 
 from tweetprofile.data.files.storage import canonical
 from tweetprofile.data.manifests.forms import Form
-from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import ManifestError
 
 IDS = ["zoe", "ann", "bob", "eve"]

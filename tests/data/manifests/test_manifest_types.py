@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
 
-from tweetprofile.data.manifests.manifest import ImageRef, Manifest
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import ImageRef
 from tweetprofile.errors import ManifestError
 
 STRINGS = pa.list_(pa.string())

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tweetprofile.data.manifests.manifest import ImageRef, Manifest, UserImages
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import ManifestError
 
 MOST_MEGABYTES = 1000

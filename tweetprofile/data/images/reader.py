@@ -7,7 +7,7 @@ from tweetprofile.data.files.storage import AnyPath, RemotePath
 from tweetprofile.data.images.fetching import Fetcher, ReadProgress
 from tweetprofile.data.images.read_ahead import ReadAhead
 from tweetprofile.data.images.roots import CONCURRENT_READS, LocalRoot, RemoteRoot
-from tweetprofile.data.manifests.manifest import ImageRef
+from tweetprofile.data.manifests.users import ImageRef
 from tweetprofile.errors import ImageError, Reason
 
 MAX_IMAGE_BYTES = 64 * 1024 * 1024

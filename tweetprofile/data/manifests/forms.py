@@ -132,12 +132,17 @@ def _is_image_struct(kind: pa.DataType) -> bool:
 
 def unify_lists(table: pa.Table) -> pa.Table:
     """Convert `images` to large_list<struct<bytes, path>>; a null list becomes empty."""
-    images = table["images"].combine_chunks()
+    images = joined(table["images"])
     if pa.types.is_null(images.type):
         images = pa.nulls(len(table), pa.list_(pa.null()))
     lengths = pc.fill_null(pc.list_value_length(images), 0).to_numpy(zero_copy_only=False)
     unified = _lists_of(_as_structs(pc.list_flatten(images)), lengths)
     return _columns_first(table.drop_columns("images"), unified)
+
+
+def joined(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; one that is whole already is not copied, as Arrow would do."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def group_rows(tables: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
@@ -168,10 +173,11 @@ def group_rows(tables: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
 
 def cap_images(table: pa.Table, most: int) -> pa.Table:
     """Keep the first `most` images of each user, and add a column with their number before."""
-    images = table["images"].combine_chunks()
+    images = table["images"]
+    lengths = pc.list_value_length(images)
     if "images_given" not in table.column_names:
-        table = table.append_column("images_given", pc.list_value_length(images))
-    if (pc.max(pc.list_value_length(images)).as_py() or 0) > most:
+        table = table.append_column("images_given", lengths)
+    if (pc.max(lengths).as_py() or 0) > most:
         images = pc.list_slice(images, 0, most)
         table = table.set_column(table.schema.get_field_index("images"), "images", images)
     return table
@@ -190,7 +196,7 @@ def _first_images(rows: pa.Table, most: int) -> tuple[pa.Table, int]:
 
 def _unify_images(rows: pa.Table) -> pa.Table:
     """Convert `image` of any type to struct<bytes, path>; a null image stays null."""
-    images = rows["image"].combine_chunks()
+    images = joined(rows["image"])
     structs = _as_structs(images, null=images.is_null())
     return rows.set_column(rows.schema.get_field_index("image"), "image", structs)
 
@@ -200,14 +206,14 @@ def _join_runs(rows: pa.Table, beyond: int) -> pa.Table:
 
     The first user has `beyond` more images than the rows hold.
     """
-    image = rows["image"].combine_chunks()
-    starts = run_starts(rows["user_id"].combine_chunks())
+    image = joined(rows["image"])
+    starts = run_starts(joined(rows["user_id"]))
     given = image.is_valid().to_numpy(zero_copy_only=False)
     lengths = np.add.reduceat(given.astype(np.int64), starts.to_numpy())
     unified = _lists_of(image.drop_null(), lengths)
-    joined = _columns_first(rows.drop_columns("image").take(starts), unified)
+    users = _columns_first(rows.drop_columns("image").take(starts), unified)
     lengths[0] += beyond
-    return joined.append_column("images_given", pa.array(lengths))
+    return users.append_column("images_given", pa.array(lengths))
 
 
 def _as_structs(values: pa.Array, null: pa.Array | None = None) -> pa.StructArray:

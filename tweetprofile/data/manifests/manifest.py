@@ -6,7 +6,7 @@ batches of successive users: Arrow tables of `user_id`, `images: large_list<stru
 `images_given` and the requested columns. Rows and users are counted from 0.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,102 +48,8 @@ from tweetprofile.data.manifests.user_ids import (
     repeated_user,
     without_repeats,
 )
-from tweetprofile.errors import ChangedInputError, ManifestError, Reason
-
-UserId = str | int
-
-MAX_IMAGES = 12_800
-"""The default for the most images per user: those of the longest timeline that Twitter returned,
-3,200 tweets of 4 images."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRef:
-    """A reference to an encoded image, in the manifest itself (`data`) or at a path or URI.
-
-    Attributes:
-        path: The path or URI; None if there is none, or if it is not UTF-8.
-        data: The encoded image, if the manifest holds it.
-        misnamed: A path that is not UTF-8, with its invalid bytes escaped.
-        refused: Why the image must not be read, if that is known in advance.
-    """
-
-    path: str | None = None
-    data: bytes | None = None
-    misnamed: str = ""
-    refused: Reason | None = None
-
-    @property
-    def label(self) -> str:
-        """The name of the image in `image_errors`: its path, or an empty text."""
-        return self.path or self.misnamed
-
-
-@dataclass(frozen=True, slots=True)
-class UserImages:
-    """One user and the user's images, in manifest order.
-
-    Attributes:
-        user_id: The id of the user.
-        images: The images, up to the limit per user.
-        left_out: The number of further images in the manifest.
-    """
-
-    user_id: UserId
-    images: tuple[ImageRef, ...]
-    left_out: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class UserBatch:
-    """Successive users of a manifest: a shard, or a part of a shard.
-
-    Attributes:
-        shard: The number of the shard.
-        first: The number of the first user in the manifest.
-        table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the limit per user),
-            `images_given` (int64, including images beyond the limit) and the requested columns.
-    """
-
-    shard: int
-    first: int
-    table: pa.Table
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    @property
-    def users(self) -> list[UserImages]:
-        """The users of the batch, as Python objects."""
-        return users_of(self.table)
-
-
-def users_of(table: pa.Table) -> list[UserImages]:
-    """Return the users in the table of a batch, as Python objects."""
-    ids, given = (table[name].to_pylist() for name in ("user_id", "images_given"))
-    images = _image_refs(table["images"].combine_chunks())
-    return [
-        UserImages(user_id, refs, count - len(refs))
-        for user_id, refs, count in zip(ids, images, given, strict=True)
-    ]
-
-
-def _image_refs(images: pa.LargeListArray) -> list[tuple[ImageRef, ...]]:
-    """Return the references of each user; a path that is not UTF-8 becomes a label only."""
-    try:
-        lists = images.to_pylist()
-    except UnicodeDecodeError:
-        fields = [pa.field("bytes", pa.large_binary()), pa.field("path", pa.large_binary())]
-        raw = images.cast(pa.large_list(pa.struct(fields))).to_pylist()
-        return [tuple(_ref_of(ref["path"], ref["bytes"]) for ref in refs) for refs in raw]
-    return [tuple(ImageRef(ref["path"], ref["bytes"]) for ref in refs) for refs in lists]
-
-
-def _ref_of(path: bytes | None, data: bytes | None) -> ImageRef:
-    try:
-        return ImageRef(None if path is None else path.decode(), data)
-    except UnicodeDecodeError:
-        return ImageRef(None, data, misnamed=(path or b"").decode(errors="backslashreplace"))
+from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch, UserId
+from tweetprofile.errors import ChangedInputError, ManifestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +165,7 @@ class Manifest:
     def _ids(self) -> Iterator[tuple[int, pa.Array, pa.Array]]:
         """Yield the ids of all rows in pieces: the first row, the ids, and the ids of new users."""
         first_row, before = 0, pa.array([], self.user_id_type)
-        for table in self._read(1 << 16, ["user_id"]):
+        for table in self.read(1 << 16, ["user_id"]):
             ids = table["user_id"].combine_chunks()
             heads = without_repeats(ids, before) if self.form is Form.LONG else ids
             yield first_row, ids, heads
@@ -324,18 +230,14 @@ class Manifest:
         Raises:
             ManifestError: No file has one of the columns, or a file is damaged.
         """
-        for column in columns:
-            if column not in self.schema.names:
-                self.require_columns([column])
-        images = "image" if self.form is Form.LONG else "images"
-        names = list(dict.fromkeys(["user_id", images, *columns]))
+        names = self.names_with([IMAGE_COLUMNS[self.form is Form.LONG], *columns])
         # Encoded images are large, so no more are read than a batch needs.
         rows = users_per_batch if self.carries_bytes else users_per_shard
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
-            grouped = drop_rows(group_rows(self._read(rows, names), max_images), first)
+            grouped = drop_rows(group_rows(self.read(rows, names), max_images), first)
         else:
-            grouped = map(unify_lists, self._read(rows, names, first))
+            grouped = map(unify_lists, self.read(rows, names, first))
         for table in rechunk(grouped, batch_sizes(users_per_shard, users_per_batch)):
             yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
             first += len(table)
@@ -358,17 +260,37 @@ class Manifest:
         """Whether the manifest may hold the images themselves."""
         return holds_bytes(self.schema.field(IMAGE_COLUMNS[self.form is Form.LONG]).type)
 
+    def names_with(self, columns: Sequence[str]) -> list[str]:
+        """Return `user_id` and other columns, each once.
+
+        Raises:
+            ManifestError: No file has one of the columns.
+        """
+        for column in columns:
+            if column not in self.schema.names:
+                self.require_columns([column])
+        return list(dict.fromkeys(["user_id", *columns]))
+
     def columns(self, names: list[str]) -> Iterator[pa.Table]:
         """Stream columns unchanged, without the images, in the rows of the files.
 
         Raises:
             ManifestError: The manifest cannot be read.
         """
-        return self._read(1 << 16, names)
+        return self.read(1 << 16, names)
 
-    def _read(self, rows: int, columns: list[str], begin: int = 0) -> Iterator[pa.Table]:
-        """Yield the rows from row `begin` on, at most `rows` at a time, with all columns."""
-        for file, table in read_rows(self.opened, rows, columns, begin):
+    def read(
+        self,
+        rows: int,
+        columns: list[str],
+        begin: int = 0,
+        on_rows: Callable[[], None] = lambda: None,
+    ) -> Iterator[pa.Table]:
+        """Yield the rows from row `begin` on, at most `rows` at a time, with all columns.
+
+        `on_rows` is called whenever rows have been decoded, including those before row `begin`.
+        """
+        for file, table in read_rows(self.opened, rows, columns, begin, on_rows):
             given = [self._column(name, table, file.path) for name in columns]
             yield pa.table(given, names=columns)
 

@@ -8,7 +8,7 @@ Files must not change after the manifest was opened: after each read, and before
 passed on, a file is compared with its version at that time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -96,11 +96,22 @@ class SourceFile:
 
 
 def read_rows(
-    files: Sequence[SourceFile], rows: int, columns: Sequence[str], begin: int = 0
+    files: Sequence[SourceFile],
+    rows: int,
+    columns: Sequence[str],
+    begin: int = 0,
+    on_rows: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[SourceFile, pa.Table]]:
     """Yield the rows of all files from row `begin` on, at most `rows` at a time, with their file.
 
     Columns that a file lacks are missing in its tables.
+
+    Args:
+        files: The files.
+        rows: The largest number of rows per table.
+        columns: The columns to read.
+        begin: The first row; those before it in its row group are decoded, too.
+        on_rows: A function that is called whenever rows have been decoded.
 
     Raises:
         ManifestError: A file is damaged, or claims more than fits in memory.
@@ -116,11 +127,17 @@ def read_rows(
                 for group in groups
                 for table in _rows_of_group(opened, group, claims[group], rows)
             )
-            for table in drop_rows(tables, begin):
+            for table in drop_rows(_reported(tables, on_rows), begin):
                 file.require_unchanged()
                 yield file, table
             file.require_unchanged()  # a file that was truncated meanwhile seems to end early
             begin = begin if not groups else 0
+
+
+def _reported(tables: Iterable[pa.Table], on_rows: Callable[[], None]) -> Iterator[pa.Table]:
+    for table in tables:
+        on_rows()
+        yield table
 
 
 def drop_rows(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

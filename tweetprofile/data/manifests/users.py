@@ -1,0 +1,131 @@
+"""Users and the images that they posted: what a manifest says once it is read."""
+
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tweetprofile.errors import Reason
+
+UserId = str | int
+
+MAX_IMAGES = 12_800
+"""The default for the most images per user: those of the longest timeline that Twitter returned,
+3,200 tweets of 4 images."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A reference to an encoded image, in the manifest itself (`data`) or at a path or URI.
+
+    Attributes:
+        path: The path or URI; None if there is none, or if it is not UTF-8.
+        data: The encoded image, if the manifest holds it.
+        misnamed: A path that is not UTF-8, with its invalid bytes escaped.
+        refused: Why the image must not be read, if that is known in advance.
+    """
+
+    path: str | None = None
+    data: bytes | None = None
+    misnamed: str = ""
+    refused: Reason | None = None
+
+    @property
+    def label(self) -> str:
+        """The name of the image in `image_errors`: its path, or an empty text."""
+        return self.path or self.misnamed
+
+
+@dataclass(frozen=True, slots=True)
+class UserImages:
+    """One user and the user's images, in manifest order.
+
+    Attributes:
+        user_id: The id of the user.
+        images: The images, up to the limit per user.
+        left_out: The number of further images in the manifest.
+    """
+
+    user_id: UserId
+    images: tuple[ImageRef, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """Successive rows of a manifest.
+
+    Attributes:
+        first: The number of the first row.
+        count: The number of rows.
+        users: The number of users to take from them, from the first one.
+    """
+
+    first: int
+    count: int
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserBatch:
+    """Successive users of a manifest: a shard, or a part of a shard.
+
+    Attributes:
+        shard: The number of the shard.
+        first: The number of the first user in the manifest.
+        table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the limit per user),
+            `images_given` (int64, including images beyond the limit) and the requested columns.
+        rows: The rows of the users, from which a worker reads the images; None if `table` has them.
+    """
+
+    shard: int
+    first: int
+    table: pa.Table
+    rows: RowRange | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def first_users(self, users: int) -> "UserBatch":
+        """Return the batch without its users after the first `users`."""
+        if users >= len(self):
+            return self
+        rows = None if self.rows is None else replace(self.rows, users=users)
+        return replace(self, table=self.table.slice(0, users), rows=rows)
+
+    @property
+    def users(self) -> list[UserImages]:
+        """The users of the batch, as Python objects."""
+        return users_of(self.table)
+
+
+def users_of(table: pa.Table) -> list[UserImages]:
+    """Return the users in the table of a batch, as Python objects."""
+    ids, given = (table[name].to_pylist() for name in ("user_id", "images_given"))
+    # One chunk at a time: joining them would copy all images.
+    images = [refs for chunk in table["images"].chunks for refs in _image_refs(chunk)]
+    return [
+        UserImages(user_id, refs, count - len(refs))
+        for user_id, refs, count in zip(ids, images, given, strict=True)
+    ]
+
+
+def _image_refs(images: pa.LargeListArray) -> list[tuple[ImageRef, ...]]:
+    """Return the references of each user; a path that is not UTF-8 becomes a label only."""
+    values = images.flatten()
+    encoded = pc.struct_field(values, "bytes").to_pylist()
+    paths = pc.struct_field(values, "path")
+    try:
+        refs = list(map(ImageRef, paths.to_pylist(), encoded))
+    except UnicodeDecodeError:
+        raw = paths.cast(pa.large_binary()).to_pylist()
+        refs = list(map(_ref_of, raw, encoded))
+    ends = pc.list_value_length(images).to_numpy().cumsum().tolist()
+    return [tuple(refs[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _ref_of(path: bytes | None, data: bytes | None) -> ImageRef:
+    try:
+        return ImageRef(None if path is None else path.decode(), data)
+    except UnicodeDecodeError:
+        return ImageRef(None, data, misnamed=(path or b"").decode(errors="backslashreplace"))
