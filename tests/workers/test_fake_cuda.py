@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from tests.fake_cuda import FakeCuda, fake_cuda
 from tweetprofile.checkpoints.checkpoint import Checkpoint
-from tweetprofile.data.manifests.manifest import ImageRef, UserImages
+from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.job import Precision, PredictorOptions
 from tweetprofile.networks import PRESETS, build_network, network_spec
 from tweetprofile.traits import PRESETS as SCHEMAS
