@@ -1,6 +1,5 @@
 """A worker sees the GPU that it computes on, and no other."""
 
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,14 +31,21 @@ def test_numbers_count_the_gpus_that_the_supervisor_sees(visible: str, seen: str
     }
 
 
-def test_a_worker_process_is_started_with_its_own_environment() -> None:
-    with tempfile.TemporaryFile("a+b") as log:
-        process = WorkerProcess(log, 5.0, only_visible("cuda:1", {}))
-        try:
-            environment = Path(f"/proc/{process.number}/environ").read_bytes().split(b"\0")
-            assert b"CUDA_VISIBLE_DEVICES=1" in environment
-        finally:
-            process.kill()
+def test_the_engine_starts_each_worker_with_its_own_gpu(model: Path) -> None:
+    job = PredictJob(model, options=PredictorOptions(decoder="pillow"))
+    engine = LocalEngine(job, EngineOptions("cuda:1,cuda:2"))
+    try:
+        engine._start_workers(("cuda:1", "cuda:2"))
+        seen = [visible_to(slot.process) for slot in engine._slots]
+    finally:
+        engine.close()
+    assert seen == ["1", "2"]
+
+
+def visible_to(process: WorkerProcess) -> str:
+    """Return the GPUs that a process was told to see."""
+    environment = Path(f"/proc/{process.number}/environ").read_text().split("\0")
+    return dict(entry.partition("=")[::2] for entry in environment)["CUDA_VISIBLE_DEVICES"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
