@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import click
+import torch
 from gpu_steps.runner import StepResult, as_json, run_steps
 from gpu_steps.steps import STEPS
 from gpu_steps.work import Work
@@ -36,6 +37,8 @@ _MARKS = {True: "yes", False: "NO", None: ""}
 @click.option("--dry", is_flag=True, help="Rehearse every step on a CPU, with small sizes.")
 def main(output: Path, minutes: float, dry: bool) -> None:
     """Check and measure a GPU, step by step."""
+    if not dry and not torch.cuda.is_available():
+        raise click.ClickException("no CUDA device is usable; rehearse with --dry.")
     os.environ.setdefault("COLUMNS", _COLUMNS)
     results = run_steps(STEPS, Work(output.resolve(), dry), minutes)
     show(results, {"minutes": minutes, "dry": dry})

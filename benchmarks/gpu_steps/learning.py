@@ -51,7 +51,8 @@ def measure(work: Work) -> Outcome:
             )
         )
     held_out = _write_held_out(work, folder, work.size(350, 8))
-    run(folder, manifest, [*_options(work, folder), "--epochs", "2", "--val", str(held_out)])
+    validated = ["--epochs", str(work.size(2, 1)), "--val", str(held_out)]
+    run(folder, manifest, [*_options(work, folder), *validated])
     figures["validated"] = epoch_seconds(folder)
     last = f"{figures['validated'][-1]:.2f} s"
     findings.append(Finding("default, an epoch with validation", last))
@@ -81,7 +82,7 @@ def compare_ranks(work: Work) -> Outcome:
 
 def kill_rank(work: Work) -> Outcome:
     """Kill one of two training processes, see how the other ends, and resume."""
-    folder, epochs = work.folder / "ranks", work.size(40, 15)
+    folder, epochs = work.folder / "ranks", work.size(40, 8)
     manifest, out = _write_users(work, folder, _users_of_ranks(work)), folder / "killed"
     devices = ("--devices", f"{work.device},{work.device}")
     options = [*_options(work, folder), "--epochs", str(epochs), *_NONE_HELD_OUT, *devices]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 from gpu_steps.runner import StepResult, run_steps
 from gpu_steps.steps import STEPS
 from gpu_steps.work import Step, Work
@@ -79,6 +80,15 @@ def test_a_folder_with_the_results_of_a_dry_run_is_refused_for_a_real_one(tmp_pa
     run(tmp_path, step("count"))
     with pytest.raises(click.ClickException, match=r"results of a run with --dry; give another"):
         run_steps([step("count")], Work(tmp_path, dry=False), 1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_without_a_gpu_only_a_dry_run_is_possible(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--output", str(tmp_path / "gpu")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "no CUDA device is usable; rehearse with --dry" in ended.stderr
+    assert not (tmp_path / "gpu").exists()
 
 
 @pytest.mark.slow
