@@ -1,6 +1,7 @@
 """What a predictor asks of a GPU, found without one: every network, precision, view and order."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def test_gradients_reach_the_weights_and_an_optimiser_moves_them(cuda: FakeCuda)
 # --- predicting --------------------------------------------------------------------------------
 
 
+@cache
 def untrained(network: str, fill: Fill = "repeat") -> Checkpoint:
     """Return the checkpoint of a network whose weights nobody reads."""
     spec = network_spec(network)
