@@ -46,9 +46,9 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     asked_for_slow = config.getoption("--slow") or "slow" in config.getoption("markexpr")
     for item in items:
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
-        if "slow" in item.keywords and not asked_for_slow:
+        if item.get_closest_marker("slow") and not asked_for_slow:
             item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
 
 

@@ -1,12 +1,24 @@
 """What a predictor asks of a GPU, found without one: every network, precision, view and order."""
 
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import interpolate
 
 from tests.fake_cuda import FakeCuda, fake_cuda
+from tweetprofile.checkpoints.checkpoint import Checkpoint
+from tweetprofile.data.manifests.users import ImageRef, UserImages
+from tweetprofile.job import Precision, PredictorOptions
+from tweetprofile.networks import PRESETS, build_network, network_spec
+from tweetprofile.traits import PRESETS as SCHEMAS
+from tweetprofile.volumes.spec import Fill, VolumeSpec
+from tweetprofile.workers.predictor import Predictor
+
+MEX_A3T = SCHEMAS["mex-a3t-2019"]
 
 
 @pytest.fixture
@@ -60,3 +72,101 @@ def test_gradients_reach_the_weights_and_an_optimiser_moves_them(cuda: FakeCuda)
         optimiser.step()
     assert not record.faults
     assert record.launches.total() < 20, "the optimiser moves all weights at once"
+
+
+# --- predicting --------------------------------------------------------------------------------
+
+
+@cache
+def untrained(network: str, fill: Fill = "repeat") -> Checkpoint:
+    """Return the checkpoint of a network whose weights nobody reads."""
+    spec = network_spec(network)
+    volume = VolumeSpec(height=32, width=32, fill=fill)
+    checkpoint = Checkpoint(
+        path=Path("model.safetensors"),
+        sha256="0" * 64,
+        network_spec=spec,
+        members=1,
+        volume_spec=volume,
+        schema=MEX_A3T,
+        training={},
+        temperatures=dict.fromkeys(MEX_A3T.names, 1.0),
+        state=build_network(spec, volume, MEX_A3T).state_dict(),
+    )
+    assert checkpoint.network  # built now, with real weights
+    return checkpoint
+
+
+def frames_of(cuda: FakeCuda, *counts: int) -> list[torch.Tensor]:
+    """Return users with so many frames each, as DALI gives them."""
+    return [
+        torch.zeros((count, 32, 32, 3), dtype=torch.uint8, device=cuda.device) for count in counts
+    ]
+
+
+def on_cuda(precision: Precision, **options: Any) -> PredictorOptions:
+    # DALI needs the real device to start; its frames are given to the predictor by `frames_of`.
+    return PredictorOptions(device="cuda", decoder="pillow", precision=precision, **options)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
+@pytest.mark.parametrize("network", list(PRESETS))
+def test_every_network_in_every_precision_asks_only_for_kernels_that_exist(
+    network: str, precision: Precision
+) -> None:
+    """Users with a full volume, a short one and none, in every view and in two orders."""
+    checkpoint = untrained(network)
+    orders = 1 if network.startswith("deepset") else 2
+    with fake_cuda() as cuda:
+        predictor = Predictor(checkpoint, on_cuda(precision, orders=orders, views=4))
+        with cuda.recording() as record:
+            rows = predictor._predict_batch(frames_of(cuda, 11, 3, 0))
+    assert not record.faults
+    assert not record.unchecked
+    assert record.launches["convolution"] > 0
+    assert {trait: row.shape for trait, row in rows.items()} == {
+        trait.name: (3, len(trait.classes)) for trait in MEX_A3T
+    }
+
+
+@pytest.mark.parametrize("fill", ["repeat", "zeros"])
+@pytest.mark.parametrize("counts", [(11, 3, 0), (0, 11), (3,), (0, 25)])
+def test_a_user_without_frames_is_blank_on_the_device_of_the_others(
+    counts: tuple[int, ...], fill: Fill
+) -> None:
+    checkpoint = untrained("deepset", fill)
+    with fake_cuda() as cuda:
+        predictor = Predictor(checkpoint, on_cuda("bf16", clips=3))
+        with cuda.recording() as record:
+            rows = predictor._predict_batch(frames_of(cuda, *counts))
+    assert not record.faults
+    assert rows["gender"].shape == (len(counts), 2)
+
+
+@pytest.mark.parametrize("fill", ["repeat", "zeros"])
+def test_frames_that_pillow_decodes_reach_the_device(
+    good_images: dict[str, bytes], fill: Fill
+) -> None:
+    images = [ImageRef(data=image) for image in good_images.values()]
+    users = [UserImages("few", tuple(images[:3])), UserImages("many", tuple(images))]
+    nobody = UserImages("nobody", (ImageRef(data=b""),))
+    checkpoint = untrained("deepset", fill)
+    with fake_cuda() as cuda:
+        predictor = Predictor(checkpoint, on_cuda("bf16", threads=1))
+        with cuda.recording() as record:
+            profiles = predictor([*users, nobody])
+    assert profiles["frames_used"].to_pylist() == [3, 11, 0]
+    assert not record.faults
+
+
+def test_a_batch_goes_to_the_device_and_back_without_another_wait() -> None:
+    checkpoint = untrained("deepset")
+    with fake_cuda() as cuda:
+        predictor = Predictor(checkpoint, on_cuda("bf16"))
+        frames = frames_of(cuda, *[11] * 64)
+        with cuda.recording() as record:
+            predictor._predict_batch(frames)
+    assert not record.waits
+    assert record.to_host.total() <= len(MEX_A3T.names)
+    assert record.to_device.total() <= 2
+    assert record.launches.total() < 100

@@ -125,6 +125,46 @@ def test_gpu_and_cpu_agree(model: Path, dump: Path, users: list[UserImages]) -> 
         assert same_except_for_rounding(on_cpu, on_gpu, 0.02)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("decoder", ["pillow", "dali"])
+def test_two_runs_on_a_gpu_are_equal_to_the_bit(
+    model: Path, dump: Path, users: list[UserImages], decoder: str
+) -> None:
+    first = predict(model, dump, users, decoder=decoder, device="cuda", precision="auto")
+    again = predict(model, dump, users, decoder=decoder, device="cuda", precision="auto")
+    assert first == again
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("decoder", ["pillow", "dali"])
+@pytest.mark.parametrize("harm", [b"", b"\xff\xd8\xff\xe0 cut"])
+def test_on_a_gpu_the_images_of_other_users_do_not_change_a_single_bit_either(
+    model: Path, dump: Path, users: list[UserImages], decoder: str, harm: bytes
+) -> None:
+    """A user without a single frame is beside the others."""
+    together = predict(model, dump, users, decoder=decoder, device="cuda")
+    harmed = UserImages(users[0].user_id, tuple(ImageRef(data=harm) for _ in users[0].images))
+    others = predict(model, dump, [harmed, *users[1:]], decoder=decoder, device="cuda")
+    assert others["frames_used"][0].as_py() == 0
+    assert others.slice(1) == together.slice(1)
+
+
+@pytest.mark.gpu
+def test_a_batch_that_a_gpu_has_no_memory_for_is_refused_with_a_smaller_one(
+    model: Path, dump: Path, users: list[UserImages]
+) -> None:
+    chosen = PredictorOptions(dump, "cuda", "pillow", "fp32", batch_size=256)
+    predictor = Predictor(load_checkpoint(model), chosen)
+    torch.cuda.empty_cache()
+    free = torch.cuda.memory_reserved() / torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(free)
+    try:
+        with pytest.raises(OptionError, match=r"the GPU has too little .* `batch_size=128`"):
+            predictor(users * (256 // len(users)))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
 def test_probabilities_sum_to_one_and_the_class_is_the_most_probable(
     model: Path, dump: Path, users: list[UserImages]
 ) -> None:

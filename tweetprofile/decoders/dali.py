@@ -51,17 +51,15 @@ class DaliBatchDecoder:
 
     def __init__(self, options: DecodeOptions, device: torch.device) -> None:
         import nvidia.dali.experimental.dynamic as ndd  # noqa: PLC0415 - seconds, and only on Linux
-        from nvidia.dali import types  # noqa: PLC0415
 
         self._ndd = ndd
-        self._size = [options.height, options.width]
         self._device = device
         self._threads = options.threads or usable_processors()
         self._context = self._make_context()
         self._decode_arguments = decode_arguments(device.type)
+        self._resize_arguments = resize_arguments(options.height, options.width)
         self._encoded = np.empty(0, np.uint8)
         self._tiny = _draw_tiny_jpeg()
-        self._linear = types.INTERP_LINEAR
 
     def decode(self, images: Sequence[bytes]) -> torch.Tensor:
         """Decode all images.
@@ -88,9 +86,7 @@ class DaliBatchDecoder:
         # (pytorch/vision #9606), so the stream is drained before and after its memory is used.
         self._drain()
         decoded = self._ndd.decoders.image(self._ndd.as_batch(encoded), **self._decode_arguments)
-        frames = self._ndd.resize(
-            decoded, size=self._size, interp_type=self._linear, antialias=True
-        ).torch()
+        frames = self._ndd.resize(decoded, **self._resize_arguments).torch()
         self._drain()
         assert isinstance(frames, torch.Tensor)
         return frames
@@ -138,6 +134,13 @@ def decode_arguments(device_type: str) -> dict[str, Any]:
         # an image could depend on the other images of its batch.
         arguments |= {"device": "gpu", "jpeg_fancy_upsampling": True, "hw_decoder_load": 0.0}
     return arguments
+
+
+def resize_arguments(height: int, width: int) -> dict[str, Any]:
+    """Return the arguments of DALI's resize, which runs where the decoded images are."""
+    from nvidia.dali import types  # noqa: PLC0415
+
+    return {"size": [height, width], "interp_type": types.INTERP_LINEAR, "antialias": True}
 
 
 def _draw_tiny_jpeg() -> bytes:

@@ -73,9 +73,6 @@ class Predictor:
         self._network = for_inference(checkpoint.network, self.device, self._precision)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
-        self._none = torch.empty(
-            (0, *self._spec.shape[1:], 3), dtype=torch.uint8, device=self.device
-        )
         self._clock = StageClock()
         sizes = DecodeOptions(
             self._spec.height, self._spec.width, options.max_pixels, options.threads
@@ -151,7 +148,11 @@ class Predictor:
             present = np.array([len(each) > number for each in clips])
             # Users without a frame are computed as blank volumes: without them the batch would
             # shrink, and the hardware may add up numbers in another order in a smaller batch.
-            clip = [each[number] if len(each) > number else self._none for each in clips]
+            # None of a user's own frames are on the device of the others, whichever that is.
+            clip = [
+                each[number] if len(each) > number else user[:0]
+                for each, user in zip(clips, frames, strict=True)
+            ]
             for trait, rows in self._predict_clip(clip).items():
                 sums[trait][present] += rows[present]
         counts = np.maximum(1, [len(each) for each in clips]).astype(np.float32)

@@ -1,0 +1,169 @@
+"""Whether a frame depends on anything but its image, in each setting of the decoder.
+
+nvJPEG's hardware decoder has ignored the order of a stream on Hopper, which gave black frames; and
+which images of a batch it takes depends on the batch.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from threading import Barrier
+from typing import Any
+
+import torch
+
+from gpu_steps.inputs import KINDS, read_images
+from gpu_steps.threads import Setting, TunedDecoder, in_worker_threads, matrix_products, on_stream
+from gpu_steps.work import Finding, Outcome, Work
+from tweetprofile.decoders.dali import decode_arguments
+
+_LOADS = (0.0, 0.65, 1.0)
+
+_BLACK = "black"
+"""Stands for the digest of a frame without any light; no drawn image has one."""
+
+Digests = list[str]
+
+
+@dataclass
+class Comparison:
+    """How the frames of one setting compare with those of each image alone.
+
+    Attributes:
+        digest: The digest of all frames, each decoded alone.
+        from_load_0: The images whose frame differs from that of load 0.
+        compared: The frames compared, by how they were decoded.
+        differing: Those that differ.
+        black: The frames without any light.
+    """
+
+    digest: str
+    from_load_0: int
+    compared: Counter[str] = field(default_factory=Counter)
+    differing: Counter[str] = field(default_factory=Counter)
+    black: int = 0
+
+    def add(self, how: str, found: Digests, expected: Digests) -> None:
+        """Compare frames."""
+        self.compared[how] += len(found)
+        self.differing[how] += sum(map(str.__ne__, found, expected))
+        self.black += found.count(_BLACK)
+
+
+def check(work: Work) -> Outcome:
+    """Decode the same images alone, among others, shuffled and in threads, and compare."""
+    device = torch.device(work.device)
+    images = [each for kind in KINDS for each in read_images(work, kind)[: work.size(64, 4)]]
+    usual = _decode_alone(Setting(), device, images)
+    found = {
+        (load, drained): compare(work, Setting(load, drained), images, usual)
+        for load in _LOADS
+        for drained in (True, False)
+    }
+    used = decode_arguments("cuda")["hw_decoder_load"], True
+    findings = [
+        _finding(setting, each, must_hold=setting == used) for setting, each in found.items()
+    ]
+    return Outcome(findings, {"images": len(images), "settings": _as_json(found)})
+
+
+def compare(work: Work, setting: Setting, images: Sequence[bytes], usual: Digests) -> Comparison:
+    """Compare the frames of one setting with those of each image alone."""
+    device = torch.device(work.device)
+    alone = _decode_alone(setting, device, images)
+    together = blake2b("".join(alone).encode(), digest_size=8).hexdigest()
+    result = Comparison(together, sum(map(str.__ne__, alone, usual)))
+    result.add("alone", alone, alone)
+    chance = random.Random(0)
+    batch = [number % len(images) for number in range(work.size(704, 24))]
+    with on_stream(device):
+        decoder = TunedDecoder(setting, device)
+        _decode(decoder, images, batch, alone, result, "among others")
+        for _ in range(work.size(3, 1)):
+            _decode(decoder, images, _shuffled(batch, chance), alone, result, "shuffled")
+    for thread in _decode_in_threads(work, setting, images, batch, alone):
+        result.compared += thread.compared
+        result.differing += thread.differing
+        result.black += thread.black
+    return result
+
+
+def _decode_in_threads(
+    work: Work,
+    setting: Setting,
+    images: Sequence[bytes],
+    batch: Sequence[int],
+    alone: Digests,
+) -> list[Comparison]:
+    """Decode shuffled batches in three threads beside matrix products."""
+    device = torch.device(work.device)
+
+    def job(number: int, decoder: TunedDecoder, barrier: Barrier) -> Comparison:
+        chance, result = random.Random(number), Comparison("", 0)
+        barrier.wait()
+        for _ in range(work.size(5, 1)):
+            _decode(decoder, images, _shuffled(batch, chance), alone, result, "in threads")
+        return result
+
+    with matrix_products(device, work.size(4096, 64)):
+        return in_worker_threads(3, device, setting, job)
+
+
+def _decode(
+    decoder: TunedDecoder,
+    images: Sequence[bytes],
+    batch: Sequence[int],
+    alone: Digests,
+    result: Comparison,
+    how: str,
+) -> None:
+    frames = decoder.decode([images[number] for number in batch])
+    result.add(how, _digests(frames), [alone[number] for number in batch])
+
+
+def _decode_alone(setting: Setting, device: torch.device, images: Sequence[bytes]) -> Digests:
+    with on_stream(device):
+        decoder = TunedDecoder(setting, device)
+        return [_digests(decoder.decode([image]))[0] for image in images]
+
+
+def _digests(frames_FHWC: torch.Tensor) -> Digests:
+    return [
+        blake2b(frame.tobytes(), digest_size=8).hexdigest() if frame.any() else _BLACK
+        for frame in frames_FHWC.cpu().numpy()
+    ]
+
+
+def _shuffled(batch: Sequence[int], chance: random.Random) -> list[int]:
+    return chance.sample(batch, len(batch))
+
+
+def _finding(setting: tuple[float, bool], result: Comparison, *, must_hold: bool) -> Finding:
+    load, drained = setting
+    differing, compared = result.differing.total(), result.compared.total()
+    good = not differing and not result.black
+    name = f"hardware load {load:g}, stream {'drained' if drained else 'not drained'}"
+    return Finding(
+        f"{name}{', as in use' if must_hold else ''}",
+        f"{differing} of {compared} frames differ, {result.black} are black; "
+        f"{result.from_load_0} images differ from load 0",
+        "no frame depends on others, none is black" if must_hold else "",
+        good if must_hold else None,
+    )
+
+
+def _as_json(found: dict[tuple[float, bool], Comparison]) -> list[dict[str, Any]]:
+    return [
+        {
+            "hw_decoder_load": load,
+            "drained": drained,
+            "digest_of_all_frames": each.digest,
+            "images_that_differ_from_load_0": each.from_load_0,
+            "frames_compared": dict(each.compared),
+            "frames_that_differ": dict(each.differing),
+            "black_frames": each.black,
+        }
+        for (load, drained), each in found.items()
+    ]
