@@ -43,6 +43,7 @@ from tests.fake_cuda_build import patches, register_guard
 _PACKAGE = str(Path(tweetprofile.__file__).parent)
 
 _COMPOSED = DispatchKey.CompositeImplicitAutograd
+
 _ALLOCATIONS = frozenset(
     ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize_")
 )

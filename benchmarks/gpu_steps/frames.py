@@ -27,6 +27,27 @@ _BLACK = "black"
 Digests = list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Images, and the frames that they have when each is decoded by itself.
+
+    Attributes:
+        images: The encoded images.
+        digests: The digest of the frame of each.
+    """
+
+    images: Sequence[bytes]
+    digests: Digests
+
+    def encoded(self, batch: Sequence[int]) -> list[bytes]:
+        """Return the images of a batch, given by number."""
+        return [self.images[number] for number in batch]
+
+    def expected(self, batch: Sequence[int]) -> Digests:
+        """Return the digests that the frames of a batch should have."""
+        return [self.digests[number] for number in batch]
+
+
 @dataclass
 class Comparison:
     """How the frames of one setting compare with those of each image alone.
@@ -54,11 +75,10 @@ class Comparison:
 
 def check(work: Work) -> Outcome:
     """Decode the same images alone, among others, shuffled and in threads, and compare."""
-    device = torch.device(work.device)
     images = [each for kind in KINDS for each in read_images(work, kind)[: work.size(64, 4)]]
-    usual = _decode_alone(Setting(), device, images)
+    usual = _decode_alone(work, Setting(), images)
     found = {
-        (load, drained): compare(work, Setting(load, drained), images, usual)
+        (load, drained): compare(work, Setting(load, drained), usual)
         for load in _LOADS
         for drained in (True, False)
     }
@@ -69,21 +89,21 @@ def check(work: Work) -> Outcome:
     return Outcome(findings, {"images": len(images), "settings": _as_json(found)})
 
 
-def compare(work: Work, setting: Setting, images: Sequence[bytes], usual: Digests) -> Comparison:
+def compare(work: Work, setting: Setting, usual: Alone) -> Comparison:
     """Compare the frames of one setting with those of each image alone."""
     device = torch.device(work.device)
-    alone = _decode_alone(setting, device, images)
-    together = blake2b("".join(alone).encode(), digest_size=8).hexdigest()
-    result = Comparison(together, sum(map(str.__ne__, alone, usual)))
-    result.add("alone", alone, alone)
+    alone = _decode_alone(work, setting, usual.images)
+    together = blake2b("".join(alone.digests).encode(), digest_size=8).hexdigest()
+    result = Comparison(together, sum(map(str.__ne__, alone.digests, usual.digests)))
+    result.add("alone again", _decode_alone(work, setting, usual.images).digests, alone.digests)
     chance = random.Random(0)
-    batch = [number % len(images) for number in range(work.size(704, 24))]
+    batch = [number % len(usual.images) for number in range(work.size(704, 24))]
     with on_stream(device):
         decoder = TunedDecoder(setting, device)
-        _decode(decoder, images, batch, alone, result, "among others")
+        _decode(decoder, alone, batch, result, "among others")
         for _ in range(work.size(3, 1)):
-            _decode(decoder, images, _shuffled(batch, chance), alone, result, "shuffled")
-    for thread in _decode_in_threads(work, setting, images, batch, alone):
+            _decode(decoder, alone, _shuffled(batch, chance), result, "shuffled")
+    for thread in _decode_in_threads(work, setting, alone, batch):
         result.compared += thread.compared
         result.differing += thread.differing
         result.black += thread.black
@@ -91,11 +111,7 @@ def compare(work: Work, setting: Setting, images: Sequence[bytes], usual: Digest
 
 
 def _decode_in_threads(
-    work: Work,
-    setting: Setting,
-    images: Sequence[bytes],
-    batch: Sequence[int],
-    alone: Digests,
+    work: Work, setting: Setting, alone: Alone, batch: Sequence[int]
 ) -> list[Comparison]:
     """Decode shuffled batches in three threads beside matrix products."""
     device = torch.device(work.device)
@@ -104,7 +120,7 @@ def _decode_in_threads(
         chance, result = random.Random(number), Comparison("", 0)
         barrier.wait()
         for _ in range(work.size(5, 1)):
-            _decode(decoder, images, _shuffled(batch, chance), alone, result, "in threads")
+            _decode(decoder, alone, _shuffled(batch, chance), result, "in threads")
         return result
 
     with matrix_products(device, work.size(4096, 64)):
@@ -112,21 +128,17 @@ def _decode_in_threads(
 
 
 def _decode(
-    decoder: TunedDecoder,
-    images: Sequence[bytes],
-    batch: Sequence[int],
-    alone: Digests,
-    result: Comparison,
-    how: str,
+    decoder: TunedDecoder, alone: Alone, batch: Sequence[int], result: Comparison, how: str
 ) -> None:
-    frames = decoder.decode([images[number] for number in batch])
-    result.add(how, _digests(frames), [alone[number] for number in batch])
+    found = _digests(decoder.decode(alone.encoded(batch)))
+    result.add(how, found, alone.expected(batch))
 
 
-def _decode_alone(setting: Setting, device: torch.device, images: Sequence[bytes]) -> Digests:
+def _decode_alone(work: Work, setting: Setting, images: Sequence[bytes]) -> Alone:
+    device = torch.device(work.device)
     with on_stream(device):
         decoder = TunedDecoder(setting, device)
-        return [_digests(decoder.decode([image]))[0] for image in images]
+        return Alone(images, [_digests(decoder.decode([image]))[0] for image in images])
 
 
 def _digests(frames_FHWC: torch.Tensor) -> Digests:

@@ -98,11 +98,11 @@ def _read(step: Step, work: Work) -> StepResult | None:
     data = json.loads(path.read_text())
     skipped = data["skipped"]
     return StepResult(
-        "skipped" if skipped else "finished",
-        data["seconds"],
-        tuple(Finding(**each) for each in data["findings"]),
-        data["figures"],
-        skipped,
+        state="skipped" if skipped else "finished",
+        seconds=data["seconds"],
+        findings=tuple(Finding(**each) for each in data["findings"]),
+        figures=data["figures"],
+        why=skipped,
     )
 
 
