@@ -126,6 +126,16 @@ def test_gpu_and_cpu_agree(model: Path, dump: Path, users: list[UserImages]) -> 
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("averaged", [{"clips": 3}, {"orders": 3}, {"views": 4}])
+def test_gpu_and_cpu_agree_on_the_mean_over_clips_orders_and_views(
+    model: Path, dump: Path, users: list[UserImages], averaged: dict[str, int]
+) -> None:
+    on_cpu = predict(model, dump, users, decoder="pillow", **averaged)
+    on_gpu = predict(model, dump, users, decoder="pillow", device="cuda", **averaged)
+    assert same_except_for_rounding(on_cpu, on_gpu, 0.02)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("decoder", ["pillow", "dali"])
 def test_two_runs_on_a_gpu_are_equal_to_the_bit(
     model: Path, dump: Path, users: list[UserImages], decoder: str
