@@ -81,10 +81,11 @@ class DaliBatchDecoder:
             raise
 
     def _run(self, images: Sequence[bytes]) -> torch.Tensor:
-        encoded = self._make_writable(images)
         # The hardware JPEG decoder of recent GPUs can ignore the order of a stream
-        # (pytorch/vision #9606), so the stream is drained before and after its memory is used.
+        # (pytorch/vision #9606), so the stream is drained before and after its memory is used. After
+        # a batch that failed, the GPU may also still read that batch's images.
         self._drain()
+        encoded = self._make_writable(images)
         decoded = self._ndd.decoders.image(self._ndd.as_batch(encoded), **self._decode_arguments)
         frames = self._ndd.resize(decoded, **self._resize_arguments).torch()
         self._drain()
