@@ -89,14 +89,15 @@ def why_excessive(data: bytes, max_pixels: int) -> Reason | None:
     except OverlongHeaderError:
         return Reason.TOO_SLOW
     if header is not None:
-        return _why_excessive_jpeg(header, data, max_pixels)
+        return why_excessive_jpeg(header, data, max_pixels)
     if data.startswith(_PSD) and len(data) >= 22:  # Pillow loops over its rows to open it
         height, width = struct.unpack_from(">II", data, 14)
         return None if fits(width, height, max_pixels) else Reason.TOO_LARGE
     return _why_excessive_tiff(data, max_pixels)
 
 
-def _why_excessive_jpeg(header: JpegHeader, data: bytes, max_pixels: int) -> Reason | None:
+def why_excessive_jpeg(header: JpegHeader, data: bytes, max_pixels: int) -> Reason | None:
+    """Return why a JPEG with this header must not be decoded, or None if it may."""
     if not fits(header.width, header.height, max_pixels):
         return Reason.TOO_LARGE
     pixels = max(header.width * header.height, _PIXELS_TO_BEGIN)

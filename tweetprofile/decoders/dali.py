@@ -82,8 +82,8 @@ class DaliBatchDecoder:
 
     def _run(self, images: Sequence[bytes]) -> torch.Tensor:
         # The hardware JPEG decoder of recent GPUs can ignore the order of a stream
-        # (pytorch/vision #9606), so the stream is drained before and after its memory is used. After
-        # a batch that failed, the GPU may also still read that batch's images.
+        # (pytorch/vision #9606), so the stream is drained before and after its memory is used. The
+        # GPU may also still read the images of a batch that failed.
         self._drain()
         encoded = self._make_writable(images)
         decoded = self._ndd.decoders.image(self._ndd.as_batch(encoded), **self._decode_arguments)

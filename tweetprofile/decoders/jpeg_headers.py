@@ -13,7 +13,7 @@ _PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _NO_MARKERS = frozenset({0x00, 0xFF})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 
-_FRAME = Struct(">xHHB")
+_FRAME = Struct(">BHHB")
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 
 _MAX_SEGMENTS = 10_000
@@ -36,12 +36,16 @@ class JpegHeader(NamedTuple):
     Attributes:
         width: The width in pixels.
         height: The height in pixels.
+        precision: The bits per sample.
+        components: The number of components; 1 for grey, 3 for colour.
         scans_begin: The position of the first scan in the file.
         may_repeat: Whether a decoder looks for further scans after the first.
     """
 
     width: int
     height: int
+    precision: int
+    components: int
     scans_begin: int
     may_repeat: bool
 
@@ -58,7 +62,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
     """
     if not data.startswith(_JPEG):
         return None
-    height = width = components = exif = padding = 0
+    height = width = precision = components = exif = padding = 0
     progressive = False
     position, end = 2, len(data) - 6
     # Every image comes here, so the segments are read in this loop, byte by byte: a generator that
@@ -81,9 +85,10 @@ def read_jpeg_header(data: bytes) -> JpegHeader | None:
         position = start + size if size > 0 else start
         if marker == _START_OF_SCAN and components:
             several = start < len(data) and data[start] < components
-            return JpegHeader(width, height, start - 4, progressive or several)
+            may_repeat = progressive or several
+            return JpegHeader(width, height, precision, components, start - 4, may_repeat)
         if marker in _FRAMES and size >= 6 and start + 6 <= len(data):
-            height, width, components = _FRAME.unpack_from(data, start)
+            precision, height, width, components = _FRAME.unpack_from(data, start)
             progressive = marker in _PROGRESSIVE_FRAMES
         elif marker == _APP1 and data.startswith(b"Exif", start):
             exif += size
