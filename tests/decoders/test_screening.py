@@ -69,3 +69,15 @@ def test_a_jpeg_with_padding_after_its_end_passes(
     screen: HeaderScreen, good_images: dict[str, bytes]
 ) -> None:
     assert screen.count_pixels(good_images["jpeg"] + bytes(1000))
+
+
+def test_a_view_of_an_image_is_screened_as_its_bytes(
+    screen: HeaderScreen, good_images: dict[str, bytes], damaged_images: dict[str, bytes]
+) -> None:
+    padded = good_images["jpeg"][:2] + b"\xff\xfe\xff\xf0" + bytes(0xFFEE) + good_images["jpeg"][2:]
+    images = [*good_images.values(), *damaged_images.values(), padded]
+    pixels = [screen.count_pixels(image) for image in images]
+    assert pixels[-1], "a header that is longer than usual"
+    assert [screen.count_pixels(memoryview(image)) for image in images] == pixels
+    writable = [memoryview(bytearray(image)) for image in images]
+    assert [screen.count_pixels(image) for image in writable] == pixels

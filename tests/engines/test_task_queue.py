@@ -8,7 +8,7 @@ import pytest
 
 from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.data.manifests.users import RowRange
+from tweetprofile.data.manifests.users import RowRange, users_of
 from tweetprofile.engines.messages import Task, pack
 from tweetprofile.engines.task_queue import TaskQueue
 from tweetprofile.stages import Stage
@@ -63,3 +63,21 @@ def test_a_task_is_announced_before_its_rows_are_read(queue: TaskQueue) -> None:
     queue.take(lambda task: events.append("task"), lambda: events.append("rows"))
     assert events[0] == "task"
     assert events[1:] == ["rows"] * 3, "20 rows are read 8 at a time"
+
+
+def test_images_of_users_can_be_views_of_the_table(queue: TaskQueue) -> None:
+    queue.put(Task(1, "pillow", rows=RowRange(5, 9, 9), only_user=3), None)
+    table = take(queue)[1]
+    views, copies = users_of(table, copy=False), users_of(table)
+    assert views == copies
+    assert [type(image.data) for image in views[3].images] == [memoryview] * 2
+    assert [type(image.data) for image in copies[3].images] == [bytes] * 2
+
+
+def test_images_without_bytes_stay_so_among_views() -> None:
+    kind = pa.struct([("bytes", pa.large_binary()), ("path", pa.large_string())])
+    refs = [{"bytes": b"one", "path": None}, {"bytes": None, "path": "two.jpg"}]
+    images = pa.array([[], refs, [{"bytes": b"", "path": None}]], pa.large_list(kind))
+    table = pa.table({"user_id": [0, 1, 2], "images": images, "images_given": [0, 2, 1]})
+    for part in (table, table.slice(1), table.slice(2, 1), table.slice(0, 1)):
+        assert users_of(part, copy=False) == users_of(part)

@@ -35,7 +35,7 @@ def sample(manifest: Manifest, users: int, wanted: int) -> list[int]:
     taken = []
     for batch in sample_batches(manifest, users, wanted, (), 100):
         for offset, user in enumerate(batch.users):
-            first = user.images[0].path or (user.images[0].data or b"").decode()
+            first = user.images[0].path or bytes(user.images[0].data or b"").decode()
             assert first == f"{user.user_id}/a"
             assert user.user_id == batch.first + offset
             taken.append(batch.first + offset)

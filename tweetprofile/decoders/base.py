@@ -1,11 +1,13 @@
 """The interface of every decoder: encoded images in, one frame or one reason for each out."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
+from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import Reason
 from tweetprofile.job import MAX_PIXELS, DecoderName
 
@@ -59,7 +61,15 @@ class FrameDecoder(Protocol):
     name: DecoderName
     device: torch.device
 
-    def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
+    @property
+    def host_turn(self) -> AbstractContextManager[object] | None:
+        """The context in which threads take turns at the work that precedes decoding.
+
+        None if nothing is gained by that, because decoding itself takes long on the host. If there
+        is one, the decoder takes images where they were read, and they need not be `bytes`.
+        """
+
+    def decode(self, images: Sequence[Encoded], on_image: OnImage = ignore_image) -> DecodedFrames:
         """Decode every image; one that cannot be decoded is a failure, never an exception.
 
         Args:

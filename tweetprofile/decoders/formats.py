@@ -10,6 +10,7 @@ import zlib
 
 from PIL import Image
 
+from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import Reason
 
 REFUSED_FORMATS = frozenset({"EPS", "IPTC", "WMF"})
@@ -53,6 +54,12 @@ _UNSUPPORTED_SIGNATURES: tuple[tuple[int, bytes], ...] = (
 )
 """Offset and first bytes of image formats that are not decoded."""
 
+_LONGEST_START = 12
+"""Bytes that tell JPEG, PNG and WebP apart."""
+
+_JPEG_END = b"\xff\xd9"
+_PNG_END = b"IEND\xaeB`\x82"
+
 _JPEG_TAIL = 4096
 """Bytes at the end of a complete JPEG that contain its end marker; some tools add padding."""
 
@@ -83,22 +90,23 @@ def is_cut(data: bytes) -> bool:
         return b"\xff\xd9" not in data
     if data.startswith(_PNG):
         return b"IEND" not in data
-    return _is_webp(data) and not _has_riff_length(data)
+    return _is_webp(data) and _riff_length(data) > len(data)
 
 
-def is_complete(data: bytes) -> bool:
+def is_complete(data: Encoded) -> bool:
     """Return whether `data` is a JPEG, PNG or WebP that is complete, as far as its ends show.
 
     The checksums of a PNG are compared as well. False for all other formats.
     """
-    if data.startswith(_JPEG):
-        return data.rfind(b"\xff\xd9", max(0, len(data) - _JPEG_TAIL)) > 0
-    if data.startswith(_PNG):
-        return data.endswith(b"IEND\xaeB`\x82") and _has_valid_checksums(data)
-    return _is_webp(data) and _has_riff_length(data)
+    start = bytes(data[:_LONGEST_START])
+    if start.startswith(_JPEG):
+        return bytes(data[-_JPEG_TAIL:]).rfind(_JPEG_END) >= 0
+    if start.startswith(_PNG):
+        return data[-len(_PNG_END) :] == _PNG_END and _has_valid_checksums(data)
+    return _is_webp(start) and _riff_length(start) <= len(data)
 
 
-def _has_valid_checksums(data: bytes) -> bool:
+def _has_valid_checksums(data: Encoded) -> bool:
     """Return whether the checksums of a PNG are right; DALI decodes some damage into noise."""
     view = memoryview(data)
     start = len(_PNG)
@@ -116,5 +124,5 @@ def _is_webp(data: bytes) -> bool:
     return data.startswith(b"RIFF") and data.startswith(b"WEBP", 8)
 
 
-def _has_riff_length(data: bytes) -> bool:
-    return int.from_bytes(data[4:8], "little") + 8 <= len(data)
+def _riff_length(data: bytes) -> int:
+    return int.from_bytes(data[4:8], "little") + 8

@@ -6,11 +6,13 @@ then on Pillow.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 
+from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
-from tweetprofile.decoders.dali import DaliBatchDecoder, SampleFailedError
+from tweetprofile.decoders.dali import HOST_TURN, DaliBatchDecoder, SampleFailedError
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.decoders.screening import HeaderScreen
 from tweetprofile.errors import Reason
@@ -40,9 +42,14 @@ class GuardedDaliDecoder:
         self._pixels_at_once = _pixels_at_once(device)
         self.device = device
 
-    def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
+    @property
+    def host_turn(self) -> AbstractContextManager[object]:
+        """The turn of the threads of this process at working for DALI."""
+        return HOST_TURN
+
+    def decode(self, images: Sequence[Encoded], on_image: OnImage = ignore_image) -> DecodedFrames:
         """Decode as `FrameDecoder.decode` says; the frames are on the decoder's device."""
-        with self._clock.timing(Stage.SCREEN):
+        with HOST_TURN, self._clock.timing(Stage.SCREEN):
             parts = self._safe_parts(images)
         with self._clock.timing(Stage.DECODE):
             decoded, fast_frames = self._decode_fast(images, parts, on_image)
@@ -56,7 +63,7 @@ class GuardedDaliDecoder:
         )
         return self._merge(len(images), (decoded, fast_frames), (rest, slow))
 
-    def _safe_parts(self, images: Sequence[bytes]) -> list[list[int]]:
+    def _safe_parts(self, images: Sequence[Encoded]) -> list[list[int]]:
         """Return the positions of the images for DALI, in parts whose pixels fit into memory."""
         parts: list[list[int]] = []
         pixels_left = 0
@@ -71,7 +78,7 @@ class GuardedDaliDecoder:
         return parts
 
     def _decode_fast(
-        self, images: Sequence[bytes], parts: list[list[int]], on_image: OnImage
+        self, images: Sequence[Encoded], parts: list[list[int]], on_image: OnImage
     ) -> tuple[list[int], torch.Tensor]:
         """Return the positions of the images that DALI could decode, and their frames."""
         decoded: list[int] = []

@@ -16,6 +16,12 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 _FRAME = Struct(">BHHB")
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 
+_USUAL_HEADER = 4096
+"""Bytes that hold the header of nearly every image that Twitter serves."""
+
+_SCAN_HEADER = 8
+"""Bytes of a scan's header that are read."""
+
 _MAX_SEGMENTS = 10_000
 """Segments before the first scan; 64 MB of segments of the greatest length are 1,024."""
 
@@ -49,17 +55,22 @@ class JpegHeader(NamedTuple):
     scans_begin: int
     may_repeat: bool
 
-    def count_scans(self, data: bytes) -> int:
+    def count_scans(self, data: bytes | memoryview) -> int:
         """Count the scans of `data`, the image with this header."""
-        return data.count(b"\xff\xda", self.scans_begin) if self.may_repeat else 1
+        return bytes(data).count(b"\xff\xda", self.scans_begin) if self.may_repeat else 1
 
 
-def read_jpeg_header(data: bytes) -> JpegHeader | None:
+def read_jpeg_header(data: bytes | memoryview) -> JpegHeader | None:
     """Return the header of a JPEG; None if `data` is not a JPEG, or lacks a frame or a scan.
 
     Raises:
         OverlongHeaderError: The header is too long; finding out takes milliseconds.
     """
+    if isinstance(data, memoryview):  # whose single bytes take twice as long to read
+        header = read_jpeg_header(bytes(data[:_USUAL_HEADER]))
+        if header is not None and header.scans_begin < _USUAL_HEADER - _SCAN_HEADER:
+            return header
+        data = bytes(data)
     if not data.startswith(_JPEG):
         return None
     height = width = precision = components = exif = padding = 0

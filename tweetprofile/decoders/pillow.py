@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
 from tweetprofile.decoders.bounds import CountedFile, fits, why_excessive
 from tweetprofile.decoders.formats import is_cut, pillow_formats, why_unidentified
@@ -86,14 +87,19 @@ class PillowDecoder:
         threads = options.threads or usable_processors()
         self._map = ThreadPoolExecutor(threads).map if threads > 1 else map
 
-    def decode(self, images: Sequence[bytes], on_image: OnImage = ignore_image) -> DecodedFrames:
+    @property
+    def host_turn(self) -> None:
+        """None: decoding takes far longer than what precedes it."""
+        return None
+
+    def decode(self, images: Sequence[Encoded], on_image: OnImage = ignore_image) -> DecodedFrames:
         """Decode as `FrameDecoder.decode` says; the frames are on the CPU."""
         options = self._options
         frames = torch.empty((len(images), options.height, options.width, 3), dtype=torch.uint8)
 
         def decode_at(position: int) -> Reason | None:
             on_image(position)
-            failure = self._decode_into(images[position], frames[position])
+            failure = self._decode_into(bytes(images[position]), frames[position])
             on_image(None)
             return failure
 

@@ -110,7 +110,7 @@ class Examiner:
             else:
                 with self._compute_slot:
                     self._observer.begin(user.user_id, index)
-                    result = self._examiner.examine(data)
+                    result = self._examiner.examine(bytes(data))
                     self._observer.end()
                 yield ref, result
 

@@ -12,7 +12,7 @@ import torch
 
 from tweetprofile.data.images.digests import image_digest
 from tweetprofile.data.images.reader import FailedImage, ImageReader
-from tweetprofile.data.manifests.users import UserId, UserImages
+from tweetprofile.data.manifests.users import Encoded, UserId, UserImages
 from tweetprofile.decoders import FrameDecoder
 from tweetprofile.errors import Reason
 from tweetprofile.job import FrameSize
@@ -137,7 +137,8 @@ class FrameLoader:
     def _try_wanted(self, searches: list[_Search], parts: list[torch.Tensor]) -> None:
         """Read and decode what is wanted for all users, in as few parts as memory allows."""
         owners = [(search, index) for search in searches for index in search.wanted]
-        images = self._reader.read_all(search.user.images[index] for search, index in owners)
+        refs = (search.user.images[index] for search, index in owners)
+        images = self._reader.read_all(refs, self._decoder.host_turn)
         reads = zip(images, owners, strict=True)
         while True:
             encoded, read_owners = self._read_part(reads)
@@ -148,12 +149,14 @@ class FrameLoader:
             search.replace_failed()
 
     def _read_part(
-        self, reads: Iterator[tuple[bytes | Reason, _Owner]]
-    ) -> tuple[list[bytes], list[_Owner]]:
+        self, reads: Iterator[tuple[Encoded | Reason, _Owner]]
+    ) -> tuple[list[Encoded], list[_Owner]]:
         """Read images until they have enough bytes to decode them, or until there are no more."""
-        encoded: list[bytes] = []
+        encoded: list[Encoded] = []
         owners: list[_Owner] = []
         waiting = 0
+        if self._reader.buffer is not None:
+            self._reader.buffer.reset()  # the part before is decoded
         with self._clock.timing(Stage.READ):
             for image, owner in reads:
                 self._observer.end()
@@ -170,7 +173,7 @@ class FrameLoader:
                     break
         return encoded, owners
 
-    def _decode(self, encoded: list[bytes], owners: list[_Owner], part: int) -> torch.Tensor:
+    def _decode(self, encoded: list[Encoded], owners: list[_Owner], part: int) -> torch.Tensor:
         """Decode images, and note the place of each frame in this part; return all frames."""
 
         def on_image(position: int | None) -> None:

@@ -5,10 +5,12 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from tweetprofile.data.manifests.users import Encoded
+
 Digests = NDArray[np.uint64]
 
 
-def image_digest(data: bytes) -> int:
+def image_digest(data: Encoded) -> int:
     """Return the digest of an encoded image; another encoding of the same picture differs."""
     return _digest(data)
 
@@ -18,5 +20,5 @@ def user_digest(user_id: object) -> int:
     return _digest(b"user " + str(user_id).encode("utf-8", "surrogatepass"))
 
 
-def _digest(data: bytes) -> int:
+def _digest(data: Encoded) -> int:
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from statistics import median
 from typing import Generic, TypeVar
 
+from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import CONTINUE, Reason, StoreError
 
 SECONDS = 20.0
@@ -63,7 +64,7 @@ class ReadProgress:
 class _Fetch(Generic[Item]):
     item: Item
     progress: ReadProgress = field(default_factory=ReadProgress)
-    future: "Future[bytes | Reason]" = field(default_factory=Future)
+    future: "Future[Encoded | Reason]" = field(default_factory=Future)
     abandoned: bool = False
 
 
@@ -78,7 +79,7 @@ class Fetcher(Generic[Item]):
 
     def __init__(
         self,
-        read: Callable[[Item, ReadProgress], bytes | Reason],
+        read: Callable[[Item, ReadProgress], Encoded | Reason],
         threads: int,
         seconds: float = SECONDS,
     ) -> None:
@@ -92,7 +93,7 @@ class Fetcher(Generic[Item]):
         for _ in range(threads):
             self._start_thread()
 
-    def fetch_all(self, items: Iterable[Item]) -> Iterator[bytes | Reason]:
+    def fetch_all(self, items: Iterable[Item]) -> Iterator[Encoded | Reason]:
         """Yield the result of reading each item, in order; `Reason.TOO_SLOW` if it is abandoned.
 
         Raises:
@@ -126,7 +127,7 @@ class Fetcher(Generic[Item]):
                 self._stuck -= abandoned
             self._rate(fetch.progress)
 
-    def _wait_for(self, fetch: _Fetch[Item]) -> bytes | Reason:
+    def _wait_for(self, fetch: _Fetch[Item]) -> Encoded | Reason:
         # The items before it are done or abandoned, so that a thread takes it at once.
         while (left := self._seconds_left(fetch.progress)) > 0:
             try:

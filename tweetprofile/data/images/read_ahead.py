@@ -10,11 +10,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Generic, TypeVar
 
 _PROBED = 8
 """Items that are read one after the other, to see whether reading waits."""
+
+_READ_PER_TURN = 32
+"""Items that are read in one turn. A turn costs as much as reading one item."""
 
 _THREADS = 16
 
@@ -39,8 +43,15 @@ class ReadAhead(Generic[Item, Result]):
         self._read = read
         self._pool: ThreadPoolExecutor | None = None
 
-    def read_all(self, items: Iterable[Item]) -> Iterator[Result]:
-        """Yield the result of reading each item, in order."""
+    def read_all(
+        self, items: Iterable[Item], turn: AbstractContextManager[object] | None = None
+    ) -> Iterator[Result]:
+        """Yield the result of reading each item, in order.
+
+        Args:
+            items: The items.
+            turn: A context that is entered for reads that do not wait; None for no such context.
+        """
         remaining = iter(items)
         blocks, seconds = _blocks_read(), 0.0
         for item in islice(remaining, _PROBED):
@@ -51,7 +62,15 @@ class ReadAhead(Generic[Item, Result]):
         if _blocks_read() > blocks or seconds > _SLOW_SECONDS * _PROBED:
             yield from self._read_concurrently(remaining)
         else:
-            yield from map(self._read, remaining)
+            yield from self._read_in_turns(remaining, turn or nullcontext())
+
+    def _read_in_turns(
+        self, items: Iterator[Item], turn: AbstractContextManager[object]
+    ) -> Iterator[Result]:
+        while block := list(islice(items, _READ_PER_TURN)):
+            with turn:
+                results = [self._read(item) for item in block]
+            yield from results
 
     def _read_concurrently(self, items: Iterable[Item]) -> Iterator[Result]:
         if self._pool is None:

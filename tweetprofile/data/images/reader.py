@@ -1,13 +1,15 @@
 """Read the encoded bytes of image references; nothing else reads what a manifest names."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from tweetprofile.data.files.storage import AnyPath, RemotePath
 from tweetprofile.data.images.fetching import Fetcher, ReadProgress
 from tweetprofile.data.images.read_ahead import ReadAhead
+from tweetprofile.data.images.read_buffer import ReadBuffer
 from tweetprofile.data.images.roots import CONCURRENT_READS, LocalRoot, RemoteRoot
-from tweetprofile.data.manifests.users import ImageRef
+from tweetprofile.data.manifests.users import Encoded, ImageRef
 from tweetprofile.errors import ImageError, Reason
 
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
@@ -37,6 +39,8 @@ class ImageReader:
     Args:
         root: The image root, which relative paths are relative to and no path may leave.
         max_bytes: The size above which images are refused without being read completely.
+        buffer: The memory to read local files into; None for new memory for each file. Images in
+            it can be used until the buffer is reset.
 
     Raises:
         OptionError: `root` is not a folder, or is in a store that cannot be reached.
@@ -44,18 +48,19 @@ class ImageReader:
 
     root: AnyPath
     max_bytes: int = MAX_IMAGE_BYTES
+    buffer: ReadBuffer | None = None
     _root: LocalRoot | RemoteRoot = field(init=False)
-    _ahead: ReadAhead[ImageRef, bytes | Reason] | None = field(init=False, default=None)
+    _ahead: ReadAhead[ImageRef, Encoded | Reason] | None = field(init=False, default=None)
     _fetcher: Fetcher[ImageRef] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if isinstance(self.root, RemotePath):
             self._root = RemoteRoot(self.root, self.max_bytes)
         else:
-            self._root = LocalRoot(self.root, self.max_bytes)
+            self._root = LocalRoot(self.root, self.max_bytes, self.buffer)
             self._ahead = ReadAhead(self._try)
 
-    def read(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes:
+    def read(self, ref: ImageRef, progress: ReadProgress | None = None) -> Encoded:
         """Read an encoded image.
 
         Args:
@@ -75,28 +80,34 @@ class ImageReader:
             raise ImageError(Reason.TOO_LARGE)
         return data
 
-    def read_all(self, refs: Iterable[ImageRef]) -> Iterator[bytes | Reason]:
+    def read_all(
+        self, refs: Iterable[ImageRef], turn: AbstractContextManager[object] | None = None
+    ) -> Iterator[Encoded | Reason]:
         """Yield each encoded image, in order, or the reason why it is unusable.
 
         Several images are read at once, ahead of their use, from a store and from a disk that makes
         them wait.
 
+        Args:
+            refs: The references of the images.
+            turn: A context that is entered for reads that do not wait; None for no such context.
+
         Raises:
             StoreError: The store has stopped answering.
         """
         if self._ahead is not None:
-            return self._ahead.read_all(refs)
+            return self._ahead.read_all(refs, turn)
         if self._fetcher is None:  # its threads start with the first read
             self._fetcher = Fetcher(self._try, CONCURRENT_READS)
         return self._fetcher.fetch_all(refs)
 
-    def _try(self, ref: ImageRef, progress: ReadProgress | None = None) -> bytes | Reason:
+    def _try(self, ref: ImageRef, progress: ReadProgress | None = None) -> Encoded | Reason:
         try:
             return self.read(ref, progress)
         except ImageError as error:
             return error.reason
 
-    def _read_path(self, path: str | None, progress: ReadProgress | None) -> bytes:
+    def _read_path(self, path: str | None, progress: ReadProgress | None) -> Encoded:
         if not path:
             raise ImageError(Reason.MISSING)
         return self._root.read(path, progress)

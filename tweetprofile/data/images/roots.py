@@ -24,6 +24,8 @@ from tweetprofile.data.files.storage import (
     why,
 )
 from tweetprofile.data.images.fetching import ReadProgress
+from tweetprofile.data.images.read_buffer import ReadBuffer
+from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import CONTINUE, ImageError, OptionError, Reason, StoreError
 
 _FOLDERS_REMEMBERED = 65_536
@@ -62,6 +64,7 @@ class LocalRoot:
     Args:
         folder: The folder; absolute image paths are allowed only if it is `/`.
         max_bytes: The size above which files are refused without being read completely.
+        buffer: The memory to read files into; None for new memory for each file.
 
     Raises:
         OptionError: `folder` is not a folder.
@@ -69,6 +72,7 @@ class LocalRoot:
 
     folder: Path
     max_bytes: int
+    buffer: ReadBuffer | None = None
     _real_root: str = field(init=False)
     _folders: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -76,7 +80,7 @@ class LocalRoot:
         check_image_root(self.folder)
         self._real_root = os.path.realpath(self.folder)
 
-    def read(self, path: str, progress: ReadProgress | None = None) -> bytes:
+    def read(self, path: str, progress: ReadProgress | None = None) -> Encoded:
         """Read a file; `progress` is used only for stores, since a disk answers at once.
 
         Raises:
@@ -113,7 +117,7 @@ class LocalRoot:
         real = os.path.realpath(os.path.join(self._real_root, path))
         return os.path.commonpath([real, self._real_root]) == self._real_root
 
-    def _read_file(self, path: str) -> bytes:
+    def _read_file(self, path: str) -> Encoded:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
             if not self._inside(path):
@@ -128,12 +132,14 @@ class LocalRoot:
         finally:
             os.close(descriptor)
 
-    def _read_capped(self, descriptor: int) -> bytes:
+    def _read_capped(self, descriptor: int) -> Encoded:
         status = os.fstat(descriptor)
         _require_file(status)  # again: another file may have replaced it since
         if status.st_size > self.max_bytes:
             raise ImageError(Reason.TOO_LARGE)
-        # Not up to the limit: a buffer of that size for every image costs more than the reading.
+        if self.buffer is not None:
+            return _read_into(self.buffer.take(status.st_size), descriptor)
+        # Not up to the limit: memory of that size for every image costs more than the reading.
         data = os.read(descriptor, status.st_size)
         while len(data) < status.st_size:
             if not (more := os.read(descriptor, status.st_size - len(data))):
@@ -214,6 +220,14 @@ class RemoteRoot:
         if below.startswith("/") or ".." in parts:
             raise ImageError(Reason.OUTSIDE_ROOT)
         return self.folder / "/".join(part for part in parts if part not in ("", "."))
+
+
+def _read_into(memory: memoryview, descriptor: int) -> memoryview:
+    """Fill memory from a file; return the part that was filled."""
+    filled = 0
+    while filled < len(memory) and (read := os.readv(descriptor, [memory[filled:]])):
+        filled += read
+    return memory[:filled]
 
 
 def _require_file(status: os.stat_result) -> None:

@@ -1,13 +1,18 @@
 """Users and the images that they posted: what a manifest says once it is read."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tweetprofile.errors import Reason
 
 UserId = str | int
+
+Encoded = bytes | memoryview
+"""The bytes of an encoded image, or a view of them in memory that something else owns."""
 
 MAX_IMAGES = 12_800
 """The default for the most images per user: those of the longest timeline that Twitter returned,
@@ -26,7 +31,7 @@ class ImageRef:
     """
 
     path: str | None = None
-    data: bytes | None = None
+    data: Encoded | None = None
     misnamed: str = ""
     refused: Reason | None = None
 
@@ -99,21 +104,26 @@ class UserBatch:
         return users_of(self.table)
 
 
-def users_of(table: pa.Table) -> list[UserImages]:
-    """Return the users in the table of a batch, as Python objects."""
+def users_of(table: pa.Table, *, copy: bool = True) -> list[UserImages]:
+    """Return the users in the table of a batch, as Python objects.
+
+    Args:
+        table: The table of the batch.
+        copy: Whether to copy encoded images. If not, they are views of the memory of `table`.
+    """
     ids, given = (table[name].to_pylist() for name in ("user_id", "images_given"))
     # One chunk at a time: joining them would copy all images.
-    images = [refs for chunk in table["images"].chunks for refs in _image_refs(chunk)]
+    images = [refs for chunk in table["images"].chunks for refs in _image_refs(chunk, copy=copy)]
     return [
         UserImages(user_id, refs, count - len(refs))
         for user_id, refs, count in zip(ids, images, given, strict=True)
     ]
 
 
-def _image_refs(images: pa.LargeListArray) -> list[tuple[ImageRef, ...]]:
+def _image_refs(images: pa.LargeListArray, *, copy: bool) -> list[tuple[ImageRef, ...]]:
     """Return the references of each user; a path that is not UTF-8 becomes a label only."""
     values = images.flatten()
-    encoded = pc.struct_field(values, "bytes").to_pylist()
+    encoded = _encoded_images(pc.struct_field(values, "bytes"), copy=copy)
     paths = pc.struct_field(values, "path")
     try:
         refs = list(map(ImageRef, paths.to_pylist(), encoded))
@@ -124,7 +134,22 @@ def _image_refs(images: pa.LargeListArray) -> list[tuple[ImageRef, ...]]:
     return [tuple(refs[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _ref_of(path: bytes | None, data: bytes | None) -> ImageRef:
+def _encoded_images(values: pa.LargeBinaryArray, *, copy: bool) -> list[Encoded | None]:
+    _, offsets, data = values.buffers()
+    if copy or data is None or not len(values):
+        images: list[Encoded | None] = values.to_pylist()
+        return images
+    view = memoryview(data)
+    ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    bounds = ends.tolist()
+    views = [view[start:end] for start, end in pairwise(bounds)]
+    if not values.null_count:
+        return list(views)
+    valid = values.is_valid().to_pylist()
+    return [each if is_valid else None for each, is_valid in zip(views, valid, strict=True)]
+
+
+def _ref_of(path: bytes | None, data: Encoded | None) -> ImageRef:
     try:
         return ImageRef(None if path is None else path.decode(), data)
     except UnicodeDecodeError:
