@@ -10,9 +10,10 @@ from PIL import Image
 
 from tweetprofile.data.images.reader import FailedImage, ImageReader
 from tweetprofile.data.manifests.users import ImageRef, UserImages
-from tweetprofile.decoders import DecodeOptions
+from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.errors import Reason
+from tweetprofile.job import DecoderName, FrameSize
 from tweetprofile.volumes.choice import choose_frames
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.frames import FrameLoader, UserFrames
@@ -136,3 +137,19 @@ def test_users_loaded_together_get_the_same_frames_as_alone(loader: FrameLoader)
 
 def test_no_users_have_no_frames(loader: FrameLoader) -> None:
     assert loader.load([]) == []
+
+
+@pytest.mark.parametrize("decoder", ["pillow", "dali"])
+def test_images_that_are_read_ahead_of_a_part_keep_their_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: DecoderName
+) -> None:
+    """Parts end anywhere among the files that are read at once."""
+    monkeypatch.setattr("tweetprofile.workers.frames._MAX_ENCODED_BYTES", 500)
+    for level in range(150):
+        (tmp_path / f"{level}.png").write_bytes(picture(level))
+    fast = make_decoder(decoder, DecodeOptions(16, 16, threads=1), torch.device("cpu"))
+    reader = ImageReader(tmp_path, writable=fast.host_turn is not None)
+    loader = FrameLoader(reader, fast, FrameSize(150, 16, 16))
+    refs = tuple(ImageRef(f"{level}.png") for level in range(150))
+    (loaded,) = loader.load([UserImages("many", refs)])
+    assert levels(loaded) == list(range(150))

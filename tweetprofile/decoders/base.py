@@ -66,7 +66,7 @@ class FrameDecoder(Protocol):
         """The context in which threads take turns at the work that precedes decoding.
 
         None if nothing is gained by that, because decoding itself takes long on the host. If there
-        is one, the decoder takes images where they were read, and they need not be `bytes`.
+        is one, the decoder also takes images in writable memory where they are, without a copy.
         """
 
     def decode(self, images: Sequence[Encoded], on_image: OnImage = ignore_image) -> DecodedFrames:

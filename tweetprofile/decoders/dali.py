@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from tweetprofile.data.images.read_buffer import ReadBuffer
 from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.decoders.base import DecodeOptions
 from tweetprofile.job import usable_processors
@@ -66,7 +65,6 @@ class DaliBatchDecoder:
         self._context = self._make_context()
         self._decode_arguments = decode_arguments(device.type)
         self._resize_arguments = resize_arguments(options.height, options.width)
-        self._copies = ReadBuffer()
         self._tiny = _draw_tiny_jpeg()
 
     def decode(self, images: Sequence[Encoded]) -> torch.Tensor:
@@ -90,8 +88,7 @@ class DaliBatchDecoder:
 
     def _run(self, images: Sequence[Encoded]) -> torch.Tensor:
         # The hardware JPEG decoder of recent GPUs can ignore the order of a stream
-        # (pytorch/vision #9606), so the stream is drained before and after its memory is used. The
-        # GPU may also still read the images of a batch that failed.
+        # (pytorch/vision #9606), so the stream is drained before and after its memory is used.
         self._drain()
         with HOST_TURN:
             encoded = self._make_writable(images)
@@ -105,18 +102,10 @@ class DaliBatchDecoder:
         """Return encoded images as arrays that DALI uses where they are.
 
         These are writable. Others, such as those of `bytes`, DALI copies one by one, which takes
-        three times as long as copying them here, to memory that is used again.
+        three times as long as copying them here.
         """
-        self._copies.reset()
-        arrays = []
-        for image in images:
-            array = np.frombuffer(image, np.uint8)
-            if not array.flags.writeable:
-                copy = np.frombuffer(self._copies.take(len(array)), np.uint8)
-                copy[:] = array
-                array = copy
-            arrays.append(array)
-        return arrays
+        arrays = [np.frombuffer(image, np.uint8) for image in images]
+        return [each if each.flags.writeable else each.copy() for each in arrays]
 
     def _make_context(self) -> Any:
         if self._device.type == "cpu":

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tweetprofile.data.images.read_buffer import ReadBuffer
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
@@ -44,8 +43,8 @@ class FrameExtractor:
         self._clock = StageClock()
         sizes = DecodeOptions(frames.height, frames.width, options.max_pixels, options.threads)
         decoder = make_decoder(options.decoder, sizes, device, self._clock)
-        buffer = None if decoder.host_turn is None else ReadBuffer()
-        reader = ImageReader(options.image_root, options.max_image_bytes, buffer)
+        in_place = decoder.host_turn is not None
+        reader = ImageReader(options.image_root, options.max_image_bytes, writable=in_place)
         self._loader = FrameLoader(
             reader,
             decoder,

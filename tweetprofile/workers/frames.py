@@ -155,8 +155,6 @@ class FrameLoader:
         encoded: list[Encoded] = []
         owners: list[_Owner] = []
         waiting = 0
-        if self._reader.buffer is not None:
-            self._reader.buffer.reset()  # the part before is decoded
         with self._clock.timing(Stage.READ):
             for image, owner in reads:
                 self._observer.end()

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.checkpoints.header import describe_origin
-from tweetprofile.data.images.read_buffer import ReadBuffer
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
@@ -79,8 +78,8 @@ class Predictor:
             self._spec.height, self._spec.width, options.max_pixels, options.threads
         )
         self._decoder = make_decoder(options.decoder, sizes, self.device, self._clock)
-        buffer = None if self._decoder.host_turn is None else ReadBuffer()
-        reader = ImageReader(options.image_root, options.max_image_bytes, buffer)
+        in_place = self._decoder.host_turn is not None
+        reader = ImageReader(options.image_root, options.max_image_bytes, writable=in_place)
         wanted = self._spec.frame_size(options.clips)
         self._loader = FrameLoader(
             reader,

@@ -284,3 +284,17 @@ def test_images_in_more_folders_than_are_remembered_are_read(
             (root / f"{number}").mkdir(exist_ok=True)
             (root / f"{number}/a.jpg").write_bytes(b"%d" % number)
             assert reader.read(ImageRef(f"{number}/a.jpg")) == b"%d" % number
+
+
+def test_local_files_can_be_read_to_writable_memory(tmp_path: Path) -> None:
+    contents = [b"first", b"second image", b"x" * 100_000]
+    for number, content in enumerate(contents):
+        (tmp_path / f"{number}.jpg").write_bytes(content)
+    (tmp_path / "empty.jpg").touch()
+    refs = [ImageRef(f"{number}.jpg") for number in range(3)]
+    reader = ImageReader(tmp_path, max_bytes=100_000, writable=True)
+    read = list(reader.read_all([*refs, ImageRef("empty.jpg"), ImageRef("none.jpg")]))
+    assert read == [*contents, Reason.EMPTY, Reason.MISSING]
+    assert all(isinstance(image, memoryview) and not image.readonly for image in read[:3])
+    (tmp_path / "0.jpg").write_bytes(bytes(100_001))
+    assert list(reader.read_all(refs[:1])) == [Reason.TOO_LARGE]

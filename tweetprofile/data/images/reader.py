@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from tweetprofile.data.files.storage import AnyPath, RemotePath
 from tweetprofile.data.images.fetching import Fetcher, ReadProgress
 from tweetprofile.data.images.read_ahead import ReadAhead
-from tweetprofile.data.images.read_buffer import ReadBuffer
 from tweetprofile.data.images.roots import CONCURRENT_READS, LocalRoot, RemoteRoot
 from tweetprofile.data.manifests.users import Encoded, ImageRef
 from tweetprofile.errors import ImageError, Reason
@@ -39,8 +38,7 @@ class ImageReader:
     Args:
         root: The image root, which relative paths are relative to and no path may leave.
         max_bytes: The size above which images are refused without being read completely.
-        buffer: The memory to read local files into; None for new memory for each file. Images in
-            it can be used until the buffer is reset.
+        writable: Whether to return local files as writable memory instead of `bytes`.
 
     Raises:
         OptionError: `root` is not a folder, or is in a store that cannot be reached.
@@ -48,7 +46,7 @@ class ImageReader:
 
     root: AnyPath
     max_bytes: int = MAX_IMAGE_BYTES
-    buffer: ReadBuffer | None = None
+    writable: bool = False
     _root: LocalRoot | RemoteRoot = field(init=False)
     _ahead: ReadAhead[ImageRef, Encoded | Reason] | None = field(init=False, default=None)
     _fetcher: Fetcher[ImageRef] | None = field(init=False, default=None)
@@ -57,7 +55,7 @@ class ImageReader:
         if isinstance(self.root, RemotePath):
             self._root = RemoteRoot(self.root, self.max_bytes)
         else:
-            self._root = LocalRoot(self.root, self.max_bytes, self.buffer)
+            self._root = LocalRoot(self.root, self.max_bytes, self.writable)
             self._ahead = ReadAhead(self._try)
 
     def read(self, ref: ImageRef, progress: ReadProgress | None = None) -> Encoded:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import (
@@ -24,7 +25,6 @@ from tweetprofile.data.files.storage import (
     why,
 )
 from tweetprofile.data.images.fetching import ReadProgress
-from tweetprofile.data.images.read_buffer import ReadBuffer
 from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import CONTINUE, ImageError, OptionError, Reason, StoreError
 
@@ -64,7 +64,7 @@ class LocalRoot:
     Args:
         folder: The folder; absolute image paths are allowed only if it is `/`.
         max_bytes: The size above which files are refused without being read completely.
-        buffer: The memory to read files into; None for new memory for each file.
+        writable: Whether to return files as writable memory instead of `bytes`.
 
     Raises:
         OptionError: `folder` is not a folder.
@@ -72,7 +72,7 @@ class LocalRoot:
 
     folder: Path
     max_bytes: int
-    buffer: ReadBuffer | None = None
+    writable: bool = False
     _real_root: str = field(init=False)
     _folders: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -137,8 +137,8 @@ class LocalRoot:
         _require_file(status)  # again: another file may have replaced it since
         if status.st_size > self.max_bytes:
             raise ImageError(Reason.TOO_LARGE)
-        if self.buffer is not None:
-            return _read_into(self.buffer.take(status.st_size), descriptor)
+        if self.writable:
+            return _read_into(np.empty(status.st_size, np.uint8).data, descriptor)
         # Not up to the limit: memory of that size for every image costs more than the reading.
         data = os.read(descriptor, status.st_size)
         while len(data) < status.st_size:
