@@ -105,7 +105,7 @@ def kill_rank(work: Work) -> Outcome:
             f"within {_MOST_SECONDS_TO_NOTICE:.0f} s, exit code 1",
             noticed,
         ),
-        Finding("the end of the message", message.strip()[-100:]),
+        Finding("its last line on stderr", message.strip().rpartition("\n")[2]),
         Finding("resumed to the last epoch", "yes" if complete else "no", "yes", complete),
     ]
     figures = {"seconds": seconds, "message": message, "resumed": ended.returncode}
