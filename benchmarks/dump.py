@@ -6,7 +6,9 @@ real one. Both are the same in every run.
 
 import io
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,15 +27,26 @@ _SIDE = 430
 """Pixels: the median side of the photographs behind the published results."""
 
 
+_ROWS_PER_GROUP = 256
+"""Rows per row group of a manifest that holds its images."""
+
+
 def read_photos(folder: Path) -> list[bytes]:
     """Return all JPEGs of a folder."""
     return [path.read_bytes() for path in sorted(folder.glob("*.jp*g"))]
 
 
-def draw_photos() -> list[bytes]:
-    """Return images of noise that have the size of photographs and compress like them."""
-    generator = np.random.default_rng(0)
-    return [_encode(Image.fromarray(_noise(generator))) for _ in range(_DRAWN)]
+def draw_photos(count: int = _DRAWN, seed: int = 0, **encoding: Any) -> list[bytes]:
+    """Return images of noise that have the size of photographs and compress like them.
+
+    Args:
+        count: The number of images.
+        seed: The seed of the noise.
+        encoding: How Pillow encodes the JPEGs; by default, with a quality of 90.
+    """
+    generator = np.random.default_rng(seed)
+    options = encoding or {"quality": 90}
+    return [_encode(Image.fromarray(_noise(generator)), options) for _ in range(count)]
 
 
 def get_photos(folder: Path | None) -> list[bytes]:
@@ -103,6 +116,32 @@ def write_users(folder: Path, photos: list[bytes], users: int, images: int = 11)
     return path
 
 
+def embed_images(manifest: Path, path: Path, users: int | None = None) -> Path:
+    """Write a manifest again, with the files that it names in it.
+
+    Args:
+        manifest: The manifest.
+        path: The file to write.
+        users: The number of users, from the first one; None for all.
+
+    Returns:
+        `path`.
+    """
+    table = pq.read_table(manifest).slice(0, users)
+    images = {
+        name: (manifest.parent / name).read_bytes()
+        for names in table["images"].to_pylist()
+        for name in names
+    }
+    schema = pa.schema([("user_id", pa.string()), ("images", pa.list_(pa.binary()))])
+    with pq.ParquetWriter(path, schema, compression="none") as file:
+        for start in range(0, len(table), _ROWS_PER_GROUP):
+            rows = table.slice(start, _ROWS_PER_GROUP)
+            lists = [[images[name] for name in names] for names in rows["images"].to_pylist()]
+            file.write_table(pa.table([rows["user_id"], pa.array(lists)], schema=schema))
+    return path
+
+
 def _write_photos(folder: Path, photos: list[bytes]) -> list[str]:
     """Write the photographs; return the names of their files, relative to the folder."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -119,7 +158,7 @@ def _noise(generator: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(coarse).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
 
 
-def _encode(image: Image.Image) -> bytes:
+def _encode(image: Image.Image, options: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=90)
+    image.save(file, "JPEG", **options)
     return file.getvalue()

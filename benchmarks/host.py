@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import pyarrow.parquet as pq
-from dump import get_photos, write_users
+from dump import embed_images, get_photos, write_users
 from free_job import FreeJob
 from report import report
 
@@ -35,8 +34,6 @@ _SIDE = 16
 
 _BATCH_SIZE = 64
 """Users per forward pass, as on a GPU."""
-
-_ROWS_PER_GROUP = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ def main(photos: Path | None, users: int, rounds: int, threads: int) -> None:
         encoded = get_photos(photos)
         checkpoint = _save_model(folder / "model.safetensors")
         by_path = write_users(folder, encoded, users, VOLUME_FRAMES)
-        embedded = _embed(by_path, folder / "embedded.parquet")
+        embedded = embed_images(by_path, folder / "embedded.parquet")
         for manifest in (by_path, embedded):
             kind = "path" if manifest == by_path else "embedded"
             results[kind] = measure(manifest, checkpoint, rounds, threads)
@@ -130,18 +127,6 @@ def _save_model(path: Path) -> Path:
     """Save a small model; its weights are never used."""
     spec = VolumeSpec(height=_SIDE, width=_SIDE)
     save_checkpoint(path, build_network(network_spec("deepset"), spec, PRESETS["mex-a3t-2019"]), {})
-    return path
-
-
-def _embed(manifest: Path, path: Path) -> Path:
-    """Write a manifest again with its images in it; Parquet files in the hands of people do so."""
-    table = pq.read_table(manifest)
-    lists = [
-        [(manifest.parent / name).read_bytes() for name in names]
-        for names in table["images"].to_pylist()
-    ]
-    table = table.set_column(1, "images", [lists])
-    pq.write_table(table, path, row_group_size=_ROWS_PER_GROUP, compression="none")
     return path
 
 

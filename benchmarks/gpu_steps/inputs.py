@@ -1,13 +1,9 @@
 """The inputs of all steps: drawn JPEGs, manifests of users who have them, untrained models."""
 
-import io
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from dump import make_model, read_photos, write_users
-from PIL import Image
+from dump import draw_photos, embed_images, make_model, read_photos, write_users
 
 from gpu_steps.work import Finding, Outcome, Work
 
@@ -15,8 +11,8 @@ KINDS = ("baseline", "progressive")
 
 MODELS = ("deepset", "model1")
 
-_SIDE = 430
-"""Pixels: the median side of the photographs behind the published results."""
+_AS_TWITTER: dict[str, Any] = {"quality": 85, "subsampling": "4:2:0"}
+"""How Twitter encodes JPEGs."""
 
 
 def draw(work: Work) -> Outcome:
@@ -25,14 +21,17 @@ def draw(work: Work) -> Outcome:
     embedded = work.size(3_000, 24)
     bytes_per_image = {}
     for kind in KINDS:
-        photos = _draw_photos(work.size(256, 8), progressive=kind == "progressive")
+        progressive = kind == "progressive"
+        photos = draw_photos(
+            work.size(256, 8), seed=int(progressive), progressive=progressive, **_AS_TWITTER
+        )
         bytes_per_image[kind] = sum(map(len, photos)) / len(photos)
         write_users(work.inputs / kind, photos, users)
     for name in MODELS:
         folder = work.inputs / name
         folder.mkdir(exist_ok=True)
         make_model(folder, read_images(work, "baseline"), name)
-    embed(by_path(work), embedded_in(work), embedded)
+    embed_images(by_path(work), embedded_in(work), embedded)
     findings = [
         Finding(f"bytes per {kind} JPEG", f"{size:,.0f}") for kind, size in bytes_per_image.items()
     ]
@@ -58,32 +57,3 @@ def embedded_in(work: Work) -> Path:
 def model(work: Work, name: str = "deepset") -> Path:
     """Return one of `MODELS`."""
     return work.inputs / name / "model.safetensors"
-
-
-def embed(manifest: Path, path: Path, users: int) -> None:
-    """Write the first users of a manifest again, with the files that it names."""
-    table = pq.read_table(manifest).slice(0, users)
-    images = {
-        name: (manifest.parent / name).read_bytes()
-        for names in table["images"].to_pylist()
-        for name in names
-    }
-    schema = pa.schema([("user_id", pa.string()), ("images", pa.list_(pa.binary()))])
-    with pq.ParquetWriter(path, schema, compression="none") as file:
-        for start in range(0, len(table), 256):
-            rows = table.slice(start, 256)
-            lists = [[images[name] for name in names] for names in rows["images"].to_pylist()]
-            file.write_table(pa.table([rows["user_id"], pa.array(lists)], schema=schema))
-
-
-def _draw_photos(count: int, *, progressive: bool) -> list[bytes]:
-    """Return images of noise that have the size of photographs, encoded as Twitter does."""
-    generator = np.random.default_rng(int(progressive))
-    photos = []
-    for _ in range(count):
-        coarse = generator.integers(0, 256, (54, 54, 3), dtype=np.uint8)
-        image = Image.fromarray(coarse).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=85, subsampling="4:2:0", progressive=progressive)
-        photos.append(file.getvalue())
-    return photos

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from commands import predict_command, seconds_of
+from dump import embed_images
 from latency import measure as measure_groups
 from latency import summarise
 
-from gpu_steps.inputs import MODELS, by_path, embed, embedded_in, model
+from gpu_steps.inputs import MODELS, by_path, embedded_in, model
 from gpu_steps.work import Finding, Outcome, Work
 from tweetprofile import Predictor, load_checkpoint
 from tweetprofile.data.manifests.manifest import Manifest
@@ -49,7 +50,7 @@ def compare_runs(work: Work) -> Outcome:
     """Predict the same users twice, and once more with a damaged image among them."""
     folder, users = work.folder / "same", work.size(512, 12)
     folder.mkdir(exist_ok=True)
-    embed(by_path(work), folder / "users.parquet", users)
+    embed_images(by_path(work), folder / "users.parquet", users)
     damaged = users // 2
     _damage(folder / "users.parquet", folder / "damaged.parquet", damaged)
     first, second, third = (
