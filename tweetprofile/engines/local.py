@@ -236,9 +236,9 @@ class LocalEngine(Closing, Generic[FactsT]):
                 processors=self._processors_for(device),
                 worker_threads=self._options.worker_threads,
             )
-            log = self._logs.enter_context(self._open_log(len(self._slots)))
-            process, watchdog = self._start(job, log)
             number = len(self._slots)
+            log = self._logs.enter_context(self._open_log(number))
+            process, watchdog = self._start(job, log)
             slot = WorkerSlot(number, job, log, process, time.monotonic(), watchdog)
             self._slots.append(slot)
 

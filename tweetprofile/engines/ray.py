@@ -281,9 +281,6 @@ class _ShardActor:
 
     def _predict(self, first: int, stop: int) -> list[dict[str, Any]]:
         engine = self._engine
-        batches = self._source.batches(
-            range(first, stop), engine.users_per_task, images=not self._source.image_rows
-        )
         rows = [
             {
                 "shard": batch.shard,
@@ -291,7 +288,7 @@ class _ShardActor:
                 "batch": pack(batch.table.select(["user_id", *self._source.keep])).to_pybytes(),
                 "profiles": pack(profiles).to_pybytes(),
             }
-            for batch, profiles in engine.run(batches)
+            for batch, profiles in engine.run_shards(self._source, range(first, stop))
         ]
         deaths, self._reported = engine.deaths[self._reported :], len(engine.deaths)
         seconds = {stage.value: spent for stage, spent in engine.clock.take().items()}

@@ -123,8 +123,6 @@ class Workload(Generic[FactsT]):
         """
         if self._exclusive:
             return self._exclusive.popleft() if idle else None
-        if self._stretch == 1:
-            self.read_ahead(1)
         if self._waiting:
             return self._waiting.popleft()
         own = self._stretches.setdefault(worker, deque())
@@ -191,7 +189,7 @@ class Workload(Generic[FactsT]):
 
     def _images_given(self, batch: UserBatch, position: int) -> int:
         table = batch.table
-        if batch.rows is not None:  # no worker has lived to tell
+        if batch.rows is not None:  # only workers have read the images, and they crashed
             assert self._job.rows is not None
             table = ImageRowReader(self._job.rows).read(batch.rows)
         return int(table["images_given"][position].as_py())
