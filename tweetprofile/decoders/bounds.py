@@ -80,7 +80,7 @@ def fits(width: int, height: int, max_pixels: int) -> bool:
     return max(width, height) <= MAX_SIDE and width * height <= max_pixels
 
 
-def why_excessive(data: Encoded, max_pixels: int) -> Reason | None:
+def why_excessive(data: bytes, max_pixels: int) -> Reason | None:
     """Return why an image must not be decoded, going by its bytes alone, or None if it may.
 
     This reads a dozen header segments of an ordinary JPEG, in about 5 us, and less of other images.
@@ -91,10 +91,10 @@ def why_excessive(data: Encoded, max_pixels: int) -> Reason | None:
         return Reason.TOO_SLOW
     if header is not None:
         return why_excessive_jpeg(header, data, max_pixels)
-    if data[:4] == _PSD and len(data) >= 22:  # Pillow loops over its rows to open it
+    if data.startswith(_PSD) and len(data) >= 22:  # Pillow loops over its rows to open it
         height, width = struct.unpack_from(">II", data, 14)
         return None if fits(width, height, max_pixels) else Reason.TOO_LARGE
-    return _why_excessive_tiff(bytes(data), max_pixels)
+    return _why_excessive_tiff(data, max_pixels)
 
 
 def why_excessive_jpeg(header: JpegHeader, data: Encoded, max_pixels: int) -> Reason | None:

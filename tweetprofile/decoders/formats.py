@@ -87,7 +87,7 @@ def why_unidentified(data: bytes) -> Reason:
 def is_cut(data: bytes) -> bool:
     """Return whether a JPEG, PNG or WebP certainly lacks its end; False for all other formats."""
     if data.startswith(_JPEG):
-        return b"\xff\xd9" not in data
+        return _JPEG_END not in data
     if data.startswith(_PNG):
         return b"IEND" not in data
     return _is_webp(data) and _riff_length(data) > len(data)

@@ -66,13 +66,13 @@ def read_jpeg_header(data: bytes | memoryview) -> JpegHeader | None:
     Raises:
         OverlongHeaderError: The header is too long; finding out takes milliseconds.
     """
+    if data[: len(_JPEG)] != _JPEG:
+        return None
     if isinstance(data, memoryview):  # whose single bytes take twice as long to read
         header = read_jpeg_header(bytes(data[:_USUAL_HEADER]))
         if header is not None and header.scans_begin < _USUAL_HEADER - _SCAN_HEADER:
             return header
         data = bytes(data)
-    if not data.startswith(_JPEG):
-        return None
     height = width = precision = components = exif = padding = 0
     progressive = False
     position, end = 2, len(data) - 6

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tweetprofile.data.manifests.users import Encoded
-from tweetprofile.decoders.bounds import fits, why_excessive, why_excessive_jpeg
+from tweetprofile.decoders.bounds import fits, why_excessive_jpeg
 from tweetprofile.decoders.formats import is_complete
 from tweetprofile.decoders.jpeg_headers import JpegHeader, OverlongHeaderError, read_jpeg_header
 from tweetprofile.errors import OptionError
@@ -56,8 +56,6 @@ class HeaderScreen:
             return 0
         if header is not None:
             return self._pixels_of_jpeg(data, header)
-        if why_excessive(data, self._max_pixels) is not None:
-            return 0
         return self._pixels_of_header(data)
 
     def _pixels_of_jpeg(self, data: Encoded, header: JpegHeader) -> int:
