@@ -35,8 +35,8 @@ class Heads(nn.ModuleDict):
     def forward(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
         """Map (N, features) to (N, classes) by trait name, in schema order.
 
-        Training in lower precision excepts the heads, as prediction does: they take no time, and on
-        a GPU to convert their weights takes more of it than to multiply by them.
+        The heads compute in float32 even if training computes in lower precision, as in prediction:
+        a GPU would take longer to convert their weights than to multiply by them.
         """
         features = features.float()
         with torch.autocast(features.device.type, enabled=False):

@@ -344,7 +344,12 @@ class Filling:
 
     @classmethod
     def of(cls, counts: Sequence[int], frames: int) -> Self:
-        """Return how users with so many frames each, one or more, fill volumes of `frames`."""
+        """Return how users fill their volumes.
+
+        Args:
+            counts: The number of frames of each user, at least one.
+            frames: The number of frames per volume.
+        """
         own = np.array(counts)[:, None]
         position = np.arange(frames)
         mask = position < own

@@ -38,7 +38,7 @@ class DeviceFrames:
 
     Args:
         caches: The caches to take frames from.
-        feed: The way to the device.
+        feed: How frames reach the device.
     """
 
     def __init__(self, caches: Iterable[FrameCache], feed: Feed) -> None:

@@ -1,7 +1,7 @@
-"""How the device of a training is fed: what stays on it, and how the numbers of a step reach it.
+"""How data reach the device that trains: which frames stay there, and how arrays are copied.
 
-A GPU waits for each copy from the host that is not announced in pinned memory. All arrays of a step
-therefore travel as one. On a CPU, nothing has to travel; tests let it do so all the same.
+Python waits for each copy to a GPU that does not come from pinned memory. All arrays of a step are
+therefore copied as one. On a CPU nothing needs to be copied, except in tests of this module.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ _FRAMES_AT_A_TIME = 1024
 """The number of frames that are copied to the device at a time, to take little memory here."""
 
 _ALIGNMENT = 16
-"""The arrays of a parcel begin at multiples of this number of bytes."""
+"""Arrays that are copied as one begin at multiples of this number of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The way to a device.
+    """How data reach a device.
 
     Attributes:
         device: The device.
@@ -38,7 +38,7 @@ class Feed:
 
     @classmethod
     def of(cls, device: torch.device) -> Self:
-        """Return the way to a device that suits it."""
+        """Return the feed that suits a device."""
         apart = device.type != "cpu"
         return cls(device, resident=apart, packed=apart)
 
@@ -58,7 +58,7 @@ class Feed:
         return kept
 
     def send(self, arrays: Sequence[NDArray[Any]]) -> list[torch.Tensor]:
-        """Return arrays on the device, which is not waited for."""
+        """Return arrays on the device, without waiting for the copy."""
         if not self.packed:
             return [torch.from_numpy(each).to(self.device) for each in arrays]
         sizes = [-(-each.nbytes // _ALIGNMENT) * _ALIGNMENT for each in arrays]

@@ -37,7 +37,7 @@ class Trainer:
         setup: The training.
         rank: The process.
         observer: Receives the events of the first process.
-        feed: The way to the rank's device; None for the one that suits the device.
+        feed: How data reach the rank's device; None for the feed that suits the device.
 
     Attributes:
         result: The network that was trained: after `run` the mean of all members, before that the

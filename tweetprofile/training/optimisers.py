@@ -15,8 +15,8 @@ Scalable for LLM Training", section 2.2), so one learning rate serves both.
   and `step`, so the state of a training that was interrupted under an earlier version could not be
   resumed, and a finished one would not be reproduced.
 
-A GPU computes a step faster than Python can ask for its operations one by one. Everything here is
-therefore asked for all parameters at once, or for all matrices of one size.
+A GPU computes a step faster than Python can launch its operations one by one. Each operation here
+therefore covers all parameters at once, or all matrices of one size.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -113,7 +113,7 @@ class Muon(torch.optim.AdamW):
 
 
 def _fused(parameters: Sequence[nn.Parameter]) -> bool | None:
-    """Return whether AdamW shall move all parameters in one operation: on a GPU."""
+    """Return whether AdamW moves all parameters in one operation, as it does on a GPU."""
     return True if all(each.is_cuda for each in parameters) else None
 
 
@@ -132,7 +132,7 @@ _ITERATIONS = 5
 
 _SMALLEST_ON_GPU = 128
 """Matrices of fewer rows are padded to this size on a GPU, which multiplies them as fast as smaller
-ones; with all of them together, it is asked for a fifth of the operations."""
+ones. As one batch, they take a fifth of the launches."""
 
 
 def orthogonalise(matrices: Sequence[torch.Tensor], smallest: int = 1) -> list[torch.Tensor]:

@@ -151,7 +151,7 @@ class FrameLoader:
     def _read_part(
         self, reads: Iterator[tuple[Encoded | Reason, _Owner]]
     ) -> tuple[list[Encoded], list[_Owner]]:
-        """Read images until they have enough bytes to decode them, or until there are no more."""
+        """Read the images of the next part, which ends with the last image or at its full size."""
         encoded: list[Encoded] = []
         owners: list[_Owner] = []
         waiting = 0

@@ -50,7 +50,7 @@ class ReadAhead(Generic[Item, Result]):
 
         Args:
             items: The items.
-            turn: A context that is entered for reads that do not wait; None for no such context.
+            turn: The context in which threads take turns to read from memory; None for no turns.
         """
         remaining = iter(items)
         blocks, seconds = _blocks_read(), 0.0

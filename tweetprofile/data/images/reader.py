@@ -88,7 +88,7 @@ class ImageReader:
 
         Args:
             refs: The references of the images.
-            turn: A context that is entered for reads that do not wait; None for no such context.
+            turn: The context in which threads take turns to read from memory; None for no turns.
 
         Raises:
             StoreError: The store has stopped answering.
