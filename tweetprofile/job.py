@@ -19,6 +19,9 @@ DecoderName = Literal["auto", "dali", "pillow", "pillow-alone"]
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
+Detail = Literal["full", "frame"]
+"""How much of an image is decoded: all of it, or as much as a frame can show."""
+
 VOLUME_FRAMES = 11
 """The default number of frames per volume, as in the paper."""
 

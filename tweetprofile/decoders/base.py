@@ -9,7 +9,7 @@ import torch
 
 from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import Reason
-from tweetprofile.job import MAX_PIXELS, DecoderName
+from tweetprofile.job import MAX_PIXELS, DecoderName, Detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,14 @@ class DecodeOptions:
         width: The width of a frame in pixels.
         max_pixels: The largest width x height of an image that is decoded.
         threads: The number of threads that decode; 0 for one per processor.
+        detail: Whether large JPEGs are decoded in `full`, or as far as a `frame` can show.
     """
 
     height: int
     width: int
     max_pixels: int = MAX_PIXELS
     threads: int = 0
+    detail: Detail = "frame"
 
 
 @dataclass(frozen=True, slots=True)
