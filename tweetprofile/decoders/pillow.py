@@ -1,15 +1,17 @@
 """Decoding with Pillow: the reference, the fast decoder on a CPU, and DALI's fallback.
 
 Pillow reads every header. libjpeg-turbo then decodes the pixels of an ordinary JPEG directly
-(`turbojpeg.py`), with the same result. JPEGs much larger than the frame are decoded at a fraction
-of their size in the DCT domain (`Image.draft`), but never below four times the frame, so that the
-resize still has pixels to average. nvImageCodec tries the images that Pillow refuses, so that every
-decoder uses the same images.
+(`turbojpeg.py`), with the same result. Unless images are decoded in full, JPEGs much larger than
+the frame are decoded at a fraction of their size in the DCT domain (`Image.draft`), but never below
+three times the frame, so that the resize still has pixels to average; and of a progressive JPEG
+only the scans that the frame can show (`scan_choice.py`). nvImageCodec tries the images that Pillow
+refuses, so that every decoder uses the same images.
 """
 
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from tweetprofile.decoders.formats import is_cut, pillow_formats, why_unidentifi
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
 from tweetprofile.decoders.pillow_settings import pillow_settings
 from tweetprofile.decoders.resizing import stretch_into
+from tweetprofile.decoders.scan_choice import shorten_jpeg
 from tweetprofile.decoders.turbojpeg import Pixels, decode_jpeg
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.job import DecoderName, usable_processors
@@ -31,13 +34,8 @@ _PNG = b"\x89PNG"
 """The start of a PNG. Of 1,469 PNGs whose pixels Pillow could not decode, nvImageCodec decoded none
 either."""
 
-_DRAFT_MARGIN = 4
-"""The smallest side that scaled decoding may produce, in sides of the frame.
-
-For 300 users with sharp drawings, an uncertain model predicted another class than with DALI's full
-decode for 0.2% of users at 4 (mean over three traits), 0.7% at 3, and 1.2% at 2, where frames of 64
-pixels differ by up to 8 grey levels.
-"""
+_DRAFT_MARGIN = 3
+"""The smallest side that scaled decoding may produce, in longer sides of the frame."""
 
 _UPRIGHT_TRANSPOSES: Mapping[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,6 +48,15 @@ _UPRIGHT_TRANSPOSES: Mapping[object, Image.Transpose] = {
 }
 """The transpose that turns an image of each EXIF orientation upright."""
 
+_TURNED_SIDEWAYS = frozenset(
+    {
+        Image.Transpose.TRANSPOSE,
+        Image.Transpose.ROTATE_270,
+        Image.Transpose.TRANSVERSE,
+        Image.Transpose.ROTATE_90,
+    }
+)
+
 _MAX_PIXELS_IN_PYTHON = 4_000_000
 """The largest image of a format that Pillow decodes in Python (QOI, plain PPM, RLE in BMP), at up
 to 2 us per pixel."""
@@ -61,6 +68,20 @@ _STRIP_PIXELS = 4_000_000
 """Larger images are converted one strip at a time, so that no second copy of them is made."""
 
 _UNNAMED = "other"
+
+
+class _Picture(NamedTuple):
+    """A decoded image.
+
+    Attributes:
+        pixels: (height, width, 3) RGB.
+        covered: The height and width that the picture covers in these pixels; None for all of them.
+        turn: The transpose that turns it upright, or None.
+    """
+
+    pixels: Pixels
+    covered: tuple[float, float] | None = None
+    turn: Image.Transpose | None = None
 
 
 class PillowDecoder:
@@ -81,7 +102,7 @@ class PillowDecoder:
         self._clock = clock or StageClock()
         self.name = "pillow-alone" if pillow_only else "pillow"
         self._options = options
-        self._draft_size = (max(options.width, options.height) * _DRAFT_MARGIN,) * 2
+        self._side = max(options.width, options.height)
         self._formats = pillow_formats()
         self._second = None if pillow_only else NvImageCodec(options)
         threads = options.threads or usable_processors()
@@ -110,13 +131,13 @@ class PillowDecoder:
 
     def _decode_into(self, image: bytes, frame_HWC: torch.Tensor) -> Reason | None:
         try:
-            pixels = self._decode_one(image)
+            picture = self._decode_one(image)
         except ImageError as error:
             second = self._try_second(image, error)
             if second is None:
                 return error.reason
-            pixels = second
-        stretch_into(frame_HWC, pixels)
+            picture = _Picture(second)
+        _write_frame(frame_HWC, picture)
         return None
 
     def _try_second(self, image: bytes, refused: ImageError) -> Pixels | None:
@@ -127,19 +148,31 @@ class PillowDecoder:
             return None
         return self._second.decode(image)
 
-    def _decode_one(self, data: bytes) -> Pixels:
-        """Return (height, width, 3) RGB, upright and no smaller than the draft.
+    def _decode_one(self, data: bytes) -> _Picture:
+        """Return the picture in an encoded image, no smaller than the draft.
 
         Raises:
             ImageError: The image cannot be decoded.
         """
+        if (
+            self._options.detail == "frame"
+            and (short := shorten_jpeg(data, self._side)) is not None
+        ):
+            try:
+                return self._decode_all(short, shortened=True)
+            except ImageError:
+                pass  # damage before the cut has to have the outcome that it has without a cut
+        return self._decode_all(data)
+
+    def _decode_all(self, data: bytes, *, shortened: bool = False) -> _Picture:
+        """Do the same with all of `data`, which may be a shortened JPEG."""
         if (excess := why_excessive(data, self._options.max_pixels)) is not None:
             raise ImageError(excess)
         is_open = False
         try:
             with Image.open(CountedFile(data), formats=self._formats) as image:
                 is_open = True
-                return self._pixels_of(image, data)
+                return self._picture_in(image, data, shortened=shortened)
         except (ImageError, MemoryError):
             raise  # a lack of memory is not the fault of the image
         except Image.DecompressionBombError:
@@ -150,18 +183,28 @@ class PillowDecoder:
             reason = Reason.TRUNCATED if is_cut(data) else _reason_of(error)
             raise (_BrokenPixelsError if is_open else ImageError)(reason) from None
 
-    def _pixels_of(self, image: Image.Image, data: bytes) -> Pixels:
+    def _picture_in(self, image: Image.Image, data: bytes, *, shortened: bool) -> _Picture:
         self._require_fitting(image)
         if image.width * image.height > _MAX_PIXELS_IN_PYTHON and _is_decoded_in_python(image):
             raise ImageError(Reason.TOO_SLOW)
-        image.draft(None, self._draft_size)  # square, since the image may still be turned
-        if _is_plain_jpeg(image):
+        covered = self._scale_down(image)
+        if image.format == "JPEG" and image.mode in ("L", "RGB"):
             pixels = decode_jpeg(data, image.width, image.height)
             if pixels is not None:
-                return pixels
+                return _Picture(pixels, covered, _transpose_of(image))
+        if shortened:
+            raise _BrokenPixelsError(Reason.CORRUPT)
         image.load()  # some formats store EXIF after the pixels, and Pillow turns a TIFF itself
         self._require_fitting(image)  # the picture in an icon may be larger than the icon claims
-        return _rgb_pixels(_upright(image))
+        return _Picture(_rgb_pixels(image), covered, _transpose_of(image))
+
+    def _scale_down(self, image: Image.Image) -> tuple[float, float] | None:
+        """Have a large JPEG decoded at a fraction of its size; return what the picture covers."""
+        if self._options.detail == "full":
+            return None
+        # Square, since the image may still be turned.
+        scaled = image.draft(None, (self._side * _DRAFT_MARGIN,) * 2)
+        return None if scaled is None else (scaled[1][3], scaled[1][2])
 
     def _require_fitting(self, image: Image.Image) -> None:
         if not fits(image.width, image.height, self._options.max_pixels):
@@ -190,14 +233,17 @@ def _is_decoded_in_python(image: Image.Image) -> bool:
     return bool(tiles) and tiles[0].codec_name in Image.DECODERS
 
 
-def _is_plain_jpeg(image: Image.Image) -> bool:
-    """Return whether libjpeg-turbo alone can decode it: one upright picture, grey or RGB."""
-    return image.format == "JPEG" and image.mode in ("L", "RGB") and _transpose_of(image) is None
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    transpose = _transpose_of(image)
-    return image if transpose is None else image.transpose(transpose)
+def _write_frame(frame_HWC: torch.Tensor, picture: _Picture) -> None:
+    """Stretch a picture to a frame, and turn it upright."""
+    if picture.turn is None:
+        stretch_into(frame_HWC, picture.pixels, picture.covered)
+        return
+    # Turning the frame takes far less time than turning all pixels.
+    sideways = picture.turn in _TURNED_SIDEWAYS
+    lying = torch.empty_like(frame_HWC.transpose(0, 1) if sideways else frame_HWC)
+    stretch_into(lying, picture.pixels, picture.covered)
+    upright = Image.fromarray(lying.numpy()).transpose(picture.turn)
+    frame_HWC.copy_(torch.from_numpy(np.array(upright)))
 
 
 def _transpose_of(image: Image.Image) -> Image.Transpose | None:

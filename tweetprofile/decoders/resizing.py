@@ -5,8 +5,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
+_SURPLUS = 1 + 1e-7
+"""PyTorch rounds the size of a result down, so it must not fall short of a whole number."""
 
-def stretch_into(frame_HWC: torch.Tensor, pixels_HWC: NDArray[np.uint8]) -> None:
+
+def stretch_into(
+    frame_HWC: torch.Tensor,
+    pixels_HWC: NDArray[np.uint8],
+    covered: tuple[float, float] | None = None,
+) -> None:
     """Stretch an image to the size of a frame, bilinear with antialiasing, ignoring its aspect.
 
     The result is that of Pillow's `BILINEAR`, except that some grey levels are rounded differently
@@ -16,9 +23,20 @@ def stretch_into(frame_HWC: torch.Tensor, pixels_HWC: NDArray[np.uint8]) -> None
     Args:
         frame_HWC: The (H, W, 3) uint8 frame that the result is written to.
         pixels_HWC: The (height, width, 3) uint8 RGB pixels, in writable memory.
+        covered: The height and width that the picture covers, in these pixels, from the top left;
+            None for all of them. A JPEG of 675 rows, decoded at half its size, covers 337.5 of 338.
+            Stretching all 338 would shift the picture by up to half a row.
     """
     height, width, _ = frame_HWC.shape
-    frame_HWC.copy_(stretch(torch.from_numpy(pixels_HWC)[None], height, width)[0])
+    pixels_CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)
+    if covered is None or covered == pixels_HWC.shape[:2]:
+        frame_CHW = _resize(pixels_CHW[None], (height, width))[0]
+    else:
+        factors = height / covered[0] * _SURPLUS, width / covered[1] * _SURPLUS
+        frame_CHW = interpolate(
+            pixels_CHW[None], scale_factor=factors, mode="bilinear", antialias=True
+        )[0]
+    frame_HWC.copy_(frame_CHW.permute(1, 2, 0))
 
 
 def stretch(frames_FHWC: torch.Tensor, height: int, width: int) -> torch.Tensor:
