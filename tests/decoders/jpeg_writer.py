@@ -2,8 +2,8 @@
 
     write_jpeg(pixels, MOZJPEG, JpegOptions(quality=85, subsampling="4:2:0"))
 
-The section and figure numbers are those of the standard, ITU-T T.81. Coefficients are computed with
-numpy; scans are written as symbols first, and packed into bits once their Huffman codes are known.
+Scans are written as symbols first, and packed into bits once their Huffman codes are known. Numbers
+of sections and figures are those of the standard, ITU-T T.81.
 """
 
 import heapq
@@ -11,16 +11,19 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tests.decoders.jpeg_coefficients import (
+    Component,
+    Pixels,
+    Subsampling,
+    Values,
+    components_of,
+    mcus_of,
+    quantisation_tables,
+)
 from tests.decoders.jpeg_scripts import STANDARD, ScanSpec, Script
-
-Pixels = NDArray[np.uint8]
-Values = NDArray[np.int64]
-Subsampling = Literal["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,8 @@ def write_jpeg(
         options: Quality, subsampling and restart interval.
     """
     options = options or JpegOptions()
-    tables = [_scaled(table, options.quality) for table in (_LUMA_STEPS, _CHROMA_STEPS)]
-    components = _components(pixels, tables, _FACTORS[options.subsampling])
+    tables = quantisation_tables(options.quality)
+    components = components_of(pixels, tables, options.subsampling)
     sequential = all((scan.first, scan.last) == (0, 63) for scan in script)
     head = _segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0")
     for number, table in enumerate(tables[: len(components)]):
@@ -60,116 +63,6 @@ def write_jpeg(
         head += _segment(0xDD, struct.pack(">H", options.restart_interval))
     scans = [_scan(components, scan, options.restart_interval) for scan in script]
     return b"\xff\xd8" + head + b"".join(scans) + b"\xff\xd9"
-
-
-# -- From pixels to coefficients ----------------------------------------------------------------
-
-_FACTORS: dict[Subsampling, tuple[int, int]] = {
-    "4:4:4": (1, 1),
-    "4:2:2": (2, 1),
-    "4:2:0": (2, 2),
-    "4:4:0": (1, 2),
-    "4:1:1": (4, 1),
-}
-"""Columns and rows of luma samples for each chroma sample."""
-
-# fmt: off
-_LUMA_STEPS = (
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
-)
-_CHROMA_STEPS = (
-    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
-    24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
-    *[99] * 32,
-)
-# fmt: on
-"""The quantisation tables of annex K.1 row by row, from which libjpeg scales all others."""
-
-_ZIGZAG = np.array(
-    sorted(
-        range(64),
-        key=lambda place: (
-            place // 8 + place % 8,
-            place // 8 if (place // 8 + place % 8) % 2 else place % 8,
-        ),
-    )
-)
-"""The places of a block in the order in which coefficients are written (figure A.6)."""
-
-_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-
-_COSINES = np.cos(np.arange(8)[:, None] * (2 * np.arange(8) + 1) * np.pi / 16) / 2
-_COSINES[0] /= np.sqrt(2)
-
-
-@dataclass(frozen=True, slots=True)
-class _Component:
-    """One component of a picture, quantised.
-
-    Attributes:
-        columns: Its blocks per row of an MCU.
-        rows: Its rows of blocks in an MCU.
-        blocks: (rows of blocks, blocks, 64) coefficients in zigzag order, padded to whole MCUs.
-        height: The rows of blocks that scans of this component alone have.
-        width: The blocks per row that scans of this component alone have.
-    """
-
-    columns: int
-    rows: int
-    blocks: Values
-    height: int
-    width: int
-
-
-def _scaled(table: tuple[int, ...], quality: int) -> Values:
-    """Return a quantisation table in zigzag order, scaled as libjpeg scales it."""
-    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    scaled: Values = (np.array(table)[_ZIGZAG] * percent + 50) // 100
-    return scaled.clip(1, 255)
-
-
-def _components(
-    pixels: Pixels, tables: Sequence[Values], factors: tuple[int, int]
-) -> list[_Component]:
-    height, width = pixels.shape[:2]
-    if pixels.ndim == 2:
-        return [_component(pixels.astype(np.float64) - 128, tables[0], (height, width), (1, 1))]
-    columns, rows = factors
-    padding = ((0, -height % (8 * rows)), (0, -width % (8 * columns)), (0, 0))
-    planes = np.rint(np.pad(pixels, padding, mode="edge") @ _YCBCR.T)
-    luma = _component(planes[..., 0] - 128, tables[0], (height, width), factors)
-    by_sample = planes.reshape(planes.shape[0] // rows, rows, -1, columns, 3)
-    small = np.rint(by_sample.mean((1, 3)))
-    size = -(-height // rows), -(-width // columns)
-    return [luma, *(_component(small[..., i], tables[1], size, (1, 1)) for i in (1, 2))]
-
-
-def _component(
-    plane: NDArray[np.float64], table: Values, size: tuple[int, int], factors: tuple[int, int]
-) -> _Component:
-    plane = np.pad(plane, [(0, -side % 8) for side in plane.shape], mode="edge")
-    blocks = plane.reshape(plane.shape[0] // 8, 8, -1, 8).swapaxes(1, 2)
-    spectra = (_COSINES @ blocks @ _COSINES.T).reshape(*blocks.shape[:2], 64)
-    quantised = np.rint(spectra[..., _ZIGZAG] / table).astype(np.int64).clip(-1023, 1023)
-    height, width = (-(-side // 8) for side in size)
-    return _Component(*factors, quantised, height, width)
-
-
-def _mcus(components: Sequence[_Component]) -> Values:
-    """Return (MCUs, blocks per MCU, 64): the blocks in the order of a scan (A.2)."""
-    if len(components) == 1:
-        (only,) = components
-        return only.blocks[: only.height, : only.width].reshape(-1, 1, 64)
-    parts = []
-    for each in components:
-        down, across, _ = each.blocks.shape
-        shape = down // each.rows, each.rows, across // each.columns, each.columns, 64
-        by_mcu = each.blocks.reshape(shape).swapaxes(1, 2)
-        parts.append(by_mcu.reshape(-1, each.rows * each.columns, 64))
-    return np.concatenate(parts, axis=1)
 
 
 # -- From coefficients to symbols ---------------------------------------------------------------
@@ -371,17 +264,17 @@ def _segment(marker: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
 
-def _frame_header(pixels: Pixels, components: Sequence[_Component], marker: int) -> bytes:
+def _frame_header(pixels: Pixels, components: Sequence[Component], marker: int) -> bytes:
     body = struct.pack(">BHHB", 8, *pixels.shape[:2], len(components))
     for number, each in enumerate(components):
         body += bytes([number + 1, each.columns << 4 | each.rows, int(number > 0)])
     return _segment(marker, body)
 
 
-def _scan(components: Sequence[_Component], scan: ScanSpec, restart_interval: int) -> bytes:
+def _scan(components: Sequence[Component], scan: ScanSpec, restart_interval: int) -> bytes:
     """Return one scan: its Huffman tables, its header, and its entropy-coded data."""
     chosen = [components[number] for number in scan.components]
-    mcus = _mcus(chosen)
+    mcus = mcus_of(chosen)
     sizes = [each.rows * each.columns if len(chosen) > 1 else 1 for each in chosen]
     tables = np.repeat(np.arange(len(chosen)), sizes).tolist()
     interval = restart_interval or len(mcus)

@@ -10,6 +10,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+from tests.decoders.jpeg_coefficients import Pixels, Subsampling
 from tests.decoders.jpeg_scripts import (
     BASELINE,
     PROGRESSIVE,
@@ -19,7 +20,7 @@ from tests.decoders.jpeg_scripts import (
     ScanSpec,
     grey,
 )
-from tests.decoders.jpeg_writer import JpegOptions, Pixels, Subsampling, write_jpeg
+from tests.decoders.jpeg_writer import JpegOptions, write_jpeg
 
 Draw = Callable[..., Image.Image]
 
