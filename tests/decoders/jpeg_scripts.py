@@ -59,16 +59,29 @@ MOZJPEG: Script = (
 """The scans of mozjpeg where it does not search for better ones."""
 
 MOZJPEG_SEARCHED: Script = (
-    ScanSpec(_Y, 0, 0),
-    ScanSpec((1, 2), 0, 0),
-    ScanSpec(_Y, 1, 8, 0, 1),
-    ScanSpec(_Y, 9, 63, 0, 1),
+    ScanSpec(_ALL, 0, 0),
+    ScanSpec(_Y, 1, 5, 0, 1),
+    ScanSpec(_Y, 6, 63, 0, 1),
     ScanSpec(_Y, 1, 63, 1, 0),
-    ScanSpec(_CB, 1, 2),
-    ScanSpec(_CB, 3, 63),
+    ScanSpec(_CB, 1, 5),
+    ScanSpec(_CB, 6, 63),
+    ScanSpec(_CR, 1, 5),
+    ScanSpec(_CR, 6, 63),
+)
+"""What mozjpeg's search leaves of most photographs: luma to its end before the colours."""
+
+MOZJPEG_SEPARATE_DC: Script = (
+    ScanSpec(_Y, 0, 0),
+    ScanSpec(_CB, 0, 0),
+    ScanSpec(_CR, 0, 0),
+    ScanSpec(_Y, 1, 2, 0, 2),
+    ScanSpec(_Y, 3, 63, 0, 2),
+    ScanSpec(_Y, 1, 63, 2, 1),
+    ScanSpec(_Y, 1, 63, 1, 0),
+    ScanSpec(_CB, 1, 63),
     ScanSpec(_CR, 1, 63),
 )
-"""Scans as mozjpeg's search leaves them: luma entirely before the details of the colours."""
+"""The same with another option: no scan has several components."""
 
 SPECTRAL_ONLY: Script = (
     ScanSpec(_ALL, 0, 0),
@@ -138,6 +151,7 @@ PROGRESSIVE: dict[str, Script] = {
     "standard": STANDARD,
     "mozjpeg": MOZJPEG,
     "mozjpeg, searched": MOZJPEG_SEARCHED,
+    "mozjpeg, separate DC": MOZJPEG_SEPARATE_DC,
     "spectral only": SPECTRAL_ONLY,
     "successive only": SUCCESSIVE_ONLY,
     "DC refined last": DC_REFINED_LAST,
