@@ -1,6 +1,6 @@
 """Measure decoding alone and the network alone, each on all processors.
 
-    python benchmarks/bound.py --photos FOLDER
+    python benchmarks/bound.py --photos FOLDER [--dump mixed]
 
 A run that did nothing else would take the seconds of both for each user: that is the bound that
 `throughput.py` compares `predict` with. Both are measured as `predict` runs them: one thread per
@@ -16,8 +16,9 @@ from statistics import median
 
 import click
 import torch
-from dump import get_photos, make_model, write_users
+from dump import describe, make_model, write_users
 from report import report
+from workloads import DUMPS, get_images
 
 from tweetprofile import load_checkpoint
 from tweetprofile.checkpoints.checkpoint import Checkpoint
@@ -44,15 +45,23 @@ Work = Callable[[Sequence[UserImages]], object]
     type=click.Path(path_type=Path),
     help="A folder of JPEGs; by default, images are drawn.",
 )
+@click.option(
+    "--dump",
+    type=click.Choice(DUMPS),
+    default="photos",
+    show_default=True,
+    help="The photographs as they are, as progressive JPEGs, or 70% of them so, with 15% baseline "
+    "JPEGs, 10% PNG screenshots and 5% WebP.",
+)
 @click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option("--users", default=200, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
-def main(photos: Path | None, model: str, users: int, rounds: int) -> None:
+def main(photos: Path | None, dump: str, model: str, users: int, rounds: int) -> None:
     """Measure decoding alone and the network alone."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        encoded = get_photos(photos)
+        encoded = get_images(dump, photos)
         manifest = write_users(folder, encoded, users)
         everyone = next(Manifest.open(manifest).shards(users)).users
         checkpoint = load_checkpoint(make_model(folder, encoded, model))
@@ -65,10 +74,14 @@ def main(photos: Path | None, model: str, users: int, rounds: int) -> None:
             for work, make in works.items():
                 rates[work].append(measure(make, everyone))
     bounds = [1 / sum(1 / rate for rate in pair) for pair in zip(*rates.values(), strict=True)]
-    show(
-        rates | {"both, one after the other": bounds},
-        {"users": users, "photos": bool(photos), "model": model},
-    )
+    settings: dict[str, object] = {
+        "users": users,
+        "photos": bool(photos),
+        "dump": dump,
+        "images": describe(encoded),
+        "model": model,
+    }
+    show(rates | {"both, one after the other": bounds}, settings)
 
 
 def measure(make: Callable[[], Work], users: Sequence[UserImages]) -> float:

@@ -5,32 +5,62 @@
 Encoded images in memory become frames. The decoders of `predict` are compared with Pillow as one
 uses it in a script (a full decode and its own resize), and with libjpeg-turbo alone, without a
 resize: no decoder that returns every pixel can be faster than that.
+
+A second table is of progressive photographs of 1,200 pixels, to frames of several sizes. Each
+decoder decodes them in full and as far as a frame shows (`DecodeOptions.detail`), and the grey
+levels by which the frames of the two differ are the price of the difference in speed.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from time import perf_counter
+from typing import get_args
 
 import click
 import numpy as np
 import simplejpeg
 import torch
-from dump import get_photos
+from dump import describe, encode, get_photos
 from PIL import Image
-from report import report
+from report import report, show_table
+from workloads import get_images
 
-from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.job import usable_processors
+from tweetprofile.decoders import DecodeOptions, FrameDecoder, make_decoder
+from tweetprofile.job import DecoderName, Detail, usable_processors
 from tweetprofile.workers.devices import resolve_device
 
 _SIZES = {"as they are": None, "800 x 600": (800, 600), "2048 x 1536": (2048, 1536)}
 _BATCH = 88
 """Images decoded at a time: those of 8 users."""
 
+_SIDES = (64, 112, 224)
+"""The sides of the frames that large photographs become."""
+
+_LARGE_DECODERS: tuple[DecoderName, ...] = ("pillow", "dali")
+
+_LARGE_SIDE = 1200
+"""The longer side of large photographs, in pixels."""
+
 Decode = Callable[[Sequence[bytes]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """What one decoder makes of large progressive photographs, for frames of one size.
+
+    Attributes:
+        rates: Images per second in each round, by detail.
+        mean_difference: The grey levels by which frames differ between the details, as a mean.
+        worst_difference: The same for the image that differs most.
+    """
+
+    rates: Mapping[Detail, Sequence[float]]
+    mean_difference: float
+    worst_difference: float
 
 
 @click.command()
@@ -54,7 +84,17 @@ def main(photos: Path | None, images: int, rounds: int, device: str) -> None:
         for _ in range(rounds):
             for decoder, decode in decoders.items():
                 rates[name][decoder].append(measure(decode, encoded, images))
-    show(rates, {"images": images, "photos": bool(photos), "device": device})
+    progressive = large_photos(photos)
+    large = {
+        decoder: {
+            side: measure_large(decoder, device, side, progressive, images, rounds)
+            for side in _SIDES
+        }
+        for decoder in _LARGE_DECODERS
+    }
+    show_large(large)
+    settings = {"images": images, "photos": bool(photos), "device": device}
+    show(rates, large, settings | {"large": describe(progressive)})
 
 
 def make_decoders(device: str) -> dict[str, Decode]:
@@ -89,12 +129,72 @@ def resized(photo: bytes, size: tuple[int, int] | None) -> bytes:
     """Return the photograph at the given size, as a JPEG of quality 85."""
     if size is None:
         return photo
-    file = io.BytesIO()
-    Image.open(io.BytesIO(photo)).convert("RGB").resize(size).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    with Image.open(io.BytesIO(photo)) as image:
+        return encode(image.convert("RGB").resize(size), "baseline")
 
 
-def show(rates: dict[str, dict[str, list[float]]], settings: dict[str, object]) -> None:
+def large_photos(folder: Path | None) -> list[bytes]:
+    """Return one batch of progressive photographs whose longer side has 1,200 pixels."""
+    return [_scaled(photo) for photo in get_images("progressive", folder)[:_BATCH]]
+
+
+def _scaled(photo: bytes) -> bytes:
+    with Image.open(io.BytesIO(photo)) as image:
+        scale = _LARGE_SIDE / max(image.size)
+        if scale == 1:
+            return photo
+        size = round(image.width * scale), round(image.height * scale)
+        return encode(image.convert("RGB").resize(size), "progressive")
+
+
+def measure_large(
+    name: DecoderName, device: str, side: int, encoded: list[bytes], images: int, rounds: int
+) -> Large:
+    """Measure one decoder with frames of one size, in full and as far as a frame shows."""
+    target = resolve_device(device) if name == "dali" else torch.device("cpu")
+    threads = usable_processors()
+    decoders: dict[Detail, FrameDecoder] = {
+        detail: make_decoder(
+            name, DecodeOptions(side, side, threads=threads, detail=detail), target
+        )
+        for detail in get_args(Detail)
+    }
+    rates: dict[Detail, list[float]] = {detail: [] for detail in decoders}
+    for _ in range(rounds):
+        for detail, decoder in decoders.items():
+            rates[detail].append(measure(decoder.decode, encoded, images))
+    full, frame = (decoder.decode(encoded).frames_FHWC.cpu() for decoder in decoders.values())
+    differences = (full.float() - frame.float()).abs().mean(dim=(1, 2, 3)).tolist()
+    return Large(rates, mean(differences), max(differences))
+
+
+def show_large(large: Mapping[DecoderName, Mapping[int, Large]]) -> None:
+    """Print the table of large progressive photographs, with a row per decoder and detail."""
+    show_table(
+        "progressive photographs of 1,200 pixels: images per second by side of the frame, and by "
+        "how many grey levels the two details differ (mean, worst image)",
+        ("decoder", "detail", *map(str, _SIDES), *(f"differ at {side}" for side in _SIDES)),
+        [
+            (
+                decoder,
+                detail,
+                *(f"{median(each.rates[detail]):,.0f}" for each in by_side.values()),
+                *(
+                    f"{each.mean_difference:.2f}, {each.worst_difference:.2f}"
+                    for each in by_side.values()
+                ),
+            )
+            for decoder, by_side in large.items()
+            for detail in get_args(Detail)
+        ],
+    )
+
+
+def show(
+    rates: dict[str, dict[str, list[float]]],
+    large: Mapping[DecoderName, Mapping[int, Large]],
+    settings: dict[str, object],
+) -> None:
     """Print medians, with a row per decoder and a column per size."""
     report(
         "images per second, to 112 x 112, on all processors (medians)",
@@ -103,7 +203,14 @@ def show(rates: dict[str, dict[str, list[float]]], settings: dict[str, object]) 
             (decoder, *(f"{median(each[decoder]):,.0f}" for each in rates.values()))
             for decoder in next(iter(rates.values()))
         ],
-        {"settings": settings, "images_per_second": rates},
+        {
+            "settings": settings,
+            "images_per_second": rates,
+            "large_progressive": {
+                decoder: {side: asdict(each) for side, each in by_side.items()}
+                for decoder, by_side in large.items()
+            },
+        },
     )
 
 

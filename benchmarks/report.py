@@ -35,13 +35,18 @@ def report(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], results: Mapping[str, Any]
 ) -> None:
     """Print the table, then the machine and the results as one line of JSON."""
+    show_table(title, columns, rows)
+    print(json.dumps({"machine": machine(), **results}))
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, for a benchmark that has more than the one that it reports."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, justify="left" if column == columns[0] else "right")
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-    print(json.dumps({"machine": machine(), **results}))
 
 
 def _processor() -> str:

@@ -1,7 +1,7 @@
 """Measure users per second of `tweetprofile predict`, and of what people would write instead.
 
     pip install '.[benchmarks]'
-    python benchmarks/throughput.py --photos FOLDER
+    python benchmarks/throughput.py --photos FOLDER [--dump mixed]
 
 Complete commands run in turn, round after round, on the same manifest and weights, at two sizes.
 The difference between the sizes gives the rate; the rest of the smaller one is start-up. Ratios are
@@ -25,8 +25,9 @@ import click
 import numpy as np
 import polars as pl
 from commands import CONTENDERS, OURS, command_of, predict_command, seconds_of
-from dump import get_photos, make_model, write_users
+from dump import describe, make_model, write_users
 from report import report
+from workloads import DUMPS, get_images, usual_users
 
 from tweetprofile import load_checkpoint
 from tweetprofile.engines.process import ALLOCATOR
@@ -94,12 +95,23 @@ class Arena:
     type=click.Path(path_type=Path),
     help="A folder of JPEGs; by default, images are drawn.",
 )
+@click.option(
+    "--dump",
+    type=click.Choice(DUMPS),
+    default="photos",
+    show_default=True,
+    help="The photographs as they are, as progressive JPEGs, or 70% of them so, with 15% baseline "
+    "JPEGs, 10% PNG screenshots and 5% WebP.",
+)
 @click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option(
     "--small", default=100, show_default=True, help="The number of users of the smaller manifest."
 )
 @click.option(
-    "--large", default=1300, show_default=True, help="The number of users of the larger manifest."
+    "--large",
+    type=int,
+    show_default="1300, or 700 if images are large",
+    help="The number of users of the larger manifest.",
 )
 @click.option(
     "--counted",
@@ -111,9 +123,10 @@ class Arena:
 @click.option("--rounds", default=3, show_default=True)
 def main(
     photos: Path | None,
+    dump: str,
     model: str,
     small: int,
-    large: int,
+    large: int | None,
     counted: int,
     peers: str,
     rounds: int,
@@ -125,18 +138,22 @@ def main(
     timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
     bounds: list[float] = []
     with tempfile.TemporaryDirectory() as name:
-        arena = make_arena(Path(name), photos, model, (small, large), counted)
+        encoded = get_images(dump, photos)
+        sizes = small, large or usual_users(encoded)
+        arena = make_arena(Path(name), encoded, model, sizes, counted)
         for _ in range(rounds):
-            bounds.append(measure_bound(photos, model))
+            bounds.append(measure_bound(photos, dump, model))
             for contender in contenders:
                 timings[contender].append(arena.time(contender))
         arena.predict_exactly()
         agreement = {contender: compare(arena, contender) for contender in contenders}
     settings: dict[str, object] = {
         "small": small,
-        "large": large,
+        "large": sizes[1],
         "counted": counted,
         "photos": bool(photos),
+        "dump": dump,
+        "images": describe(encoded),
         "model": model,
     }
     settings |= {name: version(name) for name in ("ray", "daft") if name in contenders}
@@ -144,10 +161,9 @@ def main(
 
 
 def make_arena(
-    folder: Path, photos: Path | None, model: str, sizes: tuple[int, int], counted: int
+    folder: Path, encoded: list[bytes], model: str, sizes: tuple[int, int], counted: int
 ) -> Arena:
-    """Write both manifests, whose users share the photographs, and the model."""
-    encoded = get_photos(photos)
+    """Write both manifests, whose users share the images, and the model."""
     manifests = []
     for users in sizes:
         subfolder = folder / str(users)
@@ -157,10 +173,10 @@ def make_arena(
     return Arena(folder, (manifests[0], manifests[1]), sizes, counted, checkpoint)
 
 
-def measure_bound(photos: Path | None, model: str) -> float:
+def measure_bound(photos: Path | None, dump: str, model: str) -> float:
     """Return the users per second that decoding and the network allow, by `bound.py`."""
-    options = ["--photos", str(photos)] if photos else []
-    command = [sys.executable, str(_BOUND), "--rounds", "1", "--model", model, *options]
+    options = ["--dump", dump, "--model", model, *(["--photos", str(photos)] if photos else [])]
+    command = [sys.executable, str(_BOUND), "--rounds", "1", *options]
     environment = ALLOCATOR | os.environ  # as in workers
     printed = subprocess.check_output(command, text=True, env=environment)
     rates = json.loads(printed.splitlines()[-1])["users_per_second"]
