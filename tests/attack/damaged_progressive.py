@@ -1,4 +1,4 @@
-"""Progressive JPEGs, and every kind of damage to them, the same for the same seed.
+"""Every kind of damage to progressive JPEGs, the same for the same seed.
 
 A kind is a function from a regular progressive JPEG and a source of chance to the damaged file.
 """
@@ -9,94 +9,25 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
-from tests.decoders.jpeg_coefficients import Pixels, Subsampling
-from tests.decoders.jpeg_scripts import PROGRESSIVE, grey
-from tests.decoders.jpeg_writer import JpegOptions, write_jpeg
+from tests.attack.progressive_jpegs import (
+    DATA,
+    FRAME,
+    HUFFMAN,
+    QUANTISERS,
+    SCAN,
+    parts_of,
+    scans_of,
+)
 
 Damage = Callable[[bytes, Random], bytes]
-
-DATA = 0
-"""In place of a marker: the entropy-coded data of a scan, restart markers included."""
-
-_FRAME, _HUFFMAN, _START, _END, SCAN, _QUANTISERS = 0xC2, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB
 
 _START_OF_IMAGE = b"\xff\xd8"
 _END_OF_IMAGE = b"\xff\xd9"
 
-_END_OF_DATA = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]", re.DOTALL)
-
-
-class Part(NamedTuple):
-    """A segment of a JPEG, or the data of a scan: its marker or `DATA`, and where it is."""
-
-    marker: int
-    start: int
-    end: int
-
-
-def parts_of(jpeg: bytes) -> list[Part]:
-    """Return the parts of a regular JPEG between its start and its end marker."""
-    parts = []
-    start = 2
-    while jpeg[start + 1] != _END:
-        marker, (length,) = jpeg[start + 1], struct.unpack_from(">H", jpeg, start + 2)
-        parts.append(Part(marker, start, start + 2 + length))
-        start = parts[-1].end
-        if marker == SCAN:
-            found = _END_OF_DATA.search(jpeg, start)
-            assert found is not None
-            parts.append(Part(DATA, start, found.start()))
-            start = found.start()
-    return parts
-
-
-def scans_of(jpeg: bytes) -> list[Part]:
-    """Return the scans of a regular JPEG, each with the tables before it and its data."""
-    parts = parts_of(jpeg)
-    ends = [part.end for part in parts if part.marker == DATA]
-    (begin,) = (part.end for part in parts if part.marker == _FRAME)
-    return [Part(SCAN, start, end) for start, end in zip([begin, *ends], ends, strict=False)]
-
-
-# -- Originals ----------------------------------------------------------------------------------
-
-
-def originals(width: int = 320, height: int = 240) -> list[bytes]:
-    """Return progressive JPEGs by every script, as other encoders write them."""
-    samplings: tuple[Subsampling, ...] = "4:2:0", "4:4:4", "4:2:2"
-    images = []
-    for number, script in enumerate(PROGRESSIVE.values()):
-        picture = _picture(width, height, number)
-        options = JpegOptions((85, 95, 60)[number % 3], samplings[number // 2 % 3])
-        images.append(write_jpeg(picture, script, options))
-        with_restarts = JpegOptions(85, "4:2:0", restart_interval=width // 16)
-        images.append(write_jpeg(picture, script, with_restarts))
-        if number % 3 == 0:
-            images.append(write_jpeg(picture[..., 1], grey(script)))
-    for number, quality in enumerate((60, 75, 85, 95)):
-        file = io.BytesIO()
-        Image.fromarray(_picture(width, height, number)).save(
-            file, "JPEG", quality=quality, progressive=True
-        )
-        images.append(file.getvalue())
-    return images
-
-
-def _picture(width: int, height: int, seed: int) -> Pixels:
-    """Draw coarse and fine shapes of all contrasts, as in a photograph."""
-    random = np.random.default_rng(seed)
-    pixels = np.full((height, width, 3), 128.0)
-    for side, contrast in ((4, 60), (12, 30), (40, 15), (120, 8)):
-        shapes = random.normal(0, contrast, (side, side, 3)).clip(-120, 120) + 128
-        small = Image.fromarray(shapes.clip(0, 255).astype(np.uint8))
-        pixels += np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)) - 128.0
-    return pixels.clip(0, 255).astype(np.uint8)
 
 
 # -- Cuts and flips -----------------------------------------------------------------------------
@@ -366,9 +297,9 @@ KINDS: dict[str, Damage] = {
     "few bits flipped": few_bits_flipped,
     "many bits flipped": many_bits_flipped,
     "header flipped": header_flipped,
-    "frame header flipped": flipped_in(_FRAME),
-    "quantisers flipped": flipped_in(_QUANTISERS),
-    "Huffman table flipped": flipped_in(_HUFFMAN),
+    "frame header flipped": flipped_in(FRAME),
+    "quantisers flipped": flipped_in(QUANTISERS),
+    "Huffman table flipped": flipped_in(HUFFMAN),
     "scan header flipped": flipped_in(SCAN),
     "data flipped": flipped_in(DATA),
     "a scan dropped": rearranged(_without_one),
@@ -385,12 +316,12 @@ KINDS: dict[str, Damage] = {
     "empty scan inserted": inserted(_empty_scan),
     "scan header inserted": inserted(_copied_segment(SCAN)),
     "strange scan header inserted": inserted(_strange_segment(SCAN)),
-    "frame header inserted": inserted(_copied_segment(_FRAME)),
-    "strange frame header inserted": inserted(_strange_segment(0xC0, _FRAME, 0xC9)),
-    "quantisers inserted": inserted(_copied_segment(_QUANTISERS)),
-    "strange quantisers inserted": inserted(_strange_segment(_QUANTISERS)),
-    "Huffman table inserted": inserted(_copied_segment(_HUFFMAN)),
-    "strange Huffman table inserted": inserted(_strange_segment(_HUFFMAN)),
+    "frame header inserted": inserted(_copied_segment(FRAME)),
+    "strange frame header inserted": inserted(_strange_segment(0xC0, FRAME, 0xC9)),
+    "quantisers inserted": inserted(_copied_segment(QUANTISERS)),
+    "strange quantisers inserted": inserted(_strange_segment(QUANTISERS)),
+    "Huffman table inserted": inserted(_copied_segment(HUFFMAN)),
+    "strange Huffman table inserted": inserted(_strange_segment(HUFFMAN)),
     "strange segment inserted": inserted(_strange_segment(0xDC, 0xDD, 0xE1, 0xEE, 0xFE, 0xF7)),
     "restart marker inserted": inserted(_restart),
     "stuffing inserted": inserted(lambda jpeg, chance: b"\xff\0"),

@@ -14,15 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.attack.damaged_progressive import (
-    KINDS,
-    SCAN,
-    DamagedImage,
-    damaged_image,
-    originals,
-    parts_of,
-    scans_of,
-)
+from tests.attack.damaged_progressive import KINDS, DamagedImage, damaged_image
+from tests.attack.progressive_jpegs import SCAN, originals, parts_of, scans_of
 from tests.conftest import DATA
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
@@ -109,17 +102,16 @@ def needed_parts(jpeg: bytes, side: int) -> list[tuple[int, int]]:
     if shortened is None:
         return [(0, len(jpeg))]
     scans = scans_of(jpeg)
-    position = scans[0].start
-    assert shortened.startswith(jpeg[:position])
-    needed = [(0, position)]
     headers = [part.start for part in parts_of(jpeg) if part.marker == SCAN]
+    needed, position = [(0, scans[0].start)], scans[0].start
+    assert shortened.startswith(jpeg[:position])
     for scan, header in zip(scans, headers, strict=True):
-        for start, end in ((scan.start, scan.end), (scan.start, header)):
-            if shortened.startswith(jpeg[start:end], position):
-                position += end - start
-                if needed[-1][1] == start:
-                    start = needed.pop()[0]
-                needed.append((start, end))
+        # Tables are kept without their scan, since they may serve a later one.
+        for end in (scan.end, header):
+            if shortened.startswith(jpeg[scan.start : end], position):
+                position += end - scan.start
+                begins = needed.pop()[0] if needed[-1][1] == scan.start else scan.start
+                needed.append((begins, end))
                 break
     assert shortened[position:] == b"\xff\xd9"
     return needed
