@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.attack.damaged_progressive import KINDS, DamagedImage, damaged_image
-from tests.attack.progressive_jpegs import SCAN, originals, parts_of, scans_of
-from tests.conftest import DATA
+from tests.attack.progressive_jpegs import DATA, SCAN, originals, parts_of, scans_of
+from tests.conftest import DATA as DATA_FOLDER
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.decoders.scan_choice import shorten_jpeg
@@ -168,6 +168,18 @@ def test_damage_to_scans_that_are_not_decoded_does_not_change_the_frame(
     assert promise.check(DamagedImage("zeros", image, damaged)) == Verdict("undamaged frame")
 
 
+@pytest.mark.parametrize("inserted", ["ffd8", "ffc20003aa", "ffdb000307", "ffda0003a0"])
+def test_a_marker_that_ends_a_scan_early_is_noticed(
+    images: list[bytes], promise: Promise, inserted: str
+) -> None:
+    """Of a few bytes, the scan would not seem to be worth its time, and nothing else is read."""
+    for image in images[::4]:
+        for part in parts_of(image):
+            if part.marker == DATA:
+                data = image[: part.start] + bytes.fromhex(inserted) + image[part.start :]
+                assert promise.check(DamagedImage("", image, data)).broken is None, part
+
+
 def check_all(first: int, end: int, side: int, files: Sequence[str]) -> None:
     """Check the seeds from `first` to `end`; write each before it is tried, then its verdict."""
     images = [Path(file).read_bytes() for file in files] or originals()
@@ -209,7 +221,7 @@ def test_twenty_thousand_damaged_images_end_no_process_and_keep_the_promise() ->
 
 @pytest.mark.slow
 def test_damaged_photographs_end_no_process_and_keep_the_promise() -> None:
-    photos = sorted((DATA / "twitter" / "progressive").glob("*.jpg"))
+    photos = sorted((DATA_FOLDER / "twitter" / "progressive").glob("*.jpg"))
     if not photos:
         pytest.skip("no progressive photographs")
     verdicts = check_in_processes((0, 1500, 3000), 64, photos)
