@@ -23,12 +23,12 @@ def text(width: int, height: int, seed: int = 0, *, dark: bool = False) -> Image
     return image
 
 
-def shapes(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Draw shapes of strong colours."""
+def shapes(width: int, height: int, seed: int = 0, count: int = 40) -> Image.Image:
+    """Draw `count` rectangles and circles of strong colours."""
     random = np.random.default_rng(seed)
     image = Image.new("RGB", (width, height), tuple(random.integers(0, 256, 3)))
     draw = ImageDraw.Draw(image)
-    for _ in range(40):
+    for _ in range(count):
         colour = tuple(random.integers(0, 256, 3))
         x, y = int(random.integers(width)), int(random.integers(height))
         across, down = (int(random.integers(5, side // 3)) for side in (width, height))

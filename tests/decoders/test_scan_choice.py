@@ -85,8 +85,8 @@ def test_frames_hardly_differ_whatever_the_script_of_scans(
 ) -> None:
     options = JpegOptions(quality, subsampling, restart_interval=7)  # type: ignore[arg-type]
     images = [
-        write_jpeg(np.asarray(draw(160, 120)), PROGRESSIVE[name], options)
-        for draw in (shapes, scenery)
+        write_jpeg(np.asarray(picture), PROGRESSIVE[name], options)
+        for picture in (shapes(160, 120, count=10), scenery(160, 120))
     ]
     for side in (10, 20, 56):
         assert_within_bounds(differences(images, side))
@@ -129,7 +129,8 @@ def test_text_needs_its_fine_waves_however_small_the_frame(encode: Encode) -> No
     page = encode(text(1200, 900), "JPEG", progressive=True, **TWITTER)
     drawing = encode(shapes(1200, 900), "JPEG", progressive=True, **TWITTER)
     short_page, short_drawing = shorten_jpeg(page, 64), shorten_jpeg(drawing, 64)
-    assert short_page and short_drawing
+    assert short_page is not None
+    assert short_drawing is not None
     assert scans_of(short_page) > scans_of(short_drawing)
 
 
