@@ -21,7 +21,7 @@ from tweetprofile.decoders.jpeg_scans import (
     read_scans,
 )
 
-_WORTH = 0.85
+_WORTH = 1.0
 """The grey levels by which a scan must change a frame if it takes one unit of work: a refinement of
 the brightness of one megapixel, with `_BITS_OF_WORK` bits per block, which takes some 2.5 ms."""
 
@@ -47,7 +47,7 @@ _AMPLITUDE_OF_NEW = 1.5
 _LEAST_UNIT = 16
 """With finer quantisers, the amplitudes in a first scan remain those of the picture."""
 
-_LEAST_PASSED = 0.11
+_LEAST_PASSED = 0.13
 """The least share of its amplitude by which a new band changes a frame, however fine its waves are.
 Without them, sharp edges overshoot, are cut off at black or white, and shift the mean of text."""
 
