@@ -166,6 +166,15 @@ def real_photos() -> list[Path]:
 
 
 @pytest.fixture(scope="session")
+def twitter_photos() -> list[Path]:
+    """Photographs as Twitter served them: progressive JPEGs of 1,200 pixels."""
+    folder = DATA / "twitter" / "progressive"
+    if not folder.is_dir():
+        pytest.skip(f"needs the photographs in {folder}")
+    return sorted(folder.glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
 def real_damaged() -> list[Path]:
     """Damaged and odd images from the tests of image libraries, next to the photographs."""
     files = sorted(path for path in (DATA / "damaged").glob("*") if path.name != "index.csv")

@@ -46,7 +46,15 @@ def _blank(share: float) -> Image.Image:
 
 
 def jpeg_of_scans(share: float) -> bytes:
-    """A megabyte: 40 megapixels that 80,000 empty scans visit."""
+    """A megabyte: 40 megapixels that 80,000 empty scans visit, before anything else is known."""
+    jpeg = encode(_blank(share), "JPEG", progressive=True)
+    scan = bytes.fromhex("ffda 0008 01 01 00 01 3f 00")
+    first = jpeg.index(b"\xff\xda")
+    return jpeg[:first] + scan * int(80_000 * share) + jpeg[first:]
+
+
+def jpeg_of_late_scans(share: float) -> bytes:
+    """The same after all that a frame can show."""
     jpeg = encode(_blank(share), "JPEG", progressive=True)
     scan = bytes.fromhex("ffda 0008 01 01 00 01 3f 00")
     return jpeg[:-2] + scan * int(80_000 * share) + jpeg[-2:]
@@ -339,6 +347,7 @@ NOT_AN_IMAGE = "not_an_image"
 
 KINDS: dict[str, tuple[Maker, str | None, float]] = {
     "jpeg of scans": (jpeg_of_scans, TOO_SLOW, 0.01),
+    "jpeg of late scans": (jpeg_of_late_scans, USED, 0.01),
     "jpeg of single components": (jpeg_of_single_components, TOO_SLOW, 0.01),
     "tiny jpeg of scans": (tiny_jpeg_of_scans, TOO_SLOW, 0.1),
     "jpeg of padding": (jpeg_of_padding, TOO_SLOW, 0.1),

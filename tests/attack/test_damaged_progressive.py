@@ -98,7 +98,7 @@ def outcome(decoder: PillowDecoder, image: bytes) -> Outcome:
 
 def needed_parts(jpeg: bytes, side: int) -> list[tuple[int, int]]:
     """Return the ranges of a regular JPEG that a frame is decoded from."""
-    shortened = shorten_jpeg(jpeg, side, unsmoothed=False)
+    shortened = shorten_jpeg(jpeg, side, guesses=True)
     if shortened is None:
         return [(0, len(jpeg))]
     scans = scans_of(jpeg)

@@ -1,5 +1,6 @@
 """The resize agrees with Pillow's to one grey level."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,20 @@ def test_a_frame_agrees_with_pillows_resize(
     found = torch.empty((height, width, 3), dtype=torch.uint8)
     stretch_into(found, np.array(image))
     expected = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    assert np.abs(found.numpy().astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(600, 337.5), (84.375, 150), (113, 112.125), (300, 200)])
+def test_a_last_row_that_covers_less_than_a_row_does_not_shift_the_picture(
+    draw: Callable[..., Image.Image], size: tuple[float, float]
+) -> None:
+    width, height = size
+    image = draw(math.ceil(width), math.ceil(height))
+    found = torch.empty((112, 112, 3), dtype=torch.uint8)
+    stretch_into(found, np.array(image), (height, width))
+    expected = np.asarray(
+        image.resize((112, 112), Image.Resampling.BILINEAR, box=(0, 0, width, height))
+    )
     assert np.abs(found.numpy().astype(int) - expected).max() <= 1
 
 

@@ -1,12 +1,12 @@
-"""Which scans of a progressive JPEG a frame can show: the others are cut out of the file.
+"""Which scans of a progressive JPEG a frame can show; the others are cut out of the file.
 
-A progressive JPEG stores a picture in some ten scans: first a coarse picture, then finer details,
-then the last bits of everything. A frame is far smaller than most photographs, so that most of this
-is lost in the resize. But decoding it takes two thirds of the time.
+A progressive JPEG stores a picture in some ten scans: first a coarse picture, then finer waves,
+then the last bits of everything. Decoding them takes most of the time, and most of what they add is
+lost when a photograph is resized to a frame.
 
-A scan is kept if leaving it out would change the frame by more than it is worth. What it adds is
-estimated from the scan itself: from its number of bytes, its coefficients, their quantisers, and
-the bits that it sends; see `_gain_of`. Measured changes are in `benchmarks/results/`.
+A scan is kept if it changes the frame enough for the time that it takes. Both are estimated from
+the scan itself: its bytes, which coefficients and bits it holds, and their quantisers. Differences
+of several scans add up in squares, so what counts is the square of the change per unit of time.
 """
 
 from math import pi, sqrt
@@ -21,50 +21,70 @@ from tweetprofile.decoders.jpeg_scans import (
     read_scans,
 )
 
-_WORTH = 0.85
-"""The grey levels by which a scan must change the frame if decoding it takes as long as a typical
-refinement of the brightness, 2.3 ms per megapixel; others by the square root of their time."""
+_WORTH = 1.0
+"""The grey levels by which a scan must change a frame if it takes one unit of work: a refinement of
+the brightness of one megapixel, with `_BITS_OF_WORK` bits per block, which takes some 2.5 ms."""
 
-_PIXELS = 1_000_000
-_WORK_OF_MEANS = 1 / 16
 _BITS_OF_WORK = 28
 _BITS_OF_VISIT = 8
-_LEAST_PASSED = 0.11
-_LEAST_UNIT = 16
+"""Bits that take as long to decode as visiting a block takes by itself."""
+
+_WORK_OF_MEANS = 1 / 16
+"""The work of refining the means of all blocks by one bit each."""
+
+_PIXELS = 1_000_000
+"""Pictures with fewer pixels take less time, so that a scan of theirs has to change less."""
+
 _BITS_OF_NEW = 6
+"""Bits for a coefficient that becomes nonzero with the first scan of its band."""
+
 _BITS_OF_REFINED = 5
-_NEW = 1.5
+"""The same for later scans of a band, which also correct coefficients that are nonzero already."""
+
+_AMPLITUDE_OF_NEW = 1.5
+"""The typical amplitude of such a coefficient in a first scan, in units of its lowest bit."""
+
+_LEAST_UNIT = 16
+"""With finer quantisers, the amplitudes in a first scan remain those of the picture."""
+
+_LEAST_PASSED = 0.13
+"""The least share of its amplitude by which a new band changes a frame, however fine its waves are.
+Without them, sharp edges overshoot, are cut off at black or white, and shift the mean of text."""
+
 _MOST_BITS = 80
-"""Bits per block that a scan of refinements takes at most; it decides when reading can end."""
+"""Bits per block of a scan of refinements that is still to come, at most."""
 
-_SMOOTHED = 10
-"""libjpeg-turbo guesses the low bits of the first ten coefficients of a block from its neighbours,
-unless one of their quantisers is 0. That takes a quarter of the time and does not help a frame."""
+_GUESSED = 10
+"""libjpeg-turbo guesses what is left out of the first ten coefficients of a block from the blocks
+around it, unless one of their quantisers is 0. That takes a third of the time, and makes a frame no
+better."""
 
-_UNSENT = -1
+_UNKNOWN = -1
+"""Stands for the number of bits that a coefficient lacks before its first scan."""
 
-_DIAGONAL = tuple(
+_FREQUENCY = tuple(
     diagonal for diagonal in range(15) for _ in range(min(diagonal + 1, 15 - diagonal))
 )
-"""For each coefficient, the sum of its horizontal and vertical frequency, in half waves per block.
-"""
+"""The half waves per block of each coefficient, along both axes together."""
 
 _JPEG = b"\xff\xd8\xff"
 _END_OF_IMAGE = b"\xff\xd9"
 
 
-def shorten_jpeg(data: bytes, side: int, *, unsmoothed: bool = True) -> bytes | None:
+def shorten_jpeg(data: bytes, side: int, *, guesses: bool = False) -> bytes | None:
     """Return a progressive JPEG without the scans that a frame cannot show.
 
+    Damage to those scans is not noticed, except that the image must have its end.
+
     Args:
-        data: The encoded image.
+        data: An encoded image of any format.
         side: The longer side of the frame in pixels.
-        unsmoothed: Whether to keep libjpeg-turbo from guessing what is left out. It then decodes
-            faster, but a quantiser is 0, which the standard does not allow.
+        guesses: Whether libjpeg-turbo may guess what is left out. If not, it decodes faster, but
+            the result has a quantiser of 0, which the standard does not allow.
 
     Returns:
-        The shortened image, which decodes as a JPEG of its own; None if all of the image is needed,
-        or if that cannot be judged.
+        A complete JPEG; None if the image needs all its scans, is not progressive, or has anything
+        irregular before the last scan that is needed.
     """
     if not (data.startswith(_JPEG) and is_complete(data)):
         return None
@@ -74,10 +94,10 @@ def shorten_jpeg(data: bytes, side: int, *, unsmoothed: bool = True) -> bytes | 
         for scan in read_scans(data, picture):
             choice.add(scan)
             if choice.is_settled:
-                break
+                return choice.join(guesses=guesses) if choice.is_shorter else None
     except IrregularJpegError:
-        return None
-    return choice.join(unsmoothed=unsmoothed) if choice.is_shorter else None
+        pass
+    return None
 
 
 class _Choice:
@@ -92,27 +112,42 @@ class _Choice:
     def __init__(self, data: bytes, picture: Picture, side: int) -> None:
         self._data = data
         self._picture = picture
-        self._pixels = picture.width * picture.height
-        self._scale = min(1.0, sqrt(self._pixels / _PIXELS))
+        self._components = picture.components
+        self._blocks = picture.width * picture.height / COEFFICIENTS
+        self._relief = min(1.0, sqrt(picture.width * picture.height / _PIXELS))
         self._shrink = min(picture.width, picture.height) / side
         self._scans: list[tuple[Scan, bool]] = []
-        # For each component and coefficient the number of bits that it lacks, in the file so far
-        # and in the scans kept.
-        self._sent = [[_UNSENT] * COEFFICIENTS for _ in picture.components]
-        self._kept = [[_UNSENT] * COEFFICIENTS for _ in picture.components]
+        # For each component and coefficient, the bits that it lacks: in the file so far, and in the
+        # scans that are kept.
+        self._sent = [[_UNKNOWN] * COEFFICIENTS for _ in self._components]
+        self._kept = [[_UNKNOWN] * COEFFICIENTS for _ in self._components]
+
+    @property
+    def is_shorter(self) -> bool:
+        """Whether the scans that are kept lack something of the picture."""
+        return any(kept != [0] * COEFFICIENTS for kept in self._kept)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no scan that may follow would be kept."""
+        return all(
+            min(sent) > _UNKNOWN and not self._may_refine(index)
+            for index, sent in enumerate(self._sent)
+        )
 
     def add(self, scan: Scan) -> None:
         """Take the next scan of the file, and decide whether to keep it.
 
         Raises:
-            IrregularJpegError: The scan does not follow from those before it.
+            IrregularJpegError: The scan does not continue those before it.
         """
         band = slice(scan.first, scan.last + 1)
-        before = [_UNSENT if not scan.high else scan.high] * (scan.last + 1 - scan.first)
+        before = [scan.high or _UNKNOWN] * (scan.last + 1 - scan.first)
         if scan.high and scan.low != scan.high - 1:
             raise IrregularJpegError
         for index in scan.components:
-            if self._sent[index][band] != before or (scan.first and self._sent[index][0] < 0):
+            is_begun = scan.first == 0 or self._sent[index][0] > _UNKNOWN
+            if self._sent[index][band] != before or not is_begun:
                 raise IrregularJpegError
         keeps = all(self._kept[index][band] == before for index in scan.components)
         keeps = keeps and self._is_worth(scan, scan.ends - scan.begins)
@@ -123,19 +158,7 @@ class _Choice:
                 self._kept[index][band] = after
         self._scans.append((scan, keeps))
 
-    @property
-    def is_shorter(self) -> bool:
-        """Whether the scans kept lack something of the picture."""
-        return any(kept != [0] * COEFFICIENTS for kept in self._kept)
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether no further scan would be kept, whatever it is."""
-        return all(
-            min(sent) >= 0 and not self._may_refine(index) for index, sent in enumerate(self._sent)
-        )
-
-    def join(self, *, unsmoothed: bool) -> bytes:
+    def join(self, *, guesses: bool) -> bytes:
         """Return the scans that are kept, with all tables before the last of them."""
         last = max(number for number, (_, keeps) in enumerate(self._scans) if keeps)
         file = memoryview(self._data)
@@ -143,83 +166,76 @@ class _Choice:
             file[scan.segments_begin : scan.ends if keeps else scan.begins]
             for scan, keeps in self._scans[: last + 1]
         ]
-        return b"".join([self._header(unsmoothed=unsmoothed), *parts, _END_OF_IMAGE])
+        return b"".join([self._header(guesses=guesses), *parts, _END_OF_IMAGE])
 
     def _is_worth(self, scan: Scan, size: int) -> bool:
-        """Return whether a scan of `size` bytes changes the frame enough to be decoded."""
+        """Return whether a scan of `size` bytes changes the frame enough for its time."""
         if scan.first == 0:
-            work = _WORK_OF_MEANS * self._scale
+            work = _WORK_OF_MEANS * self._relief
             return not scan.high or self._gain_of_means(scan) > _WORTH * sqrt(work)
-        (index,) = scan.components
-        blocks = self._picture.components[index].blocks
+        blocks = self._components[scan.components[0]].blocks
         bits = 8 * size / blocks
-        work = (
-            self._scale
-            * blocks
-            * COEFFICIENTS
-            / self._pixels
-            * (bits + _BITS_OF_VISIT)
-            / _BITS_OF_WORK
-            / (1 if scan.high else 2)
-        )
-        return self._gain_of(scan, bits) > _WORTH * sqrt(work)
+        work = blocks / self._blocks * (bits + _BITS_OF_VISIT) / _BITS_OF_WORK * self._relief
+        if not scan.high:
+            work /= 2  # a first scan has no earlier bits to look at
+        return self._gain_of_waves(scan, bits) > _WORTH * sqrt(work)
 
     def _gain_of_means(self, scan: Scan) -> float:
         """Return the grey levels by which a frame is too dark without a refinement of the means."""
-        units = [self._quantiser(index, 0) * 2**scan.low for index in scan.components]
+        units = [self._quantiser(index, 0) << scan.low for index in scan.components]
         return sqrt(sum(unit**2 for unit in units)) / 2 / 8
 
-    def _gain_of(self, scan: Scan, bits: float) -> float:
+    def _gain_of_waves(self, scan: Scan, bits: float) -> float:
         """Return the grey levels by which a frame changes without a scan of `bits` per block.
 
-        The bits tell how many coefficients of a block the scan changes, and the quantisers by how
-        much. Such a wave passes the resize, which averages over several waves, to a part.
+        The bits tell how many coefficients of a block change, and the quantisers by how much. The
+        resize averages a wave away: a gradient across blocks with its length, and finer waves with
+        the square of it.
         """
         (index,) = scan.components
         typical = scan.first + (scan.last // 16 if scan.high else 0)
-        unit = self._quantiser(index, typical) * 2**scan.low
+        unit = self._quantiser(index, typical) << scan.low
+        frequency = _FREQUENCY[typical]
+        waves = self._shrink / self._components[index].spacing * frequency / 16
+        passed = 1 / (1 + (pi * waves) ** min(frequency, 2))
         if scan.high:
-            amplitude = sqrt(bits / _BITS_OF_REFINED) * unit / 8
-        else:
-            amplitude = sqrt(bits / _BITS_OF_NEW) * _NEW * max(unit, _LEAST_UNIT) / 8
-        waves = self._shrink / self._picture.components[index].spacing * _DIAGONAL[typical] / 16
-        passed = 1 / (1 + (pi * waves) ** min(_DIAGONAL[typical], 2))
-        return amplitude * (passed if scan.high else max(passed, _LEAST_PASSED))
+            return sqrt(bits / _BITS_OF_REFINED) * unit / 8 * passed
+        amplitude = _AMPLITUDE_OF_NEW * max(unit, _LEAST_UNIT)
+        return sqrt(bits / _BITS_OF_NEW) * amplitude / 8 * max(passed, _LEAST_PASSED)
 
     def _may_refine(self, index: int) -> bool:
         """Return whether a refinement of a component that is still to come could be kept."""
         for first, last in ((0, 0), (1, COEFFICIENTS - 1)):
             lacking = max(self._kept[index][first : last + 1])
             if lacking > 0 and lacking == max(self._sent[index][first : last + 1]):
-                rest = Scan(0, 0, 0, (index,), first, last, lacking, lacking - 1)
-                size = self._picture.components[index].blocks * _MOST_BITS // 8
-                if self._is_worth(rest, size):
+                refinement = Scan(0, 0, 0, (index,), first, last, lacking, lacking - 1)
+                if self._is_worth(refinement, self._components[index].blocks * _MOST_BITS // 8):
                     return True
         return False
 
     def _quantiser(self, index: int, coefficient: int) -> int:
-        table = self._picture.components[index].table
+        table = self._components[index].table
         return self._data[self._picture.quantisers[table] + coefficient]
 
-    def _header(self, *, unsmoothed: bool) -> bytes:
-        header = self._data[: self._picture.scans_begin]
-        position = self._unneeded_quantiser() if unsmoothed else None
-        return header if position is None else header[:position] + b"\x00" + header[position + 1 :]
+    def _header(self, *, guesses: bool) -> bytes:
+        header = bytearray(self._data[: self._picture.scans_begin])
+        if not guesses and (position := self._unused_quantiser()) is not None:
+            header[position] = 0
+        return bytes(header)
 
-    def _unneeded_quantiser(self) -> int | None:
-        """Return the position of a quantiser, among those that switch off smoothing, without use.
+    def _unused_quantiser(self) -> int | None:
+        """Return the position of a quantiser, among those that switch off guessing, without use.
 
-        If every coefficient is used, it is that of the finest waves of the colours, if these are
-        stored at half the size, where they are too fine for a frame.
+        If all are in use, it is that of fine waves of the colours, if these are stored at half
+        their size: that changes a frame of 112 pixels by 0.01 grey levels.
         """
-        components = self._picture.components
         for table, position in self._picture.quantisers.items():
-            users = [index for index, each in enumerate(components) if each.table == table]
-            for coefficient in range(_SMOOTHED - 1, 0, -1):
-                if users and all(self._kept[user][coefficient] < 0 for user in users):
+            users = [index for index, each in enumerate(self._components) if each.table == table]
+            for coefficient in range(_GUESSED - 1, 0, -1):
+                if users and all(self._kept[user][coefficient] == _UNKNOWN for user in users):
                     return position + coefficient
         for table, position in self._picture.quantisers.items():
-            spacings = [each.spacing for each in components if each.table == table]
+            spacings = [each.spacing for each in self._components if each.table == table]
             if spacings and min(spacings) > 1:
-                return position + _SMOOTHED - 1
+                return position + _GUESSED - 1
         return None
