@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from tests.attack.damaged_progressive import KINDS, DamagedImage, damaged_image
 from tests.attack.progressive_jpegs import DATA, SCAN, originals, parts_of, scans_of
 from tests.conftest import DATA as DATA_FOLDER
+from tests.decoders.jpeg_scripts import ScanSpec
+from tests.decoders.jpeg_writer import write_jpeg
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
 from tweetprofile.decoders.scan_choice import shorten_jpeg
@@ -178,6 +180,16 @@ def test_a_marker_that_ends_a_scan_early_is_noticed(
             if part.marker == DATA:
                 data = image[: part.start] + bytes.fromhex(inserted) + image[part.start :]
                 assert promise.check(DamagedImage("", image, data)).broken is None, part
+
+
+@pytest.mark.parametrize("first", range(54, 64))
+def test_a_refinement_of_the_last_coefficients_alone_is_judged(first: int) -> None:
+    """No encoder writes such a scan, but it is allowed."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64), np.uint8)
+    before = ScanSpec((0,), 0, 0), ScanSpec((0,), 1, first - 1), ScanSpec((0,), first, 63, 0, 1)
+    jpeg = write_jpeg(noise, (*before, ScanSpec((0,), first, 63, 1, 0)))
+    for side in (4, 16, 64):
+        assert Promise(side).check(DamagedImage("", jpeg, jpeg)).broken is None
 
 
 def check_all(first: int, end: int, side: int, files: Sequence[str]) -> None:
