@@ -182,6 +182,13 @@ def test_a_marker_that_ends_a_scan_early_is_noticed(
                 assert promise.check(DamagedImage("", image, data)).broken is None, part
 
 
+def test_a_scan_that_does_not_belong_there_and_ends_another_is_noticed(
+    images: list[bytes], promise: Promise
+) -> None:
+    """The slow version below found it: the scan inserted repeats coefficients."""
+    assert promise.check(damaged_image(6743, images)).broken is None
+
+
 @pytest.mark.parametrize("first", range(54, 64))
 def test_a_refinement_of_the_last_coefficients_alone_is_judged(first: int) -> None:
     """No encoder writes such a scan, but it is allowed."""
