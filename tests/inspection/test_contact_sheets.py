@@ -158,6 +158,25 @@ def test_the_number_of_frames_is_that_of_the_model(
     assert (sheet[250:, 3 * STEP + 32 :] == PAPER).all(), "a fourth frame is drawn"
 
 
+def test_the_detail_is_the_given_one_or_the_models_and_the_sheet_records_it(
+    manifest: Path, tmp_path: Path
+) -> None:
+    volume = VolumeSpec(frames=3, height=16, width=16, detail="full")
+    network = build_network(network_spec("deepset"), volume, PRESETS["mex-a3t-2019"])
+    full = tmp_path / "full.safetensors"
+    save_checkpoint(full, network, {})
+    for options, detail in (
+        (SheetOptions(), "frame"),
+        (SheetOptions(detail="full"), "full"),
+        (SheetOptions(checkpoint=full), "full"),
+        (SheetOptions(checkpoint=full, detail="frame"), "frame"),
+    ):
+        assert options.find_model().volume.detail == detail
+    draw_contact_sheet(manifest, "short", tmp_path / "sheet.png", SheetOptions(checkpoint=full))
+    record = json.loads(Image.open(tmp_path / "sheet.png").info["tweetprofile"])
+    assert record["detail"] == "full"
+
+
 def test_without_a_model_volumes_of_the_default_size_are_drawn(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +324,8 @@ def test_options_out_of_range_are_refused(manifest: Path, tmp_path: Path, model:
         SheetOptions(max_images=0)
     with pytest.raises(OptionError, match="`users` is 0; it must be at least 1"):
         draw_contact_sheets(manifest, 0, tmp_path / "sheets")
+    with pytest.raises(OptionError, match="detail 'most' is unknown; use 'full' or 'frame'"):
+        draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(detail="most"))  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="a frame side of 8 pixels is out of range"):
         draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(frame_size=8))
     with pytest.raises(OptionError, match="is not a folder"):

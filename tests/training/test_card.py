@@ -36,6 +36,13 @@ def test_the_card_mentions_that_the_model_has_two_members(manifest: Path, tmp_pa
     assert "The network deepset (the mean of 2, trained one after the other) takes up to" in card
 
 
+def test_card_and_checkpoint_tell_the_detail_of_the_frames(manifest: Path, tmp_path: Path) -> None:
+    summary = train_manifest(manifest, tmp_path / "run", replace(QUICK, detail="full"))
+    card = (tmp_path / "run" / CARD).read_text()
+    assert "Images were decoded with the detail `full`." in card
+    assert load_checkpoint(summary.checkpoint).volume_spec.detail == "full"
+
+
 def test_without_held_out_users_the_card_says_that_nothing_was_measured(
     manifest: Path, tmp_path: Path
 ) -> None:

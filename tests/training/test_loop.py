@@ -14,6 +14,8 @@ from typing import cast
 import polars as pl
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
@@ -153,6 +155,22 @@ def test_a_run_with_other_settings_is_not_resumed(dump: Path, tmp_path: Path) ->
     other = replace(QUICK, learning_rate=1e-3, seed=4)
     with pytest.raises(OutputError, match="holds a run with another learning_rate, seed; give"):
         train_manifest(dump / "train.parquet", tmp_path / "run", other, resume=True)
+
+
+def test_a_run_that_recorded_no_detail_is_resumed_with_that_of_frames_and_no_other(
+    dump: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    interrupted(dump, run)
+    with safe_open(run / STATE, "pt") as file:
+        header = json.loads(file.metadata()["state"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del header["settings"]["detail"]  # as version 0.1.0 wrote it
+    save_file(tensors, run / STATE, {"state": json.dumps(header)})
+    with pytest.raises(OutputError, match="holds a run with another detail; give the same"):
+        train_manifest(dump / "train.parquet", run, replace(QUICK, detail="full"), resume=True)
+    summary = train_manifest(dump / "train.parquet", run, QUICK, resume=True)
+    assert load_checkpoint(summary.checkpoint).volume_spec.detail == "frame"
 
 
 def test_a_damaged_state_is_refused_with_a_fix(dump: Path, tmp_path: Path) -> None:
