@@ -12,7 +12,7 @@ def predictor_facts(**differing: Any) -> PredictorFacts:
         "checkpoint_sha256": "0" * 64,
         "network": "model1",
         "schema": PRESETS["mex-a3t-2019"],
-        "volume": {},
+        "volume": {"detail": "frame"},
         "device": "cpu",
         "decoder": "pillow",
         "precision": "bf16",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
@@ -21,6 +21,11 @@ Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 Detail = Literal["full", "frame"]
 """How much of an image is decoded: all of it, or as much as a frame can show."""
+
+DETAILS: tuple[Detail, ...] = get_args(Detail)
+
+DETAIL: Detail = "frame"
+"""The default detail."""
 
 VOLUME_FRAMES = 11
 """The default number of frames per volume, as in the paper."""
@@ -47,11 +52,17 @@ def usable_processors() -> int:
     return os.cpu_count() or 1
 
 
+def check_detail(detail: str) -> None:
+    """Raise OptionError if the option `detail` has another value than those of `Detail`."""
+    if detail not in DETAILS:
+        raise OptionError(f"`detail` is {detail}; it must be full or frame.")
+
+
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
     """How a `Predictor` works.
 
-    Only the limits, `clips`, `orders` and `views` change what it predicts.
+    Only the limits, `detail`, `clips`, `orders` and `views` change what it predicts.
 
     Attributes:
         image_root: The folder that image paths are relative to and never leave.
@@ -70,6 +81,8 @@ class PredictorOptions:
             4 adds the enlarged middle of both.
         max_image_seconds: The limit on the processor time for decoding one image, which a
             supervisor enforces if there is one.
+        detail: How much of an image is decoded: `full` or `frame`. None for the checkpoint's own,
+            or for `frame` where there is no checkpoint.
 
     Raises:
         OptionError: A value is out of range.
@@ -87,6 +100,7 @@ class PredictorOptions:
     orders: int = 1
     views: int = 1
     max_image_seconds: float = MAX_IMAGE_SECONDS
+    detail: Detail | None = None
 
     def __post_init__(self) -> None:
         if not self.max_image_seconds > 0:
@@ -107,6 +121,8 @@ class PredictorOptions:
             raise OptionError(
                 f"`max_image_bytes` is {self.max_image_bytes}; it must be at least 1."
             )
+        if self.detail is not None:
+            check_detail(self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +166,7 @@ class PredictorFacts(WorkerFacts):
         checkpoint_sha256: The SHA-256 of the checkpoint file.
         network: The name of the network.
         schema: The traits that it predicts.
-        volume: The volume spec, as JSON.
+        volume: The volume spec, with the detail that it uses, as JSON.
         precision: The floating-point type that it computes in.
         origin: A phrase for people: the run that the checkpoint comes from, and when and on what it
             was trained.
@@ -162,3 +178,8 @@ class PredictorFacts(WorkerFacts):
     volume: Mapping[str, Any]
     precision: str
     origin: str = ""
+
+    @property
+    def detail(self) -> Detail:
+        """How much of an image it decodes."""
+        return cast("Detail", self.volume["detail"])

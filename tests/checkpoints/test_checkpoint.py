@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_newer_format_is_refused_with_both_versions(model: Path) -> None:
     newer = rewrite(model, lambda header: header | {"format": 99})
     with pytest.raises(
-        CheckpointError, match="has format 99, and this version of tweetprofile reads up to 3"
+        CheckpointError, match="has format 99, and this version of tweetprofile reads up to 4"
     ):
         load_checkpoint(newer)
 
@@ -129,6 +130,23 @@ def test_format_1_which_has_neither_kinds_nor_temperatures_is_read(model: Path) 
         return header | {"format": 1}
 
     assert set(load_checkpoint(rewrite(model, age)).temperatures.values()) == {1.0}
+
+
+def test_the_detail_is_saved_and_a_checkpoint_of_format_3_without_it_has_that_of_frames(
+    tmp_path: Path,
+) -> None:
+    full = replace(SMALL, detail="full")
+    network = build_network(network_spec("deepset"), full, PRESETS["mex-a3t-2019"])
+    network.initialise()
+    save_checkpoint(tmp_path / "full.safetensors", network, {})
+
+    def age(header: dict[str, Any]) -> dict[str, Any]:
+        del header["volume"]["detail"]
+        return header | {"format": 3}
+
+    assert load_checkpoint(tmp_path / "full.safetensors").volume_spec.detail == "full"
+    older = rewrite(tmp_path / "full.safetensors", age)
+    assert load_checkpoint(older).volume_spec.detail == "frame"
 
 
 def test_an_ensemble_is_saved_and_predicts_the_mean_of_its_members(tmp_path: Path) -> None:
@@ -164,7 +182,15 @@ def test_a_missing_key_of_the_header_is_named(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "volume", [{"height": -1}, {"height": "tall"}, {"depth": 3}, {"fill": "guess"}, [1, 2]]
+    "volume",
+    [
+        {"height": -1},
+        {"height": "tall"},
+        {"depth": 3},
+        {"fill": "guess"},
+        {"detail": "most"},
+        [1, 2],
+    ],
 )
 def test_a_header_out_of_range_is_refused(model: Path, volume: Any) -> None:
     wrong = rewrite(model, lambda header: header | {"volume": volume})

@@ -408,9 +408,11 @@ def test_info_describes_a_checkpoint(model: Path, capsys: pytest.CaptureFixture[
     table = capsys.readouterr().out
     assert "model1" in table
     assert "female, male" in table
+    assert "detail frame" in table
     assert run("info", model, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["schema"]["gender"] == ["female", "male"]
+    assert facts["volume"]["detail"] == "frame"
 
 
 def test_info_without_a_checkpoint_gives_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,8 +81,10 @@ def test_the_page_after_a_full_decode_says_so(
 ) -> None:
     assert run("inspect", manifest, "--full-decode") == 0
     page = capsys.readouterr().out
-    assert "Every image that could be read was decoded." in page
+    assert "Every image that could be read was decoded. Damage beyond" in page
     assert "images were decoded; " not in page
+    assert run("inspect", manifest, "--full-decode", "--detail", "full") == 0
+    assert "--detail full only" not in capsys.readouterr().out
 
 
 def test_a_manifest_without_users_has_a_page(

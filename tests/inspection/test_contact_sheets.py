@@ -86,6 +86,19 @@ def test_the_frames_are_those_of_the_decoder_to_the_bit(manifest: Path, tmp_path
     assert not has(sheet, RED)
 
 
+def test_frames_of_full_detail_are_those_of_the_decoder_to_the_bit(
+    tmp_path: Path, draw: Callable[..., Image.Image], encode: Callable[..., bytes]
+) -> None:
+    image = encode(draw(1200, 900), "JPEG", progressive=True)
+    pl.DataFrame({"user_id": ["ada"], "images": [[image]]}).write_parquet(tmp_path / "m.parquet")
+    sheet = tmp_path / "sheet.png"
+    draw_contact_sheet(tmp_path / "m.parquet", "ada", sheet, SheetOptions(detail="full"))
+    full = DecodeOptions(112, 112, threads=1, detail="full")
+    (frame,) = PillowDecoder(full).decode([image]).frames_FHWC.numpy()
+    inner = slice(1, -1)  # the cell has an edge
+    assert (cell(pixels(sheet), 0)[inner, inner] == frame[inner, inner]).all()
+
+
 def test_repeated_frames_are_faded_and_outlined(manifest: Path, tmp_path: Path) -> None:
     draw_contact_sheet(manifest, "short", tmp_path / "sheet.png")
     sheet = pixels(tmp_path / "sheet.png")
@@ -156,6 +169,21 @@ def test_the_number_of_frames_is_that_of_the_model(
     assert told.volume == volume
     sheet = pixels(tmp_path / "sheet.png")
     assert (sheet[250:, 3 * STEP + 32 :] == PAPER).all(), "a fourth frame is drawn"
+
+
+def test_the_detail_is_the_given_one_or_the_models(tmp_path: Path) -> None:
+    volume = VolumeSpec(frames=3, height=16, width=16, detail="full")
+    network = build_network(network_spec("deepset"), volume, PRESETS["mex-a3t-2019"])
+    full = tmp_path / "full.safetensors"
+    save_checkpoint(full, network, {})
+    for options, detail in (
+        (SheetOptions(), "frame"),
+        (SheetOptions(detail="full"), "full"),
+        (SheetOptions(checkpoint=full), "full"),
+        (SheetOptions(checkpoint=full, detail="frame"), "frame"),
+    ):
+        assert options.find_model().volume.detail == detail
+        assert options.find_model().record()["detail"] == detail
 
 
 def test_without_a_model_volumes_of_the_default_size_are_drawn(
@@ -305,6 +333,8 @@ def test_options_out_of_range_are_refused(manifest: Path, tmp_path: Path, model:
         SheetOptions(max_images=0)
     with pytest.raises(OptionError, match="`users` is 0; it must be at least 1"):
         draw_contact_sheets(manifest, 0, tmp_path / "sheets")
+    with pytest.raises(OptionError, match="detail 'most' is unknown; use 'full' or 'frame'"):
+        draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(detail="most"))  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="a frame side of 8 pixels is out of range"):
         draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(frame_size=8))
     with pytest.raises(OptionError, match="is not a folder"):

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import LocalEngine
 from tweetprofile.errors import ManifestError, OptionError, TweetprofileError
@@ -23,8 +24,11 @@ from tweetprofile.inspection.report import FailedExample, LabelCounts, Range
 from tweetprofile.inspection.run import plan_inspection, run_inspection
 from tweetprofile.inspection.sharing import Sharing
 from tweetprofile.job import MAX_PIXELS, WorkerFacts
+from tweetprofile.networks import build_network, network_spec
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import Progress, predict_manifest
+from tweetprofile.traits import PRESETS
+from tweetprofile.volumes.spec import VolumeSpec
 
 Inspect = Callable[..., Inspection]
 
@@ -193,6 +197,24 @@ def test_the_number_of_frames_is_that_of_the_checkpoint(
     assert found.outlook.frames == 11
 
 
+def test_the_detail_is_the_given_one_or_that_of_the_checkpoint_and_the_report_names_it(
+    inspect: Inspect, pictures: list[bytes], tmp_path: Path
+) -> None:
+    manifest = write(tmp_path / "m.parquet", {"a": [*pictures[:2]]})
+    volume = VolumeSpec(height=16, width=16, detail="full")
+    network = build_network(network_spec("deepset"), volume, PRESETS["mex-a3t-2019"])
+    save_checkpoint(tmp_path / "full.safetensors", network, {})
+    full = InspectOptions(checkpoint=tmp_path / "full.safetensors")
+    for options, detail in (
+        (InspectOptions(), "frame"),
+        (InspectOptions(detail="full"), "full"),
+        (full, "full"),
+        (replace(full, detail="frame"), "frame"),
+    ):
+        assert plan_inspection(manifest, options).job.options.detail == detail
+    assert inspect(manifest, detail="full").to_dict()["detail"] == "full"
+
+
 def test_all_forms_of_a_manifest_give_the_same_report(dump: Path, inspect: Inspect) -> None:
     users = pq.read_table(dump / "test.parquet", columns=["user_id", "images"]).to_pylist()
     struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -280,6 +302,7 @@ def test_progress_reaches_every_user(pictures: list[bytes], tmp_path: Path) -> N
         ({"max_pixels": 0}, "`max_pixels` is 0; it must be at least 1"),
         ({"max_image_bytes": 0}, "`max_image_bytes` is 0; it must be at least 1"),
         ({"stall_seconds": 0.0}, "`stall_seconds` is 0.0; it must be above 0"),
+        ({"detail": "most"}, "`detail` is most; it must be full or frame"),
         ({"image_root": Path("/nowhere")}, "image root /nowhere is not a folder"),
         ({"checkpoint": Path("/nowhere")}, "/nowhere does not exist"),
     ],

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
+from tests.facts import predictor_facts
 from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.shards import ShardEngine
@@ -23,7 +24,9 @@ from tweetprofile.errors import (
     TooManyFailuresError,
 )
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
+from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.run import Progress, predict_manifest, run_plan
+from tweetprofile.volumes.spec import VolumeSpec
 
 Predict = Callable[[Path, Path, PredictOptions], pl.DataFrame]
 
@@ -284,10 +287,38 @@ def test_the_output_describes_its_run(
         "max_pixels",
         "max_image_bytes",
         "max_image_seconds",
+        "detail",
         "run",
         "counts",
     }
     assert described["counts"]["users"] == pl.read_parquet(tmp_path / "out").height
+
+
+def test_an_output_records_the_detail_of_its_model_unless_another_was_given(
+    dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
+) -> None:
+    for given, used in ((None, "frame"), ("full", "full")):
+        chosen = replace(options, limit=1, detail=given)
+        predict(dump / "test.parquet", tmp_path / used, chosen)
+        described = json.loads(pq.read_metadata(tmp_path / used).metadata[METADATA_KEY.encode()])
+        assert described["detail"] == used
+        assert "detail" not in described["volume"]
+
+
+def test_a_run_of_another_detail_is_not_resumed_and_one_without_had_that_of_frames(
+    dump: Path, tmp_path: Path, options: PredictOptions
+) -> None:
+    plan = plan_prediction(dump / "test.parquet", tmp_path / "out", options)
+    volume = asdict(VolumeSpec())
+    frame, full = (
+        plan.record(predictor_facts(volume=volume | {"detail": detail}))
+        for detail in ("frame", "full")
+    )
+    assert frame.differences(full.facts) == ['`detail` ("frame" in that run)']
+    facts = {name: each for name, each in frame.facts.items() if name != "detail"}
+    of_0_1_0 = RunRecord.new(facts, overwrite=False)
+    assert of_0_1_0.differences(frame.facts) == []
+    assert of_0_1_0.differences(full.facts) == ['`detail` ("frame" in that run)']
 
 
 def test_a_folder_of_shards_has_the_rows_of_the_single_file(
@@ -351,6 +382,7 @@ def test_a_manifest_that_changes_during_the_run_is_an_error_and_gives_no_output(
         {"max_pixels": 0},
         {"max_image_bytes": 0},
         {"max_image_seconds": 0},
+        {"detail": "most"},
         {"stall_seconds": 0.0},
     ],
 )

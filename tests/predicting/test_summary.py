@@ -57,6 +57,7 @@ def test_statistics_are_json_with_everything_that_decides_the_speed(tmp_path: Pa
     assert stats["seconds_by_stage"] == {"decode": 1.5, "forward": 0.25, "idle": 0.25}
     assert stats["bound"] == "decode"
     assert (stats["decoder"], stats["precision"], stats["batch_size"]) == ("pillow", "bf16", 2)
+    assert stats["detail"] == "frame"
 
 
 @pytest.mark.parametrize(

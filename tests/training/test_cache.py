@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, OutputError, WriteError
+from tweetprofile.job import Detail
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.cache_building import CacheOptions, CacheSource, open_cache
 from tweetprofile.volumes.spec import VolumeSpec
@@ -95,13 +97,20 @@ def test_images_in_the_manifest_are_cached_too(users: Path, tmp_path: Path) -> N
         assert np.array_equal(frames[0], frames[1])
 
 
-def test_another_size_manifest_or_image_leads_to_another_cache(users: Path) -> None:
-    keys = {source(users).key(), source(users, VolumeSpec(height=32, width=16)).key()}
+def test_another_size_detail_manifest_or_image_leads_to_another_cache(users: Path) -> None:
+    specs = (SPEC, replace(SPEC, detail="full"), VolumeSpec(height=32, width=16))
+    keys = {source(users, spec).key() for spec in specs}
     Image.new("RGB", (9, 9)).save(users.parent / "0.png")
     keys.add(source(users).key())
     pl.read_parquet(users).head(2).write_parquet(users)
     keys.add(source(users).key())
-    assert len(keys) == 4
+    assert len(keys) == 5
+
+
+@pytest.mark.parametrize("detail", ["full", "frame"])
+def test_frames_are_decoded_with_the_detail_of_the_volume(users: Path, detail: Detail) -> None:
+    job = source(users, replace(SPEC, detail=detail)).job(None)
+    assert job.options.detail == detail
 
 
 def test_the_least_recently_used_cache_is_removed_for_space(users: Path, tmp_path: Path) -> None:

@@ -30,10 +30,15 @@ def test_the_card_gives_the_scores_of_the_run(manifest: Path, tmp_path: Path) ->
     assert f"{summary.users} users (recipe `default`). A further {summary.val_users} users" in card
 
 
-def test_the_card_mentions_that_the_model_has_two_members(manifest: Path, tmp_path: Path) -> None:
-    train_manifest(manifest, tmp_path / "run", replace(QUICK, epochs=2, members=2))
+def test_the_card_mentions_that_the_model_has_two_members_and_the_detail_of_its_frames(
+    manifest: Path, tmp_path: Path
+) -> None:
+    options = replace(QUICK, epochs=2, members=2, detail="full")
+    summary = train_manifest(manifest, tmp_path / "run", options)
     card = (tmp_path / "run" / CARD).read_text()
     assert "The network deepset (the mean of 2, trained one after the other) takes up to" in card
+    assert "Images were decoded with the detail `full`." in card
+    assert load_checkpoint(summary.checkpoint).volume_spec.detail == "full"
 
 
 def test_without_held_out_users_the_card_says_that_nothing_was_measured(

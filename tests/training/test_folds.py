@@ -17,7 +17,7 @@ from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.card import CARD
-from tweetprofile.training.folds import FOLDS, make_folds, summarise
+from tweetprofile.training.folds import FOLDS, make_folds, read_folds, summarise, write_folds
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
@@ -106,6 +106,15 @@ def test_a_resumed_run_continues_after_the_finished_folds(dump: Path, tmp_path: 
     assert resumed.folds == whole.folds
     finished = train_manifest(manifest, run, QUICK, Impatient(at=1), resume=True)
     assert finished.folds == resumed.folds
+
+
+def test_folds_that_recorded_no_detail_are_continued_with_that_of_frames_and_no_other(
+    tmp_path: Path,
+) -> None:
+    write_folds(tmp_path, {"seed": 0}, [{}])  # as version 0.1.0 wrote them
+    assert read_folds(tmp_path, {"seed": 0, "detail": "frame"}) == [{}]
+    with pytest.raises(OutputError, match="belongs to a run with other settings"):
+        read_folds(tmp_path, {"seed": 0, "detail": "full"})
 
 
 def test_overwriting_starts_again_with_the_first_fold(dump: Path, tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_the_substitute_is_the_nearest_unused_image_and_of_two_the_earlier(
         ("height", 15, "a frame side of 15 pixels"),
         ("width", 1025, "a frame side of 1025 pixels"),
         ("fill", "mirror", "fill 'mirror' is unknown"),
+        ("detail", "most", "detail 'most' is unknown; use 'full' or 'frame'"),
         ("std", 0.0, "std 0.0 must be above 0"),
         ("std", float("nan"), "std nan must be above 0"),
     ],

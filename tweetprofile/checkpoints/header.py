@@ -25,8 +25,11 @@ from tweetprofile.untrusted.fields import (
 )
 from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
 
-FORMAT = 3
-"""The version of the header; it is raised when an older version would misread the header."""
+FORMAT = 4
+"""The version of the header; it is raised when an older version would misread or refuse the header.
+
+Format 4 adds the detail of the volume.
+"""
 
 MAX_MEMBERS = 64
 """The largest number of networks in a checkpoint; tweetprofile never writes more."""

@@ -40,7 +40,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
         if isinstance(spec, DeepSetSpec)
         else f", filled with {_FILLS.get(volume.fill, volume.fill)}"
     )
-    table.add_row("volume", size + filled)
+    table.add_row("volume", f"{size}{filled}, detail {volume.detail}")
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
         temperature = checkpoint.temperatures[trait.name]

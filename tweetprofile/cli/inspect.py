@@ -83,6 +83,7 @@ _SHEET_FLAGS = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--ov
     help="Width and height of the frames in pixels, for a model that has not been trained yet.  "
     "[default: that of the model]",
 )
+@shared.detail("that of the model, else frame")
 @shared.caps
 @shared.stall_seconds
 @shared.overwrite

@@ -68,7 +68,7 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
 def show_sheet_model(model: "SheetModel") -> None:
     """Show which model's volumes will be drawn."""
     frames, height, width = model.volume.shape
-    size = f"{frames} frames of {width} x {height}"
+    size = f"{frames} frames of {width} x {height} (detail {model.volume.detail})"
     if model.network is None:
         CONSOLE.print(f"drawing volumes of {size}, which belong to no model")
     else:
@@ -167,7 +167,9 @@ def _show_footnotes(found: Inspection) -> None:
     OUTPUT.print()
     not_decoded = images.usable + images.failed - images.decoded
     if found.full_decode:
-        _say("Every image that could be read was decoded.", "dim")
+        in_part = " Damage beyond what a frame can show is found by --detail full only."
+        rest = "" if found.detail == "full" else in_part
+        _say(f"Every image that could be read was decoded.{rest}", "dim")
     else:
         _say(
             f"{images.decoded:,} images were decoded; {not_decoded:,} were checked by header and "

@@ -134,6 +134,23 @@ def decoder(command: FunctionT) -> FunctionT:
     )(command)
 
 
+def detail(shown: str, default: str | None = None) -> Callable[[FunctionT], FunctionT]:
+    """Add --detail.
+
+    Args:
+        shown: The default, as the help describes it.
+        default: The default; None if it depends on other options.
+    """
+    return option(
+        Section.IMAGES,
+        "--detail",
+        type=click.Choice(["full", "frame"]),
+        default=default,
+        help="How much of an image to decode: all of it (full), or of a large JPEG only what a "
+        f"frame can show (frame), which is faster.  [default: {shown}]",
+    )
+
+
 def training_devices(command: FunctionT) -> FunctionT:
     """Add --devices for training."""
     return option(

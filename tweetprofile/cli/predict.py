@@ -26,6 +26,7 @@ from tweetprofile.cli.command import Command, Section, option
 @shared.image_root
 @shared.devices
 @shared.decoder
+@shared.detail("that of the model")
 @option(
     Section.DEVICES,
     "--precision",

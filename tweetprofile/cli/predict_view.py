@@ -62,7 +62,7 @@ def show_model(plan: PredictPlan, engine: ShardEngine) -> None:
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint} ({facts.origin}): "
         f"{', '.join(facts.schema.names)}; on {_devices(engine)}, {facts.precision}, decoder "
-        f"{facts.decoder}",
+        f"{facts.decoder}, detail {facts.detail}",
     )
 
 

@@ -220,6 +220,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @shared.image_root
 @shared.training_devices
 @shared.decoder
+@shared.detail("frame", "frame")
 @option(
     Section.IMAGES,
     "--cache",

@@ -8,7 +8,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,14 @@ from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.file_names import sheet_file_name
 from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.sheet_layout import CellKind, Filling, lay_out_sheet
-from tweetprofile.job import MAX_IMAGE_SECONDS, MAX_PIXELS, PredictorOptions, WorkerFacts
+from tweetprofile.job import (
+    DETAIL,
+    MAX_IMAGE_SECONDS,
+    MAX_PIXELS,
+    Detail,
+    PredictorOptions,
+    WorkerFacts,
+)
 from tweetprofile.networks import DeepSetSpec
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
@@ -55,7 +62,7 @@ class SheetModel:
     """The model whose input volumes contact sheets show, or a volume size without a model.
 
     Attributes:
-        volume: The size of the volumes.
+        volume: The size of the volumes, and the detail of their frames.
         filling: How a short volume is filled.
         network: The name of the network; None if the sheets show no model's volumes.
         checkpoint: The file of the checkpoint; None without a model.
@@ -78,7 +85,7 @@ class SheetModel:
     def record(self) -> dict[str, Any]:
         """Return the facts that a sheet records, as JSON."""
         frames, height, width = self.volume.shape
-        size = {"frames": frames, "frame_size": [height, width]}
+        size = {"frames": frames, "frame_size": [height, width], "detail": self.volume.detail}
         return {"network": self.network, "checkpoint_sha256": self.sha256, **size}
 
 
@@ -102,6 +109,8 @@ class SheetOptions:
         max_pixels: The largest width x height of an image.
         max_image_bytes: The largest size of an encoded image, in bytes.
         max_image_seconds: The longest processor time for decoding one image, in seconds.
+        detail: How much of an image is decoded: `full` or `frame`. None for the checkpoint's own,
+            or for `frame` where there is no checkpoint.
         stall_seconds: The time, in seconds, after which a worker that has not even finished one
             image is considered to hang.
         overwrite: Whether existing contact sheets may be replaced.
@@ -117,6 +126,7 @@ class SheetOptions:
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     max_image_seconds: float = MAX_IMAGE_SECONDS
+    detail: Detail | None = None
     stall_seconds: float = 300.0
     overwrite: bool = False
 
@@ -135,13 +145,14 @@ class SheetOptions:
         path = None if self.frame_size is not None else self._checkpoint()
         if path is None:
             side = self.frame_size or VolumeSpec().height
-            spec = VolumeSpec(height=side, width=side)
+            spec = VolumeSpec(height=side, width=side, detail=self.detail or DETAIL)
             return SheetModel(spec, spec.fill)
         loaded = load_checkpoint(path)
         any_number = isinstance(loaded.network_spec, DeepSetSpec)
-        filling: Filling = "nothing" if any_number else loaded.volume_spec.fill
-        name = loaded.network_spec.name
-        return SheetModel(loaded.volume_spec, filling, name, path, loaded.sha256)
+        volume = loaded.volume_spec
+        volume = replace(volume, detail=self.detail or volume.detail)
+        filling: Filling = "nothing" if any_number else volume.fill
+        return SheetModel(volume, filling, loaded.network_spec.name, path, loaded.sha256)
 
     def _checkpoint(self) -> Path | None:
         """Return the checkpoint that `predict` would use; None if none is named and none chosen."""
@@ -257,6 +268,7 @@ class _SheetDrawer:
             max_pixels=options.max_pixels,
             max_image_bytes=options.max_image_bytes,
             max_image_seconds=options.max_image_seconds,
+            detail=self._spec.detail,
         )
         self._job = ExtractJob(self._spec.frame_size(), options=reading)
         self._engine_options = EngineOptions("cpu", options.stall_seconds)

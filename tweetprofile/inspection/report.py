@@ -6,6 +6,7 @@ from typing import Any
 
 from tweetprofile.data.manifests.users import UserId
 from tweetprofile.inspection.sharing import Sharing
+from tweetprofile.job import Detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Inspection:
         users_in_manifest: The number of users in the manifest. If it is larger than `users`, all
             other numbers describe a sample.
         full_decode: Whether all images were decoded.
+        detail: How much was decoded of the images that were: `full` or `frame`.
         images: The number of images.
         images_per_user: The range of images per user in the manifest; None without users.
         histogram: The number of users by their number of images, as in `3-10`.
@@ -129,6 +131,7 @@ class Inspection:
     users: int
     users_in_manifest: int
     full_decode: bool
+    detail: Detail
     images: ImageTotals
     images_per_user: Range | None
     histogram: Mapping[str, int]

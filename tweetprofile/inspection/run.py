@@ -21,9 +21,11 @@ from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import SharedImageCounter
 from tweetprofile.job import (
+    DETAIL,
     MAX_IMAGE_SECONDS,
     MAX_PIXELS,
     VOLUME_FRAMES,
+    Detail,
     PredictorOptions,
     WorkerFacts,
 )
@@ -42,8 +44,8 @@ class InspectOptions:
         image_root: The folder that image paths are relative to and never leave; None for the
             manifest's folder.
         checkpoint: The checkpoint whose number of frames per volume the expected outcome of
-            `predict` is computed for. None to assume the default of 11 frames: the inspection does
-            not look for a default checkpoint.
+            `predict` is computed for, and whose detail images are decoded with. None to assume the
+            default of 11 frames: the inspection does not look for a default checkpoint.
         sample: The number of users to inspect, spread over the manifest; None for all.
         full_decode: Whether to decode every image. Otherwise an image is decoded only if its
             header and its end do not show whether it is usable.
@@ -52,6 +54,8 @@ class InspectOptions:
         max_pixels: The largest width x height of an image.
         max_image_bytes: The largest size of an encoded image, in bytes.
         max_image_seconds: The longest processor time for decoding one image, in seconds.
+        detail: How much of an image is decoded, if it is: `full` or `frame`. None for the
+            checkpoint's own, or for `frame` where there is no checkpoint.
         stall_seconds: The time, in seconds, after which a worker that has not even finished one
             image is considered to hang.
 
@@ -67,6 +71,7 @@ class InspectOptions:
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     max_image_seconds: float = MAX_IMAGE_SECONDS
+    detail: Detail | None = None
     stall_seconds: float = 300.0
 
     def __post_init__(self) -> None:
@@ -132,18 +137,16 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
     opened = Manifest.open(manifest)
     root = options.image_root or opened.folder
     check_image_root(root)
+    frames, detail = _volume_of(options)
     predictor_options = PredictorOptions(
         root,
         decoder="pillow",
         max_pixels=options.max_pixels,
         max_image_bytes=options.max_image_bytes,
         max_image_seconds=options.max_image_seconds,
+        detail=detail,
     )
-    job = ExamineJob(
-        _frames_of(options.checkpoint),
-        options=predictor_options,
-        full_decode=options.full_decode,
-    )
+    job = ExamineJob(frames, options=predictor_options, full_decode=options.full_decode)
     columns = {
         name: kind for name, kind in label_columns(opened).items() if _is_everywhere(opened, name)
     }
@@ -205,13 +208,14 @@ def inspect_manifest(
         return run_inspection(plan, engine, on_progress)
 
 
-def _frames_of(checkpoint: Path | None) -> int:
-    """Return the number of frames of a checkpoint's volumes; without a checkpoint, the default."""
-    if checkpoint is None:
-        return VOLUME_FRAMES
+def _volume_of(options: InspectOptions) -> tuple[int, Detail]:
+    """Return the number of frames of the volumes to expect, and the detail of the frames."""
+    if options.checkpoint is None:
+        return VOLUME_FRAMES, options.detail or DETAIL
     from tweetprofile.checkpoints.checkpoint import load_checkpoint  # noqa: PLC0415 - imports torch
 
-    return load_checkpoint(checkpoint).volume_spec.frames
+    spec = load_checkpoint(options.checkpoint).volume_spec
+    return spec.frames, options.detail or spec.detail
 
 
 def _is_everywhere(manifest: Manifest, column: str) -> bool:
@@ -245,6 +249,7 @@ def _report(
         users=counter.users,
         users_in_manifest=plan.users_in_manifest,
         full_decode=plan.options.full_decode,
+        detail=plan.job.options.detail or DETAIL,
         images=counter.images(),
         images_per_user=counter.images_per_user.range(),
         histogram=counter.histogram,

@@ -24,6 +24,7 @@ from tweetprofile.job import (
     MAX_IMAGE_SECONDS,
     MAX_PIXELS,
     DecoderName,
+    Detail,
     Precision,
     PredictorFacts,
     PredictorOptions,
@@ -67,6 +68,8 @@ class PredictOptions:
         max_pixels: The largest width x height of an image.
         max_image_bytes: The largest size of an encoded image.
         max_image_seconds: The processor time that decoding one image may take.
+        detail: How much of an image is decoded: all of it (`full`), or as much as a frame can show
+            (`frame`). None for the checkpoint's own, with which its network was trained.
         max_failed: The share of the images (0 to 1) that may be unusable before the run counts as
             failed.
         stats: The file to write the summary to, as JSON; None for none.
@@ -98,6 +101,7 @@ class PredictOptions:
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     max_image_seconds: float = MAX_IMAGE_SECONDS
+    detail: Detail | None = None
     max_failed: float = 1.0
     stats: Path | None = None
     stall_seconds: float = 300.0
@@ -190,7 +194,9 @@ class PredictPlan:
             "checkpoint_sha256": facts.checkpoint_sha256,
             "network": facts.network,
             "schema": facts.schema.to_dict(),
-            "volume": dict(facts.volume),
+            # An option may change the detail, so it is a fact of its own.
+            "volume": {name: each for name, each in facts.volume.items() if name != "detail"},
+            "detail": facts.detail,
             "decoder": facts.decoder,
             "device": facts.device,
             "precision": facts.precision,
@@ -254,6 +260,7 @@ def plan_prediction(
             max_pixels=options.max_pixels,
             max_image_bytes=options.max_image_bytes,
             max_image_seconds=options.max_image_seconds,
+            detail=options.detail,
             clips=options.clips,
             orders=options.orders,
             views=options.views,

@@ -20,7 +20,7 @@ _NAMES = {
 _NO_OPTIONS = ("version", "network", "schema", "volume", "device")
 """Facts that no option has the name of."""
 
-ADDED_FACTS: Mapping[str, Any] = {"max_image_seconds": 10.0}
+ADDED_FACTS: Mapping[str, Any] = {"max_image_seconds": 10.0, "detail": "frame"}
 """Facts that version 0.1.0 did not record, with the values that its runs had: those of a run that
 may resume them."""
 

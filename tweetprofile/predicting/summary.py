@@ -108,6 +108,7 @@ class PredictSummary:
             "network": facts.network,
             "device": facts.device,
             "decoder": facts.decoder,
+            "detail": facts.detail,
             "precision": facts.precision,
             "batch_size": facts.batch_size,
         }

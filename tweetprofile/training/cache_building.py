@@ -1,9 +1,9 @@
 """Building the cache of a manifest's frames: every image is decoded once.
 
 The name of a cache is a hash of everything that its content depends on: the manifest, the sizes and
-times of the image files, the frames to keep and the decoder. A cache is built under a temporary
-name and renamed when it is complete, so an incomplete one is never used. The least recently used
-caches are removed when space is short.
+times of the image files, the frames to keep, their detail and the decoder. A cache is built under a
+temporary name and renamed when it is complete, so an incomplete one is never used. The least
+recently used caches are removed when space is short.
 """
 
 import hashlib
@@ -20,13 +20,14 @@ import platformdirs
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import AnyPath, canonical
+from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.engines.jobs import ExtractJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.job import DecoderName, FrameSize, PredictorOptions
+from tweetprofile.job import DecoderName, Detail, FrameSize, PredictorOptions
 from tweetprofile.training.cache import FrameCache
 from tweetprofile.training.cache_folders import (
     FACTS,
@@ -88,6 +89,7 @@ class CacheSource:
         frames: The number and size of the frames to keep per user.
         decoder: The decoder: `auto`, `dali` or `pillow`.
         device: The kind of device to decode on: `cpu` or `cuda`.
+        detail: How much of an image is decoded.
     """
 
     manifest: Manifest
@@ -95,6 +97,7 @@ class CacheSource:
     frames: FrameSize
     decoder: DecoderName
     device: str
+    detail: Detail
 
     @classmethod
     def of(
@@ -116,7 +119,23 @@ class CacheSource:
         """
         sides = (round(side * _MARGIN) for side in (spec.height, spec.width))
         frames = FrameSize(spec.frames * _VOLUMES_PER_USER, *sides)
-        return cls(manifest, image_root, frames, decoder, kind)
+        return cls(
+            manifest=manifest,
+            image_root=image_root,
+            frames=frames,
+            decoder=decoder,
+            device=kind,
+            detail=spec.detail,
+        )
+
+    def job(self, rows: ImageRows | None) -> ExtractJob:
+        """Return the job of the workers that decode the frames.
+
+        Args:
+            rows: The manifest from which the workers read images; None if they get the images.
+        """
+        options = PredictorOptions(self.image_root, decoder=self.decoder, detail=self.detail)
+        return ExtractJob(self.frames, options=options, rows=rows)
 
     def key(self) -> str:
         """Return the name of the cache, a hash of everything it depends on."""
@@ -127,6 +146,7 @@ class CacheSource:
             "frames": asdict(self.frames),
             "decoder": self.decoder,
             "device": self.device,
+            "detail": self.detail,
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -200,9 +220,8 @@ class _Builder:
     def run(self, on_progress: Callable[[int, int], None]) -> None:
         """Decode the images of every user, in supervised workers."""
         source = self._source
-        options = PredictorOptions(source.image_root, decoder=source.decoder)
         shards = ShardSource(source.manifest, self._total, _USERS_PER_SHARD, (), MAX_IMAGES)
-        job = ExtractJob(source.frames, options=options, rows=shards.image_rows)
+        job = source.job(shards.image_rows)
         with LocalEngine(job, EngineOptions(source.device)) as engine:
             every = range(-(-self._total // _USERS_PER_SHARD))
             for batch, rows in engine.run_shards(shards, every):

@@ -65,7 +65,8 @@ def make_card(
         "## What it was trained on",
         f"{training['users']:,} users (recipe `{recipe}`). A further {training['val_users']:,} "
         f"users were held out; {training['left_out']:,} had no usable image and "
-        f"{training['unlabelled']:,} had no label.",
+        f"{training['unlabelled']:,} had no label. Images were decoded with the detail "
+        f"`{volume_spec.detail}`.",
         "\n".join(map(_classes, schema)),
         _LABELS,
     ]

@@ -17,6 +17,7 @@ from tweetprofile.scoring.traits import TraitScore, read_score
 from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.holdout import without_shared_images
+from tweetprofile.training.same_settings import differing_settings
 from tweetprofile.training.writing import explain_write_errors
 from tweetprofile.untrusted.fields import FieldError, mapping_of, parse_json
 
@@ -137,7 +138,7 @@ def read_folds(folder: Path, settings: Mapping[str, Any]) -> list[Scores]:
         if path.stat().st_size > _LARGEST_FILE:
             raise FieldError("it is too large")
         fields = parse_json(path.read_text(encoding="utf-8"), FOLDS)
-        if fields["settings"] != json.loads(json.dumps(dict(settings))):
+        if differing_settings(settings, fields["settings"]):
             raise FieldError("it belongs to a run with other settings")
         read = mapping_of(read_score)
         return [read(each, f"fold {number}") for number, each in enumerate(fields["folds"], 1)]

@@ -10,7 +10,7 @@ from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.job import DecoderName
+from tweetprofile.job import DETAIL, DecoderName, Detail, check_detail
 from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
 from tweetprofile.training.folds import MOST_FOLDS
 from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
@@ -58,6 +58,8 @@ class TrainOptions:
         devices: The devices, one process each: `auto`, `cpu`, `cuda`, `cuda:N`, or several
             separated by commas.
         decoder: The decoder: `auto`, `dali` or `pillow`.
+        detail: How much of an image is decoded: all of it (`full`), or as much as a frame of this
+            size can show (`frame`).
         image_root: The image root; None for the folder of each manifest.
         cache: The folder that keeps decoded frames; None for the user's cache folder.
         cache_gb: The gigabytes that the decoded frames of all runs may take there.
@@ -88,6 +90,7 @@ class TrainOptions:
     seed: int = 0
     devices: str = "auto"
     decoder: DecoderName = "auto"
+    detail: Detail = DETAIL
     image_root: str | None = None
     cache: str | None = None
     cache_gb: float = 100.0
@@ -119,13 +122,15 @@ class TrainOptions:
             )
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise OptionError(f"`minutes` is {self.minutes:g}; it must be above 0 and finite.")
+        check_detail(self.detail)
         if not 0 <= self.seed < 1 << 63:
             raise OptionError(f"`seed` is {self.seed}; it must be from 0 to {(1 << 63) - 1}.")
 
     @property
     def volume_spec(self) -> VolumeSpec:
         """The volumes that the network takes."""
-        return VolumeSpec(self.frames, self.frame_size, self.frame_size, self.fill)
+        side = self.frame_size
+        return VolumeSpec(self.frames, side, side, self.fill, detail=self.detail)
 
     @property
     def resolved(self) -> "TrainOptions":

@@ -25,6 +25,7 @@ from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.networks import Network
 from tweetprofile.scoring.epochs import read_metrics
 from tweetprofile.training.best_weights import KeptWeights, Tensors
+from tweetprofile.training.same_settings import differing_settings
 from tweetprofile.untrusted.fields import (
     FieldError,
     finite,
@@ -226,9 +227,7 @@ def require_same(settings: Mapping[str, Any], before: Mapping[str, Any], folder:
     Raises:
         OutputError: A setting differs.
     """
-    given = json.loads(json.dumps(settings))
-    names = sorted(given.keys() | before.keys())
-    if others := [name for name in names if given.get(name) != before.get(name)]:
+    if others := differing_settings(settings, before):
         raise OutputError(
             f"{folder} holds a run with another {', '.join(others)}; give the same options, or "
             "pass `overwrite=True` to start again."

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from tweetprofile.errors import OptionError
-from tweetprofile.job import VOLUME_FRAMES, FrameSize
+from tweetprofile.job import DETAIL, DETAILS, VOLUME_FRAMES, Detail, FrameSize
 from tweetprofile.untrusted.fields import Reader, build, number, text, whole
 
 Fill = Literal["repeat", "zeros"]
@@ -36,6 +36,8 @@ class VolumeSpec:
             order (`repeat`), or frames that are zero after normalisation (`zeros`).
         mean: The grey level (0 to 255) that is subtracted from every pixel.
         std: The number of grey levels per unit of the network's input.
+        detail: How much of an image is decoded: all of it (`full`), or as much as a frame of this
+            size can show (`frame`).
 
     Raises:
         OptionError: A value is out of range.
@@ -48,6 +50,7 @@ class VolumeSpec:
     # Mean and deviation of ImageNet's photographs (0.449 and 0.226 of the range, over channels).
     mean: float = 114.5
     std: float = 57.6
+    detail: Detail = DETAIL
 
     def __post_init__(self) -> None:
         if not 1 <= self.frames <= 1024:
@@ -57,6 +60,8 @@ class VolumeSpec:
                 raise OptionError(f"a frame side of {side} pixels is out of range; use 16 to 1024.")
         if self.fill not in ("repeat", "zeros"):
             raise OptionError(f"fill '{self.fill}' is unknown; use 'repeat' or 'zeros'.")
+        if self.detail not in DETAILS:
+            raise OptionError(f"detail '{self.detail}' is unknown; use 'full' or 'frame'.")
         if self.frames * self.height * self.width > MAX_VOLUME_PIXELS:
             raise OptionError(
                 f"a volume of {self.frames} frames of {self.width} x {self.height} has more than "
@@ -105,14 +110,18 @@ _READERS: Mapping[str, Reader] = {
     "fill": text,
     "mean": number,
     "std": number,
+    "detail": text,
 }
 
 
 def volume_from_dict(data: Mapping[str, Any]) -> VolumeSpec:
     """Return the volume spec that untrusted JSON describes, as `dataclasses.asdict` wrote it.
 
+    Formats 1 to 3 of checkpoints have no `detail`. Their networks learned from frames that were
+    nearly those of `frame`: large JPEGs were decoded at a reduced scale.
+
     Raises:
         FieldError: A field is unknown or of another type.
         OptionError: A value is out of range.
     """
-    return build(VolumeSpec, dict(data), "volume", _READERS)
+    return build(VolumeSpec, {"detail": "frame", **data}, "volume", _READERS)

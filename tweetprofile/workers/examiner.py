@@ -133,7 +133,13 @@ class _ImageExaminer:
     ) -> None:
         # A scaled decode may fail or not depending on its scale, so frames have the usual size.
         usual = VolumeSpec()
-        sizes = DecodeOptions(usual.height, usual.width, options.max_pixels, options.threads)
+        sizes = DecodeOptions(
+            usual.height,
+            usual.width,
+            options.max_pixels,
+            options.threads,
+            detail=options.detail or usual.detail,
+        )
         self.decoder: FrameDecoder = make_decoder(options.decoder, sizes, device, clock)
         self.decoded = 0
         self._max_pixels = options.max_pixels

@@ -5,7 +5,7 @@ The same `Predictor` runs in a program of yours, in the workers of one machine, 
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -68,14 +68,19 @@ class Predictor:
         self.device = resolve_device(options.device)
         self._precision = resolve_precision(options.precision, self.device)
         self._checkpoint = checkpoint
-        self._spec = checkpoint.volume_spec
+        own = checkpoint.volume_spec
+        self._spec = replace(own, detail=options.detail or own.detail)
         self._batch_size = options.batch_size or default_batch_size(self.device)
         self._network = for_inference(checkpoint.network, self.device, self._precision)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
         self._clock = StageClock()
         sizes = DecodeOptions(
-            self._spec.height, self._spec.width, options.max_pixels, options.threads
+            self._spec.height,
+            self._spec.width,
+            options.max_pixels,
+            options.threads,
+            detail=self._spec.detail,
         )
         self._decoder = make_decoder(options.decoder, sizes, self.device, self._clock)
         in_place = self._decoder.host_turn is not None

@@ -1,0 +1,21 @@
+"""The settings that a resumed run must share with the interrupted one."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_ADDED: Mapping[str, Any] = {"detail": "frame"}
+"""Settings that version 0.1.0 did not record, with the values that a run must have to resume one of
+its runs."""
+
+
+def differing_settings(settings: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings in which a run differs from an interrupted one, sorted.
+
+    Args:
+        settings: The settings of the run.
+        before: The settings of the interrupted run, as read from JSON.
+    """
+    given, earlier = json.loads(json.dumps(dict(settings))), {**_ADDED, **before}
+    names = sorted(given.keys() | earlier.keys())
+    return [name for name in names if given.get(name) != earlier.get(name)]
