@@ -137,17 +137,31 @@ def read_scans(data: bytes, picture: Picture) -> Iterator[Scan]:
     """
     position = picture.scans_begin
     for _ in range(_MAX_SCANS):
-        header = _find_scan(data, position)
-        if header is None:
+        scan = read_scan_header(data, picture, position)
+        if scan is None:
             return
-        start, end = header
-        found = _END_OF_DATA.search(data, end)
+        found = _END_OF_DATA.search(data, scan.ends)
         if found is None:
             raise IrregularJpegError
-        components, bits = _read_scan_header(data, start, end, picture)
-        yield Scan(position, start - 4, found.start(), components, *bits)
         position = found.start()
+        yield scan._replace(ends=position)
     raise IrregularJpegError
+
+
+def read_scan_header(data: bytes, picture: Picture, position: int) -> Scan | None:
+    """Return the scan whose tables or header begin at a position, which ends with its header.
+
+    None if the image ends there.
+
+    Raises:
+        IrregularJpegError: There is something else, or the header is not regular.
+    """
+    header = _find_scan(data, position)
+    if header is None:
+        return None
+    start, end = header
+    components, bits = _read_scan_fields(data, start, end, picture)
+    return Scan(position, start - 4, end, components, *bits)
 
 
 def _find_scan(data: bytes, position: int) -> tuple[int, int] | None:
@@ -216,7 +230,7 @@ def _find_quantisers(data: bytes, start: int, end: int) -> dict[int, int]:
     return found
 
 
-def _read_scan_header(
+def _read_scan_fields(
     data: bytes, start: int, end: int, picture: Picture
 ) -> tuple[tuple[int, ...], tuple[int, int, int, int]]:
     """Return the components of a scan, and `first`, `last`, `high` and `low`."""

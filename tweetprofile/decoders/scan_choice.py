@@ -18,6 +18,7 @@ from tweetprofile.decoders.jpeg_scans import (
     Picture,
     Scan,
     read_picture,
+    read_scan_header,
     read_scans,
 )
 
@@ -94,10 +95,16 @@ def shorten_jpeg(data: bytes, side: int, *, guesses: bool = False) -> bytes | No
         for scan in read_scans(data, picture):
             choice.add(scan)
             if choice.is_settled:
-                return choice.join(guesses=guesses) if choice.is_shorter else None
+                break
+        # If a marker got into the data of the last scan, what follows is not regular.
+        rest = read_scan_header(data, picture, choice.end)
+        if rest is not None:
+            choice.require_next(rest)
+        elif not choice.is_complete:
+            return None
     except IrregularJpegError:
-        pass
-    return None
+        return None
+    return choice.join(guesses=guesses) if choice.is_shorter else None
 
 
 class _Choice:
@@ -123,6 +130,16 @@ class _Choice:
         self._kept = [[_UNKNOWN] * COEFFICIENTS for _ in self._components]
 
     @property
+    def end(self) -> int:
+        """The position after the last scan so far."""
+        return self._scans[-1][0].ends if self._scans else self._picture.scans_begin
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the scans so far hold all of the picture."""
+        return all(sent == [0] * COEFFICIENTS for sent in self._sent)
+
+    @property
     def is_shorter(self) -> bool:
         """Whether the scans that are kept lack something of the picture."""
         return any(kept != [0] * COEFFICIENTS for kept in self._kept)
@@ -141,22 +158,27 @@ class _Choice:
         Raises:
             IrregularJpegError: The scan does not continue those before it.
         """
+        self.require_next(scan)
         band = slice(scan.first, scan.last + 1)
-        before = [scan.high or _UNKNOWN] * (scan.last + 1 - scan.first)
+        before, after = [scan.high or _UNKNOWN], [scan.low]
+        width = scan.last + 1 - scan.first
+        keeps = all(self._kept[index][band] == before * width for index in scan.components)
+        keeps = keeps and self._is_worth(scan, scan.ends - scan.begins)
+        for index in scan.components:
+            self._sent[index][band] = after * width
+            if keeps:
+                self._kept[index][band] = after * width
+        self._scans.append((scan, keeps))
+
+    def require_next(self, scan: Scan) -> None:
+        """Raise IrregularJpegError if a scan does not continue those so far."""
         if scan.high and scan.low != scan.high - 1:
             raise IrregularJpegError
+        before = [scan.high or _UNKNOWN] * (scan.last + 1 - scan.first)
         for index in scan.components:
             is_begun = scan.first == 0 or self._sent[index][0] > _UNKNOWN
-            if self._sent[index][band] != before or not is_begun:
+            if not is_begun or self._sent[index][scan.first : scan.last + 1] != before:
                 raise IrregularJpegError
-        keeps = all(self._kept[index][band] == before for index in scan.components)
-        keeps = keeps and self._is_worth(scan, scan.ends - scan.begins)
-        after = [scan.low] * len(before)
-        for index in scan.components:
-            self._sent[index][band] = after
-            if keeps:
-                self._kept[index][band] = after
-        self._scans.append((scan, keeps))
 
     def join(self, *, guesses: bool) -> bytes:
         """Return the scans that are kept, with all tables before the last of them."""
@@ -193,7 +215,7 @@ class _Choice:
         the square of it.
         """
         (index,) = scan.components
-        typical = scan.first + (scan.last // 16 if scan.high else 0)
+        typical = scan.first + ((scan.last - scan.first) // 16 if scan.high else 0)
         unit = self._quantiser(index, typical) << scan.low
         frequency = _FREQUENCY[typical]
         waves = self._shrink / self._components[index].spacing * frequency / 16
