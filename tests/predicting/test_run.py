@@ -23,6 +23,7 @@ from tweetprofile.errors import (
     OptionError,
     TooManyFailuresError,
 )
+from tweetprofile.job import Detail
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.run import Progress, predict_manifest, run_plan
@@ -297,7 +298,8 @@ def test_the_output_describes_its_run(
 def test_an_output_records_the_detail_of_its_model_unless_another_was_given(
     dump: Path, tmp_path: Path, options: PredictOptions, predict: Predict
 ) -> None:
-    for given, used in ((None, "frame"), ("full", "full")):
+    expected: dict[Detail | None, Detail] = {None: "frame", "full": "full"}
+    for given, used in expected.items():
         chosen = replace(options, limit=1, detail=given)
         predict(dump / "test.parquet", tmp_path / used, chosen)
         described = json.loads(pq.read_metadata(tmp_path / used).metadata[METADATA_KEY.encode()])
