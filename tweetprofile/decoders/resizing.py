@@ -28,15 +28,15 @@ def stretch_into(
             Stretching all 338 would shift the picture by up to half a row.
     """
     height, width, _ = frame_HWC.shape
-    pixels_CHW = torch.from_numpy(pixels_HWC).permute(2, 0, 1)
+    # PyTorch takes its fast path only if the batch of one is made first: then it sees that the
+    # memory is channels-last.
+    pixels_1CHW = torch.from_numpy(pixels_HWC)[None].permute(0, 3, 1, 2)
     if covered is None or covered == pixels_HWC.shape[:2]:
-        frame_CHW = _resize(pixels_CHW[None], (height, width))[0]
+        frame_1CHW = _resize(pixels_1CHW, (height, width))
     else:
         factors = height / covered[0] * _SURPLUS, width / covered[1] * _SURPLUS
-        frame_CHW = interpolate(
-            pixels_CHW[None], scale_factor=factors, mode="bilinear", antialias=True
-        )[0]
-    frame_HWC.copy_(frame_CHW.permute(1, 2, 0))
+        frame_1CHW = interpolate(pixels_1CHW, scale_factor=factors, mode="bilinear", antialias=True)
+    frame_HWC.copy_(frame_1CHW[0].permute(1, 2, 0))
 
 
 def stretch(frames_FHWC: torch.Tensor, height: int, width: int) -> torch.Tensor:
