@@ -30,6 +30,9 @@ DETAIL: Detail = "frame"
 VOLUME_FRAMES = 11
 """The default number of frames per volume, as in the paper."""
 
+FRAME_SIDE = 112
+"""The default width and height of a frame in pixels."""
+
 MAX_PIXELS = 40_000_000
 """The default limit on width x height; a decoded RGB image of 40 megapixels takes 120 MB."""
 

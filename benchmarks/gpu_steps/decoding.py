@@ -44,9 +44,7 @@ def measure(work: Work) -> Outcome:
     device, seconds = torch.device(work.device), work.size(0.8, 0.02)
     rates: list[dict[str, Any]] = []
     encoded = {kind: read_images(work, kind) for kind in KINDS}
-    encoded[SHORTENED] = [
-        shorten_jpeg(image, SIDE, guesses=True) or image for image in encoded["progressive"]
-    ]
+    encoded[SHORTENED] = [_shortened(image) for image in encoded["progressive"]]
     for kind, images in encoded.items():
         for trial in trials():
             batch = [images[number % len(images)] for number in range(work.size(trial.batch, 8))]
@@ -60,6 +58,11 @@ def measure(work: Work) -> Outcome:
         findings.append(Finding(f"fastest of all settings, {kind}", _describe(fastest)))
     figures = {"rates": rates, "alone": {kind: _rate(each) for kind, each in best.items()}}
     return Outcome(findings, figures)
+
+
+def _shortened(image: bytes) -> bytes:
+    short = shorten_jpeg(image, SIDE, guesses=True)
+    return image if short is None else short.data
 
 
 def trials() -> list[Trial]:

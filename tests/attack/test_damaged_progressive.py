@@ -100,9 +100,10 @@ def outcome(decoder: PillowDecoder, image: bytes) -> Outcome:
 
 def needed_parts(jpeg: bytes, side: int) -> list[tuple[int, int]]:
     """Return the ranges of a regular JPEG that a frame is decoded from."""
-    shortened = shorten_jpeg(jpeg, side, guesses=True)
-    if shortened is None:
+    short = shorten_jpeg(jpeg, side, guesses=True)
+    if short is None:
         return [(0, len(jpeg))]
+    shortened = short.data
     scans = scans_of(jpeg)
     headers = [part.start for part in parts_of(jpeg) if part.marker == SCAN]
     needed, position = [(0, scans[0].start)], scans[0].start

@@ -14,7 +14,7 @@ from tests.predicting.test_dirty_dump import predict
 from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
-from tweetprofile.job import PredictorOptions
+from tweetprofile.job import FrameSize, PredictorOptions
 from tweetprofile.workers.examiner import Examiner
 
 OPTIONS = DecodeOptions(height=32, width=32, threads=1)
@@ -62,7 +62,8 @@ def test_dali_does_not_receive_images_that_pillow_refuses(
 def test_inspecting_reports_the_same_outcome_as_predicting(
     make: Maker, outcome: str | None, share: float
 ) -> None:
-    examiner = Examiner(11, False, PredictorOptions(device="cpu", decoder="pillow", threads=1))
+    options = PredictorOptions(device="cpu", decoder="pillow", threads=1)
+    examiner = Examiner(FrameSize(11, 112, 112), False, options)
     user = UserImages("ada", (ImageRef(data=make(share)),))
     (row,) = examiner([user]).to_pylist()
     reasons = [failure["reason"] for failure in row["failures"]]

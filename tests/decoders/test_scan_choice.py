@@ -50,6 +50,11 @@ def assert_within_bounds(means: Differences) -> None:
     assert max(means) <= 2.5
 
 
+def short_of(image: bytes, side: int, *, guesses: bool = False) -> bytes | None:
+    short = shorten_jpeg(image, side, guesses=guesses)
+    return None if short is None else short.data
+
+
 def small_scenery(script: Script = STANDARD, options: JpegOptions | None = None) -> bytes:
     return write_jpeg(np.asarray(scenery(320, 240)), script, options)
 
@@ -67,7 +72,7 @@ def test_frames_of_pictures_as_twitter_serves_them_hardly_differ(encode: Encode,
     pictures = [PICTURES[kind](*size, seed=seed) for seed, size in enumerate(sizes)]
     images = [encode(picture, "JPEG", progressive=True, **TWITTER) for picture in pictures]
     for side in (64, 112, 224):
-        assert all(shorten_jpeg(image, side) for image in images)
+        assert all(short_of(image, side) for image in images)
         assert_within_bounds(differences(images, side))
 
 
@@ -94,7 +99,7 @@ def test_frames_hardly_differ_whatever_the_script_of_scans(
 
 def test_grey_pictures_are_shortened_as_well(encode: Encode) -> None:
     image = encode(scenery(1200, 900).convert("L"), "JPEG", progressive=True, quality=85)
-    assert len(shorten_jpeg(image, 112) or image) < len(image) / 2
+    assert len(short_of(image, 112) or image) < len(image) / 2
     assert_within_bounds(differences([image], 112))
 
 
@@ -102,7 +107,7 @@ def test_a_turned_picture_is_shortened_as_well(encode: Encode) -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
     image = encode(scenery(1200, 900), "JPEG", progressive=True, exif=turned, **TWITTER)
-    assert len(shorten_jpeg(image, 112) or image) < len(image) / 2
+    assert len(short_of(image, 112) or image) < len(image) / 2
     assert_within_bounds(differences([image], 112))
 
 
@@ -111,7 +116,7 @@ def test_a_turned_picture_is_shortened_as_well(encode: Encode) -> None:
 
 def test_most_of_a_photograph_is_left_out() -> None:
     image = small_scenery()
-    short = shorten_jpeg(image, 32)
+    short = short_of(image, 32)
     assert short is not None
     assert len(short) < len(image) * 0.45
     assert scans_of(image) == 10
@@ -120,7 +125,7 @@ def test_most_of_a_photograph_is_left_out() -> None:
 
 def test_a_larger_frame_needs_more_scans() -> None:
     image = small_scenery()
-    lengths = [len(shorten_jpeg(image, side) or image) for side in (16, 32, 112, 240)]
+    lengths = [len(short_of(image, side) or image) for side in (16, 32, 112, 240)]
     assert lengths == sorted(lengths)
     assert lengths[0] < lengths[-1] == len(image)
 
@@ -128,7 +133,7 @@ def test_a_larger_frame_needs_more_scans() -> None:
 def test_text_needs_its_fine_waves_however_small_the_frame(encode: Encode) -> None:
     page = encode(text(1200, 900), "JPEG", progressive=True, **TWITTER)
     drawing = encode(shapes(1200, 900), "JPEG", progressive=True, **TWITTER)
-    short_page, short_drawing = shorten_jpeg(page, 64), shorten_jpeg(drawing, 64)
+    short_page, short_drawing = short_of(page, 64), short_of(drawing, 64)
     assert short_page is not None
     assert short_drawing is not None
     assert scans_of(short_page) > scans_of(short_drawing)
@@ -136,7 +141,7 @@ def test_text_needs_its_fine_waves_however_small_the_frame(encode: Encode) -> No
 
 def test_scans_between_those_that_are_needed_are_left_out() -> None:
     image = small_scenery()
-    short = shorten_jpeg(image, 32, guesses=True)
+    short = short_of(image, 32, guesses=True)
     assert short is not None
     assert not image.startswith(short[:-2])
     refined_means = bytes([0xDA, 0, 12, 3, 1, 0, 2, 0x11, 3, 0x11, 0, 0, 0x10])
@@ -147,13 +152,13 @@ def test_what_follows_the_last_scan_that_is_needed_is_not_looked_at() -> None:
     image = small_scenery()
     last = image.rindex(b"\xff\xda")
     damaged = image[: last + 20] + bytes(len(image) - last - 22) + image[-2:]
-    assert shorten_jpeg(damaged, 32) == shorten_jpeg(image, 32)
+    assert short_of(damaged, 32) == short_of(image, 32)
 
 
 def test_tables_before_a_scan_that_is_left_out_are_kept() -> None:
     # Tables of a scan may serve later scans as well.
     image = small_scenery(MOZJPEG)
-    short = shorten_jpeg(image, 32)
+    short = short_of(image, 32)
     assert short is not None
     tables = image[: image.rindex(short[-40:-2])].count(b"\xff\xc4")
     assert short.count(b"\xff\xc4") == tables
@@ -161,7 +166,7 @@ def test_tables_before_a_scan_that_is_left_out_are_kept() -> None:
 
 def test_the_library_does_not_guess_what_was_left_out() -> None:
     image = small_scenery()
-    short, guessed = shorten_jpeg(image, 32), shorten_jpeg(image, 32, guesses=True)
+    short, guessed = short_of(image, 32), short_of(image, 32, guesses=True)
     assert short is not None
     assert guessed is not None
     changed = [at for at in range(len(short)) if short[at] != guessed[at]]
@@ -184,7 +189,7 @@ def test_other_images_are_decoded_as_a_whole(good_images: dict[str, bytes]) -> N
         small_scenery(BASELINE),
         small_scenery(THREE_SCANS),
     ]:
-        assert shorten_jpeg(image, 16) is None
+        assert short_of(image, 16) is None
 
 
 def _replaced(image: bytes, old: bytes, new: bytes) -> bytes:
@@ -222,8 +227,8 @@ IRREGULAR: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("kind", IRREGULAR)
 def test_an_irregular_file_is_decoded_as_a_whole(kind: str) -> None:
     image = small_scenery()
-    assert shorten_jpeg(image, 32) is not None
-    assert shorten_jpeg(IRREGULAR[kind](image), 32) is None
+    assert short_of(image, 32) is not None
+    assert short_of(IRREGULAR[kind](image), 32) is None
 
 
 _DC, _Y, _CB, _CR = STANDARD[0], STANDARD[1], STANDARD[3], STANDARD[2]
@@ -241,7 +246,7 @@ UNFOLLOWABLE: dict[str, Script] = {
 @pytest.mark.parametrize("kind", UNFOLLOWABLE)
 def test_scans_that_do_not_follow_from_each_other_are_all_decoded(kind: str) -> None:
     image = small_scenery(UNFOLLOWABLE[kind])
-    short = shorten_jpeg(image, 32)
+    short = short_of(image, 32)
     assert short is None or scans_of(short) == scans_of(image)
 
 
@@ -249,7 +254,7 @@ def test_more_scans_than_encoders_write_are_all_decoded() -> None:
     bits = [ScanSpec((0, 1, 2), 0, 0, 0, 13)]
     bits += [ScanSpec((0, 1, 2), 0, 0, low + 1, low) for low in range(12, -1, -1)]
     single = [ScanSpec((number,), each, each) for number in (0, 1, 2) for each in range(1, 64)]
-    assert shorten_jpeg(small_scenery((*bits, *single)), 16) is None
+    assert short_of(small_scenery((*bits, *single)), 16) is None
 
 
 # -- Damage -----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ PREDICTOR = predictor_facts()
     params=[
         (PredictJob(Path("model.safetensors"), options=OPTIONS), PREDICTOR),
         (ExtractJob(FrameSize(3, 8, 8), options=OPTIONS), WORKER),
-        (ExamineJob(3, options=OPTIONS), WORKER),
+        (ExamineJob(FrameSize(3, 16, 16), options=OPTIONS), WORKER),
     ],
     ids=["predict", "extract", "examine"],
 )

@@ -10,7 +10,7 @@ from PIL import Image
 from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
-from tweetprofile.job import PredictorOptions
+from tweetprofile.job import FrameSize, PredictorOptions
 from tweetprofile.workers.examiner import Examiner
 from tweetprofile.workers.findings import crashed_findings
 
@@ -28,7 +28,9 @@ def examine(
     images: dict[str, bytes], *, full_decode: bool = False, **options: Any
 ) -> dict[str, dict[str, Any]]:
     """Return the row of each image, examined as the only image of a user."""
-    examiner = Examiner(11, full_decode, PredictorOptions(device="cpu", threads=1, **options))
+    examiner = Examiner(
+        FrameSize(11, 112, 112), full_decode, PredictorOptions(device="cpu", threads=1, **options)
+    )
     users = [UserImages(name, (ImageRef(data=data),)) for name, data in images.items()]
     return {row["user_id"]: row for row in examiner(users).to_pylist()}
 
@@ -102,7 +104,7 @@ def test_the_status_is_that_of_predict_and_the_failures_are_complete(
     (tmp_path / "good.jpg").write_bytes(good_images["jpeg"])
     names = ["good.jpg"] * 30
     names[1] = names[3] = "gone.jpg"  # 3 is among the 11 that are tried, 1 is not
-    examiner = Examiner(11, False, PredictorOptions(tmp_path, device="cpu"))
+    examiner = Examiner(FrameSize(11, 112, 112), False, PredictorOptions(tmp_path, device="cpu"))
     refs = tuple(ImageRef(name) for name in names)
     (row,) = examiner([UserImages("zoe", refs, left_out=5)]).to_pylist()
     assert (row["status"], row["frames_used"], row["images_given"]) == ("partial", 11, 35)
@@ -113,7 +115,7 @@ def test_the_status_is_that_of_predict_and_the_failures_are_complete(
 def test_a_user_who_crashes_the_worker_has_a_row_with_the_same_columns(
     good_images: dict[str, bytes],
 ) -> None:
-    examiner = Examiner(11, False, PredictorOptions(device="cpu"))
+    examiner = Examiner(FrameSize(11, 112, 112), False, PredictorOptions(device="cpu"))
     usual = examiner([UserImages("zoe", (ImageRef(data=good_images["jpeg"]),))])
     crashed = crashed_findings(7)
     assert crashed.schema == usual.schema

@@ -57,7 +57,7 @@ def test_a_frame_extractor_decodes_a_large_image_that_max_pixels_allows(
 def test_an_examiner_tells_the_size_of_a_large_image_that_max_pixels_allows(
     users: list[UserImages], full_decode: bool
 ) -> None:
-    (row,) = Examiner(11, full_decode, LARGE)(users).to_pylist()
+    (row,) = Examiner(FrameSize(11, 112, 112), full_decode, LARGE)(users).to_pylist()
     assert (row["formats"], row["widths"], row["heights"]) == (["JPEG"], [WIDTH], [HEIGHT])
     assert row["decoded"] == full_decode
 

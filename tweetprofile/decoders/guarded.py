@@ -119,7 +119,8 @@ class GuardedDaliDecoder:
         if not self._shortens:
             return image
         # The quantisers stay as they are: a JPEG that the standard does not allow is not for DALI.
-        return shorten_jpeg(bytes(image), max(self._size), guesses=True) or image
+        short = shorten_jpeg(bytes(image), max(self._size), guesses=True)
+        return image if short is None else short.data
 
     def _merge(
         self,

@@ -19,12 +19,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
-from tweetprofile.decoders.bounds import CountedFile, fits, why_excessive
+from tweetprofile.decoders.bounds import MAX_SCAN_PIXELS, CountedFile, fits, why_excessive
 from tweetprofile.decoders.formats import is_cut, pillow_formats, why_unidentified
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
 from tweetprofile.decoders.pillow_settings import pillow_settings
 from tweetprofile.decoders.resizing import stretch_into
-from tweetprofile.decoders.scan_choice import shorten_jpeg
+from tweetprofile.decoders.scan_choice import ShortJpeg, shorten_jpeg
 from tweetprofile.decoders.turbojpeg import Pixels, decode_jpeg
 from tweetprofile.errors import ImageError, Reason
 from tweetprofile.job import DecoderName, usable_processors
@@ -154,25 +154,52 @@ class PillowDecoder:
         Raises:
             ImageError: The image cannot be decoded.
         """
-        if (
-            self._options.detail == "frame"
-            and (short := shorten_jpeg(data, self._side)) is not None
-        ):
-            try:
-                return self._decode_all(short, shortened=True)
-            except ImageError:
-                pass  # damage before the cut has to have the outcome that it has without a cut
-        return self._decode_all(data)
+        short = shorten_jpeg(data, self._side) if self._options.detail == "frame" else None
+        picture = None if short is None else self._decode_short(short)
+        # With damage before the cut, the outcome has to be that of the whole image.
+        return self._decode_all(data) if picture is None else picture
 
-    def _decode_all(self, data: bytes, *, shortened: bool = False) -> _Picture:
-        """Do the same with all of `data`, which may be a shortened JPEG."""
+    def _decode_short(self, short: ShortJpeg) -> _Picture | None:
+        """Return the picture in a shortened JPEG; None if anything is wrong with it."""
+        width, height = short.width, short.height
+        is_excessive = short.scans * width * height > MAX_SCAN_PIXELS
+        if is_excessive or not fits(width, height, self._options.max_pixels):
+            return None
+        factor = self._factor_of(width, height)
+        pixels = decode_jpeg(short.data, -(-width // factor), -(-height // factor))
+        if pixels is None:
+            return None
+        picture = _Picture(pixels, (height / factor, width / factor))
+        return self._with_turn(picture, short.data) if short.has_metadata else picture
+
+    def _with_turn(self, picture: _Picture, data: bytes) -> _Picture | None:
+        """Return a picture with the turn that its EXIF asks for; None if EXIF is no good."""
+        if why_excessive(data, self._options.max_pixels) is not None:
+            return None
+        try:
+            with Image.open(CountedFile(data), formats=self._formats) as image:
+                return picture._replace(turn=_transpose_of(image))
+        except Exception:  # Broken bytes make Pillow's plugins raise anything.
+            return None
+
+    def _factor_of(self, width: int, height: int) -> int:
+        """Return the factor by which libjpeg reduces a JPEG, as `Image.draft` chooses it."""
+        most = min(width, height) // (self._side * _DRAFT_MARGIN)
+        return max(factor for factor in (1, 2, 4, 8) if factor == 1 or factor <= most)
+
+    def _decode_all(self, data: bytes) -> _Picture:
+        """Return the picture in an encoded image, of which everything is decoded.
+
+        Raises:
+            ImageError: The image cannot be decoded.
+        """
         if (excess := why_excessive(data, self._options.max_pixels)) is not None:
             raise ImageError(excess)
         is_open = False
         try:
             with Image.open(CountedFile(data), formats=self._formats) as image:
                 is_open = True
-                return self._picture_in(image, data, shortened=shortened)
+                return self._picture_in(image, data)
         except (ImageError, MemoryError):
             raise  # a lack of memory is not the fault of the image
         except Image.DecompressionBombError:
@@ -183,7 +210,7 @@ class PillowDecoder:
             reason = Reason.TRUNCATED if is_cut(data) else _reason_of(error)
             raise (_BrokenPixelsError if is_open else ImageError)(reason) from None
 
-    def _picture_in(self, image: Image.Image, data: bytes, *, shortened: bool) -> _Picture:
+    def _picture_in(self, image: Image.Image, data: bytes) -> _Picture:
         self._require_fitting(image)
         if image.width * image.height > _MAX_PIXELS_IN_PYTHON and _is_decoded_in_python(image):
             raise ImageError(Reason.TOO_SLOW)
@@ -192,8 +219,6 @@ class PillowDecoder:
             pixels = decode_jpeg(data, image.width, image.height)
             if pixels is not None:
                 return _Picture(pixels, covered, _transpose_of(image))
-        if shortened:
-            raise _BrokenPixelsError(Reason.CORRUPT)
         image.load()  # some formats store EXIF after the pixels, and Pillow turns a TIFF itself
         self._require_fitting(image)  # the picture in an icon may be larger than the icon claims
         return _Picture(_rgb_pixels(image), covered, _transpose_of(image))

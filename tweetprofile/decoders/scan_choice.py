@@ -10,6 +10,7 @@ of several scans add up in squares, so what counts is the square of the change p
 """
 
 from math import pi, sqrt
+from typing import NamedTuple
 
 from tweetprofile.decoders.formats import is_complete
 from tweetprofile.decoders.jpeg_scans import (
@@ -72,7 +73,25 @@ _JPEG = b"\xff\xd8\xff"
 _END_OF_IMAGE = b"\xff\xd9"
 
 
-def shorten_jpeg(data: bytes, side: int, *, guesses: bool = False) -> bytes | None:
+class ShortJpeg(NamedTuple):
+    """A progressive JPEG without the scans that a frame cannot show.
+
+    Attributes:
+        data: The file.
+        width: The width in pixels.
+        height: The height in pixels.
+        scans: The number of its scans.
+        has_metadata: Whether it may have EXIF.
+    """
+
+    data: bytes
+    width: int
+    height: int
+    scans: int
+    has_metadata: bool
+
+
+def shorten_jpeg(data: bytes, side: int, *, guesses: bool = False) -> ShortJpeg | None:
     """Return a progressive JPEG without the scans that a frame cannot show.
 
     Damage to those scans is not noticed, except that the image must have its end.
@@ -104,7 +123,10 @@ def shorten_jpeg(data: bytes, side: int, *, guesses: bool = False) -> bytes | No
             return None
     except IrregularJpegError:
         return None
-    return choice.join(guesses=guesses) if choice.is_shorter else None
+    if not choice.is_shorter:
+        return None
+    file = choice.join(guesses=guesses)
+    return ShortJpeg(file, picture.width, picture.height, choice.scans, picture.has_metadata)
 
 
 class _Choice:
@@ -128,6 +150,7 @@ class _Choice:
         # scans that are kept.
         self._sent = [[_UNKNOWN] * COEFFICIENTS for _ in self._components]
         self._kept = [[_UNKNOWN] * COEFFICIENTS for _ in self._components]
+        self._unsettled = set(range(len(self._components)))
 
     @property
     def end(self) -> int:
@@ -147,10 +170,12 @@ class _Choice:
     @property
     def is_settled(self) -> bool:
         """Whether no scan that may follow would be kept."""
-        return all(
-            min(sent) > _UNKNOWN and not self._may_refine(index)
-            for index, sent in enumerate(self._sent)
-        )
+        return not self._unsettled
+
+    @property
+    def scans(self) -> int:
+        """The number of scans that are kept."""
+        return sum(keeps for _, keeps in self._scans)
 
     def add(self, scan: Scan) -> None:
         """Take the next scan of the file, and decide whether to keep it.
@@ -168,6 +193,8 @@ class _Choice:
             self._sent[index][band] = after * width
             if keeps:
                 self._kept[index][band] = after * width
+            if min(self._sent[index]) > _UNKNOWN and not self._may_refine(index):
+                self._unsettled.discard(index)
         self._scans.append((scan, keeps))
 
     def require_next(self, scan: Scan) -> None:

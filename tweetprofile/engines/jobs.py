@@ -114,11 +114,11 @@ class ExamineJob(Job[WorkerFacts]):
     """Find out what every image is; the precision among the options has no effect.
 
     Attributes:
-        frames: The number of frames in a volume.
+        frames: The number of frames in a volume, and their size.
         full_decode: Whether to decode images that pass the check of their header and end.
     """
 
-    frames: int
+    frames: FrameSize
     full_decode: bool = False
     actor: ClassVar[str] = "tweetprofile.workers.examiner:Examiner"
 

@@ -22,10 +22,12 @@ from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import SharedImageCounter
 from tweetprofile.job import (
     DETAIL,
+    FRAME_SIDE,
     MAX_IMAGE_SECONDS,
     MAX_PIXELS,
     VOLUME_FRAMES,
     Detail,
+    FrameSize,
     PredictorOptions,
     WorkerFacts,
 )
@@ -43,9 +45,10 @@ class InspectOptions:
     Attributes:
         image_root: The folder that image paths are relative to and never leave; None for the
             manifest's folder.
-        checkpoint: The checkpoint whose number of frames per volume the expected outcome of
-            `predict` is computed for, and whose detail images are decoded with. None to assume the
-            default of 11 frames: the inspection does not look for a default checkpoint.
+        checkpoint: The checkpoint whose volumes the expected outcome of `predict` is computed for:
+            their number of frames, the size of these and how much of an image is decoded for them.
+            None to assume 11 frames of 112 x 112: the inspection does not look for a default
+            checkpoint.
         sample: The number of users to inspect, spread over the manifest; None for all.
         full_decode: Whether to decode every image. Otherwise an image is decoded only if its
             header and its end do not show whether it is usable.
@@ -180,7 +183,7 @@ def run_inspection(
     began = time.monotonic()
     counts = Counts()
     with SharedImageCounter(plan.users_in_manifest) as shared_images:
-        counter = InspectionCounter(plan.job.frames, plan.columns, shared_images)
+        counter = InspectionCounter(plan.job.frames.frames, plan.columns, shared_images)
         for batch, findings in engine.run(plan.batches(engine.users_per_task)):
             counter.add(batch, findings)
             counts += Counts.of(findings, plan.options.max_images)
@@ -208,14 +211,14 @@ def inspect_manifest(
         return run_inspection(plan, engine, on_progress)
 
 
-def _volume_of(options: InspectOptions) -> tuple[int, Detail]:
-    """Return the number of frames of the volumes to expect, and the detail of the frames."""
+def _volume_of(options: InspectOptions) -> tuple[FrameSize, Detail]:
+    """Return the frames of the volumes to expect, and how much of an image is decoded for them."""
     if options.checkpoint is None:
-        return VOLUME_FRAMES, options.detail or DETAIL
+        return FrameSize(VOLUME_FRAMES, FRAME_SIDE, FRAME_SIDE), options.detail or DETAIL
     from tweetprofile.checkpoints.checkpoint import load_checkpoint  # noqa: PLC0415 - imports torch
 
     spec = load_checkpoint(options.checkpoint).volume_spec
-    return spec.frames, options.detail or spec.detail
+    return spec.frame_size(), options.detail or spec.detail
 
 
 def _is_everywhere(manifest: Manifest, column: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from tweetprofile.errors import OptionError
-from tweetprofile.job import DETAIL, DETAILS, VOLUME_FRAMES, Detail, FrameSize
+from tweetprofile.job import DETAIL, DETAILS, FRAME_SIDE, VOLUME_FRAMES, Detail, FrameSize
 from tweetprofile.untrusted.fields import Reader, build, number, text, whole
 
 Fill = Literal["repeat", "zeros"]
@@ -44,8 +44,8 @@ class VolumeSpec:
     """
 
     frames: int = VOLUME_FRAMES
-    height: int = 112
-    width: int = 112
+    height: int = FRAME_SIDE
+    width: int = FRAME_SIDE
     fill: Fill = "repeat"
     # Mean and deviation of ImageNet's photographs (0.449 and 0.226 of the range, over channels).
     mean: float = 114.5

@@ -20,10 +20,9 @@ from tweetprofile.decoders.formats import HEADER_CHECKED_FORMATS, is_complete, p
 from tweetprofile.decoders.pillow import identify
 from tweetprofile.decoders.pillow_settings import pillow_settings
 from tweetprofile.errors import Reason
-from tweetprofile.job import PredictorOptions, WorkerFacts
+from tweetprofile.job import DETAIL, FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.choice import choose_frames
-from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.devices import resolve_device
 from tweetprofile.workers.findings import ImageFacts, UserFindings, make_findings
 from tweetprofile.workers.observers import ImageObserver, NullObserver
@@ -37,7 +36,8 @@ class Examiner:
     """Examines every image of users: its format and size, or the reason why it is unusable.
 
     Args:
-        frames: The number of frames per volume, which determines what `predict` would use.
+        frames: The number of frames per volume, and their size, which determine what `predict`
+            would use.
         full_decode: Whether to decode also those images whose header shows no fault.
         options: Where the images are, and the limits of an image.
         compute_slot: The context entered to compute and left to read; None for no limit.
@@ -50,7 +50,7 @@ class Examiner:
 
     def __init__(
         self,
-        frames: int,
+        frames: FrameSize,
         full_decode: bool,
         options: PredictorOptions,
         compute_slot: AbstractContextManager[object] | None = None,
@@ -60,10 +60,12 @@ class Examiner:
         self._clock = StageClock()
         self._compute_slot = compute_slot or nullcontext()
         self._observer = observer or NullObserver()
-        self._frames = frames
+        self._frames = frames.frames
         self._max_pixels = options.max_pixels
         self._reader = ImageReader(options.image_root, options.max_image_bytes)
-        self._examiner = _ImageExaminer(options, device, self._clock, full_decode=full_decode)
+        self._examiner = _ImageExaminer(
+            frames, options, device, self._clock, full_decode=full_decode
+        )
         self.facts = WorkerFacts(
             device=device.type,
             decoder=self._examiner.decoder.name,
@@ -125,20 +127,20 @@ class _ImageExaminer:
 
     def __init__(
         self,
+        frames: FrameSize,
         options: PredictorOptions,
         device: torch.device,
         clock: StageClock,
         *,
         full_decode: bool,
     ) -> None:
-        # A scaled decode may fail or not depending on its scale, so frames have the usual size.
-        usual = VolumeSpec()
+        # How much of an image is decoded, and so what damage is noticed, depends on the frame.
         sizes = DecodeOptions(
-            usual.height,
-            usual.width,
+            frames.height,
+            frames.width,
             options.max_pixels,
             options.threads,
-            detail=options.detail or usual.detail,
+            detail=options.detail or DETAIL,
         )
         self.decoder: FrameDecoder = make_decoder(options.decoder, sizes, device, clock)
         self.decoded = 0
