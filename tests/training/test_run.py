@@ -4,15 +4,18 @@ import json
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.checkpoints.choice import default_checkpoint
 from tweetprofile.errors import ManifestError, OptionError, OutputError, TrainingError
+from tweetprofile.job import Detail
 from tweetprofile.networks import Norm
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
@@ -265,3 +268,28 @@ def test_dali_and_pillow_lead_to_the_same_classes_except_for_ties(
         probabilities = frames[0][f"{trait}_probabilities"].struct.unnest().fill_null(0).to_numpy()
         second, first = np.sort(probabilities, axis=1)[:, -2:].T
         assert (first - second)[~agrees].max(initial=0.0) < 0.05
+
+
+@pytest.mark.slow
+def test_what_a_frame_can_show_leads_to_the_same_classes_as_all_of_an_image(
+    large_dump: Path, trained: Path, tmp_path: Path
+) -> None:
+    users = pl.read_parquet([large_dump / "train.parquet", large_dump / "test.parquet"])
+    for image in sorted(set(users["images"].explode().drop_nulls())):
+        # Large for frames of 32 pixels, as photographs of 1,200 pixels are for frames of 112.
+        try:
+            with Image.open(large_dump / image) as opened:
+                large = opened.convert("RGB").resize((400, 300))
+        except OSError:
+            continue
+        (tmp_path / image).parent.mkdir(parents=True, exist_ok=True)
+        large.save(tmp_path / image, "JPEG", progressive=True, quality=85)
+    users.write_parquet(tmp_path / "users.parquet")
+    frames = []
+    for detail in get_args(Detail):
+        out = tmp_path / f"{detail}.parquet"
+        chosen = PredictOptions(checkpoint=trained, devices="cpu", detail=detail)
+        predict_manifest(tmp_path / "users.parquet", out, chosen)
+        frames.append(pl.read_parquet(out))
+    same = np.stack([frames[0][trait].eq_missing(frames[1][trait]) for trait in TRAITS])
+    assert same.mean() >= 0.99
