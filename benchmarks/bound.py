@@ -18,7 +18,7 @@ import click
 import torch
 from dump import describe, make_model, write_users
 from report import report
-from workloads import DUMPS, get_images
+from workloads import dump_option, get_images
 
 from tweetprofile import load_checkpoint
 from tweetprofile.checkpoints.checkpoint import Checkpoint
@@ -45,14 +45,7 @@ Work = Callable[[Sequence[UserImages]], object]
     type=click.Path(path_type=Path),
     help="A folder of JPEGs; by default, images are drawn.",
 )
-@click.option(
-    "--dump",
-    type=click.Choice(DUMPS),
-    default="photos",
-    show_default=True,
-    help="The photographs as they are, as progressive JPEGs, or 70% of them so, with 15% baseline "
-    "JPEGs, 10% PNG screenshots and 5% WebP.",
-)
+@dump_option
 @click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option("--users", default=200, show_default=True)
 @click.option("--rounds", default=3, show_default=True)

@@ -27,7 +27,7 @@ import polars as pl
 from commands import CONTENDERS, OURS, command_of, predict_command, seconds_of
 from dump import describe, make_model, write_users
 from report import report
-from workloads import DUMPS, get_images, usual_users
+from workloads import dump_option, get_images, usual_users
 
 from tweetprofile import load_checkpoint
 from tweetprofile.engines.process import ALLOCATOR
@@ -95,14 +95,7 @@ class Arena:
     type=click.Path(path_type=Path),
     help="A folder of JPEGs; by default, images are drawn.",
 )
-@click.option(
-    "--dump",
-    type=click.Choice(DUMPS),
-    default="photos",
-    show_default=True,
-    help="The photographs as they are, as progressive JPEGs, or 70% of them so, with 15% baseline "
-    "JPEGs, 10% PNG screenshots and 5% WebP.",
-)
+@dump_option
 @click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
 @click.option(
     "--small", default=100, show_default=True, help="The number of users of the smaller manifest."

@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import click
 from dump import Kind, draw_large_photos, encode, get_photos, median_megapixels, read_photos, recode
 from PIL import Image
 from screenshots import draw_screenshots
@@ -19,6 +20,15 @@ SHARES: Mapping[Kind, int] = {"progressive": 70, "baseline": 15, "png": 10, "web
 DUMPS = ("photos", "progressive", "mixed")
 """What a dump may consist of: the photographs as they are, the same ones as progressive JPEGs, or
 the kinds of `SHARES`."""
+
+dump_option = click.option(
+    "--dump",
+    type=click.Choice(DUMPS),
+    default="photos",
+    show_default=True,
+    help="The photographs as they are, as progressive JPEGs, or 70% of them so, with 15% baseline "
+    "JPEGs, 10% PNG screenshots and 5% WebP.",
+)
 
 _DRAWN = 24
 """Photographs that are drawn if there are none to read."""

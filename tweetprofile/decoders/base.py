@@ -9,7 +9,14 @@ import torch
 
 from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import Reason
-from tweetprofile.job import MAX_PIXELS, DecoderName, Detail
+from tweetprofile.job import (
+    DETAIL,
+    MAX_PIXELS,
+    DecoderName,
+    Detail,
+    FrameSize,
+    PredictorOptions,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,18 @@ class DecodeOptions:
     width: int
     max_pixels: int = MAX_PIXELS
     threads: int = 0
-    detail: Detail = "frame"
+    detail: Detail = DETAIL
+
+    @classmethod
+    def of(cls, frames: FrameSize, options: PredictorOptions) -> "DecodeOptions":
+        """Return how a worker with these options decodes images to frames of a size."""
+        return cls(
+            height=frames.height,
+            width=frames.width,
+            max_pixels=options.max_pixels,
+            threads=options.threads,
+            detail=options.detail or DETAIL,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tweetprofile.decoders.formats import HEADER_CHECKED_FORMATS, is_complete, p
 from tweetprofile.decoders.pillow import identify
 from tweetprofile.decoders.pillow_settings import pillow_settings
 from tweetprofile.errors import Reason
-from tweetprofile.job import DETAIL, FrameSize, PredictorOptions, WorkerFacts
+from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.choice import choose_frames
 from tweetprofile.workers.devices import resolve_device
@@ -135,14 +135,8 @@ class _ImageExaminer:
         full_decode: bool,
     ) -> None:
         # How much of an image is decoded, and so what damage is noticed, depends on the frame.
-        sizes = DecodeOptions(
-            frames.height,
-            frames.width,
-            options.max_pixels,
-            options.threads,
-            detail=options.detail or DETAIL,
-        )
-        self.decoder: FrameDecoder = make_decoder(options.decoder, sizes, device, clock)
+        decoding = DecodeOptions.of(frames, options)
+        self.decoder: FrameDecoder = make_decoder(options.decoder, decoding, device, clock)
         self.decoded = 0
         self._max_pixels = options.max_pixels
         self._full_decode = full_decode

@@ -10,7 +10,7 @@ import torch
 from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
-from tweetprofile.job import DETAIL, FrameSize, PredictorOptions, WorkerFacts
+from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import default_batch_size, resolve_device
 from tweetprofile.workers.frames import FrameLoader
@@ -41,14 +41,8 @@ class FrameExtractor:
     ) -> None:
         device = resolve_device(options.device)
         self._clock = StageClock()
-        sizes = DecodeOptions(
-            frames.height,
-            frames.width,
-            options.max_pixels,
-            options.threads,
-            detail=options.detail or DETAIL,
-        )
-        decoder = make_decoder(options.decoder, sizes, device, self._clock)
+        decoding = DecodeOptions.of(frames, options)
+        decoder = make_decoder(options.decoder, decoding, device, self._clock)
         in_place = decoder.host_turn is not None
         reader = ImageReader(options.image_root, options.max_image_bytes, writable=in_place)
         self._loader = FrameLoader(

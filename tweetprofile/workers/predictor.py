@@ -75,17 +75,11 @@ class Predictor:
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
         self._clock = StageClock()
-        sizes = DecodeOptions(
-            self._spec.height,
-            self._spec.width,
-            options.max_pixels,
-            options.threads,
-            detail=self._spec.detail,
-        )
-        self._decoder = make_decoder(options.decoder, sizes, self.device, self._clock)
+        wanted = self._spec.frame_size(options.clips)
+        decoding = DecodeOptions.of(wanted, replace(options, detail=self._spec.detail))
+        self._decoder = make_decoder(options.decoder, decoding, self.device, self._clock)
         in_place = self._decoder.host_turn is not None
         reader = ImageReader(options.image_root, options.max_image_bytes, writable=in_place)
-        wanted = self._spec.frame_size(options.clips)
         self._loader = FrameLoader(
             reader,
             self._decoder,
