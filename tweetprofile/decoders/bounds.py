@@ -101,8 +101,13 @@ def why_excessive_jpeg(header: JpegHeader, data: Encoded, max_pixels: int) -> Re
     """Return why a JPEG with this header must not be decoded, or None if it may."""
     if not fits(header.width, header.height, max_pixels):
         return Reason.TOO_LARGE
-    pixels = max(header.width * header.height, _PIXELS_TO_BEGIN)
-    return Reason.TOO_SLOW if header.count_scans(data) * pixels > MAX_SCAN_PIXELS else None
+    visits_too_many = visits_too_many_pixels(header.width, header.height, header.count_scans(data))
+    return Reason.TOO_SLOW if visits_too_many else None
+
+
+def visits_too_many_pixels(width: int, height: int, scans: int) -> bool:
+    """Return whether the scans of a JPEG together visit more pixels than `MAX_SCAN_PIXELS`."""
+    return scans * max(width * height, _PIXELS_TO_BEGIN) > MAX_SCAN_PIXELS
 
 
 def _why_excessive_tiff(data: bytes, max_pixels: int) -> Reason | None:

@@ -32,7 +32,6 @@ _MAX_SCANS = 100
 _END_OF_IMAGE = b"\xff\xd9"
 
 _FRAME = Struct(">BHHB")
-_LENGTH = Struct(">H")
 _PRECISION = 8
 
 COEFFICIENTS = 64
@@ -118,7 +117,9 @@ def read_picture(data: bytes) -> Picture:
     frame = -1
     has_metadata = False
     quantisers: dict[int, int] = {}
-    for marker, start, end in _segments(data, 2):
+    end = 2
+    for _ in range(_MAX_SEGMENTS):
+        marker, start, end = _read_segment(data, end)
         if marker == _SCAN and frame >= 0:
             width, height, components = _read_frame(data, frame)
             if any(each.table not in quantisers for each in components):
@@ -174,41 +175,30 @@ def read_scan_header(data: bytes, picture: Picture, position: int) -> Scan | Non
 
 def _find_scan(data: bytes, position: int) -> tuple[int, int] | None:
     """Return the start and the end of the next scan's header; None at the end of the image."""
-    # Written out, since the generator of segments takes twice as long, and there are some 30.
+    end = position
     for _ in range(_MAX_SEGMENTS):
-        head = data[position : position + 4]
-        if len(head) < 4 or head[0] != 0xFF:
-            if head[:2] == _END_OF_IMAGE:
-                return None
-            raise IrregularJpegError
-        marker, length = head[1], head[2] << 8 | head[3]
-        start, position = position + 4, position + 2 + length
+        marker, start, end = _read_segment(data, end)
+        if marker == _SCAN:
+            return start, end
         if marker == _END:
             return None
-        if length < 2 or position > len(data):
-            raise IrregularJpegError
-        if marker == _SCAN:
-            return start, position
         if marker not in _BETWEEN_SCANS:
             raise IrregularJpegError
     raise IrregularJpegError
 
 
-def _segments(data: bytes, position: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker, the start and the end of each segment; the end marker has no content."""
-    for _ in range(_MAX_SEGMENTS):
-        marker = data[position + 1] if data[position : position + 1] == b"\xff" else 0
-        if marker == _END:
-            yield marker, position + 2, position + 2
-        if not marker or position + 4 > len(data):
-            raise IrregularJpegError
-        start = position + 4
-        (length,) = _LENGTH.unpack_from(data, position + 2)
-        position += 2 + length
-        if length < 2 or position > len(data):
-            raise IrregularJpegError
-        yield marker, start, position
-    raise IrregularJpegError
+def _read_segment(data: bytes, position: int) -> tuple[int, int, int]:
+    """Return the marker at a position, and the start and the end of the content that follows it."""
+    head = data[position : position + 4]
+    if head[:2] == _END_OF_IMAGE:
+        return _END, position + 2, position + 2
+    if len(head) < 4 or head[0] != 0xFF:
+        raise IrregularJpegError
+    length = head[2] << 8 | head[3]
+    end = position + 2 + length
+    if length < 2 or end > len(data):
+        raise IrregularJpegError
+    return head[1], position + 4, end
 
 
 def _read_frame(data: bytes, start: int) -> tuple[int, int, tuple[Component, ...]]:

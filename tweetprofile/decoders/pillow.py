@@ -19,7 +19,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.decoders.base import DecodedFrames, DecodeOptions, OnImage, ignore_image
-from tweetprofile.decoders.bounds import MAX_SCAN_PIXELS, CountedFile, fits, why_excessive
+from tweetprofile.decoders.bounds import (
+    CountedFile,
+    fits,
+    visits_too_many_pixels,
+    why_excessive,
+)
 from tweetprofile.decoders.formats import is_cut, pillow_formats, why_unidentified
 from tweetprofile.decoders.nvimagecodec import NvImageCodec
 from tweetprofile.decoders.pillow_settings import pillow_settings
@@ -162,8 +167,9 @@ class PillowDecoder:
     def _decode_short(self, short: ShortJpeg) -> _Picture | None:
         """Return the picture in a shortened JPEG; None if anything is wrong with it."""
         width, height = short.width, short.height
-        is_excessive = short.scans * width * height > MAX_SCAN_PIXELS
-        if is_excessive or not fits(width, height, self._options.max_pixels):
+        if not fits(width, height, self._options.max_pixels):
+            return None
+        if visits_too_many_pixels(width, height, short.scans):
             return None
         factor = self._factor_of(width, height)
         pixels = decode_jpeg(short.data, -(-width // factor), -(-height // factor))

@@ -159,7 +159,7 @@ class _Choice:
     @property
     def end(self) -> int:
         """The position after the last scan so far."""
-        return self._scans[-1][0].ends if self._scans else self._picture.scans_begin
+        return self._scans[-1][0].ends
 
     @property
     def is_complete(self) -> bool:

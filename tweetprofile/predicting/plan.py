@@ -250,22 +250,7 @@ def plan_prediction(
     if log is not None:
         check_logs(log, inputs)
     check_image_root(root)
-    job = PredictJob(
-        checkpoint,
-        options=PredictorOptions(
-            root,
-            decoder=options.decoder,
-            precision=options.precision,
-            batch_size=options.batch_size,
-            max_pixels=options.max_pixels,
-            max_image_bytes=options.max_image_bytes,
-            max_image_seconds=options.max_image_seconds,
-            detail=options.detail,
-            clips=options.clips,
-            orders=options.orders,
-            views=options.views,
-        ),
-    )
+    job = PredictJob(checkpoint, options=_predictor_options(root, options))
     users = opened.count_users()
     users = users if options.limit is None else min(users, options.limit)
     return PredictPlan(
@@ -277,6 +262,22 @@ def plan_prediction(
         options=options,
         engine_options=engine_options,
         inputs=inputs,
+    )
+
+
+def _predictor_options(root: AnyPath, options: PredictOptions) -> PredictorOptions:
+    return PredictorOptions(
+        root,
+        decoder=options.decoder,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        max_pixels=options.max_pixels,
+        max_image_bytes=options.max_image_bytes,
+        max_image_seconds=options.max_image_seconds,
+        detail=options.detail,
+        clips=options.clips,
+        orders=options.orders,
+        views=options.views,
     )
 
 

@@ -50,7 +50,8 @@ class ReadAhead(Generic[Item, Result]):
 
         Args:
             items: The items.
-            turn: The context in which threads take turns to read from memory; None for no turns.
+            turn: The context in which threads take turns at reading from memory. None if they need
+                not take turns.
         """
         remaining = iter(items)
         blocks, seconds = _blocks_read(), 0.0

@@ -88,7 +88,8 @@ class ImageReader:
 
         Args:
             refs: The references of the images.
-            turn: The context in which threads take turns to read from memory; None for no turns.
+            turn: The context in which threads take turns at reading from memory. None if they need
+                not take turns.
 
         Raises:
             StoreError: The store has stopped answering.
