@@ -40,6 +40,9 @@ MAX_IMAGE_SECONDS = 10.0
 """The default limit on the processor time per image. An image of 40 megapixels takes 0.5 to 2 s in
 the formats that people post; the slowest genuine image, 64 MB of JPEG 2000, takes 10 s."""
 
+EMBEDDING_CACHE_GB = 20.0
+"""The default size of a folder of embeddings; at 2,560 bytes each, it holds eight million."""
+
 VIEW_COUNTS = (1, 2, 4)
 """1: the volume as it is; 2: also mirrored; 4: also the enlarged middle of both."""
 
@@ -86,6 +89,10 @@ class PredictorOptions:
             supervisor enforces if there is one.
         detail: How much of an image is decoded: `full` or `frame`. None for the checkpoint's own,
             or for `frame` where there is no checkpoint.
+        embedding_cache: The folder that keeps the embeddings of frames, for networks that have a
+            pretrained backbone; None to keep none.
+        embedding_cache_gb: The size of the embeddings of one backbone there, in gigabytes, at which
+            no more are added.
 
     Raises:
         OptionError: A value is out of range.
@@ -104,8 +111,14 @@ class PredictorOptions:
     views: int = 1
     max_image_seconds: float = MAX_IMAGE_SECONDS
     detail: Detail | None = None
+    embedding_cache: Path | None = None
+    embedding_cache_gb: float = EMBEDDING_CACHE_GB
 
     def __post_init__(self) -> None:
+        if not self.embedding_cache_gb > 0:
+            raise OptionError(
+                f"`embedding_cache_gb` is {self.embedding_cache_gb:g}; it must be above 0."
+            )
         if not self.max_image_seconds > 0:
             raise OptionError(
                 f"`max_image_seconds` is {self.max_image_seconds}; it must be above 0."
@@ -159,6 +172,25 @@ class WorkerFacts:
     decoder: DecoderName
     batch_size: int
     cuda_devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedderFacts(WorkerFacts):
+    """What a worker that embeds reports about itself.
+
+    Attributes:
+        backbone: The name of the backbone.
+        backbone_digest: The digest of its weights and of the frames that it takes.
+        features: The length of an embedding.
+        precision: The floating-point type that it computes in.
+        detail: How much of an image it decodes.
+    """
+
+    backbone: str
+    backbone_digest: str
+    features: int
+    precision: str
+    detail: Detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def make_users(folder: Path, users: int, side: int) -> Subset:
     random, frames = np.random.default_rng(0), users * 12
     cache = FrameCache(
         path=folder / "frames",
-        frames_MSSC=random.integers(0, 256, (frames, side, side, 3), dtype=np.uint8),
+        items_M=random.integers(0, 256, (frames, side, side, 3), dtype=np.uint8),
         starts=np.arange(users) * 12,
         counts=np.full(users, 12),
         hashes=np.arange(frames, dtype=np.uint64),

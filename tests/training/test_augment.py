@@ -29,7 +29,7 @@ def users(counts: list[int], labels: list[list[int]]) -> Subset:
     hashes = np.arange(sum(counts), dtype=np.uint64)
     cache = FrameCache(
         path=Path(),
-        frames_MSSC=frames,
+        items_M=frames,
         starts=starts,
         counts=np.array(counts),
         hashes=hashes,

@@ -49,7 +49,7 @@ def test_a_cache_holds_every_users_frames_a_little_larger_than_needed(
         source(users), CacheOptions(tmp_path / "cache"), lambda *done: progress.append(done)
     )
     assert cache.counts.tolist() == [2, 0, 1, 44], "at most four volumes per user"
-    assert cache.frames_MSSC.shape == (47, 20, 20, 3)
+    assert cache.items_M.shape == (47, 20, 20, 3)
     assert cache.outcome.statuses == {"ok": 2, "no_images": 1, "partial": 1}
     assert progress[-1] == (4, 4)
 
@@ -69,7 +69,7 @@ def test_a_second_run_decodes_nothing(users: Path, tmp_path: Path) -> None:
     decoded: list[int] = []
     second = open_cache(source(users), options, lambda users, total: decoded.append(users))
     assert not decoded
-    assert np.array_equal(first.frames_MSSC, second.frames_MSSC)
+    assert np.array_equal(first.items_M, second.items_M)
 
 
 @pytest.mark.parametrize("file", ["frames.uint8", "users.npz", "cache.json"])
@@ -91,7 +91,7 @@ def test_images_in_the_manifest_are_cached_too(users: Path, tmp_path: Path) -> N
     assert np.array_equal(by_path.counts, by_bytes.counts)
     for user in range(4):
         frames = [
-            each.frames_MSSC[each.starts[user] : each.starts[user] + each.counts[user]]
+            each.items_M[each.starts[user] : each.starts[user] + each.counts[user]]
             for each in (by_path, by_bytes)
         ]
         assert np.array_equal(frames[0], frames[1])
@@ -209,4 +209,4 @@ def test_two_runs_may_build_the_same_cache(users: Path, tmp_path: Path) -> None:
             kept.rename(cache.path)
 
     again = open_cache(source(users), CacheOptions(root), finish_first)
-    assert np.array_equal(again.frames_MSSC, cache.frames_MSSC)
+    assert np.array_equal(again.items_M, cache.items_M)

@@ -36,7 +36,7 @@ def test_no_fold_tests_on_an_image_that_it_learns_from() -> None:
     frames = np.zeros((len(hashes), 2, 2, 3), np.uint8)
     cache = FrameCache(
         path=Path(),
-        frames_MSSC=frames,
+        items_M=frames,
         starts=np.cumsum([0, *counts])[:-1],
         counts=counts,
         hashes=hashes,

@@ -31,7 +31,7 @@ def users_of(images: list[list[int]]) -> Subset:
     starts = np.cumsum([0, *counts])[:-1]
     cache = FrameCache(
         path=Path(),
-        frames_MSSC=frames,
+        items_M=frames,
         starts=starts,
         counts=counts,
         hashes=hashes,

@@ -27,7 +27,7 @@ def test_short_volumes_are_filled_as_in_prediction(tmp_path: Path, fill: Fill) -
     frames = DeviceFrames([setup.val.cache], Feed.of(CPU))
     found = Validator(setup, frames, CPU).logits(network, setup.val)
 
-    pixels = [setup.val.cache.frames_MSSC[setup.val.frames_of(user)] for user in range(8)]
+    pixels = [setup.val.cache.items_M[setup.val.frames_of(user)] for user in range(8)]
     resized = [stretch(torch.from_numpy(np.ascontiguousarray(each)), 32, 32) for each in pixels]
     volumes = spec.normalise(stack_volumes(resized, spec))
     with torch.inference_mode():

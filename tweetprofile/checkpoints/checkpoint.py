@@ -23,10 +23,10 @@ from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import CheckpointError, InputError, OutputError
 from tweetprofile.networks import (
     AnyNetwork,
-    Ensemble,
+    EmbeddingSetSpec,
     NetworkSpec,
     build_ensemble,
-    build_network,
+    count_members,
     fold_normalisation,
 )
 from tweetprofile.traits import TraitSchema
@@ -72,8 +72,11 @@ class Checkpoint:
         return fold_normalisation(network).requires_grad_(False)
 
     def build(self) -> AnyNetwork:
-        """Build the network without memory for its weights."""
-        with torch.device("meta"):
+        """Build the network without memory for its weights, if it has no other tensors.
+
+        Some of timm's backbones compute tensors that are no weights, so these get memory.
+        """
+        with torch.device("cpu" if isinstance(self.network_spec, EmbeddingSetSpec) else "meta"):
             return build_ensemble(self.network_spec, self.volume_spec, self.schema, self.members)
 
 
@@ -96,7 +99,7 @@ def save_checkpoint(
     """
     header = CheckpointHeader(
         network_spec=network.spec,
-        members=len(network.members) if isinstance(network, Ensemble) else 1,
+        members=count_members(network),
         volume_spec=network.volume_spec,
         schema=network.schema,
         training=finite(training),
@@ -186,14 +189,20 @@ def _check_kinds(path: Path, header: CheckpointHeader, found: Mapping[str, Tenso
 
 
 def _wanted_kinds(header: CheckpointHeader) -> dict[str, TensorKind]:
-    """Return the kinds of one member's weights, under the name that each member of an ensemble has.
+    """Return the kinds of the weights by name.
 
-    All members are built alike.
+    All members of an ensemble are built alike, so one of them is built.
     """
+    over_embeddings = isinstance(header.network_spec, EmbeddingSetSpec)
     with torch.device("meta"):
-        network = build_network(header.network_spec, header.volume_spec, header.schema)
+        network = build_ensemble(
+            header.network_spec,
+            header.volume_spec,
+            header.schema,
+            header.members if over_embeddings else 1,
+        )
     kinds = {name: TensorKind.of(tensor) for name, tensor in network.state_dict().items()}
-    if header.members == 1:
+    if header.members == 1 or over_embeddings:
         return kinds
     return {
         f"members.{number}.{name}": kind

@@ -25,10 +25,11 @@ from tweetprofile.untrusted.fields import (
 )
 from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
 
-FORMAT = 4
+FORMAT = 5
 """The version of the header; it is raised when an older version would misread or refuse the header.
 
-Format 4 adds the detail of the volume.
+Format 4 adds the detail of the volume. Format 5 adds networks over embeddings, and a mean and a
+deviation per channel.
 """
 
 MAX_MEMBERS = 64
@@ -162,6 +163,11 @@ def _fold(value: object, what: str) -> dict[str, Any]:
     )
 
 
+def _weights(value: object, what: str) -> dict[str, Any]:
+    readers = {"source": text, "license": optional(text), "sha256": text}
+    return read_known(value, what, readers, ("source",))
+
+
 _TRAINING = {
     "version": text,
     "users": whole,
@@ -178,6 +184,7 @@ _TRAINING = {
     "notes": list_of(text),
     "folds": mapping_of(_fold),
     "seen": read_training_fingerprint,
+    "weights": _weights,
     "finished": text,
     "manifest": text,
     "run": text,

@@ -11,7 +11,8 @@ from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.checkpoints.header import describe_origin
 from tweetprofile.cli import console
 from tweetprofile.cli.console import OUTPUT
-from tweetprofile.networks import DeepSetSpec, NetworkSpec, spec_to_dict
+from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec, NetworkSpec, spec_to_dict
+from tweetprofile.untrusted.text import printable
 
 _FILLS = {"repeat": "repeated frames", "zeros": "zeros"}
 """What fills the volume of a user with too few images."""
@@ -30,14 +31,13 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     table.add_column()
     table.add_column(overflow="fold")
     members = f", mean of {checkpoint.members} networks" if checkpoint.members > 1 else ""
-    table.add_row(
-        "network", f"{spec.name}{members}, {weights:,} weights, normalisation {spec.norm}"
-    )
+    norm = "" if isinstance(spec, EmbeddingSetSpec) else f", normalisation {spec.norm}"
+    table.add_row("network", f"{spec.name}{members}, {weights:,} weights{norm}")
     table.add_row("layers", _layers(spec))
     size = f"{volume.frames} frames of {volume.width} x {volume.height}"
     filled = (
         ""
-        if isinstance(spec, DeepSetSpec)
+        if isinstance(spec, DeepSetSpec | EmbeddingSetSpec)
         else f", filled with {_FILLS.get(volume.fill, volume.fill)}"
     )
     table.add_row("volume", f"{size}{filled}, detail {volume.detail}")
@@ -47,16 +47,30 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
         table.add_row(trait.name, ", ".join(trait.classes))
         if score := scores.get(trait.name):
             table.add_row("", _score(score, temperature))
+    if source := checkpoint.training.get("weights"):
+        table.add_row("backbone", _backbone(source))
     table.add_row("trained", _training(checkpoint.training))
     table.add_row("sha256", checkpoint.sha256)
     OUTPUT.print(table)
 
 
 def _layers(spec: NetworkSpec) -> str:
+    if isinstance(spec, EmbeddingSetSpec):
+        hidden = f"a layer of {spec.hidden}, " if spec.hidden else ""
+        return (
+            f"{spec.backbone} makes {spec.features:,} features of each frame; {hidden}then the "
+            f"{spec.pool} over frames"
+        )
     widths = " ".join(map(str, spec.widths))
     if isinstance(spec, DeepSetSpec):
         return f"{widths} ({spec.backbone}, each frame by itself), then the {spec.pool} over frames"
     return f"{widths}, then {spec.hidden}"
+
+
+def _backbone(source: Mapping[str, Any]) -> str:
+    """Describe the initial weights of a backbone."""
+    licence = printable(source.get("license") or "unknown licence", 100)
+    return f"weights from {printable(source['source'], 200)}, {licence}"
 
 
 def _score(score: dict[str, Any], temperature: float) -> str:

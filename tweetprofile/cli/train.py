@@ -69,6 +69,54 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "model1 with the recipe paper]",
 )
 @option(
+    Section.MODEL,
+    "--backbone",
+    metavar="NAME",
+    help="Network that others have trained to look at images, in place of the network's own "
+    "layers: efficientnet-lite0, or timm/ and a name of timm.",
+)
+@option(
+    Section.MODEL,
+    "--weights",
+    metavar="SOURCE",
+    help="Weights of the backbone: 'package' for efficientnet-lite0, a file, 'cache' for the cache "
+    "of the Hugging Face hub on this machine, or 'hub' to download them.  [default: random]",
+)
+@option(
+    Section.MODEL,
+    "--freeze/--no-freeze",
+    default=None,
+    help="Keep the backbone as it is, compute what it says of each image once, and train a head on "
+    "that, which takes seconds.  [default: --freeze if the backbone has weights]",
+)
+@option(
+    Section.MODEL,
+    "--fine-tune",
+    is_flag=True,
+    help="Train the last layers of the backbone, too, after the head; the result is kept if it is "
+    "better on the held-out users.",
+)
+@option(
+    Section.MODEL,
+    "--head",
+    type=click.Choice(["auto", "sum", "attention", "linear"]),
+    default="auto",
+    show_default=True,
+    help="How a head combines the images of a user: it adds up their evidence (sum), weighs them "
+    "(attention), or is linear in their mean (linear); auto takes the best of the three in a "
+    "cross-validation on the training users.",
+)
+@option(
+    Section.MODEL,
+    "--embed-views",
+    type=click.Choice(["1", "2", "4"]),
+    default="1",
+    show_default=True,
+    callback=lambda context, parameter, value: int(value),
+    help="Views of each image that a head learns from: 2 adds the mirrored image, 4 the enlarged "
+    "middle of both. Takes that many times as long to compute.",
+)
+@option(
     Section.HELD_OUT,
     "--val",
     metavar="MANIFEST",
@@ -140,9 +188,8 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "--frame-size",
     type=click.IntRange(16, 1024),
     metavar="PIXELS",
-    default=112,
-    show_default=True,
-    help="Width and height of a frame in pixels; half the size means a quarter of the pixels.",
+    help="Width and height of a frame in pixels; half the size means a quarter of the pixels.  "
+    "[default: 112, or what suits the backbone]",
 )
 @option(
     Section.MODEL,

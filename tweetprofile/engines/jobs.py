@@ -8,6 +8,7 @@ job             actor                    facts                row of a user who 
 =============== ======================== ==================== =========================
 `PredictJob`    `workers.Predictor`      `PredictorFacts`     profile without traits
 `ExtractJob`    `workers.FrameExtractor` `WorkerFacts`        no frames
+`EmbedJob`      `workers.Embedder`       `EmbedderFacts`      no embeddings
 `ExamineJob`    `workers.Examiner`       `WorkerFacts`        no usable images
 =============== ======================== ==================== =========================
 
@@ -27,9 +28,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from tweetprofile.data.manifests.image_rows import ImageRows
-from tweetprofile.job import FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
+from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
 from tweetprofile.workers.findings import crashed_findings
-from tweetprofile.workers.profiles import crashed_frames, crashed_profile
+from tweetprofile.workers.profiles import crashed_embeddings, crashed_frames, crashed_profile
 
 FactsT = TypeVar("FactsT", bound=WorkerFacts)
 """What the workers of a job report about themselves."""
@@ -107,6 +108,29 @@ class ExtractJob(Job[WorkerFacts]):
     def crashed_row(self, facts: WorkerFacts, images_given: int) -> pa.Table:
         """See `Job.crashed_row`."""
         return crashed_frames(images_given)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedJob(Job[EmbedderFacts]):
+    """Embed images.
+
+    Attributes:
+        backbone: The file of a backbone, or of a model that has one.
+        frames: The largest number of frames per user.
+    """
+
+    backbone: Path
+    frames: int
+    actor: ClassVar[str] = "tweetprofile.workers.embedder:Embedder"
+
+    def actor_arguments(self) -> tuple[Any, ...]:
+        """See `Job.actor_arguments`."""
+        load_backbone = imported("tweetprofile.checkpoints.backbone:load_backbone")
+        return (load_backbone(self.backbone), self.frames)
+
+    def crashed_row(self, facts: EmbedderFacts, images_given: int) -> pa.Table:
+        """See `Job.crashed_row`."""
+        return crashed_embeddings(images_given)
 
 
 @dataclass(frozen=True, slots=True)

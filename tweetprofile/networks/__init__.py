@@ -1,9 +1,9 @@
 """The networks: volumes in, one vector of logits per trait out.
 
 `specs.py` describes every network that a checkpoint can hold, and names the presets. `cnn3d.py` is
-the paper's 3D CNN and `deepset.py` the network over unordered frames; both end in `heads.py`. A new
-2D CNN, and so a layout for which pretrained weights exist, is added to `backbones.py`
-(`training/pretrained.py` loads such weights). Features of another kind, for example of text, are
+the paper's 3D CNN and `deepset.py` the network over unordered frames. `embedding_set.py` is the
+network over what a pretrained backbone of timm makes of frames (`timm_backbones.py`); its head
+learns by itself. All of them end in `heads.py`. Features of another kind, for example of text, are
 concatenated to the features of a user just before the heads.
 """
 
@@ -14,18 +14,22 @@ import torch
 
 from tweetprofile.networks.cnn3d import Cnn3d
 from tweetprofile.networks.deepset import DeepSet
+from tweetprofile.networks.embedding_head import EmbeddingHead
+from tweetprofile.networks.embedding_set import EmbeddingSet, Learned
 from tweetprofile.networks.ensemble import Ensemble
-from tweetprofile.networks.folding import Foldable
+from tweetprofile.networks.folding import Foldable, fold_batch_norms
 from tweetprofile.networks.specs import (
     PRESETS,
     Cnn3dSpec,
     DeepSetSpec,
+    EmbeddingSetSpec,
     NetworkSpec,
     Norm,
     network_spec,
     spec_from_dict,
     spec_to_dict,
 )
+from tweetprofile.networks.timm_backbones import build_backbone
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -36,13 +40,21 @@ __all__ = [
     "Cnn3dSpec",
     "DeepSet",
     "DeepSetSpec",
+    "EmbeddingHead",
+    "EmbeddingSet",
+    "EmbeddingSetSpec",
     "Ensemble",
+    "Learned",
+    "Member",
     "Network",
     "NetworkSpec",
     "Norm",
+    "build_backbone",
     "build_ensemble",
     "build_network",
+    "count_members",
     "ensemble_of",
+    "fold_batch_norms",
     "fold_normalisation",
     "for_inference",
     "network_spec",
@@ -50,8 +62,11 @@ __all__ = [
     "spec_to_dict",
 ]
 
-Network = Cnn3d | DeepSet
-"""A network that is trained by itself."""
+Member = Cnn3d | DeepSet | EmbeddingHead
+"""A network of which several can be averaged."""
+
+Network = Member | EmbeddingSet
+"""A network that is trained by itself; a head is, if its backbone stays as it is."""
 
 AnyNetwork = Network | Ensemble
 """A network that predicts: a trained one, or an ensemble of trained ones."""
@@ -61,19 +76,35 @@ def build_network(spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchem
     """Build the network of a spec, with weights that are not initialised yet."""
     if isinstance(spec, DeepSetSpec):
         return DeepSet(spec, volume_spec, schema)
+    if isinstance(spec, EmbeddingSetSpec):
+        return EmbeddingSet(spec, volume_spec, schema)
     return Cnn3d(spec, volume_spec, schema)
 
 
 def build_ensemble(
     spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchema, members: int
 ) -> AnyNetwork:
-    """Build an ensemble of `members` networks of a spec, with weights not initialised yet."""
+    """Build an ensemble of `members` networks of a spec, with weights not initialised yet.
+
+    Members over embeddings are heads of one backbone.
+    """
+    if isinstance(spec, EmbeddingSetSpec):
+        return EmbeddingSet(spec, volume_spec, schema, members)
     return ensemble_of([build_network(spec, volume_spec, schema) for _ in range(members)])
+
+
+def count_members(network: AnyNetwork) -> int:
+    """Return the number of networks whose mean a network is."""
+    averaged = network.head if isinstance(network, EmbeddingSet) else network
+    return len(averaged.members) if isinstance(averaged, Ensemble) else 1
 
 
 def ensemble_of(members: Sequence[Network]) -> AnyNetwork:
     """Return an ensemble of networks, or the only one itself."""
-    return Ensemble(members) if len(members) > 1 else members[0]
+    if len(members) == 1:
+        return members[0]
+    # A backbone is too large to be kept several times; members have one in common.
+    return Ensemble([each for each in members if not isinstance(each, EmbeddingSet)])
 
 
 def fold_normalisation(network: AnyNetwork) -> AnyNetwork:

@@ -14,7 +14,7 @@ from tweetprofile.networks.folding import Foldable, folded
 from tweetprofile.networks.specs import DeepSetSpec, Norm
 
 
-def build_backbone(spec: DeepSetSpec) -> nn.Module:
+def build_cnn(spec: DeepSetSpec) -> nn.Module:
     """Build the backbone of a spec: (M, 3, H, W) to (M, spec.widths[-1])."""
     return ResNet(spec) if spec.backbone == "residual" else Vgg(spec)
 

@@ -11,7 +11,7 @@ Shapes: N users, C channels, D frames of a volume, H, W, M frames of all users t
 import torch
 from torch import nn
 
-from tweetprofile.networks.backbones import build_backbone
+from tweetprofile.networks.backbones import build_cnn
 from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.specs import DeepSetSpec
 from tweetprofile.traits import TraitSchema
@@ -32,7 +32,7 @@ class DeepSet(nn.Module):
         self.spec = spec
         self.volume_spec = volume_spec
         self.schema = schema
-        self.backbone = build_backbone(spec)
+        self.backbone = build_cnn(spec)
         self.dropout = nn.Dropout(spec.dropout)
         self.heads = Heads(spec.widths[-1], schema)
 

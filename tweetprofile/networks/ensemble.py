@@ -11,6 +11,7 @@ from torch import nn
 
 from tweetprofile.networks.cnn3d import Cnn3d
 from tweetprofile.networks.deepset import DeepSet
+from tweetprofile.networks.embedding_head import EmbeddingHead
 
 
 class Ensemble(nn.Module):
@@ -20,7 +21,7 @@ class Ensemble(nn.Module):
         members: The networks, at least one, which are used unchanged.
     """
 
-    def __init__(self, members: Sequence[Cnn3d | DeepSet]) -> None:
+    def __init__(self, members: Sequence[Cnn3d | DeepSet | EmbeddingHead]) -> None:
         super().__init__()
         self.spec = members[0].spec
         self.volume_spec = members[0].volume_spec
@@ -28,10 +29,15 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(
-        self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor | None = None
+        self, users: torch.Tensor, mask_ND: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        """Return the members' mean logits: (N, classes) by trait name."""
-        each: list[dict[str, Any]] = [member(volumes_NCDHW, mask_ND) for member in self.members]
+        """Return the members' mean logits: (N, classes) by trait name.
+
+        Args:
+            users: What each member takes: the volumes of users, or their embeddings.
+            mask_ND: Which frames are a user's own; None if all are.
+        """
+        each: list[dict[str, Any]] = [member(users, mask_ND) for member in self.members]
         return {
             name: torch.stack([logits[name] for logits in each]).mean(dim=0)
             for name in self.schema.names
@@ -40,5 +46,5 @@ class Ensemble(nn.Module):
     def compute_in(self, dtype: torch.dtype) -> None:
         """Let the convolutions of all members compute in `dtype`."""
         for member in self.members:
-            assert isinstance(member, (Cnn3d, DeepSet))
+            assert isinstance(member, (Cnn3d, DeepSet, EmbeddingHead))
             member.compute_in(dtype)

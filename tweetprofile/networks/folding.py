@@ -20,3 +20,7 @@ def folded(conv: nn.Module, norm: nn.Module) -> tuple[nn.Module, nn.Module]:
         assert isinstance(conv, (nn.Conv2d, nn.Conv3d))
         return fuse_conv_bn_eval(conv, norm), nn.Identity()
     return conv, norm
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Stub."""

@@ -5,7 +5,7 @@ A new kind of network adds a dataclass here, and its entry in `_KINDS` and `_REA
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from tweetprofile.errors import OptionError
 from tweetprofile.untrusted.fields import Reader, build, list_of, number, text, whole
@@ -15,6 +15,7 @@ Pool = tuple[int, int, int]
 Norm = Literal["none", "batch"]
 Backbone = Literal["residual", "vgg"]
 FramePool = Literal["sum", "mean"]
+HeadPool = Literal["sum", "mean", "attention"]
 
 POOL_ALL: Pool = (2, 2, 2)
 POOL_FRAME: Pool = (1, 2, 2)
@@ -115,7 +116,43 @@ class DeepSetSpec:
             raise OptionError(f"pool '{self.pool}' is unknown; use 'sum' or 'mean'.")
 
 
-NetworkSpec = Cnn3dSpec | DeepSetSpec
+@dataclass(frozen=True, slots=True)
+class EmbeddingSetSpec:
+    """A backbone that others have designed, and a head over the set of a user's embeddings.
+
+    Attributes:
+        name: The name of the network, as options and reports show it.
+        backbone: The backbone: `efficientnet-lite0`, or `timm/` and a name of timm.
+        features: The length of an embedding, the vector that the backbone makes of a frame.
+        hidden: The width of the layer that each embedding passes by itself; 0 for none, so that
+            the network is linear in the embeddings.
+        dropout: The share of the hidden layer, or of the embeddings without one, that is dropped in
+            training.
+        pool: How the results for a user's frames are combined: by their `sum`, in units of a full
+            volume's mean, by their `mean`, or by `attention`, a mean whose weights are learnt.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    name: str
+    backbone: str
+    features: int
+    hidden: int = 128
+    dropout: float = 0.5
+    pool: HeadPool = "sum"
+
+    def __post_init__(self) -> None:
+        _check_common(self.name, (self.features,), "none", self.dropout)
+        if not 1 <= len(self.backbone) <= _LONGEST_NAME:
+            raise OptionError(f"the name of a backbone must have 1 to {_LONGEST_NAME} characters.")
+        if not 0 <= self.hidden <= _MAX_WIDTH:
+            raise OptionError(f"hidden {self.hidden} is out of range; use 0 to {_MAX_WIDTH}.")
+        if self.pool not in get_args(HeadPool):
+            raise OptionError(f"pool '{self.pool}' is unknown; use 'sum', 'mean' or 'attention'.")
+
+
+NetworkSpec = Cnn3dSpec | DeepSetSpec | EmbeddingSetSpec
 
 PRESETS: Mapping[str, NetworkSpec] = {
     "deepset": DeepSetSpec("deepset", (32, 64, 128, 256), (1, 1, 1, 1), pool="sum"),
@@ -141,9 +178,10 @@ PRESETS: Mapping[str, NetworkSpec] = {
 }
 """The networks that have a name."""
 
-_KINDS: Mapping[str, type[Cnn3dSpec] | type[DeepSetSpec]] = {
+_KINDS: Mapping[str, type[Cnn3dSpec] | type[DeepSetSpec] | type[EmbeddingSetSpec]] = {
     "volume": Cnn3dSpec,
     "deepset": DeepSetSpec,
+    "embeddings": EmbeddingSetSpec,
 }
 
 _READERS: Mapping[str, Mapping[str, Reader]] = {
@@ -162,6 +200,14 @@ _READERS: Mapping[str, Mapping[str, Reader]] = {
         "backbone": text,
         "stem": text,
         "norm": text,
+        "dropout": number,
+        "pool": text,
+    },
+    "embeddings": {
+        "name": text,
+        "backbone": text,
+        "features": whole,
+        "hidden": whole,
         "dropout": number,
         "pool": text,
     },

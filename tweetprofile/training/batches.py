@@ -1,7 +1,7 @@
-"""Batches of training users, drawn at random and turned into volumes.
+"""Batches of training users, drawn at random and turned into what the network takes.
 
 Everything random is drawn for the whole batch from the epoch's own generator. Each process then
-builds the volumes of its share, so several processes see what one would see, and a resumed run
+builds the inputs of its share, so several processes see what one would see, and a resumed run
 draws what the interrupted one would have drawn.
 
 Shapes: N users, M frames, S side of a cached frame, D frames per volume, C channels, H, W.
@@ -16,16 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tweetprofile.training.augment import (
-    Distorter,
-    Distortion,
-    Filling,
-    FrameChooser,
-    fill_volumes,
-)
+from tweetprofile.training.augment import Filling, FrameChooser
 from tweetprofile.training.cache import FrameCache
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
+from tweetprofile.training.inputs import Inputs
 from tweetprofile.training.loss import Targets
 from tweetprofile.training.setup import TrainingSetup
 
@@ -46,12 +41,12 @@ class DeviceFrames:
         self._resident: dict[Path, torch.Tensor | None] = {}
         for cache in caches:
             if cache.path not in self._resident:
-                self._resident[cache.path] = feed.keep(cache.frames_MSSC)
+                self._resident[cache.path] = feed.keep(cache.items_M)
 
     def send(
         self, cache: FrameCache, frames: NDArray[np.int64], arrays: Sequence[NDArray[Any]]
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Return frames of a cache by number, (M, S, S, 3) uint8, and arrays, on the device.
+        """Return what is cached of frames, by their numbers, and arrays, on the device.
 
         Args:
             cache: The cache.
@@ -60,8 +55,8 @@ class DeviceFrames:
         """
         resident = self._resident[cache.path]
         if resident is None:
-            (pixels,) = self._feed.send([cache.frames_MSSC[frames]])
-            return pixels, self._feed.send(arrays)
+            (items,) = self._feed.send([cache.items_M[frames]])
+            return items, self._feed.send(arrays)
         numbers, *sent = self._feed.send([frames, *arrays])
         return resident[numbers], sent
 
@@ -71,13 +66,13 @@ class Batch:
     """This process's share of the users of one step.
 
     Attributes:
-        volumes: The volumes of the users (n, 3, D, H, W).
+        inputs: The volumes of the users (n, 3, D, H, W), or their embeddings (n, D, C).
         mask: Which frames of the volumes are a user's own (n, D).
         own: The positions of these frames, among all n x D.
         targets: The weights of the classes, by `Targets`.
     """
 
-    volumes: torch.Tensor
+    inputs: torch.Tensor
     mask: torch.Tensor
     own: torch.Tensor
     targets: torch.Tensor
@@ -89,14 +84,16 @@ class Batches:
     Args:
         setup: The training.
         frames: The cached frames of the training users.
-        rank: The process, which builds the volumes of its share of each batch.
+        inputs: Makes the input of the network.
+        rank: The process, which builds the inputs of its share of each batch.
     """
 
-    def __init__(self, setup: TrainingSetup, frames: DeviceFrames, rank: Rank) -> None:
-        self._setup, self._frames, self._rank = setup, frames, rank
+    def __init__(
+        self, setup: TrainingSetup, frames: DeviceFrames, inputs: Inputs, rank: Rank
+    ) -> None:
+        self._setup, self._frames, self._inputs, self._rank = setup, frames, inputs, rank
         augment = setup.recipe.augment
         self._chooser = FrameChooser(setup.train, setup.volume_spec.frames, augment)
-        self._distorter = Distorter(setup.volume_spec, rank.device)
         self._targets = Targets(setup.train, setup.schema, setup.recipe)
 
     def draw(self, random: np.random.Generator) -> Iterator[Batch]:
@@ -111,24 +108,24 @@ class Batches:
             yield self._draw(order[number * size : (number + 1) * size], random)
 
     def _draw(self, users: NDArray[np.int64], random: np.random.Generator) -> Batch:
-        """Draw everything for all users of a batch, and build this process's volumes."""
+        """Draw everything for all users of a batch, and build this process's inputs."""
         spec = self._setup.volume_spec
         choices = self._chooser.choose(users, random)
         chosen = [choice.frames for choice in choices]
         counts = [len(each) for each in chosen]
         ends = np.cumsum([0, *counts])
-        distortion = Distortion.draw(counts, self._setup.recipe.augment, random)
         own = self._rank.share(len(users))
         part = slice(int(ends[own.start]), int(ends[own.stop]))
-        pixels, arrays = self._frames.send(
+        drawn = self._inputs.draw(counts, random, part)
+        items, arrays = self._frames.send(
             self._setup.train.cache,
             np.concatenate(chosen)[part],
             [
                 self._targets.weigh(users, choices)[own],
                 *Filling.of(counts[own], spec.frames).arrays(),
-                *self._distorter.arrays(distortion.take(part)),
+                *drawn,
             ],
         )
-        targets, index, mask, positions, *distorting = arrays
-        frames = self._distorter.distort(pixels, distorting)
-        return Batch(fill_volumes(frames, index, mask, spec), mask, positions, targets)
+        targets, index, mask, positions, *drawn_there = arrays
+        inputs = self._inputs.vary(items, drawn_there, index, mask)
+        return Batch(inputs, mask, positions, targets)

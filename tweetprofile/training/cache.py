@@ -1,9 +1,10 @@
-"""The frames of a manifest's users, decoded once, in files that outlive the run.
+"""The frames of a manifest's users, decoded or embedded once, in files that outlive the run.
 
-A cache is a folder with `frames.uint8` (mapped into memory), `users.npz` (the position of each
-user's frames) and `cache.json`; `cache_building.py` makes it.
+A cache is a folder with `frames.uint8` or `embeddings.float16` (mapped into memory), `users.npz`
+(the position of each user's frames) and `cache.json`; `cache_building.py` makes it.
 
-Shapes: M frames of all users, S x S side of a cached frame, N users of the manifest.
+Shapes: M frames of all users, S x S side of a cached frame, V views, C features of an embedding, N
+users of the manifest.
 """
 
 import json
@@ -15,11 +16,18 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tweetprofile.data.images.digests import Digests
 from tweetprofile.errors import OutputError
-from tweetprofile.training.cache_folders import FACTS, FRAMES, USERS
+from tweetprofile.training.cache_folders import (
+    EMBEDDING_SHAPE,
+    EMBEDDINGS,
+    FACTS,
+    FRAMES,
+    USERS,
+)
 from tweetprofile.workers.profiles import Counts
 
 _ARRAYS = ("starts", "counts", "hashes", "digests")
@@ -32,7 +40,8 @@ class FrameCache:
 
     Attributes:
         path: The folder of the cache.
-        frames_MSSC: The frames, uint8 with 3 channels, on the disk.
+        items_M: What is kept of each frame, on the disk: its pixels (M, S, S, 3) uint8, or its
+            embeddings (M, V, C) float16.
         starts: The number of each user's first frame (N,).
         counts: The number of frames per user (N,).
         hashes: The hash of each frame's pixels (M,), which is equal for equal images.
@@ -41,7 +50,7 @@ class FrameCache:
     """
 
     path: Path
-    frames_MSSC: NDArray[np.uint8]
+    items_M: NDArray[Any]
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
     hashes: NDArray[np.uint64]
@@ -62,7 +71,15 @@ class FrameCache:
             facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
             with np.load(path / USERS, allow_pickle=False) as arrays:
                 starts, counts, hashes, digests = (arrays[name] for name in _ARRAYS)
-            frames = _map(path / FRAMES, (len(hashes), facts["height"], facts["width"], 3))
+            shape: tuple[int, ...] = facts["height"], facts["width"], 3
+            embedded = EMBEDDING_SHAPE in facts
+            if embedded:
+                shape = tuple(facts[EMBEDDING_SHAPE])
+            items = _map(
+                path / (EMBEDDINGS if embedded else FRAMES),
+                (len(hashes), *shape),
+                np.float16 if embedded else np.uint8,
+            )
             outcome = Counts(**facts["outcome"])
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise OutputError(
@@ -72,7 +89,7 @@ class FrameCache:
             os.utime(path / FACTS)  # marks it as recently used
         return cls(
             path=path,
-            frames_MSSC=frames,
+            items_M=items,
             starts=starts,
             counts=counts,
             hashes=hashes,
@@ -133,7 +150,27 @@ class Subset:
         return self.cache.hashes[self.frames]
 
 
-def _map(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def feature_statistics(users: Subset) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean and the deviation of each feature of the embeddings of users: (C,) each.
+
+    Each image counts once per user who has it.
+    """
+    frames = users.frames
+    total = np.zeros(users.cache.items_M.shape[2])
+    squares = np.zeros_like(total)
+    for start in range(0, len(frames), _FRAMES_AT_A_TIME):
+        part = users.cache.items_M[frames[start : start + _FRAMES_AT_A_TIME], 0].astype(np.float64)
+        total += part.sum(axis=0)
+        squares += np.square(part).sum(axis=0)
+    mean = total / len(frames)
+    std = np.sqrt(np.maximum(0, squares / len(frames) - np.square(mean)))
+    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+_FRAMES_AT_A_TIME = 4096
+
+
+def _map(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
     if not shape[0]:
-        return np.empty(shape, np.uint8)  # an empty file cannot be mapped
-    return np.memmap(path, np.uint8, "r", shape=shape)
+        return np.empty(shape, dtype)  # an empty file cannot be mapped
+    return np.memmap(path, dtype, "r", shape=shape)

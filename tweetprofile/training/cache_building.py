@@ -1,7 +1,7 @@
-"""Building the cache of a manifest's frames: every image is decoded once.
+"""Building the cache of a manifest's frames: every image is decoded, and perhaps embedded, once.
 
 The name of a cache is a hash of everything that its content depends on: the manifest, the sizes and
-times of the image files, the frames to keep, their detail and the decoder. A cache is built under a
+times of the image files, the frames to keep, their detail, the decoder and the backbone. A cache is built under a
 temporary name and renamed when it is complete, so an incomplete one is never used. The least
 recently used caches are removed when space is short.
 """
@@ -11,25 +11,28 @@ import json
 import os
 from array import array
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import platformdirs
 import pyarrow as pa
+import torch
 
 from tweetprofile.data.files.storage import AnyPath, canonical
 from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import MAX_IMAGES
-from tweetprofile.engines.jobs import ExtractJob
+from tweetprofile.engines.jobs import EmbedJob, ExtractJob, Job
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.job import DecoderName, Detail, FrameSize, PredictorOptions
 from tweetprofile.training.cache import FrameCache
 from tweetprofile.training.cache_folders import (
+    EMBEDDING_SHAPE,
+    EMBEDDINGS,
     FACTS,
     FRAMES,
     USERS,
@@ -38,7 +41,8 @@ from tweetprofile.training.cache_folders import (
     unfinished,
 )
 from tweetprofile.volumes.spec import VolumeSpec
-from tweetprofile.workers.profiles import DIGESTS, Counts
+from tweetprofile.workers.profiles import DIGESTS, HASHES, Counts
+from tweetprofile.workers.profiles import EMBEDDINGS as VECTORS
 from tweetprofile.workers.profiles import FRAMES as PIXELS
 
 _FORMAT = 2
@@ -79,6 +83,28 @@ class CacheOptions:
         return self.folder or Path(platformdirs.user_cache_dir("tweetprofile")) / "frames"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingSource:
+    """The backbone whose embeddings are kept in place of frames.
+
+    Attributes:
+        backbone: The file of the backbone.
+        digest: The digest of the backbone.
+        features: The length of an embedding.
+        views: The number of views of each frame that are embedded.
+        known: The folder of the embeddings that an interrupted run, or one with other users, has
+            computed.
+        gigabytes: The size of the embeddings of one backbone there, at which no more are added.
+    """
+
+    backbone: Path
+    digest: str
+    features: int
+    views: int
+    known: Path
+    gigabytes: float
+
+
 @dataclass(frozen=True, slots=True)
 class CacheSource:
     """What the content of a cache depends on.
@@ -90,6 +116,7 @@ class CacheSource:
         decoder: The decoder: `auto`, `dali` or `pillow`.
         device: The kind of device to decode on: `cpu` or `cuda`.
         detail: How much of an image is decoded.
+        embedding: The backbone whose embeddings are kept; None to keep the frames.
     """
 
     manifest: Manifest
@@ -98,6 +125,7 @@ class CacheSource:
     decoder: DecoderName
     device: str
     detail: Detail
+    embedding: EmbeddingSource | None = None
 
     @classmethod
     def of(
@@ -107,8 +135,12 @@ class CacheSource:
         spec: VolumeSpec,
         decoder: DecoderName,
         kind: str,
+        *,
+        embedding: EmbeddingSource | None = None,
     ) -> "CacheSource":
         """Describe the frames to train from: more than a volume holds, and a little larger.
+
+        Frames that are embedded are as large as those of `predict`, so that they are the same.
 
         Args:
             manifest: The manifest of the users.
@@ -116,8 +148,10 @@ class CacheSource:
             spec: The volumes that the network takes.
             decoder: The decoder.
             kind: The kind of device to decode on.
+            embedding: The backbone whose embeddings are kept; None to keep the frames.
         """
-        sides = (round(side * _MARGIN) for side in (spec.height, spec.width))
+        margin = _MARGIN if embedding is None else 1
+        sides = (round(side * margin) for side in (spec.height, spec.width))
         frames = FrameSize(spec.frames * _VOLUMES_PER_USER, *sides)
         return cls(
             manifest=manifest,
@@ -126,20 +160,41 @@ class CacheSource:
             decoder=decoder,
             device=kind,
             detail=spec.detail,
+            embedding=embedding,
         )
 
-    def job(self, rows: ImageRows | None) -> ExtractJob:
-        """Return the job of the workers that decode the frames.
+    def job(self, rows: ImageRows | None) -> ExtractJob | EmbedJob:
+        """Return the job of the workers that decode the frames, and embed them.
 
         Args:
             rows: The manifest from which the workers read images; None if they get the images.
         """
         options = PredictorOptions(self.image_root, decoder=self.decoder, detail=self.detail)
-        return ExtractJob(self.frames, options=options, rows=rows)
+        if (embedding := self.embedding) is None:
+            return ExtractJob(self.frames, options=options, rows=rows)
+        options = replace(
+            options,
+            views=embedding.views,
+            embedding_cache=embedding.known,
+            embedding_cache_gb=embedding.gigabytes,
+        )
+        return EmbedJob(embedding.backbone, self.frames.frames, options=options, rows=rows)
+
+    @property
+    def file(self) -> str:
+        """The name of the file with what is kept of each frame."""
+        return FRAMES if self.embedding is None else EMBEDDINGS
+
+    @property
+    def item_bytes(self) -> int:
+        """The number of bytes that are kept of each frame."""
+        if self.embedding is None:
+            return self.frames.height * self.frames.width * 3
+        return self.embedding.views * self.embedding.features * 2
 
     def key(self) -> str:
         """Return the name of the cache, a hash of everything it depends on."""
-        facts = {
+        facts: dict[str, Any] = {
             "format": _FORMAT,
             "manifest": self.manifest.fingerprint(),
             "images": _hash_times(self.manifest, self.image_root),
@@ -148,6 +203,8 @@ class CacheSource:
             "device": self.device,
             "detail": self.detail,
         }
+        if self.embedding is not None:
+            facts["embedding"] = [self.embedding.digest, self.embedding.views, torch.__version__]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -189,7 +246,7 @@ def _build(
     on_progress: Callable[[int, int], None],
 ) -> None:
     try:
-        with unfinished(path) as folder, (folder / FRAMES).open("wb") as file:
+        with unfinished(path) as folder, (folder / source.file).open("wb") as file:
             builder = _Builder(source, file, options.gigabytes)
             builder.run(on_progress)
             file.flush()
@@ -221,14 +278,17 @@ class _Builder:
         """Decode the images of every user, in supervised workers."""
         source = self._source
         shards = ShardSource(source.manifest, self._total, _USERS_PER_SHARD, (), MAX_IMAGES)
-        job = source.job(shards.image_rows)
+        job: Job[Any] = source.job(shards.image_rows)
         with LocalEngine(job, EngineOptions(source.device)) as engine:
             every = range(-(-self._total // _USERS_PER_SHARD))
             for batch, rows in engine.run_shards(shards, every):
-                each = zip(rows[PIXELS], rows[DIGESTS], strict=True)
-                for user, (pixels, digests) in enumerate(each, batch.first):
-                    self._add(user, pixels.as_buffer())
-                    self._digests.frombytes(digests.as_buffer())
+                embedded = source.embedding is not None
+                items, digests = rows[VECTORS if embedded else PIXELS], rows[DIGESTS]
+                hashes = rows[HASHES] if embedded else [None] * len(rows)
+                each = zip(items, digests, hashes, strict=True)
+                for user, (data, digest, known) in enumerate(each, batch.first):
+                    self._add(user, data.as_buffer(), known and known.as_buffer())
+                    self._digests.frombytes(digest.as_buffer())
                 self._outcome += Counts.of(rows, MAX_IMAGES)
                 on_progress(self._outcome.users, self._total)
 
@@ -242,21 +302,33 @@ class _Builder:
             digests=np.frombuffer(self._digests, np.uint64),
         )
         frames = self._source.frames
-        facts = {
+        facts: dict[str, Any] = {
             "height": frames.height,
             "width": frames.width,
             "manifest": self._source.manifest.source,
             "outcome": asdict(self._outcome),
         }
+        if (embedding := self._source.embedding) is not None:
+            facts[EMBEDDING_SHAPE] = [embedding.views, embedding.features]
         (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
-    def _add(self, user: int, pixels: pa.Buffer) -> None:
-        frame = self._source.frames.height * self._source.frames.width * 3
-        self._starts[user], self._counts[user] = len(self._hashes), len(pixels) // frame
-        view = memoryview(pixels)
-        for start in range(0, len(view), frame):
-            digest = hashlib.blake2b(view[start : start + frame], digest_size=8).digest()
-            self._hashes.append(int.from_bytes(digest, "little"))
+    def _add(self, user: int, items: pa.Buffer, hashes: pa.Buffer | None) -> None:
+        """Add the frames of a user, or their embeddings.
+
+        Args:
+            user: The number of the user.
+            items: What is kept of each frame.
+            hashes: The hashes of the frames; None to compute them, from the frames themselves.
+        """
+        size = self._source.item_bytes
+        self._starts[user], self._counts[user] = len(self._hashes), len(items) // size
+        view = memoryview(items)
+        if hashes is not None:
+            self._hashes.frombytes(hashes)
+        else:
+            for start in range(0, len(view), size):
+                digest = hashlib.blake2b(view[start : start + size], digest_size=8).digest()
+                self._hashes.append(int.from_bytes(digest, "little"))
         self._file.write(view)
         if self._file.tell() > self._gigabytes * 1e9:
             raise WriteError(

@@ -11,9 +11,13 @@ from pathlib import Path
 
 from tweetprofile.data.files.atomic import move
 
-FRAMES, USERS, FACTS = "frames.uint8", "users.npz", "cache.json"
-_FILES = (FRAMES, USERS, FACTS)
-"""The files of a complete cache."""
+FRAMES, EMBEDDINGS = "frames.uint8", "embeddings.float16"
+USERS, FACTS = "users.npz", "cache.json"
+_FILES = (FRAMES, EMBEDDINGS, USERS, FACTS)
+"""The files of a cache; a complete one has frames or embeddings, and the other two."""
+
+EMBEDDING_SHAPE = "embedding"
+"""The key of the views and features of an embedding, in the facts of a cache of embeddings."""
 
 _LOCK = "lock"
 _LOCK_RECORD = b"frames that a training of tweetprofile decodes\n"
@@ -70,12 +74,18 @@ def make_room(root: Path, gigabytes: float, wanted: int, keep: Path) -> None:
     """
     others = [folder for folder in root.iterdir() if folder != keep and _is_cache(folder)]
     others.sort(key=lambda folder: (folder / FACTS).stat().st_mtime)
-    sizes = {folder: (folder / FRAMES).stat().st_size for folder in others}
+    sizes = {folder: _size(folder) for folder in others}
     for folder in others:
         if sum(sizes.values()) + wanted <= gigabytes * 1e9:
             return
         _remove(folder)
         del sizes[folder]
+
+
+def _size(folder: Path) -> int:
+    """Return the size of a cache's frames or embeddings in bytes."""
+    data = (folder / name for name in (FRAMES, EMBEDDINGS))
+    return sum(path.stat().st_size for path in data if path.exists())
 
 
 def _is_cache(folder: Path) -> bool:
@@ -85,7 +95,8 @@ def _is_cache(folder: Path) -> bool:
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         return {"height", "width", "manifest", "outcome"} <= facts.keys() and all(
-            (folder / name).exists() for name in _FILES
+            (folder / name).exists()
+            for name in (EMBEDDINGS if EMBEDDING_SHAPE in facts else FRAMES, USERS)
         )
     except (OSError, ValueError, AttributeError, RecursionError):
         return False

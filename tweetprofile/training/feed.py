@@ -42,19 +42,23 @@ class Feed:
         apart = device.type != "cpu"
         return cls(device, resident=apart, packed=apart)
 
-    def keep(self, frames_MSSC: NDArray[np.uint8]) -> torch.Tensor | None:
-        """Return frames on the device; None if they should not stay there, or it lacks the room."""
+    def keep(self, items_M: NDArray[Any]) -> torch.Tensor | None:
+        """Return frames, or their embeddings, on the device.
+
+        Return None if they should not stay there, or if the device lacks the room.
+        """
         if not self.resident:
             return None
         if self.device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self.device)
-            if frames_MSSC.nbytes > free * _ROOM_ON_GPU:
+            if items_M.nbytes > free * _ROOM_ON_GPU:
                 return None
-        kept = torch.empty(frames_MSSC.shape, dtype=torch.uint8, device=self.device)
+        dtype = torch.from_numpy(np.empty(0, items_M.dtype)).dtype
+        kept = torch.empty(items_M.shape, dtype=dtype, device=self.device)
         for start in range(0, len(kept), _FRAMES_AT_A_TIME):
             part = slice(start, start + _FRAMES_AT_A_TIME)
             # The file is mapped for reading only, and torch takes only what may be written to.
-            kept[part] = torch.from_numpy(np.array(frames_MSSC[part]))
+            kept[part] = torch.from_numpy(np.array(items_M[part]))
         return kept
 
     def send(self, arrays: Sequence[NDArray[Any]]) -> list[torch.Tensor]:

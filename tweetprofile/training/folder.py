@@ -27,6 +27,10 @@ _KINDS = {
 """The files of a run. The model is written last: a folder without it holds no finished run."""
 
 
+HEAD_FOLDER = "head"
+"""The subfolder of the run folder in which a head is trained that is fine-tuned afterwards."""
+
+
 @dataclass(frozen=True, slots=True)
 class FolderOptions:
     """How a run folder that is not empty may be used.

@@ -18,7 +18,7 @@ def training_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
 
 def compute_logits(
     network: nn.Module,
-    volumes: torch.Tensor,
+    inputs: torch.Tensor,
     mask: torch.Tensor,
     own: torch.Tensor | None,
     dtype: torch.dtype,
@@ -27,13 +27,13 @@ def compute_logits(
 
     Args:
         network: The network.
-        volumes: The volumes of N users (N, C, D, H, W).
+        inputs: The volumes of N users (N, C, D, H, W), or their embeddings (N, D, C).
         mask: Which frames of the volumes are a user's own (N, D).
         own: The positions of these frames, among all N x D; None where nothing is learnt.
         dtype: The type to compute in.
     """
     lower = dtype != torch.float32
-    given = (volumes, mask) if own is None else (volumes, mask, own)
-    with torch.autocast(volumes.device.type, dtype=dtype, enabled=lower):
+    given = (inputs, mask) if own is None else (inputs, mask, own)
+    with torch.autocast(inputs.device.type, dtype=dtype, enabled=lower):
         logits: dict[str, torch.Tensor] = network(*given)
     return {trait: values.float() for trait, values in logits.items()}

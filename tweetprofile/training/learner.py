@@ -6,10 +6,21 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from tweetprofile.networks import AnyNetwork, DeepSet, Network, build_network, ensemble_of
+from tweetprofile.checkpoints.backbone import load_backbone
+from tweetprofile.networks import (
+    AnyNetwork,
+    Cnn3d,
+    EmbeddingHead,
+    EmbeddingSet,
+    EmbeddingSetSpec,
+    Network,
+    build_network,
+    ensemble_of,
+)
 from tweetprofile.training.averaging import AveragedWeights
 from tweetprofile.training.batches import Batch
 from tweetprofile.training.best_weights import KeptWeights
+from tweetprofile.training.cache import feature_statistics
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.forward import compute_logits, training_dtype
 from tweetprofile.training.loss import user_loss
@@ -62,7 +73,7 @@ class Learner:
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        logits = compute_logits(self._parallel, batch.volumes, batch.mask, batch.own, self._dtype)
+        logits = compute_logits(self._parallel, batch.inputs, batch.mask, batch.own, self._dtype)
         loss = user_loss(logits, batch.targets)
         self.optimiser.zero_grad()
         # Gradients are averaged over the processes, but must be summed.
@@ -91,10 +102,20 @@ class Learner:
 
     def _make_network(self) -> tuple[Network, LoadedWeights | None]:
         setup = self._setup
-        network = build_network(setup.network, setup.volume_spec, setup.schema)
+        network: Network
+        if setup.frozen:
+            assert isinstance(setup.network, EmbeddingSetSpec)
+            network = EmbeddingHead(setup.network, setup.volume_spec, setup.schema)
+            network.standardise(*feature_statistics(setup.train))
+        else:
+            network = build_network(setup.network, setup.volume_spec, setup.schema)
         network.initialise()
         loaded = load_weights(network, setup.init) if setup.init else None
-        flat = isinstance(network, DeepSet)
+        if isinstance(network, EmbeddingSet):
+            if setup.backbone is not None:
+                network.backbone.load_state_dict(load_backbone(setup.backbone).state)
+            network.learn(setup.learned)
+        flat = not isinstance(network, Cnn3d)
         layout = torch.channels_last if flat else torch.channels_last_3d
         moved: Network = network.to(  # type: ignore[call-overload]
             self._rank.device, memory_format=layout

@@ -20,6 +20,7 @@ from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
 from tweetprofile.training.forward import training_dtype
+from tweetprofile.training.inputs import EmbeddingInputs, FrameInputs, Inputs
 from tweetprofile.training.learner import Learner
 from tweetprofile.training.loss import EpochLoss
 from tweetprofile.training.metrics_file import append_metrics, cut_metrics
@@ -59,8 +60,9 @@ class Trainer:
             self._observer.on_loaded(self._learner.loaded)
         caches = setup.train.cache, setup.val.cache
         frames = DeviceFrames(caches, feed or Feed.of(rank.device))
-        self._batches = Batches(setup, frames, rank)
-        self._validator = Validator(setup, frames, rank.device)
+        inputs = _make_inputs(setup, rank)
+        self._batches = Batches(setup, frames, inputs, rank)
+        self._validator = Validator(setup, frames, inputs, rank.device)
         self._writer = StateWriter(setup.folder)
         self._best = BestWeights()
         self._epochs = setup.recipe.epochs
@@ -176,6 +178,12 @@ class Trainer:
             optimiser=optimiser_state(self._learner.optimiser),
         )
         self._writer.save(state)
+
+
+def _make_inputs(setup: TrainingSetup, rank: Rank) -> Inputs:
+    if setup.frozen:
+        return EmbeddingInputs(setup.train.cache.items_M.shape[1])
+    return FrameInputs(setup.volume_spec, setup.recipe.augment, rank.device)
 
 
 def train_rank(rank: Rank, setup: TrainingSetup) -> None:

@@ -16,6 +16,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.networks import NetworkSpec
 from tweetprofile.training.cache_building import CacheOptions
+from tweetprofile.training.embeddings import LoadedBackbone, load_backbone_of
 from tweetprofile.training.folder import FolderOptions, prepare_folder
 from tweetprofile.training.settings import TrainOptions
 from tweetprofile.training.state import TrainingState, require_same
@@ -38,6 +39,7 @@ class TrainingPlan:
         folder: The run folder.
         settings: The settings that a resumed run must share with the interrupted one.
         inputs: The files that the run reads, and that its outputs must not replace.
+        loaded: The backbone with its weights; None if it has none, and for networks without.
     """
 
     options: TrainOptions
@@ -51,6 +53,7 @@ class TrainingPlan:
     folder: Path
     settings: Mapping[str, Any]
     inputs: Inputs
+    loaded: LoadedBackbone | None = None
 
 
 def plan_training(
@@ -81,6 +84,7 @@ def plan_training(
         validation_notes = check_labels(validation, found.schema)
         check_image_root(image_root_of(options, validation))
     inputs = _inputs(options, opened, validation)
+    loaded = load_backbone_of(options)
     folder = prepare_folder(run, inputs, usage)
     resolved = options.resolved
     plan = TrainingPlan(
@@ -93,8 +97,9 @@ def plan_training(
         devices=devices,
         cache=cache,
         folder=folder,
-        settings=_settings(resolved, opened, found),
+        settings=_settings(resolved, opened, found, loaded),
         inputs=inputs,
+        loaded=loaded,
     )
     if usage.resume and (state := TrainingState.load(folder)) is not None:
         require_same(plan.settings, state.settings, folder)
@@ -124,11 +129,19 @@ def _inputs(options: TrainOptions, manifest: Manifest, validation: Manifest | No
     if validation is not None:
         inputs += inputs_of(validation, image_root_of(options, validation))
     init = Path(options.init) if options.init else None
+    weights = Path(options.weights) if options.weights else None
     schema = Path(options.schema) if Path(options.schema).is_file() else None
-    return inputs + Inputs.of(initial_weights=init, schema=schema)
+    return inputs + Inputs.of(initial_weights=init, backbone_weights=weights, schema=schema)
 
 
-def _settings(options: TrainOptions, manifest: Manifest, found: FoundSchema) -> dict[str, Any]:
+def _settings(
+    options: TrainOptions,
+    manifest: Manifest,
+    found: FoundSchema,
+    loaded: LoadedBackbone | None,
+) -> dict[str, Any]:
     free = ("devices", "cache", "cache_gb")
     fixed = {name: value for name, value in asdict(options).items() if name not in free}
+    if loaded is not None:
+        fixed["backbone_digest"] = loaded.backbone.digest
     return {**fixed, "manifest": manifest.fingerprint(), "schema": found.schema.to_dict()}

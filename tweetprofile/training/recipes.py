@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tweetprofile.networks import Cnn3dSpec, Norm, network_spec
+from tweetprofile.networks import Cnn3dSpec, Learned, Norm, network_spec
 from tweetprofile.training.augment import AugmentOptions
 from tweetprofile.training.optimisers import OptimiserName
 
@@ -186,14 +186,49 @@ _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
 """The changes of the default for 3D CNNs, which need a lower learning rate and less variation."""
 
 
-def recipe_for(name: RecipeName, model: str | None = None) -> Recipe:
+_DEFAULT_OF_HEADS: Mapping[str, Any] = {
+    "optimiser": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.05,
+    "epochs": 30,
+    "members": 1,
+    "batch_size": 64,
+    "warmup_epochs": 1,
+    "average": 0.1,
+    "patience": 10,
+    "dropout": 0.5,
+    "mixed_precision": False,
+    "augment": replace(AugmentOptions.none(), shuffle=True, drop=1.0, regroup=1.0),
+}
+"""The changes of the default for heads over embeddings, which need seconds, not minutes."""
+
+_DEFAULT_OF_FINE_TUNING: Mapping[str, Any] = {
+    "optimiser": "adamw",
+    "learning_rate": 1e-4,
+    "weight_decay": 0.05,
+    "epochs": 10,
+    "warmup_epochs": 1,
+    "patience": 4,
+    "dropout": 0.5,
+}
+"""The changes of the default for a backbone that has learned before."""
+
+
+def recipe_for(
+    name: RecipeName, model: str | None = None, learned: Learned | None = None
+) -> Recipe:
     """Return a recipe as it applies to a network.
 
     Args:
         name: The name of the recipe.
         model: The name of the network; None for the one that the recipe names.
+        learned: What is trained of a network with a backbone; None for networks without.
     """
     recipe = RECIPES[name]
+    if learned == "head":
+        return replace(recipe, **_DEFAULT_OF_HEADS)
+    if learned == "last":
+        return replace(recipe, **_DEFAULT_OF_FINE_TUNING)
     network = network_spec(model or recipe.model)
     if name == "default" and isinstance(network, Cnn3dSpec):
         return replace(recipe, model=network.name, **_DEFAULT_OF_VOLUMES)

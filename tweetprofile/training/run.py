@@ -1,8 +1,10 @@
 """A whole training: check, decode, hold out, cross-validate, train, calibrate, write the files."""
 
+import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,17 @@ import torch
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.checkpoints.choice import MODEL_FILE
 from tweetprofile.data.labels.reading import UNKNOWN
+from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore, score_traits
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.calibration import TemperatureFit, calibrate
 from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
+from tweetprofile.training.embeddings import embedding_source, whole_network
 from tweetprofile.training.fingerprint import fingerprint_users
 from tweetprofile.training.folder import (
+    HEAD_FOLDER,
     FolderOptions,
     fold_folder,
     is_resumed,
@@ -34,10 +39,12 @@ from tweetprofile.training.folds import (
     summarise,
     write_folds,
 )
+from tweetprofile.training.head_choice import choose_head, with_head
 from tweetprofile.training.holdout import Holdout, hold_out
 from tweetprofile.training.loop import Trainer, train_rank
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.plan import TrainingPlan, plan_training
+from tweetprofile.training.recipes import recipe_for
 from tweetprofile.training.settings import SETTINGS, TrainOptions, write_settings
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.training.state import STATE, TrainingState, require_same
@@ -86,23 +93,21 @@ def train_manifest(
     observer.on_schema(plan.found)
     for note in plan.validation_notes:
         observer.on_note(f"held-out users: {note}")
-    users = load_users(plan, observer)
-    folds = _cross_validate(plan, users, observer, resume=resume)
-    setup = _set_up(plan, users, resume=resume)
-    trainer, best = _train(plan, setup, observer)
+    trained, folds = _learn(plan, observer, resume=resume)
+    users = trained.users
     summary = TrainSummary(
         checkpoint=plan.folder / MODEL_FILE,
-        kept_epochs=trainer.kept_epochs,
-        best=best,
+        kept_epochs=trained.kept_epochs,
+        best=trained.best,
         users=len(users.train),
         val_users=len(users.val),
         left_out=users.left_out,
         unlabelled=users.unlabelled,
-        calibration=_calibrate(trainer, setup),
+        calibration=trained.calibration,
         folds=folds,
         seconds=time.monotonic() - began,
     )
-    _write_model(summary, plan, trainer, users)
+    _write_model(summary, plan, trained)
     return summary
 
 
@@ -114,6 +119,117 @@ def _finished(plan: TrainingPlan) -> TrainSummary | None:
     checkpoint = load_checkpoint(path)
     require_same(plan.settings, checkpoint.training.get("settings", {}), plan.folder)
     return recall_summary(checkpoint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trained:
+    """A network that was trained.
+
+    Attributes:
+        network: The whole network.
+        best: Its metrics on the held-out users.
+        kept_epochs: The epoch that was kept of each member.
+        calibration: The temperature of each trait.
+        users: The users that it was trained on.
+        notes: Sentences for the model card.
+    """
+
+    network: AnyNetwork
+    best: EpochMetrics
+    kept_epochs: tuple[int, ...]
+    calibration: dict[str, TemperatureFit]
+    users: TrainingUsers
+    notes: tuple[str, ...] = ()
+
+
+def _learn(
+    plan: TrainingPlan, observer: TrainObserver, *, resume: bool
+) -> tuple[_Trained, dict[str, FoldSummary]]:
+    """Train what the options name; return the network, and the scores of a cross-validation."""
+    learned = plan.options.learned
+    if learned in ("head", "last"):
+        trained, folds = _learn_head(plan, observer, resume=resume)
+        if learned == "last":
+            trained = _fine_tune(plan, trained, observer, resume=resume)
+        return trained, folds
+    users = load_users(plan, observer)
+    folds = _cross_validate(plan, users, observer, resume=resume)
+    setup = _set_up(plan, users, resume=resume)
+    with _backbone_file(plan) as path:
+        trainer, best = _train(plan, replace(setup, backbone=path), observer)
+    return _trained(trainer, setup, best, users), folds
+
+
+def _learn_head(
+    plan: TrainingPlan, observer: TrainObserver, *, resume: bool
+) -> tuple[_Trained, dict[str, FoldSummary]]:
+    """Embed every image once, and train a head on the embeddings."""
+    options, loaded = plan.options, plan.loaded
+    assert loaded is not None
+    with embedding_source(loaded.backbone, options.embed_views, plan.cache) as source:
+        users = load_users(plan, observer, source)
+    setup = _set_up(plan, users, resume=resume)
+    notes: tuple[str, ...] = ()
+    if options.head == "auto":
+        choice = choose_head(plan, setup)
+        observer.on_note(choice.note)
+        notes = (choice.note,)
+        plan = replace(plan, network=with_head(plan.network, choice.name))
+        setup = replace(setup, network=plan.network)
+    folds = _cross_validate(plan, users, observer, resume=resume)
+    if options.learned == "last":
+        folder = plan.folder / HEAD_FOLDER
+        prepare_folder(folder, plan.inputs, FolderOptions(overwrite=not resume, resume=resume))
+        setup = replace(setup, folder=folder, recipe=recipe_for("default", learned="head"))
+    trainer, best = _train(plan, setup, observer)
+    trained = _trained(trainer, setup, best, users)
+    whole = whole_network(loaded.backbone, trained.network)
+    return replace(trained, network=whole, notes=notes), folds
+
+
+def _fine_tune(
+    plan: TrainingPlan, head: _Trained, observer: TrainObserver, *, resume: bool
+) -> _Trained:
+    """Train the last stages of the backbone, too; return the network that predicts better."""
+    users = load_users(plan, TrainObserver() if len(head.users.train) else observer)
+    with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
+        path = Path(folder) / MODEL_FILE
+        save_checkpoint(path, head.network, {})
+        setup = replace(_set_up(plan, users, resume=resume), network=head.network.spec, init=path)
+        trainer, best = _train(plan, setup, observer)
+    tuned = replace(_trained(trainer, setup, best, users), notes=head.notes)
+    if not len(users.val):
+        return tuned
+    kept = tuned if best.beats(head.best) else head
+    what = "the fine-tuned network" if kept is tuned else "the backbone as it was"
+    note = (
+        f"{what} is kept: the mean macro-F1 on the held-out users is "
+        f"{head.best.mean_macro_f1:.3f} before and {best.mean_macro_f1:.3f} after fine-tuning."
+    )
+    observer.on_note(note)
+    return replace(kept, notes=(*head.notes, note))
+
+
+@contextmanager
+def _backbone_file(plan: TrainingPlan) -> Iterator[Path | None]:
+    """Write the initial weights of a backbone for the processes of a training; None without."""
+    if plan.loaded is None:
+        yield None
+        return
+    with embedding_source(plan.loaded.backbone, 1, plan.cache) as source:
+        yield source.backbone
+
+
+def _trained(
+    trainer: Trainer, setup: TrainingSetup, best: EpochMetrics, users: TrainingUsers
+) -> _Trained:
+    return _Trained(
+        network=trainer.result,
+        best=best,
+        kept_epochs=trainer.kept_epochs,
+        calibration=_calibrate(trainer, setup),
+        users=users,
+    )
 
 
 def _set_up(plan: TrainingPlan, users: TrainingUsers, *, resume: bool) -> TrainingSetup:
@@ -131,6 +247,8 @@ def _set_up(plan: TrainingPlan, users: TrainingUsers, *, resume: bool) -> Traini
         folder=plan.folder,
         settings=plan.settings,
         resume=resume,
+        frozen=users.train.cache.items_M.dtype == np.float16,
+        learned=options.learned or "all",
     )
 
 
@@ -198,21 +316,20 @@ def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, TemperatureF
     return fits
 
 
-def _write_model(
-    summary: TrainSummary, plan: TrainingPlan, trainer: Trainer, users: TrainingUsers
-) -> None:
+def _write_model(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> None:
     """Write the model card and the model, and remove the state, which is no longer needed."""
     temperatures = {name: each.temperature for name, each in summary.calibration.items()}
-    training = _describe(summary, plan, users)
-    card = make_card(plan.network, plan.options.volume_spec, plan.found.schema, training)
+    training = _describe(summary, plan, trained)
+    card = make_card(trained.network.spec, plan.options.volume_spec, plan.found.schema, training)
     write_card(plan.folder / CARD, card)
     with explain_write_errors(summary.checkpoint):
-        save_checkpoint(summary.checkpoint, trainer.result, training, temperatures)
+        save_checkpoint(summary.checkpoint, trained.network, training, temperatures)
         (plan.folder / STATE).unlink(missing_ok=True)
 
 
-def _describe(summary: TrainSummary, plan: TrainingPlan, users: TrainingUsers) -> Mapping[str, Any]:
+def _describe(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> Mapping[str, Any]:
     """Return the description of the training that the checkpoint holds."""
+    users = trained.users
     trained_on = fingerprint_users(plan.manifest, plan.validation, users.train, users.val)
     return {
         "version": __version__,
@@ -230,7 +347,8 @@ def _describe(summary: TrainSummary, plan: TrainingPlan, users: TrainingUsers) -
         "manifest": Path(plan.manifest.source).name,
         "run": plan.folder.absolute().name,
         "warnings": users.warnings,
-        "notes": users.notes,
+        "notes": (*users.notes, *trained.notes),
         "folds": {name: asdict(each) for name, each in summary.folds.items()},
         "seen": trained_on.to_dict(),
+        **({"weights": dict(plan.loaded.record)} if plan.loaded is not None else {}),
     }

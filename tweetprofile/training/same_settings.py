@@ -4,7 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_ADDED: Mapping[str, Any] = {"detail": "frame"}
+_ADDED: Mapping[str, Any] = {
+    "detail": "frame",
+    "fine_tune": False,
+    "head": "auto",
+    "embed_views": 1,
+}
 """Settings that version 0.1.0 did not record, with the values that a run must have to resume one of
 its runs."""
 

@@ -4,14 +4,23 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tweetprofile.checkpoints.header import MAX_MEMBERS
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OptionError, WriteError
-from tweetprofile.job import DETAIL, DecoderName, Detail, check_detail
-from tweetprofile.networks import DeepSetSpec, NetworkSpec, Norm, network_spec
+from tweetprofile.job import DETAIL, FRAME_SIDE, DecoderName, Detail, check_detail
+from tweetprofile.networks import DeepSetSpec, Learned, NetworkSpec, Norm, network_spec
+from tweetprofile.networks.timm_backbones import backbone_facts
+from tweetprofile.training.backbones import (
+    HeadName,
+    check_backbone,
+    default_side,
+    embedding_spec,
+    learned_of,
+)
 from tweetprofile.training.folds import MOST_FOLDS
 from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
@@ -33,8 +42,20 @@ class TrainOptions:
 
     Attributes:
         recipe: The hyperparameters: `default`, or `paper` as published.
-        model: The network: `deepset` (order-free), `deepset-resnet18`, `deepset-vgg11`,
-            `deepset-vgg16`, `model1` or `model2`. None for the recipe's, as for the next eight.
+        model: The network: `deepset` (order-free), `model1` or `model2`. None for the recipe's, as
+            for the other options that a recipe sets.
+        backbone: The pretrained backbone of a deepset network: `efficientnet-lite0`, or `timm/` and
+            a name of timm; None for the network's own layers.
+        weights: The weights of the backbone: `package` (of efficientnet-lite0), a file, `cache`
+            (the local cache of the Hugging Face hub) or `hub`; None for random ones.
+        freeze: Whether the backbone stays as it is, so that only a head is trained on embeddings
+            that are computed once; None to do so if it has weights.
+        fine_tune: Whether to train the last stages of the backbone after the head, and to keep the
+            result if it is better on the held-out users.
+        head: What combines the embeddings of a user's images: `sum`, `attention` or `linear`;
+            `auto` for the best of them in a cross-validation on the training users.
+        embed_views: The number of views of each image that a head learns from: 2 adds the mirrored
+            image, 4 the enlarged middle of both.
         norm: The normalisation: `batch`, or `none` as in the paper.
         dropout: The share of the features before the heads that is dropped in training.
         epochs: The largest number of passes over the users, of all members together.
@@ -46,7 +67,8 @@ class TrainOptions:
         minutes: The time that training may take, without decoding; the duration of the first epoch
             decides how many epochs fit in. None for any.
         init: The safetensors file of initial weights; None for random ones.
-        frame_size: The width and height of a frame in pixels.
+        frame_size: The width and height of a frame in pixels; None for 112, or for what suits the
+            backbone.
         frames: The number of frames per volume.
         fill: What fills the volume of a user with too few frames: `repeat` or `zeros`.
         schema: The schema: `labels` (the classes found), the name of a preset, or a TOML file.
@@ -70,6 +92,12 @@ class TrainOptions:
 
     recipe: RecipeName = "default"
     model: str | None = None
+    backbone: str | None = None
+    weights: str | None = None
+    freeze: bool | None = None
+    fine_tune: bool = False
+    head: HeadName = "auto"
+    embed_views: int = 1
     norm: Norm | None = None
     dropout: float | None = None
     epochs: int | None = None
@@ -80,7 +108,7 @@ class TrainOptions:
     weight_decay: float | None = None
     minutes: float | None = None
     init: str | None = None
-    frame_size: int = 112
+    frame_size: int | None = None
     frames: int = 11
     fill: Fill = "repeat"
     schema: str = "labels"
@@ -123,39 +151,67 @@ class TrainOptions:
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise OptionError(f"`minutes` is {self.minutes:g}; it must be above 0 and finite.")
         check_detail(self.detail)
+        check_backbone(self)
         if not 0 <= self.seed < 1 << 63:
             raise OptionError(f"`seed` is {self.seed}; it must be from 0 to {(1 << 63) - 1}.")
 
     @property
+    def learned(self) -> Learned | None:
+        """What is trained of a network with a backbone; None for networks without."""
+        return None if self.backbone is None else learned_of(self)
+
+    @property
     def volume_spec(self) -> VolumeSpec:
-        """The volumes that the network takes."""
-        side = self.frame_size
-        return VolumeSpec(self.frames, side, side, self.fill, detail=self.detail)
+        """The volumes that the network takes.
+
+        Raises:
+            OptionError: A value is out of range, or the backbone is unknown.
+        """
+        if self.backbone is None:
+            side = self.frame_size or FRAME_SIDE
+            return VolumeSpec(self.frames, side, side, self.fill, detail=self.detail)
+        facts = backbone_facts(self.backbone)
+        side = self.frame_size or default_side(facts)
+        return VolumeSpec(
+            self.frames, side, side, self.fill, mean=facts.mean, std=facts.std, detail=self.detail
+        )
+
+    @property
+    def recipe_as_published(self) -> Recipe:
+        """The recipe as it applies to the network, without the changes of these options."""
+        pretrained = self.learned == "all" and self.weights is not None
+        return recipe_for(self.recipe, self.model, "last" if pretrained else self.learned)
 
     @property
     def resolved(self) -> "TrainOptions":
-        """The same options, with the recipe's values in place of None."""
-        recipe = recipe_for(self.recipe, self.model)
-        chosen = {
+        """The same options, with the values that the recipe and the backbone set."""
+        recipe = self.recipe_as_published
+        chosen: dict[str, Any] = {
             name: getattr(recipe, name) for name in _FROM_RECIPE if getattr(self, name) is None
         }
-        return replace(self, **chosen)
+        if self.backbone is not None:
+            chosen = {**chosen, "norm": None, "freeze": self.learned == "head"}
+        return replace(self, **chosen, frame_size=self.volume_spec.height)
 
     @property
     def resolved_recipe(self) -> Recipe:
         """The recipe with the changes of these options."""
-        resolved = self.resolved
-        chosen = {name: getattr(resolved, name) for name in _FROM_RECIPE}
-        return replace(recipe_for(self.recipe, self.model), **chosen)
+        resolved, recipe = self.resolved, self.recipe_as_published
+        chosen = {
+            name: value for name in _FROM_RECIPE if (value := getattr(resolved, name)) is not None
+        }
+        return replace(recipe, **chosen)
 
     @property
     def network_spec(self) -> NetworkSpec:
         """The network.
 
         Raises:
-            OptionError: The network is unknown, or does not support an option.
+            OptionError: The network or backbone is unknown, or does not support an option.
         """
         recipe = self.resolved_recipe
+        if self.backbone is not None:
+            return embedding_spec(self, recipe.dropout)
         changes: dict[str, object] = {"dropout": recipe.dropout}
         # The recipe's normalisation is meant for the paper's networks; the others have their own.
         if self.norm is not None or not isinstance(network_spec(recipe.model), DeepSetSpec):

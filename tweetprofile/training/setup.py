@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tweetprofile.networks import NetworkSpec
+from tweetprofile.networks import Learned, NetworkSpec
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.recipes import Recipe
 from tweetprofile.traits import TraitSchema
@@ -28,6 +28,10 @@ class TrainingSetup:
         init: The safetensors file of initial weights; None for random ones.
         folder: The run folder.
         settings: The settings that a resumed run must share with the interrupted one.
+        frozen: Whether only a head is trained, over cached embeddings.
+        backbone: The file of the backbone's initial weights; None for random ones, or those of
+            `init`.
+        learned: What is trained of a network over embeddings otherwise.
         resume: Whether to resume from the state in the run folder, if there is one.
     """
 
@@ -43,6 +47,9 @@ class TrainingSetup:
     folder: Path
     settings: Mapping[str, Any]
     resume: bool
+    frozen: bool = False
+    backbone: Path | None = None
+    learned: Learned = "all"
 
     @property
     def batch_size(self) -> int:

@@ -8,7 +8,7 @@ from tweetprofile.data.labels.reading import UNKNOWN, read_labels
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import TrainingError
 from tweetprofile.training.cache import Subset
-from tweetprofile.training.cache_building import CacheSource, open_cache
+from tweetprofile.training.cache_building import CacheSource, EmbeddingSource, open_cache
 from tweetprofile.training.holdout import (
     Holdout,
     hold_out,
@@ -51,18 +51,21 @@ class _Decoded:
     unlabelled: int
 
 
-def load_users(plan: TrainingPlan, observer: TrainObserver) -> TrainingUsers:
+def load_users(
+    plan: TrainingPlan, observer: TrainObserver, embedding: EmbeddingSource | None = None
+) -> TrainingUsers:
     """Decode the users of a training, and hold some of them out.
 
     Args:
         plan: The training.
         observer: Receives the progress, and the notes and warnings.
+        embedding: The backbone that embeds the decoded frames; None to keep the frames.
 
     Raises:
         TrainingError: There is no user to learn from.
         WriteError: There is not enough space for the decoded frames.
     """
-    decoded = _decode(plan, plan.manifest, observer)
+    decoded = _decode(plan, plan.manifest, observer, embedding)
     everyone = decoded.users
     if not len(everyone):
         root = image_root_of(plan.options, plan.manifest)
@@ -70,7 +73,7 @@ def load_users(plan: TrainingPlan, observer: TrainObserver) -> TrainingUsers:
             f"{plan.manifest.source} has no user with a label and a usable image to learn from; "
             f"the `image_root` is {root}."
         )
-    holdout, warnings = _divide(plan, everyone, observer)
+    holdout, warnings = _divide(plan, everyone, observer, embedding)
     if holdout.note:
         observer.on_note(holdout.note)
     for warning in warnings:
@@ -87,7 +90,10 @@ def load_users(plan: TrainingPlan, observer: TrainObserver) -> TrainingUsers:
 
 
 def _divide(
-    plan: TrainingPlan, everyone: Subset, observer: TrainObserver
+    plan: TrainingPlan,
+    everyone: Subset,
+    observer: TrainObserver,
+    embedding: EmbeddingSource | None,
 ) -> tuple[Holdout, list[str]]:
     """Divide users into training and held-out users; return warnings, too."""
     options, schema = plan.options, plan.found.schema
@@ -97,19 +103,31 @@ def _divide(
             schema, len(everyone), holdout.val, options.val_fraction, folds=options.folds
         )
         return holdout, few
-    val = _decode(plan, plan.validation, observer).users
+    val = _decode(plan, plan.validation, observer, embedding).users
     shared = warn_of_shared_images(everyone, val)
     few = warn_of_few_users(schema, len(everyone) + len(val), val, 0, folds=options.folds)
     return Holdout(everyone, val), [*filter(None, [shared]), *few]
 
 
-def _decode(plan: TrainingPlan, manifest: Manifest, observer: TrainObserver) -> _Decoded:
-    """Decode the frames of a manifest's users, and read their labels."""
+def _decode(
+    plan: TrainingPlan,
+    manifest: Manifest,
+    observer: TrainObserver,
+    embedding: EmbeddingSource | None,
+) -> _Decoded:
+    """Decode the frames of a manifest's users, embed them if need be, and read their labels."""
     for remark in manifest.remarks:
         observer.on_warning(remark)
     options = plan.options
     root, kind = image_root_of(options, manifest), plan.devices[0].type
-    source = CacheSource.of(manifest, root, options.volume_spec, options.decoder, kind)
+    source = CacheSource.of(
+        manifest,
+        root,
+        options.volume_spec,
+        decoder=options.decoder,
+        kind=kind,
+        embedding=embedding,
+    )
     cache = open_cache(source, plan.cache, observer.on_decoded)
     labels = read_labels(manifest, plan.found.schema)
     has_frames, labelled = cache.counts > 0, (labels != UNKNOWN).any(axis=1)

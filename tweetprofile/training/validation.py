@@ -8,13 +8,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tweetprofile.data.labels.reading import UNKNOWN
-from tweetprofile.decoders.resizing import stretch
 from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.traits import TraitScore, score_traits
 from tweetprofile.training.augment import Filling
 from tweetprofile.training.batches import DeviceFrames
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.forward import compute_logits, training_dtype
+from tweetprofile.training.inputs import Inputs
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.volumes.choice import select_evenly
 
@@ -25,11 +25,14 @@ class Validator:
     Args:
         setup: The training.
         frames: The cached frames of the users.
+        inputs: Makes the input of the network.
         device: The device to compute on.
     """
 
-    def __init__(self, setup: TrainingSetup, frames: DeviceFrames, device: torch.device) -> None:
-        self._setup, self._frames = setup, frames
+    def __init__(
+        self, setup: TrainingSetup, frames: DeviceFrames, inputs: Inputs, device: torch.device
+    ) -> None:
+        self._setup, self._frames, self._inputs = setup, frames, inputs
         self._dtype = training_dtype(setup.recipe, device)
 
     def score(self, network: AnyNetwork) -> tuple[float | None, dict[str, TraitScore]]:
@@ -69,10 +72,8 @@ class Validator:
         frames = [users.frames_of(position) for position in positions]
         chosen = [each[select_evenly(len(each), spec.frames)] for each in frames]
         filling = Filling.of([len(each) for each in chosen], spec.frames)
-        pixels, (index, mask, _) = self._frames.send(
+        items, (index, mask, _) = self._frames.send(
             users.cache, np.concatenate(chosen), filling.arrays()
         )
-        volumes = stretch(pixels, spec.height, spec.width)[index]
-        if spec.fill == "zeros":
-            volumes = volumes.masked_fill_(~mask[:, :, None, None, None], round(spec.mean))
-        return compute_logits(network, spec.normalise(volumes), mask, None, self._dtype)
+        inputs = self._inputs.keep(items, index, mask)
+        return compute_logits(network, inputs, mask, None, self._dtype)

@@ -50,7 +50,7 @@ def stack_volume(frames_FHWC: torch.Tensor, spec: VolumeSpec) -> torch.Tensor:
         return frames_FHWC
     if spec.fill == "repeat" and used:
         return frames_FHWC[[position % used for position in range(spec.frames)]]
-    blank = frames_FHWC.new_full((spec.frames - used, *frames_FHWC.shape[1:]), round(spec.mean))
+    blank = frames_FHWC.new_full((spec.frames - used, *frames_FHWC.shape[1:]), spec.grey)
     return torch.cat([frames_FHWC, blank])
 
 

@@ -34,6 +34,7 @@ class UserFrames:
         images_given: The number of images that the manifest lists.
         frames_FHWC: (F, H, W, 3) uint8 in manifest order; F is from 0 to the number wanted.
         failed: The images that were tried and are unusable, in manifest order.
+        indexes: The positions of the images behind the frames in the user's list.
         digests: The digests of the images behind the frames, if the loader computes them.
     """
 
@@ -41,6 +42,7 @@ class UserFrames:
     images_given: int
     frames_FHWC: torch.Tensor
     failed: tuple[FailedImage, ...]
+    indexes: tuple[int, ...] = ()
     digests: tuple[int, ...] = ()
 
 
@@ -81,6 +83,7 @@ class _Search:
             len(images) + self.user.left_out,
             _gather(places, parts) if places else none,
             tuple(failed),
+            tuple(sorted(self.found)),
             tuple(self.digests[index] for index in sorted(self.found) if index in self.digests),
         )
 

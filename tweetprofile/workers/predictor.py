@@ -3,6 +3,7 @@
 The same `Predictor` runs in a program of yours, in the workers of one machine, and on a cluster.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
@@ -12,6 +13,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from tweetprofile.checkpoints.backbone import Backbone
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.checkpoints.header import describe_origin
 from tweetprofile.data.images.reader import ImageReader
@@ -19,7 +21,7 @@ from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.job import PredictorFacts, PredictorOptions
-from tweetprofile.networks import DeepSetSpec, for_inference
+from tweetprofile.networks import AnyNetwork, Cnn3dSpec, EmbeddingSet, for_inference
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.stacking import draw_orders, frame_mask, split_clips, stack_volumes
 from tweetprofile.volumes.views import VIEWS
@@ -31,6 +33,8 @@ from tweetprofile.workers.devices import (
     resolve_device,
     resolve_precision,
 )
+from tweetprofile.workers.embedding import FrameEmbedder, shared_embedder
+from tweetprofile.workers.embedding_store import EmbeddingStore
 from tweetprofile.workers.frames import FrameLoader
 from tweetprofile.workers.observers import ImageObserver, NullObserver
 from tweetprofile.workers.profiles import Probabilities, UserOutcome, make_profiles
@@ -71,9 +75,9 @@ class Predictor:
         own = checkpoint.volume_spec
         self._spec = replace(own, detail=options.detail or own.detail)
         self._batch_size = options.batch_size or default_batch_size(self.device)
-        self._network = for_inference(checkpoint.network, self.device, self._precision)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
+        self._network, self._embedder, self._store = self._load_network(options)
         self._clock = StageClock()
         wanted = self._spec.frame_size(options.clips)
         decoding = DecodeOptions.of(wanted, replace(options, detail=self._spec.detail))
@@ -105,9 +109,30 @@ class Predictor:
             origin=describe_origin(self._checkpoint.training),
         )
 
+    def _load_network(
+        self, options: PredictorOptions
+    ) -> tuple[AnyNetwork, FrameEmbedder | None, EmbeddingStore | None]:
+        """Return what computes: a network over volumes; or a head, an embedder and its store."""
+        network = self._checkpoint.network
+        if not isinstance(network, EmbeddingSet):
+            if options.embedding_cache is not None:
+                raise OptionError(
+                    f"`embedding_cache` is {options.embedding_cache}, but "
+                    f"{self._checkpoint.network_spec.name} computes no embeddings; leave it out."
+                )
+            return for_inference(network, self.device, self._precision), None, None
+        backbone = Backbone.of(replace(self._checkpoint, volume_spec=self._spec))
+        embedder = shared_embedder(
+            backbone, device=self.device, precision=self._precision, views=self._views
+        )
+        store = None
+        if options.embedding_cache is not None:
+            store = embedder.open_store(options.embedding_cache, options.embedding_cache_gb)
+        return copy.deepcopy(network.head).to(self.device), embedder, store
+
     def _draw_orders(self, orders: int) -> list[torch.Tensor]:
         network = self._checkpoint.network_spec
-        if orders > 1 and isinstance(network, DeepSetSpec):
+        if orders > 1 and not isinstance(network, Cnn3dSpec):
             raise OptionError(
                 f"`orders` is {orders}, but {network.name} gives the same result in any order; "
                 "leave `orders` out."
@@ -159,14 +184,17 @@ class Predictor:
         return {trait: rows / counts[:, None] for trait, rows in sums.items()}
 
     def _predict_clip(self, frames: list[torch.Tensor]) -> Probabilities:
-        with self._clock.timing(Stage.STACK):
-            volumes = stack_volumes(frames, self._spec)
-            mask = frame_mask([len(each) for each in frames], self._spec.frames)
+        mask = frame_mask([len(each) for each in frames], self._spec.frames)
+        if self._embedder is None:
+            with self._clock.timing(Stage.STACK):
+                volumes = stack_volumes(frames, self._spec)
         try:
             with (
                 self._clock.timing(Stage.FORWARD),
                 exact_numerics(self.device, self._precision),
             ):
+                if self._embedder is not None:
+                    return self._combine(frames, mask, self._embedder)
                 return self._forward(volumes, mask)
         except RuntimeError as error:
             if is_out_of_memory(error):
@@ -202,6 +230,21 @@ class Predictor:
                 self._observer.end()
         return {
             trait: self._mean_probabilities([each[trait][:users] for each in passes], trait)
+            for trait in self._checkpoint.schema.names
+        }
+
+    @torch.inference_mode()
+    def _combine(
+        self, frames: list[torch.Tensor], mask_ND: torch.Tensor, embedder: FrameEmbedder
+    ) -> Probabilities:
+        """Return the probabilities from the embeddings of frames, as the mean over all views."""
+        each_MVC = embedder.embed(torch.cat(frames), self._observer, self._store)
+        padded_NDVC = each_MVC.new_zeros(*mask_ND.shape, *each_MVC.shape[1:])
+        padded_NDVC[mask_ND] = each_MVC
+        embeddings, mask = padded_NDVC.to(self.device).float(), mask_ND.to(self.device)
+        passes = [self._network(view, mask) for view in embeddings.unbind(2)]
+        return {
+            trait: self._mean_probabilities([each[trait] for each in passes], trait)
             for trait in self._checkpoint.schema.names
         }
 

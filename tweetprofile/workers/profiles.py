@@ -127,6 +127,33 @@ FRAMES = "frames"
 DIGESTS = "digests"
 """The column of image digests (`digests.image_digest`): (F,) uint64 per user, as bytes."""
 
+EMBEDDINGS = "embeddings"
+"""The column of embeddings: (F, V, C) float16 per user, as bytes."""
+
+HASHES = "hashes"
+"""The column of the hashes of the frames' pixels: (F,) uint64 per user, as bytes."""
+
+INDEXES = "indexes"
+"""The column of the positions of the images behind the frames: (F,) int32 per user, as bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedUser:
+    """What is known of a user's frames, each as the bytes of an array.
+
+    Attributes:
+        indexes: The positions of the images behind the frames in the user's list: (F,) int32.
+        embeddings: The embeddings: (F, V, C) float16.
+        hashes: The hashes of the frames' pixels: (F,) uint64.
+        digests: The digests of the images: (F,) uint64.
+    """
+
+    indexes: bytes = b""
+    embeddings: bytes = b""
+    hashes: bytes = b""
+    digests: bytes = b""
+
+
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _IMAGE_ERROR = pa.struct([("index", pa.int32()), ("image", pa.string()), ("reason", pa.string())])
 OUTCOME_FIELDS = (
@@ -197,6 +224,21 @@ def make_frame_rows(
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def make_embedding_rows(outcomes: Sequence[UserOutcome], users: Sequence[EmbeddedUser]) -> pa.Table:
+    """Return the outcomes of users' images, one row per user, with what is known of the frames."""
+    columns = {
+        INDEXES: pa.array([user.indexes for user in users], pa.binary()),
+        EMBEDDINGS: pa.array([user.embeddings for user in users], pa.large_binary()),
+        HASHES: pa.array([user.hashes for user in users], pa.binary()),
+        DIGESTS: pa.array([user.digests for user in users], pa.binary()),
+    }
+    ids = ids_column(outcomes)
+    fields = [pa.field("user_id", ids.type), *OUTCOME_FIELDS]
+    fields += [pa.field(name, column.type) for name, column in columns.items()]
+    every = [ids, *outcome_columns(outcomes), *columns.values()]
+    return pa.Table.from_arrays(every, schema=pa.schema(fields))
+
+
 def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> pa.Table:
     """Return the row of a user whose images crashed the worker."""
     outcome = UserOutcome(user_id, images_given, 0, (), crashed=True)
@@ -207,6 +249,12 @@ def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> 
 def crashed_frames(images_given: int) -> pa.Table:
     """Return the row of frames of a user whose images crashed the worker."""
     return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""], [b""])
+
+
+def crashed_embeddings(images_given: int) -> pa.Table:
+    """Return the row of embeddings of a user whose images crashed the worker."""
+    outcome = UserOutcome("", images_given, 0, (), crashed=True)
+    return make_embedding_rows([outcome], [EmbeddedUser()])
 
 
 def ids_column(outcomes: Sequence[UserOutcome]) -> pa.Array:

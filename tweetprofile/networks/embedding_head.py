@@ -1,0 +1,97 @@
+"""The head over embeddings: the vectors of a user's frames in, one vector of logits per trait out.
+
+It is small, so it learns within seconds from embeddings that were computed once.
+
+Shapes: N users, C features of an embedding, D frames of a volume.
+"""
+
+import torch
+from torch import nn
+
+from tweetprofile.networks.heads import Heads
+from tweetprofile.networks.specs import EmbeddingSetSpec
+from tweetprofile.traits import TraitSchema
+from tweetprofile.volumes.spec import VolumeSpec
+
+
+class EmbeddingHead(nn.Module):
+    """Turns the embeddings of users into logits.
+
+    Args:
+        spec: The head.
+        volume_spec: The volumes, whose frames are embedded.
+        schema: The traits that the network predicts.
+    """
+
+    def __init__(
+        self, spec: EmbeddingSetSpec, volume_spec: VolumeSpec, schema: TraitSchema
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.volume_spec = volume_spec
+        self.schema = schema
+        # What is subtracted from embeddings, and what they are multiplied by.
+        self.register_buffer("mean", torch.zeros(spec.features))
+        self.register_buffer("scale", torch.ones(spec.features))
+        width = spec.hidden or spec.features
+        self.hidden = nn.Linear(spec.features, spec.hidden) if spec.hidden else nn.Identity()
+        self.dropout = nn.Dropout(spec.dropout)
+        self.attention = nn.Linear(width, 1) if spec.pool == "attention" else None
+        self.heads = Heads(width, schema)
+
+    def initialise(self) -> None:
+        """Draw the initial weights of a training from torch's random numbers."""
+        if isinstance(self.hidden, nn.Linear):
+            self.hidden.reset_parameters()
+        if self.attention is not None:
+            # At first, every frame counts alike.
+            nn.init.zeros_(self.attention.weight)
+            nn.init.zeros_(self.attention.bias)
+        self.heads.initialise()
+
+    def standardise(self, mean_C: torch.Tensor, std_C: torch.Tensor) -> None:
+        """Let every feature have the mean 0 and the deviation 1 on the users to learn from.
+
+        Args:
+            mean_C: The mean of each feature.
+            std_C: Its deviation.
+        """
+        self.get_buffer("mean").copy_(mean_C)
+        # A feature that hardly varies would become as large as those that say something.
+        self.get_buffer("scale").copy_(1 / (std_C + 0.01 * std_C.mean()).clamp(min=1e-6))
+
+    def forward(
+        self,
+        embeddings_NDC: torch.Tensor,
+        mask_ND: torch.Tensor | None = None,
+        own_M: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Return the logits of every trait: (N, classes) by trait name, in schema order.
+
+        Args:
+            embeddings_NDC: The embeddings of each user's frames.
+            mask_ND: (N, D) bool, True for the user's own frames; None if all are.
+            own_M: Ignored: embeddings that do not count are masked.
+        """
+        if mask_ND is None:
+            mask_ND = embeddings_NDC.new_ones(embeddings_NDC.shape[:2], dtype=torch.bool)
+        x = (embeddings_NDC.float() - self.get_buffer("mean")) * self.get_buffer("scale")
+        if self.spec.hidden:
+            x = nn.functional.gelu(self.hidden(x))
+        logits: dict[str, torch.Tensor] = self.heads(self._pool(self.dropout(x), mask_ND))
+        return logits
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Do nothing: the head takes a thousandth of the time, and computes in float32."""
+
+    def _pool(self, x_NDC: torch.Tensor, mask_ND: torch.Tensor) -> torch.Tensor:
+        mask_ND1 = mask_ND[:, :, None]
+        if self.attention is not None:
+            scores = self.attention(x_NDC).masked_fill(~mask_ND1, -1e4)
+            weights: torch.Tensor = scores.softmax(dim=1) * mask_ND1
+            return (weights * x_NDC).sum(1)
+        sums = (x_NDC * mask_ND1).sum(1)
+        if self.spec.pool == "sum":
+            # In units of a full volume's mean, so that the features have the same magnitude.
+            return sums / self.volume_spec.frames
+        return sums / mask_ND.sum(1, keepdim=True).clamp(min=1)

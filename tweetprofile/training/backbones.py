@@ -1,0 +1,147 @@
+"""The options of a training that concern a backbone, and what they mean together."""
+
+from typing import Literal, Protocol, get_args
+
+from tweetprofile.errors import OptionError
+from tweetprofile.networks import EmbeddingSetSpec, Learned
+from tweetprofile.networks.specs import HeadPool
+from tweetprofile.networks.timm_backbones import BackboneFacts, backbone_facts
+
+LITE0 = "efficientnet-lite0"
+
+HeadName = Literal["auto", "sum", "attention", "linear"]
+
+HEADS: dict[HeadName, tuple[HeadPool, int]] = {
+    "sum": ("sum", 128),
+    "attention": ("attention", 128),
+    "linear": ("mean", 0),
+}
+"""How each head combines embeddings, and the width of its hidden layer."""
+
+EMBED_VIEWS = (1, 2, 4)
+"""The numbers of views of a frame that can be embedded, as in `predict`."""
+
+_SIDES = {LITE0: 128}
+"""Frame sides that differ from those that a backbone was trained with, because they take a third of
+the time and, with photographs of that size, predict as well."""
+
+
+class BackboneOptions(Protocol):
+    """The options of a training that concern its backbone; see `TrainOptions`."""
+
+    @property
+    def backbone(self) -> str | None: ...
+    @property
+    def weights(self) -> str | None: ...
+    @property
+    def freeze(self) -> bool | None: ...
+    @property
+    def fine_tune(self) -> bool: ...
+    @property
+    def head(self) -> HeadName: ...
+    @property
+    def embed_views(self) -> int: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def init(self) -> str | None: ...
+    @property
+    def members(self) -> int | None: ...
+    @property
+    def folds(self) -> int | None: ...
+    @property
+    def norm(self) -> str | None: ...
+
+
+def check_backbone(options: BackboneOptions) -> None:
+    """Check that the options of a backbone fit together.
+
+    Raises:
+        OptionError: A value is unknown, or two options contradict each other.
+    """
+    if options.head not in get_args(HeadName):
+        raise OptionError(
+            f"`head` is {options.head}; it must be one of {', '.join(get_args(HeadName))}."
+        )
+    if options.embed_views not in EMBED_VIEWS:
+        raise OptionError(f"`embed_views` is {options.embed_views}; it must be 1, 2 or 4.")
+    if options.backbone is None:
+        given = [name for name in ("weights", "freeze", "fine_tune") if getattr(options, name)]
+        if given:
+            raise OptionError(
+                f"`{given[0]}` is for a pretrained backbone; name it with `backbone`, for example "
+                f'`backbone="{LITE0}"`.'
+            )
+        return
+    _check_with_backbone(options)
+    if options.weights is None and (options.freeze or options.fine_tune):
+        name = "freeze" if options.freeze else "fine_tune"
+        raise OptionError(
+            f"`{name}` needs a backbone that has learned something; give its `weights`."
+        )
+    if options.freeze and options.fine_tune:
+        raise OptionError("`freeze` and `fine_tune` exclude each other; give one of them.")
+    learned = learned_of(options)
+    if learned != "head" and (options.members or 1) > 1:
+        raise OptionError(
+            f"`members` is {options.members}, but several networks would each need the backbone "
+            f"{options.backbone}; leave `members` out, or pass `freeze=True`."
+        )
+    if learned == "last" and options.folds is not None:
+        raise OptionError(
+            "`folds` cross-validates heads; leave `fine_tune` out to use it, or leave `folds` out."
+        )
+
+
+def _check_with_backbone(options: BackboneOptions) -> None:
+    if options.model not in (None, "deepset"):
+        raise OptionError(
+            f"`model` is {options.model}, which has no backbone; leave `model` or `backbone` out."
+        )
+    if options.recipe != "default":
+        raise OptionError(
+            f"`recipe` is {options.recipe}, which trains the paper's network; leave `recipe` or "
+            "`backbone` out."
+        )
+    if options.init is not None:
+        raise OptionError(
+            "`init` fills a whole network, and `backbone` takes its `weights`; leave `init` out."
+        )
+    if options.norm is not None:
+        raise OptionError(
+            f"`norm` is {options.norm}, but a backbone has its own normalisation; leave it out."
+        )
+
+
+def learned_of(options: BackboneOptions) -> Learned:
+    """Return what the training changes: by default the head, if the backbone has weights."""
+    if options.fine_tune:
+        return "last"
+    freeze = options.weights is not None if options.freeze is None else options.freeze
+    return "head" if freeze else "all"
+
+
+def default_side(facts: BackboneFacts) -> int:
+    """Return the width and height of frames for a backbone, unless they are given."""
+    return _SIDES.get(facts.name, facts.side)
+
+
+def embedding_spec(options: BackboneOptions, dropout: float) -> EmbeddingSetSpec:
+    """Return the network over a backbone, with the head that is named, or that of `sum`.
+
+    Raises:
+        OptionError: The backbone is unknown, or timm is not installed.
+    """
+    assert options.backbone is not None
+    facts = backbone_facts(options.backbone)
+    pool, hidden = HEADS["sum" if options.head == "auto" else options.head]
+    return EmbeddingSetSpec(
+        f"deepset-{facts.name}",
+        backbone=facts.name,
+        features=facts.features,
+        hidden=hidden,
+        dropout=dropout,
+        pool=pool,
+    )

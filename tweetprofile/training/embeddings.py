@@ -1,0 +1,100 @@
+"""Training over embeddings: the weights of the backbone, its file for workers, the whole network."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tweetprofile.checkpoints.backbone import Backbone
+from tweetprofile.data.files.scratch import no_room
+from tweetprofile.networks import (
+    AnyNetwork,
+    EmbeddingSet,
+    EmbeddingSetSpec,
+    build_backbone,
+    count_members,
+)
+from tweetprofile.networks.timm_backbones import backbone_facts
+from tweetprofile.training.cache_building import CacheOptions, EmbeddingSource
+from tweetprofile.training.settings import TrainOptions
+from tweetprofile.weights import load_backbone_weights
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBackbone:
+    """A backbone with weights, and where these come from.
+
+    Attributes:
+        backbone: The backbone.
+        record: The source, licence and checksum of the weights, as JSON.
+    """
+
+    backbone: Backbone
+    record: Mapping[str, Any]
+
+
+def load_backbone_of(options: TrainOptions) -> LoadedBackbone | None:
+    """Load the weights of the backbone that the options name; None without weights.
+
+    Raises:
+        OptionError: The backbone is unknown, or timm is not installed.
+        CheckpointError: The weights cannot be used.
+    """
+    if options.backbone is None or options.weights is None:
+        return None
+    facts, spec = backbone_facts(options.backbone), options.volume_spec
+    network = build_backbone(options.backbone, spec.height, spec.width)
+    record = load_backbone_weights(network, facts, options.weights)
+    backbone = Backbone(
+        name=facts.name, features=facts.features, volume_spec=spec, state=network.state_dict()
+    )
+    return LoadedBackbone(backbone, record.to_dict())
+
+
+@contextmanager
+def embedding_source(
+    backbone: Backbone, views: int, cache: CacheOptions
+) -> Iterator[EmbeddingSource]:
+    """Describe the embeddings to cache; workers read the backbone from a temporary file.
+
+    Args:
+        backbone: The backbone.
+        views: The number of views of each frame that are embedded.
+        cache: Where embeddings are kept.
+    """
+    with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
+        path = Path(folder) / "backbone.safetensors"
+        try:
+            backbone.save(path)
+        except OSError as error:
+            raise no_room(error) from error
+        yield EmbeddingSource(
+            backbone=path,
+            digest=backbone.digest,
+            features=backbone.features,
+            views=views,
+            known=cache.root / "embeddings",
+            gigabytes=cache.gigabytes,
+        )
+
+
+def whole_network(backbone: Backbone, head: AnyNetwork) -> EmbeddingSet:
+    """Return a backbone with a trained head, or with several of them, as one network.
+
+    Args:
+        backbone: The backbone.
+        head: The head, or an ensemble of heads.
+    """
+    assert isinstance(head.spec, EmbeddingSetSpec)
+    network = EmbeddingSet(head.spec, backbone.volume_spec, head.schema, count_members(head))
+    network.backbone.load_state_dict(backbone.state)
+    network.head.load_state_dict(_on_cpu(head))
+    return network.eval()
+
+
+def _on_cpu(head: AnyNetwork) -> dict[str, torch.Tensor]:
+    return {name: each.cpu() for name, each in head.state_dict().items()}

@@ -1,0 +1,95 @@
+"""The choice of a head: the one that predicts best in a cross-validation on the training users."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tweetprofile.errors import TrainingError
+from tweetprofile.networks import EmbeddingSetSpec
+from tweetprofile.scoring.traits import mean_macro_f1
+from tweetprofile.training.backbones import HEADS, HeadName
+from tweetprofile.training.distributed import all_ranks
+from tweetprofile.training.folds import make_folds
+from tweetprofile.training.loop import Trainer, train_rank
+from tweetprofile.training.observer import TrainObserver
+from tweetprofile.training.plan import TrainingPlan
+from tweetprofile.training.setup import TrainingSetup
+
+_FOLDS = 3
+
+_FEWEST_USERS = 60
+"""The number of users below which the choice would be chance, and `sum` is taken."""
+
+_EPOCHS = 12
+"""The epochs per fold: fewer than of the training itself, which ranks heads alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadChoice:
+    """The chosen head.
+
+    Attributes:
+        name: The name of the head.
+        scores: The mean macro-F1 of each head in the cross-validation; empty if there was none.
+    """
+
+    name: HeadName
+    scores: Mapping[HeadName, float]
+
+    @property
+    def note(self) -> str:
+        """A sentence on the choice."""
+        if not self.scores:
+            return f"the head is '{self.name}': there are too few users to compare heads."
+        each = ", ".join(f"{name} {score:.3f}" for name, score in self.scores.items())
+        return (
+            f"the head is '{self.name}', the best in a cross-validation on the training users "
+            f"(mean macro-F1: {each})."
+        )
+
+
+def choose_head(plan: TrainingPlan, setup: TrainingSetup) -> HeadChoice:
+    """Choose the head that predicts best in a cross-validation.
+
+    Args:
+        plan: The training.
+        setup: The training of the head that is chosen, with its users.
+    """
+    if len(setup.train) < _FEWEST_USERS:
+        return HeadChoice("sum", {})
+    try:
+        folds = list(make_folds(setup.train, _FOLDS, setup.seed))
+    except TrainingError:  # all users have all images in common
+        return HeadChoice("sum", {})
+    scores: dict[HeadName, float] = {}
+    for name in HEADS:
+        network = with_head(setup.network, name)
+        recipe = replace(setup.recipe, epochs=_EPOCHS, members=1)
+        each = []
+        for rest, tested in folds:
+            with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
+                fold = replace(
+                    setup,
+                    network=network,
+                    recipe=recipe,
+                    train=rest,
+                    val=tested,
+                    minutes=None,
+                    folder=Path(folder),
+                    resume=False,
+                )
+                with all_ranks(plan.devices[:1], train_rank, fold) as rank:
+                    metrics = Trainer(fold, rank, TrainObserver()).run()
+            each.append(mean_macro_f1(metrics.scores))
+        scores[name] = float(np.mean(each))
+    return HeadChoice(max(scores, key=lambda name: scores[name]), scores)
+
+
+def with_head(network: object, name: HeadName) -> EmbeddingSetSpec:
+    """Return a network over embeddings with the head of that name."""
+    assert isinstance(network, EmbeddingSetSpec)
+    pool, hidden = HEADS[name]
+    return replace(network, pool=pool, hidden=hidden)

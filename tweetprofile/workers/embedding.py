@@ -1,0 +1,194 @@
+"""Frames in, embeddings out: a pretrained backbone looks at each frame once.
+
+An embedding is rounded to float16, wherever it is used: to predict, to train a head, or to be
+exported. It depends on the pixels of its frame only: frames are computed in groups of one size, in
+which no bit of a result depends on the other frames (`tests/workers/test_embedding.py`), and a frame
+that occurs again is not computed again.
+
+Shapes: M frames, C features, V views, H, W.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from torch import nn
+
+from tweetprofile.checkpoints.backbone import Backbone
+from tweetprofile.errors import CheckpointError
+from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.volumes.views import View
+from tweetprofile.workers.devices import precision_name
+from tweetprofile.workers.embedding_store import EmbeddingStore, frame_key, shared_store
+from tweetprofile.workers.observers import ImageObserver, NullObserver
+
+_GROUPS = {"cpu": 16, "cuda": 256}
+"""The number of frames that are computed together. On a CPU, more of them are no faster."""
+
+_STORE_FORMAT = 1
+"""The version of stored embeddings; those of other versions are not used."""
+
+_LARGEST = float(torch.finfo(torch.float16).max)
+
+
+class FrameEmbedder:
+    """Embeds frames on one device; several threads may share it.
+
+    Args:
+        backbone: The backbone, which is copied to the device.
+        device: The device.
+        precision: The floating-point type that the backbone computes in.
+        views: The views to embed.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        device: torch.device,
+        precision: torch.dtype,
+        views: Sequence[View],
+    ) -> None:
+        self._spec: VolumeSpec = backbone.volume_spec
+        self._name = backbone.name
+        self._digest = backbone.digest
+        self._device, self._precision, self._views = device, precision, tuple(views)
+        self.features = backbone.features
+        network = copy.deepcopy(backbone.network)
+        self._network: nn.Module = network.to(  # type: ignore[call-overload]
+            device, dtype=precision, memory_format=torch.channels_last
+        )
+        self._group = _GROUPS[device.type]
+
+    @property
+    def size(self) -> int:
+        """The length of a frame's embedding in all views."""
+        return len(self._views) * self.features
+
+    def open_store(self, root: Path, gigabytes: float) -> EmbeddingStore:
+        """Return the store, in a folder of `root`, of embeddings that this embedder would compute.
+
+        Args:
+            root: The folder of the stores of all backbones.
+            gigabytes: The size at which this process stops adding to the store.
+        """
+        facts = {
+            "format": _STORE_FORMAT,
+            "backbone": self._digest,
+            "device": self._device.type,
+            "precision": precision_name(self._precision),
+            "views": [(view.mirrored, view.middle) for view in self._views],
+            "torch": torch.__version__,
+        }
+        name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+        return shared_store(root / name, self.size, gigabytes)
+
+    def embed(
+        self,
+        frames_MHWC: torch.Tensor,
+        observer: ImageObserver | None = None,
+        store: EmbeddingStore | None = None,
+    ) -> torch.Tensor:
+        """Return the embeddings of frames: (M, V, C) float16 on the CPU.
+
+        Args:
+            frames_MHWC: The frames, uint8 on any device.
+            observer: The observer that learns of every computed group.
+            store: The embeddings that are known; new ones are added.
+
+        Raises:
+            CheckpointError: An embedding is not finite.
+        """
+        first, places = _distinct(frames_MHWC)
+        distinct = frames_MHWC[first]
+        results = np.empty((len(first), self.size), np.float16)
+        unknown, keys = list(range(len(first))), []
+        if store is not None:
+            keys = [frame_key(each) for each in distinct.cpu().numpy()]
+            found = [store.find(key) for key in keys]
+            for number, vector in enumerate(found):
+                if vector is not None:
+                    results[number] = vector
+            unknown = [number for number, vector in enumerate(found) if vector is None]
+        if unknown:
+            results[unknown] = self._compute(distinct[unknown], observer or NullObserver())
+        if store is not None and unknown:
+            store.add([keys[number] for number in unknown], results[unknown])
+        return torch.from_numpy(results)[places].view(-1, len(self._views), self.features)
+
+    @torch.inference_mode()
+    def _compute(
+        self, frames_MHWC: torch.Tensor, observer: ImageObserver
+    ) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:
+        """Embed frames in groups of one size, of which the last is filled up with blank frames."""
+        rows = []
+        for start in range(0, len(frames_MHWC), self._group):
+            frames = frames_MHWC[start : start + self._group].to(self._device)
+            group = frames.new_zeros(self._group, *frames.shape[1:])
+            group[: len(frames)] = frames
+            volumes = self._spec.normalise(group[:, None], self._precision)
+            views = [self._network(view.apply(volumes)[:, :, 0]).float() for view in self._views]
+            rows.append(torch.stack(views, 1)[: len(frames)].flatten(1).cpu())
+            observer.end()
+        embeddings = torch.cat(rows)
+        if not embeddings.isfinite().all():
+            raise CheckpointError(
+                f"the backbone {self._name} gives embeddings that are not numbers, because its "
+                'weights are too large to compute with; pass `precision="fp32"`.'
+            )
+        half: np.ndarray[tuple[int, int], np.dtype[np.float16]] = (
+            embeddings.clamp(-_LARGEST, _LARGEST).half().numpy()
+        )
+        return half
+
+
+def _distinct(frames_MHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find the frames that are not equal to an earlier one.
+
+    Returns:
+        The numbers of the distinct frames, and for each frame its place among them, on the CPU.
+    """
+    flat = frames_MHWC.flatten(1)
+    words = flat[:, : flat.shape[1] // 8 * 8].contiguous().view(torch.int64)
+    random = torch.Generator().manual_seed(0)
+    factors = torch.randint(-(1 << 62), 1 << 62, words.shape[1:], generator=random)
+    _, group, count = torch.unique(
+        (words * factors.to(words.device)).sum(1), return_inverse=True, return_counts=True
+    )
+    numbers = torch.arange(len(flat), device=flat.device)
+    first = torch.full_like(count, len(flat)).scatter_reduce(0, group, numbers, "amin")[group]
+    # Equal sums do not prove that frames are equal.
+    first = torch.where((flat == flat[first]).all(1), first, numbers)
+    kept, places = torch.unique(first.cpu(), return_inverse=True)
+    return kept, places
+
+
+_embedders: dict[tuple[str, torch.device, torch.dtype, tuple[View, ...]], FrameEmbedder] = {}
+_embedders_lock = Lock()
+
+
+def shared_embedder(
+    backbone: Backbone, *, device: torch.device, precision: torch.dtype, views: Sequence[View]
+) -> FrameEmbedder:
+    """Return the embedder of a backbone, which the threads of this process share.
+
+    A large backbone would otherwise take its memory once per thread.
+
+    Args:
+        backbone: The backbone.
+        device: The device.
+        precision: The floating-point type that the backbone computes in.
+        views: The views to embed.
+    """
+    with _embedders_lock:
+        key = (backbone.digest, device, precision, tuple(views))
+        if key not in _embedders:
+            _embedders[key] = FrameEmbedder(
+                backbone, device=device, precision=precision, views=views
+            )
+        return _embedders[key]
