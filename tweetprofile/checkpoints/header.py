@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tweetprofile.checkpoints.fingerprints import read_training_fingerprint
+from tweetprofile.checkpoints.weights_record import read_weights_record
 from tweetprofile.networks import NetworkSpec, spec_from_dict, spec_to_dict
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted.fields import (
@@ -163,11 +164,6 @@ def _fold(value: object, what: str) -> dict[str, Any]:
     )
 
 
-def _weights(value: object, what: str) -> dict[str, Any]:
-    readers = {"source": text, "license": optional(text), "sha256": text}
-    return read_known(value, what, readers, ("source",))
-
-
 _TRAINING = {
     "version": text,
     "users": whole,
@@ -184,7 +180,7 @@ _TRAINING = {
     "notes": list_of(text),
     "folds": mapping_of(_fold),
     "seen": read_training_fingerprint,
-    "weights": _weights,
+    "weights": read_weights_record,
     "finished": text,
     "manifest": text,
     "run": text,

@@ -5,9 +5,7 @@ from typing import Literal, Protocol, get_args
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import EmbeddingSetSpec, Learned
 from tweetprofile.networks.specs import HeadPool
-from tweetprofile.networks.timm_backbones import BackboneFacts, backbone_facts
-
-LITE0 = "efficientnet-lite0"
+from tweetprofile.networks.timm_backbones import LITE0, BackboneFacts, backbone_facts
 
 HeadName = Literal["auto", "sum", "attention", "linear"]
 

