@@ -41,6 +41,9 @@ LARGE = {
 }
 """Backbones that people use; the large ones take seconds to build."""
 
+ATTENTION_POOLED = {"timm/test_vit3", "timm/vit_base_patch32_siglip_256"}
+"""Backbones that multiply one vector for all frames, whose sum depends on where it lies in memory."""
+
 SIDES = SMALL | LARGE
 FAMILIES = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]
 
@@ -77,7 +80,8 @@ def test_the_state_of_a_backbone_in_a_fresh_one_gives_the_same_bits(name: str) -
     fresh = build_backbone(name, SIDES[name], SIDES[name]).eval()
     fresh.load_state_dict(built(name).state_dict())
     with torch.inference_mode():
-        assert torch.equal(fresh(frames(name)), built(name)(frames(name)))
+        difference = (fresh(frames(name)) - built(name)(frames(name))).abs().max().item()
+    assert difference <= (1e-6 if name in ATTENTION_POOLED else 0)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
