@@ -42,7 +42,7 @@ LARGE = {
 """Backbones that people use; the large ones take seconds to build."""
 
 ATTENTION_POOLED = {"timm/test_vit3", "timm/vit_base_patch32_siglip_256"}
-"""Backbones that multiply one vector for all frames, whose sum depends on where it lies in memory."""
+"""Backbones that pool by attention, whose last bit depends on where a vector lies in memory."""
 
 SIDES = SMALL | LARGE
 FAMILIES = [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)]

@@ -1,4 +1,4 @@
-"""Files of weights: read as numbers, whoever wrote them, and refused when they are anything else."""
+"""Files of weights: read as numbers, and refused when they are anything else."""
 
 import collections
 import os
