@@ -1,11 +1,14 @@
 """The options of a training that concern a backbone, and what they mean together."""
 
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import EmbeddingSetSpec, Learned
 from tweetprofile.networks.specs import HeadPool
 from tweetprofile.networks.timm_backbones import LITE0, BackboneFacts, backbone_facts
+
+if TYPE_CHECKING:
+    from tweetprofile.training.settings import TrainOptions  # which imports this module
 
 HeadName = Literal["auto", "sum", "attention", "linear"]
 
@@ -24,36 +27,7 @@ _SIDES = {LITE0: 128}
 the time and, with photographs of that size, predict as well."""
 
 
-class BackboneOptions(Protocol):
-    """The options of a training that concern its backbone; see `TrainOptions`."""
-
-    @property
-    def backbone(self) -> str | None: ...
-    @property
-    def weights(self) -> str | None: ...
-    @property
-    def freeze(self) -> bool | None: ...
-    @property
-    def fine_tune(self) -> bool: ...
-    @property
-    def head(self) -> HeadName: ...
-    @property
-    def embed_views(self) -> int: ...
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def recipe(self) -> str: ...
-    @property
-    def init(self) -> str | None: ...
-    @property
-    def members(self) -> int | None: ...
-    @property
-    def folds(self) -> int | None: ...
-    @property
-    def norm(self) -> str | None: ...
-
-
-def check_backbone(options: BackboneOptions) -> None:
+def check_backbone(options: "TrainOptions") -> None:
     """Check that the options of a backbone fit together.
 
     Raises:
@@ -93,7 +67,7 @@ def check_backbone(options: BackboneOptions) -> None:
         )
 
 
-def _check_with_backbone(options: BackboneOptions) -> None:
+def _check_with_backbone(options: "TrainOptions") -> None:
     if options.model not in (None, "deepset"):
         raise OptionError(
             f"`model` is {options.model}, which has no backbone; leave `model` or `backbone` out."
@@ -113,7 +87,7 @@ def _check_with_backbone(options: BackboneOptions) -> None:
         )
 
 
-def learned_of(options: BackboneOptions) -> Learned:
+def learned_of(options: "TrainOptions") -> Learned:
     """Return what the training changes: by default the head, if the backbone has weights."""
     if options.fine_tune:
         return "last"
@@ -126,7 +100,7 @@ def default_side(facts: BackboneFacts) -> int:
     return _SIDES.get(facts.name, facts.side)
 
 
-def embedding_spec(options: BackboneOptions, dropout: float) -> EmbeddingSetSpec:
+def embedding_spec(options: "TrainOptions", dropout: float) -> EmbeddingSetSpec:
     """Return the network over a backbone, with the head that is named, or that of `sum`.
 
     Raises:

@@ -31,10 +31,12 @@ class MemberEpochs:
     Attributes:
         first: The number of its first epoch.
         last: The number of its last epoch.
+        member: The number of the member, counted from 0.
     """
 
     first: int
     last: int
+    member: int = 0
 
     @property
     def count(self) -> int:
@@ -126,7 +128,7 @@ class Recipe:
         members = min(self.members, epochs)
         ends = [round(epochs * number / members) for number in range(members + 1)]
         number = next(number for number in range(members) if epoch <= ends[number + 1])
-        return MemberEpochs(ends[number] + 1, ends[number + 1])
+        return MemberEpochs(ends[number] + 1, ends[number + 1], number)
 
 
 RECIPES: Mapping[RecipeName, Recipe] = {
@@ -190,12 +192,12 @@ _DEFAULT_OF_HEADS: Mapping[str, Any] = {
     "optimiser": "adamw",
     "learning_rate": 1e-3,
     "weight_decay": 0.05,
-    "epochs": 30,
-    "members": 1,
+    "epochs": 150,
+    "members": 10,
     "batch_size": 64,
     "warmup_epochs": 1,
     "average": 0.1,
-    "patience": 10,
+    "patience": 6,
     "dropout": 0.5,
     "mixed_precision": False,
     "augment": replace(AugmentOptions.none(), shuffle=True, drop=1.0, regroup=1.0),
