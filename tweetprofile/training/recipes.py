@@ -188,12 +188,16 @@ _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
 """The changes of the default for 3D CNNs, which need a lower learning rate and less variation."""
 
 
+MOST_HEADS = 10
+"""The number of heads over a backbone, unless it is given, or fewer parts of the users are held
+out."""
+
+_EPOCHS_PER_HEAD = 15
+
 _DEFAULT_OF_HEADS: Mapping[str, Any] = {
     "optimiser": "adamw",
     "learning_rate": 1e-3,
     "weight_decay": 0.05,
-    "epochs": 150,
-    "members": 10,
     "batch_size": 64,
     "warmup_epochs": 1,
     "average": 0.1,
@@ -217,7 +221,11 @@ _DEFAULT_OF_FINE_TUNING: Mapping[str, Any] = {
 
 
 def recipe_for(
-    name: RecipeName, model: str | None = None, learned: Learned | None = None
+    name: RecipeName,
+    model: str | None = None,
+    learned: Learned | None = None,
+    *,
+    heads: int = MOST_HEADS,
 ) -> Recipe:
     """Return a recipe as it applies to a network.
 
@@ -225,10 +233,12 @@ def recipe_for(
         name: The name of the recipe.
         model: The name of the network; None for the one that the recipe names.
         learned: What is trained of a network with a backbone; None for networks without.
+        heads: The number of heads to train over a backbone that is kept.
     """
     recipe = RECIPES[name]
     if learned == "head":
-        return replace(recipe, **_DEFAULT_OF_HEADS)
+        epochs = heads * _EPOCHS_PER_HEAD
+        return replace(recipe, **_DEFAULT_OF_HEADS, members=heads, epochs=epochs)
     if learned == "last":
         return replace(recipe, **_DEFAULT_OF_FINE_TUNING)
     network = network_spec(model or recipe.model)
