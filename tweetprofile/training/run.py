@@ -18,6 +18,7 @@ from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore, score_traits
+from tweetprofile.training.backbones import advice
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.calibration import TemperatureFit, calibrate
 from tweetprofile.training.card import CARD, make_card
@@ -91,6 +92,8 @@ def train_manifest(
     if not is_resumed(plan.folder, usage):  # a resumed run has the same settings already
         write_settings(plan.folder / SETTINGS, manifest, plan.options)
     observer.on_schema(plan.found)
+    if (sentence := advice(options or TrainOptions())) is not None:
+        observer.on_note(sentence)
     for note in plan.validation_notes:
         observer.on_note(f"held-out users: {note}")
     trained, folds = _learn(plan, observer, resume=resume)
