@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from tweetprofile.networks.timm_backbones import (
     BackboneFacts,
     backbone_facts,
     build_backbone,
+    import_timm,
     normalisations,
 )
 
@@ -183,25 +185,22 @@ def test_frames_need_not_be_square(name: str) -> None:
     assert network(torch.zeros(1, 3, 64, 96)).shape == (1, backbone_facts(name).features)
 
 
-def test_only_the_first_use_of_a_backbone_imports_timm() -> None:
-    script = (
-        "import sys, tweetprofile.networks.timm_backbones as backbones\n"
-        "assert 'timm' not in sys.modules\n"
-        "assert backbones.backbone_facts('timm/test_resnet').features == 96\n"
-        "assert 'timm' in sys.modules"
-    )
+def test_timm_is_not_imported_before_it_is_needed() -> None:
+    script = "import sys, tweetprofile.networks.timm_backbones; assert 'timm' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_without_timm_the_message_names_what_to_install() -> None:
-    script = (
-        "import sys\n"
-        "sys.modules['timm'] = None\n"
-        "from tweetprofile.networks.timm_backbones import backbone_facts\n"
-        "backbone_facts('timm/resnet18')"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script], check=False, capture_output=True, text=True
-    )
-    assert "OptionError" in result.stderr
-    assert "pip install 'tweetprofile[backbones]'" in result.stderr
+def test_without_timm_the_message_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(OptionError, match=r"pip install 'tweetprofile\[backbones\]'"):
+        backbone_facts("timm/resnet10t")
+
+
+def test_another_fault_of_timms_import_is_not_hidden(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "timm.py").write_text("raise RuntimeError('something else')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm")
+    with pytest.raises(RuntimeError, match="something else"):
+        import_timm()

@@ -111,7 +111,8 @@ def assert_same_logits(
         expected, found = original(frames), head(backbone(frames))
     assert expected.abs().max() > 1
     assert (found - expected).abs().max() <= 1e-4
-    return expected.softmax(1)
+    shares: torch.Tensor = expected.softmax(1)
+    return shares
 
 
 def test_lite0_gives_the_logits_of_its_original_code_on_drawn_images(
