@@ -12,7 +12,7 @@ from torch import nn
 
 from tweetprofile.checkpoints.weights_record import WeightsRecord, read_weights_record
 from tweetprofile.errors import CheckpointError, OptionError
-from tweetprofile.networks.timm_backbones import backbone_facts, build_backbone
+from tweetprofile.networks.timm_backbones import backbone_facts, build_backbone, import_timm
 from tweetprofile.untrusted.fields import FieldError
 from tweetprofile.weights import load_backbone_weights
 
@@ -98,9 +98,15 @@ def test_the_names_of_a_wrapped_network_are_understood(prefix: str, tmp_path: Pa
     assert torch.equal(loaded.state_dict()["conv1.0.weight"], weights()["conv1.0.weight"])
 
 
-def test_the_weights_of_a_classifier_are_not_missed(tmp_path: Path) -> None:
-    classifier = {"fc.weight": torch.zeros(1000, 96), "fc.bias": torch.zeros(1000)}
-    load(saved(tmp_path, weights() | classifier))
+@pytest.mark.parametrize(
+    "name", [RESNET, VIT, "timm/test_efficientnet", "timm/test_mambaout", "timm/levit_128s"]
+)
+def test_the_weights_for_classes_are_not_missed(name: str, tmp_path: Path) -> None:
+    whole = import_timm().create_model(name.removeprefix("timm/"), num_classes=7)
+    side = backbone_facts(name).side
+    assert len(whole.state_dict()) > len(weights(name, side))
+    loaded = load(saved(tmp_path, whole.state_dict()), name, side).state_dict()
+    assert all(torch.equal(each, whole.state_dict()[key]) for key, each in loaded.items())
 
 
 def test_older_files_without_counts_of_batches_are_complete(tmp_path: Path) -> None:
@@ -186,6 +192,14 @@ def test_positional_embeddings_are_resampled_to_the_frames_of_the_backbone(tmp_p
     given["pos_embed"] = torch.full_like(given["pos_embed"], 0.25)
     flat = load(saved(tmp_path, given), VIT, side=64).state_dict()["pos_embed"]
     torch.testing.assert_close(flat, torch.full_like(flat, 0.25))
+
+
+def test_weights_that_timm_cannot_resample_are_refused_with_the_side_that_fits(
+    tmp_path: Path,
+) -> None:
+    path = saved(tmp_path, weights("timm/levit_128s", side=224))
+    with pytest.raises(CheckpointError, match=r"attention_biases as .*`frame_size` of 224\."):
+        load(path, "timm/levit_128s", side=128)
 
 
 @pytest.mark.parametrize(
