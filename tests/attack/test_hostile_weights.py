@@ -62,7 +62,7 @@ def test_a_damaged_file_of_weights_is_read_or_refused_in_one_sentence(
     random = np.random.default_rng(0)
     facts, path = backbone_facts(NAME), tmp_path / kind
     refused = 0
-    for _ in range(25):
+    for _ in range(15):
         path.write_bytes(damaged(good(kind), random))
         try:
             load_backbone_weights(backbone(), facts, str(path))
@@ -72,14 +72,14 @@ def test_a_damaged_file_of_weights_is_read_or_refused_in_one_sentence(
             assert len(str(error)) < 4000
         state = backbone().state_dict().values()
         assert all(bool(tensor.isfinite().all()) for tensor in state)
-    assert refused > 5
+    assert refused > 3
 
 
 def test_tensors_of_random_shapes_are_refused_without_much_memory(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     state = backbone().state_dict()
     names = list(state)
-    for _ in range(30):
+    for _ in range(15):
         changed = dict(state)
         for name in random.choice(names, 3):
             shape = random.choice([0, 1, 2, 3, 7, 64, 300], random.integers(0, 5))

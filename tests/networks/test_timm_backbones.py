@@ -26,13 +26,13 @@ SMALL = {
     "timm/regnetx_002": 64,
     "timm/test_byobnet": 64,
     "timm/test_convnext": 64,
-    "timm/test_maxvit": 64,
     "timm/test_vit": 64,
     "timm/test_vit3": 64,
 }
 """A backbone of each kind, and the side of the frames that it gets here."""
 
 LARGE = {
+    "timm/test_maxvit": 64,
     "timm/resnet18": 64,
     "timm/convnext_atto": 64,
     "timm/vit_tiny_patch16_224": 64,
@@ -166,8 +166,8 @@ def test_no_name_leads_timm_to_a_folder_or_to_the_network(name: str) -> None:
         ("timm/test_vit", 100, 100, 96),
         ("timm/test_vit", 64, 65, 64),
         ("timm/vit_small_patch14_dinov2", 128, 128, 126),
-        ("timm/swin_tiny_patch4_window7_224", 130, 130, 128),
-        ("timm/halonet26t", 128, 128, 256),
+        pytest.param("timm/swin_tiny_patch4_window7_224", 130, 130, 128, marks=pytest.mark.slow),
+        pytest.param("timm/halonet26t", 128, 128, 256, marks=pytest.mark.slow),
     ],
 )
 def test_a_frame_that_does_not_fit_is_refused_with_a_side_that_does(
@@ -185,6 +185,7 @@ def test_frames_need_not_be_square(name: str) -> None:
     assert network(torch.zeros(1, 3, 64, 96)).shape == (1, backbone_facts(name).features)
 
 
+@pytest.mark.slow
 def test_timm_is_not_imported_before_it_is_needed() -> None:
     script = "import sys, tweetprofile.networks.timm_backbones; assert 'timm' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -168,7 +168,7 @@ def clip_backbone() -> nn.Module:
     return randomised(build_backbone(CLIP, 64, 64))
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", ["", pytest.param("module.", marks=pytest.mark.slow)])
 def test_weights_of_openais_clip_fill_the_image_tower(
     prefix: str, clip_backbone: nn.Module, tmp_path: Path
 ) -> None:
