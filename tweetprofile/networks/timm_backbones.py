@@ -137,6 +137,19 @@ def normalisations(name: str) -> dict[str, tuple[Channels, Channels]]:
     }
 
 
+@lru_cache(maxsize=64)
+def classifier_names(name: str) -> frozenset[str]:
+    """Return the names of the weights that a network has for its classes, and its backbone lacks.
+
+    Raises:
+        OptionError: There is no such backbone, or timm is not installed.
+    """
+    config = _config(name)
+    with torch.device("meta"):
+        whole = import_timm().create_model(config.architecture, num_classes=2, pretrained=False)
+        return frozenset(whole.state_dict().keys() - _create(name, None).state_dict().keys())
+
+
 def import_timm() -> Any:
     """Import timm, also beside a torchvision that was built for another torch.
 
