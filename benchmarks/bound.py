@@ -16,7 +16,8 @@ from statistics import median
 
 import click
 import torch
-from dump import describe, make_model, write_users
+from dump import describe, write_users
+from models import make_model
 from report import report
 from workloads import dump_option, get_images
 

@@ -25,7 +25,8 @@ import click
 import numpy as np
 import polars as pl
 from commands import CONTENDERS, OURS, command_of, predict_command, seconds_of
-from dump import describe, make_model, write_users
+from dump import describe, write_users
+from models import make_model
 from report import report
 from workloads import dump_option, get_images, usual_users
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from dump import draw_photos, embed_images, make_model, read_photos, write_users
+from dump import draw_photos, embed_images, read_photos, write_users
+from models import ModelOptions, make_model
 
 from gpu_steps.work import Finding, Outcome, Work
 
@@ -30,7 +31,7 @@ def draw(work: Work) -> Outcome:
     for name in MODELS:
         folder = work.inputs / name
         folder.mkdir(exist_ok=True)
-        make_model(folder, read_images(work, "baseline"), name)
+        make_model(folder, read_images(work, "baseline"), ModelOptions(name))
     embed_images(by_path(work), embedded_in(work), embedded)
     findings = [
         Finding(f"bytes per {kind} JPEG", f"{size:,.0f}") for kind, size in bytes_per_image.items()
