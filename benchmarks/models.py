@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
+from tweetprofile.job import FRAME_SIDE
 from tweetprofile.networks import PRESETS as NETWORKS
 from tweetprofile.networks import (
     EmbeddingHead,
@@ -112,8 +113,8 @@ def _build(options: ModelOptions) -> Network:
     schema, side = PRESETS["mex-a3t-2019"], options.frame_size
     if options.backbone is None:
         spec = network_spec(options.model, norm="batch")
-        sides = {} if side is None else {"height": side, "width": side}
-        return build_network(spec, VolumeSpec(**sides), schema)
+        side = side or FRAME_SIDE
+        return build_network(spec, VolumeSpec(height=side, width=side), schema)
     facts = backbone_facts(options.backbone)
     side = side or default_side(facts)
     network = EmbeddingSet(
@@ -135,7 +136,7 @@ def _spread_embeddings(
     head = network.head
     assert isinstance(head, EmbeddingHead)
     normalised = network.volume_spec.normalise_frames(frames_FHWC)
-    embeddings_FC = torch.cat([network.embed(group) for group in normalised.split(16)])
+    embeddings_FC = network.embed(normalised)
     spread, mean = torch.std_mean(embeddings_FC, dim=0)
     head.standardise(mean, spread)
     _spread_logits(head.heads, head(embeddings_FC[drawn_ND]))
