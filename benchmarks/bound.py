@@ -20,7 +20,7 @@ from statistics import median
 import click
 import torch
 from dump import describe, write_users
-from models import ModelOptions, make_model, model_options
+from models import FRAMES_PER_GROUP, ModelOptions, make_model, model_options
 from report import report
 from workloads import dump_option, get_images
 
@@ -41,9 +41,6 @@ _USERS_PER_PASS = 4
 
 _USERS_PER_GROUP = 16
 """The users that a thread works on at a time; their 176 images fill groups of 16 frames."""
-
-FRAMES_PER_GROUP = 16
-"""The frames that `predict` embeds together on a CPU."""
 
 _CPU = torch.device("cpu")
 
@@ -154,12 +151,13 @@ def embedding(checkpoint: Checkpoint) -> Work:
     spec, dtype = checkpoint.volume_spec, resolve_precision("auto", _CPU)
     network = Backbone.of(checkpoint).network
     network.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    sizes = FRAMES_PER_GROUP, 1, spec.height, spec.width, 3
+    frames = FRAMES_PER_GROUP[_CPU.type]
+    sizes = frames, 1, spec.height, spec.width, 3
     group = torch.randint(0, 256, sizes, dtype=torch.uint8)
 
     @torch.inference_mode()
     def embed(users: Sequence[UserImages]) -> None:
-        for _ in range(0, len(users) * spec.frames, FRAMES_PER_GROUP):
+        for _ in range(0, len(users) * spec.frames, frames):
             network(spec.normalise(group, dtype)[:, :, 0])
 
     return embed
