@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 import torch
+from commands import start_as_worker
 from models import FRAMES_PER_GROUP
 from report import report
 from torch import nn
@@ -269,4 +270,5 @@ def show(results: dict[str, Any], settings: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    start_as_worker()
     main()

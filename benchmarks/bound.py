@@ -19,6 +19,7 @@ from statistics import median
 
 import click
 import torch
+from commands import start_as_worker
 from dump import describe, write_users
 from models import FRAMES_PER_GROUP, ModelOptions, make_model, model_options
 from report import report
@@ -177,4 +178,5 @@ def show(rates: dict[str, list[float]], settings: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    start_as_worker()
     main()

@@ -11,6 +11,8 @@ from secrets import token_hex
 
 import click
 
+from tweetprofile.engines.process import ALLOCATOR
+
 PEERS = Path(__file__).parent / "peers"
 
 OURS = "tweetprofile"
@@ -45,6 +47,15 @@ def command_of(contender: str, manifest: Path, checkpoint: Path, out: Path) -> l
     script, *options = _PEER_COMMANDS[contender]
     arguments = [str(manifest), str(checkpoint), str(out)]
     return [sys.executable, str(PEERS / script), *arguments, *options]
+
+
+def start_as_worker() -> None:
+    """Start this script again with the memory settings of workers, unless it has them.
+
+    glibc reads them when a process starts.
+    """
+    if not os.environ.keys() >= ALLOCATOR.keys():
+        os.execve(sys.executable, sys.orig_argv, ALLOCATOR | os.environ)
 
 
 def seconds_of(command: Sequence[str]) -> float:

@@ -11,7 +11,6 @@ round also measures what decoding and the network allow (`bound.py`).
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,6 @@ from report import report
 from workloads import dump_option, get_images, usual_users
 
 from tweetprofile import load_checkpoint
-from tweetprofile.engines.process import ALLOCATOR
 
 _BOUND = Path(__file__).with_name("bound.py")
 
@@ -179,8 +177,7 @@ def measure_bound(photos: Path | None, dump: str, options: ModelOptions, users: 
     arguments = ["--dump", dump, *options.arguments, *([f"--photos={photos}"] if photos else [])]
     arguments += ["--rounds", "1", "--users", str(min(users, _MOST_USERS_OF_BOUND))]
     command = [sys.executable, str(_BOUND), *arguments]
-    environment = ALLOCATOR | os.environ  # as in workers
-    printed = subprocess.check_output(command, text=True, env=environment)
+    printed = subprocess.check_output(command, text=True)
     rates = json.loads(printed.splitlines()[-1])["users_per_second"]
     return float(rates["both, one after the other"][0])
 

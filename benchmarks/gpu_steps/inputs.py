@@ -12,7 +12,7 @@ KINDS = ("baseline", "progressive")
 
 MODELS = ("deepset", "model1")
 
-_AS_TWITTER: dict[str, Any] = {"quality": 85, "subsampling": "4:2:0"}
+AS_TWITTER: dict[str, Any] = {"quality": 85, "subsampling": "4:2:0"}
 """How Twitter encodes JPEGs."""
 
 
@@ -24,7 +24,7 @@ def draw(work: Work) -> Outcome:
     for kind in KINDS:
         progressive = kind == "progressive"
         photos = draw_photos(
-            work.size(256, 8), seed=int(progressive), progressive=progressive, **_AS_TWITTER
+            work.size(256, 8), seed=int(progressive), progressive=progressive, **AS_TWITTER
         )
         bytes_per_image[kind] = sum(map(len, photos)) / len(photos)
         write_users(work.inputs / kind, photos, users)
