@@ -1,4 +1,4 @@
-"""The benchmarks of pretrained backbones compare one network, and one way to compute it to another."""
+"""The benchmarks of pretrained backbones compare one network, in one way and in another."""
 
 from pathlib import Path
 
