@@ -17,14 +17,19 @@ PEERS = Path(__file__).parent / "peers"
 
 OURS = "tweetprofile"
 
+_TUNED = "dataloader-tuned"
+
 _PEER_COMMANDS: dict[str, tuple[str, ...]] = {
     "dataloader": ("dataloader.py",),
-    "dataloader-tuned": ("dataloader.py", "--tuned"),
+    _TUNED: ("dataloader.py", "--tuned"),
     "ray": ("ray_data.py",),
     "daft": ("daft_frames.py",),
 }
 
 CONTENDERS = (OURS, *_PEER_COMMANDS)
+
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
+"""Settings that make glibc keep freed memory, as the allocators do that PyTorch's guide advises."""
 
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",  # Daft
@@ -40,13 +45,26 @@ def predict_command(manifest: Path, checkpoint: Path, out: Path, *options: str) 
     return [sys.executable, "-m", OURS, "predict", *arguments, "--overwrite", "--quiet", *options]
 
 
-def command_of(contender: str, manifest: Path, checkpoint: Path, out: Path) -> list[str]:
-    """Return the command by which one of `CONTENDERS` predicts the users of a manifest."""
+def command_of(
+    contender: str, manifest: Path, checkpoint: Path, out: Path, *, backbone: bool = False
+) -> list[str]:
+    """Return the command by which one of `CONTENDERS` predicts the users of a manifest.
+
+    Args:
+        contender: The contender.
+        manifest: The manifest.
+        checkpoint: The model.
+        out: The file or folder to write.
+        backbone: Whether the model has a pretrained backbone.
+    """
     if contender == OURS:
         return predict_command(manifest, checkpoint, out)
     script, *options = _PEER_COMMANDS[contender]
     arguments = [str(manifest), str(checkpoint), str(out)]
-    return [sys.executable, str(PEERS / script), *arguments, *options]
+    command = [sys.executable, str(PEERS / script), *arguments, *options]
+    if backbone and contender == _TUNED:
+        return ["env", *(f"{name}={value}" for name, value in _KEEP_MEMORY.items()), *command]
+    return command
 
 
 def start_as_worker() -> None:

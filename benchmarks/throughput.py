@@ -70,6 +70,7 @@ class Arena:
     sizes: tuple[int, int]
     counted: int
     checkpoint: Path
+    backbone: bool
 
     def out(self, contender: str) -> Path:
         """Return the output of a contender; Ray makes it a folder."""
@@ -78,13 +79,16 @@ class Arena:
     def time(self, contender: str) -> Timing:
         """Run a contender on both manifests."""
         small, large = (
-            seconds_of(command_of(contender, manifest, self.checkpoint, self.out(contender)))
-            for manifest in self.manifests
+            seconds_of(self._command(contender, manifest)) for manifest in self.manifests
         )
         few, many = self.sizes
         rate = (many - few) / (large - small)
         startup = small - few / rate
         return Timing(small, large, rate, startup, counted=startup + self.counted / rate)
+
+    def _command(self, contender: str, manifest: Path) -> list[str]:
+        out = self.out(contender)
+        return command_of(contender, manifest, self.checkpoint, out, backbone=self.backbone)
 
     def predict_exactly(self) -> None:
         """Predict the users of the larger manifest in fp32."""
@@ -169,7 +173,14 @@ def make_arena(
         subfolder.mkdir()
         manifests.append(write_users(subfolder, encoded, users))
     checkpoint = make_model(folder, encoded, options)
-    return Arena(folder, (manifests[0], manifests[1]), sizes, counted, checkpoint)
+    return Arena(
+        folder,
+        (manifests[0], manifests[1]),
+        sizes,
+        counted=counted,
+        checkpoint=checkpoint,
+        backbone=options.backbone is not None,
+    )
 
 
 def measure_bound(photos: Path | None, dump: str, options: ModelOptions, users: int) -> float:

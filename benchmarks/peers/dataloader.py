@@ -1,6 +1,6 @@
 """Predict with PyTorch alone: a Dataset of users, a DataLoader, a loop.
 
-    python benchmarks/peers/dataloader.py MANIFEST CHECKPOINT OUT.parquet [--tuned] [--draft]
+    python benchmarks/peers/dataloader.py MANIFEST CHECKPOINT OUT.parquet [--tuned]
 
 A user is one item of the Dataset. Worker processes read, decode and stack, and the loop computes in
 fp32. `--tuned` adds what PyTorch's performance tuning guide recommends for CPUs: channels-last
@@ -11,9 +11,13 @@ Tried on two processors, plain and tuned: 0, 1, 2 (kept) and 3 workers; 1 (kept)
 compute with; batches of 8, 16 (kept, as fast as 8) and 32. For the network alone: `torch.compile`
 takes 20 seconds at the start and gains a tenth at most; a frozen trace gains as little.
 
-With a backbone of timm, the images of a batch of users pass through it together, then the head
-combines those of each user. The plain script uses the backbone as timm builds it; `--tuned` folds
-its batch normalisation. `--draft` lets libjpeg scale large JPEGs down while it decodes them.
+With a pretrained backbone, the images of a batch pass through it together, then the head combines
+those of each user. All processors compute, as the backbone takes most of the time. The plain script
+uses the backbone as timm builds it; `--tuned` also folds its batch normalisation, lets libjpeg
+scale large JPEGs down while it decodes them, and runs with an allocator that keeps freed memory
+(`commands.py`). Tried on two processors, by the processor time of 24 users at 128 and 224 pixels:
+batches of 1 (kept), 4 and 16 (at 224 pixels, half as much again), and the usual allocator (at 224
+pixels, two thirds more).
 """
 
 import os
@@ -30,7 +34,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from tweetprofile import Checkpoint, load_checkpoint
-from tweetprofile.networks import AnyNetwork, Cnn3dSpec, EmbeddingSet
+from tweetprofile.networks import AnyNetwork, Cnn3dSpec, EmbeddingSet, EmbeddingSetSpec
 from tweetprofile.volumes.spec import VolumeSpec
 
 Logits = dict[str, torch.Tensor]
@@ -75,27 +79,36 @@ class Users(Dataset[torch.Tensor]):
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--tuned", is_flag=True, help="Use channels-last memory and bf16.")
-@click.option("--draft", is_flag=True, help="Decode large JPEGs at a reduced size.")
 @click.option(
     "--workers", default=_PROCESSORS, show_default=True, help="The number of processes that decode."
 )
-@click.option("--batch-size", default=16, show_default=True, help="Users per forward pass.")
-@click.option("--threads", default=1, show_default=True, help="The number of threads that compute.")
+@click.option(
+    "--batch-size",
+    type=int,
+    show_default="16, or 1 with a backbone",
+    help="Users per forward pass.",
+)
+@click.option(
+    "--threads",
+    type=int,
+    show_default="1, or all processors with a backbone",
+    help="The number of threads that compute.",
+)
 def main(
     manifest: Path,
     checkpoint: Path,
     out: Path,
     tuned: bool,
-    draft: bool,
     workers: int,
-    batch_size: int,
-    threads: int,
+    batch_size: int | None,
+    threads: int | None,
 ) -> None:
     """Predict the users of MANIFEST with the model of CHECKPOINT, and write them to OUT."""
-    torch.set_num_threads(threads)
     model = load_checkpoint(checkpoint)
-    users = Users(manifest, model.volume_spec, draft=draft)
-    loader = DataLoader(users, batch_size, num_workers=workers)
+    backbone = isinstance(model.network_spec, EmbeddingSetSpec)
+    torch.set_num_threads(threads or (_PROCESSORS if backbone else 1))
+    users = Users(manifest, model.volume_spec, draft=tuned and backbone)
+    loader = DataLoader(users, batch_size or (1 if backbone else 16), num_workers=workers)
     batches = list(infer(model, loader, tuned=tuned))
     columns = {"user_id": users.ids}
     for trait in model.schema:
