@@ -28,8 +28,13 @@ _PEER_COMMANDS: dict[str, tuple[str, ...]] = {
 
 CONTENDERS = (OURS, *_PEER_COMMANDS)
 
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
-"""Settings that make glibc keep freed memory, as the allocators do that PyTorch's guide advises."""
+_TUNED_FOR_BACKBONES = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
+    "OMP_WAIT_POLICY": "passive",
+}
+"""Settings after PyTorch's tuning guide: glibc keeps freed memory, as the allocators do that the
+guide names, and threads that wait for others leave their processor to those that decode."""
 
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",  # Daft
@@ -63,7 +68,11 @@ def command_of(
     arguments = [str(manifest), str(checkpoint), str(out)]
     command = [sys.executable, str(PEERS / script), *arguments, *options]
     if backbone and contender == _TUNED:
-        return ["env", *(f"{name}={value}" for name, value in _KEEP_MEMORY.items()), *command]
+        return [
+            "env",
+            *(f"{name}={value}" for name, value in _TUNED_FOR_BACKBONES.items()),
+            *command,
+        ]
     return command
 
 

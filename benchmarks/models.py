@@ -162,4 +162,5 @@ def _frames(photos: Sequence[bytes], spec: VolumeSpec) -> torch.Tensor:
 
 def _frame(photo: bytes, spec: VolumeSpec) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(photo)) as image:
-        return np.asarray(image.convert("RGB").resize((spec.width, spec.height)))
+        size = spec.width, spec.height
+        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BILINEAR))

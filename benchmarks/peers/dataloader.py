@@ -14,10 +14,10 @@ takes 20 seconds at the start and gains a tenth at most; a frozen trace gains as
 With a pretrained backbone, the images of a batch pass through it together, then the head combines
 those of each user. All processors compute, as the backbone takes most of the time. The plain script
 uses the backbone as timm builds it; `--tuned` also folds its batch normalisation, lets libjpeg
-scale large JPEGs down while it decodes them, and runs with an allocator that keeps freed memory
-(`commands.py`). Tried on two processors, by the processor time of 24 users at 128 and 224 pixels:
-batches of 1 (kept), 4 and 16 (at 224 pixels, half as much again), and the usual allocator (at 224
-pixels, two thirds more).
+scale large JPEGs down while it decodes them; `commands.py` starts it with an allocator that keeps
+freed memory, and with threads that wait passively. Tried on two busy processors, by processor time:
+batches of 1 (kept), 4 and 16 (much slower at 224 pixels, as slow at 128); the usual allocator (much
+slower at 224 pixels); threads that wait actively (slower while others decode).
 """
 
 import os
