@@ -122,9 +122,9 @@ def test_a_peer_computes_the_network_of_the_checkpoint(
     for trait in checkpoint.schema:
         column = f"{trait.name}_probabilities"
         assert probabilities(theirs, column) == pytest.approx(
-            probabilities(ours, column), abs=0.05
+            probabilities(ours, column), abs=0.02
         ), "other rows differ by far more"
-        assert probabilities(ours, column).std(axis=0).min() > 0.05
+        assert probabilities(ours, column).std(axis=0).max() > 0.05
 
 
 def probabilities(path: Path, column: str) -> np.ndarray:
