@@ -19,14 +19,15 @@ from typing import Any
 import click
 import torch
 from commands import start_as_worker
-from models import FRAMES_PER_GROUP
 from report import report
 from torch import nn
 
 from tweetprofile.job import Precision, usable_processors
 from tweetprofile.networks import build_backbone, fold_batch_norms
 from tweetprofile.networks.timm_backbones import backbone_facts
+from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.devices import precision_name, resolve_device, resolve_precision
+from tweetprofile.workers.embedding import group_size
 
 _BACKBONES = (
     "efficientnet-lite0@128",
@@ -186,7 +187,7 @@ def main(
         subject = Subject.parse(text)
         contest = Contest(subject, where)
         chosen = ways(
-            FRAMES_PER_GROUP[where.type],
+            group_size(where, VolumeSpec(height=subject.side, width=subject.side)),
             precisions=names,  # type: ignore[arg-type]
             groups=map(int, groups.split(",")),
             folding=contest.has_batch_norms,

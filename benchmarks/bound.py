@@ -21,7 +21,7 @@ import click
 import torch
 from commands import start_as_worker
 from dump import describe, write_users
-from models import FRAMES_PER_GROUP, ModelOptions, make_model, model_options
+from models import ModelOptions, make_model, model_options
 from report import report
 from workloads import dump_option, get_images
 
@@ -35,6 +35,7 @@ from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.job import usable_processors
 from tweetprofile.networks import EmbeddingSetSpec, for_inference
 from tweetprofile.workers.devices import resolve_precision
+from tweetprofile.workers.embedding import group_size
 from tweetprofile.workers.frames import FrameLoader
 
 _USERS_PER_PASS = 4
@@ -152,7 +153,7 @@ def embedding(checkpoint: Checkpoint) -> Work:
     spec, dtype = checkpoint.volume_spec, resolve_precision("auto", _CPU)
     network = Backbone.of(checkpoint).network
     network.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    frames = FRAMES_PER_GROUP[_CPU.type]
+    frames = group_size(_CPU, spec)
     sizes = frames, 1, spec.height, spec.width, 3
     group = torch.randint(0, 256, sizes, dtype=torch.uint8)
 

@@ -34,9 +34,6 @@ from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.weights import load_backbone_weights
 
-FRAMES_PER_GROUP = {"cpu": 16, "cuda": 256}
-"""The frames that `predict` embeds together, by the kind of device."""
-
 _PHOTOS = 64
 """The largest number of photographs that a head is scaled to."""
 

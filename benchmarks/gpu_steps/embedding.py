@@ -6,13 +6,15 @@ from statistics import median
 import torch
 from backbones import Contest, Subject, Way
 from dump import draw_photos, write_users
-from models import FRAMES_PER_GROUP, ModelOptions, make_model
+from models import ModelOptions, make_model
 
 from gpu_steps.inputs import AS_TWITTER
 from gpu_steps.predicting import images_per_second
 from gpu_steps.work import Finding, Outcome, Work
 from tweetprofile.job import VOLUME_FRAMES, usable_processors
+from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.devices import device_settings, precision_name, resolve_precision
+from tweetprofile.workers.embedding import group_size
 
 _BACKBONE = "efficientnet-lite0"
 
@@ -48,6 +50,6 @@ def _backbone_alone(work: Work, side: int) -> float:
     device = torch.device(work.device)
     contest = Contest(Subject(_BACKBONE, side), device)
     precision = precision_name(resolve_precision("auto", device))
-    way = Way(FRAMES_PER_GROUP[device.type], precision)  # type: ignore[arg-type]
+    way = Way(group_size(device, VolumeSpec(height=side, width=side)), precision)  # type: ignore[arg-type]
     contest.prepare(way)
     return contest.measure(way, work.size(2.0, 0.1))

@@ -9,12 +9,11 @@ import torch
 from backbones import Contest, Subject, Way, ways
 from commands import command_of, predict_command, seconds_of
 from dump import draw_large_photos, encode, write_users
-from models import FRAMES_PER_GROUP, ModelOptions, make_model
+from models import ModelOptions, make_model
 
 from tests.benchmarks.scripts import run, write_photos
 from tweetprofile import Checkpoint, load_checkpoint
 from tweetprofile.networks import EmbeddingSetSpec
-from tweetprofile.workers import embedding
 
 SMALL = "timm/test_resnet"
 
@@ -66,10 +65,6 @@ def test_options_of_a_model_reach_another_benchmark() -> None:
     given = ModelOptions("deepset", SMALL, 32).arguments
     assert given == ["--model=deepset", f"--backbone={SMALL}", "--frame-size=32"]
     assert ModelOptions().arguments == ["--model=model1"]
-
-
-def test_frames_are_computed_in_the_groups_of_predict() -> None:
-    assert FRAMES_PER_GROUP == embedding._GROUPS
 
 
 def test_every_way_differs_from_that_of_predict_in_one_respect() -> None:

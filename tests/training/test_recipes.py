@@ -43,7 +43,7 @@ def test_the_average_of_weights_forgets_the_first_steps_and_spans_its_share() ->
 def test_members_divide_the_epochs_among_them() -> None:
     two = replace(RECIPES["default"], members=2)
     assert [two.member_epochs(epoch, 5) for epoch in (1, 2, 3, 5)] == [
-        MemberEpochs(1, 2), MemberEpochs(1, 2), MemberEpochs(3, 5), MemberEpochs(3, 5)
+        MemberEpochs(1, 2, 0), MemberEpochs(1, 2, 0), MemberEpochs(3, 5, 1), MemberEpochs(3, 5, 1)
     ]  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_there_are_at_most_as_many_members_as_epochs() -> None:
     assert three.member_epochs(1, 1) == MemberEpochs(1, 1)
     assert [three.member_epochs(epoch, 2) for epoch in (1, 2)] == [
         MemberEpochs(1, 1),
-        MemberEpochs(2, 2),
+        MemberEpochs(2, 2, 1),
     ]
 
 
