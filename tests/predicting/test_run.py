@@ -23,7 +23,7 @@ from tweetprofile.errors import (
     OptionError,
     TooManyFailuresError,
 )
-from tweetprofile.job import Detail
+from tweetprofile.job import Detail, PredictorFacts
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.run import Progress, predict_manifest, run_plan
@@ -41,7 +41,7 @@ def options(model: Path, drawn_dump: Path) -> PredictOptions:
 def predict() -> Iterator[Predict]:
     """Does what `predict_manifest` does, with workers that are kept for the next test."""
     with ExitStack() as stack:
-        engines: dict[PredictJob, ShardEngine] = {}
+        engines: dict[PredictJob, ShardEngine[PredictorFacts]] = {}
 
         def predict(manifest: Path, out: Path, options: PredictOptions) -> pl.DataFrame:
             plan = plan_prediction(manifest, out, options)

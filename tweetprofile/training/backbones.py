@@ -5,7 +5,7 @@ from typing import Literal, Protocol, get_args
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import EmbeddingSetSpec, Learned
 from tweetprofile.networks.specs import HeadPool
-from tweetprofile.networks.timm_backbones import LITE0, BackboneFacts, backbone_facts
+from tweetprofile.networks.timm_backbones import LITE0, backbone_facts
 
 HeadName = Literal["auto", "sum", "attention", "linear"]
 
@@ -18,10 +18,6 @@ HEADS: dict[HeadName, tuple[HeadPool, int]] = {
 
 EMBED_VIEWS = (1, 2, 4)
 """The numbers of views of a frame that can be embedded, as in `predict`."""
-
-_SIDES = {LITE0: 128}
-"""Frame sides that differ from those that a backbone was trained with, because they take a third of
-the time and, with photographs of that size, predict as well."""
 
 
 class BackboneOptions(Protocol):
@@ -119,11 +115,6 @@ def learned_of(options: BackboneOptions) -> Learned:
         return "last"
     freeze = options.weights is not None if options.freeze is None else options.freeze
     return "head" if freeze else "all"
-
-
-def default_side(facts: BackboneFacts) -> int:
-    """Return the width and height of frames for a backbone, unless they are given."""
-    return _SIDES.get(facts.name, facts.side)
 
 
 def embedding_spec(options: BackboneOptions, dropout: float) -> EmbeddingSetSpec:
