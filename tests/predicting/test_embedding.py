@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,10 +50,25 @@ Embed = Callable[[Path, Path, EmbedOptions], pl.DataFrame]
 OUTCOME = ("frames_used", "images_given", "images_failed", "status", "image_errors")
 
 
+@pytest.fixture(scope="module")
+def root(
+    drawn_dump: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    good_images: dict[str, bytes],
+    damaged_images: dict[str, bytes],
+) -> Path:
+    """A copy of the drawn dump, with good and damaged images beside those of its users."""
+    folder = tmp_path_factory.mktemp("embedding") / "dump"
+    shutil.copytree(drawn_dump, folder)
+    for name, data in {**good_images, **damaged_images}.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
 @pytest.fixture
-def options(embedding_model: Path, drawn_dump: Path) -> EmbedOptions:
+def options(embedding_model: Path, root: Path) -> EmbedOptions:
     return EmbedOptions(
-        checkpoint=embedding_model, image_root=drawn_dump, devices="cpu", precision="fp32"
+        checkpoint=embedding_model, image_root=root, devices="cpu", precision="fp32"
     )
 
 
@@ -122,11 +138,11 @@ def test_the_vector_of_a_user_is_the_mean_of_the_images_and_null_without_any(
 def test_every_form_of_manifest_gives_the_same_embeddings(
     dump: Path, tmp_path: Path, options: EmbedOptions, embed: Embed
 ) -> None:
-    reference = embed(dump / "test.parquet", tmp_path / "paths.out", options)
+    reference = embed(dump / "test.parquet", tmp_path / "paths", options)
     forms = in_all_forms(dump, tmp_path)
     # Workers read embedded images themselves, which takes workers of their own.
     for name in ("long",):
-        other = embed(forms[name], tmp_path / f"{name}.out", options)
+        other = embed(forms[name], tmp_path / f"{name}-out", options)
         without_names = pl.exclude("image_errors")
         assert other.select(without_names).equals(reference.select(without_names)), name
 
@@ -135,11 +151,11 @@ def test_every_form_of_manifest_gives_the_same_embeddings(
 def test_embedded_images_give_the_same_embeddings(
     dump: Path, tmp_path: Path, options: EmbedOptions, embed: Embed
 ) -> None:
-    reference = embed(dump / "test.parquet", tmp_path / "paths.out", options)
+    reference = embed(dump / "test.parquet", tmp_path / "paths", options)
     forms = in_all_forms(dump, tmp_path)
     for name in ("bytes", "huggingface"):
-        embed_manifest(forms[name], tmp_path / f"{name}.out", options)
-        other = pl.read_parquet(tmp_path / f"{name}.out")
+        embed_manifest(forms[name], tmp_path / f"{name}-out", options)
+        other = pl.read_parquet(tmp_path / f"{name}-out")
         without_names = pl.exclude("image_errors")
         assert other.select(without_names).equals(reference.select(without_names)), name
 
@@ -151,14 +167,11 @@ def test_damaged_images_are_named_and_change_no_other_vector(
     good_images: dict[str, bytes],
     damaged_images: dict[str, bytes],
 ) -> None:
-    for name, data in {**good_images, **damaged_images}.items():
-        (tmp_path / name).write_bytes(data)
     good, bad = list(good_images)[:4], list(damaged_images)[:6]
     mixed = [name for pair in zip(good, bad, strict=False) for name in pair]
     users = pa.table({"user_id": ["good", "mixed", "bad"], "images": [good, mixed, bad]})
     pq.write_table(users, tmp_path / "manifest.parquet")
-    rooted = replace(options, image_root=tmp_path)
-    embeddings = embed(tmp_path / "manifest.parquet", tmp_path / "out", rooted)
+    embeddings = embed(tmp_path / "manifest.parquet", tmp_path / "out", options)
     first, second, third = vectors_of(embeddings)
     assert np.array_equal(first, second)
     assert [image["index"] for image in embeddings["images"][1]] == [0, 2, 4, 6]
@@ -507,7 +520,11 @@ def test_embeddings_never_replace_predictions_nor_predictions_embeddings(
 ) -> None:
     out = tmp_path / "out"
     write_table(out, earlier, complete=complete)
-    sentence = f"is not {kind} that" if complete else "belongs to no unfinished run of this command"
+    sentence = (
+        f"not {kind} that tweetprofile wrote, so it is not replaced"
+        if complete
+        else "belongs to no unfinished run of this command"
+    )
     for flags in ({"overwrite": True}, {"overwrite": False, "resume": True}):
         with pytest.raises(OutputError, match=sentence):
             check_output(str(out), **flags, kind=kind)

@@ -104,10 +104,11 @@ def _check_ending(destination: Destination, out: str) -> None:
             "or give a folder another name to get Parquet."
         )
     if not destination.as_folder and destination.ending not in _ENDINGS:
+        csv = ".csv for R, Stata and spreadsheets, "
+        known = csv if destination.kind is Kind.PREDICTIONS else ""
         raise OutputError(
-            f"{out} ends in '{destination.path.suffix}', an unsupported format; name it "
-            ".csv for R, Stata and spreadsheets, .parquet for Parquet, or with a '/' at its end "
-            "for a folder of Parquet files."
+            f"{out} ends in '{destination.path.suffix}', an unsupported format; name it {known}"
+            ".parquet for Parquet, or with a '/' at its end for a folder of Parquet files."
         )
 
 
