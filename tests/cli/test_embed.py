@@ -41,12 +41,12 @@ WRONG = {
     "--frame-size 64": "--frame-size is for a backbone without a model",
     "--backbone timm/test_resnet": "say where they are with --weights, for example --weights pack",
     "--backbone timm/test_resnet --weights w --engine ray": "reads a --checkpoint; name a model",
-    "--backbone timm/test_resnet --weights w": "w does not exist",
+    "--backbone timm/test_resnet --weights w": "w is not a readable file of weights",
     "--backbone resnet --weights w": "the backbone 'resnet' is unknown; choose one of timm's",
     "--per tweet": "'tweet' is not one of 'image', 'user'",
     "--frames 0": "0 is not in the range",
-    "-o out.csv": "a vector does not fit into a cell of CSV",
-    "-o out.npy": "an unsupported format; name it .parquet for Parquet, or with a '/' at its end",
+    "--backbone x --weights w -o out.csv": "a vector does not fit into a cell of CSV",
+    "--backbone x --weights w -o out.npy": "an unsupported format; name it .parquet for Parquet, or with a '/' at its end",
     "--embedding-cache-gb 0": "is not in the range",
 }
 """Maps options that cannot be used to what the message must contain."""
