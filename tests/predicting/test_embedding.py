@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -283,9 +284,9 @@ def probabilities_from(
             padded[row, : len(each)], mask[row, : len(each)] = each, True
         with torch.inference_mode(), exact_numerics(torch.device("cpu"), torch.float32):
             logits = network.head(torch.from_numpy(padded), torch.from_numpy(mask))
-            for name, each in rows.items():
+            for name, found in rows.items():
                 scaled = logits[name] / checkpoint.temperatures[name]
-                each.append(scaled.softmax(dim=1).numpy())
+                found.append(scaled.softmax(dim=1).numpy())
     return {name: np.concatenate(each) for name, each in rows.items()}
 
 
@@ -444,7 +445,7 @@ def test_a_model_without_a_backbone_is_refused_with_the_remedy(
         Predictor(load_checkpoint(model), options)
 
 
-CONTRADICTIONS = {
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "weights": ({"weights": "package"}, "`weights` is for a backbone without a model"),
     "size": ({"frame_size": 64}, "`frame_size` is for a backbone without a model"),
     "both": ({"backbone": "x", "checkpoint": Path("m")}, "`checkpoint` and `backbone` exclude"),
@@ -499,7 +500,7 @@ def test_earlier_embeddings_are_replaced_only_on_request(
     assert "embedding" in users.columns
 
 
-def write_table(out: Path, kind: str, *, complete: bool) -> None:
+def write_table(out: Path | str, kind: str, *, complete: bool) -> None:
     """Write an output of one shard, or leave a run that has finished one of two."""
     facts = {"kind": "embeddings"} if kind == "embeddings" else {"network": "model1"}
     record = RunRecord.new(facts, overwrite=False)
@@ -525,11 +526,26 @@ def test_embeddings_never_replace_predictions_nor_predictions_embeddings(
         if complete
         else "belongs to no unfinished run of this command"
     )
-    for flags in ({"overwrite": True}, {"overwrite": False, "resume": True}):
+    for resume in (False, True):
         with pytest.raises(OutputError, match=sentence):
-            check_output(str(out), **flags, kind=kind)
+            check_output(str(out), overwrite=True, resume=resume, kind=kind)
     own = Kind.PREDICTIONS if kind is Kind.EMBEDDINGS else Kind.EMBEDDINGS
     check_output(str(out), overwrite=True, kind=own)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["out.parquet", "out/"])
+def test_nor_do_they_in_an_object_store(store: pafs.FileSystem, name: str) -> None:
+    out = f"s3://dumps/{name}"
+    write_table(out, "predictions", complete=True)
+    with pytest.raises(OutputError, match="is not a table of embeddings that tweetprofile wrote"):
+        check_output(out, overwrite=True, kind=Kind.EMBEDDINGS)
+    check_output(out, overwrite=True)
+    other = f"s3://dumps/other-{name}"
+    write_table(other, "embeddings", complete=True)
+    check_output(other, overwrite=True, kind=Kind.EMBEDDINGS)
+    with pytest.raises(OutputError, match="is not a table of predictions that tweetprofile wrote"):
+        check_output(other, overwrite=True)
 
 
 def test_embeddings_do_not_fit_into_csv(tmp_path: Path) -> None:
