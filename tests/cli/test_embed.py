@@ -46,7 +46,7 @@ WRONG = {
     "--per tweet": "'tweet' is not one of 'image', 'user'",
     "--frames 0": "0 is not in the range",
     "--backbone x --weights w -o out.csv": "a vector does not fit into a cell of CSV",
-    "--backbone x --weights w -o out.npy": "an unsupported format; name it .parquet for Parquet, or with",
+    "--backbone x --weights w -o out.npy": "an unsupported format; name it .parquet for Parquet",
     "--embedding-cache-gb 0": "is not in the range",
 }
 """Maps options that cannot be used to what the message must contain."""

@@ -435,6 +435,17 @@ def test_weights_are_an_input_that_the_output_does_not_replace(
         pytest.fail("it was planned")
 
 
+def test_the_cache_of_embeddings_is_not_replaced_by_the_output(
+    dump: Path, tmp_path: Path, options: EmbedOptions
+) -> None:
+    cached = replace(options, embedding_cache=tmp_path / "known")
+    with (
+        pytest.raises(OutputError, match=r"is the embedding cache .* that this run reads"),
+        planned_embedding(dump / "test.parquet", f"{tmp_path}/known/", cached),
+    ):
+        pytest.fail("it was planned")
+
+
 def test_a_model_without_a_backbone_is_refused_with_the_remedy(
     dump: Path, tmp_path: Path, model: Path, drawn_dump: Path
 ) -> None:

@@ -165,7 +165,7 @@ def check_run(
     opened.require_columns(options.keep)
     kept = tuple(opened.plain_field(name) for name in options.keep)
     root = options.image_root or opened.folder
-    inputs = inputs_of(opened, root) + Inputs.of(**files)
+    inputs = inputs_of(opened, root) + Inputs.of(embedding_cache=options.embedding_cache, **files)
     if destination.as_csv:
         _require_cells(kept)
     check_output(out, overwrite=options.overwrite, resume=options.resume, inputs=inputs, kind=kind)
