@@ -20,6 +20,7 @@ from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.errors import CheckpointError, InputError
 from tweetprofile.networks import EmbeddingSetSpec, build_backbone, fold_batch_norms
+from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.untrusted.fields import FieldError, mapping, parse_json, read_fields, text, whole
 from tweetprofile.untrusted.text import printable, shorten
 from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
@@ -150,6 +151,8 @@ def _read_header(header: str) -> dict[str, Any]:
 def _check_kinds(header: Mapping[str, Any], found: Mapping[str, TensorKind]) -> None:
     """Compare names and shapes with those of the backbone, before allocating any memory."""
     spec = header["volume_spec"]
+    if (features := backbone_facts(header["name"]).features) != header["features"]:
+        raise FieldError(f"its header has {header['features']} features, but there are {features}")
     with torch.device("meta"):
         network = build_backbone(header["name"], spec.height, spec.width)
     wanted = {name: TensorKind.of(each) for name, each in network.state_dict().items()}

@@ -180,6 +180,7 @@ _TRAINING = {
     "notes": list_of(text),
     "folds": mapping_of(_fold),
     "seen": read_training_fingerprint,
+    "learned": text,
     "weights": read_weights_record,
     "finished": text,
     "manifest": text,

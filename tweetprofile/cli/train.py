@@ -9,7 +9,8 @@ from tweetprofile.cli import options as shared
 from tweetprofile.cli.command import Command, Section, option
 from tweetprofile.untrusted.toml_files import read_toml
 
-_MODELS = ["deepset", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16", "model1", "model2"]
+_MODELS = ["deepset", "model1", "model2", "deepset-resnet18", "deepset-vgg11", "deepset-vgg16"]
+"""All networks; the last three only so that runs of earlier versions can be resumed or repeated."""
 
 _BY_RECIPE = "set by the recipe"
 
@@ -64,9 +65,10 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     Section.MODEL,
     "--model",
     type=click.Choice(_MODELS),
-    help="Network to train: the deepset networks look at each image on its own and add up the "
-    "results, in any order; model1 and model2 are those of the paper.  [default: deepset, or "
-    "model1 with the recipe paper]",
+    metavar="[deepset|model1|model2]",
+    help="Network to train: deepset looks at each image on its own and adds up the results, in any "
+    "order; model1 and model2 are those of the paper.  [default: deepset, or model1 with the "
+    "recipe paper]",
 )
 @option(
     Section.MODEL,
@@ -147,7 +149,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "--init",
     type=shared.FILE,
     metavar="WEIGHTS",
-    help="Weights to start from: a checkpoint, or a torchvision resnet18 or vgg as safetensors.",
+    help="Checkpoint whose weights a network without --backbone starts from.",
 )
 @option(
     Section.TRAINING,

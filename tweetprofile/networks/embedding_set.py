@@ -10,7 +10,6 @@ together.
 from typing import Literal
 
 import torch
-from torch import nn
 
 from tweetprofile.networks.embedding_head import EmbeddingHead
 from tweetprofile.networks.ensemble import Ensemble

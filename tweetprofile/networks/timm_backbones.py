@@ -48,7 +48,7 @@ _OPERATORS = (
 )
 
 _import_lock = threading.Lock()
-_operators: list[torch.library.Library] = []
+_operators: list[Any] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ def import_timm() -> Any:
             if "operator torchvision::" not in str(error) or _operators:
                 raise
         _forget("timm", "torchvision")
-        library = torch.library.Library("torchvision", "DEF")
+        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for signature in _OPERATORS:
             library.define(signature)
         _operators.append(library)  # they exist as long as the library does

@@ -1,11 +1,14 @@
 """The options of a training that concern a backbone, and what they mean together."""
 
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import EmbeddingSetSpec, Learned
 from tweetprofile.networks.specs import HeadPool
 from tweetprofile.networks.timm_backbones import LITE0, backbone_facts
+
+if TYPE_CHECKING:
+    from tweetprofile.training.settings import TrainOptions  # which imports this module
 
 HeadName = Literal["auto", "sum", "attention", "linear"]
 
@@ -20,36 +23,7 @@ EMBED_VIEWS = (1, 2, 4)
 """The numbers of views of a frame that can be embedded, as in `predict`."""
 
 
-class BackboneOptions(Protocol):
-    """The options of a training that concern its backbone; see `TrainOptions`."""
-
-    @property
-    def backbone(self) -> str | None: ...
-    @property
-    def weights(self) -> str | None: ...
-    @property
-    def freeze(self) -> bool | None: ...
-    @property
-    def fine_tune(self) -> bool: ...
-    @property
-    def head(self) -> HeadName: ...
-    @property
-    def embed_views(self) -> int: ...
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def recipe(self) -> str: ...
-    @property
-    def init(self) -> str | None: ...
-    @property
-    def members(self) -> int | None: ...
-    @property
-    def folds(self) -> int | None: ...
-    @property
-    def norm(self) -> str | None: ...
-
-
-def check_backbone(options: BackboneOptions) -> None:
+def check_backbone(options: "TrainOptions") -> None:
     """Check that the options of a backbone fit together.
 
     Raises:
@@ -89,7 +63,7 @@ def check_backbone(options: BackboneOptions) -> None:
         )
 
 
-def _check_with_backbone(options: BackboneOptions) -> None:
+def _check_with_backbone(options: "TrainOptions") -> None:
     if options.model not in (None, "deepset"):
         raise OptionError(
             f"`model` is {options.model}, which has no backbone; leave `model` or `backbone` out."
@@ -109,7 +83,32 @@ def _check_with_backbone(options: BackboneOptions) -> None:
         )
 
 
-def learned_of(options: BackboneOptions) -> Learned:
+_SUCCESSORS = {
+    "deepset-resnet18": "timm/resnet18",
+    "deepset-vgg11": "timm/vgg11_bn",
+    "deepset-vgg16": "timm/vgg16_bn",
+}
+"""The backbones of timm that have taken the place of networks."""
+
+
+def advice(options: "TrainOptions") -> str | None:
+    """Return a sentence on what another backbone would bring; None if the options name one."""
+    if options.backbone is not None or options.model in ("model1", "model2"):
+        return None
+    if options.recipe != "default":
+        return None
+    if (successor := _SUCCESSORS.get(options.model or "")) is not None:
+        return (
+            f"{options.model} is kept for runs of earlier versions; pass "
+            f'`backbone="{successor}"` for the same layers with weights that others have trained.'
+        )
+    return (
+        "this network learns to see from your users alone; one that has seen a million photographs "
+        f'predicts better after less training: pass `backbone="{LITE0}"` and `weights="package"`.'
+    )
+
+
+def learned_of(options: "TrainOptions") -> Learned:
     """Return what the training changes: by default the head, if the backbone has weights."""
     if options.fine_tune:
         return "last"
@@ -117,7 +116,7 @@ def learned_of(options: BackboneOptions) -> Learned:
     return "head" if freeze else "all"
 
 
-def embedding_spec(options: BackboneOptions, dropout: float) -> EmbeddingSetSpec:
+def embedding_spec(options: "TrainOptions", dropout: float) -> EmbeddingSetSpec:
     """Return the network over a backbone, with the head that is named, or that of `sum`.
 
     Raises:

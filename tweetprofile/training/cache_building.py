@@ -1,9 +1,12 @@
 """Building the cache of a manifest's frames: every image is decoded, and perhaps embedded, once.
 
 The name of a cache is a hash of everything that its content depends on: the manifest, the sizes and
-times of the image files, the frames to keep, their detail, the decoder and the backbone. A cache is built under a
-temporary name and renamed when it is complete, so an incomplete one is never used. The least
-recently used caches are removed when space is short.
+times of the image files, the frames to keep, their detail, the decoder and the backbone. A cache is
+built under a temporary name and renamed when it is complete, so an incomplete one is never used.
+The least recently used caches are removed when space is short.
+
+Embedding takes longer than decoding. While a cache of embeddings is built, its workers therefore
+keep each embedding by the pixels of its frame, for the run that continues an interrupted one.
 """
 
 import hashlib
@@ -38,6 +41,8 @@ from tweetprofile.training.cache_folders import (
     USERS,
     make_room,
     remove_abandoned,
+    remove_known,
+    trim_known,
     unfinished,
 )
 from tweetprofile.volumes.spec import VolumeSpec
@@ -92,8 +97,7 @@ class EmbeddingSource:
         digest: The digest of the backbone.
         features: The length of an embedding.
         views: The number of views of each frame that are embedded.
-        known: The folder of the embeddings that an interrupted run, or one with other users, has
-            computed.
+        known: The folder of the embeddings that an interrupted run has computed with the backbone.
         gigabytes: The size of the embeddings of one backbone there, at which no more are added.
     """
 
@@ -235,7 +239,12 @@ def open_cache(
     path = options.root / source.key()
     if not (path / FACTS).exists():
         remove_abandoned(options.root)
+        known = None if source.embedding is None else source.embedding.known
+        if known is not None:
+            trim_known(known.parent, options.gigabytes, keep=known)
         _build(source, path, options, on_progress)
+        if known is not None:
+            remove_known(known)  # the cache has all of them
     return FrameCache.open(path)
 
 

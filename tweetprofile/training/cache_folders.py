@@ -82,6 +82,36 @@ def make_room(root: Path, gigabytes: float, wanted: int, keep: Path) -> None:
         del sizes[folder]
 
 
+def trim_known(root: Path, gigabytes: float, keep: Path) -> None:
+    """Remove the oldest embeddings of interrupted runs until the others take little enough space.
+
+    Args:
+        root: The folder of such embeddings, with a folder per backbone.
+        gigabytes: The space that they may take.
+        keep: The folder of the backbone that is used now, which is not removed.
+    """
+    others = [
+        folder for folder in root.glob("*") if folder != keep and _NAME.fullmatch(folder.name)
+    ]
+    sizes = {each: sum(file.stat().st_size for file in each.rglob("*")) for each in others}
+    for folder in sorted(others, key=lambda each: each.stat().st_mtime):
+        if sum(sizes.values()) <= gigabytes * 1e9:
+            return
+        remove_known(folder)
+        del sizes[folder]
+
+
+def remove_known(folder: Path) -> None:
+    """Remove the embeddings that an interrupted run, or a finished one, has kept of a backbone."""
+    with suppress(OSError):
+        for store in folder.iterdir():
+            for file in store.glob("*.embeddings"):
+                file.unlink()
+            store.rmdir()
+        folder.rmdir()
+        folder.parent.rmdir()  # if there are no others
+
+
 def _size(folder: Path) -> int:
     """Return the size of a cache's frames or embeddings in bytes."""
     data = (folder / name for name in (FRAMES, EMBEDDINGS))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tweetprofile.networks import NetworkSpec
+from tweetprofile.networks import EmbeddingSetSpec, NetworkSpec
 from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.text import printable
@@ -63,11 +63,12 @@ def make_card(
         "\n".join(_scores(training)),
         *_folds(training),
         "## What it was trained on",
-        f"{training['users']:,} users (recipe `{recipe}`). A further {training['val_users']:,} "
-        f"users were held out; {training['left_out']:,} had no usable image and "
-        f"{training['unlabelled']:,} had no label. Images were decoded with the detail "
+        f"{training['users']:,} users (recipe `{recipe}`). {_held_out(training)}; "
+        f"{training['left_out']:,} had no usable image and {training['unlabelled']:,} had no "
+        f"label. Images were decoded with the detail "
         f"`{volume_spec.detail}`.",
         "\n".join(map(_classes, schema)),
+        *_backbone(network, training),
         _LABELS,
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -83,6 +84,29 @@ def as_markdown(text: str) -> str:
 
 def _classes(trait: Trait) -> str:
     return f"- {as_markdown(trait.name)}: {', '.join(map(as_markdown, trait.classes))}"
+
+
+def _backbone(network: NetworkSpec, training: Mapping[str, Any]) -> list[str]:
+    """Return the section on the backbone that others have designed, if there is one."""
+    if not isinstance(network, EmbeddingSetSpec):
+        return []
+    name = as_markdown(network.backbone)
+    if "weights" not in training:
+        return [f"The backbone is {name}, which began with random weights."]
+    weights = training["weights"]
+    licence = as_markdown(weights["license"] or "unknown; ask its source before you publish")
+    kept = {"head": "stayed as they are", "last": "were changed in the last stages"}
+    return [
+        f"The backbone is {name}. Its weights come from {as_markdown(weights['source'])} (licence: "
+        f"{licence}) and {kept.get(training['learned'], 'were all changed')}. What it has learned "
+        "to see, and on whose images, limits what this model can tell apart."
+    ]
+
+
+def _held_out(training: Mapping[str, Any]) -> str:
+    if training["users"] == training["val_users"]:
+        return "Each head held out some of them, so that each user was held out by one"
+    return f"A further {training['val_users']:,} users were held out"
 
 
 def _together(training: Mapping[str, Any]) -> str:

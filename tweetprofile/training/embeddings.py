@@ -1,4 +1,4 @@
-"""Training over embeddings: the weights of the backbone, its file for workers, the whole network."""
+"""Training over embeddings: the backbone with its weights, its file, and the whole network."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -77,7 +77,7 @@ def embedding_source(
             digest=backbone.digest,
             features=backbone.features,
             views=views,
-            known=cache.root / "embeddings",
+            known=cache.root / "embeddings" / backbone.digest[:32],
             gigabytes=cache.gigabytes,
         )
 

@@ -77,6 +77,7 @@ def choose_head(plan: TrainingPlan, setup: TrainingSetup) -> HeadChoice:
                     recipe=recipe,
                     train=rest,
                     val=tested,
+                    parts=(),
                     minutes=None,
                     folder=Path(folder),
                     resume=False,

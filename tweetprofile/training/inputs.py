@@ -106,6 +106,8 @@ class FrameInputs(Inputs):
 class EmbeddingInputs(Inputs):
     """Sets of embeddings (N, D, C) from cached ones (M, V, C).
 
+    What only fills a set is masked by the head.
+
     Args:
         views: V, of which each frame shows a random one.
     """
@@ -128,15 +130,10 @@ class EmbeddingInputs(Inputs):
     ) -> torch.Tensor:
         """See `Inputs.vary`."""
         numbers = torch.arange(len(items_M), device=items_M.device)
-        return self._stack(items_M[numbers, drawn[0]], index_ND, mask_ND)
+        return items_M[numbers, drawn[0]].float()[index_ND]
 
     def keep(
         self, items_M: torch.Tensor, index_ND: torch.Tensor, mask_ND: torch.Tensor
     ) -> torch.Tensor:
         """See `Inputs.keep`."""
-        return self._stack(items_M[:, 0], index_ND, mask_ND)
-
-    def _stack(
-        self, embeddings_MC: torch.Tensor, index_ND: torch.Tensor, mask_ND: torch.Tensor
-    ) -> torch.Tensor:
-        return embeddings_MC.float()[index_ND] * mask_ND[:, :, None]
+        return items_M[:, 0].float()[index_ND]

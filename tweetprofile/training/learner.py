@@ -52,8 +52,13 @@ class Learner:
         self._parallel = rank.distribute(self.network)
         self.optimiser = self._make_optimiser()
 
-    def start_member(self) -> None:
-        """Begin the next member: forget what was learnt, and draw other weights."""
+    def start_member(self, setup: TrainingSetup) -> None:
+        """Begin the next member: forget what was learnt, and draw other weights.
+
+        Args:
+            setup: The training of the member.
+        """
+        self._setup = setup
         weights = self._make_network()[0].state_dict()
         self.network.load_state_dict(weights)
         self.average.network.load_state_dict(weights)

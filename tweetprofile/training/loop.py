@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.epochs import EpochMetrics
@@ -27,7 +28,7 @@ from tweetprofile.training.metrics_file import append_metrics, cut_metrics
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.training.state import StateWriter, TrainingState, optimiser_state
-from tweetprofile.training.validation import Validator
+from tweetprofile.training.validation import Validator, score_logits
 from tweetprofile.workers.devices import exact_numerics
 
 
@@ -55,14 +56,13 @@ class Trainer:
         self._setup, self._rank = setup, rank
         self._observer = observer or TrainObserver()
         torch.manual_seed(setup.seed)
-        self._learner = Learner(setup, rank)
+        self._learner = Learner(setup.of_member(0), rank)
         if self._learner.loaded and rank.number == 0:
             self._observer.on_loaded(self._learner.loaded)
         caches = setup.train.cache, setup.val.cache
-        frames = DeviceFrames(caches, feed or Feed.of(rank.device))
-        inputs = _make_inputs(setup, rank)
-        self._batches = Batches(setup, frames, inputs, rank)
-        self._validator = Validator(setup, frames, inputs, rank.device)
+        self._frames = DeviceFrames(caches, feed or Feed.of(rank.device))
+        self._inputs = _make_inputs(setup, rank)
+        self._enter_member(0)
         self._writer = StateWriter(setup.folder)
         self._best = BestWeights()
         self._epochs = setup.recipe.epochs
@@ -83,10 +83,41 @@ class Trainer:
         """The best epoch of each member."""
         return tuple(kept.metrics.epoch for kept in self._best.kept)
 
+    def evaluate_held_out(self) -> tuple[dict[str, torch.Tensor], NDArray[np.int64]]:
+        """Return the logits of the held-out users by trait, and their labels.
+
+        If each member has users of its own, they are the logits of that member alone.
+        """
+        if not self._setup.parts:
+            return self.evaluate(self._setup.val), self._setup.val.labels
+        return self._logits_by_member()
+
+    def _logits_by_member(self) -> tuple[dict[str, torch.Tensor], NDArray[np.int64]]:
+        rows, labels = [], []
+        with self._exact():
+            for number, kept in enumerate(self._best.kept):
+                member = self._learner.ensemble([kept])
+                val = self._setup.of_member(number).val
+                rows.append(self._validator.logits(member, val))
+                labels.append(val.labels)
+        names = self._setup.schema.names
+        return {name: torch.cat([row[name] for row in rows]) for name in names}, np.concatenate(
+            labels
+        )
+
     def evaluate(self, users: Subset) -> dict[str, torch.Tensor]:
         """Return the logits of `result` for users, by trait."""
         with self._exact():
             return self._validator.logits(self.result, users)
+
+    def _enter_member(self, member: int) -> None:
+        """Let the next epochs draw from the users of a member, and validate on its others."""
+        self._member = member
+        own = self._setup.of_member(member)
+        self._steps = own.steps
+        self._has_val = len(own.val) > 0
+        self._batches = Batches(own, self._frames, self._inputs, self._rank)
+        self._validator = Validator(own, self._frames, self._inputs, self._rank.device)
 
     def _exact(self) -> AbstractContextManager[None]:
         dtype = training_dtype(self._setup.recipe, self._rank.device)
@@ -97,10 +128,13 @@ class Trainer:
         # Seeded by the epoch's number alone, so that a resumed run draws the same.
         random = np.random.default_rng([self._setup.seed, epoch])
         torch.manual_seed(int(random.integers(1 << 62)))
-        recipe, steps = self._setup.recipe, self._setup.steps
+        recipe = self._setup.recipe
         member = recipe.member_epochs(epoch, self._epochs)
+        if member.member != self._member:
+            self._enter_member(member.member)
         if 1 < epoch == member.first:
-            self._learner.start_member()
+            self._learner.start_member(self._setup.of_member(member.member))
+        steps = self._steps
         self._learner.start_epoch()
         losses, rate = EpochLoss(epoch, steps, recipe, self._rank), 0.0
         for number, batch in enumerate(self._batches.draw(random)):
@@ -140,7 +174,7 @@ class Trainer:
     def _next_epoch(self, done: int) -> int:
         """Return the epoch after the last finished one: the next member's if patience is over."""
         patience = self._setup.recipe.patience
-        if patience is None or not done or not len(self._setup.val):
+        if patience is None or not done or not self._has_val:
             return done + 1
         member = self._setup.recipe.member_epochs(done, self._epochs)
         best = self._best.best_of(member)
@@ -152,7 +186,11 @@ class Trainer:
         last = self._best.kept[-1].metrics
         if len(self._best.kept) == 1 or self._rank.number > 0:
             return last
-        val_loss, scores = self._validator.score(self.result)
+        val_loss, scores = (
+            score_logits(self._setup, *self._logits_by_member())
+            if self._setup.parts
+            else self._validator.score(self.result)
+        )
         return replace(last, val_loss=val_loss, scores=scores, mean_macro_f1=mean_macro_f1(scores))
 
     def _restore(self) -> int:

@@ -31,10 +31,12 @@ class MemberEpochs:
     Attributes:
         first: The number of its first epoch.
         last: The number of its last epoch.
+        member: The number of the member, counted from 0.
     """
 
     first: int
     last: int
+    member: int = 0
 
     @property
     def count(self) -> int:
@@ -126,7 +128,7 @@ class Recipe:
         members = min(self.members, epochs)
         ends = [round(epochs * number / members) for number in range(members + 1)]
         number = next(number for number in range(members) if epoch <= ends[number + 1])
-        return MemberEpochs(ends[number] + 1, ends[number + 1])
+        return MemberEpochs(ends[number] + 1, ends[number + 1], number)
 
 
 RECIPES: Mapping[RecipeName, Recipe] = {
@@ -186,16 +188,20 @@ _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
 """The changes of the default for 3D CNNs, which need a lower learning rate and less variation."""
 
 
+MOST_HEADS = 10
+"""The number of heads over a backbone, unless it is given, or fewer parts of the users are held
+out."""
+
+_EPOCHS_PER_HEAD = 15
+
 _DEFAULT_OF_HEADS: Mapping[str, Any] = {
     "optimiser": "adamw",
     "learning_rate": 1e-3,
     "weight_decay": 0.05,
-    "epochs": 30,
-    "members": 1,
     "batch_size": 64,
     "warmup_epochs": 1,
     "average": 0.1,
-    "patience": 10,
+    "patience": 6,
     "dropout": 0.5,
     "mixed_precision": False,
     "augment": replace(AugmentOptions.none(), shuffle=True, drop=1.0, regroup=1.0),
@@ -215,7 +221,11 @@ _DEFAULT_OF_FINE_TUNING: Mapping[str, Any] = {
 
 
 def recipe_for(
-    name: RecipeName, model: str | None = None, learned: Learned | None = None
+    name: RecipeName,
+    model: str | None = None,
+    learned: Learned | None = None,
+    *,
+    heads: int = MOST_HEADS,
 ) -> Recipe:
     """Return a recipe as it applies to a network.
 
@@ -223,10 +233,12 @@ def recipe_for(
         name: The name of the recipe.
         model: The name of the network; None for the one that the recipe names.
         learned: What is trained of a network with a backbone; None for networks without.
+        heads: The number of heads to train over a backbone that is kept.
     """
     recipe = RECIPES[name]
     if learned == "head":
-        return replace(recipe, **_DEFAULT_OF_HEADS)
+        epochs = heads * _EPOCHS_PER_HEAD
+        return replace(recipe, **_DEFAULT_OF_HEADS, members=heads, epochs=epochs)
     if learned == "last":
         return replace(recipe, **_DEFAULT_OF_FINE_TUNING)
     network = network_spec(model or recipe.model)

@@ -18,6 +18,7 @@ from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore, score_traits
+from tweetprofile.training.backbones import advice
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.calibration import TemperatureFit, calibrate
 from tweetprofile.training.card import CARD, make_card
@@ -91,6 +92,8 @@ def train_manifest(
     if not is_resumed(plan.folder, usage):  # a resumed run has the same settings already
         write_settings(plan.folder / SETTINGS, manifest, plan.options)
     observer.on_schema(plan.found)
+    if (sentence := advice(options or TrainOptions())) is not None:
+        observer.on_note(sentence)
     for note in plan.validation_notes:
         observer.on_note(f"held-out users: {note}")
     trained, folds = _learn(plan, observer, resume=resume)
@@ -249,6 +252,7 @@ def _set_up(plan: TrainingPlan, users: TrainingUsers, *, resume: bool) -> Traini
         resume=resume,
         frozen=users.train.cache.items_M.dtype == np.float16,
         learned=options.learned or "all",
+        parts=users.parts,
     )
 
 
@@ -293,7 +297,7 @@ def _set_up_fold(
     else:
         holdout = Holdout(rest, users.val)
     setup = _set_up(plan, users, resume=resume)
-    return replace(setup, train=holdout.train, val=holdout.val, folder=folder)
+    return replace(setup, train=holdout.train, val=holdout.val, folder=folder, parts=())
 
 
 def _test(trainer: Trainer, setup: TrainingSetup, tested: Subset) -> dict[str, TraitScore]:
@@ -305,14 +309,14 @@ def _test(trainer: Trainer, setup: TrainingSetup, tested: Subset) -> dict[str, T
 
 def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, TemperatureFit]:
     """Fit the temperature of each trait on the held-out users, if there are any."""
-    val = setup.val
-    if not len(val):
+    if not len(setup.val):
         return {}
+    logits, labels_NT = trainer.evaluate_held_out()
     fits = {}
-    for column, (name, logits) in enumerate(trainer.evaluate(val).items()):
-        labels = torch.from_numpy(val.labels[:, column])
+    for column, (name, values) in enumerate(logits.items()):
+        labels = torch.from_numpy(labels_NT[:, column])
         known = labels != UNKNOWN
-        fits[name] = calibrate(logits[known], labels[known])
+        fits[name] = calibrate(values[known], labels[known])
     return fits
 
 
@@ -350,5 +354,13 @@ def _describe(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> M
         "notes": (*users.notes, *trained.notes),
         "folds": {name: asdict(each) for name, each in summary.folds.items()},
         "seen": trained_on.to_dict(),
-        **({"weights": dict(plan.loaded.record)} if plan.loaded is not None else {}),
+        **_describe_backbone(plan),
     }
+
+
+def _describe_backbone(plan: TrainingPlan) -> dict[str, Any]:
+    """Return what the checkpoint says of the backbone's weights; nothing without a backbone."""
+    if plan.options.learned is None:
+        return {}
+    weights = {"weights": dict(plan.loaded.record)} if plan.loaded is not None else {}
+    return {"learned": plan.options.learned, **weights}

@@ -22,7 +22,7 @@ from tweetprofile.training.backbones import (
     learned_of,
 )
 from tweetprofile.training.folds import MOST_FOLDS
-from tweetprofile.training.recipes import RECIPES, Recipe, RecipeName, recipe_for
+from tweetprofile.training.recipes import MOST_HEADS, RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
 from tweetprofile.volumes.spec import Fill, VolumeSpec
 
@@ -180,7 +180,14 @@ class TrainOptions:
     def recipe_as_published(self) -> Recipe:
         """The recipe as it applies to the network, without the changes of these options."""
         pretrained = self.learned == "all" and self.weights is not None
-        return recipe_for(self.recipe, self.model, "last" if pretrained else self.learned)
+        learned = "last" if pretrained else self.learned
+        return recipe_for(self.recipe, self.model, learned, heads=self._heads)
+
+    @property
+    def _heads(self) -> int:
+        """The number of heads: one per part of the users that is held out, if it is not given."""
+        parts = round(1 / self.val_fraction) if self.val is None and self.val_fraction else 0
+        return self.members or (min(MOST_HEADS, max(2, parts)) if parts else MOST_HEADS)
 
     @property
     def resolved(self) -> "TrainOptions":

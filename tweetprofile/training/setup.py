@@ -1,7 +1,7 @@
 """What every process of a training must know before it starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class TrainingSetup:
         backbone: The file of the backbone's initial weights; None for random ones, or those of
             `init`.
         learned: What is trained of a network over embeddings otherwise.
+        parts: The users to learn from and the held-out users of each member, in place of `train`
+            and `val`; empty if these are the same for all members.
         resume: Whether to resume from the state in the run folder, if there is one.
     """
 
@@ -50,6 +52,18 @@ class TrainingSetup:
     frozen: bool = False
     backbone: Path | None = None
     learned: Learned = "all"
+    parts: tuple[tuple[Subset, Subset], ...] = ()
+
+    def of_member(self, member: int) -> "TrainingSetup":
+        """Return the training of a member, with its own users.
+
+        Args:
+            member: The number of the member, counted from 0.
+        """
+        if not self.parts:
+            return self
+        train, val = self.parts[member % len(self.parts)]
+        return replace(self, train=train, val=val, parts=())
 
     @property
     def batch_size(self) -> int:

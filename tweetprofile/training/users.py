@@ -1,6 +1,7 @@
 """The users of a training: their frames are decoded, their labels read, and some are held out."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import TrainingError
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.cache_building import CacheSource, EmbeddingSource, open_cache
+from tweetprofile.training.folds import make_folds
 from tweetprofile.training.holdout import (
     Holdout,
     hold_out,
@@ -31,6 +33,8 @@ class TrainingUsers:
         unlabelled: The number of users without a label.
         warnings: Sentences to read before trusting the scores.
         notes: Sentences on how the users were divided.
+        parts: The users to learn from and the held-out users of each member, if each holds out
+            others; `train` and `val` are then all users.
     """
 
     everyone: Subset
@@ -40,6 +44,7 @@ class TrainingUsers:
     unlabelled: int
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    parts: tuple[tuple[Subset, Subset], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +78,19 @@ def load_users(
             f"{plan.manifest.source} has no user with a label and a usable image to learn from; "
             f"the `image_root` is {root}."
         )
-    holdout, warnings = _divide(plan, everyone, observer, embedding)
-    if holdout.note:
-        observer.on_note(holdout.note)
+    parts = _parts(plan, everyone) if embedding is not None else ()
+    if parts:
+        holdout = Holdout(everyone, everyone)
+        warnings = warn_of_few_users(plan.found.schema, len(everyone), everyone, 0)
+        notes: tuple[str, ...] = (
+            f"each of the {len(parts)} heads holds out other users, who share no image with those "
+            "that it learns from; the scores are those of heads on users whom they hold out.",
+        )
+    else:
+        holdout, warnings = _divide(plan, everyone, observer, embedding)
+        notes = (holdout.note,) if holdout.note else ()
+    for note in notes:
+        observer.on_note(note)
     for warning in warnings:
         observer.on_warning(warning)
     return TrainingUsers(
@@ -85,8 +100,30 @@ def load_users(
         left_out=decoded.left_out + holdout.dropped,
         unlabelled=decoded.unlabelled,
         warnings=tuple(warnings),
-        notes=(holdout.note,) if holdout.note else (),
+        notes=notes,
+        parts=parts,
     )
+
+
+def _parts(plan: TrainingPlan, everyone: Subset) -> tuple[tuple[Subset, Subset], ...]:
+    """Divide the users anew for each head; return nothing if all heads hold out the same users.
+
+    Heads learn within seconds, so each of them can hold out another part of the users. All users
+    together then tell how good the heads are, and how sure they may be.
+    """
+    options = plan.options
+    members = options.members or 1
+    if plan.validation is not None or not options.val_fraction or members == 1:
+        return ()
+    if len(everyone) < _FEWEST_USERS_PER_PART * members:
+        return ()
+    parts = max(2, round(1 / options.val_fraction))
+    folds = make_folds(everyone, parts, options.seed)
+    return tuple(islice(folds, min(members, parts)))
+
+
+_FEWEST_USERS_PER_PART = 4
+"""With fewer users per head, parts would lack classes."""
 
 
 def _divide(

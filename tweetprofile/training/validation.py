@@ -3,8 +3,11 @@
 Shapes: N users, K classes.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from tweetprofile.data.labels.reading import UNKNOWN
@@ -40,15 +43,7 @@ class Validator:
         val = self._setup.val
         if not len(val):
             return None, {}
-        logits = self.logits(network, val)
-        guesses = np.stack([each.argmax(1).numpy() for each in logits.values()], axis=1)
-        labels = torch.from_numpy(val.labels)
-        loss = 0.0
-        for column, values in enumerate(logits.values()):
-            if (labels[:, column] != UNKNOWN).any():
-                loss += float(cross_entropy(values, labels[:, column], ignore_index=UNKNOWN))
-        schema = self._setup.schema
-        return loss, score_traits(schema, guesses, val.labels, self._setup.train.labels)
+        return score_logits(self._setup, self.logits(network, val), val.labels)
 
     @torch.inference_mode()
     def logits(self, network: AnyNetwork, users: Subset) -> dict[str, torch.Tensor]:
@@ -77,3 +72,22 @@ class Validator:
         )
         inputs = self._inputs.keep(items, index, mask)
         return compute_logits(network, inputs, mask, None, self._dtype)
+
+
+def score_logits(
+    setup: TrainingSetup, logits: Mapping[str, torch.Tensor], labels_NT: NDArray[np.int64]
+) -> tuple[float, dict[str, TraitScore]]:
+    """Return the loss and the scores of logits.
+
+    Args:
+        setup: The training, whose users decide the majority class.
+        logits: The logits of N users by trait.
+        labels_NT: The class numbers of their labels, one column per trait.
+    """
+    guesses = np.stack([each.argmax(1).numpy() for each in logits.values()], axis=1)
+    labels = torch.from_numpy(labels_NT)
+    loss = 0.0
+    for column, values in enumerate(logits.values()):
+        if (labels[:, column] != UNKNOWN).any():
+            loss += float(cross_entropy(values, labels[:, column], ignore_index=UNKNOWN))
+    return loss, score_traits(setup.schema, guesses, labels_NT, setup.train.labels)

@@ -67,13 +67,13 @@ def timm_names(tensors: Mapping[str, torch.Tensor], backbone: nn.Module) -> Tens
 def _filtered(tensors: Tensors, backbone: nn.Module) -> Tensors:
     """Convert weights by the function that timm has for a kind of network."""
     module = sys.modules[type(backbone).__module__]
-    convert = next((found for name in _FILTERS if (found := getattr(module, name, None))), None)
-    if convert is None:
+    filters = [getattr(module, name) for name in _FILTERS if hasattr(module, name)]
+    if not filters:
         return tensors
+    convert = filters[0]
     takes_network = len(inspect.signature(convert).parameters) > 1
     with torch.no_grad():
-        found: Tensors = convert(tensors, backbone) if takes_network else convert(tensors)
-    return dict(found)
+        return dict(convert(tensors, backbone) if takes_network else convert(tensors))
 
 
 def _all_begin(tensors: Mapping[str, torch.Tensor], prefix: str) -> bool:

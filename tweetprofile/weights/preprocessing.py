@@ -33,11 +33,8 @@ _MAX_BYTES = 1 << 20
 _CLOSE = 0.6
 """The largest difference in grey levels that is none: timm rounds 127 of 255 to a half."""
 
-_CLIP_MEAN: Channels = (122.770938, 116.746013, 104.093736)
-_CLIP_STD: Channels = (68.500533, 66.632158, 70.323163)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
     """How the images were normalised that weights were trained with.
 
@@ -50,6 +47,13 @@ class Preprocessing:
     told_by: str
     mean: Channels
     std: Channels
+
+
+_CLIP = Preprocessing(
+    told_by="CLIP, whose names its weights have,",
+    mean=(122.770938, 116.746013, 104.093736),
+    std=(68.500533, 66.632158, 70.323163),
+)
 
 
 def told_license(path: Path) -> str | None:
@@ -85,7 +89,7 @@ def check_preprocessing(
     # Some trainings of CLIP's networks have another mean, and naming one of them says so.
     chosen = "clip" in facts.name and "." in facts.name
     if not told and are_clips(tensors) and not chosen:
-        told = [Preprocessing("CLIP, whose names its weights have,", _CLIP_MEAN, _CLIP_STD)]
+        told = [_CLIP]
     for each in told:
         if not _is_close(each, facts.mean, facts.std):
             raise CheckpointError(
@@ -96,6 +100,8 @@ def check_preprocessing(
 
 
 def _remedy(told: Preprocessing, facts: BackboneFacts) -> str:
+    if told is _CLIP:
+        return "use one of CLIP's backbones, such as timm/vit_base_patch16_clip_224.openai"
     known = normalisations(facts.name).items()
     fitting = [name for name, (mean, std) in known if _is_close(told, mean, std)]
     if fitting:
@@ -120,7 +126,11 @@ def _told(path: Path) -> Preprocessing | None:
         mean, std = (_grey_levels(shares[name], f"{path.name}.{name}") for name in names)
     except FieldError as error:
         _refuse(path, error)
-    return None if mean is None or std is None else Preprocessing(path.name, mean, std)
+    return (
+        None
+        if mean is None or std is None
+        else Preprocessing(told_by=path.name, mean=mean, std=std)
+    )
 
 
 def _grey_levels(shares: tuple[float, ...] | None, what: str) -> Channels | None:

@@ -7,7 +7,6 @@ exactly which weights a checkpoint began with.
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -95,15 +94,35 @@ def _find_in_package(facts: BackboneFacts) -> FoundWeights:
 
 
 def _find_in_cache(hub_id: str, commit: str | None, license_name: str | None) -> FoundWeights:
-    find: Callable[..., Any] = _hub().try_to_load_from_cache
-    path = find(hub_id, _HUB_FILE, revision=commit)
-    if not isinstance(path, str):
+    folder = Path(_hub().constants.HF_HUB_CACHE) / f"models--{hub_id.replace('/', '--')}"
+    commit = commit or _main_commit(folder)
+    found = [
+        path
+        for path in sorted((folder / "snapshots").glob(f"*/{_HUB_FILE}"))
+        if commit in (None, path.parent.name)
+    ]
+    if not found:
         where = hub_id + (f" at {commit}" if commit else "")
         raise CheckpointError(
             f"the cache of the Hugging Face hub holds no {_HUB_FILE} of {where}; download it with "
             "`weights` 'hub', or give `weights` a file."
         )
-    return _from_hub(Path(path), hub_id, license_name)
+    if len(found) > 1:
+        commits = ", ".join(path.parent.name for path in found)
+        raise CheckpointError(
+            f"the cache of the Hugging Face hub holds several versions of {hub_id}; write one of "
+            f"the commits {commits} after 'cache@'."
+        )
+    return _from_hub(found[0], hub_id, license_name)
+
+
+def _main_commit(folder: Path) -> str | None:
+    """Return the commit that the main branch of a cached repository had, if the cache says so."""
+    try:
+        commit = (folder / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None  # weights of a commit leave no branch behind
+    return commit if _COMMIT.fullmatch(commit) else None
 
 
 def _download(hub_id: str, commit: str | None, license_name: str | None) -> FoundWeights:
@@ -115,6 +134,8 @@ def _download(hub_id: str, commit: str | None, license_name: str | None) -> Foun
         if not _COMMIT.fullmatch(str(commit)):
             raise ValueError("it named no commit")
         path = Path(hub.hf_hub_download(hub_id, _HUB_FILE, revision=commit))
+        if path.parent.name != commit:
+            raise ValueError("it sent another commit")
         _download_config(hub_id, str(commit))
     except Exception as error:  # several libraries raise their own
         _refuse_download(hub_id, commit, error)
@@ -173,7 +194,8 @@ def _hub() -> Any:
     """Import huggingface_hub, which takes a second."""
     try:
         hub = importlib.import_module("huggingface_hub")
-        importlib.import_module("huggingface_hub.errors")
+        for module in ("constants", "errors"):
+            importlib.import_module(f"huggingface_hub.{module}")
     except ImportError as error:
         raise OptionError(
             f"the Hugging Face hub needs packages that are not installed ({error}); install them "

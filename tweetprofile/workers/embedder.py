@@ -20,14 +20,13 @@ from tweetprofile.job import EmbedderFacts, FrameSize, PredictorOptions
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.views import VIEWS
 from tweetprofile.workers.devices import (
-    default_batch_size,
     exact_numerics,
     is_out_of_memory,
     precision_name,
     resolve_device,
     resolve_precision,
 )
-from tweetprofile.workers.embedding import shared_embedder
+from tweetprofile.workers.embedding import embedding_batch_size, shared_embedder
 from tweetprofile.workers.embedding_store import frame_key
 from tweetprofile.workers.frames import FrameLoader, UserFrames
 from tweetprofile.workers.observers import ImageObserver, NullObserver
@@ -94,7 +93,7 @@ class Embedder:
         self.facts = EmbedderFacts(
             device=device.type,
             decoder=decoder.name,
-            batch_size=options.batch_size or default_batch_size(device),
+            batch_size=options.batch_size or embedding_batch_size(device),
             cuda_devices=torch.cuda.device_count(),
             backbone=backbone.name,
             backbone_digest=backbone.digest,

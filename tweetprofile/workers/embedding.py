@@ -2,7 +2,7 @@
 
 An embedding is rounded to float16, wherever it is used: to predict, to train a head, or to be
 exported. It depends on the pixels of its frame only: frames are computed in groups of one size, in
-which no bit of a result depends on the other frames (`tests/workers/test_embedding.py`), and a frame
+which no bit of a result depends on the other frames (`tests/workers/test_embedding.py`). A frame
 that occurs again is not computed again.
 
 Shapes: M frames, C features, V views, H, W.
@@ -30,10 +30,18 @@ from tweetprofile.workers.observers import ImageObserver, NullObserver
 _GROUPS = {"cpu": 16, "cuda": 256}
 """The number of frames that are computed together. On a CPU, more of them are no faster."""
 
+_BATCH_SIZES = {"cpu": 16, "cuda": 64}
+"""The default number of users per batch. 16 users with 11 images each fill eleven groups."""
+
 _STORE_FORMAT = 1
 """The version of stored embeddings; those of other versions are not used."""
 
 _LARGEST = float(torch.finfo(torch.float16).max)
+
+
+def embedding_batch_size(device: torch.device) -> int:
+    """Return the number of users whose images a device embeds best at a time."""
+    return _BATCH_SIZES[device.type]
 
 
 class FrameEmbedder:

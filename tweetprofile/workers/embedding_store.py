@@ -101,7 +101,7 @@ class EmbeddingStore:
 
     def _append(self, data: bytes) -> None:
         """Append records to the file of this process; a part of one is removed again."""
-        before = os.path.getsize(self._path) if self._path.exists() else 0
+        before = self._path.stat().st_size if self._path.exists() else 0
         with self._path.open("ab") as file:
             try:
                 file.write(data)

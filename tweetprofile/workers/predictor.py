@@ -21,7 +21,13 @@ from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.job import PredictorFacts, PredictorOptions
-from tweetprofile.networks import AnyNetwork, Cnn3dSpec, EmbeddingSet, for_inference
+from tweetprofile.networks import (
+    AnyNetwork,
+    Cnn3dSpec,
+    EmbeddingSet,
+    EmbeddingSetSpec,
+    for_inference,
+)
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.stacking import draw_orders, frame_mask, split_clips, stack_volumes
 from tweetprofile.volumes.views import VIEWS
@@ -33,7 +39,7 @@ from tweetprofile.workers.devices import (
     resolve_device,
     resolve_precision,
 )
-from tweetprofile.workers.embedding import FrameEmbedder, shared_embedder
+from tweetprofile.workers.embedding import FrameEmbedder, embedding_batch_size, shared_embedder
 from tweetprofile.workers.embedding_store import EmbeddingStore
 from tweetprofile.workers.frames import FrameLoader
 from tweetprofile.workers.observers import ImageObserver, NullObserver
@@ -74,7 +80,9 @@ class Predictor:
         self._checkpoint = checkpoint
         own = checkpoint.volume_spec
         self._spec = replace(own, detail=options.detail or own.detail)
-        self._batch_size = options.batch_size or default_batch_size(self.device)
+        over_embeddings = isinstance(checkpoint.network_spec, EmbeddingSetSpec)
+        usual_size = embedding_batch_size if over_embeddings else default_batch_size
+        self._batch_size = options.batch_size or usual_size(self.device)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
         self._network, self._embedder, self._store = self._load_network(options)
