@@ -11,18 +11,30 @@ from secrets import token_hex
 
 import click
 
+from tweetprofile.engines.process import ALLOCATOR
+
 PEERS = Path(__file__).parent / "peers"
 
 OURS = "tweetprofile"
 
+_TUNED = "dataloader-tuned"
+
 _PEER_COMMANDS: dict[str, tuple[str, ...]] = {
     "dataloader": ("dataloader.py",),
-    "dataloader-tuned": ("dataloader.py", "--tuned"),
+    _TUNED: ("dataloader.py", "--tuned"),
     "ray": ("ray_data.py",),
     "daft": ("daft_frames.py",),
 }
 
 CONTENDERS = (OURS, *_PEER_COMMANDS)
+
+_TUNED_FOR_BACKBONES = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(4 << 30),
+    "OMP_WAIT_POLICY": "passive",
+}
+"""Settings after PyTorch's tuning guide: glibc keeps freed memory, as the allocators do that the
+guide names, and threads that wait for others leave their processor to those that decode."""
 
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",  # Daft
@@ -38,13 +50,39 @@ def predict_command(manifest: Path, checkpoint: Path, out: Path, *options: str) 
     return [sys.executable, "-m", OURS, "predict", *arguments, "--overwrite", "--quiet", *options]
 
 
-def command_of(contender: str, manifest: Path, checkpoint: Path, out: Path) -> list[str]:
-    """Return the command by which one of `CONTENDERS` predicts the users of a manifest."""
+def command_of(
+    contender: str, manifest: Path, checkpoint: Path, out: Path, *, backbone: bool = False
+) -> list[str]:
+    """Return the command by which one of `CONTENDERS` predicts the users of a manifest.
+
+    Args:
+        contender: The contender.
+        manifest: The manifest.
+        checkpoint: The model.
+        out: The file or folder to write.
+        backbone: Whether the model has a pretrained backbone.
+    """
     if contender == OURS:
         return predict_command(manifest, checkpoint, out)
     script, *options = _PEER_COMMANDS[contender]
     arguments = [str(manifest), str(checkpoint), str(out)]
-    return [sys.executable, str(PEERS / script), *arguments, *options]
+    command = [sys.executable, str(PEERS / script), *arguments, *options]
+    if backbone and contender == _TUNED:
+        return [
+            "env",
+            *(f"{name}={value}" for name, value in _TUNED_FOR_BACKBONES.items()),
+            *command,
+        ]
+    return command
+
+
+def start_as_worker() -> None:
+    """Start this script again with the memory settings of workers, unless it has them.
+
+    glibc reads them when a process starts.
+    """
+    if not os.environ.keys() >= ALLOCATOR.keys():
+        os.execve(sys.executable, sys.orig_argv, ALLOCATOR | os.environ)
 
 
 def seconds_of(command: Sequence[str]) -> float:

@@ -17,7 +17,8 @@ from statistics import median
 import click
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dump import get_photos, make_model
+from dump import get_photos
+from models import make_model
 from report import report
 
 from tweetprofile.engines.shards import ShardEngine

@@ -1,7 +1,6 @@
-"""What the benchmarks share: photographs, users made from them, and a model to predict with.
+"""What the benchmarks share: photographs, and users made from them.
 
-An untrained model costs as much as a trained one, and a user with random photographs as much as a
-real one. Both are the same in every run.
+A user with random photographs costs as much as a real one. All are the same in every run.
 """
 
 import io
@@ -16,14 +15,8 @@ import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-
-from tweetprofile.checkpoints.checkpoint import save_checkpoint
-from tweetprofile.networks import Network, build_network, network_spec
-from tweetprofile.traits import PRESETS
-from tweetprofile.volumes.spec import VolumeSpec
 
 Kind = Literal["progressive", "baseline", "png", "webp"]
 """How an image is encoded; the first two are JPEGs."""
@@ -142,45 +135,6 @@ def _megapixels(data: bytes) -> float:
         return image.width * image.height / 1e6
 
 
-def make_model(folder: Path, photos: list[bytes], name: str = "model1") -> Path:
-    """Save an untrained model whose predictions differ between users; return its path.
-
-    Its heads are scaled to users with these photographs. Unscaled, they would give all users nearly
-    the same probabilities, and comparing two predictions would show no difference.
-    """
-    torch.manual_seed(0)
-    spec = network_spec(name, norm="batch")
-    network = build_network(spec, VolumeSpec(), PRESETS["mex-a3t-2019"]).eval()
-    network.initialise()
-    _spread_logits(network, _draw_volumes(photos, network.volume_spec))
-    path = folder / "model.safetensors"
-    save_checkpoint(path, network, {})
-    return path
-
-
-@torch.inference_mode()
-def _spread_logits(network: Network, volumes_NCDHW: torch.Tensor) -> None:
-    """Give each logit a mean of 0 and a spread of 1 over the volumes."""
-    for trait, logits in network(volumes_NCDHW).items():
-        head = network.heads[f"head_{trait}"]
-        assert isinstance(head, torch.nn.Linear)
-        spread, mean = torch.std_mean(logits, dim=0)
-        head.weight.div_(spread[:, None])
-        head.bias.sub_(mean).div_(spread)
-
-
-def _draw_volumes(photos: list[bytes], spec: VolumeSpec) -> torch.Tensor:
-    chance = random.Random(1)
-    frames = torch.from_numpy(np.stack([_frame(photo, spec) for photo in photos[:_DRAWN]]))
-    volumes = [frames[chance.choices(range(len(frames)), k=spec.frames)] for _ in range(32)]
-    return spec.normalise(torch.stack(volumes))
-
-
-def _frame(photo: bytes, spec: VolumeSpec) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(photo)) as image:
-        return np.asarray(image.convert("RGB").resize((spec.width, spec.height)))
-
-
 def write_users(folder: Path, photos: list[bytes], users: int, images: int = 11) -> Path:
     """Write a manifest of users, each with some of the images at random.
 
@@ -245,10 +199,18 @@ def _write_photos(folder: Path, photos: list[bytes]) -> list[str]:
 
 
 def _shuffled(names: Sequence[str], count: int) -> list[str]:
-    """Return `count` names: all of them in a random order, then all in another one, and so on."""
+    """Return `count` names: all of them in a random order, then all in another one, and so on.
+
+    A name comes again only after three quarters of all others. An image that several users of a
+    batch have would otherwise be embedded once for all of them, which spares little in real dumps.
+    """
     chance = random.Random(0)
+    order = chance.sample(names, len(names))
+    quarter = -(-len(order) // 4)
+    parts = [order[start : start + quarter] for start in range(0, len(order), quarter)]
     rounds = -(-count // len(names))
-    return [name for _ in range(rounds) for name in chance.sample(names, len(names))][:count]
+    shuffled = (chance.sample(part, len(part)) for _ in range(rounds) for part in parts)
+    return [name for part in shuffled for name in part][:count]
 
 
 def _layered_noise(generator: np.random.Generator, size: tuple[int, int]) -> Image.Image:

@@ -21,8 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from commands import predict_command
-from dump import get_photos, make_model
+from dump import get_photos
 from memory import proportional_set_size, tree
+from models import make_model
 from report import report
 
 _EVERY = 0.5

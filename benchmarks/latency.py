@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 import numpy as np
 import pyarrow.parquet as pq
-from dump import get_photos, make_model, write_users
+from dump import get_photos, write_users
+from models import ModelOptions, make_model
 from report import report
 
 from tweetprofile import Predictor, load_checkpoint
@@ -70,7 +71,9 @@ def main(
         manifest = write_users(folder, encoded, users=256)
         users = next(Manifest.open(manifest).shards(256)).users
         options = PredictorOptions(folder, device, decoder, precision)  # type: ignore[arg-type]
-        predictor = Predictor(load_checkpoint(make_model(folder, encoded, model)), options)
+        predictor = Predictor(
+            load_checkpoint(make_model(folder, encoded, ModelOptions(model))), options
+        )
         results = {
             size: summarise(measure(predictor, users, size, groups, folder / "rows.parquet"))
             for size in map(int, sizes.split(","))

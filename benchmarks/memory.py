@@ -15,7 +15,8 @@ from statistics import median
 
 import click
 from commands import predict_command
-from dump import get_photos, make_model, write_users
+from dump import get_photos, write_users
+from models import make_model
 from report import report
 
 _EVERY = 0.05

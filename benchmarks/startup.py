@@ -12,7 +12,8 @@ from statistics import median
 
 import click
 from commands import predict_command, seconds_of
-from dump import get_photos, make_model, write_users
+from dump import get_photos, write_users
+from models import make_model
 from report import report
 
 _IMPORT_CLICK = [sys.executable, "-c", "import click"]

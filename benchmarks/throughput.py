@@ -1,7 +1,7 @@
 """Measure users per second of `tweetprofile predict`, and of what people would write instead.
 
     pip install '.[benchmarks]'
-    python benchmarks/throughput.py --photos FOLDER [--dump mixed]
+    python benchmarks/throughput.py --photos FOLDER [--dump mixed] [--backbone efficientnet-lite0]
 
 Complete commands run in turn, round after round, on the same manifest and weights, at two sizes.
 The difference between the sizes gives the rate; the rest of the smaller one is start-up. Ratios are
@@ -11,7 +11,6 @@ round also measures what decoding and the network allow (`bound.py`).
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,15 +24,19 @@ import click
 import numpy as np
 import polars as pl
 from commands import CONTENDERS, OURS, command_of, predict_command, seconds_of
-from dump import describe, make_model, write_users
+from dump import describe, write_users
+from models import ModelOptions, make_model, model_options
 from report import report
 from workloads import dump_option, get_images, usual_users
 
 from tweetprofile import load_checkpoint
-from tweetprofile.engines.process import ALLOCATOR
-from tweetprofile.networks import PRESETS
 
 _BOUND = Path(__file__).with_name("bound.py")
+
+_USERS_WITH_BACKBONE = 300
+"""The usual number of users of the larger manifest: a backbone takes many times as long."""
+
+_MOST_USERS_OF_BOUND = 200
 
 _EXACT = "tweetprofile in fp32"
 """The run that all rows are compared with; it is not timed."""
@@ -67,6 +70,7 @@ class Arena:
     sizes: tuple[int, int]
     counted: int
     checkpoint: Path
+    backbone: bool
 
     def out(self, contender: str) -> Path:
         """Return the output of a contender; Ray makes it a folder."""
@@ -75,13 +79,16 @@ class Arena:
     def time(self, contender: str) -> Timing:
         """Run a contender on both manifests."""
         small, large = (
-            seconds_of(command_of(contender, manifest, self.checkpoint, self.out(contender)))
-            for manifest in self.manifests
+            seconds_of(self._command(contender, manifest)) for manifest in self.manifests
         )
         few, many = self.sizes
         rate = (many - few) / (large - small)
         startup = small - few / rate
         return Timing(small, large, rate, startup, counted=startup + self.counted / rate)
+
+    def _command(self, contender: str, manifest: Path) -> list[str]:
+        out = self.out(contender)
+        return command_of(contender, manifest, self.checkpoint, out, backbone=self.backbone)
 
     def predict_exactly(self) -> None:
         """Predict the users of the larger manifest in fp32."""
@@ -96,14 +103,14 @@ class Arena:
     help="A folder of JPEGs; by default, images are drawn.",
 )
 @dump_option
-@click.option("--model", type=click.Choice(list(PRESETS)), default="model1", show_default=True)
+@model_options
 @click.option(
     "--small", default=100, show_default=True, help="The number of users of the smaller manifest."
 )
 @click.option(
     "--large",
     type=int,
-    show_default="1300, or 700 if images are large",
+    show_default="1300, 700 if images are large, or 300 with a backbone",
     help="The number of users of the larger manifest.",
 )
 @click.option(
@@ -118,6 +125,8 @@ def main(
     photos: Path | None,
     dump: str,
     model: str,
+    backbone: str | None,
+    frame_size: int | None,
     small: int,
     large: int | None,
     counted: int,
@@ -128,14 +137,15 @@ def main(
     contenders = [OURS, *peers.split(",")]
     if unknown := set(contenders).difference(CONTENDERS):
         raise click.BadParameter(f"{', '.join(unknown)}; choose from {', '.join(CONTENDERS[1:])}")
+    options = ModelOptions(model, backbone, frame_size)
     timings: dict[str, list[Timing]] = {contender: [] for contender in contenders}
     bounds: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         encoded = get_images(dump, photos)
-        sizes = small, large or usual_users(encoded)
-        arena = make_arena(Path(name), encoded, model, sizes, counted)
+        sizes = small, large or (_USERS_WITH_BACKBONE if backbone else usual_users(encoded))
+        arena = make_arena(Path(name), encoded, options, sizes, counted)
         for _ in range(rounds):
-            bounds.append(measure_bound(photos, dump, model))
+            bounds.append(measure_bound(photos, dump, options, sizes[1]))
             for contender in contenders:
                 timings[contender].append(arena.time(contender))
         arena.predict_exactly()
@@ -147,14 +157,14 @@ def main(
         "photos": bool(photos),
         "dump": dump,
         "images": describe(encoded),
-        "model": model,
+        **asdict(options),
     }
     settings |= {name: version(name) for name in ("ray", "daft") if name in contenders}
     show(timings, bounds, agreement, settings)
 
 
 def make_arena(
-    folder: Path, encoded: list[bytes], model: str, sizes: tuple[int, int], counted: int
+    folder: Path, encoded: list[bytes], options: ModelOptions, sizes: tuple[int, int], counted: int
 ) -> Arena:
     """Write both manifests, whose users share the images, and the model."""
     manifests = []
@@ -162,16 +172,23 @@ def make_arena(
         subfolder = folder / str(users)
         subfolder.mkdir()
         manifests.append(write_users(subfolder, encoded, users))
-    checkpoint = make_model(folder, encoded, model)
-    return Arena(folder, (manifests[0], manifests[1]), sizes, counted, checkpoint)
+    checkpoint = make_model(folder, encoded, options)
+    return Arena(
+        folder,
+        (manifests[0], manifests[1]),
+        sizes,
+        counted=counted,
+        checkpoint=checkpoint,
+        backbone=options.backbone is not None,
+    )
 
 
-def measure_bound(photos: Path | None, dump: str, model: str) -> float:
+def measure_bound(photos: Path | None, dump: str, options: ModelOptions, users: int) -> float:
     """Return the users per second that decoding and the network allow, by `bound.py`."""
-    options = ["--dump", dump, "--model", model, *(["--photos", str(photos)] if photos else [])]
-    command = [sys.executable, str(_BOUND), "--rounds", "1", *options]
-    environment = ALLOCATOR | os.environ  # as in workers
-    printed = subprocess.check_output(command, text=True, env=environment)
+    arguments = ["--dump", dump, *options.arguments, *([f"--photos={photos}"] if photos else [])]
+    arguments += ["--rounds", "1", "--users", str(min(users, _MOST_USERS_OF_BOUND))]
+    command = [sys.executable, str(_BOUND), *arguments]
+    printed = subprocess.check_output(command, text=True)
     rates = json.loads(printed.splitlines()[-1])["users_per_second"]
     return float(rates["both, one after the other"][0])
 
@@ -183,10 +200,10 @@ def compare(arena: Arena, contender: str) -> dict[str, float]:
     if not exact["user_id"].equals(theirs["user_id"]):
         raise click.ClickException(f"{contender} did not predict the users of the manifest")
     same = [exact[trait].cast(pl.String) == theirs[trait].cast(pl.String) for trait in traits]
+    differences = [np.abs(_matrix(exact, trait) - _matrix(theirs, trait)) for trait in traits]
     return {
-        "largest difference": max(
-            float(np.abs(_matrix(exact, trait) - _matrix(theirs, trait)).max()) for trait in traits
-        ),
+        "mean difference": float(np.concatenate(differences, axis=None).mean()),
+        "largest difference": max(float(each.max()) for each in differences),
         "same classes": float(np.mean(np.all([each.to_numpy() for each in same], axis=0))),
     }
 
@@ -228,6 +245,7 @@ def show(
             "start-up s",
             f"s for {settings['counted']} users",
             "same classes",
+            "mean difference",
             "largest difference",
         ),
         [_row(name, each, faster[name], agreement[name]) for name, each in timings.items()],
@@ -253,6 +271,7 @@ def _row(
         f"{median(timing.startup for timing in timings):.1f}",
         f"{median(timing.counted for timing in timings):.1f}",
         f"{agreement['same classes']:.1%}",
+        f"{agreement['mean difference']:.4f}",
         f"{agreement['largest difference']:.4f}",
     )
 

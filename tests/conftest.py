@@ -23,7 +23,13 @@ from hypothesis import settings
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
-from tweetprofile.networks import EmbeddingSet, EmbeddingSetSpec, build_network, network_spec
+from tweetprofile.networks import (
+    Cnn3d,
+    EmbeddingSet,
+    EmbeddingSetSpec,
+    build_network,
+    network_spec,
+)
 from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
@@ -235,6 +241,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     volume = VolumeSpec(height=32, width=32)
     spec = network_spec("model1", norm="batch")
     network = build_network(spec, volume, PRESETS["mex-a3t-2019"])
+    assert isinstance(network, Cnn3d)
     for parameter in network.heads.parameters():
         torch.nn.init.normal_(parameter, std=0.05)  # spread the classes, as training would
     network(torch.randn(8, 3, *volume.shape))

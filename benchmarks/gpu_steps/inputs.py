@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from dump import draw_photos, embed_images, make_model, read_photos, write_users
+from dump import draw_photos, embed_images, read_photos, write_users
+from models import ModelOptions, make_model
 
 from gpu_steps.work import Finding, Outcome, Work
 
@@ -11,7 +12,7 @@ KINDS = ("baseline", "progressive")
 
 MODELS = ("deepset", "model1")
 
-_AS_TWITTER: dict[str, Any] = {"quality": 85, "subsampling": "4:2:0"}
+AS_TWITTER: dict[str, Any] = {"quality": 85, "subsampling": "4:2:0"}
 """How Twitter encodes JPEGs."""
 
 
@@ -23,14 +24,14 @@ def draw(work: Work) -> Outcome:
     for kind in KINDS:
         progressive = kind == "progressive"
         photos = draw_photos(
-            work.size(256, 8), seed=int(progressive), progressive=progressive, **_AS_TWITTER
+            work.size(256, 8), seed=int(progressive), progressive=progressive, **AS_TWITTER
         )
         bytes_per_image[kind] = sum(map(len, photos)) / len(photos)
         write_users(work.inputs / kind, photos, users)
     for name in MODELS:
         folder = work.inputs / name
         folder.mkdir(exist_ok=True)
-        make_model(folder, read_images(work, "baseline"), name)
+        make_model(folder, read_images(work, "baseline"), ModelOptions(name))
     embed_images(by_path(work), embedded_in(work), embedded)
     findings = [
         Finding(f"bytes per {kind} JPEG", f"{size:,.0f}") for kind, size in bytes_per_image.items()

@@ -37,7 +37,9 @@ def measure(work: Work) -> Outcome:
     findings, figures = [], []
     for manifest, worker_threads in trials:
         kind = "embedded" if manifest == embedded_in(work) else "by path"
-        rates = _rates(work, manifest, worker_threads, alone)
+        seconds = work.size(3.0, 0.5)
+        users = max(_BATCH, int((alone or 5_000.0) * seconds / VOLUME_FRAMES))
+        rates = images_per_second(work, manifest, model(work), worker_threads, users)
         ratio = median(rates) / alone if alone else None
         what = f"{kind}, {worker_threads} worker threads"
         counts = worker_threads == usual
@@ -96,23 +98,26 @@ def measure_latency(work: Work) -> Outcome:
     return Outcome(findings, {"groups": figures})
 
 
-def _rates(work: Work, manifest: Path, worker_threads: int, alone: float | None) -> list[float]:
+def images_per_second(
+    work: Work, manifest: Path, checkpoint: Path, worker_threads: int, users: int
+) -> list[float]:
     """Return images per second of several runs with the same workers."""
-    seconds = work.size(3.0, 0.5)
-    users = max(_BATCH, int((alone or 5_000.0) * seconds / VOLUME_FRAMES))
-    plan = _plan(work, manifest, users, worker_threads)
+    plan = _plan(work, manifest, checkpoint, worker_threads, users)
     with plan.engine() as engine:
         # The first batches make decoders.
-        run_plan(_plan(work, manifest, work.size(8 * _BATCH, 8), worker_threads), engine)
+        first = work.size(8 * _BATCH, 8)
+        run_plan(_plan(work, manifest, checkpoint, worker_threads, first), engine)
         summaries = [run_plan(plan, engine) for _ in range(work.size(2, 1))]
         if engine.deaths:
             raise RuntimeError(f"workers died: {engine.deaths}")
     return [each.counts.images / each.seconds for each in summaries]
 
 
-def _plan(work: Work, manifest: Path, users: int, worker_threads: int) -> PredictPlan:
+def _plan(
+    work: Work, manifest: Path, checkpoint: Path, worker_threads: int, users: int
+) -> PredictPlan:
     options = PredictOptions(
-        checkpoint=model(work), devices=work.device, decoder="dali", overwrite=True, limit=users
+        checkpoint=checkpoint, devices=work.device, decoder="dali", overwrite=True, limit=users
     )
     plan = plan_prediction(manifest, work.folder / "rate.parquet", options)
     engine_options = replace(plan.engine_options, worker_threads=worker_threads)

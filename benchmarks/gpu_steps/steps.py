@@ -11,6 +11,7 @@ STEPS = (
     Step("predict", "gpu_steps.predicting:measure", seconds=130, least=40),
     Step("same", "gpu_steps.predicting:compare_runs", seconds=60, least=25),
     Step("latency", "gpu_steps.predicting:measure_latency", seconds=60, least=20),
+    Step("embedding", "gpu_steps.embedding:measure", seconds=100, least=40),
     Step("training", "gpu_steps.learning:measure", seconds=140, least=50),
     Step("two-workers", "gpu_steps.predicting:compare_devices", seconds=45, least=20),
     Step("two-ranks", "gpu_steps.learning:compare_ranks", seconds=70, least=30),

@@ -10,6 +10,14 @@ one thread.
 Tried on two processors, plain and tuned: 0, 1, 2 (kept) and 3 workers; 1 (kept) and 2 threads to
 compute with; batches of 8, 16 (kept, as fast as 8) and 32. For the network alone: `torch.compile`
 takes 20 seconds at the start and gains a tenth at most; a frozen trace gains as little.
+
+With a pretrained backbone, the images of a batch pass through it together, then the head combines
+those of each user. All processors compute, as the backbone takes most of the time. The plain script
+uses the backbone as timm builds it; `--tuned` also folds its batch normalisation, lets libjpeg
+scale large JPEGs down while it decodes them; `commands.py` starts it with an allocator that keeps
+freed memory, and with threads that wait passively. Tried on two busy processors, by processor time:
+batches of 1 (kept), 4 and 16 (much slower at 224 pixels, as slow at 128); the usual allocator (much
+slower at 224 pixels); threads that wait actively (slower while others decode).
 """
 
 import os
@@ -26,8 +34,11 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from tweetprofile import Checkpoint, load_checkpoint
-from tweetprofile.networks import Cnn3dSpec
+from tweetprofile.networks import AnyNetwork, Cnn3dSpec, EmbeddingSet, EmbeddingSetSpec
 from tweetprofile.volumes.spec import VolumeSpec
+
+Logits = dict[str, torch.Tensor]
+"""(N, classes) by trait name."""
 
 _PROCESSORS = len(os.sched_getaffinity(0))
 
@@ -38,14 +49,16 @@ class Users(Dataset[torch.Tensor]):
     Args:
         manifest: The manifest, with `user_id` and with paths in `images` relative to its folder.
         spec: The size of the volume.
+        draft: Whether JPEGs may be decoded at a half, a quarter or an eighth of their size.
     """
 
-    def __init__(self, manifest: Path, spec: VolumeSpec) -> None:
+    def __init__(self, manifest: Path, spec: VolumeSpec, *, draft: bool) -> None:
         table = pq.read_table(manifest, columns=["user_id", "images"])
         self.ids: pa.ChunkedArray = table["user_id"]
         self._images: list[list[str]] = table["images"].to_pylist()
         self._folder = manifest.parent
         self._size = spec.width, spec.height
+        self._draft = draft
 
     def __len__(self) -> int:
         return len(self._images)
@@ -56,6 +69,8 @@ class Users(Dataset[torch.Tensor]):
 
     def _frame(self, path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as image:
+            if self._draft:
+                image.draft("RGB", self._size)
             return np.asarray(image.convert("RGB").resize(self._size, Image.Resampling.BILINEAR))
 
 
@@ -67,22 +82,33 @@ class Users(Dataset[torch.Tensor]):
 @click.option(
     "--workers", default=_PROCESSORS, show_default=True, help="The number of processes that decode."
 )
-@click.option("--batch-size", default=16, show_default=True, help="Users per forward pass.")
-@click.option("--threads", default=1, show_default=True, help="The number of threads that compute.")
+@click.option(
+    "--batch-size",
+    type=int,
+    show_default="16, or 1 with a backbone",
+    help="Users per forward pass.",
+)
+@click.option(
+    "--threads",
+    type=int,
+    show_default="1, or all processors with a backbone",
+    help="The number of threads that compute.",
+)
 def main(
     manifest: Path,
     checkpoint: Path,
     out: Path,
     tuned: bool,
     workers: int,
-    batch_size: int,
-    threads: int,
+    batch_size: int | None,
+    threads: int | None,
 ) -> None:
     """Predict the users of MANIFEST with the model of CHECKPOINT, and write them to OUT."""
-    torch.set_num_threads(threads)
     model = load_checkpoint(checkpoint)
-    users = Users(manifest, model.volume_spec)
-    loader = DataLoader(users, batch_size, num_workers=workers)
+    backbone = isinstance(model.network_spec, EmbeddingSetSpec)
+    torch.set_num_threads(threads or (_PROCESSORS if backbone else 1))
+    users = Users(manifest, model.volume_spec, draft=tuned and backbone)
+    loader = DataLoader(users, batch_size or (1 if backbone else 16), num_workers=workers)
     batches = list(infer(model, loader, tuned=tuned))
     columns = {"user_id": users.ids}
     for trait in model.schema:
@@ -97,20 +123,55 @@ def infer(
     model: Checkpoint, loader: DataLoader[torch.Tensor], *, tuned: bool
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Yield the probabilities per trait, batch by batch."""
-    layout = torch.channels_last_3d if tuned else torch.contiguous_format
-    # Weights of a 2D convolution have a layout of their own.
-    flat = tuned and not isinstance(model.network.spec, Cnn3dSpec)
-    weights = torch.channels_last if flat else layout
-    network = model.network.to(memory_format=weights)  # type: ignore[call-overload]
+    network = make_network(model, tuned=tuned)
+    compute = compute_embeddings if isinstance(network, EmbeddingSet) else compute_volumes
     lower = tuned and multiplies_bf16()
-    spec = model.volume_spec
     for volumes in loader:
         # Entered for each batch: a generator that yields inside would leave autocast.
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
-            floats = volumes.contiguous(memory_format=layout).float().sub_(spec.mean).div_(spec.std)
-            logits = network(floats)
+            logits = compute(network, volumes, tuned=tuned)
             batch = {trait: each.float().softmax(dim=1) for trait, each in logits.items()}
         yield batch
+
+
+def make_network(model: Checkpoint, *, tuned: bool) -> AnyNetwork:
+    """Return the network of a checkpoint, with weights in channels-last memory if it is tuned."""
+    # Weights of a 2D convolution have a layout of their own.
+    flat = not isinstance(model.network_spec, Cnn3dSpec)
+    if tuned:
+        layout = torch.channels_last if flat else torch.channels_last_3d
+        return model.network.to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
+    if not isinstance(model.network, EmbeddingSet):
+        return model.network
+    network = model.build()
+    network.load_state_dict(model.state)
+    return network.eval()
+
+
+def compute_volumes(network: AnyNetwork, volumes: torch.Tensor, *, tuned: bool) -> Logits:
+    """Return the logits of a batch of users from their volumes, (N, 3, D, H, W) uint8."""
+    layout = torch.channels_last_3d if tuned else torch.contiguous_format
+    logits: Logits = network(normalise(volumes.contiguous(memory_format=layout), network))
+    return logits
+
+
+def compute_embeddings(network: AnyNetwork, volumes: torch.Tensor, *, tuned: bool) -> Logits:
+    """Return the logits of a batch of users from their images, which pass the backbone together."""
+    assert isinstance(network, EmbeddingSet)
+    layout = torch.channels_last if tuned else torch.contiguous_format
+    images = volumes.transpose(1, 2).flatten(0, 1).contiguous(memory_format=layout)
+    embeddings = network.backbone(normalise(images, network)).float()
+    logits: Logits = network.head(embeddings.view(len(volumes), -1, embeddings.shape[1]))
+    return logits
+
+
+def normalise(pixels: torch.Tensor, network: AnyNetwork) -> torch.Tensor:
+    """Return uint8 pixels, with the channels in the second dimension, as input of a network."""
+    spec = network.volume_spec
+    mean, std = (
+        torch.tensor(each).view(-1, *[1] * (pixels.ndim - 2)) for each in (spec.mean, spec.std)
+    )
+    return pixels.float().sub_(mean).div_(std)
 
 
 def multiplies_bf16() -> bool:

@@ -1,12 +1,8 @@
 """The dumps of the benchmarks are what their names say, and the same for all who are compared."""
 
 import io
-import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import click
 import pyarrow.parquet as pq
@@ -25,7 +21,7 @@ from PIL import Image
 from screenshots import draw_screenshots
 from workloads import SHARES, get_images, mix, usual_users
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks.scripts import run, write_photos
 
 SMALL = (120, 90)
 
@@ -134,8 +130,9 @@ def test_larger_images_are_measured_with_fewer_users() -> None:
 
 @pytest.mark.slow
 def test_a_mixed_dump_is_predicted_by_all_alike(tmp_path: Path, photos: list[bytes]) -> None:
+    folder = write_photos(tmp_path, photos)
     results = run(
-        "throughput.py", tmp_path, photos, dump="mixed", peers="dataloader", small="5", large="12"
+        "throughput.py", photos=folder, dump="mixed", peers="dataloader", small=5, large=12
     )
     assert results["settings"]["images"]["kinds"] == SHARES
     assert results["settings"]["large"] == 12
@@ -144,19 +141,9 @@ def test_a_mixed_dump_is_predicted_by_all_alike(tmp_path: Path, photos: list[byt
 
 @pytest.mark.slow
 def test_decoders_are_compared_by_detail(tmp_path: Path, photos: list[bytes]) -> None:
-    large = run("decode.py", tmp_path, photos[:1], images="1")["large_progressive"]
+    folder = write_photos(tmp_path, photos[:1])
+    large = run("decode.py", photos=folder, images=1)["large_progressive"]
     assert [list(large), list(large["dali"])] == [["pillow", "dali"], ["64", "112", "224"]]
     for figures in large["pillow"].values():
         assert list(figures["rates"]) == ["full", "frame"]
         assert 0 <= figures["mean_difference"] <= figures["worst_difference"] < 4
-
-
-def run(script: str, folder: Path, photos: list[bytes], **options: str) -> dict[str, Any]:
-    """Run a benchmark once with these photographs; return its results."""
-    for number, photo in enumerate(photos):
-        (folder / f"{number}.jpg").write_bytes(photo)
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    command = [sys.executable, str(BENCHMARKS / script), f"--photos={folder}", "--rounds=1"]
-    printed = subprocess.check_output([*command, *arguments], text=True)
-    results: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return results

@@ -5,12 +5,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn
-from torchmetrics.functional.classification import multiclass_calibration_error
 
+from tweetprofile.beside_torchvision import import_beside_torchvision
 from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
 from tweetprofile.evaluation.metrics import confusion_matrix, measure, random_scores, score
 from tweetprofile.scoring.calibration import BINS
 from tweetprofile.traits import Trait
+
+multiclass_calibration_error = import_beside_torchvision(
+    "torchmetrics.functional.classification"
+).multiclass_calibration_error
 
 
 def sure(classes: list[int], of: int, confidence: float = 0.9) -> NDArray[np.float64]:

@@ -14,7 +14,6 @@ CONVOLUTIONAL = {
     "timm/mobilenetv3_small_050": 0,
     "timm/regnetx_002": 0,
     "timm/test_byobnet": 0,
-    "timm/skresnet18": 0,
     "timm/repvgg_a0": 17,  # a branch that is a normalisation alone
     "timm/mobilevit_xxs": 9,  # normalisation after a concatenation
     "timm/resnetv2_18": 9,  # normalisation before convolutions

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from torchmetrics.functional.classification import multiclass_calibration_error
 
+from tweetprofile.beside_torchvision import import_beside_torchvision
 from tweetprofile.scoring.calibration import BINS, calibration_error, reliability_bins
+
+multiclass_calibration_error = import_beside_torchvision(
+    "torchmetrics.functional.classification"
+).multiclass_calibration_error
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:

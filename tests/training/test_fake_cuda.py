@@ -15,6 +15,7 @@ from tests.training.setups import make_setup
 from tweetprofile.training.batches import Batches, DeviceFrames
 from tweetprofile.training.distributed import Rank, all_ranks
 from tweetprofile.training.feed import Feed
+from tweetprofile.training.inputs import make_inputs
 from tweetprofile.training.learner import Learner
 from tweetprofile.training.loop import Trainer
 from tweetprofile.training.loss import EpochLoss
@@ -34,7 +35,9 @@ def record_step(cuda: FakeCuda, setup: TrainingSetup) -> Record:
     rank = Rank(0, 1, cuda.device)
     learner = Learner(setup, rank)
     frames = DeviceFrames([setup.train.cache], Feed.of(cuda.device))
-    batches = Batches(setup, frames, rank).draw(np.random.default_rng(0))
+    batches = Batches(setup, frames, make_inputs(setup, rank.device), rank).draw(
+        np.random.default_rng(0)
+    )
     losses = EpochLoss(1, 2, setup.recipe, rank)
     learner.start_epoch()
     losses.add(learner.step(next(batches), rate=1e-3, kept=0.9))
@@ -100,7 +103,7 @@ def test_validation_runs_on_cuda_with_one_copy_per_batch(
     setup = make_setup(tmp_path, model, users=64)
     network = Learner(setup, Rank(0, 1, cuda.device)).average.network
     frames = DeviceFrames([setup.val.cache], Feed.of(cuda.device))
-    validator = Validator(setup, frames, cuda.device)
+    validator = Validator(setup, frames, make_inputs(setup, cuda.device), cuda.device)
     with cuda.recording() as record:
         validator.score(network)
     assert record.to_device.total() == 1, record.to_device

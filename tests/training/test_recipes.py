@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tweetprofile.errors import OptionError
+from tweetprofile.networks import spec_to_dict
 from tweetprofile.training.recipes import RECIPES, MemberEpochs, recipe_for
 from tweetprofile.training.settings import TrainOptions
 
@@ -42,7 +43,7 @@ def test_the_average_of_weights_forgets_the_first_steps_and_spans_its_share() ->
 def test_members_divide_the_epochs_among_them() -> None:
     two = replace(RECIPES["default"], members=2)
     assert [two.member_epochs(epoch, 5) for epoch in (1, 2, 3, 5)] == [
-        MemberEpochs(1, 2), MemberEpochs(1, 2), MemberEpochs(3, 5), MemberEpochs(3, 5)
+        MemberEpochs(1, 2, 0), MemberEpochs(1, 2, 0), MemberEpochs(3, 5, 1), MemberEpochs(3, 5, 1)
     ]  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def test_there_are_at_most_as_many_members_as_epochs() -> None:
     assert three.member_epochs(1, 1) == MemberEpochs(1, 1)
     assert [three.member_epochs(epoch, 2) for epoch in (1, 2)] == [
         MemberEpochs(1, 1),
-        MemberEpochs(2, 2),
+        MemberEpochs(2, 2, 1),
     ]
 
 
@@ -61,9 +62,9 @@ def test_options_override_the_recipe() -> None:
     assert options.resolved_recipe.learning_rate == 0.05
     assert TrainOptions(members=3).resolved_recipe.members == 3
     assert options.resolved.batch_size == 13
-    assert options.network_spec.norm == "none"
+    assert spec_to_dict(options.network_spec)["norm"] == "none"
     assert TrainOptions().resolved.model == "deepset"
-    assert TrainOptions(model="model1").network_spec.norm == "batch"
+    assert spec_to_dict(TrainOptions(model="model1").network_spec)["norm"] == "batch"
 
 
 def test_the_default_varies_3d_cnns_less() -> None:

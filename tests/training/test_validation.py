@@ -11,6 +11,7 @@ from tweetprofile.decoders.resizing import stretch
 from tweetprofile.training.batches import DeviceFrames
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
+from tweetprofile.training.inputs import make_inputs
 from tweetprofile.training.learner import Learner
 from tweetprofile.training.validation import Validator
 from tweetprofile.volumes.spec import Fill, VolumeSpec
@@ -25,7 +26,7 @@ def test_short_volumes_are_filled_as_in_prediction(tmp_path: Path, fill: Fill) -
     setup = make_setup(tmp_path, "model1", volume_spec=spec)
     network = Learner(setup, Rank(0, 1, CPU)).average.network
     frames = DeviceFrames([setup.val.cache], Feed.of(CPU))
-    found = Validator(setup, frames, CPU).logits(network, setup.val)
+    found = Validator(setup, frames, make_inputs(setup, CPU), CPU).logits(network, setup.val)
 
     pixels = [setup.val.cache.items_M[setup.val.frames_of(user)] for user in range(8)]
     resized = [stretch(torch.from_numpy(np.ascontiguousarray(each)), 32, 32) for each in pixels]

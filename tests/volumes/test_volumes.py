@@ -1,13 +1,16 @@
 """A volume has eleven frames, however many images a user has."""
 
+import json
+from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
 import torch
 
 from tweetprofile.errors import OptionError
+from tweetprofile.untrusted.fields import FieldError
 from tweetprofile.volumes.choice import nearest_unused, select_evenly
-from tweetprofile.volumes.spec import VolumeSpec
+from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
 from tweetprofile.volumes.stacking import stack_volume, stack_volumes
 
 SPEC = VolumeSpec(frames=5, height=16, width=20)
@@ -50,7 +53,30 @@ def test_frames_that_fill_with_zeros_are_zero_for_the_network() -> None:
     volume = stack_volume(frames(0, 255), spec)
     assert levels(volume[:2]) == [0, 255]
     normal = spec.normalise(volume[None])
+    assert isinstance(spec.std, float)
     assert normal[:, :, 2:].abs().max() <= 0.5 / spec.std
+
+
+def test_each_channel_can_have_a_mean_and_deviation_of_its_own() -> None:
+    spec = VolumeSpec(3, 16, 20, mean=(100.0, 110.0, 120.0), std=(50.0, 60.0, 70.0))
+    volume = stack_volume(frames(0, 200, 255), spec)
+    normal = spec.normalise(volume[None])
+    for channel, (mean, std) in enumerate([(100, 50), (110, 60), (120, 70)]):
+        wanted = (volume[..., channel].float() - mean) / std
+        assert torch.equal(normal[0, channel], wanted)
+    assert spec.grey == 110
+    assert volume_from_dict(json.loads(json.dumps(asdict(spec)))) == spec
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [([1.0, 2.0], "has 2 numbers"), ([1.0, 2.0, "x"], "must be a finite number")],
+)
+def test_means_that_are_not_one_or_three_numbers_are_refused(
+    values: list[object], message: str
+) -> None:
+    with pytest.raises(FieldError, match=message):
+        volume_from_dict({"mean": values})
 
 
 def test_each_user_gets_a_separate_volume() -> None:

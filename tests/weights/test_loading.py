@@ -12,7 +12,7 @@ from torch import nn
 
 from tweetprofile.checkpoints.weights_record import WeightsRecord, read_weights_record
 from tweetprofile.errors import CheckpointError, OptionError
-from tweetprofile.networks.timm_backbones import backbone_facts, build_backbone
+from tweetprofile.networks.timm_backbones import backbone_facts, build_backbone, import_timm
 from tweetprofile.untrusted.fields import FieldError
 from tweetprofile.weights import load_backbone_weights
 
@@ -98,9 +98,15 @@ def test_the_names_of_a_wrapped_network_are_understood(prefix: str, tmp_path: Pa
     assert torch.equal(loaded.state_dict()["conv1.0.weight"], weights()["conv1.0.weight"])
 
 
-def test_the_weights_of_a_classifier_are_not_missed(tmp_path: Path) -> None:
-    classifier = {"fc.weight": torch.zeros(1000, 96), "fc.bias": torch.zeros(1000)}
-    load(saved(tmp_path, weights() | classifier))
+@pytest.mark.parametrize(
+    "name", [RESNET, VIT, "timm/test_efficientnet", "timm/test_mambaout", "timm/levit_128s"]
+)
+def test_the_weights_for_classes_are_not_missed(name: str, tmp_path: Path) -> None:
+    whole = import_timm().create_model(name.removeprefix("timm/"), num_classes=7)
+    side = backbone_facts(name).side
+    assert len(whole.state_dict()) > len(weights(name, side))
+    loaded = load(saved(tmp_path, whole.state_dict()), name, side).state_dict()
+    assert all(torch.equal(each, whole.state_dict()[key]) for key, each in loaded.items())
 
 
 def test_older_files_without_counts_of_batches_are_complete(tmp_path: Path) -> None:
@@ -110,9 +116,10 @@ def test_older_files_without_counts_of_batches_are_complete(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_weights_of_another_precision_become_float32(dtype: torch.dtype, tmp_path: Path) -> None:
-    given = {name: each.to(dtype) if each.ndim else each for name, each in weights().items()}
+    expected = weights()
+    given = {name: each.to(dtype) if each.ndim else each for name, each in expected.items()}
     for name, tensor in load(saved(tmp_path, given)).state_dict().items():
-        assert tensor.dtype == weights()[name].dtype
+        assert tensor.dtype == expected[name].dtype
         assert torch.equal(tensor, given[name].to(tensor.dtype))
 
 
@@ -187,13 +194,20 @@ def test_positional_embeddings_are_resampled_to_the_frames_of_the_backbone(tmp_p
     torch.testing.assert_close(flat, torch.full_like(flat, 0.25))
 
 
+def test_weights_that_timm_cannot_resample_are_refused_with_the_side_that_fits(
+    tmp_path: Path,
+) -> None:
+    path = saved(tmp_path, weights("timm/levit_128s", side=224))
+    with pytest.raises(CheckpointError, match=r"attention_biases as .*`frame_size` of 224\."):
+        load(path, "timm/levit_128s", side=128)
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
         ("pos_embed", (3,)),
         ("pos_embed", (1, 0, 64)),
         ("pos_embed", (1, 7, 3)),
-        ("patch_embed.proj.weight", (1, 3, 2000, 2000)),
         ("patch_embed.proj.weight", (64, 3)),
         ("patch_embed.proj.weight", (0, 3, 16, 16)),
     ],
@@ -203,6 +217,12 @@ def test_embeddings_of_an_odd_shape_are_refused(
 ) -> None:
     given = weights(VIT) | {name: torch.zeros(shape)}
     with pytest.raises(CheckpointError, match=r"not those of 'timm/test_vit'"):
+        load(saved(tmp_path, given), VIT)
+
+
+def test_patches_that_would_take_all_memory_to_resample_are_refused(tmp_path: Path) -> None:
+    given = weights(VIT) | {"patch_embed.proj.weight": torch.zeros(1, 1, 50, 200)}
+    with pytest.raises(CheckpointError, match=r"'patch_embed.proj.weight' has an impossible"):
         load(saved(tmp_path, given), VIT)
 
 

@@ -58,7 +58,7 @@ def test_a_users_row_depends_on_that_user_alone(checkpoint: Checkpoint) -> None:
     predictor = Predictor(checkpoint, OPTIONS)
     together = predictor(USERS).to_pylist()
     for place in range(len(USERS)):
-        others = [user(each.user_id, 90 + number) for number, each in enumerate(USERS)]
+        others = [user(str(each.user_id), 90 + number) for number, each in enumerate(USERS)]
         others[place] = USERS[place]
         assert predictor(others).to_pylist()[place] == together[place]
 

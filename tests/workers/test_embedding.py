@@ -10,8 +10,9 @@ import torch
 from tests.workers.backbones import FAMILIES, TINY, make_backbone
 from tweetprofile.checkpoints.backbone import Backbone, load_backbone
 from tweetprofile.errors import CheckpointError
+from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.volumes.views import VIEWS
-from tweetprofile.workers.embedding import FrameEmbedder, shared_embedder
+from tweetprofile.workers.embedding import FrameEmbedder, group_size, shared_embedder
 from tweetprofile.workers.embedding_store import EmbeddingStore, frame_key
 
 CPU = torch.device("cpu")
@@ -48,6 +49,12 @@ def test_no_bit_of_an_embedding_depends_on_other_frames(name: str) -> None:
     assert torch.equal(alone, together[[0, 7, 15, 16, 18]])
     assert torch.equal(reversed_, together)
     assert not torch.equal(together[0], together[1])
+
+
+def test_groups_of_large_frames_are_smaller() -> None:
+    sizes = [group_size(CPU, VolumeSpec(height=side, width=side)) for side in (32, 128, 224, 1024)]
+    assert sizes == [16, 16, 4, 1]
+    assert group_size(torch.device("cuda"), VolumeSpec(height=224, width=224)) == 256
 
 
 def test_embeddings_are_those_of_the_network_itself() -> None:

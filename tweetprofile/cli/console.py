@@ -6,7 +6,7 @@ markup, and characters that control a terminal are escaped.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any, TextIO, cast
 
@@ -137,3 +137,13 @@ def make_bar(*texts: str) -> Progress:
         console=CONSOLE,
         transient=True,
     )
+
+
+def kept_epochs(epochs: Sequence[object]) -> str:
+    """Return which epochs of a training were kept, in few words."""
+    if len(epochs) > _MOST_EPOCHS:
+        return f"the best epoch of each of {len(epochs)} members"
+    return f"epoch {' and '.join(map(str, epochs))}"
+
+
+_MOST_EPOCHS = 3

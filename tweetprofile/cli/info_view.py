@@ -83,9 +83,9 @@ def _score(score: dict[str, Any], temperature: float) -> str:
 
 def _training(training: Mapping[str, Any]) -> str:
     kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
-    epochs = " and ".join(map(str, kept))
     return (
-        f"{describe_origin(training)}; epoch {epochs} of {training.get('epochs', '?')} kept; "
+        f"{describe_origin(training)}; {console.kept_epochs(kept)} of "
+        f"{training.get('epochs', '?')} kept; "
         f"tweetprofile {training.get('version', '?')}"
     )
 

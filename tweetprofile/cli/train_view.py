@@ -8,7 +8,7 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
-from tweetprofile.cli.console import CONSOLE, count_of, make_bar
+from tweetprofile.cli.console import CONSOLE, count_of, kept_epochs, make_bar
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.labels.reading import FoundSchema
@@ -155,6 +155,8 @@ def _score(score: TraitScore) -> str:
 def show_training(summary: TrainSummary) -> None:
     """Show the scores, the number of users and where the model was written."""
     held_out = f"{summary.val_users:,} held out" if summary.val_users else "none held out"
+    if summary.val_users == summary.users:
+        held_out = "each held out once"
     left_out = f", {summary.left_out:,} without a usable image" if summary.left_out else ""
     left_out += f", {summary.unlabelled:,} without a label" if summary.unlabelled else ""
     for name, fold in summary.folds.items():
@@ -176,7 +178,7 @@ def show_training(summary: TrainSummary) -> None:
         )
     CONSOLE.print(
         f"trained on {count_of(summary.users, 'user')}, {held_out}{left_out}, in "
-        f"{summary.seconds:.0f} s; kept epoch {' and '.join(map(str, summary.kept_epochs))} -> "
+        f"{summary.seconds:.0f} s; kept {kept_epochs(summary.kept_epochs)} -> "
         f"{summary.checkpoint}",
     )
     run = summary.checkpoint.parent

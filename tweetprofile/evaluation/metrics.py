@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from tweetprofile.beside_torchvision import import_beside_torchvision
 from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
 from tweetprofile.scoring.calibration import ReliabilityBin, calibration_error, reliability_bins
 from tweetprofile.scoring.classes import ClassCounts
 from tweetprofile.traits import Trait
+
+_classification = import_beside_torchvision("torchmetrics.functional.classification")
 
 _FRAME_BANDS = ((0, 0), (1, 2), (3, 4), (5, 7), (8, 10), (11, 2**31))
 
@@ -177,7 +179,9 @@ def confusion_matrix(
     """(K, K + 1) counts: one row per label, one column per prediction, the last for none."""
     # The additional class is for users without a prediction.
     guess = torch.from_numpy(np.where(guess_N == NO_GUESS, classes, guess_N))
-    matrix = multiclass_confusion_matrix(guess, torch.from_numpy(truth_N), classes + 1)
+    matrix = _classification.multiclass_confusion_matrix(
+        guess, torch.from_numpy(truth_N), classes + 1
+    )
     counts: NDArray[np.int64] = matrix[:classes].numpy()
     return counts
 

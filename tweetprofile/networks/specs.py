@@ -152,9 +152,12 @@ class EmbeddingSetSpec:
             raise OptionError(f"pool '{self.pool}' is unknown; use 'sum', 'mean' or 'attention'.")
 
 
-NetworkSpec = Cnn3dSpec | DeepSetSpec | EmbeddingSetSpec
+OwnSpec = Cnn3dSpec | DeepSetSpec
+"""A network whose layers are all described here."""
 
-PRESETS: Mapping[str, NetworkSpec] = {
+NetworkSpec = OwnSpec | EmbeddingSetSpec
+
+PRESETS: Mapping[str, OwnSpec] = {
     "deepset": DeepSetSpec("deepset", (32, 64, 128, 256), (1, 1, 1, 1), pool="sum"),
     # The layouts of torchvision's resnet18, vgg11_bn and vgg16_bn, for which weights exist.
     "deepset-resnet18": DeepSetSpec(
@@ -215,7 +218,7 @@ _READERS: Mapping[str, Mapping[str, Reader]] = {
 """The fields that the JSON of each kind of network may have."""
 
 
-def network_spec(name: str, **changes: Any) -> NetworkSpec:
+def network_spec(name: str, **changes: Any) -> OwnSpec:
     """Return the preset of that name, with some of its fields changed.
 
     Raises:

@@ -12,10 +12,8 @@ Shapes: M frames, C channels, H, W.
 """
 
 import difflib
-import importlib
+import os
 import re
-import sys
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -23,6 +21,7 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from tweetprofile.beside_torchvision import import_beside_torchvision
 from tweetprofile.errors import OptionError
 from tweetprofile.untrusted.text import printable
 
@@ -41,14 +40,6 @@ _LITE0_MEAN, _LITE0_STD = 127.0, 128.0
 
 _NAME = re.compile(r"([a-z0-9_]{1,80})(\.[a-z0-9_]{1,80})?")
 """All names in timm's list are of this kind, and nothing that leads to a folder or the network."""
-
-_OPERATORS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
-
-_import_lock = threading.Lock()
-_operators: list[Any] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,40 +128,34 @@ def normalisations(name: str) -> dict[str, tuple[Channels, Channels]]:
     }
 
 
-def import_timm() -> Any:
-    """Import timm, also beside a torchvision that was built for another torch.
+@lru_cache(maxsize=64)
+def classifier_names(name: str) -> frozenset[str]:
+    """Return the names of the weights that a network has for its classes, and its backbone lacks.
 
-    The torchvision on PyPI is built for CUDA and finds no library of its operators beside a torch
-    for the CPU. Its import then fails at the first of two operators that it describes without
-    checking for them. timm calls neither, so it is enough that they have a signature.
+    Raises:
+        OptionError: There is no such backbone, or timm is not installed.
+    """
+    config = _config(name)
+    with torch.device("meta"):
+        whole = import_timm().create_model(config.architecture, num_classes=2, pretrained=False)
+        return frozenset(whole.state_dict().keys() - _create(name, None).state_dict().keys())
+
+
+def import_timm() -> Any:
+    """Import timm, which takes seconds the first time.
 
     Raises:
         OptionError: timm or torchvision is not installed.
     """
-    with _import_lock:
-        try:
-            return importlib.import_module("timm")
-        except ImportError as error:
-            raise OptionError(
-                f"backbones of timm need packages that are not installed ({error}); install them "
-                "with: pip install 'tweetprofile[backbones]'"
-            ) from None
-        except RuntimeError as error:
-            if "operator torchvision::" not in str(error) or _operators:
-                raise
-        _forget("timm", "torchvision")
-        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-        for signature in _OPERATORS:
-            library.define(signature)
-        _operators.append(library)  # they exist as long as the library does
-        return importlib.import_module("timm")
-
-
-def _forget(*packages: str) -> None:
-    """Remove half-imported packages, so that they can be imported again."""
-    for module in list(sys.modules):
-        if module.partition(".")[0] in packages:
-            del sys.modules[module]
+    # timm imports huggingface_hub, which would tell its maker of its use with every download.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        return import_beside_torchvision("timm")
+    except ImportError as error:
+        raise OptionError(
+            f"backbones of timm need packages that are not installed ({error}); install them with: "
+            "pip install 'tweetprofile[backbones]'"
+        ) from None
 
 
 def _timm_name(name: str) -> str:

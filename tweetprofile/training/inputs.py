@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tweetprofile.decoders.resizing import stretch
 from tweetprofile.training.augment import AugmentOptions, Distorter, Distortion, fill_volumes
+from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.volumes.spec import VolumeSpec
 
 
@@ -137,3 +138,10 @@ class EmbeddingInputs(Inputs):
     ) -> torch.Tensor:
         """See `Inputs.keep`."""
         return items_M[:, 0].float()[index_ND]
+
+
+def make_inputs(setup: TrainingSetup, device: torch.device) -> Inputs:
+    """Return what makes the inputs of a training's network on a device."""
+    if setup.frozen:
+        return EmbeddingInputs(setup.train.cache.items_M.shape[1])
+    return FrameInputs(setup.volume_spec, setup.recipe.augment, device)

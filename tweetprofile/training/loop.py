@@ -21,7 +21,7 @@ from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
 from tweetprofile.training.forward import training_dtype
-from tweetprofile.training.inputs import EmbeddingInputs, FrameInputs, Inputs
+from tweetprofile.training.inputs import make_inputs
 from tweetprofile.training.learner import Learner
 from tweetprofile.training.loss import EpochLoss
 from tweetprofile.training.metrics_file import append_metrics, cut_metrics
@@ -61,7 +61,7 @@ class Trainer:
             self._observer.on_loaded(self._learner.loaded)
         caches = setup.train.cache, setup.val.cache
         self._frames = DeviceFrames(caches, feed or Feed.of(rank.device))
-        self._inputs = _make_inputs(setup, rank)
+        self._inputs = make_inputs(setup, rank.device)
         self._enter_member(0)
         self._writer = StateWriter(setup.folder)
         self._best = BestWeights()
@@ -216,12 +216,6 @@ class Trainer:
             optimiser=optimiser_state(self._learner.optimiser),
         )
         self._writer.save(state)
-
-
-def _make_inputs(setup: TrainingSetup, rank: Rank) -> Inputs:
-    if setup.frozen:
-        return EmbeddingInputs(setup.train.cache.items_M.shape[1])
-    return FrameInputs(setup.volume_spec, setup.recipe.augment, rank.device)
 
 
 def train_rank(rank: Rank, setup: TrainingSetup) -> None:

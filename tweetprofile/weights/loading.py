@@ -10,7 +10,7 @@ from torch import nn
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite
 from tweetprofile.checkpoints.weights_record import WeightsRecord
 from tweetprofile.errors import CheckpointError
-from tweetprofile.networks.timm_backbones import BackboneFacts
+from tweetprofile.networks.timm_backbones import BackboneFacts, classifier_names
 from tweetprofile.untrusted.text import printable
 from tweetprofile.weights.files import read_weights_file
 from tweetprofile.weights.names import timm_names, unwrapped
@@ -19,8 +19,8 @@ from tweetprofile.weights.sources import find_weights
 
 _MOST_NAMES = 10
 
-_CLASSIFIERS = ("classifier", "fc", "head", "head.fc", "head_dist", "heads.head", "last_linear")
-"""The last layers of networks, of which a backbone has none."""
+_PROJECTIONS = frozenset({"head.weight", "head.bias", "head.fc.weight", "head.fc.bias"})
+"""timm's names for CLIP's projection to the space of text, also in networks without classes."""
 
 
 def load_backbone_weights(backbone: nn.Module, facts: BackboneFacts, source: str) -> WeightsRecord:
@@ -58,16 +58,8 @@ def _converted(
         converted = timm_names(tensors, backbone)
     except Exception as error:  # timm converts what it expects, and stumbles over anything else
         _refuse(path, facts, f"its weights cannot be converted ({printable(str(error), 200)})")
-    unneeded = _classifiers(backbone) - backbone.state_dict().keys()
+    unneeded = (classifier_names(facts.name) | _PROJECTIONS) - backbone.state_dict().keys()
     return {name: tensor for name, tensor in converted.items() if name not in unneeded}
-
-
-def _classifiers(backbone: nn.Module) -> set[str]:
-    """Return the names of the weights of last layers."""
-    config = getattr(backbone, "pretrained_cfg", {})
-    own = config.get("classifier") or ()
-    layers = {*_CLASSIFIERS, *((own,) if isinstance(own, str) else own)}
-    return {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
 
 
 def _check_names(
@@ -91,7 +83,8 @@ def _check_names(
     if kinds:
         most = _MOST_NAMES // kinds
         listed = (what + _listed(names, most) for what, names in faults.items() if names)
-        _refuse(path, facts, ", and ".join(listed))
+        resized = not (missing or unexpected or facts.any_side)
+        _refuse(path, facts, ", and ".join(listed), resized=resized)
 
 
 def _fits(given: torch.Tensor, wanted: torch.Tensor) -> bool:
@@ -117,8 +110,10 @@ def _check_numbers(path: Path, state: Mapping[str, torch.Tensor]) -> None:
         )
 
 
-def _refuse(path: Path, facts: BackboneFacts, reason: str) -> NoReturn:
+def _refuse(path: Path, facts: BackboneFacts, reason: str, *, resized: bool = False) -> NoReturn:
+    # timm resamples what it can; the rest fits frames of one size only.
+    other_size = f", or frames with a `frame_size` of {facts.side}" if resized else ""
     raise CheckpointError(
         f"the weights in {path} are not those of '{facts.name}': {reason}; use the backbone that "
-        "they were made for."
+        f"they were made for{other_size}."
     ) from None

@@ -26,8 +26,9 @@ _CLIP_NAMES = ("visual.class_embedding", "visual.conv1.weight")
 Rule = tuple[str, str]
 """A pattern that a whole name matches, and what it becomes."""
 
-_MOST_SIDE = 256
-"""The largest kernel or grid in weights; resampling a larger one could take all memory."""
+_MOST_PIXELS = 64 * 64
+"""The largest kernel of a convolution; timm takes minutes and all memory to resample larger ones to
+the patches of a transformer."""
 
 
 def unwrapped(tensors: Mapping[str, torch.Tensor]) -> Tensors:
@@ -54,7 +55,7 @@ def timm_names(tensors: Mapping[str, torch.Tensor], backbone: nn.Module) -> Tens
         ValueError: The weights have impossible shapes.
     """
     for name, tensor in tensors.items():
-        if tensor.ndim > 3 and max(tensor.shape[-2:]) > _MOST_SIDE:
+        if name.endswith("weight") and tensor.ndim == 4 and tensor.shape[2:].numel() > _MOST_PIXELS:
             raise ValueError(f"'{name}' has an impossible shape")
     converted = dict(tensors)
     for sign, rules in _LAYOUTS.items():
