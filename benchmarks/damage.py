@@ -22,7 +22,7 @@ from models import make_model
 from report import report
 
 from tweetprofile.engines.shards import ShardEngine
-from tweetprofile.job import DecoderName
+from tweetprofile.job import DecoderName, PredictorFacts
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
 from tweetprofile.predicting.run import run_plan
 
@@ -72,7 +72,7 @@ def main(
 
 
 def measure(
-    engine: ShardEngine,
+    engine: ShardEngine[PredictorFacts],
     dumps: dict[float, Path],
     out: Path,
     options: PredictOptions,

@@ -27,9 +27,9 @@ from tweetprofile.networks import (
     build_network,
     network_spec,
 )
+from tweetprofile.networks.frame_sides import default_side
 from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.timm_backbones import LITE0, backbone_facts
-from tweetprofile.training.backbones import default_side
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.weights import load_backbone_weights

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ from hypothesis import settings
 from PIL import Image
 
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
-from tweetprofile.networks import Cnn3d, build_network, network_spec
+from tweetprofile.networks import (
+    Cnn3d,
+    EmbeddingSet,
+    EmbeddingSetSpec,
+    build_network,
+    network_spec,
+)
+from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -239,6 +247,25 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network(torch.randn(8, 3, *volume.shape))
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     save_checkpoint(path, network, {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def embedding_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a small backbone of timm and a head, both with random weights."""
+    if find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    torch.manual_seed(0)
+    facts = backbone_facts("timm/test_resnet")
+    volume = VolumeSpec(height=32, width=32, mean=facts.mean, std=facts.std)
+    spec = EmbeddingSetSpec("deepset-test", facts.name, facts.features, hidden=16)
+    network = build_network(spec, volume, PRESETS["mex-a3t-2019"])
+    assert isinstance(network, EmbeddingSet)
+    network.initialise()
+    for parameter in network.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)  # spread the classes, as training would
+    path = tmp_path_factory.mktemp("embedding-model") / "model.safetensors"
+    save_checkpoint(path, network.eval(), {})
     return path
 
 

@@ -1,8 +1,8 @@
-"""Facts of a predictor, for tests of what is made of them."""
+"""Facts of workers, for tests of what is made of them."""
 
 from typing import Any
 
-from tweetprofile.job import PredictorFacts
+from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts
 from tweetprofile.traits import PRESETS
 
 
@@ -20,3 +20,20 @@ def predictor_facts(**differing: Any) -> PredictorFacts:
         "cuda_devices": 0,
     }
     return PredictorFacts(**facts | differing)
+
+
+def embedder_facts(**differing: Any) -> EmbedderFacts:
+    """Return the facts of a small backbone on a CPU, apart from those that differ."""
+    facts: dict[str, Any] = {
+        "backbone": "timm/test_resnet",
+        "backbone_digest": "0" * 64,
+        "features": 96,
+        "size": FrameSize(11, 32, 32),
+        "detail": "frame",
+        "device": "cpu",
+        "decoder": "pillow",
+        "precision": "fp32",
+        "batch_size": 4,
+        "cuda_devices": 0,
+    }
+    return EmbedderFacts(**facts | differing)

@@ -50,8 +50,9 @@ if TYPE_CHECKING:
     from tweetprofile.inspection.report import Inspection
     from tweetprofile.inspection.run import InspectOptions, inspect_manifest
     from tweetprofile.job import PredictorOptions
+    from tweetprofile.predicting.embedding import EmbedOptions
     from tweetprofile.predicting.plan import PredictOptions
-    from tweetprofile.predicting.run import Progress, predict_manifest
+    from tweetprofile.predicting.run import Progress, embed_manifest, predict_manifest
     from tweetprofile.predicting.summary import PredictSummary
     from tweetprofile.splitting.run import SplitOptions, SplitSummary, split_manifest
     from tweetprofile.training.observer import TrainObserver
@@ -66,6 +67,7 @@ _HOMES = {
     "Checkpoint": "checkpoints.checkpoint",
     "CheckpointError": "errors",
     "Comparison": "evaluation.evaluate",
+    "EmbedOptions": "predicting.embedding",
     "EvaluateOptions": "evaluation.evaluate",
     "Evaluation": "evaluation.evaluate",
     "ImageError": "errors",
@@ -108,6 +110,7 @@ _HOMES = {
     "compare_predictions": "evaluation.evaluate",
     "draw_contact_sheet": "inspection.contact_sheets",
     "draw_contact_sheets": "inspection.contact_sheets",
+    "embed_manifest": "predicting.run",
     "evaluate_predictions": "evaluation.evaluate",
     "import_dump": "importers.run",
     "inspect_manifest": "inspection.run",
@@ -123,6 +126,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Comparison",
+    "EmbedOptions",
     "EvaluateOptions",
     "Evaluation",
     "ImageError",
@@ -166,6 +170,7 @@ __all__ = [
     "compare_predictions",
     "draw_contact_sheet",
     "draw_contact_sheets",
+    "embed_manifest",
     "evaluate_predictions",
     "import_dump",
     "inspect_manifest",

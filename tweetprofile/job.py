@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
@@ -182,6 +182,7 @@ class EmbedderFacts(WorkerFacts):
         backbone: The name of the backbone.
         backbone_digest: The digest of its weights and of the frames that it takes.
         features: The length of an embedding.
+        size: The largest number of frames per user, and their size.
         precision: The floating-point type that it computes in.
         detail: How much of an image it decodes.
     """
@@ -189,6 +190,7 @@ class EmbedderFacts(WorkerFacts):
     backbone: str
     backbone_digest: str
     features: int
+    size: FrameSize
     precision: str
     detail: Detail
 
@@ -218,3 +220,7 @@ class PredictorFacts(WorkerFacts):
     def detail(self) -> Detail:
         """How much of an image it decodes."""
         return cast("Detail", self.volume["detail"])
+
+
+RunFactsT = TypeVar("RunFactsT", PredictorFacts, EmbedderFacts)
+"""What the workers of a run that writes a row per user report about themselves."""

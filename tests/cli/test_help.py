@@ -19,6 +19,7 @@ from tweetprofile.importers.run import ImportOptions
 from tweetprofile.inspection import InspectOptions
 from tweetprofile.inspection.contact_sheets import SheetOptions
 from tweetprofile.networks import PRESETS
+from tweetprofile.predicting.embedding import EmbedOptions
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.training.recipes import RECIPES
 from tweetprofile.training.settings import TrainOptions
@@ -126,6 +127,7 @@ def test_every_option_is_in_exactly_one_section_of_the_help(name: str) -> None:
     ("name", "options"),
     [
         ("predict", PredictOptions),
+        ("embed", EmbedOptions),
         ("train", TrainOptions),
         ("inspect", InspectOptions),
         ("inspect", SheetOptions),

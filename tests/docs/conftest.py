@@ -109,9 +109,15 @@ def dump_folder(tmp_path_factory: pytest.TempPathFactory, draw: Draw) -> Path:
 
 @pytest.fixture(scope="session")
 def prepared_folder(
-    tmp_path_factory: pytest.TempPathFactory, dump_folder: Path, model: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    dump_folder: Path,
+    model: Path,
+    embedding_model: Path,
 ) -> Path:
-    """The same, after the steps that a page takes for granted: manifests, and a model in `run/`."""
+    """The same, after the steps that a page takes for granted: manifests, and a model in `run/`.
+
+    The model in `run-lite0/` has a backbone, too: a smaller one than its name says.
+    """
     folder = tmp_path_factory.mktemp("documented") / "prepared"
     shutil.copytree(dump_folder, folder)
     ids = sorted(path.name for path in (folder / "dump").iterdir())
@@ -124,6 +130,8 @@ def prepared_folder(
     labelled.select("user_id", "images")[:6].write_parquet(folder / "manifest.parquet")
     (folder / "run").mkdir()
     shutil.copy(model, folder / "run" / "model.safetensors")
+    (folder / "run-lite0").mkdir()
+    shutil.copy(embedding_model, folder / "run-lite0" / "model.safetensors")
     epoch: dict[str, Any] = {"epoch": 1, "loss": 4.5, "val_loss": None, "scores": {}}
     epoch |= {"mean_macro_f1": 0.0, "learning_rate": 0.001, "seconds": 1.0}
     (folder / "run" / "metrics.jsonl").write_text(json.dumps(epoch) + "\n")

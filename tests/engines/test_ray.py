@@ -16,8 +16,9 @@ import pytest
 
 from tweetprofile.cli import main
 from tweetprofile.errors import ChangedInputError, CheckpointError, ManifestError, OptionError
+from tweetprofile.predicting.embedding import EmbedOptions
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
-from tweetprofile.predicting.run import Progress, predict_manifest
+from tweetprofile.predicting.run import Progress, embed_manifest, predict_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +89,21 @@ def test_one_worker_two_workers_and_ray_give_the_same(
     assert set(expected["status"]) > {"ok", "no_images", "unusable"}
     for name in ("two", "ray"):
         assert_equal(pl.read_parquet(tmp_path / name), expected)
+
+
+def test_ray_gives_the_same_embeddings_to_the_last_bit(
+    cluster: None, dump: Path, embedding_model: Path, tmp_path: Path
+) -> None:
+    local = EmbedOptions(checkpoint=embedding_model, devices="cpu", users_per_shard=3)
+    for name, each in {
+        "local": local,
+        "ray": replace(local, engine="ray", devices="cpu,cpu", embedding_cache=tmp_path / "known"),
+    }.items():
+        embed_manifest(dump / "train.parquet", tmp_path / name, each)
+    embeddings = pl.read_parquet(tmp_path / "ray")
+    assert embeddings.equals(pl.read_parquet(tmp_path / "local"))
+    assert set(embeddings["status"]) > {"ok", "no_images", "unusable"}
+    assert list((tmp_path / "known").rglob("*.embeddings"))
 
 
 def test_a_ray_actor_that_is_killed_loses_nothing(

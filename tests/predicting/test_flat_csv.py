@@ -21,7 +21,7 @@ from tweetprofile.data.images.reader import FailedImage
 from tweetprofile.errors import OutputError, Reason, WriteError
 from tweetprofile.predicting.finished import take_finished
 from tweetprofile.predicting.flat_csv import write_flat
-from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.output import RowWriter
 from tweetprofile.predicting.output_checks import check_output
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
@@ -44,7 +44,7 @@ def record(*, overwrite: bool = False, **facts: object) -> RunRecord:
 def write(out: Path, *tables: pa.Table, overwrite: bool = False, resume: bool = False) -> set[int]:
     """Do a complete run; return the shards that it found finished."""
     run = record(overwrite=overwrite)
-    with ProfileWriter(str(out), SCHEMA, run, len(tables), resume=resume) as writer:
+    with RowWriter(str(out), SCHEMA, run, len(tables), resume=resume) as writer:
         found = set(writer.finished)
         for shard, table in enumerate(tables):
             if shard not in found:
@@ -160,7 +160,7 @@ def test_a_description_whose_table_is_gone_is_replaced_only_if_it_may_be_overwri
 
 def test_an_interrupted_run_is_resumed_with_its_shards(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    with suppress(KeyboardInterrupt), ProfileWriter(str(out), SCHEMA, record(), 2) as writer:
+    with suppress(KeyboardInterrupt), RowWriter(str(out), SCHEMA, record(), 2) as writer:
         writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
         raise KeyboardInterrupt
     assert names_in(tmp_path) == ["out.csv.partial"]
@@ -218,7 +218,7 @@ def test_a_foreign_table_that_appears_during_the_run_is_kept_and_gets_no_descrip
     out = tmp_path / "out.csv"
     with (
         pytest.raises(WriteError, match="`resume=True`"),
-        ProfileWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
+        RowWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
     ):
         writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
         out.write_text("user_id\nprecious\n")
@@ -233,7 +233,7 @@ def test_a_foreign_file_at_the_name_of_the_description_is_kept(tmp_path: Path) -
     out = tmp_path / "out.csv"
     with (
         pytest.raises(WriteError, match=r"out\.csv\.json exists and is not .* `resume=True`"),
-        ProfileWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
+        RowWriter(str(out), SCHEMA, record(overwrite=True), 1) as writer,
     ):
         writer.write(0, profiles("ada"), Counts.of(profiles("ada"), 100))
         (tmp_path / "out.csv.json").write_text("{}")

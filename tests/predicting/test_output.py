@@ -19,7 +19,7 @@ import pytest
 from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.predicting.finished import take_finished
-from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.output import RowWriter
 from tweetprofile.predicting.output_checks import check_output
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
@@ -41,7 +41,7 @@ def record(*, overwrite: bool = False, **facts: object) -> RunRecord:
 def write(out: str, *tables: pa.Table, overwrite: bool = False, resume: bool = False) -> set[int]:
     """Do a complete run; return the shards that it found finished."""
     run = record(overwrite=overwrite)
-    with ProfileWriter(out, SCHEMA, run, len(tables), resume=resume) as writer:
+    with RowWriter(out, SCHEMA, run, len(tables), resume=resume) as writer:
         found = set(writer.finished)
         for shard, table in enumerate(tables):
             if shard not in found:
@@ -53,7 +53,7 @@ def write(out: str, *tables: pa.Table, overwrite: bool = False, resume: bool = F
 def write_some(out: str, *shards: tuple[int, pa.Table], of: int, overwrite: bool = False) -> None:
     """Do a run that is interrupted when these shards are finished."""
     run = record(overwrite=overwrite)
-    with suppress(KeyboardInterrupt), ProfileWriter(out, SCHEMA, run, of) as writer:
+    with suppress(KeyboardInterrupt), RowWriter(out, SCHEMA, run, of) as writer:
         for shard, table in shards:
             writer.write(shard, table, count(table))
         raise KeyboardInterrupt
@@ -98,7 +98,7 @@ def test_without_users_the_output_is_empty_and_valid(tmp_path: Path, name: str) 
 def test_shards_are_in_manifest_order_whichever_was_finished_first(
     tmp_path: Path, name: str
 ) -> None:
-    with ProfileWriter(f"{tmp_path}/{name}", SCHEMA, record(), 12) as writer:
+    with RowWriter(f"{tmp_path}/{name}", SCHEMA, record(), 12) as writer:
         for shard in (3, 11, 0, 7, 10, 1, 2, 9, 8, 6, 5, 4):
             table = profiles(f"user {shard}")
             writer.write(shard, table, count(table))
@@ -176,7 +176,7 @@ def test_another_run_is_not_resumed_and_the_differences_are_named(
     other = RunRecord.new({"network": "model1", fact: "another"}, overwrite=False)
     with (
         pytest.raises(OutputError, match=f"an unfinished run that differs in {name};"),
-        ProfileWriter(out, SCHEMA, other, 2, resume=True),
+        RowWriter(out, SCHEMA, other, 2, resume=True),
     ):
         pass
     assert write(out, profiles("-"), profiles("b"), resume=True) == {0}
@@ -225,10 +225,10 @@ def test_a_shard_whose_line_in_the_journal_was_cut_short_is_written_again(tmp_pa
     write_some(out, (0, profiles("a")), (1, profiles("b")), of=3)
     journal = tmp_path / "out.parquet.partial" / "shards.jsonl"
     journal.write_bytes(journal.read_bytes()[:-30])
-    with ProfileWriter(out, SCHEMA, record(), 3, resume=True) as writer:
+    with RowWriter(out, SCHEMA, record(), 3, resume=True) as writer:
         assert set(writer.finished) == {0}
         writer.write(1, profiles("b"), count(profiles("b")))
-    with ProfileWriter(out, SCHEMA, record(), 3, resume=True) as writer:
+    with RowWriter(out, SCHEMA, record(), 3, resume=True) as writer:
         assert set(writer.finished) == {0, 1}
 
 
@@ -315,7 +315,7 @@ def test_a_foreign_file_that_appeared_before_resuming_is_not_replaced(tmp_path: 
 
 def test_two_runs_do_not_write_to_one_output(tmp_path: Path) -> None:
     out = f"{tmp_path}/out.parquet"
-    with ProfileWriter(out, SCHEMA, record(), 1) as writer:
+    with RowWriter(out, SCHEMA, record(), 1) as writer:
         with pytest.raises(OutputError, match="another run is writing"):
             write(out, profiles("b"), resume=True)
         writer.write(0, profiles("a"), count(profiles("a")))
@@ -404,7 +404,7 @@ def test_a_full_disk_gives_one_sentence_and_finished_shards_are_kept(
     small, large = profiles("a"), profiles(*(os.urandom(64).hex() for _ in range(4000)))
     with (
         pytest.raises(WriteError, match=r"No space left on device; fix that.*`resume=True`"),
-        ProfileWriter(out, SCHEMA, record(), 2) as writer,
+        RowWriter(out, SCHEMA, record(), 2) as writer,
     ):
         writer.write(0, small, count(small))
         writer.write(1, large, count(large))
@@ -419,7 +419,7 @@ def test_a_disk_that_is_full_while_shards_are_merged_loses_none(tiny_disk: Path)
     shards = [profiles(*(os.urandom(64).hex() for _ in range(400))) for _ in range(2)]
     with (
         pytest.raises(WriteError, match="No space left on device"),
-        ProfileWriter(out, SCHEMA, record(), 2) as writer,
+        RowWriter(out, SCHEMA, record(), 2) as writer,
     ):
         for shard, table in enumerate(shards):
             writer.write(shard, table, count(table))
@@ -440,10 +440,10 @@ def test_a_folder_on_which_a_disk_is_mounted_is_refused_before_any_work(tiny_dis
 def test_a_killed_process_no_longer_locks_its_output(tmp_path: Path) -> None:
     program = (
         "import os, signal, pyarrow as pa\n"
-        "from tweetprofile.predicting.output import ProfileWriter\n"
+        "from tweetprofile.predicting.output import RowWriter\n"
         "from tweetprofile.predicting.record import RunRecord\n"
         f"run = RunRecord.new({{'network': 'model1'}}, overwrite=False)\n"
-        f"with ProfileWriter({str(tmp_path / 'out.parquet')!r}, pa.schema([]), run, 1):\n"
+        f"with RowWriter({str(tmp_path / 'out.parquet')!r}, pa.schema([]), run, 1):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", program], check=False)

@@ -14,6 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.facts import predictor_facts
+from tests.forms import in_all_forms
 from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.engines.shards import ShardEngine
@@ -23,7 +24,7 @@ from tweetprofile.errors import (
     OptionError,
     TooManyFailuresError,
 )
-from tweetprofile.job import Detail
+from tweetprofile.job import Detail, PredictorFacts
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.run import Progress, predict_manifest, run_plan
@@ -41,7 +42,7 @@ def options(model: Path, drawn_dump: Path) -> PredictOptions:
 def predict() -> Iterator[Predict]:
     """Does what `predict_manifest` does, with workers that are kept for the next test."""
     with ExitStack() as stack:
-        engines: dict[PredictJob, ShardEngine] = {}
+        engines: dict[PredictJob, ShardEngine[PredictorFacts]] = {}
 
         def predict(manifest: Path, out: Path, options: PredictOptions) -> pl.DataFrame:
             plan = plan_prediction(manifest, out, options)
@@ -51,49 +52,6 @@ def predict() -> Iterator[Predict]:
             return pl.read_parquet(out)
 
         yield predict
-
-
-def in_all_forms(dump: Path, folder: Path) -> dict[str, Path]:
-    """Write the test users of the dump as manifests of the other forms; a missing file is null."""
-    users = pq.read_table(dump / "test.parquet", columns=["user_id", "images"]).to_pylist()
-
-    def encoded(path: str) -> bytes | None:
-        file = dump / path
-        return file.read_bytes() if file.exists() else None
-
-    def embedded(path: str) -> dict[str, Any]:
-        return {"bytes": encoded(path), "path": path}
-
-    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    forms = {
-        "bytes": pa.table(
-            {
-                "user_id": [user["user_id"] for user in users],
-                "images": pa.array(
-                    [[encoded(path) for path in user["images"]] for user in users],
-                    pa.list_(pa.binary()),
-                ),
-            }
-        ),
-        "huggingface": pa.table(
-            {
-                "user_id": [user["user_id"] for user in users],
-                "images": pa.array(
-                    [[embedded(path) for path in user["images"]] for user in users],
-                    pa.list_(struct),
-                ),
-            }
-        ),
-        "long": pa.table(
-            {
-                "user_id": [user["user_id"] for user in users for _ in user["images"] or [None]],
-                "image": [path for user in users for path in user["images"] or [None]],
-            }
-        ),
-    }
-    for name, table in forms.items():
-        pq.write_table(table, folder / f"{name}.parquet")
-    return {name: folder / f"{name}.parquet" for name in forms}
 
 
 def test_every_form_of_manifest_gives_the_same_profiles_in_manifest_order(

@@ -65,7 +65,7 @@ def test_statistics_are_json_with_everything_that_decides_the_speed(tmp_path: Pa
     [
         ("no/such/folder.json", "does not exist; make it first"),
         ("there.json", "exists and is not a file of statistics that tweetprofile wrote"),
-        ("out.parquet", "is where the profiles are written; give another name"),
+        ("out.parquet", "is where the output is written; give another name"),
         ("out.parquet.partial/stats.json", "does not exist; make it first"),
         (".", "is a folder where a file is to be written"),
     ],

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from tweetprofile.cli import options as shared
+from tweetprofile.cli import run_options
 from tweetprofile.cli.command import Command, Section, option
 
 
@@ -27,46 +28,11 @@ from tweetprofile.cli.command import Command, Section, option
 @shared.devices
 @shared.decoder
 @shared.detail("that of the model")
-@option(
-    Section.DEVICES,
-    "--precision",
-    type=click.Choice(["auto", "bf16", "fp16", "fp32"]),
-    default="auto",
-    show_default=True,
-    help="Floating-point format to compute in; auto is the fastest that the hardware supports.",
-)
-@option(
-    Section.DEVICES,
-    "--batch-size",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=0,
-    show_default="what suits the device",
-    help="Users per forward pass.",
-)
-@option(
-    Section.ROBUSTNESS,
-    "--users-per-shard",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=256,
-    show_default=True,
-    help="Users per shard; a resumed run repeats the shards that were unfinished.",
-)
-@option(
-    Section.INPUT,
-    "--limit",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Predict only this many users, the first of the manifest.",
-)
-@option(
-    Section.OUTPUT,
-    "--keep",
-    multiple=True,
-    metavar="COLUMN",
-    help="Copy this column of the manifest to the output; repeatable.",
-)
+@run_options.precision
+@run_options.batch_size("Users per forward pass.")
+@run_options.users_per_shard
+@run_options.limit("Predict")
+@run_options.keep
 @option(
     Section.MODEL,
     "--clips",
@@ -95,52 +61,15 @@ from tweetprofile.cli.command import Command, Section, option
     help="Views of each volume to average over: 2 adds the mirrored view, 4 also adds the enlarged "
     "middle of both. Slightly more accurate, but the network takes 2 or 4 times as long.",
 )
+@run_options.embedding_cache
 @shared.caps
-@option(
-    Section.ROBUSTNESS,
-    "--max-failed",
-    type=click.FloatRange(0, 1),
-    metavar="SHARE",
-    default=1.0,
-    show_default=True,
-    help="Exit with code 3 if more than this share of the images failed.",
-)
+@run_options.max_failed
 @shared.stall_seconds
-@option(
-    Section.OUTPUT,
-    "--stats",
-    type=shared.FILE,
-    metavar="FILE",
-    help="Write a summary of the run, with the seconds per stage, to this JSON file.",
-)
-@option(
-    Section.DEVICES,
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Run on this machine (local), or on the machines of a Ray cluster (ray).",
-)
-@option(
-    Section.DEVICES,
-    "--ray-address",
-    metavar="ADDRESS",
-    help="Address of the Ray cluster: auto on one of its machines, HOST:PORT, or ray://HOST:PORT.  "
-    "[default: a cluster of this machine alone]",
-)
-@option(
-    Section.ROBUSTNESS,
-    "--resume",
-    is_flag=True,
-    help="Resume an interrupted run, if there is one.",
-)
+@run_options.stats
+@run_options.engine
+@run_options.resume
 @shared.overwrite
-@option(
-    Section.OTHER,
-    "--dry-run",
-    is_flag=True,
-    help="Check everything, show what would be done, and stop.",
-)
+@run_options.dry_run
 @shared.messages
 def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any) -> None:
     """Predict a profile for each user of MANIFEST and write the profiles to OUT.

@@ -1,4 +1,4 @@
-"""Shows the plan, the progress and the summary of `predict`."""
+"""Shows the plan, the progress and the summary of `predict`, and what `embed` shows like it."""
 
 import time
 from collections import Counter
@@ -9,8 +9,10 @@ from typing import TypeVar
 from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.engines.shards import ShardEngine
+from tweetprofile.job import EmbedderFacts, PredictorFacts
 from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.plan import PredictPlan
+from tweetprofile.predicting.planning import CheckedRun, RunPlan
 from tweetprofile.predicting.run import Progress
 from tweetprofile.predicting.summary import PredictSummary
 from tweetprofile.stages import Stage
@@ -44,37 +46,49 @@ def started(engine: EngineT, *, quiet: bool) -> Iterator[EngineT]:
         yield engine
 
 
-def show_plan(plan: PredictPlan, engine: ShardEngine) -> None:
+def show_plan(plan: PredictPlan, engine: ShardEngine[PredictorFacts]) -> None:
     """Show what will be done in two lines, after remarks on how the manifest was read."""
+    show_users(plan, plan.out)
+    show_model(plan, engine)
+
+
+def show_users(plan: CheckedRun, out: str) -> None:
+    """Show whose images will be read, and where the rows go."""
     manifest = plan.manifest
     for remark in manifest.remarks:
         CONSOLE.print(with_flags(remark))
     CONSOLE.print(
         f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
-        f"{plan.job.options.image_root}) -> {plan.out}",
+        f"{plan.image_root}) -> {out}",
     )
-    show_model(plan, engine)
 
 
-def show_model(plan: PredictPlan, engine: ShardEngine) -> None:
+def show_model(plan: PredictPlan, engine: ShardEngine[PredictorFacts]) -> None:
     """Show the model, the run that trained it, and the devices."""
     facts = engine.facts
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint} ({facts.origin}): "
-        f"{', '.join(facts.schema.names)}; on {_devices(engine)}, {facts.precision}, decoder "
-        f"{facts.decoder}, detail {facts.detail}",
+        f"{', '.join(facts.schema.names)}; {how(engine)}",
     )
 
 
-def _devices(engine: ShardEngine) -> str:
+def how(engine: ShardEngine[PredictorFacts] | ShardEngine[EmbedderFacts]) -> str:
+    """Return the devices, the precision, the decoder and the detail."""
+    facts = engine.facts
+    return (
+        f"on {_devices(engine)}, {facts.precision}, decoder {facts.decoder}, detail {facts.detail}"
+    )
+
+
+def _devices(engine: ShardEngine[PredictorFacts] | ShardEngine[EmbedderFacts]) -> str:
     first = engine.facts.device
     workers = Counter(first if name == "auto" else name for name in engine.devices)
     return ", ".join(name if one == 1 else f"{name} x {one}" for name, one in workers.items())
 
 
-def how_to_resume(plan: PredictPlan) -> str:
+def how_to_resume(plan: RunPlan[PredictorFacts] | RunPlan[EmbedderFacts]) -> str:
     """Return the message for an interrupted run of the plan."""
-    destination = Destination.of(plan.out)
+    destination = Destination.of(plan.out, plan.rows.kind)
     if not (kept := destination.kept_shards()):
         return "interrupted before the first shard was finished; run the command again."
     return (

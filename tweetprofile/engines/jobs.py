@@ -21,12 +21,13 @@ named by a string, which only a worker imports.
 
 import importlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import pyarrow as pa
 
+from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
 from tweetprofile.workers.findings import crashed_findings
@@ -55,6 +56,12 @@ class Job(ABC, Generic[FactsT]):
     rows: ImageRows | None = None
     actor: ClassVar[str]
 
+    def absolute(self) -> Self:
+        """Return the same job for workers on other machines, whose current folder is another."""
+        cache, root = self.options.embedding_cache, absolute(self.options.image_root)
+        options = replace(self.options, image_root=root, embedding_cache=cache and cache.resolve())
+        return replace(self, options=options)
+
     @abstractmethod
     def actor_arguments(self) -> tuple[Any, ...]:
         """Return the first arguments of the actor. Only a worker calls this."""
@@ -79,6 +86,11 @@ class PredictJob(Job[PredictorFacts]):
 
     checkpoint: Path
     actor: ClassVar[str] = "tweetprofile.workers.predictor:Predictor"
+
+    def absolute(self) -> Self:
+        """See `Job.absolute`."""
+        # Not `super()`, which a class with slots cannot use.
+        return replace(Job.absolute(self), checkpoint=self.checkpoint.resolve())
 
     def actor_arguments(self) -> tuple[Any, ...]:
         """See `Job.actor_arguments`."""
@@ -116,12 +128,16 @@ class EmbedJob(Job[EmbedderFacts]):
 
     Attributes:
         backbone: The file of a backbone, or of a model that has one.
-        frames: The largest number of frames per user.
+        frames: The largest number of frames per user; None for as many as a volume of the model.
     """
 
     backbone: Path
-    frames: int
+    frames: int | None
     actor: ClassVar[str] = "tweetprofile.workers.embedder:Embedder"
+
+    def absolute(self) -> Self:
+        """See `Job.absolute`."""
+        return replace(Job.absolute(self), backbone=self.backbone.resolve())
 
     def actor_arguments(self) -> tuple[Any, ...]:
         """See `Job.actor_arguments`."""

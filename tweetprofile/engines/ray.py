@@ -16,7 +16,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 import pyarrow as pa
 import ray
@@ -25,13 +25,13 @@ from ray.data import ActorPoolStrategy, Dataset, from_items
 from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.users import UserBatch
-from tweetprofile.engines.jobs import PredictJob
+from tweetprofile.engines.jobs import FactsT, Job
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.engines.messages import pack, unpack
 from tweetprofile.engines.replacement import require_same_model
 from tweetprofile.engines.shards import ShardSource
 from tweetprofile.errors import OptionError, TweetprofileError, WorkerError
-from tweetprofile.job import PredictorFacts
+from tweetprofile.job import WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 
 _PROCESSORS_PER_ACTOR = 4
@@ -59,12 +59,12 @@ first row of a range also has the log of the Ray actor as JSON. If the actor fai
 the pickled error, because Ray itself would pass on no more than its text."""
 
 
-class RayEngine(Closing):
-    """Predicts shards on a Ray cluster; a `ShardEngine`.
+class RayEngine(Closing, Generic[FactsT]):
+    """Predicts or embeds shards on a Ray cluster; a `ShardEngine`.
 
     Args:
-        job: The checkpoint and how to use it. Every machine must see the checkpoint and the images
-            under the same names.
+        job: The job of each worker. Every machine must see the checkpoint and the images under the
+            same names.
         options: The devices, and how to supervise workers. `devices` is `auto`, `cpu` or `cuda` for
             as many Ray actors as the cluster has room for, or one device per Ray actor, separated
             by commas.
@@ -72,7 +72,7 @@ class RayEngine(Closing):
             with the block.
 
     Attributes:
-        facts: What the Ray actors predict with. Set once the block is entered.
+        facts: What the Ray actors reported about themselves. Set once the block is entered.
         deaths: Sentences on how workers crashed or hung, as reported by the Ray actors.
         clock: The seconds per stage that the worker threads of all Ray actors have spent.
         supervisor_clock: Always empty, because the Ray actors read the manifest.
@@ -83,12 +83,12 @@ class RayEngine(Closing):
         OptionError: No cluster answers, or it lacks the devices.
     """
 
-    facts: PredictorFacts
+    facts: FactsT
 
-    def __init__(self, job: PredictJob, options: EngineOptions, address: str | None = None) -> None:
-        root = absolute(job.options.image_root)
-        options_there = replace(job.options, image_root=root)
-        self._job = replace(job, checkpoint=job.checkpoint.resolve(), options=options_there)
+    def __init__(
+        self, job: Job[FactsT], options: EngineOptions, address: str | None = None
+    ) -> None:
+        self._job = job.absolute()
         self._options = options
         self._address = address
         self._own_cluster = False
@@ -200,7 +200,7 @@ class RayEngine(Closing):
         devices = "cuda:0" if self._kind == "cuda" else "cpu"
         return replace(self._options, devices=devices, processors=processors, log=None)
 
-    def _ask_one_actor(self) -> tuple[PredictorFacts, int]:
+    def _ask_one_actor(self) -> tuple[FactsT, int]:
         """Return the facts and the number of compute slots of a Ray actor."""
         ask = ray.remote(_facts_of).options(**self._resources, max_retries=0)
         try:
@@ -244,11 +244,11 @@ class _Expected:
     """What every Ray actor must find on its machine.
 
     Attributes:
-        facts: The facts of the first actor, with the checksum of the checkpoint.
+        facts: The facts of the first actor, with the checksum of the weights.
         fingerprint: The fingerprint of the manifest.
     """
 
-    facts: PredictorFacts
+    facts: WorkerFacts
     fingerprint: str
 
 
@@ -256,7 +256,7 @@ class _ShardActor:
     """A Ray actor: an engine of its own, which reads the files of the manifest by itself."""
 
     def __init__(
-        self, job: PredictJob, options: EngineOptions, source: ShardSource, expected: _Expected
+        self, job: Job[Any], options: EngineOptions, source: ShardSource, expected: _Expected
     ) -> None:
         self._reported = 0
         self._refusal: TweetprofileError | None = None
@@ -315,7 +315,7 @@ def _no_cluster(address: str | None, reason: str) -> OptionError:
     )
 
 
-def _facts_of(job: PredictJob, options: EngineOptions) -> tuple[PredictorFacts, int]:
+def _facts_of(job: Job[FactsT], options: EngineOptions) -> tuple[FactsT, int]:
     with LocalEngine(job, options) as engine:
         return engine.facts, engine.compute_slots
 

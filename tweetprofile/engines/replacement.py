@@ -12,7 +12,7 @@ from tweetprofile.errors import (
     TweetprofileError,
     WorkerError,
 )
-from tweetprofile.job import PredictorFacts, WorkerFacts
+from tweetprofile.job import EmbedderFacts, PredictorFacts, WorkerFacts
 
 
 def require_same_model(first: WorkerFacts, later: WorkerFacts, where: str) -> None:
@@ -26,14 +26,24 @@ def require_same_model(first: WorkerFacts, later: WorkerFacts, where: str) -> No
     Raises:
         ChangedInputError: The two have loaded different checkpoints.
     """
-    if not isinstance(first, PredictorFacts) or not isinstance(later, PredictorFacts):
-        return
-    if first.checkpoint_sha256 != later.checkpoint_sha256:
+    ours, theirs = _sha256_of(first), _sha256_of(later)
+    if ours != theirs:
         raise ChangedInputError(
             "the checkpoint was replaced after the run had begun (a new worker on "
-            f"{where} found SHA-256 {later.checkpoint_sha256[:12]}... where the run uses "
-            f"{first.checkpoint_sha256[:12]}...); put the old file back and {CONTINUE_OR_RESTART}."
+            f"{where} found SHA-256 {theirs[:12]}... where the run uses {ours[:12]}...); put the "
+            f"old file back and {CONTINUE_OR_RESTART}."
         )
+
+
+def _sha256_of(facts: WorkerFacts) -> str:
+    """Return the SHA-256 of what a worker has loaded; of a backbone's weights, if it embeds."""
+    match facts:
+        case PredictorFacts():
+            return facts.checkpoint_sha256
+        case EmbedderFacts():
+            return facts.backbone_digest
+        case _:
+            return ""
 
 
 def cannot_replace(where: str, refusal: TweetprofileError) -> WorkerError:

@@ -1,4 +1,4 @@
-"""The contract of an engine, that is, of everything that predicts the shards of a manifest."""
+"""The contract of an engine: of everything that predicts or embeds the users of a manifest."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +11,7 @@ import pyarrow as pa
 from tweetprofile.data.manifests.image_rows import ImageRows, batches_without_images
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import UserBatch
-from tweetprofile.job import PredictorFacts
+from tweetprofile.job import RunFactsT
 from tweetprofile.stages import StageClock
 
 
@@ -80,7 +80,7 @@ class ShardSource:
         )
 
 
-class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):
+class ShardEngine(AbstractContextManager["ShardEngine[RunFactsT]"], Protocol[RunFactsT]):
     """Predicts shards of a manifest; what `run_plan` asks of an engine.
 
     An engine is made without doing any work. Entering its `with` block starts whatever predicts,
@@ -107,7 +107,7 @@ class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):
         supervisor_clock: The seconds per stage that the supervisor itself has spent.
     """
 
-    facts: PredictorFacts
+    facts: RunFactsT
     deaths: list[str]
     clock: StageClock
     supervisor_clock: StageClock
@@ -123,15 +123,15 @@ class ShardEngine(AbstractContextManager["ShardEngine"], Protocol):
     def run_shards(
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
-        """Predict the users of some shards.
+        """Do the job for the users of some shards.
 
         Args:
             source: Where to read the shards.
             shards: The numbers of the shards, in ascending order.
 
         Yields:
-            Each batch as soon as it is finished, with one row per user: the columns of
-            `profile_schema` without `user_id`, in the order of the batch.
+            Each batch as soon as it is finished, with one row per user, in the order of the batch:
+            the columns that the job's actor returns, without `user_id`.
 
         Raises:
             WorkerError: Workers keep crashing, and no user is the cause.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-from tweetprofile.data.files.provenance import sidecar_of
+from tweetprofile.data.files.provenance import Kind, sidecar_of
 from tweetprofile.data.files.storage import AnyPath, RemotePath, as_path
 
 SHARD_FILES = "part-*.parquet"
@@ -29,19 +29,21 @@ class Destination:
             it is on the same file system.
         as_folder: Whether the output is a folder of shard files.
         remote: Where the complete output is uploaded to; None if it stays on this machine.
+        kind: The kind of output, which may only replace an earlier one of the same kind.
     """
 
     path: Path
     as_folder: bool
     remote: RemotePath | None = None
+    kind: Kind = Kind.PREDICTIONS
 
     @classmethod
-    def of(cls, out: str) -> "Destination":
-        """Return the destination of an output; a `/` at its end means a folder."""
+    def of(cls, out: str, kind: Kind = Kind.PREDICTIONS) -> "Destination":
+        """Return the destination of an output of a kind; a `/` at its end means a folder."""
         as_folder, path = out.endswith("/"), as_path(out)
         if isinstance(path, RemotePath):
-            return cls(_local_copy_of(path), as_folder, path)
-        return cls(Path(os.path.realpath(path)), as_folder)
+            return cls(_local_copy_of(path), as_folder, path, kind)
+        return cls(Path(os.path.realpath(path)), as_folder, kind=kind)
 
     @property
     def ending(self) -> str:

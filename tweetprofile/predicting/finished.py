@@ -37,7 +37,7 @@ def take_finished(out: str, record: RunRecord) -> Counts | None:
     Raises:
         OutputError: The output comes from another run and must not be replaced.
     """
-    destination = Destination.of(out)
+    destination = Destination.of(out, record.kind)
     found = list(_descriptions(destination))
     if not found:
         return None

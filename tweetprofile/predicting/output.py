@@ -1,4 +1,4 @@
-"""Writes profiles: finished shards that survive the run, then one file or a folder of them.
+"""Writes rows about users: finished shards that survive the run, then a file or a folder of them.
 
 While a run is under way, its shards are kept next to OUT. Each is complete and on the disk before
 it gets its name::
@@ -41,11 +41,13 @@ from tweetprofile.predicting.write_errors import finishing, writing
 from tweetprofile.workers.profiles import Counts
 
 _ROWS_PER_GROUP = 1 << 14
-"""Rows per Parquet row group: few enough to keep in memory, enough to be read fast."""
+_BYTES_PER_GROUP = 128 << 20
+"""The rows of a Parquet row group, and their size in memory: few enough to keep there, enough to be
+read fast. Embeddings reach the size first: those of 11 images take 56 kB or more."""
 
 
-class ProfileWriter(Closing):
-    """Writes shards of profiles, which become the output when all of them are there.
+class RowWriter(Closing):
+    """Writes shards of rows, which become the output when all of them are there.
 
     It is a context manager around `write` and `finish`. If the block is left before `finish`, the
     finished shards are kept for a run that resumes this one; if there are none, nothing is kept.
@@ -54,7 +56,7 @@ class ProfileWriter(Closing):
         out: The file to write, or its URI in an object store; if it ends in `/`, a folder that gets
             one file per shard.
         schema: The columns of every shard.
-        record: The run record.
+        record: The run record, which says what kind of output this is.
         shards: The number of shards that the output will have.
         resume: Whether to resume an unfinished run, which must be the same run.
         inputs: The files that the run reads and that `out` must not replace; None for none.
@@ -80,7 +82,7 @@ class ProfileWriter(Closing):
     ) -> None:
         self.finished: dict[int, Counts] = {}
         self._out = out
-        self._destination = Destination.of(out)
+        self._destination = Destination.of(out, record.kind)
         self._schema = schema
         self._record = record
         self._overwrite = record.overwrite
@@ -114,17 +116,17 @@ class ProfileWriter(Closing):
         """The counts of all finished shards together."""
         return sum(self.finished.values(), Counts())
 
-    def write(self, shard: int, profiles: pa.Table, counts: Counts) -> None:
+    def write(self, shard: int, rows: pa.Table, counts: Counts) -> None:
         """Write one shard.
 
         Args:
             shard: The number of the shard.
-            profiles: The rows of the shard, with the columns of the schema.
+            rows: The rows of the shard, with the columns of the schema.
             counts: The counts of the shard.
         """
         path = self._shard_path(shard)
         with writing(self._out):
-            unfinished = self._write(path, iter([profiles]), counts)
+            unfinished = self._write(path, iter([rows]), counts)
             # The journal comes first, so that every shard that has its name can be resumed.
             self._journal.note(shard, unfinished)
             unfinished.replace(path)
@@ -143,8 +145,7 @@ class ProfileWriter(Closing):
             else:
                 merged = self._destination.merged
                 self._write(merged, self._row_groups(), self.counts).replace(merged)
-                may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
-                move(merged, self._destination.path, may_replace)
+                move(merged, self._destination.path, self._may_replace)
             sync(self._destination.path.parent)
             publish(self._destination, self._record.run, overwrite=self._overwrite)
         self._complete = True
@@ -152,7 +153,13 @@ class ProfileWriter(Closing):
     # --- beginning and leaving ---------------------------------------------------------------
 
     def _check(self, check: Callable[..., None]) -> None:
-        check(self._out, overwrite=self._overwrite, resume=self._resume, inputs=self._inputs)
+        check(
+            self._out,
+            overwrite=self._overwrite,
+            resume=self._resume,
+            inputs=self._inputs,
+            kind=self._destination.kind,
+        )
 
     def _make_partial(self) -> int:
         """Create OUT.partial, which appears with the run record in it, and lock it."""
@@ -217,13 +224,15 @@ class ProfileWriter(Closing):
     def _row_groups(self) -> Iterator[pa.Table]:
         """Read all shards in order, and yield them in tables of the size of a row group."""
         waiting: list[pa.Table] = []
+        rows = size = 0
         for shard in range(self._shards):
             path = self._shard_path(shard)
             table = pq.read_table(path, schema=self._schema, page_checksum_verification=True)
             waiting.append(table)
-            if sum(map(len, waiting)) >= _ROWS_PER_GROUP:
+            rows, size = rows + len(table), size + table.nbytes
+            if rows >= _ROWS_PER_GROUP or size >= _BYTES_PER_GROUP:
                 yield pa.concat_tables(waiting).unify_dictionaries()
-                waiting = []
+                waiting, rows, size = [], 0, 0
         if waiting:
             yield pa.concat_tables(waiting).unify_dictionaries()
 
@@ -265,11 +274,10 @@ class ProfileWriter(Closing):
         )
         destination.description.write_bytes(record)
         sync(destination.description)
-        may_replace = is_earlier(Kind.PREDICTIONS, overwrite=self._may_replace_any)
-        if os.path.lexists(destination.path) and not may_replace(destination.path):
+        if os.path.lexists(destination.path) and not self._may_replace(destination.path):
             raise name_taken(destination.path)
         move(destination.description, destination.sidecar, is_earlier(Kind.DESCRIPTION))
-        move(destination.merged, destination.path, may_replace)
+        move(destination.merged, destination.path, self._may_replace)
 
     def _move_folder(self) -> None:
         out = self._destination.path
@@ -277,6 +285,10 @@ class ProfileWriter(Closing):
             check_existing(self._destination, self._out, may_replace=self._may_replace_any)
             move(out, self._destination.replaced)
         move(self._destination.shards, out)
+
+    @property
+    def _may_replace(self) -> Callable[[Path], bool]:
+        return is_earlier(self._destination.kind, overwrite=self._may_replace_any)
 
     @property
     def _may_replace_any(self) -> bool:

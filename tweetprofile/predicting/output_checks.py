@@ -30,7 +30,12 @@ _STORE_THREADS = 16
 
 
 def check_output(
-    out: str, *, overwrite: bool, resume: bool = False, inputs: Inputs | None = None
+    out: str,
+    *,
+    overwrite: bool,
+    resume: bool = False,
+    inputs: Inputs | None = None,
+    kind: Kind = Kind.PREDICTIONS,
 ) -> None:
     """Refuse an output that cannot or must not be written.
 
@@ -39,18 +44,19 @@ def check_output(
         overwrite: Whether an earlier output may be replaced.
         resume: Whether an unfinished run may be resumed.
         inputs: The files that the run reads; None for none.
+        kind: The kind of output.
 
     Raises:
         OutputError: The output must not be written.
     """
-    destination = Destination.of(out)
-    check_target(out, overwrite=overwrite, resume=resume, inputs=inputs)
+    destination = Destination.of(out, kind)
+    check_target(out, overwrite=overwrite, resume=resume, inputs=inputs, kind=kind)
     if not os.path.lexists(destination.partial):
         return
     if (entry := foreign_in_partial(destination)) is not None:
         raise OutputError(
-            f"{entry} is in the way of {out} and belongs to no unfinished run; choose another "
-            "name, or remove it yourself."
+            f"{entry} is in the way of {out} and belongs to no unfinished run of this command; "
+            "choose another name, or remove it yourself."
         )
     if not (overwrite or resume):
         raise OutputError(
@@ -60,20 +66,25 @@ def check_output(
 
 
 def check_target(
-    out: str, *, overwrite: bool, resume: bool = False, inputs: Inputs | None = None
+    out: str,
+    *,
+    overwrite: bool,
+    resume: bool = False,
+    inputs: Inputs | None = None,
+    kind: Kind = Kind.PREDICTIONS,
 ) -> None:
     """Refuse an output that cannot or must not appear, whatever is in OUT.partial.
 
     See `check_output` for the arguments and errors.
     """
-    destination = Destination.of(out)
+    destination = Destination.of(out, kind)
     for path in destination.claimed:
         (inputs or Inputs()).refuse(path, out if path.name == destination.path.name else path)
     may_replace = overwrite or resume
     if (remote := destination.remote) is not None:
         with _reaching(remote):
             require_reachable(remote)
-            _check_remote(remote, destination, may_replace=may_replace)
+            _check_remote(destination, remote, may_replace=may_replace)
     else:
         check_parent(destination.path.parent, out)
         check_existing(destination, out, may_replace=may_replace)
@@ -82,16 +93,22 @@ def check_target(
 
 def _check_ending(destination: Destination, out: str) -> None:
     """Refuse a name whose ending belongs to an unsupported format."""
+    if destination.as_csv and destination.kind is Kind.EMBEDDINGS:
+        raise OutputError(
+            f"{out} names a CSV file, but a vector does not fit into a cell of CSV; name it "
+            ".parquet, or with a '/' at its end for a folder of Parquet files."
+        )
     if destination.as_folder and destination.ending == ".csv":
         raise OutputError(
             f"{out} names a folder, but CSV is written as one file; remove the '/' at the end, "
             "or give a folder another name to get Parquet."
         )
     if not destination.as_folder and destination.ending not in _ENDINGS:
+        csv = ".csv for R, Stata and spreadsheets, "
+        known = csv if destination.kind is Kind.PREDICTIONS else ""
         raise OutputError(
-            f"{out} ends in '{destination.path.suffix}', an unsupported format; name it "
-            ".csv for R, Stata and spreadsheets, .parquet for Parquet, or with a '/' at its end "
-            "for a folder of Parquet files."
+            f"{out} ends in '{destination.path.suffix}', an unsupported format; name it {known}"
+            ".parquet for Parquet, or with a '/' at its end for a folder of Parquet files."
         )
 
 
@@ -119,9 +136,9 @@ def check_existing(destination: Destination, shown_as: object, *, may_replace: b
             f"{shown_as} is where a disk is mounted; choose a folder or file inside it."
         )
     if destination.as_folder:
-        check_folder(path, Kind.PREDICTIONS, shown_as, SHARD_FILES)
+        check_folder(path, destination.kind, shown_as, SHARD_FILES)
     else:
-        refuse_foreign(path, Kind.PREDICTIONS, shown_as)
+        refuse_foreign(path, destination.kind, shown_as)
     if not may_replace:
         raise _exists(shown_as)
 
@@ -145,12 +162,12 @@ def _exists(shown_as: object) -> OutputError:
 # --- object stores -------------------------------------------------------------------------------
 
 
-def check_stored(remote: RemotePath, *, as_folder: bool) -> list[RemotePath]:
+def check_stored(destination: Destination, remote: RemotePath) -> list[RemotePath]:
     """Find the files of an earlier output in a store; each is recognised by its record.
 
     Args:
-        remote: The output.
-        as_folder: Whether it is a folder of shard files.
+        destination: The destination of the run.
+        remote: Its output in the store.
 
     Returns:
         The files; none if there is no earlier output.
@@ -159,6 +176,7 @@ def check_stored(remote: RemotePath, *, as_folder: bool) -> list[RemotePath]:
         OutputError: Something there is not part of an earlier output.
         OSError: The store cannot be reached.
     """
+    as_folder, kind = destination.as_folder, destination.kind
     found = list_below(remote) if as_folder else []
     if is_file(remote):
         if as_folder:
@@ -167,22 +185,22 @@ def check_stored(remote: RemotePath, *, as_folder: bool) -> list[RemotePath]:
     elif not as_folder and exists(remote):
         raise OutputError(f"{remote} is a folder where a file is to be written.")
     with ThreadPoolExecutor(_STORE_THREADS) as pool:
-        recognised = list(pool.map(lambda each: _is_stored_part(each[0], remote), found))
+        recognised = list(pool.map(lambda each: _is_stored_part(each[0], remote, kind), found))
     for (path, _), is_ours in zip(found, recognised, strict=True):
         if not is_ours:
             raise OutputError(
-                f"{path} is not {Kind.PREDICTIONS} that tweetprofile wrote, so {remote} is not "
+                f"{path} is not {kind} that tweetprofile wrote, so {remote} is not "
                 "replaced; choose another name, or remove it yourself."
             )
     return [path for path, _ in found]
 
 
-def _check_remote(remote: RemotePath, destination: Destination, *, may_replace: bool) -> None:
+def _check_remote(destination: Destination, remote: RemotePath, *, may_replace: bool) -> None:
     if not exists(remote):
         if destination.as_csv:
             _check_stored_sidecar(remote)
         return
-    check_stored(remote, as_folder=destination.as_folder)
+    check_stored(destination, remote)
     if not may_replace:
         raise _exists(remote)
 
@@ -197,9 +215,9 @@ def _check_stored_sidecar(remote: RemotePath) -> None:
         )
 
 
-def _is_stored_part(path: RemotePath, folder: RemotePath) -> bool:
+def _is_stored_part(path: RemotePath, folder: RemotePath, kind: Kind) -> bool:
     direct = path == folder or (path.parent == folder and fnmatchcase(path.name, SHARD_FILES))
-    return direct and kind_of(path) is Kind.PREDICTIONS
+    return direct and kind_of(path) is kind
 
 
 @contextmanager

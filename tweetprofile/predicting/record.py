@@ -8,16 +8,21 @@ from typing import Any, Self
 from uuid import uuid4
 
 from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OutputError
 
 _NAMES = {
+    "backbone_digest": "weights of the backbone",
     "checkpoint_sha256": "checkpoint",
     "image_root_sha256": "image root",
     "manifest_fingerprint": "manifest",
 }
 """The names of facts in messages, if they differ from the keys."""
 
-_NO_OPTIONS = ("version", "network", "schema", "volume", "device")
+_NO_OPTIONS = (
+    *("version", "network", "schema", "volume", "device"),
+    *("kind", "backbone", "features", "height", "width"),
+)
 """Facts that no option has the name of."""
 
 ADDED_FACTS: Mapping[str, Any] = {"max_image_seconds": 10.0, "detail": "frame"}
@@ -61,13 +66,21 @@ class RunRecord:
             ) from None
 
     @classmethod
-    def is_one(cls, path: Path) -> bool:
-        """Return whether a file is a run record."""
+    def kind_in(cls, path: Path) -> Kind | None:
+        """Return the kind of output that the run of a record writes; None if a file is none."""
         try:
-            cls.read(path)
-        except OutputError:
-            return False
-        return True
+            return cls.read(path).kind
+        except (OutputError, ValueError):
+            return None
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of output that the run writes.
+
+        Raises:
+            ValueError: This version knows no such kind.
+        """
+        return Kind.of_tag(self.facts.get("kind", Kind.PREDICTIONS.tag))
 
     def write(self, path: Path) -> None:
         """Write the record to a file, which appears complete or not at all and may be replaced."""

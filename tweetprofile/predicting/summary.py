@@ -10,7 +10,7 @@ from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import Inputs, check_file, is_earlier, real_path
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.errors import OptionError, OutputError, WriteError
-from tweetprofile.job import PredictorFacts
+from tweetprofile.job import EmbedderFacts, PredictorFacts
 from tweetprofile.predicting.destination import Destination
 from tweetprofile.stages import Stage
 from tweetprofile.workers.profiles import Counts
@@ -71,7 +71,7 @@ class PredictSummary:
         out: The output.
         counts: The numbers of users and images.
         seconds: The time from the first shard to the last byte, without the start of the workers.
-        facts: The model, device and decoder that predicted.
+        facts: The model or backbone, device and decoder that the workers used.
         resumed: The numbers of users and images that an earlier run had already finished.
         deaths: Sentences on how workers crashed or hung.
         times: Where the time went.
@@ -80,14 +80,14 @@ class PredictSummary:
     out: str
     counts: Counts
     seconds: float
-    facts: PredictorFacts
+    facts: PredictorFacts | EmbedderFacts
     resumed: Counts = field(default_factory=Counts)
     deaths: tuple[str, ...] = ()
     times: StageTimes = field(default_factory=StageTimes)
 
     @property
     def users_per_second(self) -> float:
-        """The users per second among those that this run predicted itself."""
+        """The users per second among those that this run processed itself."""
         return (self.counts.users - self.resumed.users) / max(self.seconds, 1e-9)
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class PredictSummary:
             },
             "bound": self.times.bound,
             "deaths": self.deaths,
-            "network": facts.network,
+            **_model(facts),
             "device": facts.device,
             "decoder": facts.decoder,
             "detail": facts.detail,
@@ -114,12 +114,18 @@ class PredictSummary:
         }
 
 
+def _model(facts: PredictorFacts | EmbedderFacts) -> dict[str, str]:
+    if isinstance(facts, PredictorFacts):
+        return {"network": facts.network}
+    return {"backbone": facts.backbone}
+
+
 def check_stats(path: Path, destination: Destination, inputs: Inputs, *, overwrite: bool) -> None:
     """Refuse a file for statistics that cannot or must not be written.
 
     Args:
         path: The file.
-        destination: The destination of the profiles.
+        destination: The destination of the output.
         inputs: The files that the run reads.
         overwrite: Whether earlier statistics may be replaced.
 
@@ -132,7 +138,7 @@ def check_stats(path: Path, destination: Destination, inputs: Inputs, *, overwri
         )
     claimed = [each for each in destination.claimed if isinstance(each, Path)]
     if any(map(real_path(path).is_relative_to, claimed)):
-        raise OptionError(f"`stats` {path} is where the profiles are written; give another name.")
+        raise OptionError(f"`stats` {path} is where the output is written; give another name.")
     try:
         check_file(path, Kind.STATISTICS, inputs, overwrite=overwrite, shown_as=f"`stats` {path}")
     except OutputError as error:

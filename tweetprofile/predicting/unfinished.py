@@ -10,20 +10,21 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 
 from tweetprofile.data.files.atomic import is_fresh_name
-from tweetprofile.data.files.provenance import Kind, kind_of
+from tweetprofile.data.files.provenance import kind_of
 from tweetprofile.errors import OutputError
 from tweetprofile.predicting.destination import SHARD_FILES, Destination
 from tweetprofile.predicting.record import RunRecord
 
 
 def foreign_in_partial(destination: Destination) -> Path | None:
-    """Return something in OUT.partial that no run has put there; None if there is nothing.
+    """Return something in OUT.partial that no such run has put there; None if there is nothing.
 
-    If neither a run record nor a shard shows that the folder belongs to a run, the folder itself is
-    returned.
+    If neither a run record nor a shard shows that the folder belongs to a run which writes the same
+    kind of output, the folder itself is returned.
     """
     partial = destination.partial
     if partial.is_symlink() or not partial.is_dir():
@@ -33,10 +34,9 @@ def foreign_in_partial(destination: Destination) -> Path | None:
         return foreign
     # The record may be damaged, and so may shards, which are then computed again.
     shards = destination.shards.glob(SHARD_FILES)
-    is_known = RunRecord.is_one(destination.record) or any(
-        kind_of(shard) is Kind.PREDICTIONS for shard in shards
-    )
-    return None if is_known else partial
+    kinds = chain([RunRecord.kind_in(destination.record)], map(kind_of, shards))
+    kind = next((kind for kind in kinds if kind is not None), None)
+    return None if kind is destination.kind else partial
 
 
 def clear_partial(

@@ -22,7 +22,7 @@ def publish(destination: Destination, run: str, *, overwrite: bool) -> None:
     """
     if (remote := destination.remote) is None:
         return
-    stored = check_stored(remote, as_folder=destination.as_folder)
+    stored = check_stored(destination, remote)
     others = (path for path in stored if read_description(path).get("run") != run)
     if not overwrite and (other := next(others, None)) is not None:
         raise FileExistsError(errno.EEXIST, f"{other} has appeared in the meantime", str(other))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import EmbeddingSetSpec, Learned
 from tweetprofile.networks.specs import HeadPool
-from tweetprofile.networks.timm_backbones import LITE0, BackboneFacts, backbone_facts
+from tweetprofile.networks.timm_backbones import LITE0, backbone_facts
 
 if TYPE_CHECKING:
     from tweetprofile.training.settings import TrainOptions  # which imports this module
@@ -21,10 +21,6 @@ HEADS: dict[HeadName, tuple[HeadPool, int]] = {
 
 EMBED_VIEWS = (1, 2, 4)
 """The numbers of views of a frame that can be embedded, as in `predict`."""
-
-_SIDES = {LITE0: 128}
-"""Frame sides that differ from those that a backbone was trained with, because they take a third of
-the time and, with photographs of that size, predict as well."""
 
 
 def check_backbone(options: "TrainOptions") -> None:
@@ -118,11 +114,6 @@ def learned_of(options: "TrainOptions") -> Learned:
         return "last"
     freeze = options.weights is not None if options.freeze is None else options.freeze
     return "head" if freeze else "all"
-
-
-def default_side(facts: BackboneFacts) -> int:
-    """Return the width and height of frames for a backbone, unless they are given."""
-    return _SIDES.get(facts.name, facts.side)
 
 
 def embedding_spec(options: "TrainOptions", dropout: float) -> EmbeddingSetSpec:

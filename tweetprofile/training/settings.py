@@ -13,11 +13,11 @@ from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.job import DETAIL, FRAME_SIDE, DecoderName, Detail, check_detail
 from tweetprofile.networks import DeepSetSpec, Learned, NetworkSpec, Norm, network_spec
+from tweetprofile.networks.frame_sides import default_side
 from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.training.backbones import (
     HeadName,
     check_backbone,
-    default_side,
     embedding_spec,
     learned_of,
 )

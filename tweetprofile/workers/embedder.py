@@ -38,7 +38,7 @@ class Embedder:
 
     Args:
         backbone: The backbone, and the frames that it takes.
-        frames: The largest number of frames per user.
+        frames: The largest number of frames per user; None for that of the backbone's model.
         options: Where the images are, and how to decode and embed them.
         compute_slot: The context entered to compute and left to read; None for no limit.
         observer: The observer that learns which image is being decoded. Without a supervisor that
@@ -53,7 +53,7 @@ class Embedder:
     def __init__(
         self,
         backbone: Backbone,
-        frames: int,
+        frames: int | None,
         options: PredictorOptions,
         compute_slot: AbstractContextManager[object] | None = None,
         observer: ImageObserver | None = None,
@@ -76,7 +76,7 @@ class Embedder:
             self._store = self._embedder.open_store(
                 options.embedding_cache, options.embedding_cache_gb
             )
-        wanted = FrameSize(frames, spec.height, spec.width)
+        wanted = FrameSize(frames or spec.frames, spec.height, spec.width)
         decoding = DecodeOptions.of(wanted, replace(options, detail=spec.detail))
         decoder = make_decoder(options.decoder, decoding, device, self._clock)
         in_place = decoder.host_turn is not None
@@ -98,6 +98,7 @@ class Embedder:
             backbone=backbone.name,
             backbone_digest=backbone.digest,
             features=backbone.features,
+            size=wanted,
             precision=precision_name(self._precision),
             detail=spec.detail,
         )

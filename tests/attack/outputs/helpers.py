@@ -11,7 +11,7 @@ import pytest
 
 from tweetprofile.cli import main
 from tweetprofile.data.files.protection import Inputs
-from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.output import RowWriter
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.profiles import Counts, UserOutcome, make_profiles, profile_schema
@@ -52,7 +52,7 @@ def write_profiles(
     """Write an output of one user, as `predict` does."""
     record = RunRecord.new({"network": "model1"}, overwrite=overwrite)
     table = profile_of_one_user()
-    with ProfileWriter(str(out), SCHEMA, record, 1, resume=resume, inputs=inputs) as writer:
+    with RowWriter(str(out), SCHEMA, record, 1, resume=resume, inputs=inputs) as writer:
         if 0 not in writer.finished:
             writer.write(0, table, Counts.of(table, 100))
         writer.finish()
@@ -62,7 +62,7 @@ def leave_unfinished(out: Path) -> None:
     """Leave an unfinished run, as `predict` does when it is killed after one of two shards."""
     record = RunRecord.new({"network": "model1"}, overwrite=True)
     table = profile_of_one_user()
-    with suppress(KeyboardInterrupt), ProfileWriter(str(out), SCHEMA, record, 2) as writer:
+    with suppress(KeyboardInterrupt), RowWriter(str(out), SCHEMA, record, 2) as writer:
         writer.write(0, table, Counts.of(table, 100))
         raise KeyboardInterrupt
 

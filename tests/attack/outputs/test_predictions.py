@@ -17,7 +17,7 @@ from tests.attack.outputs.helpers import (
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import WriteError
-from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.output import RowWriter
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.workers.profiles import Counts
 
@@ -91,7 +91,7 @@ def test_a_device_is_never_replaced(
 
 
 STATISTICS = {
-    "ROOT/out.parquet": "is where the profiles are written",
+    "ROOT/out.parquet": "is where the output is written",
     "ROOT/m.parquet": "is the manifest",
     "ROOT/hard.parquet": "is the manifest",
     "ROOT/model.safetensors": "is the checkpoint",
@@ -136,7 +136,7 @@ def test_a_foreign_output_that_appears_during_the_run_is_not_replaced(
     out = tmp_path / name
     with (
         pytest.raises(WriteError, match="`resume=True`"),
-        ProfileWriter(f"{tmp_path}/{name}", SCHEMA, record, 1) as writer,
+        RowWriter(f"{tmp_path}/{name}", SCHEMA, record, 1) as writer,
     ):
         writer.write(0, SCHEMA.empty_table(), Counts())
         if name.endswith("/"):
@@ -159,7 +159,7 @@ def test_a_foreign_file_that_appears_in_the_folder_of_the_unfinished_run_is_kept
     tmp_path: Path,
 ) -> None:
     record = RunRecord.new({"network": "model1"}, overwrite=False)
-    with ProfileWriter(f"{tmp_path}/out.parquet", SCHEMA, record, 1) as writer:
+    with RowWriter(f"{tmp_path}/out.parquet", SCHEMA, record, 1) as writer:
         writer.write(0, SCHEMA.empty_table(), Counts())
         (tmp_path / "out.parquet.partial" / "notes.txt").write_text("precious")
         writer.finish()

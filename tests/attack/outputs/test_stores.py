@@ -17,7 +17,7 @@ from tests.attack.outputs.helpers import (
     write_profiles,
 )
 from tweetprofile.errors import OutputError, TweetprofileError, WriteError
-from tweetprofile.predicting.output import ProfileWriter
+from tweetprofile.predicting.output import RowWriter
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.workers.profiles import Counts
 
@@ -85,7 +85,7 @@ def test_a_foreign_object_that_appears_during_the_run_is_not_replaced(
     table = SCHEMA.empty_table()
     with (
         pytest.raises(WriteError, match=r"notes\.txt is not .* run it again with `resume=True`"),
-        ProfileWriter("s3://dumps/late/", SCHEMA, record, 1) as writer,
+        RowWriter("s3://dumps/late/", SCHEMA, record, 1) as writer,
     ):
         writer.write(0, table, Counts())
         with store.open_output_stream("dumps/late/notes.txt") as file:

@@ -45,6 +45,7 @@ class Kind(StrEnum):
     """The kinds of outputs, in words that follow "is" and "is not" in messages."""
 
     PREDICTIONS = "a table of predictions"
+    EMBEDDINGS = "a table of embeddings"
     DESCRIPTION = "the description of a table of predictions"
     STATISTICS = "a file of statistics"
     LOG = "a worker's log"
@@ -63,6 +64,18 @@ class Kind(StrEnum):
     def tag(self) -> str:
         """The name of the kind in files, which never changes."""
         return self.name.lower()
+
+    @classmethod
+    def of_tag(cls, tag: object) -> "Kind":
+        """Return the kind that a file names.
+
+        Raises:
+            ValueError: There is no such kind.
+        """
+        for kind in cls:
+            if kind.tag == tag:
+                return kind
+        raise ValueError("no kind of output has this name")
 
 
 _NO_RECORD = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -155,10 +168,10 @@ def kind_of(path: AnyPath) -> Kind | None:
 
 
 def read_description(path: AnyPath) -> dict[str, Any]:
-    """Return the description in a Parquet or CSV file of predictions.
+    """Return the description in a file of predictions, Parquet or CSV, or of embeddings.
 
     Raises:
-        KeyError, OSError, ValueError, ArrowException: The file does not hold predictions.
+        KeyError, OSError, ValueError, ArrowException: The file holds neither.
     """
     with _open_regular(path) as file:
         is_csv = file.read(len(_CSV_BEGINS)) == _CSV_BEGINS
@@ -209,8 +222,9 @@ def _kind(head: bytes, file: IO[bytes]) -> Kind | None:
 
 def _kind_of_parquet(file: IO[bytes]) -> Kind | None:
     described = _description(file)
-    if described.get("kind") == Kind.MANIFEST.tag:
-        return Kind.MANIFEST
+    for kind in (Kind.MANIFEST, Kind.EMBEDDINGS):
+        if described.get("kind") == kind.tag:
+            return kind
     # Predictions have had these keys since version 0.1.0.
     return Kind.PREDICTIONS if {"run", "network", "counts"} <= described.keys() else None
 
