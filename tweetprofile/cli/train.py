@@ -111,10 +111,9 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @option(
     Section.MODEL,
     "--embed-views",
-    type=click.Choice(["1", "2", "4"]),
-    default="1",
+    type=click.Choice([1, 2, 4]),
+    default=1,
     show_default=True,
-    callback=lambda context, parameter, value: int(value),
     help="Views of each image that a head learns from: 2 adds the mirrored image, 4 the enlarged "
     "middle of both. Takes that many times as long to compute.",
 )

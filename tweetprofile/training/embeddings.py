@@ -1,27 +1,17 @@
 """Training over embeddings: the backbone with its weights, its file, and the whole network."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from tweetprofile.checkpoints.backbone import Backbone
-from tweetprofile.data.files.scratch import no_room
-from tweetprofile.networks import (
-    AnyNetwork,
-    EmbeddingSet,
-    EmbeddingSetSpec,
-    build_backbone,
-    count_members,
-)
-from tweetprofile.networks.timm_backbones import backbone_facts
+from tweetprofile.networks import AnyNetwork, EmbeddingSet, EmbeddingSetSpec, count_members
 from tweetprofile.training.cache_building import CacheOptions, EmbeddingSource
 from tweetprofile.training.settings import TrainOptions
-from tweetprofile.weights import load_backbone_weights
+from tweetprofile.weights.backbone_files import load_backbone_of, temporary_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class LoadedBackbone:
     record: Mapping[str, Any]
 
 
-def load_backbone_of(options: TrainOptions) -> LoadedBackbone | None:
+def load_backbone(options: TrainOptions) -> LoadedBackbone | None:
     """Load the weights of the backbone that the options name; None without weights.
 
     Raises:
@@ -46,12 +36,7 @@ def load_backbone_of(options: TrainOptions) -> LoadedBackbone | None:
     """
     if options.backbone is None or options.weights is None:
         return None
-    facts, spec = backbone_facts(options.backbone), options.volume_spec
-    network = build_backbone(options.backbone, spec.height, spec.width)
-    record = load_backbone_weights(network, facts, options.weights)
-    backbone = Backbone(
-        name=facts.name, features=facts.features, volume_spec=spec, state=network.state_dict()
-    )
+    backbone, record = load_backbone_of(options.backbone, options.weights, options.volume_spec)
     return LoadedBackbone(backbone, record.to_dict())
 
 
@@ -66,12 +51,7 @@ def embedding_source(
         views: The number of views of each frame that are embedded.
         cache: Where embeddings are kept.
     """
-    with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
-        path = Path(folder) / "backbone.safetensors"
-        try:
-            backbone.save(path)
-        except OSError as error:
-            raise no_room(error) from error
+    with temporary_file(backbone) as path:
         yield EmbeddingSource(
             backbone=path,
             digest=backbone.digest,

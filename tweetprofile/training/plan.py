@@ -16,7 +16,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.networks import NetworkSpec
 from tweetprofile.training.cache_building import CacheOptions
-from tweetprofile.training.embeddings import LoadedBackbone, load_backbone_of
+from tweetprofile.training.embeddings import LoadedBackbone, load_backbone
 from tweetprofile.training.folder import FolderOptions, prepare_folder
 from tweetprofile.training.settings import TrainOptions
 from tweetprofile.training.state import TrainingState, require_same
@@ -84,7 +84,7 @@ def plan_training(
         validation_notes = check_labels(validation, found.schema)
         check_image_root(image_root_of(options, validation))
     inputs = _inputs(options, opened, validation)
-    loaded = load_backbone_of(options)
+    loaded = load_backbone(options)
     folder = prepare_folder(run, inputs, usage)
     resolved = options.resolved
     plan = TrainingPlan(

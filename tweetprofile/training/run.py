@@ -53,6 +53,7 @@ from tweetprofile.training.summary import TrainSummary, recall_summary
 from tweetprofile.training.users import TrainingUsers, load_users
 from tweetprofile.training.writing import explain_write_errors
 from tweetprofile.version import __version__
+from tweetprofile.weights.backbone_files import temporary_file
 
 
 def train_manifest(
@@ -219,8 +220,8 @@ def _backbone_file(plan: TrainingPlan) -> Iterator[Path | None]:
     if plan.loaded is None:
         yield None
         return
-    with embedding_source(plan.loaded.backbone, 1, plan.cache) as source:
-        yield source.backbone
+    with temporary_file(plan.loaded.backbone) as path:
+        yield path
 
 
 def _trained(

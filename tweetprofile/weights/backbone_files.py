@@ -14,6 +14,48 @@ from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.weights.loading import load_backbone_weights
 
 
+def load_backbone_of(
+    name: str, source: str, volume_spec: VolumeSpec
+) -> tuple[Backbone, WeightsRecord]:
+    """Return a backbone with the weights of a source, and where these come from.
+
+    Args:
+        name: The name of the backbone.
+        source: The source of its weights; see `load_backbone_weights`.
+        volume_spec: The frames that it takes.
+
+    Raises:
+        OptionError: The backbone or the source is unknown, or a package is missing.
+        CheckpointError: The weights cannot be used.
+    """
+    facts = backbone_facts(name)
+    network = build_backbone(name, volume_spec.height, volume_spec.width)
+    record = load_backbone_weights(network, facts, source)
+    backbone = Backbone(
+        name=name,
+        features=facts.features,
+        volume_spec=volume_spec,
+        state=network.state_dict(),
+    )
+    return backbone, record
+
+
+@contextmanager
+def temporary_file(backbone: Backbone) -> Iterator[Path]:
+    """Write a backbone to a file, which is removed at the end of the block.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
+        path = Path(folder) / "backbone.safetensors"
+        try:
+            backbone.save(path)
+        except OSError as error:
+            raise no_room(error) from error
+        yield path
+
+
 @contextmanager
 def backbone_file(name: str, source: str, side: int | None) -> Iterator[tuple[Path, WeightsRecord]]:
     """Write a backbone with its weights to a file, which is removed at the end of the block.
@@ -34,15 +76,6 @@ def backbone_file(name: str, source: str, side: int | None) -> Iterator[tuple[Pa
     facts = backbone_facts(name)
     side = side or default_side(facts)
     spec = VolumeSpec(height=side, width=side, mean=facts.mean, std=facts.std)
-    network = build_backbone(name, side, side)
-    record = load_backbone_weights(network, facts, source)
-    backbone = Backbone(
-        name=facts.name, features=facts.features, volume_spec=spec, state=network.state_dict()
-    )
-    with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
-        path = Path(folder) / "backbone.safetensors"
-        try:
-            backbone.save(path)
-        except OSError as error:
-            raise no_room(error) from error
+    backbone, record = load_backbone_of(name, source, spec)
+    with temporary_file(backbone) as path:
         yield path, record
