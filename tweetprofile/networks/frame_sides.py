@@ -2,9 +2,10 @@
 
 from tweetprofile.networks.timm_backbones import LITE0, BackboneFacts
 
-_SIDES = {LITE0: 128}
-"""Frame sides that differ from those that a backbone was trained with, because they take a third of
-the time and, with photographs of that size, predict as well."""
+_SIDES = {LITE0: 160}
+"""Frame sides that differ from those that a backbone was trained with. In half of the time, frames
+of 160 pixels are as good as those of 224 (heads on 1,500 users: mean accuracy 0.778 and 0.781; 0.766
+at 128 pixels)."""
 
 
 def default_side(facts: BackboneFacts) -> int:

@@ -23,7 +23,7 @@ _FOLDS = 3
 _FEWEST_USERS = 60
 """The number of users below which the choice would be chance, and `sum` is taken."""
 
-_EPOCHS = 12
+_EPOCHS = 8
 """The epochs per fold: fewer than of the training itself, which ranks heads alike."""
 
 
