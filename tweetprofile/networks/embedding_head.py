@@ -77,8 +77,10 @@ class EmbeddingHead(nn.Module):
             mask_ND = embeddings_NDC.new_ones(embeddings_NDC.shape[:2], dtype=torch.bool)
         x = (embeddings_NDC.float() - self.get_buffer("mean")) * self.get_buffer("scale")
         if self.spec.hidden:
-            x = nn.functional.gelu(self.hidden(x))
-        logits: dict[str, torch.Tensor] = self.heads(self._pool(self.dropout(x), mask_ND))
+            pooled = self._pool(self.dropout(nn.functional.gelu(self.hidden(x))), mask_ND)
+        else:
+            pooled = self.dropout(self._pool(x, mask_ND))
+        logits: dict[str, torch.Tensor] = self.heads(pooled)
         return logits
 
     def compute_in(self, dtype: torch.dtype) -> None:
