@@ -22,6 +22,7 @@ from tweetprofile.untrusted.fields import (
     read_fields,
     read_known,
     text,
+    truth,
     whole,
 )
 from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
@@ -168,6 +169,7 @@ _TRAINING = {
     "version": text,
     "users": whole,
     "val_users": whole,
+    "held_out_in_turn": truth,
     "left_out": whole,
     "unlabelled": whole,
     "epochs": optional(whole),

@@ -104,8 +104,11 @@ def _backbone(network: NetworkSpec, training: Mapping[str, Any]) -> list[str]:
 
 
 def _held_out(training: Mapping[str, Any]) -> str:
-    if training["users"] == training["val_users"]:
-        return "Each head held out some of them, so that each user was held out by one"
+    if training.get("held_out_in_turn"):
+        return (
+            "Each head held out other users than the rest, of whom the others learned: "
+            f"{training['val_users']:,} in all"
+        )
     return f"A further {training['val_users']:,} users were held out"
 
 

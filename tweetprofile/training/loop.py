@@ -57,7 +57,8 @@ class Trainer:
         self._observer = observer or TrainObserver()
         torch.manual_seed(setup.seed)
         self._learner = Learner(setup.of_member(0), rank)
-        if self._learner.loaded and rank.number == 0:
+        # A head that is fine-tuned has just been trained; nobody needs to hear of its weights.
+        if self._learner.loaded and rank.number == 0 and setup.learned != "last":
             self._observer.on_loaded(self._learner.loaded)
         caches = setup.train.cache, setup.val.cache
         self._frames = DeviceFrames(caches, feed or Feed.of(rank.device))

@@ -110,6 +110,7 @@ def train_manifest(
         calibration=trained.calibration,
         folds=folds,
         seconds=time.monotonic() - began,
+        in_turn=bool(users.parts),
     )
     _write_model(summary, plan, trained)
     return summary
@@ -184,7 +185,7 @@ def _learn_head(
     if options.learned == "last":
         folder = plan.folder / HEAD_FOLDER
         prepare_folder(folder, plan.inputs, FolderOptions(overwrite=not resume, resume=resume))
-        setup = replace(setup, folder=folder, recipe=recipe_for("default", learned="head"))
+        setup = replace(setup, folder=folder, recipe=recipe_for("default", learned="head", heads=1))
     trainer, best = _train(plan, setup, observer)
     trained = _trained(trainer, setup, best, users)
     whole = whole_network(loaded.backbone, trained.network)
@@ -195,7 +196,7 @@ def _fine_tune(
     plan: TrainingPlan, head: _Trained, observer: TrainObserver, *, resume: bool
 ) -> _Trained:
     """Train the last stages of the backbone, too; return the network that predicts better."""
-    users = load_users(plan, TrainObserver() if len(head.users.train) else observer)
+    users = load_users(plan, _OnlyProgress(observer))
     with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
         path = Path(folder) / MODEL_FILE
         save_checkpoint(path, head.network, {})
@@ -212,6 +213,13 @@ def _fine_tune(
     )
     observer.on_note(note)
     return replace(kept, notes=(*head.notes, note))
+
+
+class _OnlyProgress(TrainObserver):
+    """Passes on the progress of decoding, but no note or warning, which were shown before."""
+
+    def __init__(self, observer: TrainObserver) -> None:
+        self.on_decoded = observer.on_decoded  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -329,7 +337,8 @@ def _write_model(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -
     write_card(plan.folder / CARD, card)
     with explain_write_errors(summary.checkpoint):
         save_checkpoint(summary.checkpoint, trained.network, training, temperatures)
-        (plan.folder / STATE).unlink(missing_ok=True)
+        for folder in (plan.folder, plan.folder / HEAD_FOLDER):
+            (folder / STATE).unlink(missing_ok=True)
 
 
 def _describe(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> Mapping[str, Any]:
@@ -340,6 +349,7 @@ def _describe(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> M
         "version": __version__,
         "users": summary.users,
         "val_users": summary.val_users,
+        "held_out_in_turn": summary.in_turn,
         "left_out": summary.left_out,
         "unlabelled": summary.unlabelled,
         "epochs": plan.options.epochs,

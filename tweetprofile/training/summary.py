@@ -27,6 +27,7 @@ class TrainSummary:
         calibration: The temperatures fitted on the held-out users, by trait.
         folds: The scores of the cross-validation by trait; empty without a cross-validation.
         seconds: The duration of the training.
+        in_turn: Whether each member held out other users, whom the others learned from.
     """
 
     checkpoint: Path
@@ -39,6 +40,7 @@ class TrainSummary:
     calibration: Mapping[str, TemperatureFit]
     folds: Mapping[str, FoldSummary]
     seconds: float
+    in_turn: bool = False
 
 
 def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
@@ -67,5 +69,10 @@ def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
     epochs = tuple(facts.get("kept_epochs", [found["best"].epoch]))
     folds = {name: FoldSummary(**each) for name, each in facts.get("folds", {}).items()}
     return TrainSummary(
-        checkpoint=checkpoint.path, kept_epochs=epochs, **found, folds=folds, seconds=0.0
+        checkpoint=checkpoint.path,
+        kept_epochs=epochs,
+        **found,
+        folds=folds,
+        seconds=0.0,
+        in_turn=facts.get("held_out_in_turn", False),
     )

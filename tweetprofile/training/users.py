@@ -34,7 +34,7 @@ class TrainingUsers:
         warnings: Sentences to read before trusting the scores.
         notes: Sentences on how the users were divided.
         parts: The users to learn from and the held-out users of each member, if each holds out
-            others; `train` and `val` are then all users.
+            others; `train` then has all users, and `val` those whom a member holds out.
     """
 
     everyone: Subset
@@ -80,8 +80,9 @@ def load_users(
         )
     parts = _parts(plan, everyone) if embedding is not None else ()
     if parts:
-        holdout = Holdout(everyone, everyone)
-        warnings = warn_of_few_users(plan.found.schema, len(everyone), everyone, 0)
+        tested = np.unique(np.concatenate([val.users for _, val in parts]))
+        holdout = Holdout(everyone, everyone.take(np.flatnonzero(np.isin(everyone.users, tested))))
+        warnings = warn_of_few_users(plan.found.schema, len(everyone), holdout.val, 0)
         notes: tuple[str, ...] = (
             f"each of the {len(parts)} heads holds out other users, who share no image with those "
             "that it learns from; the scores are those of heads on users whom they hold out.",
