@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from tests.fake_cuda import FakeCuda, fake_cuda
+from tests.workers.backbones import make_backbone, save_model
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.job import Precision, PredictorOptions
@@ -127,6 +128,21 @@ def test_every_network_in_every_precision_asks_only_for_kernels_that_exist(
     assert {trait: row.shape for trait, row in rows.items()} == {
         trait.name: (3, len(trait.classes)) for trait in MEX_A3T
     }
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "fp32"])
+def test_a_network_over_embeddings_asks_only_for_kernels_that_exist(
+    precision: Precision, tmp_path: Path
+) -> None:
+    checkpoint = save_model(tmp_path / "model.safetensors", make_backbone(), members=2)
+    with fake_cuda() as cuda:
+        options = on_cuda(precision, views=2, embedding_cache=tmp_path)
+        predictor = Predictor(checkpoint, options)
+        with cuda.recording() as record:
+            rows = predictor._predict_batch(frames_of(cuda, 11, 3, 0))
+    assert not record.faults
+    assert not record.unchecked
+    assert rows["gender"].shape == (3, 2)
 
 
 @pytest.mark.parametrize("fill", ["repeat", "zeros"])

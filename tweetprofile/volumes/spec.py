@@ -106,16 +106,21 @@ class VolumeSpec:
             transpose.
         """
         floats = volumes_NDHWC.to(torch.float32)
-        if isinstance(self.mean, tuple) or isinstance(self.std, tuple):
+        if not isinstance(self.mean, tuple) and not isinstance(self.std, tuple):
+            floats.sub_(self.mean).div_(self.std)
+        elif floats.device.type == "cpu":
             # Whole rows of pixels at a time, since processors are slow at rows of three numbers.
             rows = floats.view(*floats.shape[:-2], -1)
-            mean, std = (
-                torch.tensor(_channels(each), device=rows.device).repeat(rows.shape[-1] // 3)
-                for each in (self.mean, self.std)
-            )
+            pixels = floats.shape[-2]
+            mean, std = (torch.tensor(_channels(x)).repeat(pixels) for x in (self.mean, self.std))
             rows.sub_(mean).div_(std)
         else:
-            floats.sub_(self.mean).div_(self.std)
+            # As numbers, which need no copy to the GPU.
+            channels = zip(
+                floats.unbind(-1), _channels(self.mean), _channels(self.std), strict=True
+            )
+            for channel, mean_of, std_of in channels:
+                channel.sub_(mean_of).div_(std_of)
         return floats.to(dtype).permute(0, 4, 1, 2, 3)
 
     def normalise_frames(self, frames_FHWC: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,7 @@ from tweetprofile.errors import CheckpointError
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.volumes.views import View
 from tweetprofile.workers.devices import precision_name
-from tweetprofile.workers.embedding_store import EmbeddingStore, frame_key, shared_store
+from tweetprofile.workers.embedding_store import Embeddings, EmbeddingStore, frame_key, shared_store
 from tweetprofile.workers.observers import ImageObserver, NullObserver
 
 _GROUPS = {"cpu": 16, "cuda": 256}
@@ -127,7 +127,7 @@ class FrameEmbedder:
             CheckpointError: An embedding is not finite.
         """
         first, places = _distinct(frames_MHWC)
-        distinct = frames_MHWC[first]
+        distinct = frames_MHWC[first.to(frames_MHWC.device)]
         results = np.empty((len(first), self.size), np.float16)
         unknown, keys = list(range(len(first))), []
         if store is not None:
@@ -144,9 +144,7 @@ class FrameEmbedder:
         return torch.from_numpy(results)[places].view(-1, len(self._views), self.features)
 
     @torch.inference_mode()
-    def _compute(
-        self, frames_MHWC: torch.Tensor, observer: ImageObserver
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:
+    def _compute(self, frames_MHWC: torch.Tensor, observer: ImageObserver) -> Embeddings:
         """Embed frames in groups of one size, of which the last is filled up with blank frames."""
         rows = []
         for start in range(0, len(frames_MHWC), self._group):
@@ -157,16 +155,13 @@ class FrameEmbedder:
             views = [self._network(view.apply(volumes)[:, :, 0]).float() for view in self._views]
             rows.append(torch.stack(views, 1)[: len(frames)].flatten(1).cpu())
             observer.end()
-        embeddings = torch.cat(rows)
-        if not embeddings.isfinite().all():
+        embeddings = torch.cat(rows).numpy()
+        if not np.isfinite(embeddings).all():
             raise CheckpointError(
                 f"the backbone {self._name} gives embeddings that are not numbers, because its "
                 'weights are too large to compute with; pass `precision="fp32"`.'
             )
-        half: np.ndarray[tuple[int, int], np.dtype[np.float16]] = (
-            embeddings.clamp(-_LARGEST, _LARGEST).half().numpy()
-        )
-        return half
+        return embeddings.clip(-_LARGEST, _LARGEST).astype(np.float16)
 
 
 def _distinct(frames_MHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -179,15 +174,13 @@ def _distinct(frames_MHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     words = flat[:, : flat.shape[1] // 8 * 8].contiguous().view(torch.int64)
     random = torch.Generator().manual_seed(0)
     factors = torch.randint(-(1 << 62), 1 << 62, words.shape[1:], generator=random)
-    _, group, count = torch.unique(
-        (words * factors.to(words.device)).sum(1), return_inverse=True, return_counts=True
-    )
-    numbers = torch.arange(len(flat), device=flat.device)
-    first = torch.full_like(count, len(flat)).scatter_reduce(0, group, numbers, "amin")[group]
+    sums = (words * factors.to(words.device)).sum(1).cpu().numpy()
+    _, first_of_group, group = np.unique(sums, return_index=True, return_inverse=True)
+    first = torch.from_numpy(first_of_group[group])
     # Equal sums do not prove that frames are equal.
-    first = torch.where((flat == flat[first]).all(1), first, numbers)
-    kept, places = torch.unique(first.cpu(), return_inverse=True)
-    return kept, places
+    equal = (flat == flat[first.to(flat.device)]).all(1).cpu().numpy()
+    kept, places = np.unique(np.where(equal, first, np.arange(len(flat))), return_inverse=True)
+    return torch.from_numpy(kept), torch.from_numpy(places)
 
 
 _embedders: dict[tuple[str, torch.device, torch.dtype, tuple[View, ...]], FrameEmbedder] = {}
