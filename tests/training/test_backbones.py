@@ -107,6 +107,7 @@ def test_each_head_holds_out_other_users_and_all_are_scored(
     assert "Each head held out other users than the rest" in card
 
 
+@pytest.mark.slow
 def test_embeddings_are_computed_once(dump: Path, tmp_path: Path, weights: str) -> None:
     options = frozen(weights, tmp_path)
     first, second = Recorder(), Recorder()
@@ -140,6 +141,7 @@ def test_embeddings_of_an_interrupted_run_are_used_again(
     assert all(sizes.values())
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_of_heads_resumes_to_the_same_model(
     dump: Path, tmp_path: Path, weights: str
 ) -> None:
@@ -155,6 +157,7 @@ def test_an_interrupted_training_of_heads_resumes_to_the_same_model(
     assert found.temperatures == wanted.temperatures
 
 
+@pytest.mark.slow
 def test_other_weights_do_not_resume_a_run(dump: Path, tmp_path: Path, weights: str) -> None:
     options = frozen(weights, tmp_path)
     with pytest.raises(KeyboardInterrupt):
@@ -171,6 +174,7 @@ def test_other_weights_do_not_resume_a_run(dump: Path, tmp_path: Path, weights: 
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", list(HEADS))
 def test_every_head_trains_and_predicts(
     dump: Path, tmp_path: Path, weights: str, head: str
@@ -186,6 +190,7 @@ def test_every_head_trains_and_predicts(
     assert profiles["gender_confidence"].is_finite().all()
 
 
+@pytest.mark.slow
 def test_the_head_is_chosen_by_cross_validation(dump: Path, tmp_path: Path, weights: str) -> None:
     users = pl.read_parquet(dump / "train.parquet")
     copies = [users.with_columns(user_id=pl.col("user_id") + f"-{n}") for n in range(20)]
@@ -201,6 +206,7 @@ def test_the_head_is_chosen_by_cross_validation(dump: Path, tmp_path: Path, weig
     assert "linear " in note
 
 
+@pytest.mark.slow
 def test_few_users_get_the_sum(dump: Path, tmp_path: Path, weights: str) -> None:
     observer = Recorder()
     options = frozen(weights, tmp_path, head="auto", epochs=2)
@@ -208,6 +214,7 @@ def test_few_users_get_the_sum(dump: Path, tmp_path: Path, weights: str) -> None
     assert "the head is 'sum': there are too few users to compare heads." in observer.notes
 
 
+@pytest.mark.slow
 def test_fine_tuning_changes_only_the_last_stages(
     dump: Path, tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
