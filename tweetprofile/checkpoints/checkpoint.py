@@ -23,9 +23,12 @@ from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import CheckpointError, InputError, OutputError
 from tweetprofile.networks import (
     AnyNetwork,
+    EmbeddingHead,
     EmbeddingSetSpec,
+    Ensemble,
     NetworkSpec,
     build_ensemble,
+    build_head,
     count_members,
     fold_normalisation,
 )
@@ -35,6 +38,9 @@ from tweetprofile.untrusted.text import printable, shorten
 from tweetprofile.volumes.spec import VolumeSpec
 
 _HEADER_KEY = "tweetprofile"
+
+_HEAD = "head."
+"""The beginning of the names of a head's weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +76,20 @@ class Checkpoint:
         network = self.build()
         network.load_state_dict(self.state, assign=True)
         return fold_normalisation(network).requires_grad_(False)
+
+    @cached_property
+    def head(self) -> EmbeddingHead | Ensemble:
+        """The head of a network over embeddings, without its backbone: (N, D, C) to logits."""
+        assert isinstance(self.network_spec, EmbeddingSetSpec)
+        with torch.device("meta"):
+            head = build_head(self.network_spec, self.volume_spec, self.schema, self.members)
+        own = {
+            name.removeprefix(_HEAD): each
+            for name, each in self.state.items()
+            if name.startswith(_HEAD)
+        }
+        head.load_state_dict(own, assign=True)
+        return head.eval().requires_grad_(False)
 
     def build(self) -> AnyNetwork:
         """Build the network without memory for its weights, if it has no other tensors.

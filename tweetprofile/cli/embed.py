@@ -98,7 +98,7 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
     status and image_errors.
 
     The backbone is that of a model that was trained with one, or the one that --backbone and
-    --weights name. A model predicts from these vectors, bit by bit.
+    --weights name. A model predicts from exactly these vectors.
 
     Embeddings are made in worker processes. Finished shards are kept in OUT.partial until the run
     is complete: after an interruption, a full disk or a power cut, --resume continues from them.

@@ -174,7 +174,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     metavar="N",
     show_default=_BY_RECIPE,
     help="Number of networks to train one after the other; the model predicts their mean, which "
-    "takes that many times as long.",
+    "takes that many times as long, except for heads of one backbone.",
 )
 @option(
     Section.TRAINING,

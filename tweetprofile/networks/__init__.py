@@ -15,7 +15,7 @@ import torch
 from tweetprofile.networks.cnn3d import Cnn3d
 from tweetprofile.networks.deepset import DeepSet
 from tweetprofile.networks.embedding_head import EmbeddingHead
-from tweetprofile.networks.embedding_set import EmbeddingSet, Learned
+from tweetprofile.networks.embedding_set import EmbeddingSet, Learned, build_head
 from tweetprofile.networks.ensemble import Ensemble
 from tweetprofile.networks.folding import Foldable, fold_batch_norms
 from tweetprofile.networks.specs import (
@@ -51,6 +51,7 @@ __all__ = [
     "Norm",
     "build_backbone",
     "build_ensemble",
+    "build_head",
     "build_network",
     "count_members",
     "ensemble_of",

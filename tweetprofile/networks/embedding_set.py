@@ -26,6 +26,14 @@ _LAST = 0.3
 """The share of a backbone's weights, counted from its end, that belongs to the last stages."""
 
 
+def build_head(
+    spec: EmbeddingSetSpec, volume_spec: VolumeSpec, schema: TraitSchema, members: int
+) -> EmbeddingHead | Ensemble:
+    """Build the head of a network, or an ensemble of several, with weights not initialised yet."""
+    heads = [EmbeddingHead(spec, volume_spec, schema) for _ in range(members)]
+    return heads[0] if members == 1 else Ensemble(heads)
+
+
 class EmbeddingSet(Foldable):
     """A backbone and a head, or several heads, over the embeddings of a user's frames.
 
@@ -48,8 +56,7 @@ class EmbeddingSet(Foldable):
         self.volume_spec = volume_spec
         self.schema = schema
         self.backbone = build_backbone(spec.backbone, volume_spec.height, volume_spec.width)
-        heads = [EmbeddingHead(spec, volume_spec, schema) for _ in range(members)]
-        self.head: EmbeddingHead | Ensemble = heads[0] if members == 1 else Ensemble(heads)
+        self.head = build_head(spec, volume_spec, schema, members)
         self._learned: Learned = "all"
 
     def initialise(self) -> None:

@@ -8,7 +8,6 @@ that occurs again is not computed again.
 Shapes: M frames, C features, V views, H, W.
 """
 
-import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -62,7 +61,7 @@ class FrameEmbedder:
     """Embeds frames on one device; several threads may share it.
 
     Args:
-        backbone: The backbone, which is copied to the device.
+        backbone: The backbone, whose network is moved to the device.
         device: The device.
         precision: The floating-point type that the backbone computes in.
         views: The views to embed.
@@ -81,8 +80,7 @@ class FrameEmbedder:
         self._digest = backbone.digest
         self._device, self._precision, self._views = device, precision, tuple(views)
         self.features = backbone.features
-        network = copy.deepcopy(backbone.network)
-        self._network: nn.Module = network.to(  # type: ignore[call-overload]
+        self._network: nn.Module = backbone.network.to(  # type: ignore[call-overload]
             device, dtype=precision, memory_format=torch.channels_last
         )
         self._group = group_size(device, self._spec)

@@ -24,7 +24,6 @@ from tweetprofile.job import PredictorFacts, PredictorOptions
 from tweetprofile.networks import (
     AnyNetwork,
     Cnn3dSpec,
-    EmbeddingSet,
     EmbeddingSetSpec,
     for_inference,
 )
@@ -121,14 +120,14 @@ class Predictor:
         self, options: PredictorOptions
     ) -> tuple[AnyNetwork, FrameEmbedder | None, EmbeddingStore | None]:
         """Return what computes: a network over volumes; or a head, an embedder and its store."""
-        network = self._checkpoint.network
-        if not isinstance(network, EmbeddingSet):
+        if not isinstance(self._checkpoint.network_spec, EmbeddingSetSpec):
             if options.embedding_cache is not None:
                 raise OptionError(
                     f"`embedding_cache` is {options.embedding_cache}, but "
                     f"{self._checkpoint.network_spec.name} computes no embeddings; leave it out."
                 )
-            return for_inference(network, self.device, self._precision), None, None
+            network = for_inference(self._checkpoint.network, self.device, self._precision)
+            return network, None, None
         backbone = Backbone.of(replace(self._checkpoint, volume_spec=self._spec))
         embedder = shared_embedder(
             backbone, device=self.device, precision=self._precision, views=self._views
@@ -136,7 +135,7 @@ class Predictor:
         store = None
         if options.embedding_cache is not None:
             store = embedder.open_store(options.embedding_cache, options.embedding_cache_gb)
-        return copy.deepcopy(network.head).to(self.device), embedder, store
+        return copy.deepcopy(self._checkpoint.head).to(self.device), embedder, store
 
     def _draw_orders(self, orders: int) -> list[torch.Tensor]:
         network = self._checkpoint.network_spec
