@@ -105,7 +105,8 @@ def test_a_run_reports_shared_images_and_records_the_users_it_was_trained_on(
         val_fraction=0.25,
     )  # fmt: skip
     summary = train_manifest(manifest, tmp_path / "run", replace(options), told)
-    (note,) = told.notes
+    advice, note = told.notes
+    assert "`backbone=" in advice
     assert "users have 1 images in common with held-out users" in note
     assert note in (tmp_path / "run" / CARD).read_text()
     training = load_checkpoint(summary.checkpoint).training

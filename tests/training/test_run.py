@@ -117,7 +117,7 @@ def test_a_network_can_memorise_a_few_users(
     plain = replace(
         recipe_for("default", model), augment=AugmentOptions.none(), label_smoothing=0.0
     )
-    monkeypatch.setattr(settings, "recipe_for", lambda name, model: plain)
+    monkeypatch.setattr(settings, "recipe_for", lambda name, model, learned, **heads: plain)
     options = replace(
         QUICK,
         model=model,

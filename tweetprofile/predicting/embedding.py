@@ -121,13 +121,14 @@ def _plan(
 ) -> EmbedPlan:
     """Return the plan; without a checkpoint, the file of the backbone is still to be made."""
     weights = Path(options.weights) if options.weights else None
+    if weights is not None and not weights.is_file():
+        weights = None
     run = check_run(
         manifest,
         out,
         options,
-        EmbeddingRows.kind,
-        checkpoint=checkpoint,
-        weights=weights if weights is not None and weights.is_file() else None,
+        kind=EmbeddingRows.kind,
+        find_files=lambda: {"checkpoint": checkpoint, "weights": weights},
     )
     return EmbedPlan(
         **run.checked,

@@ -55,8 +55,15 @@ def plan_prediction(
         InputError: The manifest, an option or the output cannot be used.
     """
     options = options or PredictOptions()
-    checkpoint = find_checkpoint(options.checkpoint)
-    run = check_run(manifest, str(out), options, ProfileRows.kind, checkpoint=checkpoint)
+    named = options.checkpoint
+    run = check_run(
+        manifest,
+        str(out),
+        options,
+        kind=ProfileRows.kind,
+        find_files=lambda: {"checkpoint": find_checkpoint(named)},
+    )
+    checkpoint = find_checkpoint(named)
     told: PredictorOptions = replace(
         options.for_workers(run.image_root),
         clips=options.clips,

@@ -1,6 +1,7 @@
 """The plan of a run: which users, which job, which output; checked without starting a worker."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Generic
@@ -144,7 +145,11 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
 
 
 def check_run(
-    manifest: str | Path, out: str, options: RunOptions, kind: Kind, **files: Path | None
+    manifest: str | Path,
+    out: str,
+    options: RunOptions,
+    kind: Kind,
+    find_files: Callable[[], Mapping[str, Path | None]],
 ) -> CheckedRun:
     """Check everything that can be checked without a worker.
 
@@ -153,7 +158,8 @@ def check_run(
         out: The file to write, or with a `/` at its end a folder of Parquet files.
         options: How to work.
         kind: The kind of output.
-        **files: Further files that the run reads, by the words that messages name them by.
+        find_files: Returns further files that the run reads, by the words that messages name them
+            by. It is called once the manifest is open, whose faults are told first.
 
     Raises:
         InputError: The manifest, an option or the output cannot be used.
@@ -165,7 +171,8 @@ def check_run(
     opened.require_columns(options.keep)
     kept = tuple(opened.plain_field(name) for name in options.keep)
     root = options.image_root or opened.folder
-    inputs = inputs_of(opened, root) + Inputs.of(embedding_cache=options.embedding_cache, **files)
+    inputs = inputs_of(opened, root)
+    inputs += Inputs.of(embedding_cache=options.embedding_cache, **find_files())
     if destination.as_csv:
         _require_cells(kept)
     check_output(out, overwrite=options.overwrite, resume=options.resume, inputs=inputs, kind=kind)

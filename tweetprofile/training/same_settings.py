@@ -21,6 +21,8 @@ def differing_settings(settings: Mapping[str, Any], before: Mapping[str, Any]) -
         settings: The settings of the run.
         before: The settings of the interrupted run, as read from JSON.
     """
-    given, earlier = json.loads(json.dumps(dict(settings))), {**_ADDED, **before}
+    given = json.loads(json.dumps(dict(settings)))
+    added = {name: value for name, value in _ADDED.items() if name in given}
+    earlier = {**added, **before}
     names = sorted(given.keys() | earlier.keys())
     return [name for name in names if given.get(name) != earlier.get(name)]
