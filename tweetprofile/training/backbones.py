@@ -1,14 +1,12 @@
 """The options of a training that concern a backbone, and what they mean together."""
 
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from tweetprofile.errors import OptionError
 from tweetprofile.networks import EmbeddingSetSpec, Learned
 from tweetprofile.networks.specs import HeadPool
 from tweetprofile.networks.timm_backbones import LITE0, backbone_facts
-
-if TYPE_CHECKING:
-    from tweetprofile.training.settings import TrainOptions  # which imports this module
 
 HeadName = Literal["auto", "sum", "attention", "linear"]
 
@@ -23,7 +21,25 @@ EMBED_VIEWS = (1, 2, 4)
 """The numbers of views of a frame that can be embedded, as in `predict`."""
 
 
-def check_backbone(options: "TrainOptions") -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneOptions:
+    """The options of a training that concern a backbone, as `TrainOptions` describes them."""
+
+    recipe: str
+    model: str | None
+    backbone: str | None
+    weights: str | None
+    freeze: bool | None
+    fine_tune: bool
+    head: HeadName
+    embed_views: int
+    norm: str | None
+    members: int | None
+    init: str | None
+    folds: int | None
+
+
+def check_backbone(options: BackboneOptions) -> None:
     """Check that the options of a backbone fit together.
 
     Raises:
@@ -63,7 +79,7 @@ def check_backbone(options: "TrainOptions") -> None:
         )
 
 
-def _check_with_backbone(options: "TrainOptions") -> None:
+def _check_with_backbone(options: BackboneOptions) -> None:
     if options.model not in (None, "deepset"):
         raise OptionError(
             f"`model` is {options.model}, which has no backbone; leave `model` or `backbone` out."
@@ -91,7 +107,7 @@ _SUCCESSORS = {
 """The backbones of timm that have taken the place of networks."""
 
 
-def advice(options: "TrainOptions") -> str | None:
+def advice(options: BackboneOptions) -> str | None:
     """Return a sentence on what another backbone would bring; None if the options name one."""
     if options.backbone is not None or options.model in ("model1", "model2"):
         return None
@@ -108,7 +124,7 @@ def advice(options: "TrainOptions") -> str | None:
     )
 
 
-def learned_of(options: "TrainOptions") -> Learned:
+def learned_of(options: BackboneOptions) -> Learned:
     """Return what the training changes: by default the head, if the backbone has weights."""
     if options.fine_tune:
         return "last"
@@ -116,7 +132,7 @@ def learned_of(options: "TrainOptions") -> Learned:
     return "head" if freeze else "all"
 
 
-def embedding_spec(options: "TrainOptions", dropout: float) -> EmbeddingSetSpec:
+def embedding_spec(options: BackboneOptions, dropout: float) -> EmbeddingSetSpec:
     """Return the network over a backbone, with the head that is named, or that of `sum`.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tweetprofile.networks import DeepSetSpec, Learned, NetworkSpec, Norm, netwo
 from tweetprofile.networks.frame_sides import default_side
 from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.training.backbones import (
+    BackboneOptions,
     HeadName,
     check_backbone,
     embedding_spec,
@@ -151,14 +152,21 @@ class TrainOptions:
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise OptionError(f"`minutes` is {self.minutes:g}; it must be above 0 and finite.")
         check_detail(self.detail)
-        check_backbone(self)
+        check_backbone(self.backbone_options)
         if not 0 <= self.seed < 1 << 63:
             raise OptionError(f"`seed` is {self.seed}; it must be from 0 to {(1 << 63) - 1}.")
 
     @property
+    def backbone_options(self) -> BackboneOptions:
+        """The options that concern a backbone."""
+        return BackboneOptions(
+            **{each.name: getattr(self, each.name) for each in fields(BackboneOptions)}
+        )
+
+    @property
     def learned(self) -> Learned | None:
         """What is trained of a network with a backbone; None for networks without."""
-        return None if self.backbone is None else learned_of(self)
+        return None if self.backbone is None else learned_of(self.backbone_options)
 
     @property
     def volume_spec(self) -> VolumeSpec:
@@ -218,7 +226,7 @@ class TrainOptions:
         """
         recipe = self.resolved_recipe
         if self.backbone is not None:
-            return embedding_spec(self, recipe.dropout)
+            return embedding_spec(self.backbone_options, recipe.dropout)
         changes: dict[str, object] = {"dropout": recipe.dropout}
         # The recipe's normalisation is meant for the paper's networks; the others have their own.
         if self.norm is not None or not isinstance(network_spec(recipe.model), DeepSetSpec):
