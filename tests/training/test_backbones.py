@@ -104,7 +104,7 @@ def test_each_head_holds_out_other_users_and_all_are_scored(
     assert summary.calibration["gender"].users == summary.best.scores["gender"].users
     assert any("each of the 4 heads holds out other users" in note for note in observer.notes)
     card = (tmp_path / "run" / CARD).read_text(encoding="utf-8")
-    assert "Each head held out other users than the rest" in card
+    assert "Each head held out other users, from whom the other heads learned" in card
 
 
 @pytest.mark.slow
