@@ -84,8 +84,8 @@ def _score(score: dict[str, Any], temperature: float) -> str:
 def _training(training: Mapping[str, Any]) -> str:
     kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
     return (
-        f"{describe_origin(training)}; {console.kept_epochs(kept)} of "
-        f"{training.get('epochs', '?')} kept; "
+        f"{describe_origin(training)}; kept {console.kept_epochs(kept)}, of at most "
+        f"{training.get('epochs', '?')} epochs; "
         f"tweetprofile {training.get('version', '?')}"
     )
 
