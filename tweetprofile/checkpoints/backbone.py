@@ -7,7 +7,7 @@ digest of the backbone's weights, which is the same for every model with the sam
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch import nn
 from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.errors import CheckpointError, InputError
+from tweetprofile.job import Detail
 from tweetprofile.networks import EmbeddingSetSpec, build_backbone, fold_batch_norms
 from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.untrusted.fields import FieldError, mapping, parse_json, read_fields, text, whole
@@ -70,6 +71,15 @@ class Backbone:
                 if name.startswith(_PREFIX)
             },
         )
+
+    def with_detail(self, detail: Detail | None) -> "Backbone":
+        """Return the backbone for frames of a detail; itself if None, or if it has that detail.
+
+        A copy would compute the digest of its weights again.
+        """
+        if detail in (None, self.volume_spec.detail):
+            return self
+        return replace(self, volume_spec=replace(self.volume_spec, detail=detail))
 
     @cached_property
     def digest(self) -> str:

@@ -65,8 +65,7 @@ def make_card(
         "## What it was trained on",
         f"{training['users']:,} users (recipe `{recipe}`). {_held_out(training)}; "
         f"{training['left_out']:,} had no usable image and {training['unlabelled']:,} had no "
-        f"label. Images were decoded with the detail "
-        f"`{volume_spec.detail}`.",
+        f"label. Images were decoded with the detail `{volume_spec.detail}`.",
         "\n".join(map(_classes, schema)),
         *_backbone(network, training),
         _LABELS,

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from tweetprofile.checkpoints.backbone import Backbone
 from tweetprofile.networks import AnyNetwork, EmbeddingSet, EmbeddingSetSpec, count_members
 from tweetprofile.training.cache_building import CacheOptions, EmbeddingSource
@@ -72,9 +70,5 @@ def whole_network(backbone: Backbone, head: AnyNetwork) -> EmbeddingSet:
     assert isinstance(head.spec, EmbeddingSetSpec)
     network = EmbeddingSet(head.spec, backbone.volume_spec, head.schema, count_members(head))
     network.backbone.load_state_dict(backbone.state)
-    network.head.load_state_dict(_on_cpu(head))
+    network.head.load_state_dict(head.state_dict())
     return network.eval()
-
-
-def _on_cpu(head: AnyNetwork) -> dict[str, torch.Tensor]:
-    return {name: each.cpu() for name, each in head.state_dict().items()}

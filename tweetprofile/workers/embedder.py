@@ -63,10 +63,10 @@ class Embedder:
         self._precision = resolve_precision(options.precision, device)
         self._compute_slot = compute_slot or nullcontext()
         self._clock = StageClock()
-        own = backbone.volume_spec
-        spec = replace(own, detail=options.detail or own.detail)
+        used = backbone.with_detail(options.detail)
+        spec = used.volume_spec
         self._embedder = shared_embedder(
-            replace(backbone, volume_spec=spec),
+            used,
             device=device,
             precision=self._precision,
             views=VIEWS[: options.views],
