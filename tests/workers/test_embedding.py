@@ -1,6 +1,7 @@
 """Embeddings: they depend on their own frame alone, and are computed once."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tweetprofile.errors import CheckpointError
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.volumes.views import VIEWS
 from tweetprofile.workers.embedding import FrameEmbedder, group_size, shared_embedder
-from tweetprofile.workers.embedding_store import EmbeddingStore, frame_key
+from tweetprofile.workers.embedding_store import STORED, EmbeddingStore, frame_key
 
 CPU = torch.device("cpu")
 
@@ -137,25 +138,43 @@ class TestStore:
         assert later.find(b"0" * 16) is None
 
     def test_a_record_that_was_cut_off_is_not_used(self, tmp_path: Path) -> None:
-        keys, _ = self.fill(tmp_path)
-        (file,) = tmp_path.iterdir()
-        file.write_bytes(file.read_bytes()[:-1])
-        later = self.open(tmp_path)
-        assert [later.find(key) is not None for key in keys] == [True, True, False]
+        for ending in STORED:
+            folder = tmp_path / ending
+            keys, _ = self.fill(folder)
+            (file,) = folder.glob(f"*{ending}")
+            file.write_bytes(file.read_bytes()[:-1])
+            later = self.open(folder)
+            assert [later.find(key) is not None for key in keys] == [True, True, False]
 
     def test_a_damaged_record_is_not_used(self, tmp_path: Path) -> None:
-        keys, _ = self.fill(tmp_path)
-        (file,) = tmp_path.iterdir()
-        data = bytearray(file.read_bytes())
-        data[-1] ^= 1
-        file.write_bytes(data)
+        for ending in STORED:
+            folder = tmp_path / ending
+            keys, _ = self.fill(folder)
+            (file,) = folder.glob(f"*{ending}")
+            data = bytearray(file.read_bytes())
+            data[-1] ^= 1
+            file.write_bytes(data)
+            later = self.open(folder)
+            assert [later.find(key) is not None for key in keys] == [True, True, False]
+
+    def test_a_record_that_another_process_has_stored_soundly_is_used(self, tmp_path: Path) -> None:
+        keys, vectors = self.fill(tmp_path)
+        for ending in STORED:
+            (file,) = tmp_path.glob(f"*{ending}")
+            (tmp_path / f"0{ending}").write_bytes(bytes(file.stat().st_size))  # sorts before it
+            shutil.copy(file, tmp_path / f"1{ending}")
+        (damaged,) = tmp_path.glob(f"1{STORED[0]}")
+        damaged.write_bytes(bytes(damaged.stat().st_size))
         later = self.open(tmp_path)
-        assert [later.find(key) is not None for key in keys] == [True, True, False]
+        assert [
+            np.array_equal(later.find(key), vector)  # type: ignore[arg-type]
+            for key, vector in zip(keys, vectors, strict=True)
+        ] == [True] * 3
 
     def test_a_full_store_stays_as_it_is(self, tmp_path: Path) -> None:
         keys, vectors = self.fill(tmp_path)
-        (file,) = tmp_path.iterdir()
-        full = self.open(tmp_path, gigabytes=file.stat().st_size / 1e9)
+        size = sum(file.stat().st_size for file in tmp_path.iterdir())
+        full = self.open(tmp_path, gigabytes=size / 1e9)
         full.add([b"1" * 16], vectors[:1])
         assert full.find(b"1" * 16) is None
         assert full.find(keys[0]) is not None

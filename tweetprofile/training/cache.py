@@ -44,7 +44,7 @@ class FrameCache:
             embeddings (M, V, C) float16.
         starts: The number of each user's first frame (N,).
         counts: The number of frames per user (N,).
-        hashes: The hash of each frame's pixels (M,), which is equal for equal images.
+        hashes: The hash of each item (M,), which is equal for equal images.
         digests: The `image_digest` of the image of each frame (M,).
         outcome: The counts of users and images by status and reason.
     """

@@ -46,7 +46,7 @@ from tweetprofile.training.cache_folders import (
     unfinished,
 )
 from tweetprofile.volumes.spec import VolumeSpec
-from tweetprofile.workers.profiles import DIGESTS, HASHES, Counts
+from tweetprofile.workers.profiles import DIGESTS, Counts
 from tweetprofile.workers.profiles import EMBEDDINGS as VECTORS
 from tweetprofile.workers.profiles import FRAMES as PIXELS
 
@@ -291,12 +291,11 @@ class _Builder:
         with LocalEngine(job, EngineOptions(source.device)) as engine:
             every = range(-(-self._total // _USERS_PER_SHARD))
             for batch, rows in engine.run_shards(shards, every):
-                embedded = source.embedding is not None
-                items, digests = rows[VECTORS if embedded else PIXELS], rows[DIGESTS]
-                hashes = rows[HASHES] if embedded else [None] * len(rows)
-                each = zip(items, digests, hashes, strict=True)
-                for user, (data, digest, known) in enumerate(each, batch.first):
-                    self._add(user, data.as_buffer(), known and known.as_buffer())
+                items = rows[PIXELS if source.embedding is None else VECTORS]
+                for user, (data, digest) in enumerate(
+                    zip(items, rows[DIGESTS], strict=True), batch.first
+                ):
+                    self._add(user, data.as_buffer())
                     self._digests.frombytes(digest.as_buffer())
                 self._outcome += Counts.of(rows, MAX_IMAGES)
                 on_progress(self._outcome.users, self._total)
@@ -321,23 +320,21 @@ class _Builder:
             facts[EMBEDDING_SHAPE] = [embedding.views, embedding.features]
         (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
-    def _add(self, user: int, items: pa.Buffer, hashes: pa.Buffer | None) -> None:
-        """Add the frames of a user, or their embeddings.
+    def _add(self, user: int, items: pa.Buffer) -> None:
+        """Add the frames of a user, or their embeddings, and the hash of each.
+
+        Equal frames have equal embeddings, so hashes of either tell which images users share.
 
         Args:
             user: The number of the user.
             items: What is kept of each frame.
-            hashes: The hashes of the frames; None to compute them, from the frames themselves.
         """
         size = self._source.item_bytes
         self._starts[user], self._counts[user] = len(self._hashes), len(items) // size
         view = memoryview(items)
-        if hashes is not None:
-            self._hashes.frombytes(hashes)
-        else:
-            for start in range(0, len(view), size):
-                digest = hashlib.blake2b(view[start : start + size], digest_size=8).digest()
-                self._hashes.append(int.from_bytes(digest, "little"))
+        for start in range(0, len(view), size):
+            digest = hashlib.blake2b(view[start : start + size], digest_size=8).digest()
+            self._hashes.append(int.from_bytes(digest, "little"))
         self._file.write(view)
         if self._file.tell() > self._gigabytes * 1e9:
             raise WriteError(

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tweetprofile.data.files.atomic import move
+from tweetprofile.workers.embedding_store import STORED
 
 FRAMES, EMBEDDINGS = "frames.uint8", "embeddings.float16"
 USERS, FACTS = "users.npz", "cache.json"
@@ -105,8 +106,9 @@ def remove_known(folder: Path) -> None:
     """Remove the embeddings that an interrupted run, or a finished one, has kept of a backbone."""
     with suppress(OSError):
         for store in folder.iterdir():
-            for file in store.glob("*.embeddings"):
-                file.unlink()
+            for file in store.iterdir():
+                if file.suffix in STORED:
+                    file.unlink()
             store.rmdir()
         folder.rmdir()
         folder.parent.rmdir()  # if there are no others

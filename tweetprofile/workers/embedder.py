@@ -27,7 +27,6 @@ from tweetprofile.workers.devices import (
     resolve_precision,
 )
 from tweetprofile.workers.embedding import embedding_batch_size, shared_embedder
-from tweetprofile.workers.embedding_store import frame_key
 from tweetprofile.workers.frames import FrameLoader, UserFrames
 from tweetprofile.workers.observers import ImageObserver, NullObserver
 from tweetprofile.workers.profiles import EmbeddedUser, UserOutcome, make_embedding_rows
@@ -135,11 +134,8 @@ class Embedder:
 
 
 def _row(user: UserFrames, embeddings_FVC: np.ndarray) -> EmbeddedUser:
-    pixels = user.frames_FHWC.cpu().numpy()
-    keys = [frame_key(each)[:8] for each in pixels]
     return EmbeddedUser(
         indexes=np.array(user.indexes, np.int32).tobytes(),
         embeddings=embeddings_FVC.tobytes(),
-        hashes=b"".join(keys),
         digests=np.array(user.digests, np.uint64).tobytes(),
     )

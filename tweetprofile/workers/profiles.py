@@ -130,9 +130,6 @@ DIGESTS = "digests"
 EMBEDDINGS = "embeddings"
 """The column of embeddings: (F, V, C) float16 per user, as bytes."""
 
-HASHES = "hashes"
-"""The column of the hashes of the frames' pixels: (F,) uint64 per user, as bytes."""
-
 INDEXES = "indexes"
 """The column of the positions of the images behind the frames: (F,) int32 per user, as bytes."""
 
@@ -144,13 +141,11 @@ class EmbeddedUser:
     Attributes:
         indexes: The positions of the images behind the frames in the user's list: (F,) int32.
         embeddings: The embeddings: (F, V, C) float16.
-        hashes: The hashes of the frames' pixels: (F,) uint64.
         digests: The digests of the images: (F,) uint64.
     """
 
     indexes: bytes = b""
     embeddings: bytes = b""
-    hashes: bytes = b""
     digests: bytes = b""
 
 
@@ -229,7 +224,6 @@ def make_embedding_rows(outcomes: Sequence[UserOutcome], users: Sequence[Embedde
     columns = {
         INDEXES: pa.array([user.indexes for user in users], pa.binary()),
         EMBEDDINGS: pa.array([user.embeddings for user in users], pa.large_binary()),
-        HASHES: pa.array([user.hashes for user in users], pa.binary()),
         DIGESTS: pa.array([user.digests for user in users], pa.binary()),
     }
     ids = ids_column(outcomes)
