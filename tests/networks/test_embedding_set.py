@@ -46,6 +46,8 @@ def make_network(*, members: int = 1) -> EmbeddingSet:
 @pytest.mark.parametrize("pool", get_args(HeadPool))
 @pytest.mark.parametrize("hidden", [0, 8])
 def test_heads_ignore_the_order_and_what_only_fills(pool: HeadPool, hidden: int) -> None:
+    if pool == "clusters" and not hidden:
+        pytest.skip("there are no clusters without a hidden layer")
     head = make_head(replace(SPEC, pool=pool, hidden=hidden))
     embeddings = torch.randn(2, 5, 16)
     mask = torch.tensor([[True] * 3 + [False] * 2] * 2)
@@ -66,6 +68,22 @@ def test_each_frame_adds_its_evidence_to_the_sum() -> None:
     alone = head(frames)["gender"] - nothing
     together = head(frames.transpose(0, 1))["gender"] - nothing
     assert torch.allclose(together, alone.sum(0, keepdim=True), atol=1e-5)
+
+
+def test_clusters_count_similar_frames() -> None:
+    spec = replace(SPEC, pool="clusters", hidden=2)
+    head = make_head(spec)
+    head.place_clusters(torch.eye(16)[:2])
+    near, far = torch.eye(16)[0], torch.eye(16)[1]
+    counted: dict[str, torch.Tensor] = {}
+    head.heads.register_forward_pre_hook(lambda _, given: counted.update(counts=given[0] / 20))
+    head(torch.stack([near, 3 * near, far])[None])
+    assert torch.allclose(counted["counts"], torch.tensor([[2.0, 1.0]]), atol=1e-5)
+
+
+def test_clusters_need_a_hidden_layer() -> None:
+    with pytest.raises(OptionError, match="2 clusters or more"):
+        replace(SPEC, pool="clusters", hidden=1)
 
 
 @pytest.mark.parametrize("pool", get_args(HeadPool))

@@ -202,6 +202,7 @@ def test_the_head_is_chosen_by_cross_validation(dump: Path, tmp_path: Path, weig
     train_manifest(path, tmp_path / "run", options, observer)
     (note,) = [each for each in observer.notes if each.startswith("the head is")]
     assert "sum " in note
+    assert "clusters " in note
     assert "attention " in note
     assert "linear " in note
 

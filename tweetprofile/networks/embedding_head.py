@@ -2,7 +2,7 @@
 
 It is small, so it learns within seconds from embeddings that were computed once.
 
-Shapes: N users, C features of an embedding, D frames of a volume.
+Shapes: N users, C features of an embedding, D frames of a volume, K clusters.
 """
 
 import torch
@@ -12,6 +12,12 @@ from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.specs import EmbeddingSetSpec
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
+
+_STEEPNESS = 20.0
+"""How sharply clusters are told apart: the factor of cosines of angles before their softmax."""
+
+_COUNT_SCALE = 20.0
+"""The factor of counts, which makes heads learn from them as fast as from embeddings."""
 
 
 class EmbeddingHead(nn.Module):
@@ -34,7 +40,9 @@ class EmbeddingHead(nn.Module):
         self.register_buffer("mean", torch.zeros(spec.features))
         self.register_buffer("scale", torch.ones(spec.features))
         width = spec.hidden or spec.features
-        self.hidden = nn.Linear(spec.features, spec.hidden) if spec.hidden else nn.Identity()
+        self.hidden: nn.Module = nn.Identity()
+        if spec.hidden:  # of clusters, the rows of the weight are the directions of their centres
+            self.hidden = nn.Linear(spec.features, spec.hidden, bias=spec.pool != "clusters")
         self.dropout = nn.Dropout(spec.dropout)
         self.attention = nn.Linear(width, 1) if spec.pool == "attention" else None
         self.heads = Heads(width, schema)
@@ -60,6 +68,19 @@ class EmbeddingHead(nn.Module):
         # A feature that hardly varies would become as large as those that say something.
         self.get_buffer("scale").copy_(1 / (std_C + 0.01 * std_C.mean()).clamp(min=1e-6))
 
+    def standardised(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return embeddings (..., C) in units of each feature's deviation from its mean."""
+        return (embeddings.float() - self.get_buffer("mean")) * self.get_buffer("scale")
+
+    def place_clusters(self, centres_KC: torch.Tensor) -> None:
+        """Begin with these clusters.
+
+        Args:
+            centres_KC: The direction of each cluster's centre, in standardised embeddings.
+        """
+        assert isinstance(self.hidden, nn.Linear)
+        self.hidden.weight.data.copy_(centres_KC)
+
     def forward(
         self,
         embeddings_NDC: torch.Tensor,
@@ -75,8 +96,11 @@ class EmbeddingHead(nn.Module):
         """
         if mask_ND is None:
             mask_ND = embeddings_NDC.new_ones(embeddings_NDC.shape[:2], dtype=torch.bool)
-        x = (embeddings_NDC.float() - self.get_buffer("mean")) * self.get_buffer("scale")
-        if self.spec.hidden:
+        x = self.standardised(embeddings_NDC)
+        if self.spec.pool == "clusters":
+            # Nothing is dropped: training leaves out frames, which does the same for counts.
+            pooled = self._pool(self._shares(x), mask_ND)
+        elif self.spec.hidden:
             pooled = self._pool(self.dropout(nn.functional.gelu(self.hidden(x))), mask_ND)
         else:
             pooled = self.dropout(self._pool(x, mask_ND))
@@ -86,6 +110,13 @@ class EmbeddingHead(nn.Module):
     def compute_in(self, dtype: torch.dtype) -> None:
         """Do nothing: the head takes a thousandth of the time, and computes in float32."""
 
+    def _shares(self, x_NDC: torch.Tensor) -> torch.Tensor:
+        """Return how much each frame belongs to each cluster: (N, D, K) shares, in sum 1."""
+        assert isinstance(self.hidden, nn.Linear)
+        centres_KC = nn.functional.normalize(self.hidden.weight, dim=1)
+        cosines = nn.functional.normalize(x_NDC, dim=2) @ centres_KC.T
+        return (_STEEPNESS * cosines).softmax(dim=2)
+
     def _pool(self, x_NDC: torch.Tensor, mask_ND: torch.Tensor) -> torch.Tensor:
         mask_ND1 = mask_ND[:, :, None]
         if self.attention is not None:
@@ -93,6 +124,8 @@ class EmbeddingHead(nn.Module):
             weights: torch.Tensor = scores.softmax(dim=1) * mask_ND1
             return (weights * x_NDC).sum(1)
         sums = (x_NDC * mask_ND1).sum(1)
+        if self.spec.pool == "clusters":
+            return _COUNT_SCALE * sums
         if self.spec.pool == "sum":
             # In units of a full volume's mean, so that the features have the same magnitude.
             return sums / self.volume_spec.frames

@@ -15,7 +15,7 @@ Pool = tuple[int, int, int]
 Norm = Literal["none", "batch"]
 Backbone = Literal["residual", "vgg"]
 FramePool = Literal["sum", "mean"]
-HeadPool = Literal["sum", "mean", "attention"]
+HeadPool = Literal["sum", "mean", "attention", "clusters"]
 
 POOL_ALL: Pool = (2, 2, 2)
 POOL_FRAME: Pool = (1, 2, 2)
@@ -127,9 +127,11 @@ class EmbeddingSetSpec:
         hidden: The width of the layer that each embedding passes by itself; 0 for none, so that
             the network is linear in the embeddings.
         dropout: The share of the hidden layer, or of the embeddings without one, that is dropped in
-            training.
+            training; with `clusters`, nothing is dropped.
         pool: How the results for a user's frames are combined: by their `sum`, in units of a full
-            volume's mean, by their `mean`, or by `attention`, a mean whose weights are learnt.
+            volume's mean, by their `mean`, or by `attention`, a mean whose weights are learnt. With
+            `clusters`, the hidden layer tells how much a frame belongs to each of `hidden` clusters
+            of similar frames, and the sum counts a user's frames per cluster.
 
     Raises:
         OptionError: A value is out of range.
@@ -149,7 +151,11 @@ class EmbeddingSetSpec:
         if not 0 <= self.hidden <= _MAX_WIDTH:
             raise OptionError(f"hidden {self.hidden} is out of range; use 0 to {_MAX_WIDTH}.")
         if self.pool not in get_args(HeadPool):
-            raise OptionError(f"pool '{self.pool}' is unknown; use 'sum', 'mean' or 'attention'.")
+            raise OptionError(
+                f"pool '{self.pool}' is unknown; use one of {', '.join(get_args(HeadPool))}."
+            )
+        if self.pool == "clusters" and self.hidden < 2:
+            raise OptionError(f"hidden {self.hidden} is out of range; use 2 clusters or more.")
 
 
 OwnSpec = Cnn3dSpec | DeepSetSpec

@@ -21,6 +21,7 @@ from tweetprofile.training.averaging import AveragedWeights
 from tweetprofile.training.batches import Batch
 from tweetprofile.training.best_weights import KeptWeights
 from tweetprofile.training.cache import feature_statistics
+from tweetprofile.training.clusters import place_clusters
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.forward import compute_logits, training_dtype
 from tweetprofile.training.loss import user_loss
@@ -115,6 +116,8 @@ class Learner:
         else:
             network = build_network(setup.network, setup.volume_spec, setup.schema)
         network.initialise()
+        if isinstance(network, EmbeddingHead) and network.spec.pool == "clusters":
+            place_clusters(network, setup.train)
         loaded = load_weights(network, setup.init) if setup.init else None
         if isinstance(network, EmbeddingSet):
             if setup.backbone is not None:

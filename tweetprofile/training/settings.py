@@ -53,8 +53,8 @@ class TrainOptions:
             that are computed once; None to do so if it has weights.
         fine_tune: Whether to train the last stages of the backbone after the head, and to keep the
             result if it is better on the held-out users.
-        head: What combines the embeddings of a user's images: `sum`, `attention` or `linear`;
-            `auto` for the best of them in a cross-validation on the training users.
+        head: What combines the embeddings of a user's images: `sum`, `clusters`, `attention`
+            or `linear`; `auto` for the best of them in a cross-validation on the training users.
         embed_views: The number of views of each image that a head learns from: 2 adds the mirrored
             image, 4 the enlarged middle of both.
         norm: The normalisation: `batch`, or `none` as in the paper.
