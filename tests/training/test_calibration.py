@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tweetprofile.training.calibration import calibrate
+from tweetprofile.training.calibration import calibrate, calibrate_mean
 
 
 def drawn_users(users: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,3 +26,21 @@ def test_few_labels_leave_the_temperature_at_1() -> None:
     logits, labels = drawn_users(10)
     assert calibrate(logits * 9, labels).temperature == 1.0
     assert calibrate(logits[:0], labels[:0]).ece_before == 0.0
+
+
+def test_the_mean_of_many_networks_is_calibrated_by_singles_and_pairs() -> None:
+    """Each network adds noise of its own to the same evidence, as networks of other seeds do."""
+    evidence, labels = drawn_users(20_000)
+    networks = torch.stack([evidence + torch.randn_like(evidence) for _ in range(10)])
+    wanted = calibrate(networks.mean(0), labels).temperature
+    singles = networks[:2].flatten(0, 1), labels.repeat(2)
+    found = calibrate_mean(singles, (networks[:2].mean(0), labels), 10)
+    assert found.temperature == pytest.approx(wanted, rel=0.03)
+    assert calibrate(*singles).temperature > 1.1 * wanted
+    assert found.users == 20_000
+
+
+def test_without_pairs_the_mean_has_the_temperature_of_single_networks() -> None:
+    logits, labels = drawn_users()
+    found = calibrate_mean((logits * 2, labels), (logits[:0], labels[:0]), 4)
+    assert found == calibrate(logits * 2, labels)

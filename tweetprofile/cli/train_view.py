@@ -156,7 +156,7 @@ def show_training(summary: TrainSummary) -> None:
     """Show the scores, the number of users and where the model was written."""
     held_out = f"{summary.val_users:,} held out" if summary.val_users else "none held out"
     if summary.in_turn:
-        held_out = f"{summary.val_users:,} of them held out by one head each"
+        held_out = f"{summary.val_users:,} of them held out by some of the heads"
     left_out = f", {summary.left_out:,} without a usable image" if summary.left_out else ""
     left_out += f", {summary.unlabelled:,} without a label" if summary.unlabelled else ""
     for name, fold in summary.folds.items():

@@ -7,7 +7,7 @@ changes.
 Shapes: N users, K classes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -66,6 +66,33 @@ def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> TemperatureFit
     before = _error_of(logits_NK.softmax(1), labels_N)
     after = _error_of((logits_NK / temperature).softmax(1), labels_N)
     return TemperatureFit(temperature, before, after, len(labels_N))
+
+
+def calibrate_mean(
+    singles: tuple[torch.Tensor, torch.Tensor],
+    pairs: tuple[torch.Tensor, torch.Tensor],
+    networks: int,
+) -> TemperatureFit:
+    """Fit the temperature of the mean of networks of which each has learned from most users.
+
+    No user is held out by all networks, so the temperature of their mean cannot be fitted. The more
+    networks, the surer their mean may be: in it, what the networks disagree on shrinks with their
+    number, and the temperature falls along with it, in proportion. Temperatures of single networks
+    and of pairs therefore tell that of any number (`docs/training.md`).
+
+    Args:
+        singles: The logits of users by single networks that held them out, and the labels.
+        pairs: The mean logits of two such networks per user, and the labels; few of them, or none,
+            if users are held out by one network each. The temperature is then that of `singles`.
+        networks: The number of networks.
+    """
+    single = calibrate(*singles)
+    if len(pairs[1]) < _FEWEST_USERS:
+        return single
+    pair = calibrate(*pairs)
+    gain = 2 * (1 - 1 / networks) * (pair.temperature - single.temperature)
+    temperature = min(max(single.temperature + gain, _RANGE[0]), _RANGE[1])
+    return replace(pair, temperature=temperature)
 
 
 def _error_of(probabilities_NK: torch.Tensor, labels_N: torch.Tensor) -> float:

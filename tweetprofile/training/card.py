@@ -105,7 +105,7 @@ def _backbone(network: NetworkSpec, training: Mapping[str, Any]) -> list[str]:
 def _held_out(training: Mapping[str, Any]) -> str:
     if training.get("held_out_in_turn"):
         return (
-            "Each head held out other users, from whom the other heads learned: "
+            "Each head held out a part of the users, from whom other heads learned: "
             f"{training['val_users']:,} in all"
         )
     return f"A further {training['val_users']:,} users were held out"

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.epochs import EpochMetrics
@@ -21,6 +20,7 @@ from tweetprofile.training.cache import Subset
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
 from tweetprofile.training.forward import training_dtype
+from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.inputs import make_inputs
 from tweetprofile.training.learner import Learner
 from tweetprofile.training.loss import EpochLoss
@@ -84,27 +84,22 @@ class Trainer:
         """The best epoch of each member."""
         return tuple(kept.metrics.epoch for kept in self._best.kept)
 
-    def evaluate_held_out(self) -> tuple[dict[str, torch.Tensor], NDArray[np.int64]]:
-        """Return the logits of the held-out users by trait, and their labels.
+    def evaluate_held_out(self) -> HeldOut:
+        """Return the logits of the held-out users.
 
-        If each member has users of its own, they are the logits of that member alone.
+        If each member holds out users of its own, they are the logits of these members; otherwise
+        those of `result`.
         """
-        if not self._setup.parts:
-            return self.evaluate(self._setup.val), self._setup.val.labels
-        return self._logits_by_member()
-
-    def _logits_by_member(self) -> tuple[dict[str, torch.Tensor], NDArray[np.int64]]:
-        rows, labels = [], []
+        setup = self._setup
+        if not setup.parts:
+            return HeldOut(setup.val.users, setup.val.labels, self.evaluate(setup.val))
+        rows = []
         with self._exact():
             for number, kept in enumerate(self._best.kept):
-                member = self._learner.ensemble([kept])
-                val = self._setup.of_member(number).val
-                rows.append(self._validator.logits(member, val))
-                labels.append(val.labels)
-        names = self._setup.schema.names
-        return {name: torch.cat([row[name] for row in rows]) for name in names}, np.concatenate(
-            labels
-        )
+                val, member = setup.of_member(number).val, self._learner.ensemble([kept])
+                logits = self._validator.logits(member, val)
+                rows.append(HeldOut(val.users, val.labels, logits))
+        return HeldOut.join(rows)
 
     def evaluate(self, users: Subset) -> dict[str, torch.Tensor]:
         """Return the logits of `result` for users, by trait."""
@@ -187,11 +182,12 @@ class Trainer:
         last = self._best.kept[-1].metrics
         if len(self._best.kept) == 1 or self._rank.number > 0:
             return last
-        val_loss, scores = (
-            score_logits(self._setup, *self._logits_by_member())
-            if self._setup.parts
-            else self._validator.score(self.result)
-        )
+        val_loss: float | None
+        if self._setup.parts:
+            held_out = self.evaluate_held_out().mean()
+            val_loss, scores = score_logits(self._setup, held_out.logits, held_out.labels_RT)
+        else:
+            val_loss, scores = self._validator.score(self.result)
         return replace(last, val_loss=val_loss, scores=scores, mean_macro_f1=mean_macro_f1(scores))
 
     def _restore(self) -> int:

@@ -188,9 +188,12 @@ _DEFAULT_OF_VOLUMES: Mapping[str, Any] = {
 """The changes of the default for 3D CNNs, which need a lower learning rate and less variation."""
 
 
-MOST_HEADS = 10
-"""The number of heads over a backbone, unless it is given, or fewer parts of the users are held
-out."""
+HEADS = 10
+"""The number of heads over a backbone that all hold out the same users, or none."""
+
+MOST_HEADS = 20
+"""The number of heads over a backbone of which each holds out another part of the users, or less:
+two per part, so that each user is held out by two heads."""
 
 _EPOCHS_PER_HEAD = 15
 
@@ -225,7 +228,7 @@ def recipe_for(
     model: str | None = None,
     learned: Learned | None = None,
     *,
-    heads: int = MOST_HEADS,
+    heads: int = HEADS,
 ) -> Recipe:
     """Return a recipe as it applies to a network.
 

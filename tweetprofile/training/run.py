@@ -20,7 +20,7 @@ from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore, score_traits
 from tweetprofile.training.backbones import advice
 from tweetprofile.training.cache import Subset
-from tweetprofile.training.calibration import TemperatureFit, calibrate
+from tweetprofile.training.calibration import TemperatureFit, calibrate_mean
 from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.embeddings import embedding_source, whole_network
@@ -41,6 +41,7 @@ from tweetprofile.training.folds import (
     write_folds,
 )
 from tweetprofile.training.head_choice import choose_head, with_head
+from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.holdout import Holdout, hold_out
 from tweetprofile.training.loop import Trainer, train_rank
 from tweetprofile.training.observer import TrainObserver
@@ -320,13 +321,23 @@ def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, TemperatureF
     """Fit the temperature of each trait on the held-out users, if there are any."""
     if not len(setup.val):
         return {}
-    logits, labels_NT = trainer.evaluate_held_out()
-    fits = {}
-    for column, (name, values) in enumerate(logits.items()):
-        labels = torch.from_numpy(labels_NT[:, column])
-        known = labels != UNKNOWN
-        fits[name] = calibrate(values[known], labels[known])
-    return fits
+    held_out = trainer.evaluate_held_out()
+    pairs = held_out.mean(2)
+    return {
+        trait.name: calibrate_mean(
+            _labelled(held_out, trait.name, column),
+            _labelled(pairs, trait.name, column),
+            len(trainer.kept_epochs),
+        )
+        for column, trait in enumerate(setup.schema)
+    }
+
+
+def _labelled(held_out: HeldOut, trait: str, column: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits of a trait, and the labels, of the rows that have one."""
+    labels = torch.from_numpy(held_out.labels_RT[:, column])
+    known = labels != UNKNOWN
+    return held_out.logits[trait][known], labels[known]
 
 
 def _write_model(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> None:

@@ -23,7 +23,7 @@ from tweetprofile.training.backbones import (
     learned_of,
 )
 from tweetprofile.training.folds import MOST_FOLDS
-from tweetprofile.training.recipes import MOST_HEADS, RECIPES, Recipe, RecipeName, recipe_for
+from tweetprofile.training.recipes import HEADS, MOST_HEADS, RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
 from tweetprofile.volumes.spec import Fill, VolumeSpec
 
@@ -193,9 +193,12 @@ class TrainOptions:
 
     @property
     def _heads(self) -> int:
-        """The number of heads: one per part of the users that is held out, if it is not given."""
-        parts = round(1 / self.val_fraction) if self.val is None and self.val_fraction else 0
-        return self.members or (min(MOST_HEADS, max(2, parts)) if parts else MOST_HEADS)
+        """The number of heads: two per part of the users that is held out, if it is not given."""
+        if self.members is not None:
+            return self.members
+        if self.val is not None or not self.val_fraction:
+            return HEADS
+        return min(MOST_HEADS, 2 * max(2, round(1 / self.val_fraction)))
 
     @property
     def resolved(self) -> "TrainOptions":

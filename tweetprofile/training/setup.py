@@ -33,7 +33,7 @@ class TrainingSetup:
             `init`.
         learned: What is trained of a network over embeddings otherwise.
         parts: The users to learn from and the held-out users of each member, in place of `train`
-            and `val`; empty if these are the same for all members.
+            and `val`, who are then all users; empty if they are the same for all members.
         resume: Whether to resume from the state in the run folder, if there is one.
     """
 

@@ -27,7 +27,7 @@ class TrainSummary:
         calibration: The temperatures fitted on the held-out users, by trait.
         folds: The scores of the cross-validation by trait; empty without a cross-validation.
         seconds: The duration of the training.
-        in_turn: Whether each member held out other users, whom the others learned from.
+        in_turn: Whether each member held out a part of the users, whom others learned from.
     """
 
     checkpoint: Path

@@ -1,7 +1,7 @@
 """The users of a training: their frames are decoded, their labels read, and some are held out."""
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, count, islice
 
 import numpy as np
 
@@ -33,8 +33,8 @@ class TrainingUsers:
         unlabelled: The number of users without a label.
         warnings: Sentences to read before trusting the scores.
         notes: Sentences on how the users were divided.
-        parts: The users to learn from and the held-out users of each member, if each holds out
-            others; `train` then has all users, and `val` those whom a member holds out.
+        parts: The users to learn from and the held-out users of each member, if each holds out a
+            part of its own; `train` then has all users, and `val` those whom a member holds out.
     """
 
     everyone: Subset
@@ -84,8 +84,8 @@ def load_users(
         holdout = Holdout(everyone, everyone.take(np.flatnonzero(np.isin(everyone.users, tested))))
         warnings = warn_of_few_users(plan.found.schema, len(everyone), holdout.val, 0)
         notes: tuple[str, ...] = (
-            f"each of the {len(parts)} heads holds out other users, who share no image with those "
-            "that it learns from; the scores are those of heads on users whom they hold out.",
+            f"each of the {len(parts)} heads holds out a part of the users, and learns from none "
+            "of their images; every user is scored by heads that have held the user out.",
         )
     else:
         holdout, warnings = _divide(plan, everyone, observer, embedding)
@@ -110,21 +110,22 @@ def _parts(plan: TrainingPlan, everyone: Subset) -> tuple[tuple[Subset, Subset],
     """Divide the users anew for each head; return nothing if all heads hold out the same users.
 
     Heads learn within seconds, so each of them can hold out another part of the users. All users
-    together then tell how good the heads are, and how sure they may be.
+    together then tell how good the heads are, and how sure they may be. After as many heads as
+    there are parts, users are divided into other parts, so that users are held out more than once.
     """
     options = plan.options
     members = options.members or 1
     if plan.validation is not None or not options.val_fraction or members == 1:
         return ()
-    if len(everyone) < _FEWEST_USERS_PER_PART * members:
-        return ()
     parts = max(2, round(1 / options.val_fraction))
-    folds = make_folds(everyone, parts, options.seed)
-    return tuple(islice(folds, min(members, parts)))
+    if len(everyone) < _FEWEST_USERS_PER_PART * min(members, parts):
+        return ()
+    divisions = (make_folds(everyone, parts, options.seed + number) for number in count())
+    return tuple(islice(chain.from_iterable(divisions), members))
 
 
 _FEWEST_USERS_PER_PART = 4
-"""With fewer users per head, parts would lack classes."""
+"""With fewer users per part, parts would lack classes."""
 
 
 def _divide(
