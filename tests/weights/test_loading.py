@@ -111,7 +111,8 @@ def test_the_weights_for_classes_are_not_missed(name: str, tmp_path: Path) -> No
 
 def test_older_files_without_counts_of_batches_are_complete(tmp_path: Path) -> None:
     older = {name: each for name, each in weights().items() if "num_batches" not in name}
-    load(saved(tmp_path, older))
+    loaded = load(saved(tmp_path, older)).state_dict()
+    assert all(torch.equal(loaded[name], each) for name, each in older.items())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

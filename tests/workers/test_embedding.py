@@ -183,6 +183,7 @@ class TestStore:
         store = self.open(tmp_path / "gone")
         (tmp_path / "gone").rmdir()
         store.add([b"1" * 16], np.ones((1, 4), np.float16))
+        assert store.find(b"1" * 16) is None
 
     def test_embeddings_from_a_store_are_those_that_were_computed(self, tmp_path: Path) -> None:
         embedder = embedder_of(make_backbone(), views=2)

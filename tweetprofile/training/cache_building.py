@@ -53,6 +53,10 @@ from tweetprofile.workers.profiles import FRAMES as PIXELS
 _FORMAT = 2
 """The version of the files; caches of other versions are not used."""
 
+_EMBEDDINGS_FORMAT = 2
+"""The version of the files of embeddings. In version 1, frames were hashed instead: held-out users
+with a cache of it would seem to share no image with training users with one of version 2."""
+
 _VOLUMES_PER_USER = 4
 """The number of volumes that the frames kept per user would fill, for epochs to choose from."""
 
@@ -209,6 +213,7 @@ class CacheSource:
         }
         if self.embedding is not None:
             facts["embedding"] = [self.embedding.digest, self.embedding.views, torch.__version__]
+            facts["embeddings"] = _EMBEDDINGS_FORMAT
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -78,7 +78,7 @@ def calibrate_mean(
     No user is held out by all networks, so the temperature of their mean cannot be fitted. The more
     networks, the surer their mean may be: in it, what the networks disagree on shrinks with their
     number, and the temperature falls along with it, in proportion. Temperatures of single networks
-    and of pairs therefore tell that of any number (`docs/training.md`).
+    and of pairs therefore tell that of any number (`benchmarks/results/2026-11-29-backbones.md`).
 
     Args:
         singles: The logits of users by single networks that held them out, and the labels.
