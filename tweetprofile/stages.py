@@ -17,6 +17,8 @@ class Stage(StrEnum):
     """Checking image headers before DALI decodes; Pillow checks them while it decodes."""
     DECODE = "decode"
     """Decoding and resizing."""
+    TEXTS = "texts"
+    """Counting the n-grams of texts."""
     STACK = "stack"
     """Stacking frames into volumes."""
     FORWARD = "forward"

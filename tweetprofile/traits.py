@@ -24,8 +24,8 @@ LONGEST_CLASS_NAME = 256
 
 RESERVED_COLUMNS = frozenset(
     {
-        "user_id", "images", "image", "frames_used", "images_given",
-        "images_failed", "status", "image_errors", "split",
+        "user_id", "images", "image", "frames_used", "images_given", "images_failed", "status",
+        "image_errors", "texts", "text", "texts_used", "texts_given", "texts_cut", "split",
     }
 )  # fmt: skip
 """Columns of the manifest and the output, whose names a trait must not have.

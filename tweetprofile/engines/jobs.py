@@ -10,6 +10,7 @@ job             actor                    facts                row of a user who 
 `ExtractJob`    `workers.FrameExtractor` `WorkerFacts`        no frames
 `EmbedJob`      `workers.Embedder`       `EmbedderFacts`      no embeddings
 `ExamineJob`    `workers.Examiner`       `WorkerFacts`        no usable images
+`CountJob`      `workers.TextCounter`    `WorkerFacts`        no n-grams
 =============== ======================== ==================== =========================
 
 To add a kind of work, write the module of its actor and add a class here; nothing else in
@@ -30,8 +31,14 @@ import pyarrow as pa
 from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
+from tweetprofile.texts.spec import TextSpec
 from tweetprofile.workers.findings import crashed_findings
-from tweetprofile.workers.profiles import crashed_embeddings, crashed_frames, crashed_profile
+from tweetprofile.workers.profiles import (
+    crashed_counts,
+    crashed_embeddings,
+    crashed_frames,
+    crashed_profile,
+)
 
 FactsT = TypeVar("FactsT", bound=WorkerFacts)
 """What the workers of a job report about themselves."""
@@ -169,6 +176,26 @@ class ExamineJob(Job[WorkerFacts]):
     def crashed_row(self, facts: WorkerFacts, images_given: int) -> pa.Table:
         """See `Job.crashed_row`."""
         return crashed_findings(images_given)
+
+
+@dataclass(frozen=True, slots=True)
+class CountJob(Job[WorkerFacts]):
+    """Count the n-grams of texts; the options that concern images have no effect.
+
+    Attributes:
+        spec: How to normalise texts, and which n-grams to count.
+    """
+
+    spec: TextSpec
+    actor: ClassVar[str] = "tweetprofile.workers.text_counter:TextCounter"
+
+    def actor_arguments(self) -> tuple[Any, ...]:
+        """See `Job.actor_arguments`."""
+        return (self.spec,)
+
+    def crashed_row(self, facts: WorkerFacts, images_given: int) -> pa.Table:
+        """See `Job.crashed_row`."""
+        return crashed_counts(images_given)
 
 
 def imported(name: str) -> Any:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tweetprofile.data.manifests.image_rows import ImageRows, batches_without_images
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.job import RunFactsT
 from tweetprofile.stages import StageClock
@@ -25,6 +26,7 @@ class ShardSource:
         users_per_shard: The number of users per shard; the last shard may have fewer.
         keep: The columns to copy to the output.
         max_images: The largest number of images per user.
+        texts: How much of the users' texts is read; None for nothing.
     """
 
     manifest: Manifest
@@ -32,13 +34,14 @@ class ShardSource:
     users_per_shard: int
     keep: tuple[str, ...]
     max_images: int
+    texts: TextLimits | None = None
 
     @property
     def image_rows(self) -> ImageRows | None:
-        """The manifest for workers to read images from, if it holds images; otherwise None."""
-        if not self.manifest.carries_bytes:
+        """The manifest for workers to read, if it holds images or texts; otherwise None."""
+        if not self.manifest.carries_bytes and self.texts is None:
             return None
-        return ImageRows(self.manifest, self.max_images)
+        return ImageRows(self.manifest, self.max_images, self.texts)
 
     def batches(
         self, shards: Sequence[int], users_per_batch: int, *, images: bool = True
@@ -68,6 +71,7 @@ class ShardSource:
             self.keep,
             self.max_images,
             first_shard=first_shard,
+            texts=self.texts,
         )
 
     def _without_images(self, users_per_batch: int, first_shard: int) -> Iterator[UserBatch]:

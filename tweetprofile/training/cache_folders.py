@@ -1,4 +1,4 @@
-"""Folders of cached frames: built under a temporary name, and removed when space is short."""
+"""Folders of cached frames and counts: built under a temporary name, removed to save space."""
 
 import fcntl
 import json
@@ -13,9 +13,11 @@ from tweetprofile.data.files.atomic import move
 from tweetprofile.workers.embedding_store import STORED
 
 FRAMES, EMBEDDINGS = "frames.uint8", "embeddings.float16"
+BUCKETS, COUNTS = "buckets.uint32", "counts.uint16"
 USERS, FACTS = "users.npz", "cache.json"
-_FILES = (FRAMES, EMBEDDINGS, USERS, FACTS)
-"""The files of a cache; a complete one has frames or embeddings, and the other two."""
+_DATA = (FRAMES, EMBEDDINGS, BUCKETS, COUNTS)
+_FILES = (*_DATA, USERS, FACTS)
+"""The files of a cache; a complete one has frames, embeddings or counts, and the last two."""
 
 EMBEDDING_SHAPE = "embedding"
 """The key of the views and features of an embedding, in the facts of a cache of embeddings."""
@@ -115,8 +117,8 @@ def remove_known(folder: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Return the size of a cache's frames or embeddings in bytes."""
-    data = (folder / name for name in (FRAMES, EMBEDDINGS))
+    """Return the size of a cache's frames, embeddings or counts in bytes."""
+    data = (folder / name for name in _DATA)
     return sum(path.stat().st_size for path in data if path.exists())
 
 
@@ -126,10 +128,13 @@ def _is_cache(folder: Path) -> bool:
         return False
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        return {"height", "width", "manifest", "outcome"} <= facts.keys() and all(
-            (folder / name).exists()
-            for name in (EMBEDDINGS if EMBEDDING_SHAPE in facts else FRAMES, USERS)
-        )
+        if facts.keys() == {"manifest"}:
+            data: tuple[str, ...] = (BUCKETS, COUNTS)
+        elif {"height", "width", "manifest", "outcome"} <= facts.keys():
+            data = (EMBEDDINGS if EMBEDDING_SHAPE in facts else FRAMES,)
+        else:
+            return False
+        return all((folder / name).exists() for name in (*data, USERS))
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
 

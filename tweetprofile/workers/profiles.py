@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.images.reader import FailedImage
-from tweetprofile.data.manifests.users import UserId
+from tweetprofile.data.manifests.users import UserId, UserImages
 from tweetprofile.traits import Trait, TraitSchema
 
 if TYPE_CHECKING:
@@ -41,6 +41,28 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TextOutcome:
+    """The outcome of one user's texts.
+
+    Attributes:
+        used: The number of texts that the prediction is based on; those without a character that
+            is not a space are not among them.
+        given: The number of texts that the manifest lists.
+        cut: The number of texts that were longer than the limit, of which only the start is used.
+    """
+
+    used: int
+    given: int
+    cut: int
+
+    @classmethod
+    def of(cls, user: UserImages) -> "TextOutcome":
+        """Return the outcome of a user whose texts were read."""
+        used = sum(not text.isspace() for text in user.texts if text)
+        return cls(used, len(user.texts) + user.texts_left_out, user.texts_cut)
+
+
+@dataclass(frozen=True, slots=True)
 class UserOutcome:
     """The outcome of one user's images.
 
@@ -50,6 +72,7 @@ class UserOutcome:
         frames_used: The number of images that the prediction is based on.
         failed: The images that were tried and are unusable.
         crashed: Whether the images crashed the worker.
+        texts: The outcome of the user's texts; None if they were not read.
     """
 
     user_id: UserId
@@ -57,11 +80,17 @@ class UserOutcome:
     frames_used: int
     failed: tuple[FailedImage, ...]
     crashed: bool = False
+    texts: TextOutcome | None = None
 
     @classmethod
     def of(cls, user: "UserFrames") -> "UserOutcome":
         """Return the outcome of a user whose frames have been loaded."""
         return cls(user.user_id, user.images_given, len(user.frames_FHWC), user.failed)
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether there is anything that a prediction can be based on."""
+        return self.frames_used > 0 or (self.texts is not None and self.texts.used > 0)
 
     @property
     def status(self) -> Status:
@@ -134,6 +163,10 @@ INDEXES = "indexes"
 """The column of the positions of the images behind the frames: (F,) int32 per user, as bytes."""
 
 
+NGRAM_BUCKETS, NGRAM_COUNTS = "ngram_buckets", "ngram_counts"
+"""The columns of the n-grams of a user's texts: (J,) uint32 and (J,) uint16 per user, as bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedUser:
     """What is known of a user's frames, each as the bytes of an array.
@@ -159,6 +192,14 @@ OUTCOME_FIELDS = (
     pa.field("image_errors", pa.list_(_IMAGE_ERROR)),
 )
 """The columns for the outcome of users' images, which every table about users has."""
+
+
+TEXT_FIELDS = (
+    pa.field("texts_used", pa.int32()),
+    pa.field("texts_given", pa.int32()),
+    pa.field("texts_cut", pa.int32()),
+)
+"""The columns for the outcome of users' texts, where texts are read."""
 
 
 def probabilities_column(trait: str) -> str:
@@ -240,6 +281,27 @@ def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> 
     return make_profiles(schema, [outcome], unused)
 
 
+def make_count_rows(
+    outcomes: Sequence[UserOutcome], counts: Sequence[tuple[bytes, bytes]]
+) -> pa.Table:
+    """Return the outcomes of users' texts, one row per user, with the n-grams of their texts."""
+    columns = {
+        NGRAM_BUCKETS: pa.array([buckets for buckets, _ in counts], pa.large_binary()),
+        NGRAM_COUNTS: pa.array([each for _, each in counts], pa.large_binary()),
+    }
+    ids = ids_column(outcomes)
+    fields = [pa.field("user_id", ids.type), *OUTCOME_FIELDS, *TEXT_FIELDS]
+    fields += [pa.field(name, column.type) for name, column in columns.items()]
+    every = [ids, *outcome_columns(outcomes), *text_columns(outcomes), *columns.values()]
+    return pa.Table.from_arrays(every, schema=pa.schema(fields))
+
+
+def crashed_counts(images_given: int) -> pa.Table:
+    """Return the row of counts of a user who crashed the worker."""
+    outcome = UserOutcome("", images_given, 0, (), crashed=True)
+    return make_count_rows([outcome], [(b"", b"")])
+
+
 def crashed_frames(images_given: int) -> pa.Table:
     """Return the row of frames of a user whose images crashed the worker."""
     return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""], [b""])
@@ -281,6 +343,16 @@ def outcome_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:
         pa.array([len(outcome.failed) for outcome in outcomes], pa.int32()),
         _dictionary(list(Status), (outcome.status for outcome in outcomes)),
         pa.array([_errors(outcome) for outcome in outcomes], pa.list_(_IMAGE_ERROR)),
+    ]
+
+
+def text_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:
+    """Return the columns `TEXT_FIELDS`, one row per user; null for users who crashed the worker."""
+    texts = [outcome.texts for outcome in outcomes]
+    return [
+        pa.array([None if each is None else each.used for each in texts], pa.int32()),
+        pa.array([None if each is None else each.given for each in texts], pa.int32()),
+        pa.array([None if each is None else each.cut for each in texts], pa.int32()),
     ]
 
 

@@ -1,6 +1,6 @@
-"""The images of a manifest that holds them itself, read by the workers and not by the supervisor.
+"""The images and texts that a manifest holds, read by the workers and not by the supervisor.
 
-Encoded images are most of such a manifest. If the supervisor read them, it would have to hand every
+They are most of such a manifest. If the supervisor read them, it would have to hand every
 byte to a worker, and no more workers could be fed than one process can. So the supervisor reads the
 ids and the kept columns only, and tells a worker which rows to read. Each worker reads its rows in
 order, so that it decodes little of the file that is not its own.
@@ -13,16 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tweetprofile.data.manifests.forms import (
-    Form,
-    cap_images,
-    group_rows,
-    run_starts,
-    unify_lists,
-)
+from tweetprofile.data.manifests.forms import Form, cap_images, run_starts
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.row_groups import batch_sizes, drop_rows, rechunk
-from tweetprofile.data.manifests.schemas import IMAGE_COLUMNS
+from tweetprofile.data.manifests.texts import TextLimits, cap_texts
 from tweetprofile.data.manifests.users import RowRange, UserBatch
 from tweetprofile.errors import ManifestError
 
@@ -40,10 +34,12 @@ class ImageRows:
     Attributes:
         manifest: The manifest, which holds its images.
         max_images: The largest number of images per user.
+        texts: How much of the users' texts is read; None for nothing.
     """
 
     manifest: Manifest
     max_images: int
+    texts: TextLimits | None = None
 
 
 def batches_without_images(
@@ -81,12 +77,18 @@ def batches_without_images(
 
 
 def only_images_of(table: pa.Table, position: int) -> pa.Table:
-    """Return the table of a batch with the images of a single user; all other lists are empty."""
-    images = table["images"].combine_chunks()
-    own = images[position].values
-    offsets = [0] * (position + 1) + [len(own)] * (len(table) - position)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
-    return table.set_column(table.schema.get_field_index("images"), "images", lists)
+    """Return the table of a batch with the images and texts of a single user; others have none."""
+    for name in ("images", "texts"):
+        if name in table.column_names:
+            column = _only_list(table[name].combine_chunks(), position)
+            table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table
+
+
+def _only_list(lists: pa.LargeListArray, position: int) -> pa.LargeListArray:
+    own = lists[position].values
+    offsets = [0] * (position + 1) + [len(own)] * (len(lists) - position)
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
 
 
 class ImageRowReader:
@@ -98,9 +100,9 @@ class ImageRowReader:
 
     def __init__(self, rows: ImageRows) -> None:
         self._manifest = rows.manifest
-        self._most = rows.max_images
-        self._is_long = self._manifest.form is Form.LONG
-        self._columns = ["user_id", IMAGE_COLUMNS[self._is_long]]
+        self._rows = rows
+        wants_texts = rows.texts is not None
+        self._columns = ["user_id", *self._manifest.content_columns(texts=wants_texts)]
         self._tables: Iterator[pa.Table] = iter(())
         self._ahead: pa.Table | None = None
         self._next = -1
@@ -120,10 +122,11 @@ class ImageRowReader:
         self._on_rows = on_rows
         if rows.first != self._next:
             self._seek(rows.first)
-        tables = self._take(rows.count)
-        grouped = group_rows(tables, self._most) if self._is_long else map(unify_lists, tables)
+        most, texts = self._rows.max_images, self._rows.texts
+        grouped = self._manifest.grouped(self._take(rows.count), most, texts)
         table = pa.concat_tables(list(grouped), promote_options="permissive")
-        return cap_images(table.slice(0, rows.users), self._most)
+        capped = cap_images(table.slice(0, rows.users), most)
+        return capped if texts is None else cap_texts(capped, texts)
 
     def _seek(self, row: int) -> None:
         self._tables = self._manifest.read(_ROWS_AT_ONCE, self._columns, row, self._report)

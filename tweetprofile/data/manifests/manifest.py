@@ -30,7 +30,9 @@ from tweetprofile.data.manifests.row_groups import (
     rechunk,
 )
 from tweetprofile.data.manifests.schemas import (
+    CONTENT_COLUMNS,
     IMAGE_COLUMNS,
+    TEXT_COLUMNS,
     FileSchema,
     contradiction,
     form_of_all,
@@ -39,6 +41,7 @@ from tweetprofile.data.manifests.schemas import (
     unify,
 )
 from tweetprofile.data.manifests.sources import find_sources, fingerprint, partitions_of
+from tweetprofile.data.manifests.texts import TextLimits, cap_texts
 from tweetprofile.data.manifests.user_ids import (
     Hashes,
     RepeatedIds,
@@ -215,6 +218,7 @@ class Manifest:
         columns: Sequence[str] = (),
         max_images: int = MAX_IMAGES,
         first_shard: int = 0,
+        texts: TextLimits | None = None,
     ) -> Iterator[UserBatch]:
         """Stream the users in batches, none of which crosses the end of a shard.
 
@@ -226,21 +230,65 @@ class Manifest:
             max_images: The most images per user; further images are counted and left out.
             first_shard: The shard to begin with. Little of what precedes it is read, except in the
                 long form, where everything is read.
+            texts: How much of the users' texts is read; None for nothing.
 
         Raises:
             ManifestError: No file has one of the columns, or a file is damaged.
         """
-        names = self.names_with([IMAGE_COLUMNS[self.form is Form.LONG], *columns])
-        # Encoded images are large, so no more are read than a batch needs.
-        rows = users_per_batch if self.carries_bytes else users_per_shard
+        names = self.names_with([*self.content_columns(texts=texts is not None), *columns])
+        # Encoded images and texts are large, so no more are read than a batch needs.
+        large = self.carries_bytes or texts is not None
+        rows = users_per_batch if large else users_per_shard
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
-            grouped = drop_rows(group_rows(self.read(rows, names), max_images), first)
+            grouped = drop_rows(self.grouped(self.read(rows, names), max_images, texts), first)
         else:
-            grouped = map(unify_lists, self.read(rows, names, first))
+            grouped = self.grouped(self.read(rows, names, first), max_images, texts)
         for table in rechunk(grouped, batch_sizes(users_per_shard, users_per_batch)):
-            yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
+            capped = cap_images(table, max_images)
+            if texts is not None:
+                capped = cap_texts(capped, texts)
+            yield UserBatch(first // users_per_shard, first, capped)
             first += len(table)
+
+    def grouped(
+        self, tables: Iterable[pa.Table], max_images: int, texts: TextLimits | None
+    ) -> Iterator[pa.Table]:
+        """Return tables of rows, with the columns of images and texts, as tables of users."""
+        tables = (
+            map(self._with_all_content, tables)
+            if texts is not None
+            else map(self._with_images, tables)
+        )
+        if self.form is Form.LONG:
+            return group_rows(tables, max_images, 0 if texts is None else texts.max_texts)
+        return map(unify_lists, tables)
+
+    def content_columns(self, *, texts: bool) -> list[str]:
+        """Return the columns of images, and of texts if they are wanted, that the manifest has."""
+        wanted = [self._content_column(IMAGE_COLUMNS)]
+        if texts:
+            wanted.append(self._content_column(TEXT_COLUMNS))
+        return [name for name in wanted if name in self.schema.names]
+
+    def _content_column(self, columns: tuple[str, str]) -> str:
+        return columns[self.form is Form.LONG]
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the manifest has a column of images."""
+        return self._content_column(IMAGE_COLUMNS) in self.schema.names
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether the manifest has a column of texts."""
+        return self._content_column(TEXT_COLUMNS) in self.schema.names
+
+    def _with_images(self, table: pa.Table) -> pa.Table:
+        return _with_column(table, self._content_column(IMAGE_COLUMNS))
+
+    def _with_all_content(self, table: pa.Table) -> pa.Table:
+        return _with_column(self._with_images(table), self._content_column(TEXT_COLUMNS))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the files' contents in order, wherever the files are.
@@ -258,7 +306,8 @@ class Manifest:
     @property
     def carries_bytes(self) -> bool:
         """Whether the manifest may hold the images themselves."""
-        return holds_bytes(self.schema.field(IMAGE_COLUMNS[self.form is Form.LONG]).type)
+        name = self._content_column(IMAGE_COLUMNS)
+        return name in self.schema.names and holds_bytes(self.schema.field(name).type)
 
     def names_with(self, columns: Sequence[str]) -> list[str]:
         """Return `user_id` and other columns, each once.
@@ -296,8 +345,8 @@ class Manifest:
 
     def _column(self, name: str, table: pa.Table, file: AnyPath) -> pa.ChunkedArray:
         """Return a column with the type of all files, from the folder name or null if missing."""
-        if name in IMAGE_COLUMNS:
-            return table[name]
+        if name in CONTENT_COLUMNS:
+            return table[name] if name in table.column_names else _nulls(len(table))
         kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
         if name not in table.column_names:
             value = partitions_of(file).get(name) if name in self.partitions else None
@@ -319,3 +368,14 @@ class Manifest:
             if not pa.types.is_null(own) and merge(name, own, kind) == kind:
                 return file
         return self.files[0]
+
+
+def _nulls(rows: int) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.nulls(rows)])
+
+
+def _with_column(table: pa.Table, name: str) -> pa.Table:
+    """Return a table with a column, of nulls if the table has none of this name."""
+    if name in table.column_names:
+        return table
+    return table.append_column(name, _nulls(len(table)))

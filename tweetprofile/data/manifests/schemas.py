@@ -17,9 +17,12 @@ from tweetprofile.data.files.storage import AnyPath, arrow_source, open_binary, 
 from tweetprofile.data.manifests.footers import read_claims
 from tweetprofile.data.manifests.forms import Form, form_of, is_bytes, is_text
 from tweetprofile.data.manifests.suggestions import command_for_file
+from tweetprofile.data.manifests.texts import require_texts
 from tweetprofile.errors import ManifestError
 
 IMAGE_COLUMNS = ("images", "image")
+TEXT_COLUMNS = ("texts", "text")
+CONTENT_COLUMNS = (*IMAGE_COLUMNS, *TEXT_COLUMNS)
 """The columns whose types need not agree, since each file may give images in its own form."""
 
 
@@ -105,6 +108,7 @@ def form_of_all(files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequ
             if name not in named.names:
                 named = named.append(schema.field(name))
         forms.append((form_of(named, file.path), file.path))
+        require_texts(named, file.path)
     first, origin = forms[0]
     for form, path in forms:
         if (form is Form.LONG) != (first is Form.LONG):
@@ -121,6 +125,8 @@ def merge(name: str, one: pa.DataType, other: pa.DataType) -> pa.DataType | None
         return one
     if pa.types.is_null(one):
         return other
+    if name in TEXT_COLUMNS:
+        return one
     if name in IMAGE_COLUMNS:
         return one if holds_bytes(one) or not holds_bytes(other) else other
     if is_text(one) and is_text(other):

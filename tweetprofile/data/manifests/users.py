@@ -43,17 +43,23 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class UserImages:
-    """One user and the user's images, in manifest order.
+    """One user and what the user posted, in manifest order.
 
     Attributes:
         user_id: The id of the user.
         images: The images, up to the limit per user.
         left_out: The number of further images in the manifest.
+        texts: The texts, the oldest first, up to the limit per user; empty if they are not wanted.
+        texts_left_out: The number of further texts in the manifest.
+        texts_cut: The number of texts that were longer than the limit.
     """
 
     user_id: UserId
     images: tuple[ImageRef, ...]
     left_out: int = 0
+    texts: tuple[str, ...] = ()
+    texts_left_out: int = 0
+    texts_cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,8 @@ class UserBatch:
         shard: The number of the shard.
         first: The number of the first user in the manifest.
         table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the limit per user),
-            `images_given` (int64, including images beyond the limit) and the requested columns.
+            `images_given` (int64, including images beyond the limit), with texts also `texts`
+            (large_list<large_binary>), `texts_given` and `texts_cut`, and the requested columns.
         rows: The rows of the users, from which a worker reads the images; None if `table` has them.
     """
 
@@ -114,9 +121,24 @@ def users_of(table: pa.Table, *, copy: bool = True) -> list[UserImages]:
     ids, given = (table[name].to_pylist() for name in ("user_id", "images_given"))
     # One chunk at a time: joining them would copy all images.
     images = [refs for chunk in table["images"].chunks for refs in _image_refs(chunk, copy=copy)]
-    return [
+    users = [
         UserImages(user_id, refs, count - len(refs))
         for user_id, refs, count in zip(ids, images, given, strict=True)
+    ]
+    return _with_texts(users, table) if "texts" in table.column_names else users
+
+
+def _with_texts(users: list[UserImages], table: pa.Table) -> list[UserImages]:
+    """Return users with their texts; bytes that are not UTF-8 become U+FFFD."""
+    columns = (table[name].to_pylist() for name in ("texts", "texts_given", "texts_cut"))
+    return [
+        replace(
+            user,
+            texts=tuple(text.decode(errors="replace") for text in texts),
+            texts_left_out=given - len(texts),
+            texts_cut=cut,
+        )
+        for user, texts, given, cut in zip(users, *columns, strict=True)
     ]
 
 

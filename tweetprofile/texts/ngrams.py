@@ -1,0 +1,192 @@
+"""Count the n-grams of a user's texts, hashed into buckets, without a loop over characters.
+
+Every character gets a random number of 64 bits. The hash of an n-gram is a polynomial of the
+numbers of its units, so the hashes of all n-grams of a length are sums of shifted arrays. Nothing
+that is kept tells which n-gram a bucket stands for.
+
+Shapes: L characters, W words, J buckets that occur.
+"""
+
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tweetprofile.texts.normalising import END, normalised_pieces
+from tweetprofile.texts.spec import NgramBlock, TextSpec
+
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+"""The base of the polynomials: odd, and otherwise of no meaning."""
+
+_LONGEST_WORD = 64
+"""The number of characters of a word whose order counts; a longer one is rarely a word."""
+
+_POWERS = np.cumprod(np.array([1] + [_BASE] * (_LONGEST_WORD - 1), np.uint64))
+
+_CODE_POINTS = sys.maxunicode + 1
+
+_SPACE, _WORD, _SYMBOL = 0, 1, 2
+"""Kinds of characters. Each symbol, such as an emoji or a full stop, is a word of its own."""
+
+_JOINERS = (0x200C, 0x200D, 0xFE0E, 0xFE0F)
+"""Characters without a shape of their own, which choose or join the shapes of others."""
+
+_MARKS_BELOW = 0x20000
+"""All combining marks but variation selectors are below."""
+
+
+@dataclass(frozen=True, slots=True)
+class NgramCounts:
+    """How often n-grams occur in the texts of a user.
+
+    Attributes:
+        buckets_J: The buckets that occur, uint32, in rising order.
+        counts_J: How often each occurs, uint16; at most 65,535.
+    """
+
+    buckets_J: NDArray[np.uint32]
+    counts_J: NDArray[np.uint16]
+
+
+def count_ngrams(texts: Sequence[str], spec: TextSpec) -> NgramCounts:
+    """Count the n-grams of a user's texts.
+
+    The result depends on nothing but the texts and the spec, to the last count.
+
+    Args:
+        texts: The texts of a user, in any order.
+        spec: How to normalise them, and which n-grams to count.
+    """
+    pieces = [_buckets_of(piece, spec) for piece in normalised_pieces(texts, spec)]
+    if not pieces:
+        return NgramCounts(np.empty(0, np.uint32), np.empty(0, np.uint16))
+    buckets_J, counts_J = pieces[0]
+    for buckets, counts in pieces[1:]:
+        buckets_J, counts_J = _merged((buckets_J, counts_J), (buckets, counts))
+    return NgramCounts(buckets_J, np.minimum(counts_J, 0xFFFF).astype(np.uint16))
+
+
+def _merged(
+    one: tuple[NDArray[np.uint32], NDArray[np.int64]],
+    other: tuple[NDArray[np.uint32], NDArray[np.int64]],
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    buckets, places = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
+    counts = np.bincount(places, np.concatenate([one[1], other[1]]), len(buckets))
+    return buckets, counts.astype(np.int64)
+
+
+def _buckets_of(piece: str, spec: TextSpec) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Return the buckets that occur in a piece, in rising order, and how often each occurs."""
+    codes_L = np.frombuffer(piece.encode("utf-32-le", "replace"), np.uint32)
+    codes_L = _with_short_runs(codes_L, spec.longest_run)
+    numbers_L = _numbers()[codes_L]
+    is_end_L = codes_L == ord(END)
+    words_W, between_W = _words(codes_L, numbers_L, is_end_L)
+    found = []
+    for start, block in zip(spec.starts, spec.blocks, strict=True):
+        if block.unit == "word":
+            hashes = _ngram_hashes(words_W, between_W, block)
+        else:
+            hashes = _ngram_hashes(numbers_L, is_end_L, block)
+        buckets = (_mixed(hashes) >> np.uint64(64 - block.bits)).astype(np.uint32)
+        buckets.sort()
+        buckets += np.uint32(start)
+        found.append(buckets)
+    every = np.concatenate(found)
+    is_first = np.ones(len(every), bool)
+    is_first[1:] = every[1:] != every[:-1]
+    firsts = np.flatnonzero(is_first)
+    return every[firsts], np.diff(np.append(firsts, len(every)))
+
+
+def _with_short_runs(codes_L: NDArray[np.uint32], longest: int) -> NDArray[np.uint32]:
+    """Return characters without those that follow more than `longest` equal ones."""
+    same = codes_L[1:] == codes_L[:-1]
+    repeats = same[longest - 1 :].copy()
+    for step in range(1, longest):
+        repeats &= same[longest - 1 - step : len(same) - step]
+    return np.concatenate([codes_L[:longest], codes_L[longest:][~repeats]])
+
+
+def _words(
+    codes_L: NDArray[np.uint32], numbers_L: NDArray[np.uint64], is_end_L: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return a number for each word, and which of them are the ends of texts instead."""
+    kinds_L = _kinds()[codes_L]
+    is_word_L = kinds_L == _WORD
+    begins_L = is_word_L.copy()
+    begins_L[1:] &= ~is_word_L[:-1]
+    begins_L |= (kinds_L == _SYMBOL) | is_end_L
+    starts_W = np.flatnonzero(begins_L)
+    lengths_W = np.diff(np.append(starts_W, len(codes_L)))
+    offsets_L = np.arange(len(codes_L)) - np.repeat(starts_W, lengths_W)
+    terms_L = numbers_L * _POWERS[np.minimum(offsets_L, _LONGEST_WORD - 1)]
+    terms_L[(kinds_L == _SPACE) & ~is_end_L] = 0
+    return _mixed(np.add.reduceat(terms_L, starts_W)), is_end_L[starts_W]
+
+
+def _ngram_hashes(
+    units: NDArray[np.uint64], is_end: NDArray[np.bool_], block: NgramBlock
+) -> NDArray[np.uint64]:
+    """Return the hashes of all n-grams that do not reach across the end of a text.
+
+    Words and pairs of words may begin or end with the end of a text, and so may characters, but a
+    single unit must not be one.
+
+    Args:
+        units: A number per unit.
+        is_end: Which units are ends of texts.
+        block: The lengths of the n-grams.
+    """
+    found = []
+    sums = units
+    inner = np.zeros(len(units), bool)
+    for length in range(1, min(block.longest, len(units)) + 1):
+        count = len(units) - length + 1
+        if length > 1:
+            sums = sums[:count] + units[length - 1 :] * _POWERS[length - 1]
+        if length > 2:
+            inner = inner[:count] | is_end[length - 2 :][:count]
+        if length >= block.shortest:
+            across = is_end if length == 1 else inner[:count]
+            found.append(sums[~across])
+    return np.concatenate(found) if found else np.empty(0, np.uint64)
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return numbers whose every bit depends on all bits (as MurmurHash3 does at its end)."""
+    mixed = numbers ^ (numbers >> np.uint64(33))
+    mixed *= np.uint64(0xFF51AFD7ED558CCD)
+    mixed ^= mixed >> np.uint64(33)
+    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
+    mixed ^= mixed >> np.uint64(33)
+    return mixed
+
+
+@cache
+def _numbers() -> NDArray[np.uint64]:
+    """Return a random number for each code point, the same on every machine."""
+    return _mixed(np.arange(1, _CODE_POINTS + 1, dtype=np.uint64) * _BASE)
+
+
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    """Return the kind of each code point."""
+    kinds = np.full(_CODE_POINTS, _SYMBOL, np.uint8)
+    every = "".join(map(chr, range(_CODE_POINTS)))
+    for kind, pattern in ((_WORD, r"\w+"), (_SPACE, r"\s+")):
+        for match in re.finditer(pattern, every):
+            kinds[match.start() : match.end()] = kind
+    for code in range(_MARKS_BELOW):
+        category = unicodedata.category(chr(code))
+        if category[0] == "M":
+            kinds[code] = _WORD
+        elif category[0] == "C" and category != "Co":
+            kinds[code] = _SPACE
+    kinds[list(_JOINERS)] = _SPACE
+    return kinds

@@ -1,0 +1,132 @@
+"""What a model counts in texts; its checkpoint says so, and `predict` counts the same."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from typing import Any, Literal, get_args
+
+from tweetprofile.errors import OptionError
+from tweetprofile.untrusted.fields import build, list_of, read_fields, text, truth, whole
+
+Unit = Literal["word", "character"]
+"""What an n-gram consists of. Characters run across words, but not across texts."""
+
+LONGEST_NGRAM = 8
+"""The largest length of an n-gram."""
+
+_BITS = (8, 24)
+"""The smallest and the largest logarithm of the number of buckets of a block."""
+
+_MOST_BLOCKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class NgramBlock:
+    """N-grams that are counted together, and whose vector has length 1.
+
+    Attributes:
+        unit: What an n-gram consists of: `word` or `character`.
+        shortest: The smallest number of units per n-gram.
+        longest: The largest number of units per n-gram.
+        bits: The base-2 logarithm of the number of buckets that n-grams are hashed into.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    unit: Unit
+    shortest: int
+    longest: int
+    bits: int
+
+    def __post_init__(self) -> None:
+        if self.unit not in get_args(Unit):
+            raise OptionError(f"`unit` is {self.unit}; it must be word or character.")
+        if not 1 <= self.shortest <= self.longest <= LONGEST_NGRAM:
+            raise OptionError(
+                f"an n-gram has {self.shortest} to {self.longest} units; 1 to {LONGEST_NGRAM} are "
+                "possible, the shortest first."
+            )
+        low, high = _BITS
+        if not low <= self.bits <= high:
+            raise OptionError(f"`bits` is {self.bits}; it must be from {low} to {high}.")
+
+    @property
+    def buckets(self) -> int:
+        """The number of buckets."""
+        return 1 << self.bits
+
+
+BLOCKS = (
+    NgramBlock("word", 1, 1, 18),
+    NgramBlock("word", 2, 2, 20),
+    NgramBlock("character", 3, 5, 21),
+)
+"""The default n-grams: single words, pairs of words, and 3 to 5 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextSpec:
+    """How texts are normalised, and which n-grams are counted.
+
+    Attributes:
+        blocks: The kinds of n-grams, each with buckets of its own.
+        lower: Whether capital letters count as small ones.
+        hide_links: Whether every link counts as the same word.
+        hide_mentions: Whether every `@name` counts as the same word.
+        longest_run: The number of equal characters in a row that more of them are cut to.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    blocks: tuple[NgramBlock, ...] = BLOCKS
+    lower: bool = True
+    hide_links: bool = True
+    hide_mentions: bool = True
+    longest_run: int = 3
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.blocks) <= _MOST_BLOCKS:
+            raise OptionError(
+                f"there are {len(self.blocks)} blocks of n-grams; 1 to {_MOST_BLOCKS} are possible."
+            )
+        if not 1 <= self.longest_run <= 1000:
+            raise OptionError(f"`longest_run` is {self.longest_run}; it must be from 1 to 1000.")
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The first bucket of each block; buckets are numbered over all blocks."""
+        return tuple(accumulate((block.buckets for block in self.blocks[:-1]), initial=0))
+
+    @property
+    def buckets(self) -> int:
+        """The number of buckets of all blocks."""
+        return sum(block.buckets for block in self.blocks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as JSON."""
+        return asdict(self)
+
+
+def text_spec_from_dict(data: Mapping[str, Any]) -> TextSpec:
+    """Read untrusted JSON: the inverse of `TextSpec.to_dict`.
+
+    Raises:
+        FieldError: A field is missing, unknown or of another type.
+        OptionError: A value is out of range.
+    """
+    readers = {
+        "blocks": list_of(_block),
+        "lower": truth,
+        "hide_links": truth,
+        "hide_mentions": truth,
+        "longest_run": whole,
+    }
+    found = read_fields(data, "texts", readers, readers)
+    return TextSpec(**{**found, "blocks": tuple(found["blocks"])})
+
+
+def _block(value: object, what: str) -> NgramBlock:
+    readers = {"unit": text, "shortest": whole, "longest": whole, "bits": whole}
+    return build(NgramBlock, value, what, readers)

@@ -1,0 +1,302 @@
+"""Fitting a model of texts: settings by cross-validation, then the model of all training users.
+
+Every trait chooses how much each block of n-grams counts, and the weight of the penalty, by the
+loss of users who are held out in turn.
+
+Shapes: N users, B problems, K classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+
+from tweetprofile.data.labels.reading import UNKNOWN
+from tweetprofile.texts.model import TermWeights, TextModel
+from tweetprofile.texts.spec import TextSpec
+from tweetprofile.training.calibration import calibrate
+from tweetprofile.training.held_out import HeldOut
+from tweetprofile.training.texts.counts import TextCounts
+from tweetprofile.training.texts.kernels import block_kernels
+from tweetprofile.training.texts.solver import Multiply, Problems, solve
+from tweetprofile.training.texts.weighted import Weighted
+from tweetprofile.traits import Trait, TraitSchema
+
+_FEWEST_USERS_PER_TERM = 2
+"""The number of users that must have an n-gram for it to count; others would tell users apart."""
+
+_BIAS = 0.1
+"""What every two users have in common, from which biases are learned."""
+
+_COSTS = (10.0, 100.0, 1e3, 1e4, 1e5)
+"""The weights of the loss relative to the penalty to choose from."""
+
+_FOLDS_TO_CHOOSE, FOLDS = 5, 10
+"""The number of folds that settings are chosen in, and in which users are scored."""
+
+MOST_BY_KERNEL = 6000
+"""The most users whose similarities are kept in memory, 144 MB per block of n-grams."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextSetting:
+    """What the model of a trait was chosen to be.
+
+    Attributes:
+        block_weights: How much each block of n-grams counts; they sum to 1.
+        cost: The weight of the loss relative to the penalty.
+    """
+
+    block_weights: tuple[float, ...]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFit:
+    """A fitted model of texts.
+
+    Attributes:
+        model: The model, which has learned from all training users.
+        settings: What was chosen, by trait.
+        held_out: The logits of users by models that have not learned from them.
+    """
+
+    model: TextModel
+    settings: Mapping[str, TextSetting]
+    held_out: HeldOut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextUsers:
+    """Users to learn from.
+
+    Attributes:
+        counts: The counts of all users of their manifest.
+        users_N: The numbers of the users in the manifest.
+        labels_NT: The class numbers of their labels.
+    """
+
+    counts: TextCounts
+    users_N: NDArray[np.int64]
+    labels_NT: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.users_N)
+
+
+def fit_texts(
+    users: TextUsers, schema: TraitSchema, spec: TextSpec, seed: int, folder: Path
+) -> TextFit:
+    """Fit a model of texts.
+
+    Args:
+        users: The training users; each has a text, and a label of some trait.
+        schema: The traits.
+        spec: What was counted.
+        seed: The seed of the division of users into folds.
+        folder: A folder for temporary files, which take some 100 KB per user.
+
+    Raises:
+        OSError: The temporary files cannot be written.
+    """
+    terms = _choose_terms(users, spec)
+    weighted = Weighted.of(users.counts, users.users_N, terms, folder)
+    order_N = np.random.default_rng(seed).permutation(len(users))
+    similar = _Similarities.of(weighted, terms, np.sort(order_N[:MOST_BY_KERNEL]))
+    trained = {
+        trait.name: _fit_trait(similar, users.labels_NT[:, column], trait, order_N)
+        for column, trait in enumerate(schema)
+    }
+    return TextFit(
+        model=_model(weighted, terms, schema, trained),
+        settings={name: each.setting for name, each in trained.items()},
+        held_out=_held_out(users, schema, trained),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Similarities:
+    """The similarities of users, in memory for a sample of them, and computed for all of them.
+
+    Attributes:
+        weighted: The weighted n-grams of all users.
+        terms: Which n-grams count.
+        sample: The positions of the users of the sample among all users.
+        kernels: The similarities of the sample by each block of n-grams.
+    """
+
+    weighted: Weighted
+    terms: TermWeights
+    sample: NDArray[np.int64]
+    kernels: Sequence[torch.Tensor]
+
+    @classmethod
+    def of(
+        cls, weighted: Weighted, terms: TermWeights, sample: NDArray[np.int64]
+    ) -> "_Similarities":
+        part = weighted if len(sample) == len(weighted) else weighted.take(sample)
+        return cls(weighted, terms, sample, block_kernels(part, terms.block_starts))
+
+    def multiply_sample(self, block_weights: Sequence[float]) -> Multiply:
+        """Return how to multiply by the similarities of the sample."""
+        pairs = zip(block_weights, self.kernels, strict=True)
+        kernel = torch.stack([weight * each for weight, each in pairs]).sum(dim=0).add_(_BIAS)
+        return lambda matrix: kernel @ matrix
+
+    def multiply_all(self, block_weights: Sequence[float]) -> Multiply:
+        """Return how to multiply by the similarities of all users."""
+        if len(self.sample) == len(self.weighted):
+            return self.multiply_sample(block_weights)
+        scaled = self.weighted.scaled(_scales(self.terms, block_weights))
+        return lambda matrix: scaled.kernel_times(matrix) + _BIAS * matrix.sum(dim=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _TrainedTrait:
+    """The coefficients of a trait, and the logits of users who were held out.
+
+    Attributes:
+        setting: What was chosen.
+        coefficients_NK: What each user contributes to each class, in the model of all users.
+        held_out: The positions of the users who were held out.
+        logits_HK: Their logits.
+    """
+
+    setting: TextSetting
+    coefficients_NK: torch.Tensor
+    held_out: NDArray[np.int64]
+    logits_HK: torch.Tensor
+
+
+def _choose_terms(users: TextUsers, spec: TextSpec) -> TermWeights:
+    """Choose the n-grams that occur in the texts of enough users."""
+    frequencies = np.zeros(spec.buckets, np.int64)
+    for user in users.users_N.tolist():
+        frequencies[users.counts.of_user(user).buckets_J] += 1  # each occurs once per user
+    buckets = np.flatnonzero(frequencies >= _FEWEST_USERS_PER_TERM)
+    idf = np.log((1 + len(users)) / (1 + frequencies[buckets])) + 1
+    return TermWeights(spec=spec, buckets_F=buckets.astype(np.uint32), idf_F=idf.astype(np.float32))
+
+
+def _fit_trait(
+    similar: _Similarities, labels_N: NDArray[np.int64], trait: Trait, order_N: NDArray[np.int64]
+) -> _TrainedTrait:
+    """Choose the settings of a trait, learn from all users, and score each by another model."""
+    users = len(labels_N)
+    folds_N = np.empty(users, np.int64)
+    folds_N[order_N] = np.arange(users) % FOLDS
+    setting = _choose(similar, labels_N, trait, folds_N % _FOLDS_TO_CHOOSE)
+    known_N = labels_N != UNKNOWN
+    folds = range(FOLDS)
+    if len(similar.sample) < users:  # one fold is enough, and all would take as much memory again
+        folds = range(1)
+    learns = [known_N, *(known_N & (folds_N != fold) for fold in folds)]
+    solutions = solve(
+        _problems(labels_N, learns, [setting.cost] * len(learns), trait),
+        similar.multiply_all(setting.block_weights),
+    )
+    held_out = np.flatnonzero(known_N & (folds_N < len(folds)))
+    logits = solutions.logits_BNK[1 + folds_N[held_out], held_out]
+    return _TrainedTrait(setting, solutions.coefficients_BNK[0], held_out, logits)
+
+
+def _problems(
+    labels_N: NDArray[np.int64],
+    learns: Sequence[NDArray[np.bool_]],
+    costs: Sequence[float],
+    trait: Trait,
+) -> Problems:
+    return Problems(
+        torch.from_numpy(np.where(labels_N == UNKNOWN, 0, labels_N)),
+        torch.from_numpy(np.stack(learns)),
+        torch.tensor(costs),
+        len(trait.classes),
+    )
+
+
+def _choose(
+    similar: _Similarities, labels_N: NDArray[np.int64], trait: Trait, folds_N: NDArray[np.int64]
+) -> TextSetting:
+    """Return the setting under which the labels of held-out users are most probable."""
+    labels_S, folds_S = labels_N[similar.sample], folds_N[similar.sample]
+    known = np.flatnonzero(labels_S != UNKNOWN)
+    learns = [(labels_S != UNKNOWN) & (folds_S != fold) for fold in range(_FOLDS_TO_CHOOSE)]
+    labels = torch.from_numpy(labels_S[known])
+    best: tuple[float, TextSetting] | None = None
+    for block_weights in _block_weights(len(similar.kernels)):
+        problems = _problems(
+            labels_S, learns * len(_COSTS), np.repeat(_COSTS, len(learns)).tolist(), trait
+        )
+        solutions = solve(problems, similar.multiply_sample(block_weights))
+        logits = solutions.logits_BNK.reshape(
+            len(_COSTS), len(learns), *solutions.logits_BNK.shape[1:]
+        )
+        for cost, each in zip(_COSTS, logits[:, folds_S[known], known], strict=True):
+            temperature = calibrate(each, labels).temperature
+            loss = float(cross_entropy(each / temperature, labels))
+            if best is None or loss < best[0]:
+                best = loss, TextSetting(block_weights, cost)
+    assert best is not None
+    return best[1]
+
+
+def _block_weights(blocks: int) -> list[tuple[float, ...]]:
+    """Return the weights of blocks to choose from: single words, pairs of words, characters."""
+    choices: list[tuple[int, ...]] = [
+        (1, 1, 1),
+        (2, 1, 1),
+        (4, 1, 1),
+        (1, 1, 2),
+        (2, 0, 1),
+        (1, 0, 1),
+        (1, 0, 2),
+    ]
+    if blocks != len(choices[0]):
+        choices = [(1,) * blocks]
+    return [tuple(each / sum(choice) for each in choice) for choice in choices]
+
+
+def _scales(terms: TermWeights, block_weights: Sequence[float]) -> torch.Tensor:
+    """Return a factor per n-gram, with which similarities are those of blocks as they count."""
+    lengths = np.diff(np.append(terms.block_starts, len(terms.buckets_F)))
+    return torch.from_numpy(np.repeat(np.sqrt(block_weights), lengths).astype(np.float32))
+
+
+def _model(
+    weighted: Weighted,
+    terms: TermWeights,
+    schema: TraitSchema,
+    trained: Mapping[str, _TrainedTrait],
+) -> TextModel:
+    weights, biases = [], []
+    for each in trained.values():
+        scales_F = _scales(terms, each.setting.block_weights)
+        # Once as a factor of the user's own weights, and once of those of the training users.
+        weights.append(
+            scales_F[:, None] * weighted.scaled(scales_F).transposed_times(each.coefficients_NK)
+        )
+        biases.append(_BIAS * each.coefficients_NK.sum(dim=0))
+    return TextModel(
+        terms=terms,
+        classes={trait.name: len(trait.classes) for trait in schema},
+        weights_FK=torch.cat(weights, dim=1).numpy().astype(np.float16),
+        biases_K=torch.cat(biases).numpy(),
+    )
+
+
+def _held_out(
+    users: TextUsers, schema: TraitSchema, trained: Mapping[str, _TrainedTrait]
+) -> HeldOut:
+    """Return the logits of all users who were held out for some trait."""
+    every = np.unique(np.concatenate([each.held_out for each in trained.values()]))
+    logits = {}
+    for trait in schema:
+        own = trained[trait.name]
+        rows = torch.zeros(len(every), len(trait.classes))
+        rows[np.searchsorted(every, own.held_out)] = own.logits_HK
+        logits[trait.name] = rows
+    return HeldOut(users.users_N[every], users.labels_NT[every], logits)
