@@ -93,6 +93,8 @@ class PredictorOptions:
             pretrained backbone; None to keep none.
         embedding_cache_gb: The size of the embeddings of one backbone there, in gigabytes, at which
             no more are added.
+        parts: Whether to give the probabilities by images alone and by texts alone, too, if the
+            model reads texts.
 
     Raises:
         OptionError: A value is out of range.
@@ -113,6 +115,7 @@ class PredictorOptions:
     detail: Detail | None = None
     embedding_cache: Path | None = None
     embedding_cache_gb: float = EMBEDDING_CACHE_GB
+    parts: bool = False
 
     def __post_init__(self) -> None:
         if not self.embedding_cache_gb > 0:
@@ -207,6 +210,9 @@ class PredictorFacts(WorkerFacts):
         precision: The floating-point type that it computes in.
         origin: A phrase for people: the run that the checkpoint comes from, and when and on what it
             was trained.
+        sees_images: Whether the model looks at images.
+        reads_texts: Whether the model reads texts.
+        parts: What the probabilities are given by alone, too: `images`, `texts`.
     """
 
     checkpoint_sha256: str
@@ -215,6 +221,9 @@ class PredictorFacts(WorkerFacts):
     volume: Mapping[str, Any]
     precision: str
     origin: str = ""
+    sees_images: bool = True
+    reads_texts: bool = False
+    parts: tuple[str, ...] = ()
 
     @property
     def detail(self) -> Detail:

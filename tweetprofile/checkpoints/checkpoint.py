@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 from tweetprofile.checkpoints.header import FORMAT, CheckpointHeader, format_of
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
+from tweetprofile.checkpoints.text_part import PREFIX, TextPart
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
@@ -57,7 +58,8 @@ class Checkpoint:
         training: How the model was trained and how it scored, as JSON for people to read.
         temperatures: For each trait, the number that divides its logits, so that the probabilities
             are calibrated.
-        state: The weights by name, as trained.
+        state: The weights of the network by name, as trained.
+        texts: The model of texts; None for a model of images alone.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class Checkpoint:
     training: Mapping[str, Any]
     temperatures: Mapping[str, float]
     state: Mapping[str, torch.Tensor] = field(repr=False)
+    texts: TextPart | None = None
 
     @cached_property
     def network(self) -> AnyNetwork:
@@ -105,6 +108,7 @@ def save_checkpoint(
     network: AnyNetwork,
     training: Mapping[str, Any],
     temperatures: Mapping[str, float] | None = None,
+    texts: TextPart | None = None,
 ) -> None:
     """Write a checkpoint atomically; it replaces another checkpoint, but no other file.
 
@@ -113,6 +117,7 @@ def save_checkpoint(
         network: The network with its weights.
         training: How the weights were trained, as JSON.
         temperatures: The temperature of each trait, above 0; 1 for traits without one.
+        texts: The model of texts, if there is one.
 
     Raises:
         OutputError: The file cannot be written.
@@ -124,8 +129,11 @@ def save_checkpoint(
         schema=network.schema,
         training=finite(training),
         temperatures=dict.fromkeys(network.schema.names, 1.0) | dict(temperatures or {}),
+        texts=None if texts is None else texts.header,
     )
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    if texts is not None:
+        state |= texts.tensors()
     data = save(state, metadata={_HEADER_KEY: json.dumps(header.to_dict(), allow_nan=False)})
     try:
         write_atomically(path, data, is_earlier(Kind.MODEL))
@@ -151,6 +159,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             header = _parse_header(path, file.metadata)
             _check_kinds(path, header, file.kinds)
             state, sha256 = file.read()
+            texts = (
+                None if header.texts is None else TextPart.of(header.texts, header.schema, state)
+            )
     except FileNotFoundError:
         raise CheckpointError(
             f"checkpoint {path} does not exist; name an existing model file."
@@ -170,7 +181,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         schema=header.schema,
         training=header.training,
         temperatures=header.temperatures,
-        state=state,
+        state={name: each for name, each in state.items() if not name.startswith(PREFIX)},
+        texts=texts,
     )
 
 
@@ -200,6 +212,8 @@ def _parse_header(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:
 def _check_kinds(path: Path, header: CheckpointHeader, found: Mapping[str, TensorKind]) -> None:
     """Compare names and shapes with those of the specs, before allocating any memory for them."""
     wanted = _wanted_kinds(header)
+    if header.texts is not None:
+        wanted |= header.texts.kinds(header.schema, found)
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise CheckpointError(

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tweetprofile.checkpoints.fingerprints import read_training_fingerprint
+from tweetprofile.checkpoints.text_part import TextHeader
 from tweetprofile.checkpoints.weights_record import read_weights_record
-from tweetprofile.networks import NetworkSpec, spec_from_dict, spec_to_dict
+from tweetprofile.networks import NetworkSpec, NoImagesSpec, spec_from_dict, spec_to_dict
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted.fields import (
     FieldError,
@@ -27,12 +28,14 @@ from tweetprofile.untrusted.fields import (
 )
 from tweetprofile.volumes.spec import VolumeSpec, volume_from_dict
 
-FORMAT = 5
+FORMAT = 6
 """The version of the header; it is raised when an older version would misread or refuse the header.
 
 Format 4 adds the detail of the volume. Format 5 adds networks over embeddings, and a mean and a
-deviation per channel.
+deviation per channel. Format 6 adds texts; a model without them has format 5 as before.
 """
+
+_FORMAT_WITHOUT_TEXTS = 5
 
 MAX_MEMBERS = 64
 """The largest number of networks in a checkpoint; tweetprofile never writes more."""
@@ -54,6 +57,7 @@ class CheckpointHeader:
         training: How the model was trained and how it scored, as JSON for people to read. The types
             of known fields have been checked.
         temperatures: For each trait, the number that divides its logits.
+        texts: What belongs to a model of texts; None for a model of images alone.
     """
 
     network_spec: NetworkSpec
@@ -62,11 +66,14 @@ class CheckpointHeader:
     schema: TraitSchema
     training: Mapping[str, Any]
     temperatures: Mapping[str, float]
+    texts: TextHeader | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the header as JSON."""
+        texts = {} if self.texts is None else {"texts": self.texts.to_dict()}
         return {
-            "format": FORMAT,
+            "format": FORMAT if texts else _FORMAT_WITHOUT_TEXTS,
+            **texts,
             "network": spec_to_dict(self.network_spec),
             "members": self.members,
             "volume": asdict(self.volume_spec),
@@ -86,14 +93,27 @@ class CheckpointHeader:
         required = ("network", "volume", "schema", "training")
         found = read_fields(data, "its header", _READERS, required)
         schema = TraitSchema.from_dict(found["schema"])
+        network_spec = spec_from_dict(found["network"])
+        texts = TextHeader.from_dict(found["texts"], schema) if "texts" in found else None
+        _require_evidence(network_spec, texts)
         return cls(
-            network_spec=spec_from_dict(found["network"]),
+            texts=texts,
+            network_spec=network_spec,
             members=_members(found.get("members", 1)),
             volume_spec=volume_from_dict(found["volume"]),
             schema=schema,
             training=_checked_training(found["training"]),
             temperatures=_temperatures(found.get("temperatures", {}), schema),
         )
+
+
+def _require_evidence(network_spec: NetworkSpec, texts: TextHeader | None) -> None:
+    """Require that a model looks at images or reads texts, and fuses them if it does both."""
+    sees_images = not isinstance(network_spec, NoImagesSpec)
+    if texts is None and not sees_images:
+        raise FieldError("it neither looks at images nor reads texts")
+    if texts is not None and bool(texts.fusion) != sees_images:
+        raise FieldError("it has a fusion without images, or images and texts without a fusion")
 
 
 def describe_origin(training: Mapping[str, Any]) -> str:
@@ -128,6 +148,7 @@ _READERS = {
     "schema": mapping,
     "training": mapping,
     "temperatures": mapping_of(number),  # absent in format 1
+    "texts": mapping,  # absent in models of images alone
 }
 
 

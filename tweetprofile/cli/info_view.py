@@ -9,10 +9,19 @@ from rich.table import Table
 
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.checkpoints.header import describe_origin
+from tweetprofile.checkpoints.text_part import TextPart
 from tweetprofile.cli import console
 from tweetprofile.cli.console import OUTPUT
-from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec, NetworkSpec, spec_to_dict
+from tweetprofile.networks import (
+    Cnn3dSpec,
+    DeepSetSpec,
+    EmbeddingSetSpec,
+    NetworkSpec,
+    NoImagesSpec,
+    spec_to_dict,
+)
 from tweetprofile.untrusted.text import printable
+from tweetprofile.volumes.spec import VolumeSpec
 
 _FILLS = {"repeat": "repeated frames", "zeros": "zeros"}
 """What fills the volume of a user with too few images."""
@@ -31,16 +40,13 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     table.add_column()
     table.add_column(overflow="fold")
     members = f", mean of {checkpoint.members} networks" if checkpoint.members > 1 else ""
-    norm = "" if isinstance(spec, EmbeddingSetSpec) else f", normalisation {spec.norm}"
-    table.add_row("network", f"{spec.name}{members}, {weights:,} weights{norm}")
-    table.add_row("layers", _layers(spec))
-    size = f"{volume.frames} frames of {volume.width} x {volume.height}"
-    filled = (
-        ""
-        if isinstance(spec, DeepSetSpec | EmbeddingSetSpec)
-        else f", filled with {_FILLS.get(volume.fill, volume.fill)}"
-    )
-    table.add_row("volume", f"{size}{filled}, detail {volume.detail}")
+    if not isinstance(spec, NoImagesSpec):
+        norm = "" if isinstance(spec, EmbeddingSetSpec) else f", normalisation {spec.norm}"
+        table.add_row("network", f"{spec.name}{members}, {weights:,} weights{norm}")
+        table.add_row("layers", _layers(spec))
+        table.add_row("volume", _volume(spec, volume))
+    if checkpoint.texts is not None:
+        table.add_row("texts", _texts(checkpoint.texts))
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
         temperature = checkpoint.temperatures[trait.name]
@@ -54,7 +60,28 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     OUTPUT.print(table)
 
 
-def _layers(spec: NetworkSpec) -> str:
+def _volume(spec: NetworkSpec, volume: VolumeSpec) -> str:
+    size = f"{volume.frames} frames of {volume.width} x {volume.height}"
+    filled = (
+        ""
+        if isinstance(spec, DeepSetSpec | EmbeddingSetSpec)
+        else f", filled with {_FILLS.get(volume.fill, volume.fill)}"
+    )
+    return f"{size}{filled}, detail {volume.detail}"
+
+
+def _texts(texts: TextPart) -> str:
+    """Describe what a model counts in texts."""
+    blocks = (
+        f"{block.unit}s {block.shortest}"
+        + (f" to {block.longest}" if block.longest > block.shortest else "")
+        for block in texts.header.spec.blocks
+    )
+    known = len(texts.model.terms.buckets_F)
+    return f"a linear model of {known:,} n-grams, which are hashed ({'; '.join(blocks)})"
+
+
+def _layers(spec: Cnn3dSpec | DeepSetSpec | EmbeddingSetSpec) -> str:
     if isinstance(spec, EmbeddingSetSpec):
         hidden = f"a layer of {spec.hidden}, " if spec.hidden else ""
         return (
@@ -109,4 +136,5 @@ def _checkpoint_facts(checkpoint: Checkpoint) -> dict[str, Any]:
         "schema": checkpoint.schema.to_dict(),
         "training": _readable(checkpoint.training),
         "temperatures": dict(checkpoint.temperatures),
+        "texts": None if checkpoint.texts is None else checkpoint.texts.header.to_dict(),
     }

@@ -55,6 +55,7 @@ class Job(ABC, Generic[FactsT]):
         rows: The manifest from which the worker reads images if a task names only rows.
         actor: The class of the actors, as `module:name`. It is called with `actor_arguments()` and
             the options; see `worker.Actor`.
+        wants_texts: Whether the actors may read texts.
     """
 
     options: PredictorOptions
@@ -62,6 +63,7 @@ class Job(ABC, Generic[FactsT]):
     worker_threads: int | None = None
     rows: ImageRows | None = None
     actor: ClassVar[str]
+    wants_texts: ClassVar[bool] = False
 
     def absolute(self) -> Self:
         """Return the same job for workers on other machines, whose current folder is another."""
@@ -93,6 +95,7 @@ class PredictJob(Job[PredictorFacts]):
 
     checkpoint: Path
     actor: ClassVar[str] = "tweetprofile.workers.predictor:Predictor"
+    wants_texts: ClassVar[bool] = True
 
     def absolute(self) -> Self:
         """See `Job.absolute`."""
@@ -106,7 +109,9 @@ class PredictJob(Job[PredictorFacts]):
 
     def crashed_row(self, facts: PredictorFacts, images_given: int) -> pa.Table:
         """See `Job.crashed_row`."""
-        return crashed_profile(facts.schema, "", images_given)
+        return crashed_profile(
+            facts.schema, "", images_given, texts=facts.reads_texts, parts=facts.parts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,7 @@ class CountJob(Job[WorkerFacts]):
 
     spec: TextSpec
     actor: ClassVar[str] = "tweetprofile.workers.text_counter:TextCounter"
+    wants_texts: ClassVar[bool] = True
 
     def actor_arguments(self) -> tuple[Any, ...]:
         """See `Job.actor_arguments`."""

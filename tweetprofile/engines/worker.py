@@ -34,13 +34,20 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
+from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.data.manifests.users import ImageRef, UserImages, users_of
 from tweetprofile.engines.jobs import Job, imported
 from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack
 from tweetprofile.engines.shared_progress import ProgressReporter, SharedProgress
 from tweetprofile.engines.task_queue import TaskQueue
 from tweetprofile.errors import Reason, TweetprofileError
-from tweetprofile.job import DecoderName, PredictorOptions, WorkerFacts, usable_processors
+from tweetprofile.job import (
+    DecoderName,
+    PredictorFacts,
+    PredictorOptions,
+    WorkerFacts,
+    usable_processors,
+)
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import device_settings, resolve_only_device
 from tweetprofile.workers.observers import ImageObserver
@@ -109,7 +116,7 @@ class Worker:
         self.ready = Ready(
             _try_out(make_actor, options, device), settings.worker_threads, settings.compute_slots
         )
-        self._tasks = TaskQueue(job.rows)
+        self._tasks = TaskQueue(_rows_for(job, self.ready.facts))
         compute_slots = BoundedSemaphore(settings.compute_slots)
         for _ in range(settings.worker_threads):
             reporter = ProgressReporter(progress)
@@ -210,6 +217,13 @@ def _try_out(make_actor: MakeActor, options: PredictorOptions, device: torch.dev
         users = actor.facts.batch_size if device.type == "cuda" else 1
         actor([UserImages("test", (ImageRef(data=_draw_test_image()),))] * users)
     return actor.facts
+
+
+def _rows_for(job: Job[Any], facts: WorkerFacts) -> ImageRows | None:
+    """Return the manifest to read, without texts if the model reads none."""
+    if job.rows is None or not isinstance(facts, PredictorFacts) or facts.reads_texts:
+        return job.rows
+    return replace(job.rows, texts=None)
 
 
 def _processors_for(job: Job[Any], device: torch.device) -> int:

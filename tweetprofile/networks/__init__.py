@@ -3,8 +3,7 @@
 `specs.py` describes every network that a checkpoint can hold, and names the presets. `cnn3d.py` is
 the paper's 3D CNN and `deepset.py` the network over unordered frames. `embedding_set.py` is the
 network over what a pretrained backbone of timm makes of frames (`timm_backbones.py`); its head
-learns by itself. All of them end in `heads.py`. Features of another kind, for example of text, are
-concatenated to the features of a user just before the heads.
+learns by itself. All of them end in `heads.py`. A model that reads texts alone has `no_images.py`.
 """
 
 import copy
@@ -18,12 +17,14 @@ from tweetprofile.networks.embedding_head import EmbeddingHead
 from tweetprofile.networks.embedding_set import EmbeddingSet, Learned, build_head
 from tweetprofile.networks.ensemble import Ensemble
 from tweetprofile.networks.folding import Foldable, fold_batch_norms
+from tweetprofile.networks.no_images import NoImages
 from tweetprofile.networks.specs import (
     PRESETS,
     Cnn3dSpec,
     DeepSetSpec,
     EmbeddingSetSpec,
     NetworkSpec,
+    NoImagesSpec,
     Norm,
     network_spec,
     spec_from_dict,
@@ -48,6 +49,8 @@ __all__ = [
     "Member",
     "Network",
     "NetworkSpec",
+    "NoImages",
+    "NoImagesSpec",
     "Norm",
     "build_backbone",
     "build_ensemble",
@@ -69,7 +72,7 @@ Member = Cnn3d | DeepSet | EmbeddingHead
 Network = Member | EmbeddingSet
 """A network that is trained by itself; a head is, if its backbone stays as it is."""
 
-AnyNetwork = Network | Ensemble
+AnyNetwork = Network | Ensemble | NoImages
 """A network that predicts: a trained one, or an ensemble of trained ones."""
 
 
@@ -79,6 +82,7 @@ def build_network(spec: NetworkSpec, volume_spec: VolumeSpec, schema: TraitSchem
         return DeepSet(spec, volume_spec, schema)
     if isinstance(spec, EmbeddingSetSpec):
         return EmbeddingSet(spec, volume_spec, schema)
+    assert isinstance(spec, Cnn3dSpec)
     return Cnn3d(spec, volume_spec, schema)
 
 
@@ -91,6 +95,8 @@ def build_ensemble(
     """
     if isinstance(spec, EmbeddingSetSpec):
         return EmbeddingSet(spec, volume_spec, schema, members)
+    if isinstance(spec, NoImagesSpec):
+        return NoImages(spec, volume_spec, schema)
     return ensemble_of([build_network(spec, volume_spec, schema) for _ in range(members)])
 
 

@@ -161,7 +161,25 @@ class EmbeddingSetSpec:
 OwnSpec = Cnn3dSpec | DeepSetSpec
 """A network whose layers are all described here."""
 
-NetworkSpec = OwnSpec | EmbeddingSetSpec
+
+@dataclass(frozen=True, slots=True)
+class NoImagesSpec:
+    """A model that looks at no images, and reads texts.
+
+    Attributes:
+        name: The name of the model, as reports show it.
+
+    Raises:
+        OptionError: The name is too long.
+    """
+
+    name: str = "texts"
+
+    def __post_init__(self) -> None:
+        _check_common(self.name, (), "none", 0.0)
+
+
+NetworkSpec = OwnSpec | EmbeddingSetSpec | NoImagesSpec
 
 PRESETS: Mapping[str, OwnSpec] = {
     "deepset": DeepSetSpec("deepset", (32, 64, 128, 256), (1, 1, 1, 1), pool="sum"),
@@ -187,10 +205,13 @@ PRESETS: Mapping[str, OwnSpec] = {
 }
 """The networks that have a name."""
 
-_KINDS: Mapping[str, type[Cnn3dSpec] | type[DeepSetSpec] | type[EmbeddingSetSpec]] = {
+_KINDS: Mapping[
+    str, type[Cnn3dSpec] | type[DeepSetSpec] | type[EmbeddingSetSpec] | type[NoImagesSpec]
+] = {
     "volume": Cnn3dSpec,
     "deepset": DeepSetSpec,
     "embeddings": EmbeddingSetSpec,
+    "none": NoImagesSpec,
 }
 
 _READERS: Mapping[str, Mapping[str, Reader]] = {
@@ -220,6 +241,7 @@ _READERS: Mapping[str, Mapping[str, Reader]] = {
         "dropout": number,
         "pool": text,
     },
+    "none": {"name": text},
 }
 """The fields that the JSON of each kind of network may have."""
 

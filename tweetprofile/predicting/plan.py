@@ -22,6 +22,8 @@ class PredictOptions(RunOptions):
         orders: The number of orders of the frames to average over (model1, model2).
         views: The number of views of each frame to average over: 1, 2 (with the mirrored one) or 4
             (with the enlarged middle of both).
+        parts: Whether to write the probabilities by images alone and by texts alone, too; for
+            models of both.
 
     The other attributes are those of every run; see `RunOptions`.
 
@@ -32,6 +34,7 @@ class PredictOptions(RunOptions):
     clips: int = 1
     orders: int = 1
     views: int = 1
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ def plan_prediction(
         clips=options.clips,
         orders=options.orders,
         views=options.views,
+        parts=options.parts,
     )
     return PredictPlan(
         **run.checked,

@@ -63,7 +63,9 @@ class ProfileRows(Rows[PredictorFacts]):
 
     def schema(self, facts: PredictorFacts, user_id_type: pa.DataType) -> pa.Schema:
         """See `Rows.schema`."""
-        return profile_schema(facts.schema, user_id_type)
+        return profile_schema(
+            facts.schema, user_id_type, texts=facts.reads_texts, parts=facts.parts
+        )
 
     def facts(self, facts: PredictorFacts) -> Mapping[str, Any]:
         """See `Rows.facts`; the sizes of batches change the last bits of a probability."""
@@ -77,6 +79,7 @@ class ProfileRows(Rows[PredictorFacts]):
             "clips": self.clips,
             "orders": self.orders,
             "views": self.views,
+            **({"parts": list(facts.parts)} if facts.parts else {}),
         }
 
     def of(self, table: pa.Table, facts: PredictorFacts) -> pa.Table:

@@ -19,6 +19,9 @@ _BITS = (8, 24)
 
 _MOST_BLOCKS = 16
 
+_MOST_BUCKETS = 1 << 25
+"""The largest number of buckets of all blocks; a model keeps 4 bytes for each in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class NgramBlock:
@@ -90,6 +93,10 @@ class TextSpec:
         if not 1 <= len(self.blocks) <= _MOST_BLOCKS:
             raise OptionError(
                 f"there are {len(self.blocks)} blocks of n-grams; 1 to {_MOST_BLOCKS} are possible."
+            )
+        if self.buckets > _MOST_BUCKETS:
+            raise OptionError(
+                f"the blocks have {self.buckets:,} buckets; at most {_MOST_BUCKETS:,} are possible."
             )
         if not 1 <= self.longest_run <= 1000:
             raise OptionError(f"`longest_run` is {self.longest_run}; it must be from 1 to 1000.")

@@ -25,6 +25,7 @@ from tweetprofile.networks import (
     AnyNetwork,
     Cnn3dSpec,
     EmbeddingSetSpec,
+    NoImagesSpec,
     for_inference,
 )
 from tweetprofile.stages import Stage, StageClock
@@ -40,9 +41,17 @@ from tweetprofile.workers.devices import (
 )
 from tweetprofile.workers.embedding import FrameEmbedder, embedding_batch_size, shared_embedder
 from tweetprofile.workers.embedding_store import EmbeddingStore
-from tweetprofile.workers.frames import FrameLoader
+from tweetprofile.workers.frames import FrameLoader, UserFrames
 from tweetprofile.workers.observers import ImageObserver, NullObserver
-from tweetprofile.workers.profiles import Probabilities, UserOutcome, make_profiles
+from tweetprofile.workers.profiles import (
+    IMAGES,
+    TEXTS,
+    Probabilities,
+    TextOutcome,
+    UserOutcome,
+    make_profiles,
+)
+from tweetprofile.workers.text_reading import combine, probabilities_by_texts, seen_in
 
 
 class Predictor:
@@ -84,6 +93,7 @@ class Predictor:
         self._batch_size = options.batch_size or usual_size(self.device)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
+        self._parts = self._named_parts() if options.parts else ()
         self._network, self._embedder, self._store = self._load_network(options)
         self._clock = StageClock()
         wanted = self._spec.frame_size(options.clips)
@@ -114,7 +124,14 @@ class Predictor:
             batch_size=self._batch_size,
             cuda_devices=torch.cuda.device_count(),
             origin=describe_origin(self._checkpoint.training),
+            sees_images=self._sees_images,
+            reads_texts=self._checkpoint.texts is not None,
+            parts=self._parts,
         )
+
+    @property
+    def _sees_images(self) -> bool:
+        return not isinstance(self._checkpoint.network_spec, NoImagesSpec)
 
     def _load_network(
         self, options: PredictorOptions
@@ -137,6 +154,15 @@ class Predictor:
             store = embedder.open_store(options.embedding_cache, options.embedding_cache_gb)
         return copy.deepcopy(self._checkpoint.head).to(self.device), embedder, store
 
+    def _named_parts(self) -> tuple[str, ...]:
+        """Return what the probabilities are given by alone, too."""
+        if self._checkpoint.texts is None or not self._sees_images:
+            raise OptionError(
+                f"`parts` is for models of images and texts, and {self._checkpoint.path} has only "
+                "one of them; leave it out."
+            )
+        return IMAGES, TEXTS
+
     def _draw_orders(self, orders: int) -> list[torch.Tensor]:
         network = self._checkpoint.network_spec
         if orders > 1 and not isinstance(network, Cnn3dSpec):
@@ -157,14 +183,52 @@ class Predictor:
         the number of users. The images of other users do not change a single bit of it.
         """
         outcomes: list[UserOutcome] = []
-        rows: list[Probabilities] = []
+        by_images: list[Probabilities] = []
+        by_texts: list[Probabilities] = []
         for batch in _batches(users, self._batch_size):
-            frames = self._loader.load(batch)
-            outcomes += map(UserOutcome.of, frames)
+            frames = self._load(batch)
+            outcomes += map(self._outcome, batch, frames)
             with self._compute_slot:
-                rows.append(self._predict_batch([user.frames_FHWC for user in frames]))
+                if self._sees_images:
+                    each = self._predict_batch([user.frames_FHWC for user in frames])
+                    by_images.append(each)
+                if (texts := self._checkpoint.texts) is not None:
+                    with self._clock.timing(Stage.TEXTS):
+                        by_texts.append(probabilities_by_texts(texts, batch))
         with self._clock.timing(Stage.PROFILE):
-            return make_profiles(self._checkpoint.schema, outcomes, self._join(rows))
+            return self._profiles(outcomes, self._join(by_images), self._join(by_texts))
+
+    def _load(self, users: Sequence[UserImages]) -> list[UserFrames]:
+        """Return the frames of users; none if the model looks at no images."""
+        if not self._sees_images:
+            users = [replace(user, images=()) for user in users]
+        return self._loader.load(users)
+
+    def _outcome(self, user: UserImages, frames: UserFrames) -> UserOutcome:
+        outcome = UserOutcome.of(frames)
+        if self._checkpoint.texts is None:
+            return outcome
+        return replace(
+            outcome,
+            images_given=len(user.images) + user.left_out,
+            texts=TextOutcome.of(user),
+            texts_alone=not self._sees_images,
+        )
+
+    def _profiles(
+        self, outcomes: list[UserOutcome], by_images: Probabilities, by_texts: Probabilities
+    ) -> pa.Table:
+        schema, texts = self._checkpoint.schema, self._checkpoint.texts
+        if texts is None:
+            return make_profiles(schema, outcomes, by_images)
+        each = zip((IMAGES, TEXTS), seen_in(outcomes), (by_images, by_texts), strict=True)
+        return make_profiles(
+            schema,
+            outcomes,
+            combine(texts, by_images, by_texts, outcomes),
+            texts=True,
+            parts={name: (seen, rows) for name, seen, rows in each if name in self._parts},
+        )
 
     def _predict_batch(self, frames: list[torch.Tensor]) -> Probabilities:
         """Return the probabilities of a batch of users, given the (F, H, W, 3) frames of each.

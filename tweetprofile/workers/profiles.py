@@ -22,6 +22,9 @@ from tweetprofile.traits import Trait, TraitSchema
 if TYPE_CHECKING:
     from tweetprofile.workers.frames import UserFrames  # this would load torch
 
+IMAGES, TEXTS = "images", "texts"
+"""The parts of a model that reads texts, too."""
+
 Probabilities = Mapping[str, NDArray[np.float32]]
 """(N, classes) by trait name, one row per user; the rows of users without frames are not used."""
 
@@ -36,6 +39,8 @@ class Status(StrEnum):
     """The manifest lists no images."""
     UNUSABLE = "unusable"
     """The manifest lists images, and none of them is usable."""
+    NO_TEXTS = "no_texts"
+    """The model reads texts alone, and the manifest lists none."""
     CRASHED = "crashed"
     """The images crashed the worker, and did so again when the user was tried alone."""
 
@@ -73,6 +78,7 @@ class UserOutcome:
         failed: The images that were tried and are unusable.
         crashed: Whether the images crashed the worker.
         texts: The outcome of the user's texts; None if they were not read.
+        texts_alone: Whether the model reads texts alone, so that images do not matter.
     """
 
     user_id: UserId
@@ -81,6 +87,7 @@ class UserOutcome:
     failed: tuple[FailedImage, ...]
     crashed: bool = False
     texts: TextOutcome | None = None
+    texts_alone: bool = False
 
     @classmethod
     def of(cls, user: "UserFrames") -> "UserOutcome":
@@ -97,6 +104,8 @@ class UserOutcome:
         """The outcome in one word."""
         if self.crashed:
             return Status.CRASHED
+        if self.texts_alone:
+            return Status.OK if self.is_seen else Status.NO_TEXTS
         if not self.images_given:
             return Status.NO_IMAGES
         if not self.frames_used:
@@ -212,8 +221,26 @@ def confidence_column(trait: str) -> str:
     return f"{trait}_confidence"
 
 
-def profile_schema(schema: TraitSchema, user_id_type: pa.DataType) -> pa.Schema:
-    """Return the columns of a table of profiles, without any columns kept from the manifest."""
+def part_column(trait: str, part: str) -> str:
+    """Return the name of the column with the probabilities of a trait by images or texts alone."""
+    return f"{trait}_{part}_probabilities"
+
+
+def profile_schema(
+    schema: TraitSchema,
+    user_id_type: pa.DataType,
+    *,
+    texts: bool = False,
+    parts: Sequence[str] = (),
+) -> pa.Schema:
+    """Return the columns of a table of profiles, without any columns kept from the manifest.
+
+    Args:
+        schema: The traits.
+        user_id_type: The type of `user_id`.
+        texts: Whether the model reads texts.
+        parts: What the probabilities are given by alone, too: `images`, `texts`.
+    """
     fields = [pa.field("user_id", user_id_type)]
     for trait in schema:
         each = pa.struct([(name, pa.float32()) for name in trait.classes])
@@ -221,27 +248,41 @@ def profile_schema(schema: TraitSchema, user_id_type: pa.DataType) -> pa.Schema:
             pa.field(trait.name, _WORDS),
             pa.field(confidence_column(trait.name), pa.float32()),
             pa.field(probabilities_column(trait.name), each),
+            *(pa.field(part_column(trait.name, part), each) for part in parts),
         ]
-    return pa.schema([*fields, *OUTCOME_FIELDS])
+    return pa.schema([*fields, *OUTCOME_FIELDS, *(TEXT_FIELDS if texts else ())])
 
 
 def make_profiles(
-    schema: TraitSchema, outcomes: Sequence[UserOutcome], probabilities: Probabilities
+    schema: TraitSchema,
+    outcomes: Sequence[UserOutcome],
+    probabilities: Probabilities,
+    *,
+    texts: bool = False,
+    parts: Mapping[str, tuple[NDArray[np.bool_], Probabilities]] | None = None,
 ) -> pa.Table:
     """Return the table of profiles.
 
     Args:
         schema: The traits.
         outcomes: The outcome of each user, in manifest order.
-        probabilities: The probabilities, one row per user; rows of users without frames are not
-            used.
+        probabilities: The probabilities, one row per user; rows of users without frames and texts
+            are not used.
+        texts: Whether the model reads texts.
+        parts: The probabilities by images alone and by texts alone, and which users have them.
     """
-    has_frames = np.array([outcome.frames_used > 0 for outcome in outcomes], dtype=bool)
+    parts = parts or {}
+    is_seen = np.array([outcome.is_seen for outcome in outcomes], dtype=bool)
     columns: list[pa.Array] = [ids_column(outcomes)]
     for trait in schema:
-        columns += _trait_columns(trait, has_frames, probabilities[trait.name])
+        columns += _trait_columns(trait, is_seen, probabilities[trait.name])
+        columns += [
+            _classes_column(trait, given, rows[trait.name]) for given, rows in parts.values()
+        ]
     columns += outcome_columns(outcomes)
-    return pa.Table.from_arrays(columns, schema=profile_schema(schema, columns[0].type))
+    columns += text_columns(outcomes) if texts else []
+    fields = profile_schema(schema, columns[0].type, texts=texts, parts=tuple(parts))
+    return pa.Table.from_arrays(columns, schema=fields)
 
 
 def make_frame_rows(
@@ -274,11 +315,21 @@ def make_embedding_rows(outcomes: Sequence[UserOutcome], users: Sequence[Embedde
     return pa.Table.from_arrays(every, schema=pa.schema(fields))
 
 
-def crashed_profile(schema: TraitSchema, user_id: UserId, images_given: int) -> pa.Table:
+def crashed_profile(
+    schema: TraitSchema,
+    user_id: UserId,
+    images_given: int,
+    *,
+    texts: bool = False,
+    parts: Sequence[str] = (),
+) -> pa.Table:
     """Return the row of a user whose images crashed the worker."""
     outcome = UserOutcome(user_id, images_given, 0, (), crashed=True)
     unused = {trait.name: np.zeros((1, len(trait.classes)), np.float32) for trait in schema}
-    return make_profiles(schema, [outcome], unused)
+    nobody = np.zeros(1, bool)
+    return make_profiles(
+        schema, [outcome], unused, texts=texts, parts=dict.fromkeys(parts, (nobody, unused))
+    )
 
 
 def make_count_rows(
@@ -320,19 +371,26 @@ def ids_column(outcomes: Sequence[UserOutcome]) -> pa.Array:
 
 
 def _trait_columns(
-    trait: Trait, has_frames: NDArray[np.bool_], rows: NDArray[np.float32]
+    trait: Trait, is_seen: NDArray[np.bool_], rows: NDArray[np.float32]
 ) -> list[pa.Array]:
-    """Return the class, confidence and probabilities; null for users without frames."""
+    """Return the class, confidence and probabilities; null for users of whom there is nothing."""
     best = rows.argmax(axis=1).astype(np.int32)
     classes = pa.DictionaryArray.from_arrays(
-        pa.array(best, mask=~has_frames), pa.array(trait.classes, pa.string())
+        pa.array(best, mask=~is_seen), pa.array(trait.classes, pa.string())
     )
-    each = pa.StructArray.from_arrays(
+    confidences = pa.array(rows.max(axis=1), mask=~is_seen)
+    return [classes, confidences, _classes_column(trait, is_seen, rows)]
+
+
+def _classes_column(
+    trait: Trait, given: NDArray[np.bool_], rows: NDArray[np.float32]
+) -> pa.StructArray:
+    """Return the probabilities of all classes; null for users who have none."""
+    return pa.StructArray.from_arrays(
         [pa.array(np.ascontiguousarray(column)) for column in rows.T],
         fields=[pa.field(name, pa.float32()) for name in trait.classes],
-        mask=pa.array(~has_frames),
+        mask=pa.array(~given),
     )
-    return [classes, pa.array(rows.max(axis=1), mask=~has_frames), each]
 
 
 def outcome_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:

@@ -1,0 +1,54 @@
+"""What a model says of users' texts, and of images and texts together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tweetprofile.checkpoints.text_part import TextPart
+from tweetprofile.data.manifests.users import UserImages
+from tweetprofile.scoring.fusion import fuse
+from tweetprofile.texts.ngrams import count_ngrams
+from tweetprofile.workers.profiles import Probabilities, UserOutcome
+
+
+def probabilities_by_texts(part: TextPart, users: Sequence[UserImages]) -> Probabilities:
+    """Return the calibrated probabilities of users by their texts alone."""
+    rows = [part.model.logits(count_ngrams(user.texts, part.header.spec)) for user in users]
+    return {
+        trait: _softmax(
+            np.stack([row[trait] for row in rows]) / part.header.temperatures[trait]
+            if rows
+            else np.empty((0, classes))
+        )
+        for trait, classes in part.model.classes.items()
+    }
+
+
+def combine(
+    part: TextPart,
+    by_images: Probabilities,
+    by_texts: Probabilities,
+    outcomes: Sequence[UserOutcome],
+) -> Probabilities:
+    """Return the probabilities of users by all that there is of each: images, texts or both."""
+    if not part.header.fusion:
+        return by_texts
+    seen = seen_in(outcomes)
+    return {
+        trait: fuse(by_images[trait], by_texts[trait], seen, fusion)
+        for trait, fusion in part.header.fusion.items()
+    }
+
+
+def seen_in(outcomes: Sequence[UserOutcome]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which users have usable images, and which have texts (N,) each."""
+    images = np.array([each.frames_used > 0 for each in outcomes], bool)
+    texts = np.array([each.texts is not None and each.texts.used > 0 for each in outcomes], bool)
+    return images, texts
+
+
+def _softmax(logits_NK: NDArray[np.floating]) -> NDArray[np.float32]:
+    shares = np.exp(logits_NK.astype(np.float64) - logits_NK.max(axis=1, initial=0, keepdims=True))
+    probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return probabilities.astype(np.float32)
