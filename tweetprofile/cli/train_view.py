@@ -1,6 +1,7 @@
 """Shows the traits, the decoding, the epochs and the summary of `train`."""
 
 from collections import deque
+from collections.abc import Mapping
 
 from rich.console import RenderableType
 from rich.live import Live
@@ -57,9 +58,16 @@ class TrainView(Closing, TrainObserver):
     def on_decoded(self, users: int, total: int) -> None:
         """Advance the decoding bar, and show a line at its end."""
         if self._live:
-            self._move_bar(users, total)
+            self._move_bar(users, total, "decoding users")
         if users == total:
             self._say(f"decoded the images of {total:,} users; later runs reuse them")
+
+    def on_counted(self, users: int, total: int) -> None:
+        """Advance the bar of counting, and show a line at its end."""
+        if self._live:
+            self._move_bar(users, total, "counting texts of users")
+        if users == total:
+            self._say(f"counted the texts of {total:,} users; later runs reuse the counts")
 
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Show which weights of the network the file lacks, and which others it has."""
@@ -98,10 +106,10 @@ class TrainView(Closing, TrainObserver):
         else:
             self._say_epoch(metrics, epochs)
 
-    def _move_bar(self, users: int, total: int) -> None:
+    def _move_bar(self, users: int, total: int, what: str) -> None:
         if self._bar is None or self._task is None:
             self._bar = make_bar()
-            self._task = self._bar.add_task("decoding users")
+            self._task = self._bar.add_task(what)
             self._bar.start()
         self._bar.update(self._task, completed=users, total=total)
         if users == total:
@@ -152,12 +160,24 @@ def _score(score: TraitScore) -> str:
     return f"{score.accuracy:.2f}/{score.macro_f1:.2f} ({score.majority:.2f})"
 
 
+def _show_parts(trait: str, parts: Mapping[str, Mapping[str, TraitScore]]) -> None:
+    """Show the scores of images alone and of texts alone, if a model has both."""
+    alone = [
+        f"{name} alone {scores[trait].accuracy:.2f} / {scores[trait].macro_f1:.2f}"
+        for name, scores in parts.items()
+        if name != "both" and trait in scores
+    ]
+    if alone:
+        CONSOLE.print(f"  accuracy / macro-F1 on the same users: {', '.join(alone)}")
+
+
 def show_training(summary: TrainSummary) -> None:
     """Show the scores, the number of users and where the model was written."""
     held_out = f"{summary.val_users:,} held out" if summary.val_users else "none held out"
     if summary.in_turn:
-        held_out = f"{summary.val_users:,} of them held out by some of the heads"
-    left_out = f", {summary.left_out:,} without a usable image" if summary.left_out else ""
+        held_out = f"{summary.val_users:,} of them held out in turn"
+    lacking = "text" if summary.texts_alone else "usable image"
+    left_out = f", {summary.left_out:,} without a {lacking}" if summary.left_out else ""
     left_out += f", {summary.unlabelled:,} without a label" if summary.unlabelled else ""
     for name, fold in summary.folds.items():
         low, high = fold.interval
@@ -170,12 +190,15 @@ def show_training(summary: TrainSummary) -> None:
     for name, score in summary.best.scores.items():
         calibration = summary.calibration[name]
         low, high = wilson_interval(score.accuracy, score.users)
+        how = f"after temperature {calibration.temperature:.2f}"
+        if summary.parts:
+            how = "with fitted weights of images and texts"
         CONSOLE.print(
             f"{name}: accuracy {score.accuracy:.2f} (95%: {low:.2f} to {high:.2f}), macro-F1 "
             f"{score.macro_f1:.2f} (majority {score.majority:.2f}) on {score.users:,} users; "
-            f"calibration error {calibration.ece_before:.3f}, after temperature "
-            f"{calibration.temperature:.2f} {calibration.ece_after:.3f}",
+            f"calibration error {calibration.ece_before:.3f}, {how} {calibration.ece_after:.3f}",
         )
+        _show_parts(name, summary.parts)
     CONSOLE.print(
         f"trained on {count_of(summary.users, 'user')}, {held_out}{left_out}, in "
         f"{summary.seconds:.0f} s; kept {kept_epochs(summary.kept_epochs)} -> "

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tweetprofile.data.labels.reading import UNKNOWN
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
@@ -33,6 +35,17 @@ class HeldOut:
             np.concatenate([part.labels_RT for part in parts]),
             {name: torch.cat([part.logits[name] for part in parts]) for name in parts[0].logits},
         )
+
+    def labelled(self, trait: str, column: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits of a trait, and the labels, of the rows that have one.
+
+        Args:
+            trait: The name of the trait.
+            column: Its column among the labels.
+        """
+        labels = torch.from_numpy(self.labels_RT[:, column])
+        known = labels != UNKNOWN
+        return self.logits[trait][known], labels[known]
 
     def mean(self, networks: int | None = None) -> "HeldOut":
         """Return one row per user: the mean of the user's rows.

@@ -14,6 +14,9 @@ class TrainObserver:
     def on_decoded(self, users: int, total: int) -> None:
         """Receive how many of all users are decoded; never called for frames from the cache."""
 
+    def on_counted(self, users: int, total: int) -> None:
+        """Receive of how many of all users the texts are counted; never called for cached ones."""
+
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Receive which of the initial weights the network took."""
 

@@ -1,7 +1,7 @@
 """The plan of a training: everything is checked before anything is decoded or trained."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from tweetprofile.data.labels.reading import FoundSchema, check_labels, find_sch
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import CheckpointError, OptionError
-from tweetprofile.networks import NetworkSpec
+from tweetprofile.networks import NetworkSpec, NoImagesSpec
 from tweetprofile.training.cache_building import CacheOptions
 from tweetprofile.training.embeddings import LoadedBackbone, load_backbone
 from tweetprofile.training.folder import FolderOptions, prepare_folder
-from tweetprofile.training.settings import TrainOptions
+from tweetprofile.training.settings import TrainOptions, Use
 from tweetprofile.training.state import TrainingState, require_same
 from tweetprofile.workers.devices import resolve_devices
 
@@ -71,11 +71,12 @@ def plan_training(
         InputError: A manifest, an option or the run folder is unusable.
     """
     devices = resolve_devices(options.devices)
-    network = options.network_spec
     _check_files_and_sizes(options, len(devices))
     cache = CacheOptions(Path(options.cache) if options.cache else None, options.cache_gb)
     opened = Manifest.open(manifest)
     validation = Manifest.open(options.val) if options.val else None
+    options = replace(options, use=_what_to_use(options, opened, validation))
+    network = NoImagesSpec() if options.use == "texts" else options.network_spec
     found = find_schema(opened, options.schema)
     check_labels(opened, found.schema)
     check_image_root(image_root_of(options, opened))
@@ -84,7 +85,7 @@ def plan_training(
         validation_notes = check_labels(validation, found.schema)
         check_image_root(image_root_of(options, validation))
     inputs = _inputs(options, opened, validation)
-    loaded = load_backbone(options)
+    loaded = None if options.use == "texts" else load_backbone(options)
     folder = prepare_folder(run, inputs, usage)
     resolved = options.resolved
     plan = TrainingPlan(
@@ -104,6 +105,38 @@ def plan_training(
     if usage.resume and (state := TrainingState.load(folder)) is not None:
         require_same(plan.settings, state.settings, folder)
     return plan
+
+
+def _what_to_use(options: TrainOptions, manifest: Manifest, validation: Manifest | None) -> Use:
+    """Return what the model sees of users, by default what the manifest has.
+
+    Raises:
+        OptionError: A manifest has no column for it.
+    """
+    has: dict[Use, bool] = {"images": manifest.has_images, "texts": manifest.has_texts}
+    use = options.use or ("both" if all(has.values()) else "texts" if has["texts"] else "images")
+    for each in (manifest, validation):
+        for name, there in (
+            ("images", each is None or each.has_images),
+            ("texts", each is None or each.has_texts),
+        ):
+            if use in (name, "both") and not there and each is not None:
+                raise OptionError(
+                    f"`use` is {use}, but {each.source} has no column of {name}; add it, or train "
+                    "on what there is."
+                )
+    if use == "texts":
+        given = [
+            name
+            for name in ("model", "backbone", "init", "folds", "minutes")
+            if getattr(options, name) is not None
+        ]
+        if given:
+            raise OptionError(
+                f"`{given[0]}` is for models that look at images, and this one reads texts alone; "
+                "leave it out."
+            )
+    return use
 
 
 def image_root_of(options: TrainOptions, manifest: Manifest) -> AnyPath:

@@ -2,36 +2,30 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.checkpoints.choice import MODEL_FILE
-from tweetprofile.data.labels.reading import UNKNOWN
-from tweetprofile.networks import AnyNetwork
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore, score_traits
 from tweetprofile.training.backbones import advice
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.calibration import TemperatureFit, calibrate_mean
-from tweetprofile.training.card import CARD, make_card
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.embeddings import embedding_source, whole_network
 from tweetprofile.training.fingerprint import fingerprint_users
+from tweetprofile.training.finishing import Trained, UserCounts, write_model
 from tweetprofile.training.folder import (
     HEAD_FOLDER,
     FolderOptions,
     fold_folder,
     is_resumed,
     prepare_folder,
-    write_card,
 )
 from tweetprofile.training.folds import (
     FoldSummary,
@@ -51,9 +45,9 @@ from tweetprofile.training.settings import SETTINGS, TrainOptions, write_setting
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.training.state import STATE, TrainingState, require_same
 from tweetprofile.training.summary import TrainSummary, recall_summary
+from tweetprofile.training.texts.joining import model_of_texts, with_texts
+from tweetprofile.training.texts.learning import learn_texts
 from tweetprofile.training.users import TrainingUsers, load_users
-from tweetprofile.training.writing import explain_write_errors
-from tweetprofile.version import __version__
 from tweetprofile.weights.backbone_files import temporary_file
 
 
@@ -99,21 +93,19 @@ def train_manifest(
     for note in plan.validation_notes:
         observer.on_note(f"held-out users: {note}")
     trained, folds = _learn(plan, observer, resume=resume)
-    users = trained.users
     summary = TrainSummary(
         checkpoint=plan.folder / MODEL_FILE,
         kept_epochs=trained.kept_epochs,
         best=trained.best,
-        users=len(users.train),
-        val_users=len(users.val),
-        left_out=users.left_out,
-        unlabelled=users.unlabelled,
+        **asdict(trained.counts),
         calibration=trained.calibration,
         folds=folds,
         seconds=time.monotonic() - began,
-        in_turn=bool(users.parts),
+        in_turn=trained.in_turn,
+        parts=trained.parts,
+        texts_alone=plan.options.use == "texts",
     )
-    _write_model(summary, plan, trained)
+    write_model(summary, plan, trained)
     return summary
 
 
@@ -127,31 +119,23 @@ def _finished(plan: TrainingPlan) -> TrainSummary | None:
     return recall_summary(checkpoint)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Trained:
-    """A network that was trained.
-
-    Attributes:
-        network: The whole network.
-        best: Its metrics on the held-out users.
-        kept_epochs: The epoch that was kept of each member.
-        calibration: The temperature of each trait.
-        users: The users that it was trained on.
-        notes: Sentences for the model card.
-    """
-
-    network: AnyNetwork
-    best: EpochMetrics
-    kept_epochs: tuple[int, ...]
-    calibration: dict[str, TemperatureFit]
-    users: TrainingUsers
-    notes: tuple[str, ...] = ()
-
-
 def _learn(
     plan: TrainingPlan, observer: TrainObserver, *, resume: bool
-) -> tuple[_Trained, dict[str, FoldSummary]]:
-    """Train what the options name; return the network, and the scores of a cross-validation."""
+) -> tuple[Trained, dict[str, FoldSummary]]:
+    """Train what the options name; return the model, and the scores of a cross-validation."""
+    if plan.options.use == "images":
+        return _learn_images(plan, observer, resume=resume)
+    texts = learn_texts(plan, observer)
+    if plan.options.use == "texts":
+        return model_of_texts(plan, texts), {}
+    trained, folds = _learn_images(plan, observer, resume=resume)
+    return with_texts(plan, trained, texts, observer), folds
+
+
+def _learn_images(
+    plan: TrainingPlan, observer: TrainObserver, *, resume: bool
+) -> tuple[Trained, dict[str, FoldSummary]]:
+    """Train a network over images; return it, and the scores of a cross-validation."""
     learned = plan.options.learned
     if learned in ("head", "last"):
         trained, folds = _learn_head(plan, observer, resume=resume)
@@ -163,12 +147,12 @@ def _learn(
     setup = _set_up(plan, users, resume=resume)
     with _backbone_file(plan) as path:
         trainer, best = _train(plan, replace(setup, backbone=path), observer)
-    return _trained(trainer, setup, best, users), folds
+    return _trained(plan, trainer, setup, (best, users)), folds
 
 
 def _learn_head(
     plan: TrainingPlan, observer: TrainObserver, *, resume: bool
-) -> tuple[_Trained, dict[str, FoldSummary]]:
+) -> tuple[Trained, dict[str, FoldSummary]]:
     """Embed every image once, and train a head on the embeddings."""
     options, loaded = plan.options, plan.loaded
     assert loaded is not None
@@ -188,14 +172,14 @@ def _learn_head(
         prepare_folder(folder, plan.inputs, FolderOptions(overwrite=not resume, resume=resume))
         setup = replace(setup, folder=folder, recipe=recipe_for("default", learned="head", heads=1))
     trainer, best = _train(plan, setup, observer)
-    trained = _trained(trainer, setup, best, users)
+    trained = _trained(plan, trainer, setup, (best, users))
     whole = whole_network(loaded.backbone, trained.network)
-    return replace(trained, network=whole, notes=notes), folds
+    return replace(trained, network=whole, notes=(*trained.notes, *notes)), folds
 
 
 def _fine_tune(
-    plan: TrainingPlan, head: _Trained, observer: TrainObserver, *, resume: bool
-) -> _Trained:
+    plan: TrainingPlan, head: Trained, observer: TrainObserver, *, resume: bool
+) -> Trained:
     """Train the last stages of the backbone, too; return the network that predicts better."""
     users = load_users(plan, _OnlyProgress(observer))
     with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
@@ -203,7 +187,7 @@ def _fine_tune(
         save_checkpoint(path, head.network, {})
         setup = replace(_set_up(plan, users, resume=resume), network=head.network.spec, init=path)
         trainer, best = _train(plan, setup, observer)
-    tuned = replace(_trained(trainer, setup, best, users), notes=head.notes)
+    tuned = replace(_trained(plan, trainer, setup, (best, users)), notes=head.notes)
     if not len(users.val):
         return tuned
     kept = tuned if best.beats(head.best) else head
@@ -234,14 +218,30 @@ def _backbone_file(plan: TrainingPlan) -> Iterator[Path | None]:
 
 
 def _trained(
-    trainer: Trainer, setup: TrainingSetup, best: EpochMetrics, users: TrainingUsers
-) -> _Trained:
-    return _Trained(
+    plan: TrainingPlan,
+    trainer: Trainer,
+    setup: TrainingSetup,
+    outcome: tuple[EpochMetrics, TrainingUsers],
+) -> Trained:
+    """Return a trained network, with what it is calibrated and described by."""
+    best, users = outcome
+    held_out = trainer.evaluate_held_out() if len(setup.val) else None
+    return Trained(
         network=trainer.result,
         best=best,
         kept_epochs=trainer.kept_epochs,
-        calibration=_calibrate(trainer, setup),
-        users=users,
+        calibration=_calibrate(setup, held_out, len(trainer.kept_epochs)),
+        counts=UserCounts(
+            users=len(users.train),
+            val_users=len(users.val),
+            left_out=users.left_out,
+            unlabelled=users.unlabelled,
+        ),
+        seen=fingerprint_users(plan.manifest, plan.validation, users.train, users.val),
+        held_out=held_out,
+        in_turn=bool(users.parts),
+        warnings=users.warnings,
+        notes=users.notes,
     )
 
 
@@ -317,72 +317,16 @@ def _test(trainer: Trainer, setup: TrainingSetup, tested: Subset) -> dict[str, T
     return score_traits(setup.schema, guesses, tested.labels, setup.train.labels)
 
 
-def _calibrate(trainer: Trainer, setup: TrainingSetup) -> dict[str, TemperatureFit]:
+def _calibrate(
+    setup: TrainingSetup, held_out: HeldOut | None, networks: int
+) -> dict[str, TemperatureFit]:
     """Fit the temperature of each trait on the held-out users, if there are any."""
-    if not len(setup.val):
+    if held_out is None:
         return {}
-    held_out = trainer.evaluate_held_out()
     pairs = held_out.mean(2)
     return {
         trait.name: calibrate_mean(
-            _labelled(held_out, trait.name, column),
-            _labelled(pairs, trait.name, column),
-            len(trainer.kept_epochs),
+            held_out.labelled(trait.name, column), pairs.labelled(trait.name, column), networks
         )
         for column, trait in enumerate(setup.schema)
     }
-
-
-def _labelled(held_out: HeldOut, trait: str, column: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits of a trait, and the labels, of the rows that have one."""
-    labels = torch.from_numpy(held_out.labels_RT[:, column])
-    known = labels != UNKNOWN
-    return held_out.logits[trait][known], labels[known]
-
-
-def _write_model(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> None:
-    """Write the model card and the model, and remove the state, which is no longer needed."""
-    temperatures = {name: each.temperature for name, each in summary.calibration.items()}
-    training = _describe(summary, plan, trained)
-    card = make_card(trained.network.spec, plan.options.volume_spec, plan.found.schema, training)
-    write_card(plan.folder / CARD, card)
-    with explain_write_errors(summary.checkpoint):
-        save_checkpoint(summary.checkpoint, trained.network, training, temperatures)
-        for folder in (plan.folder, plan.folder / HEAD_FOLDER):
-            (folder / STATE).unlink(missing_ok=True)
-
-
-def _describe(summary: TrainSummary, plan: TrainingPlan, trained: _Trained) -> Mapping[str, Any]:
-    """Return the description of the training that the checkpoint holds."""
-    users = trained.users
-    trained_on = fingerprint_users(plan.manifest, plan.validation, users.train, users.val)
-    return {
-        "version": __version__,
-        "users": summary.users,
-        "val_users": summary.val_users,
-        "held_out_in_turn": summary.in_turn,
-        "left_out": summary.left_out,
-        "unlabelled": summary.unlabelled,
-        "epochs": plan.options.epochs,
-        "seconds": summary.seconds,
-        "kept_epochs": summary.kept_epochs,
-        "best": asdict(summary.best),
-        "calibration": {name: asdict(each) for name, each in summary.calibration.items()},
-        "settings": plan.settings,
-        "finished": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "manifest": Path(plan.manifest.source).name,
-        "run": plan.folder.absolute().name,
-        "warnings": users.warnings,
-        "notes": (*users.notes, *trained.notes),
-        "folds": {name: asdict(each) for name, each in summary.folds.items()},
-        "seen": trained_on.to_dict(),
-        **_describe_backbone(plan),
-    }
-
-
-def _describe_backbone(plan: TrainingPlan) -> dict[str, Any]:
-    """Return what the checkpoint says of the backbone's weights; nothing without a backbone."""
-    if plan.options.learned is None:
-        return {}
-    weights = {"weights": dict(plan.loaded.record)} if plan.loaded is not None else {}
-    return {"learned": plan.options.learned, **weights}

@@ -4,12 +4,13 @@ import json
 import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tweetprofile.checkpoints.header import MAX_MEMBERS
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
+from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
 from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.job import DETAIL, FRAME_SIDE, DecoderName, Detail, check_detail
 from tweetprofile.networks import DeepSetSpec, Learned, NetworkSpec, Norm, network_spec
@@ -26,6 +27,9 @@ from tweetprofile.training.folds import MOST_FOLDS
 from tweetprofile.training.recipes import HEADS, MOST_HEADS, RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
 from tweetprofile.volumes.spec import Fill, VolumeSpec
+
+Use = Literal["images", "texts", "both"]
+"""What a model sees of users."""
 
 SETTINGS = "train.toml"
 """The name of the file in a run folder."""
@@ -57,6 +61,11 @@ class TrainOptions:
             or `linear`; `auto` for the best of them in a cross-validation on the training users.
         embed_views: The number of views of each image that a head learns from: 2 adds the mirrored
             image, 4 the enlarged middle of both.
+        use: What the model sees of users: `images`, `texts` or `both`; None for what the manifest
+            has.
+        max_texts: The largest number of texts per user; of more, the last ones are read, which are
+            the newest.
+        max_text_bytes: The largest size of a text; a longer one is cut.
         norm: The normalisation: `batch`, or `none` as in the paper.
         dropout: The share of the features before the heads that is dropped in training.
         epochs: The largest number of passes over the users, of all members together.
@@ -99,6 +108,9 @@ class TrainOptions:
     fine_tune: bool = False
     head: HeadName = "auto"
     embed_views: int = 1
+    use: Use | None = None
+    max_texts: int = MAX_TEXTS
+    max_text_bytes: int = MAX_TEXT_BYTES
     norm: Norm | None = None
     dropout: float | None = None
     epochs: int | None = None
@@ -151,10 +163,18 @@ class TrainOptions:
             )
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise OptionError(f"`minutes` is {self.minutes:g}; it must be above 0 and finite.")
+        if self.use not in (None, *get_args(Use)):
+            raise OptionError(f"`use` is {self.use}; it must be images, texts or both.")
+        TextLimits(self.max_texts, self.max_text_bytes)
         check_detail(self.detail)
         check_backbone(self.backbone_options)
         if not 0 <= self.seed < 1 << 63:
             raise OptionError(f"`seed` is {self.seed}; it must be from 0 to {(1 << 63) - 1}.")
+
+    @property
+    def text_limits(self) -> TextLimits:
+        """How much of the users' texts is read."""
+        return TextLimits(self.max_texts, self.max_text_bytes)
 
     @property
     def backbone_options(self) -> BackboneOptions:

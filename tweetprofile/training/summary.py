@@ -1,12 +1,14 @@
 """The summary of a training, and how it is read back from the checkpoint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.errors import OutputError
+from tweetprofile.networks import NoImagesSpec
 from tweetprofile.scoring.epochs import EpochMetrics, read_metrics
+from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.calibration import TemperatureFit, read_temperature_fit
 from tweetprofile.training.folds import FoldSummary
 from tweetprofile.untrusted.fields import FieldError, Reader, mapping_of, read_known, whole
@@ -28,6 +30,9 @@ class TrainSummary:
         folds: The scores of the cross-validation by trait; empty without a cross-validation.
         seconds: The duration of the training.
         in_turn: Whether each member held out a part of the users, whom others learned from.
+        parts: The scores of images, of texts and of both, on users who have both; empty for a
+            model of one of them.
+        texts_alone: Whether the model reads texts alone.
     """
 
     checkpoint: Path
@@ -41,6 +46,8 @@ class TrainSummary:
     folds: Mapping[str, FoldSummary]
     seconds: float
     in_turn: bool = False
+    parts: Mapping[str, Mapping[str, TraitScore]] = field(default_factory=dict)
+    texts_alone: bool = False
 
 
 def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
@@ -75,4 +82,9 @@ def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
         folds=folds,
         seconds=0.0,
         in_turn=facts.get("held_out_in_turn", False),
+        parts={
+            name: {trait: TraitScore(**score) for trait, score in scores.items()}
+            for name, scores in facts.get("parts", {}).items()
+        },
+        texts_alone=isinstance(checkpoint.network_spec, NoImagesSpec),
     )
