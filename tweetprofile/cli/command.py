@@ -20,6 +20,7 @@ class Section(StrEnum):
     HELD_OUT = "Held-out users"
     SPLIT = "Split"
     IMAGES = "Images"
+    TEXTS = "Texts"
     CONTACT_SHEETS = "Contact sheets"
     OUTPUT = "Output"
     DEVICES = "Devices"

@@ -223,6 +223,33 @@ def caps(command: FunctionT) -> FunctionT:
     return command
 
 
+def text_caps(command: FunctionT) -> FunctionT:
+    """Add --max-texts and --max-text-bytes."""
+    for add in (
+        option(
+            Section.TEXTS,
+            "--max-text-bytes",
+            type=click.IntRange(min=4),
+            metavar="BYTES",
+            default=100_000,
+            show_default=True,
+            help="Longer texts are cut, and counted.",
+        ),
+        option(
+            Section.TEXTS,
+            "--max-texts",
+            type=click.IntRange(min=1),
+            metavar="N",
+            default=3_200,
+            show_default=True,
+            help="Largest number of texts per user, the newest; older ones are counted but not "
+            "read.",
+        ),
+    ):
+        command = add(command)
+    return command
+
+
 def stall_seconds(command: FunctionT) -> FunctionT:
     """Add --stall-seconds."""
     return option(

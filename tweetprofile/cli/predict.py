@@ -61,6 +61,13 @@ from tweetprofile.cli.command import Command, Section, option
     help="Views of each volume to average over: 2 adds the mirrored view, 4 also adds the enlarged "
     "middle of both. Slightly more accurate, but the network takes 2 or 4 times as long.",
 )
+@option(
+    Section.TEXTS,
+    "--parts",
+    is_flag=True,
+    help="Also write the probabilities by images alone and by texts alone, for models of both.",
+)
+@shared.text_caps
 @run_options.embedding_cache
 @shared.caps
 @run_options.max_failed
@@ -79,12 +86,14 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
 
     MANIFEST is a Parquet file, a folder of Parquet files or a quoted glob. It has the columns
     user_id and images: a list of paths, of encoded image files, or of struct<bytes, path>. The long
-    form works too: the columns user_id and image, with one row per image.
+    form works too: the columns user_id and image, with one row per image. A model that reads texts
+    also takes the column texts, a list of strings, the oldest first (long form: text); a user is
+    predicted by images, texts or both, whatever there is.
 
     OUT has one row per user in the order of the manifest, whatever state the images are in. For
     each trait it has the most probable class, <trait>_confidence and <trait>_probabilities.
-    image_errors lists unusable images with the reason; users without a usable image have null
-    traits.
+    image_errors lists unusable images with the reason; users without a usable image, and without a
+    text that the model reads, have null traits.
 
     CSV output is flat: each probability has a column (gender_p_female), image_errors is text, and
     an apostrophe precedes text that a spreadsheet would run as a formula. Read user_id as text,

@@ -26,6 +26,7 @@ _BOUNDS = {
     Stage.READ: "reading images",
     Stage.SCREEN: "screening images",
     Stage.DECODE: "decoding images",
+    Stage.TEXTS: "counting n-grams",
     Stage.STACK: "stacking volumes",
     Stage.FORWARD: "the network",
     Stage.PROFILE: "making profiles",
@@ -64,8 +65,10 @@ def show_users(plan: CheckedRun, out: str) -> None:
 
 
 def show_model(plan: PredictPlan, engine: ShardEngine[PredictorFacts]) -> None:
-    """Show the model, the run that trained it, and the devices."""
+    """Show the model, the run that trained it, and the devices; and what it does not look at."""
     facts = engine.facts
+    for remark in plan.remarks(facts):
+        CONSOLE.print(with_flags(remark))
     CONSOLE.print(
         f"{facts.network} from {plan.job.checkpoint} ({facts.origin}): "
         f"{', '.join(facts.schema.names)}; {how(engine)}",

@@ -118,6 +118,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "middle of both. Takes that many times as long to compute.",
 )
 @option(
+    Section.INPUT,
+    "--use",
+    type=click.Choice(["images", "texts", "both"]),
+    help="What the model sees of users.  [default: what MANIFEST has]",
+)
+@shared.text_caps
+@option(
     Section.HELD_OUT,
     "--val",
     metavar="MANIFEST",
@@ -307,7 +314,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 def command(
     manifest: str, run: Path, overwrite: bool, resume: bool, quiet: bool, **choices: Any
 ) -> None:
-    """Train a network on the labelled users of MANIFEST and write it to the folder RUN.
+    """Train a model on the labelled users of MANIFEST and write it to the folder RUN.
 
     \b
       tweetprofile train labelled.parquet -o run
@@ -318,6 +325,10 @@ def command(
     setting.
 
     Predict with the model by --checkpoint RUN, or make it the default with 'tweetprofile use RUN'.
+
+    If MANIFEST has a column texts, the model also reads texts, by a linear model of word and
+    character n-grams. Images and texts are weighed on held-out users, and a user who has only one
+    of them is predicted by it.
 
     Images are decoded once, in worker processes, and kept for later runs. Each member keeps its
     best epoch by mean macro-F1 on the held-out users, and the probabilities of the members' mean

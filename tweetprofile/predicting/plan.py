@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tweetprofile.checkpoints.choice import find_checkpoint
 from tweetprofile.engines.jobs import PredictJob
+from tweetprofile.errors import OptionError
 from tweetprofile.job import PredictorFacts, PredictorOptions
 from tweetprofile.predicting.options import RunOptions
 from tweetprofile.predicting.planning import RunPlan, check_run
@@ -42,6 +43,34 @@ class PredictPlan(RunPlan[PredictorFacts]):
     """A prediction whose inputs have been checked, and which has not begun; see `RunPlan`."""
 
     job: PredictJob
+
+    def remarks(self, facts: PredictorFacts) -> list[str]:
+        """Return sentences on what the manifest has and the model does not look at, or lacks."""
+        manifest, found = self.manifest, []
+        if manifest.has_texts and not facts.reads_texts:
+            found.append("The model looks at images alone: the texts are not read.")
+        if manifest.has_images and not facts.sees_images:
+            found.append("The model reads texts alone: the images are not looked at.")
+        if facts.sees_images and facts.reads_texts:
+            for name, there in (("images", manifest.has_images), ("texts", manifest.has_texts)):
+                if not there:
+                    found.append(
+                        f"The manifest has no column of {name}: all users are predicted by the "
+                        "rest, less surely."
+                    )
+        return found
+
+    def require_evidence(self, facts: PredictorFacts) -> None:
+        """See `RunPlan.require_evidence`; a model may also read texts."""
+        manifest = self.manifest
+        images = facts.sees_images and manifest.has_images
+        texts = facts.reads_texts and manifest.has_texts
+        if not images and not texts:
+            wanted = "images" if facts.sees_images else "texts"
+            raise OptionError(
+                f"{manifest.source} has no column of {wanted}, and the model "
+                f"{self.job.checkpoint} looks at nothing else; add it, or use another model."
+            )
 
 
 def plan_prediction(

@@ -77,6 +77,13 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
         """The number of shards; a manifest without users has one empty shard."""
         return max(1, -(-self.users // self.options.users_per_shard))
 
+    def require_evidence(self, facts: RunFactsT) -> None:
+        """Raise OptionError if the manifest has nothing that the rows can be made of."""
+        if not self.manifest.has_images:
+            raise OptionError(
+                f"{self.manifest.source} has no column of images; add it, as `images` or `image`."
+            )
+
     def shard_size(self, shard: int) -> int:
         """Return the number of users in a shard."""
         return min(self.options.users_per_shard, self.users - shard * self.options.users_per_shard)
@@ -143,6 +150,8 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
             "max_image_bytes": options.max_image_bytes,
             "max_image_seconds": options.max_image_seconds,
         }
+        if (texts := self.source.texts) is not None:
+            described |= {"max_texts": texts.max_texts, "max_text_bytes": texts.max_text_bytes}
         return RunRecord.new(described, overwrite=options.overwrite)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tweetprofile.networks import EmbeddingSetSpec, NetworkSpec
+from tweetprofile.networks import EmbeddingSetSpec, NetworkSpec, NoImagesSpec
 from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.text import printable
@@ -36,6 +36,18 @@ it was trained on.
 """
 
 
+_TEXTS = """\
+## What texts add to the risk
+
+Texts name people, places and employers, and say outright what images at most suggest. A model that
+reads them is right more often, and so does more harm where it is used against someone. It keeps
+weights of hashed n-grams and no words, but whoever has the file can test a guess: whether a phrase
+occurs, and which class it speaks for. Share the file with as much care as the texts. Words of a
+language, region or time that the training users did not write count for nothing, and users who
+quote others are taken for them.
+"""
+
+
 def make_card(
     network: NetworkSpec,
     volume_spec: VolumeSpec,
@@ -51,24 +63,25 @@ def make_card(
         training: The description of the training in the checkpoint.
     """
     size = f"{volume_spec.frames} images per user, each {volume_spec.width} x {volume_spec.height}"
-    recipe = training["settings"]["recipe"]
+    alone = isinstance(network, NoImagesSpec)
+    lacking = "text" if alone else "usable image"
+    recipe = "" if alone else f" (recipe `{training['settings']['recipe']}`)"
     parts = [
         f"# Model card: {as_markdown(network.name)}, {as_markdown(', '.join(schema.names))}",
-        f"Made by tweetprofile {training['version']}. The network "
-        f"{as_markdown(network.name)}"
-        f"{_together(training)} takes up to {size} pixels, and assigns a probability to each class "
-        "of each trait. It sees nothing else: no names, no text.",
+        f"Made by tweetprofile {training['version']}. {_what_it_sees(network, size, training)}",
         _USE,
         "## How often it is wrong",
         "\n".join(_scores(training)),
+        *_parts(training),
         *_folds(training),
         "## What it was trained on",
-        f"{training['users']:,} users (recipe `{recipe}`). {_held_out(training)}; "
-        f"{training['left_out']:,} had no usable image and {training['unlabelled']:,} had no "
-        f"label. Images were decoded with the detail `{volume_spec.detail}`.",
+        f"{training['users']:,} users{recipe}. {_held_out(training)}; "
+        f"{training['left_out']:,} had no {lacking} and {training['unlabelled']:,} had no label."
+        + ("" if alone else f" Images were decoded with the detail `{volume_spec.detail}`."),
         "\n".join(map(_classes, schema)),
         *_backbone(network, training),
         _LABELS,
+        *([_TEXTS] if _reads_texts(training) else []),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -79,6 +92,46 @@ def as_markdown(text: str) -> str:
     A backslash makes any ASCII punctuation literal (CommonMark 0.31, "Backslash escapes").
     """
     return re.sub(r"([!-+/:-@\[-`{-~.])", r"\\\1", printable(text))
+
+
+def _reads_texts(training: Mapping[str, Any]) -> bool:
+    return str(training["settings"].get("use", "images")) != "images"
+
+
+def _what_it_sees(network: NetworkSpec, size: str, training: Mapping[str, Any]) -> str:
+    """Return sentences on what the model takes and what it does not see."""
+    reads = (
+        "counts word and character n-grams of the texts of a user, and assigns a probability to "
+        "each class of each trait"
+    )
+    if isinstance(network, NoImagesSpec):
+        return f"The model {reads}. It looks at no images."
+    sees = f"The network {as_markdown(network.name)}{_together(training)} takes up to {size} pixels"
+    if _reads_texts(training):
+        return f"{sees}. Next to it, a linear model {reads}; the two are combined."
+    return (
+        f"{sees}, and assigns a probability to each class of each trait. It sees nothing else: no "
+        "names, no text."
+    )
+
+
+def _parts(training: Mapping[str, Any]) -> list[str]:
+    """Return the section that compares images, texts and both, for a model of both."""
+    if not training.get("parts"):
+        return []
+    lines = [
+        "Images alone, texts alone and both, on the same held-out users, who have both:",
+        "",
+        "| trait | what it sees | users | accuracy | majority baseline | macro-F1 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for part, scores in training["parts"].items():
+        for name, score in scores.items():
+            lines.append(
+                f"| {as_markdown(name)} | {part} | {score['users']:,} | {score['accuracy']:.3f} | "
+                f"{score['majority']:.3f} | {score['macro_f1']:.3f} |"
+            )
+    return ["\n".join(lines)]
 
 
 def _classes(trait: Trait) -> str:
@@ -105,7 +158,8 @@ def _backbone(network: NetworkSpec, training: Mapping[str, Any]) -> list[str]:
 def _held_out(training: Mapping[str, Any]) -> str:
     if training.get("held_out_in_turn"):
         return (
-            "Each head held out a part of the users, from whom other heads learned: "
+            "Each user was held out by some of the models that were trained, while others learned "
+            "from the user: "
             f"{training['val_users']:,} in all"
         )
     return f"A further {training['val_users']:,} users were held out"

@@ -88,7 +88,8 @@ def train_manifest(
     if not is_resumed(plan.folder, usage):  # a resumed run has the same settings already
         write_settings(plan.folder / SETTINGS, manifest, plan.options)
     observer.on_schema(plan.found)
-    if (sentence := advice((options or TrainOptions()).backbone_options)) is not None:
+    sentence = advice((options or TrainOptions()).backbone_options)
+    if sentence is not None and plan.options.use != "texts":
         observer.on_note(sentence)
     for note in plan.validation_notes:
         observer.on_note(f"held-out users: {note}")
