@@ -131,10 +131,10 @@ class Baselines:
             else "each has a usable image"
         )
         return (
-            f"Every row is about the same {self.users:,} users with a label; {without}. One image "
-            "per user (after Álvarez-Carmona et al.) is the first usable one, and the mean over "
-            "single images (after Merler et al.) is that of their probabilities: the model "
-            f"predicted the {self.images:,} images that it used one by one."
+            f"Every row is about the same {self.users:,} users with a label; {without}. The model "
+            f"predicted, one by one, the {self.images:,} images that it had used together: one "
+            "image per user (after Álvarez-Carmona et al.) takes the first usable one, and the "
+            "mean over single images (after Merler et al.) takes that of their probabilities."
         )
 
     def to_dict(self) -> dict[str, Any] | None:
