@@ -99,7 +99,7 @@ _MEX_A3T_SCORES = {
 }
 """Accuracy, precision, recall and F1 of Tables 1, 2 and 4, by trait and system."""
 
-_MEX_A3T_CLASSES = {
+_MEX_A3T_CLASSES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
     "location": {
         "CerpamidTeam 1": (0.6889, 0.3864, 0.6667, 0.1667, 0.7091, 0.2890),
         "CerpamidTeam 2": (0.7021, 0.3984, 0.6651, 0.2535, 0.7297, 0.2634),

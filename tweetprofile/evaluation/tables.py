@@ -44,12 +44,12 @@ class Table:
 
 def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
     """Make all tables: per trait its scores, its classes and what is published; then baselines."""
-    made = []
+    made: list[Table | None] = []
     for trait in evaluations[0].traits:
         made.append(scores_table(trait, evaluations))
-        made += [classes_table(trait, each, alone=len(evaluations) == 1) for each in evaluations]
+        made += (classes_table(trait, each, alone=len(evaluations) == 1) for each in evaluations)
         made += [published_table(trait, evaluations), published_classes_table(trait, evaluations)]
-    made += [baselines_table(each) for each in evaluations]
+    made += map(baselines_table, evaluations)
     return [table for table in made if table is not None]
 
 
@@ -90,20 +90,15 @@ def published_table(trait: str, evaluations: Sequence[Evaluation]) -> Table | No
     published = published_results(evaluations[0].matched.predictions.schema, trait)
     if not published:
         return None
-    own = ((each.name, *astuple(each.traits[trait].scores), _OWN) for each in evaluations)
-    rows = (
-        (
-            f"{each.system} ({each.uses})",
-            *(
-                "" if value is None else value
-                for value in (each.accuracy, each.precision, each.recall, each.f1)
-            ),
-            each.measured_on,
-        )
-        for each in published
-    )
+    rows: list[tuple[Cell, ...]] = [
+        (each.name, *astuple(each.traits[trait].scores), _OWN) for each in evaluations
+    ]
+    for one in published:
+        scores = (one.accuracy, one.precision, one.recall, one.f1)
+        figures: list[Cell] = ["" if value is None else value for value in scores]
+        rows.append((f"{one.system} ({one.uses})", *figures, one.measured_on))
     columns = ("Model", "Accuracy", "Precision", "Recall", "F1", "Measured on")
-    return Table(f"{trait}-published", f"{trait}: published results", columns, (*own, *rows))
+    return Table(f"{trait}-published", f"{trait}: published results", columns, tuple(rows))
 
 
 def published_classes_table(trait: str, evaluations: Sequence[Evaluation]) -> Table | None:
@@ -116,23 +111,18 @@ def published_classes_table(trait: str, evaluations: Sequence[Evaluation]) -> Ta
     if not published:
         return None
     classes = tuple(evaluations[0].traits[trait].per_class)
-    own = (
-        (each.name, *(each.traits[trait].per_class[name].f1 for name in classes), _OWN)
-        for each in evaluations
-    )
-    rows = (
-        (
-            f"{each.system} ({each.uses})",
-            *(each.per_class[name] for name in classes),
-            each.measured_on,
-        )
-        for each in published
-    )
+    rows: list[tuple[Cell, ...]] = []
+    for each in evaluations:
+        own = [each.traits[trait].per_class[name].f1 for name in classes]
+        rows.append((each.name, *own, _OWN))
+    for one in published:
+        figures = [one.per_class[name] for name in classes]
+        rows.append((f"{one.system} ({one.uses})", *figures, one.measured_on))
     return Table(
         f"{trait}-published-classes",
         f"{trait} by class: published results",
         ("Model", *classes, "Measured on"),
-        (*own, *rows),
+        tuple(rows),
     )
 
 
