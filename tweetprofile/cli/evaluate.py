@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     "--baselines",
     is_flag=True,
     help="Also measure baselines that predict the images of --checkpoint one by one: one image per "
-    "user, and the mean over all of a user's.",
+    "user, and the mean over all of a user's. This takes about as long as predicting the users.",
 )
 @option(
     Section.OUTPUT,
@@ -116,9 +116,6 @@ def command(
     Each score is shown with a 95% interval from resampling the users, and next to the scores of
     two baselines: always the most frequent class, and every class with equal probability. Several
     PREDICTIONS are compared user by user.
-
-    --baselines adds what the model scores on the same users if it sees one image at a time, which
-    takes about as long as predicting them.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.data.files.protection import Inputs
