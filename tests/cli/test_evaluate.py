@@ -73,6 +73,28 @@ def test_without_predictions_the_checkpoint_predicts_with_the_same_scores(
     ]  # fmt: skip
 
 
+def test_baselines_are_shown_and_written_beside_the_model(
+    manifest: Path,
+    model: Path,
+    predictions: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "evaluation"
+    told = ["--checkpoint", model, "--baselines", "-o", out]
+    assert run("evaluate", manifest, predictions, *told) == 0
+    shown = capsys.readouterr().out
+    page = (out / "report.html").read_text()
+    rows = list(pl.read_csv(out / "tables" / "all-baselines.csv").iter_rows())
+    facts = json.loads((out / "metrics.json").read_text())
+    for name in ("majority class", "one image per user", "mean over single images"):
+        assert name in shown
+        assert name in page
+        assert [row[0] for row in rows if row[1] == name] == ["gender", "location", "occupation"]
+    assert "Every row is about the same 6 users with a label" in shown
+    assert facts["baselines"]["users"] == 6
+
+
 def test_several_predictions_are_compared_in_one_table_with_the_best_marked(
     manifest: Path,
     model: Path,
@@ -117,6 +139,7 @@ def test_submission_files_need_no_labels(
         (["--format", "mex-a3t", "--json"], "--format mex-a3t takes neither --json nor"),
         (["--format", "mex-a3t", "--min-confidence", "0.8"], "takes neither --json nor --min-conf"),
         (["--format", "mex-a3t"], "--format mex-a3t needs -o FOLDER and one set of predictions"),
+        (["--baselines"], "--baselines needs --checkpoint and is about one model's scores"),
         (["--run", "."], "--run adds to the report"),
         (["--min-confidence", "2"], "2.0 is not in the range 0<=x<=1"),
         (["PREDICTIONS"], "is given twice; pass different predictions"),

@@ -104,12 +104,17 @@ def test_the_page_needs_nothing_but_itself(evaluation: Evaluation, tmp_path: Pat
     assert "<script" not in page
 
 
-def test_scores_are_shown_with_their_baselines_and_the_papers_results_are_marked(
+def test_scores_are_shown_with_their_baselines_and_published_results_are_marked(
     evaluation: Evaluation, tmp_path: Path
 ) -> None:
     page = write_evaluation(evaluation, tmp_path).read_text()
     assert f"<b>{evaluation.mean_macro_f1:.3f}</b>" in page
-    for words in ("majority class (", "random draw", "95% bootstrap interval", "another data set"):
+    for words in (
+        "majority class (",
+        "random draw",
+        "95% bootstrap interval",
+        "measured on other users",
+    ):
         assert words in page
     assert "Predictions with a confidence of 0.5 or more cover" in page
 

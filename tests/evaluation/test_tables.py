@@ -27,7 +27,7 @@ def test_the_tables_are_the_papers_five_and_one_for_the_classes_of_gender(
     }
     manifest, out = write_labels(users, **truth), write_predictions(users, schema=MEX_A3T, **guess)
     made = {table.name: table for table in tables([evaluate_predictions(manifest, out)])}
-    assert list(made) == [
+    assert [name for name in made if "published" not in name] == [
         "gender", "gender-classes", "location", "location-classes", "occupation",
         "occupation-classes",
     ]  # fmt: skip

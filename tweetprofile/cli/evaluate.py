@@ -3,12 +3,15 @@
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tweetprofile.cli import options as shared
 from tweetprofile.cli.command import Command, Section, option
+
+if TYPE_CHECKING:
+    from tweetprofile.predicting.plan import PredictOptions
 
 
 @click.command(
@@ -49,6 +52,13 @@ from tweetprofile.cli.command import Command, Section, option
     type=click.FloatRange(0, 1),
     metavar="CONFIDENCE",
     help="Also report coverage and accuracy without the users below this confidence.",
+)
+@option(
+    Section.OUTPUT,
+    "--baselines",
+    is_flag=True,
+    help="Also measure baselines that predict the images of --checkpoint one by one: one image per "
+    "user, and the mean over all of a user's. This takes about as long as predicting the users.",
 )
 @option(
     Section.OUTPUT,
@@ -118,6 +128,7 @@ def command(
         choices["seed"],
         tuple(_candidates(choices["checkpoint"], choices["run"])),
         choices["image_root"],
+        _baselines(choices, given, layout),
     )
     if layout == "mex-a3t" and (as_json or choices["min_confidence"]):
         raise click.UsageError("--format mex-a3t takes neither --json nor --min-confidence")
@@ -141,6 +152,24 @@ def command(
             view.compare(manifest, given, options, folder, as_json=as_json, quiet=quiet)
         else:
             view.evaluate(manifest, given[0], options, folder, epochs, as_json=as_json, quiet=quiet)
+
+
+def _baselines(
+    choices: dict[str, Any], given: tuple[str, ...], layout: str
+) -> "PredictOptions | None":
+    """Return how to predict single images; None without --baselines."""
+    from tweetprofile.predicting.plan import PredictOptions
+
+    if not choices["baselines"]:
+        return None
+    if choices["checkpoint"] is None or layout != "report" or len(given) > 1:
+        raise click.UsageError("--baselines needs --checkpoint and is about one model's scores")
+    return PredictOptions(**_chosen(choices))
+
+
+def _chosen(choices: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that `evaluate` shares with `predict`."""
+    return {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
 
 
 def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
@@ -182,9 +211,8 @@ def _predict(
     from tweetprofile.predicting.plan import PredictOptions, plan_prediction
     from tweetprofile.predicting.run import run_plan
 
-    chosen = {name: choices[name] for name in ("checkpoint", "image_root", "devices", "decoder")}
     out = str(folder / PREDICTIONS)
-    plan = plan_prediction(manifest, out, PredictOptions(**chosen, overwrite=True))
+    plan = plan_prediction(manifest, out, PredictOptions(**_chosen(choices), overwrite=True))
     if needs_labels:
         checkpoint = load_checkpoint(plan.job.checkpoint)
         labelled_traits(plan.manifest, checkpoint.schema, plan.job.checkpoint)

@@ -1,6 +1,7 @@
 """Shows the scores of `evaluate` next to their baselines, and where the report was written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from tweetprofile.cli.console import CONSOLE, OUTPUT, print_json
+from tweetprofile.cli.console import CONSOLE, OUTPUT, make_bar, print_json
 from tweetprofile.cli.flags import with_flags
+from tweetprofile.cli.interruptions import interruptions
 from tweetprofile.evaluation import submission
 from tweetprofile.evaluation.evaluate import (
     Comparison,
@@ -22,6 +24,8 @@ from tweetprofile.evaluation.metrics import Scores
 from tweetprofile.evaluation.output_folder import write_comparison, write_evaluation
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.resampling import Interval
+from tweetprofile.evaluation.single_images import OnImages
+from tweetprofile.evaluation.tables import Cell, baselines_table
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
 
 _NAMES_SHOWN = 5
@@ -38,7 +42,8 @@ def evaluate(
     quiet: bool,
 ) -> None:
     """Evaluate one set of predictions, write the report and show the scores."""
-    evaluation = evaluate_predictions(manifest, predictions, options)
+    with _baseline_progress(options, quiet=quiet) as on_images:
+        evaluation = evaluate_predictions(manifest, predictions, options, on_images)
     report = write_evaluation(evaluation, folder, epochs) if folder else None
     if as_json:
         print_json(evaluation.to_dict(), indent=1)
@@ -90,8 +95,47 @@ def _show_evaluation(evaluation: Evaluation) -> None:
         table.add_row("  random", *_figures(metrics.random), style="dim", end_section=True)
     OUTPUT.print(table)
     OUTPUT.print(_LEGEND, style="dim")
+    _show_baselines(evaluation)
     for sentence in _sentences(evaluation):
         OUTPUT.print(sentence)
+
+
+def _show_baselines(evaluation: Evaluation) -> None:
+    found = baselines_table(evaluation)
+    if found is None:
+        return
+    table = _table("baselines on the same users")
+    for head in ("accuracy", "95% interval", "F1", "95% interval"):
+        table.add_column(head, justify="right", no_wrap=True)
+    before: Cell = ""
+    for trait, name, _, *figures in found.rows:
+        if trait != before:
+            table.add_section()
+            table.add_row(str(trait), style="bold")
+        before = trait
+        accuracy, low, high, f1, f1_low, f1_high = map(float, figures)
+        table.add_row(
+            f"  {name}", f"{accuracy:.3f}", f"{low:.2f}-{high:.2f}",
+            f"{f1:.3f}", f"{f1_low:.2f}-{f1_high:.2f}",
+            style="bold" if name == evaluation.name else "dim",
+        )  # fmt: skip
+    OUTPUT.print(table)
+    OUTPUT.print(evaluation.baselines.sentence, style="dim")
+
+
+@contextmanager
+def _baseline_progress(options: EvaluateOptions, *, quiet: bool) -> Iterator[OnImages]:
+    """Show on a terminal how many single images are predicted; handle interruptions."""
+    if options.baselines is None:
+        yield lambda done, total: None
+        return
+    with interruptions(lambda: "interrupted; run the command again."):
+        if quiet or not CONSOLE.is_animated:
+            yield lambda done, total: None
+            return
+        with make_bar() as bar:
+            task = bar.add_task("single images", total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _warn_of_few_users(evaluation: Evaluation) -> list[str]:

@@ -1,17 +1,19 @@
 """Evaluate one set of predictions, or compare several: match users, measure, resample."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, PredictionsError
+from tweetprofile.evaluation.baselines import Baselines, measure_baselines
 from tweetprofile.evaluation.leakage import Leakage, find_leakage
 from tweetprofile.evaluation.matching import MatchedUsers, match_users
 from tweetprofile.evaluation.metrics import ConfidenceCut, TraitMetrics, cut_at_confidence, measure
 from tweetprofile.evaluation.predictions import Predictions
+from tweetprofile.evaluation.published import published_results
 from tweetprofile.evaluation.resampling import (
     Bootstrap,
     Difference,
@@ -19,6 +21,8 @@ from tweetprofile.evaluation.resampling import (
     bootstrap_intervals,
     paired_differences,
 )
+from tweetprofile.evaluation.single_images import OnImages
+from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.version import __version__
 
 _MAX_NAMED = 100
@@ -36,6 +40,8 @@ class EvaluateOptions:
         checkpoints: Files that may include the checkpoint that made the predictions. It shows
             whether the model was trained on the users to be evaluated.
         image_root: The folder that image paths are relative to; None for the manifest's folder.
+        baselines: How to predict single images for the baselines, by the checkpoint that made the
+            predictions; None to measure the majority and random baselines only.
 
     Raises:
         OptionError: A value is out of range.
@@ -45,6 +51,7 @@ class EvaluateOptions:
     seed: int = 0
     checkpoints: tuple[Path, ...] = ()
     image_root: AnyPath | None = None
+    baselines: PredictOptions | None = None
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None and not 0.0 <= self.min_confidence <= 1.0:
@@ -67,6 +74,7 @@ class Evaluation:
         leakage: The users and images of the manifest that the model was trained on.
         confidence_cuts: By trait, coverage and accuracy at `EvaluateOptions.min_confidence`;
             empty without one.
+        baselines: What baselines score on the same users; empty unless they were wanted.
     """
 
     source: str
@@ -77,6 +85,7 @@ class Evaluation:
     mean_interval: Interval
     leakage: Leakage
     confidence_cuts: Mapping[str, ConfidenceCut] = field(default_factory=dict)
+    baselines: Baselines = field(default_factory=Baselines)
 
     @property
     def name(self) -> str:
@@ -103,6 +112,7 @@ class Evaluation:
             "mean_macro_f1": self.mean_macro_f1,
             "mean_macro_f1_interval": asdict(self.mean_interval),
             "traits": {name: self._trait(name) for name in self.traits},
+            "baselines": self.baselines.to_dict(),
         }
 
     def _trait(self, name: str) -> dict[str, Any]:
@@ -114,6 +124,9 @@ class Evaluation:
             **metrics,
             "intervals": {metric: asdict(each) for metric, each in self.intervals[name].items()},
             "at_min_confidence": asdict(cut) if cut else None,
+            "published": [
+                asdict(each) for each in published_results(self.matched.predictions.schema, name)
+            ],
         }
 
 
@@ -148,7 +161,10 @@ class Comparison:
 
 
 def evaluate_predictions(
-    manifest: str | Path, predictions: str | Path, options: EvaluateOptions | None = None
+    manifest: str | Path,
+    predictions: str | Path,
+    options: EvaluateOptions | None = None,
+    on_images: OnImages = lambda done, total: None,
 ) -> Evaluation:
     """Evaluate predictions on the labels of a manifest.
 
@@ -156,13 +172,23 @@ def evaluate_predictions(
         manifest: A manifest with label columns.
         predictions: The file or folder that `predict` wrote.
         options: How to evaluate; see `EvaluateOptions`.
+        on_images: A function to call while images are predicted for the baselines, with the number
+            of those that are done and of all.
 
     Raises:
-        InputError: Manifest or predictions cannot be read, or have no trait in common.
+        InputError: Manifest or predictions cannot be read, or have no trait in common; or the
+            predictions were made by another checkpoint than that of the baselines.
     """
+    options = options or EvaluateOptions()
     opened = Manifest.open(manifest)
     opened.count_users()  # refuses a manifest with users who would count twice
-    return _evaluate(opened, Predictions.read(predictions), options or EvaluateOptions())
+    evaluation = _evaluate(opened, Predictions.read(predictions), options)
+    if options.baselines is None:
+        return evaluation
+    measured = measure_baselines(
+        opened, evaluation.matched, options.baselines, options.seed, on_images
+    )
+    return replace(evaluation, baselines=measured)
 
 
 def compare_predictions(
@@ -177,8 +203,14 @@ def compare_predictions(
 
     Raises:
         InputError: As for `evaluate_predictions`; also if traits or classes differ.
+        OptionError: Baselines are wanted, which belong to a single model.
     """
-    options, opened = options or EvaluateOptions(), Manifest.open(manifest)
+    options = options or EvaluateOptions()
+    if options.baselines is not None:
+        raise OptionError(
+            "`baselines` belong to a single model; evaluate one set of predictions with them."
+        )
+    opened = Manifest.open(manifest)
     opened.count_users()  # refuses a manifest with users who would count twice
     read = _read_with_distinct_names(predictions)
     for each in read[1:]:

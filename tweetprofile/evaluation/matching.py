@@ -3,7 +3,7 @@
 No user is dropped silently: a user with a label but without a prediction counts as predicted
 wrongly, and users that occur in only one of the two tables are named.
 
-Shapes: N users who have a label for a trait, in manifest order; K classes.
+Shapes: U users of the manifest; N users who have a label for a trait, in manifest order; K classes.
 """
 
 from dataclasses import dataclass
@@ -72,6 +72,7 @@ class MatchedUsers:
         predictions: The predictions that were matched.
         traits: The traits for which at least one user has a label.
         users: The number of users in the manifest.
+        rows_U: The row of the predictions of each of these users; -1 where there is none.
         only_in_manifest: Ids of manifest users that the predictions lack.
         only_in_predictions: Ids of predicted users that the manifest lacks.
         label_notes: Sentences about labels that were read as missing values.
@@ -80,6 +81,7 @@ class MatchedUsers:
     predictions: Predictions
     traits: tuple[MatchedTrait, ...]
     users: int
+    rows_U: NDArray[np.int64]
     only_in_manifest: tuple[str, ...]
     only_in_predictions: tuple[str, ...]
     label_notes: tuple[str, ...] = ()
@@ -128,6 +130,7 @@ def match_users(manifest: Manifest, predictions: Predictions) -> MatchedUsers:
         predictions=predictions,
         traits=traits,
         users=len(ids),
+        rows_U=rows,
         only_in_manifest=tuple(ids.filter(pl.Series(rows < 0))),
         only_in_predictions=tuple(found.gather(unknown)),
         label_notes=label_notes,

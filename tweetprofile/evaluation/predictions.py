@@ -17,7 +17,7 @@ from tweetprofile.data.files.storage import AnyPath, RemotePath, as_path, size_o
 from tweetprofile.data.manifests.forms import is_text
 from tweetprofile.errors import PredictionsError, SchemaError
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.untrusted.fields import mapping, read_known, text
+from tweetprofile.untrusted.fields import mapping, optional, read_known, text, whole
 from tweetprofile.workers.profiles import probabilities_column
 
 _NO_PROFILES = (
@@ -43,7 +43,8 @@ class Predictions:
         name: The name by which reports and tables call them.
         path: The file or folder that they were read from.
         schema: The traits that they predict.
-        facts: The network, the checkpoint and the version that made them, as far as recorded.
+        facts: The network, the checkpoint, the version and the limits that made them, as far as
+            recorded.
         table: The columns `user_id`, `frames_used` and, per trait, its class and probabilities.
     """
 
@@ -71,10 +72,9 @@ class Predictions:
                 "into a file that ends in .parquet."
             )
         try:
-            files = find_files(path, ".parquet")[0] if isinstance(path, RemotePath) else None
-            data = ds.dataset(path if files is None else _keys(files), **_store(path))
-            _check_size(data, files or [Path(file) for file in data.files])
-            facts = read_description(files[0] if files else Path(data.files[0]))
+            data, files = _open(path)
+            _check_size(data, files)
+            facts = read_description(files[0])
             read_known(facts, "its description", _FACTS, ("schema",))
             schema = TraitSchema.from_dict(facts["schema"])
             _check_types(data.schema, schema)
@@ -85,15 +85,63 @@ class Predictions:
                 f"{path} does not contain profiles written by 'tweetprofile predict' "
                 f"({_first_line(error)}); pass the file or folder that it wrote."
             ) from None
-        known = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str)}
+        known = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str | int)}
         return cls(path.stem or str(path), path, schema, known, table)
 
     def renamed(self, name: str) -> "Predictions":
         """Return the same predictions under another name."""
         return replace(self, name=name)
 
+    def failed_images(self) -> "FailedImages":
+        """Read which images of each user were tried and are unusable.
 
-_FACTS = {"schema": mapping, "network": text, "checkpoint_sha256": text, "version": text}
+        Raises:
+            PredictionsError: The files do not say so.
+        """
+        counts, indexes = [], []
+        try:
+            for batch in _open(self.path)[0].to_batches(columns=["image_errors"]):
+                errors = batch.column("image_errors")
+                counts.append(pc.fill_null(pc.list_value_length(errors), 0).to_numpy())
+                index = pc.struct_field(errors.flatten(), "index").cast(pa.int64())
+                indexes.append(pc.fill_null(index, -1))
+            ends = np.concatenate([[0], *counts]).cumsum()
+            found = pa.chunked_array(indexes, pa.int64()).to_numpy()
+            if len(ends) != len(self.table) + 1 or ends[-1] != len(found):
+                raise ValueError("its files have changed")
+        except _NO_PROFILES as error:
+            raise PredictionsError(
+                f"{self.path} does not say which images are unusable ({_first_line(error)}); "
+                "predict that manifest again."
+            ) from None
+        return FailedImages(ends.astype(np.int64), found)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedImages:
+    """The images that were tried and are unusable, for each row of predictions.
+
+    Attributes:
+        ends: (rows + 1,) where the positions of each row begin and end.
+        positions: The positions in the lists of the users, row after row.
+    """
+
+    ends: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+    def of(self, row: int) -> frozenset[int]:
+        """Return the positions of one row."""
+        begin, end = self.ends[row : row + 2]
+        return frozenset(self.positions[begin:end].tolist())
+
+
+_FACTS = {
+    "schema": mapping,
+    "network": text,
+    "checkpoint_sha256": text,
+    "version": text,
+    "max_images": optional(whole),
+}
 """The recorded facts that a report shows or the code relies on, each with its reader."""
 
 
@@ -105,8 +153,13 @@ def _check_range(table: pa.Table, schema: TraitSchema) -> None:
             raise ValueError(f"probabilities of {trait.name} are not from 0 to 1")
 
 
-def _keys(files: Sequence[RemotePath]) -> list[str]:
-    return [file.key for file in files]
+def _open(path: AnyPath) -> tuple[ds.Dataset, list[AnyPath]]:
+    """Return the data of a file or folder, and its files."""
+    if not isinstance(path, RemotePath):
+        data = ds.dataset(path, **_store(path))
+        return data, [Path(file) for file in data.files]
+    files = find_files(path, ".parquet")[0]
+    return ds.dataset([file.key for file in files], **_store(path)), list(files)
 
 
 def _store(path: AnyPath) -> dict[str, Any]:

@@ -12,7 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.plots import Plot, training_plots, trait_plots
-from tweetprofile.evaluation.tables import Cell, Table, classes_table, scores_table
+from tweetprofile.evaluation.published import CLASSES_NOTE, NOT_COMPARABLE, SOURCES
+from tweetprofile.evaluation.tables import (
+    Cell,
+    Table,
+    baselines_table,
+    classes_table,
+    published_classes_table,
+    published_table,
+    scores_table,
+)
 from tweetprofile.scoring.epochs import METRICS as METRICS_OF_RUN
 from tweetprofile.scoring.epochs import read_metrics
 from tweetprofile.untrusted.fields import parse_json
@@ -24,22 +33,6 @@ LARGEST_METRICS = 64 << 20
 """Largest size of a run's `metrics.jsonl` in bytes; an epoch takes about 500."""
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The paper's results for a trait on its own data set (MEX-A3T 2019), rounded."""
-
-    accuracy: float | None = None
-    f1: float | None = None
-
-
-PUBLISHED = {
-    "gender": Published(accuracy=0.52),
-    "location": Published(f1=0.15),
-    "occupation": Published(f1=0.12),
-}
-"""Results of Valdez-Rodriguez, Calvo, Felipe-Riveron 2019, from images alone."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """The section of the report about one trait.
@@ -49,7 +42,8 @@ class Section:
         scores: The scores of the predictions and of the baselines.
         intervals: The 95% bootstrap interval of each score, as text.
         classes: The scores per class.
-        published: The paper's results for a trait of this name; None if it has none.
+        published: Published results for the trait; None if there are none.
+        published_classes: Published figures per class; None if there are none.
         confidence_cut: A sentence on coverage and accuracy at the requested confidence; empty
             without one.
         plots: The plots of the trait.
@@ -59,7 +53,8 @@ class Section:
     scores: Table
     intervals: Mapping[str, str]
     classes: Table
-    published: Published | None
+    published: Table | None
+    published_classes: Table | None
     confidence_cut: str
     plots: Sequence[Plot]
 
@@ -116,6 +111,10 @@ def make_report(
             evaluation=evaluation,
             sections=sections,
             training=training,
+            baselines=baselines_table(evaluation),
+            not_comparable=NOT_COMPARABLE,
+            classes_note=CLASSES_NOTE,
+            sources=_sources(sections),
             today=date.today().isoformat(),
             version=__version__,
         )
@@ -136,10 +135,18 @@ def _section(evaluation: Evaluation, trait: str) -> Section:
         scores=scores_table(trait, [evaluation]),
         intervals=intervals,
         classes=classes_table(trait, evaluation),
-        published=PUBLISHED.get(trait),
+        published=published_table(trait, [evaluation]),
+        published_classes=published_classes_table(trait, [evaluation]),
         confidence_cut=_confidence_cut(evaluation, trait),
         plots=trait_plots(evaluation, trait),
     )
+
+
+def _sources(sections: Sequence[Section]) -> list[str]:
+    """Return the publications of the results that the report shows."""
+    tables = [each.published for each in sections if each.published is not None]
+    shown = {row[-1] for table in tables for row in table.rows}
+    return [source for measured_on, source in SOURCES.items() if measured_on in shown]
 
 
 def _confidence_cut(evaluation: Evaluation, trait: str) -> str:

@@ -1,16 +1,19 @@
 """Make tables of the same form as the paper's: the scores per trait, and per class.
 
 Tables 1, 2 and 4 of Valdez-Rodriguez et al. 2019 give accuracy and macro precision, recall and F1
-of gender, location and occupation; Tables 3 and 5 give precision, recall and F1 of each location
-and occupation.
+of gender, location and occupation; Tables 3 and 5 give a figure for each location and occupation.
+Published results stand in tables of their own, beside the figures of the predictions.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tweetprofile.evaluation.evaluate import Evaluation
+from tweetprofile.evaluation.metrics import Scores
+from tweetprofile.evaluation.published import published_results
+from tweetprofile.evaluation.resampling import Interval
 from tweetprofile.untrusted.spreadsheets import write_rows
 
 Cell = str | int | float
@@ -40,12 +43,14 @@ class Table:
 
 
 def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
-    """Make all tables: per trait its scores, then its classes for each set of predictions."""
-    made = []
+    """Make all tables: per trait its scores, its classes and what is published; then baselines."""
+    made: list[Table | None] = []
     for trait in evaluations[0].traits:
         made.append(scores_table(trait, evaluations))
-        made += [classes_table(trait, each, alone=len(evaluations) == 1) for each in evaluations]
-    return made
+        made += (classes_table(trait, each, alone=len(evaluations) == 1) for each in evaluations)
+        made += [published_table(trait, evaluations), published_classes_table(trait, evaluations)]
+    made += map(baselines_table, evaluations)
+    return [table for table in made if table is not None]
 
 
 def scores_table(trait: str, evaluations: Sequence[Evaluation]) -> Table:
@@ -75,3 +80,77 @@ def classes_table(trait: str, evaluation: Evaluation, *, alone: bool = True) -> 
         (trait.capitalize(), "Precision", "Recall", "F1", "Users"),
         (*rows, ("average", *mean)),
     )
+
+
+def published_table(trait: str, evaluations: Sequence[Evaluation]) -> Table | None:
+    """Make the table of published results, after those of the predictions; None if there are none.
+
+    Figures that were not published are empty.
+    """
+    published = published_results(evaluations[0].matched.predictions.schema, trait)
+    if not published:
+        return None
+    rows: list[tuple[Cell, ...]] = [
+        (each.name, *astuple(each.traits[trait].scores), _OWN) for each in evaluations
+    ]
+    for one in published:
+        scores = (one.accuracy, one.precision, one.recall, one.f1)
+        figures: list[Cell] = ["" if value is None else value for value in scores]
+        rows.append((f"{one.system} ({one.uses})", *figures, one.measured_on))
+    columns = ("Model", "Accuracy", "Precision", "Recall", "F1", "Measured on")
+    return Table(f"{trait}-published", f"{trait}: published results", columns, tuple(rows))
+
+
+def published_classes_table(trait: str, evaluations: Sequence[Evaluation]) -> Table | None:
+    """Make the table of published figures per class, after the F1 of the predictions."""
+    published = [
+        each
+        for each in published_results(evaluations[0].matched.predictions.schema, trait)
+        if each.per_class
+    ]
+    if not published:
+        return None
+    classes = tuple(evaluations[0].traits[trait].per_class)
+    rows: list[tuple[Cell, ...]] = []
+    for each in evaluations:
+        own = [each.traits[trait].per_class[name].f1 for name in classes]
+        rows.append((each.name, *own, _OWN))
+    for one in published:
+        figures = [one.per_class[name] for name in classes]
+        rows.append((f"{one.system} ({one.uses})", *figures, one.measured_on))
+    return Table(
+        f"{trait}-published-classes",
+        f"{trait} by class: published results",
+        ("Model", *classes, "Measured on"),
+        tuple(rows),
+    )
+
+
+def baselines_table(evaluation: Evaluation) -> Table | None:
+    """Make the table of the baselines and the model, trait by trait; None without baselines."""
+    rows: list[tuple[Cell, ...]] = []
+    for trait, metrics in evaluation.traits.items() if evaluation.baselines else ():
+        for each in evaluation.baselines.each:
+            figures = _with_intervals(each.scores[trait], each.intervals[trait])
+            rows.append((trait, each.kind.name, each.kind.after, *figures))
+        own = _with_intervals(metrics.scores, evaluation.intervals[trait])
+        rows.append((trait, evaluation.name, "", *own))
+    heads = (f"{head}{end}" for head in _SHOWN.values() for end in _ENDS)
+    columns = ("Trait", "Model", "After", *heads)
+    return (
+        Table("all-baselines", "Baselines on these users", columns, tuple(rows)) if rows else None
+    )
+
+
+_OWN = "your users"
+_SHOWN = {"accuracy": "Accuracy", "macro_f1": "F1"}
+_ENDS = ("", " low", " high")
+
+
+def _with_intervals(scores: Scores, intervals: Mapping[str, Interval]) -> list[float]:
+    """Return accuracy and macro-F1, each with the ends of its 95% interval."""
+    return [
+        value
+        for metric in _SHOWN
+        for value in (getattr(scores, metric), intervals[metric].low, intervals[metric].high)
+    ]
