@@ -71,6 +71,7 @@ def test_records_with_arbitrary_values_give_photos_or_are_skipped(seed: int) -> 
         record = json.loads(json.dumps(mutated(wrapped, chance))).get("record")
         if isinstance(record, dict):
             for photo in items_of(record, Line(skipped, Path("x"), number)):
+                assert isinstance(photo, Photo)  # no texts are wanted
                 assert photo.user_id.encode()
                 assert 0 <= photo.tweet < 1 << 63
                 assert photo.position >= 1

@@ -26,6 +26,8 @@ LONGEST_TEXT = 100_000
 """The largest number of bytes in a text; Twitter's longest posts have 25,000 characters of up to 4
 bytes."""
 
+EMPTY_TEXTS = "empty texts"
+
 TEXTS_CUT = f"texts cut after {LONGEST_TEXT:,} bytes"
 
 MOST_TEXTS = 100_000

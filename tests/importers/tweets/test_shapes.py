@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tweetprofile.importers.skipped import Line, Skipped, SkipReason
+from tweetprofile.importers.tweets.photos import Photo
 from tweetprofile.importers.tweets.shapes import items_of
 
 Record = dict[str, Any]
@@ -22,6 +23,7 @@ def read(*records: Record) -> tuple[Found, Skipped]:
         (photo.user_id, photo.tweet, photo.position, photo.name)
         for record in records
         for photo in items_of(record, Line(skipped, Path("x"), 1))
+        if isinstance(photo, Photo)
     ]
     return sorted(found), skipped
 

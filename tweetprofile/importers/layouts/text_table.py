@@ -26,7 +26,14 @@ from tweetprofile.importers.readers.json_records import (
 )
 from tweetprofile.importers.readers.parquet_rows import read_parquet_rows, read_schema
 from tweetprofile.importers.skipped import Line, Skipped, SkipReason, brief
-from tweetprofile.importers.users import MOST_TEXTS, DumpUser, clean_text, is_id, newest_texts
+from tweetprofile.importers.users import (
+    EMPTY_TEXTS,
+    MOST_TEXTS,
+    DumpUser,
+    clean_text,
+    is_id,
+    newest_texts,
+)
 
 _TEXT, _TEXTS = "text", "texts"
 _NAMES_SHOWN = 20
@@ -124,6 +131,8 @@ class TextTable(UsesScratch):
                 if isinstance(value, str):
                     if value.strip():
                         yield user_id, clean_text(value, line.leave_out)
+                    else:
+                        line.leave_out(EMPTY_TEXTS)
                 elif value is not None:
                     line.skip(SkipReason.MALFORMED, f"a text is not text: {brief(value)}")
         if (fault := rounded.sentence) is not None:

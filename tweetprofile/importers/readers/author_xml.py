@@ -14,7 +14,13 @@ from xml.parsers import expat
 
 from tweetprofile.importers.readers.streams import DumpFile
 from tweetprofile.importers.skipped import Skipped, SkipReason
-from tweetprofile.importers.users import LONGEST_TEXT, MOST_TEXT_PER_USER, MOST_TEXTS, clean_text
+from tweetprofile.importers.users import (
+    EMPTY_TEXTS,
+    LONGEST_TEXT,
+    MOST_TEXT_PER_USER,
+    MOST_TEXTS,
+    clean_text,
+)
 
 LARGEST_FILE = 64 << 20
 """The largest number of bytes that are read of a file."""
@@ -150,6 +156,7 @@ class _AuthorParser:
         text = clean_text("".join(self._document).strip(), self._leave_out)
         self._document = None
         if not text:
+            self._leave_out(EMPTY_TEXTS)
             return
         self._total += len(text)
         if len(self.author.texts) >= MOST_TEXTS or self._total > MOST_TEXT_PER_USER:

@@ -78,11 +78,13 @@ def _items_of_tweet(
         line.leave_out(RETWEETS)
         return
     text = _text_of(tweet, line)
-    if retweeted is not None:
-        full = includes.tweets.get(brief(retweeted.get("id")), retweeted)
-        text, keys, own_media = retweeted_text(text, _text_of(full, line)), [], {}
-    else:
+    keys: list[object] = []
+    own_media: dict[str, Record] = {}
+    if retweeted is None:
         keys, own_media = _media_of(tweet, line)
+    else:
+        full = includes.tweets.get(brief(retweeted.get("id")), retweeted)
+        text = retweeted_text(text, _text_of(full, line))
     if not keys and text is None:
         line.leave_out(_without_content(tweet, line))
         return
