@@ -38,8 +38,11 @@ _PARTS = "part-*.parquet"
 """The names of the files of a folder."""
 
 _TEXT_PER_GROUP = 256 << 20
-"""Bytes of paths, labels and texts in memory per row group, which bounds users with a million
+"""Bytes of paths, labels and profiles in memory per row group, which bounds users with a million
 images."""
+
+_TWEETS_PER_GROUP = 32 << 20
+"""Bytes of texts in memory per row group, which also bounds what a reader holds at a time."""
 
 _BYTES_PER_PATH = 200
 """About what a path takes in memory."""
@@ -103,6 +106,7 @@ class ManifestWriter(Closing):
         self._rows: list[dict[str, Any]] = []
         self._image_bytes = 0  # of the rows in memory
         self._text_bytes = 0
+        self._tweet_bytes = 0
         self._file: pq.ParquetWriter | None = None
         self._files = 0
         self._file_bytes = 0
@@ -132,14 +136,18 @@ class ManifestWriter(Closing):
         self._text_bytes += sum(map(len, filter(None, user.labels.values())))
         self._text_bytes += _BYTES_PER_PATH * len(user.images)
         self._text_bytes += sum(map(len, filter(None, user.profile.values())))
-        self._text_bytes += sum(map(len, user.texts)) + _BYTES_PER_TEXT * len(user.texts)
+        self._tweet_bytes += sum(map(len, user.texts)) + _BYTES_PER_TEXT * len(user.texts)
         self._rows.append(
             {"user_id": user.user_id, "images": images}
             | ({"texts": user.texts} if self._has_texts else {})
             | {name: user.profile.get(name) for name in self._fields}
             | {name: user.labels.get(name) for name in self._labels}
         )
-        is_full = self._image_bytes >= _BYTES_PER_GROUP or self._text_bytes >= _TEXT_PER_GROUP
+        is_full = (
+            self._image_bytes >= _BYTES_PER_GROUP
+            or self._text_bytes >= _TEXT_PER_GROUP
+            or self._tweet_bytes >= _TWEETS_PER_GROUP
+        )
         if is_full or len(self._rows) >= _ROWS_PER_GROUP:
             self._write_group()
 
@@ -200,7 +208,7 @@ class ManifestWriter(Closing):
             self._file_bytes += self._image_bytes
             if self._file_bytes >= _BYTES_PER_FILE:
                 self._close_file()
-        self._rows, self._image_bytes, self._text_bytes = [], 0, 0
+        self._rows, self._image_bytes, self._text_bytes, self._tweet_bytes = [], 0, 0, 0
 
     def _next_path(self) -> Path:
         number, self._files = self._files, self._files + 1

@@ -176,7 +176,7 @@ def test_users_get_all_their_texts_however_their_tweets_are_scattered(
 
 
 def test_an_archive_gives_the_texts_of_its_owner(tmp_path: Path) -> None:
-    def archive(name: str, *tweets: Record) -> None:
+    def archive(name: str, *tweets: tuple[int, str]) -> None:
         data = tmp_path / "all" / name / "data"
         data.mkdir(parents=True)
         account = [{"account": {"accountId": "7"}}]
