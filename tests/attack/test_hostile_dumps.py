@@ -12,7 +12,7 @@ import pytest
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.importers.run import ImportOptions, ImportSummary, import_dump
 from tweetprofile.importers.skipped import Line, Skipped
-from tweetprofile.importers.tweets.shapes import photos_of
+from tweetprofile.importers.tweets.shapes import items_of
 
 ODD: list[Callable[[random.Random], Any]] = [
     lambda _: None, lambda _: True, lambda _: 1.5, lambda _: -1, lambda _: 10**400,
@@ -119,7 +119,7 @@ def test_json_lines_with_arbitrary_values_never_stop_an_import(seed: int) -> Non
         record = mutated(chance.choice([page, status])(number, "h1", "H.jpg"), chance)
         record = json.loads(json.dumps(record))
         if isinstance(record, dict):
-            for photo in photos_of(record, Line(skipped, Path("x"), number)):
+            for photo in items_of(record, Line(skipped, Path("x"), number)):
                 assert photo.user_id.encode()
                 assert 0 <= photo.tweet < 1 << 63
     assert skipped.counts.total() > 100

@@ -66,7 +66,7 @@ def test_records_in_a_pipe_are_a_loss_and_other_records_are_imported(tmp_path: P
         '[{"media_url": "http://x/A.jpg"}]}}\n'
     )
     summary = import_dump("twitter-api", dump, tmp_path / "m.parquet")
-    assert pl.read_parquet(tmp_path / "m.parquet").rows() == [("7", ["dump/A.jpg"])]
+    assert pl.read_parquet(tmp_path / "m.parquet").rows() == [("7", ["dump/A.jpg"], [])]
     assert summary.skipped == {SkipReason.UNREADABLE: 2, SkipReason.BAD_NAME: 1}
 
 

@@ -13,7 +13,7 @@ from tweetprofile.importers.readers.json_records import read_records
 from tweetprofile.importers.skipped import Line, Skipped
 from tweetprofile.importers.tweets.media_names import key_of, other_keys_of, read_name
 from tweetprofile.importers.tweets.photos import Photo
-from tweetprofile.importers.tweets.shapes import photos_of
+from tweetprofile.importers.tweets.shapes import items_of
 
 URL = "https://pbs.twimg.com/media/H?format=jpg&name=large"
 
@@ -70,7 +70,8 @@ def test_records_with_arbitrary_values_give_photos_or_are_skipped(seed: int) -> 
         }  # never empty
         record = json.loads(json.dumps(mutated(wrapped, chance))).get("record")
         if isinstance(record, dict):
-            for photo in photos_of(record, Line(skipped, Path("x"), number)):
+            for photo in items_of(record, Line(skipped, Path("x"), number)):
+                assert isinstance(photo, Photo)  # no texts are wanted
                 assert photo.user_id.encode()
                 assert 0 <= photo.tweet < 1 << 63
                 assert photo.position >= 1
@@ -117,7 +118,7 @@ def test_files_of_arbitrary_bytes_are_read_to_their_end(seed: int, tmp_path: Pat
         skipped = Skipped(None)
         for line, record in read_records(tmp_path / "t.json", skipped):
             assert line >= 1
-            list(photos_of(record, Line(skipped, tmp_path, line)))
+            list(items_of(record, Line(skipped, tmp_path, line)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

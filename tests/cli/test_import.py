@@ -86,8 +86,38 @@ def test_what_is_skipped_is_counted_and_the_first_is_shown(
     assert (
         lines[1] == f"all that could not be imported are listed in {tmp_path}/m.parquet.skipped.csv"
     )
-    assert lines[2] == f"1 user, 1 image -> {tmp_path}/m.parquet"
+    assert lines[2] == f"1 user, 1 image, 0 texts -> {tmp_path}/m.parquet"
     assert len(lines) == 3
+
+
+def test_texts_and_users_with_texts_only_are_counted(
+    tmp_path: Path, draw: Callable[..., Image.Image], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dump").mkdir()
+    draw(40, 30).save(tmp_path / "dump" / "A.jpg")
+    only_words = {"id_str": "102", "user": {"id_str": "8"}, "full_text": "b"}
+    tweets = [status("A.jpg") | {"full_text": "a"}, only_words]
+    (tmp_path / "dump" / "t.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in tweets))
+    command = ("import", "twitter-api", tmp_path / "dump", "-o", tmp_path / "m.parquet")
+    assert run(*command) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "1 user with texts only",
+        f"2 users, 1 image, 2 texts -> {tmp_path}/m.parquet",
+    ]
+    assert run(*command, "--no-texts", "--overwrite") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "left out: 1 tweets without photos",
+        f"1 user, 1 image -> {tmp_path}/m.parquet",
+    ]
+
+
+def test_an_option_is_refused_by_its_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.jsonl").write_text("{}\n")
+    command = ("import", "twitter-api", tmp_path / "t.jsonl", "-o", tmp_path / "m.parquet")
+    assert run(*command, "--no-texts", "--retweets") == 2
+    assert "--retweets takes texts, which --no-texts leaves out" in capsys.readouterr().err
 
 
 def test_the_encoding_of_a_table_is_reported(

@@ -88,8 +88,28 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_no_texts = option(
+    Section.INPUT, "--no-texts", is_flag=True, help="Take images only, which is faster."
+)
+_retweets = option(
+    Section.INPUT,
+    "--retweets",
+    is_flag=True,
+    help="Count the texts of retweets as texts of the user who retweeted them.  [default: left "
+    "out]",
+)
+
+
 @command.command(
     "folder", cls=Command, short_help="SOURCE/USER/IMAGE, or Hugging Face's ImageFolder."
+)
+@option(
+    Section.INPUT,
+    "--texts",
+    type=shared.FILE,
+    metavar="TABLE",
+    help="CSV, TSV, JSON lines or Parquet file with the columns user_id and text, one row per "
+    "text, the oldest first; or texts, with a list per row.",
 )
 @_shared
 def folder(source: Path, out: str, quiet: bool, **choices: Any) -> None:
@@ -106,8 +126,26 @@ def folder(source: Path, out: str, quiet: bool, **choices: Any) -> None:
 
 
 @command.command(
+    "pan17", cls=Command, short_help="The corpora of PAN's author profiling tasks of 2015 to 2017."
+)
+@_shared
+def pan17(source: Path, out: str, quiet: bool, **choices: Any) -> None:
+    """Import a corpus of PAN's author profiling tasks of 2015 to 2017, which hold texts alone.
+
+    \b
+      tweetprofile import pan17 pan17-training -o manifest.parquet
+
+    SOURCE is a language, or a folder of several. Texts are in LANG/ID.xml; labels are lines like
+    'ID:::male:::mexico' in LANG/truth.txt or another text file in LANG, and ';' may stand for
+    ':::'. The manifest gets the columns gender, variety and language.
+    """  # noqa: D301 - \b is click's mark for lines to be left as they are
+    _import("pan17", source, out, choices, quiet=quiet)
+
+
+@command.command(
     "pan18", cls=Command, short_help="The corpus of PAN's author profiling task of 2018."
 )
+@_no_texts
 @_shared
 def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     """Import the corpus of PAN's author profiling task of 2018: a language, or a folder of several.
@@ -115,8 +153,9 @@ def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     \b
       tweetprofile import pan18 pan18-training -o manifest.parquet
 
-    Images are LANG/photo/ID/ID.0.jpeg and so on; labels are lines like 'ID:::male' in
-    LANG/truth.txt or LANG/LANG.txt. The manifest gets the columns gender and language.
+    Images are LANG/photo/ID/ID.0.jpeg and so on, and texts are in LANG/text/ID.xml; labels are
+    lines like 'ID:::male' in LANG/truth.txt or LANG/LANG.txt. The manifest gets the columns gender
+    and language.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     _import("pan18", source, out, choices, quiet=quiet)
 
@@ -127,8 +166,17 @@ def pan18(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     "--media-dir",
     type=shared.FOLDER,
     metavar="FOLDER",
-    help="Folder with the photos, at any depth.  [default: the folder of SOURCE]",
+    help="Folder with the photos, at any depth; it may be left out if only texts are wanted.  "
+    "[default: the folder of SOURCE]",
 )
+@option(
+    Section.INPUT,
+    "--profile-fields",
+    is_flag=True,
+    help="Also take name, screen_name and description, which can identify people.",
+)
+@_retweets
+@_no_texts
 @_shared
 def twitter_api(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     """Import tweets as crawlers and scrapers store them: a JSON file, or a folder of such files.
@@ -141,7 +189,8 @@ def twitter_api(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     pretty-printed; plain, .gz, .bz2 or .zst. Photos are found by media key, whatever the downloader
     has added to it (ABC.jpg, ABC.jpg:orig, TWEET-ABC.jpg, ABC_large.jpg), or by tweet and position
     (TWEET_1.jpg), and are put in the order of the tweets. The photos of a retweet belong to its
-    author.
+    author. Texts are taken in full and in the same order, each tweet once, without those of
+    retweets.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     _import("twitter-api", source, out, choices, quiet=quiet)
 
@@ -149,6 +198,8 @@ def twitter_api(source: Path, out: str, quiet: bool, **choices: Any) -> None:
 @command.command(
     "twitter-archive", cls=Command, short_help="Archives that account owners can download."
 )
+@_retweets
+@_no_texts
 @_shared
 def twitter_archive(source: Path, out: str, quiet: bool, **choices: Any) -> None:
     """Import the unpacked archive that Twitter sends to account owners, or a folder of several.

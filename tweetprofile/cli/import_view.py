@@ -45,7 +45,12 @@ def show_import(summary: ImportSummary) -> None:
         CONSOLE.print(f"labels: {with_flags(note)}")
     for trait, users in summary.labelled.items():
         CONSOLE.print(f"{trait}: {users:,} of {count_of(summary.users, 'user')}")
-    CONSOLE.print(f"{_counted(summary.users, summary.images)} -> {summary.out}")
+    if summary.users_with_texts_only:
+        CONSOLE.print(f"{count_of(summary.users_with_texts_only, 'user')} with texts only")
+    taken = _counted(summary.users, summary.images)
+    if summary.texts is not None:
+        taken += f", {count_of(summary.texts, 'text')}"
+    CONSOLE.print(f"{taken} -> {summary.out}")
     if summary.image_root is not None:
         CONSOLE.print(
             f"The images are in another folder: give --image-root {summary.image_root} to other "

@@ -21,7 +21,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.importers.readers.csv_rows import Row, read_header, read_rows
 from tweetprofile.importers.readers.parquet_rows import count_rows, read_parquet_rows, read_schema
 from tweetprofile.importers.skipped import Skipped, SkipReason, brief
-from tweetprofile.importers.users import is_text
+from tweetprofile.importers.users import TEXT_COLUMNS, is_text
 from tweetprofile.traits import RESERVED_COLUMNS
 from tweetprofile.untrusted.text import printable
 
@@ -129,7 +129,7 @@ class LabelFile:
             raise OptionError(
                 f"{self.file} has no column 'user_id'; it has {shown}. Rename the column of ids."
             )
-        if taken := RESERVED_COLUMNS.intersection(columns):
+        if taken := (RESERVED_COLUMNS | TEXT_COLUMNS).intersection(columns):
             fault = f"no label can be called '{min(taken)}'"
         elif not columns:
             raise OptionError(f"{self.file} has no column other than 'user_id'; add one per trait.")

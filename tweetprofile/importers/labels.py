@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from tweetprofile.importers.users import DumpUser
 from tweetprofile.untrusted.text import printable
 
 _USERS_PER_BATCH = 1 << 12
+
+_CHARACTERS_PER_BATCH = 16 << 20
 
 _IDS_SHOWN = 3
 
@@ -55,7 +56,7 @@ class LabelTable:
     def attach(self, users: Iterator[DumpUser]) -> Iterator[DumpUser]:
         """Yield the users with their labels, which override those of the dump itself."""
         unlabelled = dict.fromkeys(self.columns)
-        while batch := list(islice(users, _USERS_PER_BATCH)):
+        for batch in _batches(users):
             wanted = pl.DataFrame({"user_id": [user.user_id for user in batch]})
             joined = wanted.join(self._table, on="user_id", how="left", maintain_order="left")
             self._found[joined["row"].drop_nulls().to_numpy()] = True
@@ -87,6 +88,20 @@ class LabelTable:
         unknown = self._table.filter(~pl.Series(self._found))
         for row, user_id in unknown.select("row", "user_id").iter_rows():
             skipped.add(SkipReason.NO_SUCH_USER, self.file, row + 1, f"row {row + 1}: {user_id}")
+
+
+def _batches(users: Iterator[DumpUser]) -> Iterator[list[DumpUser]]:
+    """Yield users in lists, which are shorter if the users have many texts."""
+    batch: list[DumpUser] = []
+    characters = 0
+    for user in users:
+        batch.append(user)
+        characters += sum(map(len, user.texts))
+        if len(batch) == _USERS_PER_BATCH or characters >= _CHARACTERS_PER_BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def _quoted(ids: Iterable[str]) -> str:

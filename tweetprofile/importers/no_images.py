@@ -1,8 +1,9 @@
-"""The message about a dump in which no user with an image was found."""
+"""The message about a dump in which neither an image nor a text of a user was found."""
 
 from pathlib import Path
 
 from tweetprofile.errors import OptionError
+from tweetprofile.importers.layouts.twitter_api import NO_PHOTOS_HERE
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.untrusted.text import printable
 
@@ -22,19 +23,23 @@ _DESCRIPTIONS = {
 }
 
 
-def no_images_error(layout: str, source: str | Path, skipped: Skipped) -> OptionError:
-    """Return the error that says what was seen in a dump without any user who has an image.
+def nothing_found_error(
+    layout: str, source: str | Path, skipped: Skipped, *, has_texts: bool
+) -> OptionError:
+    """Return the error that says what was seen in a dump from which nothing was taken.
 
     Args:
         layout: The layout that the dump was read as.
         source: The dump.
         skipped: What was skipped and left out.
+        has_texts: Whether texts were searched for, too.
     """
+    wanted = "an image or a text" if has_texts else "an image"
     reasons = [_describe(reason, skipped) for reason, _ in skipped.counts.most_common()]
     left_out = [f"{what}: {count:,}" for what, count in skipped.left_out.most_common()]
     seen = "; ".join([*reasons, *left_out]) or "it contains no record"
     return OptionError(
-        f"no user with an image was found in {source}: {seen}. {_advice(layout, skipped)}"
+        f"no user with {wanted} was found in {source}: {seen}. {_advice(layout, skipped)}"
     )
 
 
@@ -47,6 +52,7 @@ def _describe(reason: SkipReason, skipped: Skipped) -> str:
 def _advice(layout: str, skipped: Skipped) -> str:
     if skipped.counts[SkipReason.TOO_FEW_IMAGES]:
         return "Lower `min_images`."
-    if layout == "twitter-api" and skipped.counts[SkipReason.MISSING_FILE]:
+    has_photos = skipped.counts[SkipReason.MISSING_FILE] or skipped.left_out[NO_PHOTOS_HERE]
+    if layout == "twitter-api" and has_photos:
         return "Pass the folder of the photos as `media_dir`."
     return f"'tweetprofile import {layout} --help' says what can be imported."

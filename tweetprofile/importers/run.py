@@ -3,24 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from tweetprofile.data.files.protection import InputPattern, Inputs, check_file, real_path
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES, ImageReader
 from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.importers.labels import LabelTable
-from tweetprofile.importers.layouts.image_folder import ImageFolder
-from tweetprofile.importers.layouts.pan18 import PAN18_COLUMNS, pan18_users
 from tweetprofile.importers.layouts.table_columns import NAMES
-from tweetprofile.importers.layouts.twitter_api import twitter_api_users
-from tweetprofile.importers.layouts.twitter_archive import archive_users
-from tweetprofile.importers.no_images import no_images_error
+from tweetprofile.importers.no_images import nothing_found_error
+from tweetprofile.importers.opening import TEXTS_COLUMN, Choices, Dump, Layout, open_dump
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import REPEATED, DumpUser
 from tweetprofile.importers.writing import ManifestWriter
-
-Layout = Literal["folder", "pan18", "twitter-api", "twitter-archive"]
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of users and of images written so far."""
@@ -36,6 +30,8 @@ _FILES_READ: Mapping[Layout, tuple[str, ...]] = {
 class ImportOptions:
     """How `import_dump` works.
 
+    The manifest gets the column `texts` if the layout brings texts and they are wanted.
+
     Attributes:
         media_dir: The folder of the photos (`twitter-api` only); None for that of the source.
         labels: A CSV or Parquet file with `user_id` and one column per trait; None for none.
@@ -44,6 +40,11 @@ class ImportOptions:
         embed: Whether to put the images themselves into the manifest.
         max_image_bytes: The largest file that is embedded, in bytes.
         overwrite: Whether to replace an existing manifest.
+        texts: A table with `user_id` and `text`, or `texts` (`folder` only); None for none.
+        no_texts: Whether to leave texts out (`pan18`, `twitter-api`, `twitter-archive`).
+        retweets: Whether the texts of retweets count as those of the user who retweeted them
+            (`twitter-api`, `twitter-archive`).
+        profile_fields: Whether to take `name`, `screen_name` and `description` (`twitter-api`).
 
     Raises:
         OptionError: A value is out of range.
@@ -56,6 +57,10 @@ class ImportOptions:
     embed: bool = False
     max_image_bytes: int = MAX_IMAGE_BYTES
     overwrite: bool = False
+    texts: Path | None = None
+    no_texts: bool = False
+    retweets: bool = False
+    profile_fields: bool = False
 
     def __post_init__(self) -> None:
         if self.max_images is not None and self.max_images < max(1, self.min_images):
@@ -63,6 +68,17 @@ class ImportOptions:
                 f"`max_images` is {self.max_images}; it must be at least 1 and not below "
                 "`min_images`."
             )
+
+    @property
+    def choices(self) -> Choices:
+        """What to take from the dump, as its layout is asked."""
+        return Choices(
+            media_dir=self.media_dir,
+            texts=self.texts,
+            no_texts=self.no_texts,
+            retweets=self.retweets,
+            profile_fields=self.profile_fields,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +97,8 @@ class ImportSummary:
         remarks: Sentences on how the dump was read, where it could have been read in another way.
         labelled: The number of users with a label, per column of the table of labels.
         label_notes: Sentences on how that table was read.
+        texts: The number of texts in the manifest; None if it has no column of texts.
+        users_with_texts_only: The number of users with texts and without images.
     """
 
     out: str
@@ -94,21 +112,8 @@ class ImportSummary:
     remarks: tuple[str, ...] = ()
     labelled: Mapping[str, int] = field(default_factory=dict)
     label_notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Dump:
-    """A dump that has been opened.
-
-    Attributes:
-        images: The folder that its users' image paths are relative to.
-        columns: The names of its own labels.
-        users: Reads its users.
-    """
-
-    images: Path
-    columns: tuple[str, ...]
-    users: Callable[[Skipped], Iterator[DumpUser]]
+    texts: int | None = None
+    users_with_texts_only: int = 0
 
 
 def import_dump(
@@ -121,19 +126,21 @@ def import_dump(
     """Write a manifest of a dump in a known layout.
 
     Args:
-        layout: `folder`, `pan18`, `twitter-api` or `twitter-archive`.
+        layout: `folder`, `pan17`, `pan18`, `twitter-api` or `twitter-archive`.
         source: The dump.
         out: The Parquet file to write; with `embed` a folder of them, with a `/` at its end.
         options: What to take, and how to write it; see `ImportOptions`.
         on_progress: Called with the number of users and of images written so far.
 
     Raises:
-        InputError: Source, labels or output cannot be used, or no image was found.
+        InputError: Source, labels or output cannot be used, or neither an image nor a text was
+            found.
         WriteError: The manifest or temporary files cannot be written.
     """
     options = options or ImportOptions()
     path = _check_out(str(out), options)
-    dump = _open(layout, Path(source), options)
+    dump = open_dump(layout, Path(source), options.choices)
+    has_texts = TEXTS_COLUMN in dump.text_columns
     labels = LabelTable(options.labels) if options.labels is not None else None
     prefix, image_root = _image_prefix(dump.images, path if options.embed else path.parent)
     skipped_list = path.with_name(f"{path.name}.skipped.csv")
@@ -143,6 +150,7 @@ def import_dump(
         ManifestWriter(
             path,
             columns=_columns(dump, labels),
+            text_columns=dump.text_columns,
             prefix=prefix,
             reader=ImageReader(dump.images, options.max_image_bytes) if options.embed else None,
             skipped=skipped,
@@ -153,31 +161,46 @@ def import_dump(
         # After the manifest, which the writer has checked: its name is the one that people gave.
         check_file(skipped_list, Kind.LOSSES, inputs, overwrite=options.overwrite)
         found = _within_limits(_labelled_users(dump, labels, skipped), options, skipped)
-        users, images = _write_users(found, writer, labels, on_progress)
-        if images == 0:
-            raise no_images_error(layout, source, skipped)
+        counts = _write_users(found, writer, labels, on_progress)
+        if not counts.images and not counts.texts:
+            raise nothing_found_error(layout, source, skipped, has_texts=has_texts)
         if labels is not None:
             labels.require_common_users()
         writer.finish()
         skipped.finish(overwrite=options.overwrite)
-    needed_root = None if options.embed else image_root
-    return _summarise(str(out), users, images, needed_root, skipped=skipped, labels=labels)
+    summary = _summarise(str(out), counts, skipped=skipped, labels=labels)
+    needs_root = counts.images and not options.embed
+    return replace(
+        summary,
+        image_root=image_root if needs_root else None,
+        texts=counts.texts if has_texts else None,
+    )
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What a manifest holds."""
+
+    users: int = 0
+    images: int = 0
+    texts: int = 0
+    users_with_texts_only: int = 0
+
+    def add(self, user: DumpUser) -> None:
+        self.users += 1
+        self.images += len(user.images)
+        self.texts += len(user.texts)
+        self.users_with_texts_only += bool(user.texts and not user.images)
 
 
 def _summarise(
-    out: str,
-    users: int,
-    images: int,
-    image_root: Path | None,
-    *,
-    skipped: Skipped,
-    labels: LabelTable | None,
+    out: str, counts: _Counts, *, skipped: Skipped, labels: LabelTable | None
 ) -> ImportSummary:
     return ImportSummary(
         out=out,
-        users=users,
-        images=images,
-        image_root=image_root,
+        users=counts.users,
+        images=counts.images,
+        image_root=None,
         skipped=dict(skipped.counts),
         first_skipped=skipped.first,
         left_out=dict(skipped.left_out),
@@ -185,10 +208,11 @@ def _summarise(
         remarks=tuple(skipped.remarks),
         labelled=dict(labels.labelled) if labels else {},
         label_notes=(*labels.notes, *labels.warnings) if labels else (),
+        users_with_texts_only=counts.users_with_texts_only,
     )
 
 
-def _columns(dump: _Dump, labels: LabelTable | None) -> tuple[str, ...]:
+def _columns(dump: Dump, labels: LabelTable | None) -> tuple[str, ...]:
     """Return the names of the labels of a dump and of its table of labels, each once."""
     return tuple(dict.fromkeys([*dump.columns, *(labels.columns if labels is not None else ())]))
 
@@ -198,16 +222,16 @@ def _write_users(
     writer: ManifestWriter,
     labels: LabelTable | None,
     on_progress: OnProgress,
-) -> tuple[int, int]:
-    """Write all users, and return the number of users and of their images."""
-    user_count = image_count = 0
+) -> _Counts:
+    """Write all users, and count what was written."""
+    counts = _Counts()
     for user in users:
         writer.add(user)
         if labels is not None:
             labels.count(user)
-        user_count, image_count = user_count + 1, image_count + len(user.images)
-        on_progress(user_count, image_count)
-    return user_count, image_count
+        counts.add(user)
+        on_progress(counts.users, counts.images)
+    return counts
 
 
 def _check_out(out: str, options: ImportOptions) -> Path:
@@ -223,42 +247,20 @@ def _check_out(out: str, options: ImportOptions) -> Path:
     return real_path(out)
 
 
-def _inputs(layout: Layout, source: Path, dump: _Dump, options: ImportOptions) -> Inputs:
+def _inputs(layout: Layout, source: Path, dump: Dump, options: ImportOptions) -> Inputs:
     """Return what an import reads, which its outputs must never replace."""
-    inputs = Inputs.of(dump=source, media_folder=dump.images, table_of_labels=options.labels)
+    inputs = Inputs.of(
+        dump=source,
+        media_folder=dump.images,
+        table_of_labels=options.labels,
+        table_of_texts=options.texts,
+    )
     patterns = _FILES_READ.get(layout, ())
     if layout == "folder" and options.embed:
         patterns = ("*",)  # any folder in the dump is that of a user
     return inputs + Inputs(
         patterns=tuple(InputPattern("the dump", source, each) for each in patterns)
     )
-
-
-def _open(layout: Layout, source: Path, options: ImportOptions) -> _Dump:
-    """Open a dump in its layout.
-
-    Raises:
-        OptionError: The source is not what the layout needs.
-    """
-    if layout != "twitter-api" and options.media_dir is not None:
-        raise OptionError(
-            f"`media_dir` is for twitter-api; in a {layout} dump the place of the images is known."
-        )
-    if not (source.is_dir() or (layout == "twitter-api" and source.is_file())):
-        raise OptionError(f"{source} is not a folder; give the folder of the dump.")
-    match layout:
-        case "folder":
-            folder = ImageFolder.open(source)
-            return _Dump(source, folder.columns, folder.users)
-        case "pan18":
-            return _Dump(source, PAN18_COLUMNS, lambda skipped: pan18_users(source, skipped))
-        case "twitter-archive":
-            return _Dump(source, (), lambda skipped: archive_users(source, skipped))
-        case "twitter-api":
-            media_dir = options.media_dir or (source if source.is_dir() else source.parent)
-            return _Dump(
-                media_dir, (), lambda skipped: twitter_api_users(source, media_dir, skipped)
-            )
 
 
 def _image_prefix(images: Path, folder: Path) -> tuple[str, Path | None]:
@@ -275,7 +277,7 @@ def _image_prefix(images: Path, folder: Path) -> tuple[str, Path | None]:
     return "", images
 
 
-def _labelled_users(dump: _Dump, labels: LabelTable | None, skipped: Skipped) -> Iterator[DumpUser]:
+def _labelled_users(dump: Dump, labels: LabelTable | None, skipped: Skipped) -> Iterator[DumpUser]:
     if labels is None:
         yield from dump.users(skipped)
         return

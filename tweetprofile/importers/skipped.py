@@ -160,6 +160,21 @@ class Skipped(Closing):
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an import takes from tweets besides photos.
+
+    Attributes:
+        texts: Whether to take texts.
+        retweets: Whether the texts of retweets count as those of the user who retweeted them.
+        profile_fields: Whether to take names and descriptions.
+    """
+
+    texts: bool = False
+    retweets: bool = False
+    profile_fields: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line of a dump's file, and where to record what is skipped in it.
 
@@ -167,11 +182,13 @@ class Line:
         skipped: The record of everything that is skipped.
         file: The file that the line is in.
         number: The number of the line, from 1.
+        wanted: What to take from it besides photos.
     """
 
     skipped: Skipped
     file: Path
     number: int
+    wanted: Wanted = Wanted()
 
     def skip(self, reason: SkipReason, what: str) -> None:
         """Record something in this line as skipped."""

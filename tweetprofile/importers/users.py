@@ -1,7 +1,7 @@
 """What every layout yields: users, each with their own images."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
@@ -22,6 +22,32 @@ IMAGES_OVER_LIMIT = f"images beyond the first {MOST_IMAGES:,} per user"
 
 REPEATED = "repeated images of the same user"
 
+LONGEST_TEXT = 100_000
+"""The largest number of bytes in a text; Twitter's longest posts have 25,000 characters of up to 4
+bytes."""
+
+EMPTY_TEXTS = "empty texts"
+
+TEXTS_CUT = f"texts cut after {LONGEST_TEXT:,} bytes"
+
+MOST_TEXTS = 100_000
+"""The largest number of texts per user; Twitter returns at most 3,200 tweets per account."""
+
+MOST_TEXT_PER_USER = 16 << 20
+"""The largest number of characters in the texts of a user."""
+
+TEXTS_OVER_LIMIT = (
+    f"texts before the last {MOST_TEXTS:,}, or {MOST_TEXT_PER_USER >> 20} Mi characters, per user"
+)
+
+PROFILE_FIELDS = ("name", "screen_name", "description")
+"""The columns of texts that users write about themselves."""
+
+TEXT_COLUMNS = frozenset({"texts", "text", *PROFILE_FIELDS})
+"""Columns of texts, which are never labels."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
 _ADDRESS_SUFFIX = re.compile(r"[:?].*$")
 """What crawlers leave of an address in a name: `abc.jpg:large`, `abc.jpg?name=orig`."""
 
@@ -34,11 +60,15 @@ class DumpUser:
         user_id: The user's id.
         images: The paths of the user's images below the folder of all images, the oldest first.
         labels: The user's labels by column; None for an unknown one.
+        texts: The user's texts, the oldest first.
+        profile: What the user's profile says, by the names in `PROFILE_FIELDS`.
     """
 
     user_id: str
     images: list[str]
     labels: Mapping[str, str | None] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    profile: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def is_image_name(name: str) -> bool:
@@ -74,3 +104,37 @@ def is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def clean_text(text: str, leave_out: Callable[[str], object]) -> str:
+    """Return a text as a manifest holds it: as UTF-8, and no longer than `LONGEST_TEXT`.
+
+    Args:
+        text: The text; surrogates, which stand for what is not UTF-8, become U+FFFD.
+        leave_out: Called with `TEXTS_CUT` if the text is cut.
+    """
+    if not text.isascii():
+        text = _SURROGATES.sub("\ufffd", text)
+    if len(text) * 4 <= LONGEST_TEXT or len(data := text.encode()) <= LONGEST_TEXT:
+        return text
+    leave_out(TEXTS_CUT)
+    return data[:LONGEST_TEXT].decode("utf-8", "ignore")
+
+
+def newest_texts(texts: list[str], leave_out: Callable[[str, int], object]) -> list[str]:
+    """Return the last texts of a user, within `MOST_TEXTS` and `MOST_TEXT_PER_USER`.
+
+    Args:
+        texts: All texts, the oldest first.
+        leave_out: Called with `TEXTS_OVER_LIMIT` and the number of texts that are not returned.
+    """
+    if len(texts) <= MOST_TEXTS and sum(map(len, texts)) <= MOST_TEXT_PER_USER:
+        return texts
+    start, characters = len(texts), 0
+    while start and len(texts) - start < MOST_TEXTS:
+        characters += len(texts[start - 1])
+        if characters > MOST_TEXT_PER_USER:
+            break
+        start -= 1
+    leave_out(TEXTS_OVER_LIMIT, start)
+    return texts[start:]

@@ -38,10 +38,17 @@ _PARTS = "part-*.parquet"
 """The names of the files of a folder."""
 
 _TEXT_PER_GROUP = 256 << 20
-"""Bytes of paths and labels in memory per row group, which bounds users with a million images."""
+"""Bytes of paths, labels and profiles in memory per row group, which bounds users with a million
+images."""
+
+_TWEETS_PER_GROUP = 32 << 20
+"""Bytes of texts in memory per row group, which also bounds what a reader holds at a time."""
 
 _BYTES_PER_PATH = 200
 """About what a path takes in memory."""
+
+_BYTES_PER_TEXT = 50
+"""What a text takes in memory besides its characters."""
 
 _PATHS = pa.list_(pa.string())
 _EMBEDDED = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
@@ -53,6 +60,7 @@ class ManifestWriter(Closing):
     Args:
         out: The file to write; with embedded images a folder of files of some 512 MB.
         columns: The names of the labels.
+        text_columns: `texts` and names in `PROFILE_FIELDS`, if the manifest gets them.
         prefix: The prefix that makes image paths relative to the manifest's folder.
         reader: Reads the images to embed; None to write their paths only.
         skipped: Records the images that cannot be embedded.
@@ -69,6 +77,7 @@ class ManifestWriter(Closing):
         out: Path,
         *,
         columns: Sequence[str],
+        text_columns: Sequence[str] = (),
         prefix: str,
         reader: ImageReader | None,
         skipped: Skipped,
@@ -85,12 +94,19 @@ class ManifestWriter(Closing):
         self._inputs = inputs
         images = _PATHS if reader is None else _EMBEDDED
         labels = [pa.field(name, pa.string()) for name in columns]
-        self._schema = pa.schema([("user_id", pa.string()), ("images", images), *labels])
+        self._has_texts = "texts" in text_columns
+        self._fields = tuple(name for name in text_columns if name != "texts")
+        texts = [pa.field("texts", _PATHS)] if self._has_texts else []
+        profile = [pa.field(name, pa.string()) for name in self._fields]
+        self._schema = pa.schema(
+            [("user_id", pa.string()), ("images", images), *texts, *profile, *labels]
+        )
         self._labels = tuple(columns)
         self._skipped = skipped
         self._rows: list[dict[str, Any]] = []
         self._image_bytes = 0  # of the rows in memory
         self._text_bytes = 0
+        self._tweet_bytes = 0
         self._file: pq.ParquetWriter | None = None
         self._files = 0
         self._file_bytes = 0
@@ -119,11 +135,19 @@ class ManifestWriter(Closing):
             self._image_bytes += sum(len(image["bytes"] or b"") for image in images)
         self._text_bytes += sum(map(len, filter(None, user.labels.values())))
         self._text_bytes += _BYTES_PER_PATH * len(user.images)
+        self._text_bytes += sum(map(len, filter(None, user.profile.values())))
+        self._tweet_bytes += sum(map(len, user.texts)) + _BYTES_PER_TEXT * len(user.texts)
         self._rows.append(
             {"user_id": user.user_id, "images": images}
+            | ({"texts": user.texts} if self._has_texts else {})
+            | {name: user.profile.get(name) for name in self._fields}
             | {name: user.labels.get(name) for name in self._labels}
         )
-        is_full = self._image_bytes >= _BYTES_PER_GROUP or self._text_bytes >= _TEXT_PER_GROUP
+        is_full = (
+            self._image_bytes >= _BYTES_PER_GROUP
+            or self._text_bytes >= _TEXT_PER_GROUP
+            or self._tweet_bytes >= _TWEETS_PER_GROUP
+        )
         if is_full or len(self._rows) >= _ROWS_PER_GROUP:
             self._write_group()
 
@@ -184,7 +208,7 @@ class ManifestWriter(Closing):
             self._file_bytes += self._image_bytes
             if self._file_bytes >= _BYTES_PER_FILE:
                 self._close_file()
-        self._rows, self._image_bytes, self._text_bytes = [], 0, 0
+        self._rows, self._image_bytes, self._text_bytes, self._tweet_bytes = [], 0, 0, 0
 
     def _next_path(self) -> Path:
         number, self._files = self._files, self._files + 1

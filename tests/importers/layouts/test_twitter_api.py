@@ -282,7 +282,7 @@ def test_a_photo_in_two_tweets_of_a_user_is_taken_once(
 def test_users_get_all_their_photos_however_their_tweets_are_scattered(
     tmp_path: Path, photos: Path, write_lines: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tweetprofile.importers.tweets.grouping._PHOTOS_IN_MEMORY", 10)
+    monkeypatch.setattr("tweetprofile.importers.tweets.grouping._ROWS_IN_MEMORY", 10)
     tweets = [(user, number) for user in range(40) for number in range(3)]
     random.Random(1).shuffle(tweets)
     lines = [

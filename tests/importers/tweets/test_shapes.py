@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tweetprofile.importers.skipped import Line, Skipped, SkipReason
-from tweetprofile.importers.tweets.shapes import photos_of
+from tweetprofile.importers.tweets.photos import Photo
+from tweetprofile.importers.tweets.shapes import items_of
 
 Record = dict[str, Any]
 Found = list[tuple[str, int, int, str]]
@@ -21,7 +22,8 @@ def read(*records: Record) -> tuple[Found, Skipped]:
     found = [
         (photo.user_id, photo.tweet, photo.position, photo.name)
         for record in records
-        for photo in photos_of(record, Line(skipped, Path("x"), 1))
+        for photo in items_of(record, Line(skipped, Path("x"), 1))
+        if isinstance(photo, Photo)
     ]
     return sorted(found), skipped
 

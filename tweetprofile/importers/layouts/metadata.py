@@ -31,7 +31,7 @@ from tweetprofile.importers.readers.folders import is_file
 from tweetprofile.importers.readers.json_records import damage_text, read_records
 from tweetprofile.importers.readers.parquet_rows import read_parquet_rows
 from tweetprofile.importers.skipped import Line, Skipped, SkipReason, brief
-from tweetprofile.importers.users import LONGEST_ID, is_id, is_text
+from tweetprofile.importers.users import LONGEST_ID, TEXT_COLUMNS, is_id, is_text
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 
 _NAMES_SHOWN = 20
@@ -50,6 +50,7 @@ class Metadata:
         labels: The other columns of text, integers or booleans.
         left_out: The columns of other types.
         encoding: The encoding of its text.
+        texts: The columns of texts, which are not taken.
     """
 
     file: Path
@@ -57,6 +58,7 @@ class Metadata:
     labels: tuple[str, ...]
     left_out: tuple[str, ...]
     encoding: str
+    texts: tuple[str, ...] = ()
 
     @classmethod
     def find(cls, folder: Path) -> "Metadata | None":
@@ -80,9 +82,10 @@ class Metadata:
                 f"{file} needs the columns 'user_id' and 'file_names' (or 'file_name'); it has "
                 f"{', '.join(names[:_NAMES_SHOWN]) or 'none'}."
             )
-        not_labels = {images, *RESERVED_COLUMNS} - {SPLIT_COLUMN}
+        not_labels = {images, *RESERVED_COLUMNS, *TEXT_COLUMNS} - {SPLIT_COLUMN}
         labels = tuple(name for name in names if name not in not_labels)
-        return cls(file, images, labels, tuple(columns.left_out), columns.encoding)
+        texts = tuple(name for name in names if name in TEXT_COLUMNS)
+        return cls(file, images, labels, tuple(columns.left_out), columns.encoding, texts)
 
     def rows(self, skipped: Skipped) -> Iterator[TableRow]:
         """Yield its rows, in order; image paths are relative to its folder.
@@ -95,6 +98,11 @@ class Metadata:
         if self.left_out:
             names = ", ".join(self.left_out[:_NAMES_SHOWN])
             skipped.remark(f"{self.file}: left out, being neither text nor whole numbers: {names}.")
+        if self.texts:
+            skipped.remark(
+                f"{self.file}: left out, being texts and not labels: {', '.join(self.texts)}; "
+                "give a table of texts as `texts`."
+            )
         rounded = RoundedIds()
         for number, row in self._read(skipped):
             line = Line(skipped, self.file, number)

@@ -1,29 +1,34 @@
 """`pan18`: the corpus of PAN's author profiling task of 2018, with gender as its label.
 
 Rangel et al., "Overview of the 6th Author Profiling Task at PAN 2018". A language is a folder: ten
-images per author as `photo/<id>/<id>.<0-9>.{jpeg,png}`, and `truth.txt` (or a file named after the
-language) with one line `id:::male` per author.
+images per author as `photo/<id>/<id>.<0-9>.{jpeg,png}`, the author's tweets as `text/<id>.xml`, and
+`truth.txt` (or a file named after the language) with one line `id:::male` per author.
 """
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tweetprofile.errors import OptionError
+from tweetprofile.importers.layouts.truth_files import COLONS, Truth, find_truth_file, read_truth
 from tweetprofile.importers.layouts.user_folders import image_paths, root_entries
+from tweetprofile.importers.readers.author_xml import read_author
 from tweetprofile.importers.readers.folders import is_file, is_folder
-from tweetprofile.importers.readers.json_records import read_lines
-from tweetprofile.importers.skipped import Skipped, SkipReason
-from tweetprofile.importers.users import DumpUser, is_text
+from tweetprofile.importers.skipped import Skipped, SkipReason, Wanted
+from tweetprofile.importers.tweets.texts import unescaped
+from tweetprofile.importers.users import DumpUser, is_id, is_text, natural_key
 
 PAN18_COLUMNS = ("gender", "language")
 """The labels that the corpus gives per author."""
 
-_GENDERS = ("female", "male")
-_SEPARATOR = ":::"
+_PHOTOS, _TEXTS = "photo", "text"
 
 
-def pan18_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
+def has_texts(root: Path) -> bool:
+    """Return whether a language in a corpus has a folder of texts."""
+    return any(is_folder(language / _TEXTS) for language in _languages(root))
+
+
+def pan18_users(root: Path, wanted: Wanted, skipped: Skipped) -> Iterator[DumpUser]:
     """Yield the authors of one language, or of all languages in `root`.
 
     Image paths are relative to `root`.
@@ -31,81 +36,76 @@ def pan18_users(root: Path, skipped: Skipped) -> Iterator[DumpUser]:
     Raises:
         OptionError: The folder is not the corpus.
     """
-    languages = [root] if is_folder(root / "photo") else _languages(root)
+    languages = _languages(root)
     if not languages:
         raise OptionError(
             f"{root} is not PAN 2018's corpus: neither it nor a folder in it has a folder 'photo'; "
             "give the folder of a language, or the folder of all languages."
         )
     for language in languages:
-        yield from _authors(language, root, skipped)
+        yield from _authors(language, root, wanted, skipped)
 
 
 def _languages(root: Path) -> list[Path]:
+    if _is_language(root):
+        return [root]
     folders = [Path(entry.path) for entry in root_entries(root) if is_folder(entry)]
-    return [folder for folder in folders if is_folder(folder / "photo")]
+    return [folder for folder in folders if _is_language(folder)]
 
 
-def _authors(language: Path, root: Path, skipped: Skipped) -> Iterator[DumpUser]:
+def _is_language(folder: Path) -> bool:
+    return is_folder(folder / _PHOTOS) or is_folder(folder / _TEXTS)
+
+
+def _authors(language: Path, root: Path, wanted: Wanted, skipped: Skipped) -> Iterator[DumpUser]:
     name = language.resolve().name
     if not is_text(name):
         skipped.add(SkipReason.BAD_NAME, language, None, "the language's name is not UTF-8")
         return
-    folders = list(_author_folders(language / "photo", skipped))
-    truth = _Truth(_truth_file(language, name), {entry.name for entry in folders}, skipped)
-    for entry in folders:
-        folder = Path(entry.path)
-        images = image_paths(folder, folder.relative_to(root).as_posix(), skipped)
-        gender = truth.genders.get(entry.name)
-        yield DumpUser(entry.name, images, {"gender": gender, "language": name})
+    photos, texts = language / _PHOTOS, language / _TEXTS
+    folders = dict(_author_folders(photos, skipped)) if is_folder(photos) else {}
+    files = dict(_text_files(texts, skipped)) if wanted.texts and is_folder(texts) else {}
+    authors = dict.fromkeys([*folders, *files])
+    truth = _truth_of(language, name, authors, skipped)
+    for author in sorted(authors, key=natural_key) if files else authors:
+        images = []
+        if (folder := folders.get(author)) is not None:
+            images = image_paths(folder, folder.relative_to(root).as_posix(), skipped)
+        read = read_author(files[author], skipped) if author in files else None
+        gender = truth[author].gender if author in truth else None
+        labels = {"gender": gender, "language": name}
+        yield DumpUser(
+            author, images, labels, [unescaped(text) for text in read.texts] if read else []
+        )
 
 
-def _author_folders(photos: Path, skipped: Skipped) -> Iterator[os.DirEntry[str]]:
+def _truth_of(
+    language: Path, name: str, authors: Mapping[str, object], skipped: Skipped
+) -> dict[str, Truth]:
+    file = find_truth_file(language, name)
+    if file is None:
+        what = "this language has no labels"
+        skipped.add(SkipReason.MISSING_FILE, language / "truth.txt", None, what)
+        return {}
+    return read_truth(file, authors, COLONS, skipped)
+
+
+def _author_folders(photos: Path, skipped: Skipped) -> Iterator[tuple[str, Path]]:
     for entry in root_entries(photos):
         if entry.name.startswith("."):
             continue
         if is_folder(entry) and is_text(entry.name):
-            yield entry
+            yield entry.name, Path(entry.path)
         else:
             skipped.add(SkipReason.NOT_AN_IMAGE, entry.path, None, "not a folder of an author")
 
 
-def _truth_file(language: Path, name: str) -> Path:
-    files = [language / "truth.txt", language / f"{name}.txt"]
-    return next((file for file in files if is_file(file)), files[0])
-
-
-class _Truth:
-    """What a truth file says of the authors who have folders.
-
-    Attributes:
-        genders: The gender per author; empty if there is no truth file.
-    """
-
-    def __init__(self, file: Path, authors: set[str], skipped: Skipped) -> None:
-        self.genders: dict[str, str] = {}
-        self._file = file
-        self._authors = authors
-        self._skipped = skipped
-        if not is_file(file):
-            skipped.add(SkipReason.MISSING_FILE, file, None, "this language has no labels")
-            return
-        for number, line in read_lines(file, skipped):
-            if line.strip():
-                self._read_line(line.strip(), number)
-
-    def _read_line(self, line: str, number: int) -> None:
-        author, separator, gender = line.partition(_SEPARATOR)
-        if not separator or not author:
-            self._skip(SkipReason.MALFORMED, number, f"not id{_SEPARATOR}gender: {line[:80]}")
-        elif gender not in _GENDERS:
-            what = f"the gender of {author[:80]} is '{gender[:80]}', not female or male"
-            self._skip(SkipReason.BAD_LABEL, number, what)
-        elif author not in self._authors:
-            self._skip(SkipReason.NO_SUCH_USER, number, author)
-        elif self.genders.setdefault(author, gender) != gender:
-            what = f"{author} is {self.genders[author]} in an earlier line"
-            self._skip(SkipReason.BAD_LABEL, number, what)
-
-    def _skip(self, reason: SkipReason, number: int, what: str) -> None:
-        self._skipped.add(reason, self._file, number, what)
+def _text_files(folder: Path, skipped: Skipped) -> Iterator[tuple[str, Path]]:
+    for entry in root_entries(folder):
+        if entry.name.startswith("."):
+            continue
+        name, dot, ending = entry.name.rpartition(".")
+        if dot and ending.lower() == "xml" and is_id(name) and is_file(entry):
+            yield name, Path(entry.path)
+        else:
+            skipped.add(SkipReason.MALFORMED, entry.path, None, "not the file of an author's texts")

@@ -15,11 +15,12 @@ from tweetprofile.errors import OptionError
 from tweetprofile.importers.layouts.user_folders import root_entries
 from tweetprofile.importers.readers.archive_records import read_archive
 from tweetprofile.importers.readers.folders import is_file, sorted_entries
-from tweetprofile.importers.skipped import Line, Skipped, SkipReason, brief
-from tweetprofile.importers.tweets.api_v1 import photos_of_status
+from tweetprofile.importers.skipped import Line, Skipped, SkipReason, Wanted, brief
+from tweetprofile.importers.tweets.api_v1 import Item, items_of_status
 from tweetprofile.importers.tweets.media_names import BY_CONTENT, key_of, other_keys_of, read_name
 from tweetprofile.importers.tweets.photos import RETWEETS, Photo
-from tweetprofile.importers.users import REPEATED, DumpUser, is_id, is_text
+from tweetprofile.importers.tweets.texts import TweetText
+from tweetprofile.importers.users import REPEATED, DumpUser, is_id, is_text, newest_texts
 
 _TWEET_FILES = re.compile(r"tweets?(-part[0-9]+)?\.js")
 _MEDIA_FOLDERS = ("tweets_media", "tweet_media")
@@ -48,11 +49,16 @@ class _Archive:
     account: str
 
 
-def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
+def archive_users(source: Path, wanted: Wanted, skipped: Skipped) -> Iterator[DumpUser]:
     """Yield the owner of an archive, or the owners of all archives in a folder.
 
     Image paths are relative to `source`. Several archives of an account become one user, with each
-    photo once.
+    photo and each text once.
+
+    Args:
+        source: The archive or the folder.
+        wanted: What to take besides photos.
+        skipped: Records what cannot be taken.
 
     Raises:
         OptionError: There is no archive.
@@ -71,7 +77,7 @@ def archive_users(source: Path, skipped: Skipped) -> Iterator[DumpUser]:
         if account is not None:
             accounts.setdefault(account, []).append(_Archive(data, account))
     for archives in accounts.values():
-        yield _owner(archives, source, skipped)
+        yield _owner(archives, source, wanted, skipped)
 
 
 def _data_of(archive: Path) -> Path | None:
@@ -121,29 +127,54 @@ def _account_of(data: Path, skipped: Skipped) -> str | None:
     return None
 
 
-def _owner(archives: list[_Archive], source: Path, skipped: Skipped) -> DumpUser:
-    """Return the owner of one account's archives, with the photos of all of them."""
-    media = _Media([archive.data for archive in archives])
-    order: dict[str, tuple[int, int]] = {}
-    first_found: dict[str, Path] = {}
+def _owner(archives: list[_Archive], source: Path, wanted: Wanted, skipped: Skipped) -> DumpUser:
+    """Return the owner of one account's archives, with the photos and texts of all of them."""
+    found = _Found(_Media([archive.data for archive in archives]))
     for archive in archives:
         _count_left_out(archive.data, skipped)
         for file in _tweet_files(archive.data, skipped):
-            for photo, line in _photos(file, archive.account, skipped):
-                found = media.find(photo)
-                if found is None:
-                    line.skip(SkipReason.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
-                    continue
-                rank = (photo.tweet, photo.position)
-                if found in order and first_found[found] != archive.data:
-                    line.leave_out(IN_ANOTHER_ARCHIVE)
-                elif found in order and order[found] != rank:
-                    line.leave_out(REPEATED)
-                first_found.setdefault(found, archive.data)
-                order[found] = min(rank, order.get(found, rank))
-    paths = sorted(order, key=order.__getitem__)
-    images = [Path(path).relative_to(source).as_posix() for path in paths]
-    return DumpUser(archives[0].account, images)
+            for item, line in _items(file, archive.account, wanted, skipped):
+                if isinstance(item, Photo):
+                    found.add_photo(item, archive.data, line)
+                elif isinstance(item, TweetText) and not item.is_inner:
+                    # The longest version, as the order of archives says nothing.
+                    known = found.texts.get(item.tweet, "")
+                    found.texts[item.tweet] = max(known, item.text, key=len)
+    images = [Path(path).relative_to(source).as_posix() for path in found.paths()]
+    texts = [found.texts[number] for number in sorted(found.texts)]
+    return DumpUser(archives[0].account, images, texts=newest_texts(texts, skipped.leave_out))
+
+
+class _Found:
+    """What was found in the archives of one account.
+
+    Attributes:
+        texts: The texts, by the numbers of their tweets.
+    """
+
+    def __init__(self, media: "_Media") -> None:
+        self.texts: dict[int, str] = {}
+        self._media = media
+        self._order: dict[str, tuple[int, int]] = {}
+        self._first_found: dict[str, Path] = {}
+
+    def add_photo(self, photo: Photo, data: Path, line: Line) -> None:
+        """Add a photo of a tweet in the archive whose files are in `data`."""
+        found = self._media.find(photo)
+        if found is None:
+            line.skip(SkipReason.MISSING_FILE, f"{photo.name} of tweet {photo.tweet}")
+            return
+        rank = (photo.tweet, photo.position)
+        if found in self._order and self._first_found[found] != data:
+            line.leave_out(IN_ANOTHER_ARCHIVE)
+        elif found in self._order and self._order[found] != rank:
+            line.leave_out(REPEATED)
+        self._first_found.setdefault(found, data)
+        self._order[found] = min(rank, self._order.get(found, rank))
+
+    def paths(self) -> list[str]:
+        """Return the paths of the photos, in the order of the tweets."""
+        return sorted(self._order, key=self._order.__getitem__)
 
 
 def _count_left_out(data: Path, skipped: Skipped) -> None:
@@ -167,16 +198,21 @@ def _names_in(data: Path, skipped: Skipped) -> list[str]:
         return []
 
 
-def _photos(file: Path, account: str, skipped: Skipped) -> Iterator[tuple[Photo, Line]]:
+def _items(
+    file: Path, account: str, wanted: Wanted, skipped: Skipped
+) -> Iterator[tuple[Item, Line]]:
     for number, record in read_archive(file, skipped):
-        tweet, line = _within(record, "tweet"), Line(skipped, file, number)
+        tweet, line = _within(record, "tweet"), Line(skipped, file, number, wanted)
         text = tweet.get("full_text")
+        is_retweet = isinstance(text, str) and text.startswith("RT @")
         if not isinstance(record.get("tweet", record), dict):
             line.skip(SkipReason.MALFORMED, f"a tweet is not an object: {brief(record['tweet'])}")
-        elif isinstance(text, str) and text.startswith("RT @"):
+        elif is_retweet and not wanted.retweets:
             skipped.leave_out(RETWEETS)
         else:
-            yield from ((photo, line) for photo in photos_of_status(tweet, line, account))
+            for item in items_of_status(tweet, line, account):
+                if not (is_retweet and isinstance(item, Photo)):
+                    yield item, line
 
 
 class _Media:

@@ -1,11 +1,11 @@
-"""Find the photos in tweets of API v1.1: from endpoints, streams, searches and account archives."""
+"""Read tweets of API v1.1: from endpoints, streams, searches and account archives."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tweetprofile.importers.skipped import Line
 from tweetprofile.importers.tweets.photos import (
     RETWEETS,
-    WITHOUT_PHOTOS,
     Photo,
     Record,
     as_object,
@@ -15,24 +15,63 @@ from tweetprofile.importers.tweets.photos import (
     tweet_number,
     value_of_type,
 )
+from tweetprofile.importers.tweets.texts import (
+    TweetText,
+    UserProfile,
+    retweeted_text,
+    wanted_profile,
+    wanted_text,
+    without_content,
+)
 from tweetprofile.importers.users import is_id
 
+Item = Photo | TweetText | UserProfile
+"""What is found in a tweet."""
 
-def photos_of_status(status: Record, line: Line, account: str | None = None) -> Iterator[Photo]:
-    """Yield the photos of a tweet of API v1.1, and of the tweets within it.
+
+def items_of_status(
+    status: Record, line: Line, account: str | None = None, *, is_inner: bool = False
+) -> Iterator[Item]:
+    """Yield the photos and texts of a tweet of API v1.1, and of the tweets within it.
 
     Args:
         status: The tweet.
         line: The line of the dump that it is in.
         account: The owner of the archive that the tweet comes from, as such a tweet does not name
             its user.
+        is_inner: Whether the tweet itself is within another one.
     """
     for each in _status_and_inner(status):
         owner = account if each is status else None
-        if _is_retweet(each):
+        is_retweet = _is_retweet(each)
+        if is_retweet and not line.wanted.retweets:
             line.leave_out(RETWEETS)
         else:
-            yield from _own_photos(each, line, owner)
+            text = _Text(_text_of(each, line), is_inner or each is not status)
+            yield from _own_items(each, line, owner, text, without_photos=is_retweet)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The text of a tweet, and whether the tweet is within another one."""
+
+    text: str | None
+    is_inner: bool
+
+
+def _text_of(status: Record, line: Line) -> str | None:
+    """Return the full text of a tweet.
+
+    Streams hide it in `extended_tweet`; that of a retweet is within the retweeted tweet.
+    """
+    full = as_object(status.get("extended_tweet")).get("full_text")
+    own = wanted_text(line, full, status.get("full_text"), status.get("text"))
+    retweeted = status.get("retweeted_status")
+    if own is None or not isinstance(retweeted, dict):
+        return own
+    extended = as_object(retweeted.get("extended_tweet"))
+    values = (extended.get("full_text"), retweeted.get("full_text"), retweeted.get("text"))
+    return retweeted_text(own, wanted_text(line, *values))
 
 
 def _is_retweet(status: Record) -> bool:
@@ -51,15 +90,28 @@ def _status_and_inner(status: Record) -> Iterator[Record]:
         remaining += [each for each in inner if isinstance(each, dict)]
 
 
-def _own_photos(status: Record, line: Line, account: str | None) -> Iterator[Photo]:
-    media = _media_of(status, line)
-    if not media:
-        line.leave_out(WITHOUT_PHOTOS)
+def _own_items(
+    status: Record, line: Line, account: str | None, text: _Text, *, without_photos: bool
+) -> Iterator[Item]:
+    media = [] if without_photos else _media_of(status, line)
+    if not media and text.text is None:
+        line.leave_out(without_content(line))
         return
-    user = account or id_of(as_object(status.get("user"))) or id_of(status, "user_id")
+    author = as_object(status.get("user"))
+    user = account or id_of(author) or id_of(status, "user_id")
     if (found := owner_and_tweet(user, id_of(status), line)) is None:
         return
     owner, number = found
+    if text.text is not None:
+        yield TweetText(owner, number, text.text, text.is_inner)
+    yield from wanted_profile(owner, number, author, line)
+    yield from _photos(media, found, line, account)
+
+
+def _photos(
+    media: list[Record], tweet: tuple[str, int], line: Line, account: str | None
+) -> Iterator[Photo]:
+    owner, number = tweet
     for position, each in enumerate(media, 1):
         name = photo_name(each, "media_url_https", f"media of tweet {number}", line)
         source = id_of(each, "source_user_id")

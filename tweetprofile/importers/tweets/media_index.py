@@ -84,6 +84,14 @@ class MediaIndex(UsesScratch):
             self._add_further({path for rank, path in rows if rank < BY_CONTENT} - {rows[0][1]})
         return rows[0][1]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no file with the name of an image."""
+        found = self._database.execute(
+            "SELECT 1 FROM media WHERE rank < ? LIMIT 1", (BY_CONTENT,)
+        ).fetchone()
+        return found is None
+
     def count_further_files(self) -> None:
         """Count as left out the files of photos for which another file was taken."""
         row = self._database.execute("SELECT COUNT(*) FROM further").fetchone()

@@ -1,12 +1,12 @@
-"""Find the photos in what scrapers write: snscrape, twscrape, twint, and gallery-dl's notes."""
+"""Read what scrapers write: snscrape, twscrape, twint, and gallery-dl's notes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tweetprofile.importers.skipped import Line, SkipReason, brief
 from tweetprofile.importers.tweets.photos import (
     RETWEETS,
     VIDEOS,
-    WITHOUT_PHOTOS,
     Photo,
     Record,
     as_list,
@@ -16,7 +16,19 @@ from tweetprofile.importers.tweets.photos import (
     owner_and_tweet,
     value_of_type,
 )
+from tweetprofile.importers.tweets.texts import (
+    TweetText,
+    UserProfile,
+    retweeted_text,
+    wanted_profile,
+    wanted_text,
+    without_content,
+)
 from tweetprofile.importers.users import is_image_name
+
+Item = Photo | TweetText | UserProfile
+
+GALLERY_TWEETS = "notes of gallery-dl on tweets, which name no image"
 
 _INNER = ("retweetedTweet", "quotedTweet")
 
@@ -35,8 +47,8 @@ def is_scraped(record: Record) -> bool:
     return get("retweetedTweet") is not None or get("quotedTweet") is not None
 
 
-def photos_of_scraped(record: Record, line: Line) -> Iterator[Photo]:
-    """Yield the photos of a tweet of snscrape or twscrape, and of the tweets within it.
+def items_of_scraped(record: Record, line: Line) -> Iterator[Item]:
+    """Yield what a tweet of snscrape or twscrape holds, and the tweets within it.
 
     snscrape lists media (`media[].fullUrl`); twscrape groups them (`media.photos[].url`).
     """
@@ -44,12 +56,20 @@ def photos_of_scraped(record: Record, line: Line) -> Iterator[Photo]:
     while remaining:
         tweet = remaining.pop()
         remaining += [each for name in _INNER if isinstance(each := tweet.get(name), dict)]
-        if tweet.get("retweetedTweet") is not None:
+        text, urls = _text_of(tweet, line), None
+        if (retweeted := tweet.get("retweetedTweet")) is None:
+            urls = _urls(tweet, line)
+        elif line.wanted.retweets:
+            text = retweeted_text(text, _text_of(as_object(retweeted), line))
+        else:
             line.leave_out(RETWEETS)
             continue
-        urls = _urls(tweet, line)
-        owner = id_of(as_object(tweet.get("user")))
-        yield from _photos(urls, owner, id_of(tweet), line)
+        found = _Scraped(as_object(tweet.get("user")), urls or [], text, tweet is not record)
+        yield from found.items(id_of(found.user), id_of(tweet), line)
+
+
+def _text_of(tweet: Record, line: Line) -> str | None:
+    return wanted_text(line, tweet.get("rawContent"), tweet.get("content"))
 
 
 def _urls(tweet: Record, line: Line) -> list[object]:
@@ -74,27 +94,50 @@ def is_twint(record: Record) -> bool:
     return record.get("user_id") is not None and isinstance(record.get("photos"), list)
 
 
-def photos_of_twint(record: Record, line: Line) -> Iterator[Photo]:
-    """Yield the photos of a tweet that twint wrote."""
-    if record.get("retweet") is True:
+def items_of_twint(record: Record, line: Line) -> Iterator[Item]:
+    """Yield what a tweet that twint wrote holds."""
+    is_retweet = record.get("retweet") is True
+    if is_retweet and not line.wanted.retweets:
         line.leave_out(RETWEETS)
         return
-    yield from _photos(record["photos"], id_of(record, "user_id"), id_of(record), line)
+    text = wanted_text(line, record.get("tweet"))
+    found = _Scraped(record, [] if is_retweet else record["photos"], text, is_inner=False)
+    yield from found.items(id_of(record, "user_id"), id_of(record), line)
 
 
-def _photos(urls: list[object], user: object, tweet: object, line: Line) -> Iterator[Photo]:
-    if not urls:
-        line.leave_out(WITHOUT_PHOTOS)
-        return
-    if (found := owner_and_tweet(user, tweet, line)) is None:
-        return
-    owner, number = found
-    for position, url in enumerate(urls, 1):
-        if name := media_name(url):
-            yield Photo(owner, number, position, name)
-        else:
-            what = f"photo {position} of tweet {number} has no address"
-            line.skip(SkipReason.MISSING_KEY, what)
+@dataclass(frozen=True, slots=True)
+class _Scraped:
+    """What a scraper found in a tweet.
+
+    Attributes:
+        user: What it says of the user.
+        urls: The addresses of photos.
+        text: The text; None if there is none or it is not wanted.
+        is_inner: Whether the tweet is within another one.
+    """
+
+    user: Record
+    urls: list[object]
+    text: str | None
+    is_inner: bool
+
+    def items(self, user: object, tweet: object, line: Line) -> Iterator[Item]:
+        """Yield the text, the profile and the photos."""
+        if not self.urls and self.text is None:
+            line.leave_out(without_content(line))
+            return
+        if (found := owner_and_tweet(user, tweet, line)) is None:
+            return
+        owner, number = found
+        if self.text is not None:
+            yield TweetText(owner, number, self.text, self.is_inner)
+        yield from wanted_profile(owner, number, self.user, line)
+        for position, url in enumerate(self.urls, 1):
+            if name := media_name(url):
+                yield Photo(owner, number, position, name)
+            else:
+                what = f"photo {position} of tweet {number} has no address"
+                line.skip(SkipReason.MISSING_KEY, what)
 
 
 def is_gallery_note(record: Record) -> bool:
@@ -104,23 +147,25 @@ def is_gallery_note(record: Record) -> bool:
     return isinstance(record.get("author"), dict) or isinstance(record.get("user"), dict)
 
 
-def photos_of_gallery_note(record: Record, line: Line) -> Iterator[Photo]:
-    """Yield the photo that a note of gallery-dl describes.
+def items_of_gallery_note(record: Record, line: Line) -> Iterator[Item]:
+    """Yield the photo that a note of gallery-dl describes, and the text of its tweet.
 
     `author` wrote the tweet, even a retweeted one; `user` owns the timeline it was found in.
     """
-    name = record.get("filename")
-    if name is None:
-        line.leave_out("notes of gallery-dl on tweets, which name no image")
-        return
-    file = f"{brief(name)}.{brief(record.get('extension') or 'jpg')}"
-    if (record.get("type") or "photo") != "photo" or not is_image_name(file):
-        line.leave_out(VIDEOS)
+    text = wanted_text(line, record.get("content"))
+    file = _file_of(record, line)
+    if file is None and text is None:
         return
     author = as_object(record.get("author")) or as_object(record.get("user"))
     if (found := owner_and_tweet(id_of(author), record.get("tweet_id"), line)) is None:
         return
     owner, number = found
+    if text is not None:
+        is_inner = bool(record.get("retweet_id") or record.get("quote_by"))
+        yield TweetText(owner, number, text, is_inner)
+    yield from wanted_profile(owner, number, author, line)
+    if file is None:
+        return
     if (stored := media_name(f"https://pbs.twimg.com/media/{file}")) is None:
         what = f"the file name of the image of tweet {number} is not one that Twitter gives"
         line.skip(SkipReason.MISSING_KEY, what)
@@ -128,3 +173,17 @@ def photos_of_gallery_note(record: Record, line: Line) -> Iterator[Photo]:
     given = record.get("num")
     position = given if isinstance(given, int) and 0 < given <= _HIGHEST_POSITION else 1
     yield Photo(owner, number, position, stored)
+
+
+def _file_of(record: Record, line: Line) -> str | None:
+    """Return the name of the image that a note is on, or None if it is on something else."""
+    name = record.get("filename")
+    if name is None:
+        if not line.wanted.texts:
+            line.leave_out(GALLERY_TWEETS)
+        return None
+    file = f"{brief(name)}.{brief(record.get('extension') or 'jpg')}"
+    if (record.get("type") or "photo") != "photo" or not is_image_name(file):
+        line.leave_out(VIDEOS)
+        return None
+    return file

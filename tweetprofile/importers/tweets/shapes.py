@@ -1,23 +1,24 @@
-"""Recognise the shape of a record, of all that crawlers keep, and find the photos in it.
+"""Recognise the shape of a record, of all that crawlers keep, and find photos and texts in it.
 
 A field that is null counts as missing. The photos of a retweet belong to its author, and so does a
-photo that a tweet shows from another tweet.
+photo that a tweet shows from another tweet. The text of a quoted or retweeted tweet belongs to its
+author, too, and is marked, as most authors of such tweets are not in the dump otherwise.
 """
 
 from collections.abc import Callable, Collection, Iterator
 
 from tweetprofile.importers.skipped import Line, SkipReason, brief
-from tweetprofile.importers.tweets.api_v1 import photos_of_status
-from tweetprofile.importers.tweets.api_v2 import photos_of_v2
-from tweetprofile.importers.tweets.graphql import photos_of_website_tweet, tweets_within
-from tweetprofile.importers.tweets.photos import EMPTY_PAGES, Photo, Record, as_object
+from tweetprofile.importers.tweets.api_v1 import Item, items_of_status
+from tweetprofile.importers.tweets.api_v2 import items_of_v2
+from tweetprofile.importers.tweets.graphql import items_of_website_tweet, tweets_within
+from tweetprofile.importers.tweets.photos import EMPTY_PAGES, Record, as_object
 from tweetprofile.importers.tweets.scraped import (
     is_gallery_note,
     is_scraped,
     is_twint,
-    photos_of_gallery_note,
-    photos_of_scraped,
-    photos_of_twint,
+    items_of_gallery_note,
+    items_of_scraped,
+    items_of_twint,
 )
 
 _NOTICES = frozenset(
@@ -33,11 +34,11 @@ _MOST_WRAPPERS = 8
 
 _ENTITIES = ("extended_entities", "entities")
 
-Reader = Callable[[Record, Line], Iterator[Photo]]
+Reader = Callable[[Record, Line], Iterator[Item]]
 
 
-def photos_of(record: Record, line: Line) -> Iterator[Photo]:
-    """Yield the photos of a record: a tweet, a page of tweets, or a notice without any.
+def items_of(record: Record, line: Line) -> Iterator[Item]:
+    """Yield what is found in a record: a tweet, a page of tweets, or a notice without any.
 
     Args:
         record: The JSON object.
@@ -48,9 +49,9 @@ def photos_of(record: Record, line: Line) -> Iterator[Photo]:
         yield from reader(unwrapped, line)
         return
     is_of_website = False
-    for tweet in tweets_within(record):
+    for tweet, is_inner in tweets_within(record):
         is_of_website = True
-        yield from photos_of_website_tweet(tweet, line)
+        yield from items_of_website_tweet(tweet, line, is_inner=is_inner)
     if is_of_website:
         return
     keys = {key for key, value in record.items() if value is not None}
@@ -105,33 +106,33 @@ def _has_global_objects(record: Record) -> bool:
     return isinstance(as_object(record.get("globalObjects")).get("tweets"), dict)
 
 
-def _photos_of_search(record: Record, line: Line) -> Iterator[Photo]:
-    """Yield the photos of a page of search results of API v1.1."""
-    return _photos_of_all(record["statuses"], line)
+def _items_of_search(record: Record, line: Line) -> Iterator[Item]:
+    """Yield what is found in a page of search results of API v1.1."""
+    return _items_of_all(record["statuses"], line)
 
 
-def _photos_of_global_objects(record: Record, line: Line) -> Iterator[Photo]:
-    """Yield the photos of tweets by their ids, as the website received them until 2022."""
-    return _photos_of_all(record["globalObjects"]["tweets"].values(), line)
+def _items_of_global_objects(record: Record, line: Line) -> Iterator[Item]:
+    """Yield what is found in tweets by their ids, as the website received them until 2022."""
+    return _items_of_all(record["globalObjects"]["tweets"].values(), line)
 
 
-def _photos_of_all(statuses: Collection[object], line: Line) -> Iterator[Photo]:
+def _items_of_all(statuses: Collection[object], line: Line) -> Iterator[Item]:
     if not statuses:
         line.leave_out(EMPTY_PAGES)
     for status in statuses:
         if isinstance(status, dict):
-            yield from photos_of_status(status, line)
+            yield from items_of_status(status, line)
         else:
             line.skip(SkipReason.MALFORMED, f"a tweet is not an object: {brief(status)}")
 
 
 _SHAPES: tuple[tuple[Callable[[Record], bool], Reader], ...] = (
-    (_is_v2, photos_of_v2),
-    (is_gallery_note, photos_of_gallery_note),
-    (is_scraped, photos_of_scraped),
-    (_is_status, photos_of_status),
-    (_is_search, _photos_of_search),
-    (_has_global_objects, _photos_of_global_objects),
-    (is_twint, photos_of_twint),
+    (_is_v2, items_of_v2),
+    (is_gallery_note, items_of_gallery_note),
+    (is_scraped, items_of_scraped),
+    (_is_status, items_of_status),
+    (_is_search, _items_of_search),
+    (_has_global_objects, _items_of_global_objects),
+    (is_twint, items_of_twint),
 )
 """How to recognise each shape, and what reads it; the first that fits counts."""
