@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tweetprofile.checkpoints.fingerprints import read_training_fingerprint
+from tweetprofile.checkpoints.temperatures import read_temperatures
 from tweetprofile.checkpoints.text_part import TextHeader
 from tweetprofile.checkpoints.weights_record import read_weights_record
 from tweetprofile.networks import NetworkSpec, NoImagesSpec, spec_from_dict, spec_to_dict
@@ -39,11 +40,6 @@ _FORMAT_WITHOUT_TEXTS = 5
 
 MAX_MEMBERS = 64
 """The largest number of networks in a checkpoint; tweetprofile never writes more."""
-
-_TEMPERATURES = (1e-3, 1e3)
-"""The range of temperatures. Calibration yields 0.05 to 20; beyond this range, softmax carries no
-information."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointHeader:
@@ -103,7 +99,7 @@ class CheckpointHeader:
             volume_spec=volume_from_dict(found["volume"]),
             schema=schema,
             training=_checked_training(found["training"]),
-            temperatures=_temperatures(found.get("temperatures", {}), schema),
+            temperatures=read_temperatures(found.get("temperatures", {}), schema),
         )
 
 
@@ -156,18 +152,6 @@ def _members(members: int) -> int:
     if not 1 <= members <= MAX_MEMBERS:
         raise FieldError(f"it has {members} members; 1 to {MAX_MEMBERS} are possible")
     return members
-
-
-def _temperatures(given: Mapping[str, float], schema: TraitSchema) -> dict[str, float]:
-    found = read_fields(dict(given), "temperatures", dict.fromkeys(schema.names, number))
-    low, high = _TEMPERATURES
-    for name, temperature in found.items():
-        if not low <= temperature <= high:
-            raise FieldError(
-                f"the temperature of '{name}' is {temperature:g}; it must be from {low:g} to "
-                f"{high:g}"
-            )
-    return {name: found.get(name, 1.0) for name in schema.names}
 
 
 def _score(value: object, what: str) -> dict[str, Any]:

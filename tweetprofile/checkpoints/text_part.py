@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tweetprofile.checkpoints.temperatures import read_temperatures
 from tweetprofile.checkpoints.tensors import TensorKind
 from tweetprofile.scoring.fusion import Fusion, fusion_from_dict
 from tweetprofile.texts.model import TermWeights, TextModel
@@ -64,7 +65,7 @@ class TextHeader:
             raise FieldError("the temperatures of texts must name every trait")
         return cls(
             text_spec_from_dict(found["spec"]),
-            found["temperatures"],
+            read_temperatures(found["temperatures"], schema),
             {
                 trait.name: fusion_from_dict(fusion[trait.name], len(trait.classes))
                 for trait in schema
