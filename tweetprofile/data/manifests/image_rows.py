@@ -1,9 +1,9 @@
-"""The images of a manifest that holds them itself, read by the workers and not by the supervisor.
+"""Images and texts that a manifest holds itself, read by the workers and not by the supervisor.
 
-Encoded images are most of such a manifest. If the supervisor read them, it would have to hand every
-byte to a worker, and no more workers could be fed than one process can. So the supervisor reads the
-ids and the kept columns only, and tells a worker which rows to read. Each worker reads its rows in
-order, so that it decodes little of the file that is not its own.
+Encoded images and texts are most of such a manifest. If the supervisor read them, it would have to
+hand every byte to a worker, and no more workers could be fed than one process can. So the
+supervisor reads the ids and the kept columns only, and tells a worker which rows to read. Each
+worker reads its rows in order, so that it decodes little of the file that is not its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,11 +18,11 @@ from tweetprofile.data.manifests.forms import (
     cap_images,
     group_rows,
     run_starts,
-    unify_lists,
+    users_from_lists,
 )
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.row_groups import batch_sizes, drop_rows, rechunk
-from tweetprofile.data.manifests.schemas import IMAGE_COLUMNS
+from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import RowRange, UserBatch
 from tweetprofile.errors import ManifestError
 
@@ -35,15 +35,17 @@ _ROWS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class ImageRows:
-    """The images of a manifest, as a worker is told to read them.
+    """The images and texts of a manifest, as a worker is told to read them.
 
     Attributes:
-        manifest: The manifest, which holds its images.
+        manifest: The manifest, which holds its images, or texts that are wanted.
         max_images: The largest number of images per user.
+        texts: The limits of the texts; None to not read texts.
     """
 
     manifest: Manifest
     max_images: int
+    texts: TextLimits | None = None
 
 
 def batches_without_images(
@@ -53,9 +55,9 @@ def batches_without_images(
     columns: Sequence[str] = (),
     first_shard: int = 0,
 ) -> Iterator[UserBatch]:
-    """Stream the users as `Manifest.batches` does, with the rows of their images in their place.
+    """Stream the users as `Manifest.batches` does, with the rows of their images and texts instead.
 
-    The tables have neither `images` nor `images_given`.
+    The tables have neither images nor texts nor their numbers.
 
     Args:
         manifest: The manifest.
@@ -81,16 +83,18 @@ def batches_without_images(
 
 
 def only_images_of(table: pa.Table, position: int) -> pa.Table:
-    """Return the table of a batch with the images of a single user; all other lists are empty."""
-    images = table["images"].combine_chunks()
-    own = images[position].values
-    offsets = [0] * (position + 1) + [len(own)] * (len(table) - position)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
-    return table.set_column(table.schema.get_field_index("images"), "images", lists)
+    """Return a batch's table with the images and texts of one user; all other lists are empty."""
+    for name in ("images", "texts"):
+        if name in table.column_names:
+            own = table[name][position].values
+            offsets = [0] * (position + 1) + [len(own)] * (len(table) - position)
+            lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
+            table = table.set_column(table.schema.get_field_index(name), name, lists)
+    return table
 
 
 class ImageRowReader:
-    """Reads the images of ranges of rows; fastest if each range follows the one before it.
+    """Reads images and texts of ranges of rows; fastest if each range follows the one before it.
 
     Args:
         rows: The manifest to read.
@@ -100,7 +104,8 @@ class ImageRowReader:
         self._manifest = rows.manifest
         self._most = rows.max_images
         self._is_long = self._manifest.form is Form.LONG
-        self._columns = ["user_id", IMAGE_COLUMNS[self._is_long]]
+        self._texts = rows.texts
+        self._columns = ["user_id", *self._manifest.content_columns(rows.texts is not None)]
         self._tables: Iterator[pa.Table] = iter(())
         self._ahead: pa.Table | None = None
         self._next = -1
@@ -121,8 +126,11 @@ class ImageRowReader:
         if rows.first != self._next:
             self._seek(rows.first)
         tables = self._take(rows.count)
-        grouped = group_rows(tables, self._most) if self._is_long else map(unify_lists, tables)
-        table = pa.concat_tables(list(grouped), promote_options="permissive")
+        if self._is_long:
+            users = group_rows(tables, self._most, self._texts)
+        else:
+            users = users_from_lists(tables, self._texts)
+        table = pa.concat_tables(list(users), promote_options="permissive")
         return cap_images(table.slice(0, rows.users), self._most)
 
     def _seek(self, row: int) -> None:

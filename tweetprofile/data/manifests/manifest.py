@@ -1,9 +1,10 @@
-"""The manifest: Parquet files that list users and the images that they posted.
+"""The manifest: Parquet files that list users and the images and texts that they posted.
 
-A manifest is one file, a folder of files or a glob, in one of four forms (`forms.py`). It is
+A manifest is one file, a folder of files or a glob, in one of several forms (`forms.py`). It is
 streamed, so that memory does not grow with the number of users. Whatever the form, the result is
 batches of successive users: Arrow tables of `user_id`, `images: large_list<struct<bytes, path>>`,
-`images_given` and the requested columns. Rows and users are counted from 0.
+`images_given`, texts if they are wanted, and the requested columns. Rows and users are counted from
+0.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +20,7 @@ from tweetprofile.data.manifests.forms import (
     Form,
     cap_images,
     group_rows,
-    plain,
-    unify_lists,
+    users_from_lists,
 )
 from tweetprofile.data.manifests.row_groups import (
     SourceFile,
@@ -30,6 +30,7 @@ from tweetprofile.data.manifests.row_groups import (
     rechunk,
 )
 from tweetprofile.data.manifests.schemas import (
+    CONTENT_COLUMNS,
     IMAGE_COLUMNS,
     FileSchema,
     contradiction,
@@ -39,6 +40,8 @@ from tweetprofile.data.manifests.schemas import (
     unify,
 )
 from tweetprofile.data.manifests.sources import find_sources, fingerprint, partitions_of
+from tweetprofile.data.manifests.texts import TEXT_COLUMNS, TextLimits
+from tweetprofile.data.manifests.types import plain
 from tweetprofile.data.manifests.user_ids import (
     Hashes,
     RepeatedIds,
@@ -62,7 +65,7 @@ class Manifest:
         source: The manifest as the user named it.
         opened: The Parquet files with their versions when opened, in the order of their rows.
         folder: The default image root: the folder that relative image paths are relative to.
-        form: How the manifest gives images.
+        form: How the manifest gives images, or texts if it has no images.
         schema: The Arrow schema that all files are read with, including partitions.
         partitions: The columns that folder names give.
         remarks: Sentences about how the files were combined, where that may be unexpected.
@@ -203,10 +206,14 @@ class Manifest:
         return None
 
     def shards(
-        self, users_per_shard: int, columns: Sequence[str] = (), max_images: int = MAX_IMAGES
+        self,
+        users_per_shard: int,
+        columns: Sequence[str] = (),
+        max_images: int = MAX_IMAGES,
+        texts: TextLimits | None = None,
     ) -> Iterator[UserBatch]:
         """Stream the users one shard at a time; see `batches`."""
-        return self.batches(users_per_shard, users_per_shard, columns, max_images)
+        return self.batches(users_per_shard, users_per_shard, columns, max_images, texts=texts)
 
     def batches(
         self,
@@ -215,6 +222,7 @@ class Manifest:
         columns: Sequence[str] = (),
         max_images: int = MAX_IMAGES,
         first_shard: int = 0,
+        texts: TextLimits | None = None,
     ) -> Iterator[UserBatch]:
         """Stream the users in batches, none of which crosses the end of a shard.
 
@@ -226,18 +234,20 @@ class Manifest:
             max_images: The most images per user; further images are counted and left out.
             first_shard: The shard to begin with. Little of what precedes it is read, except in the
                 long form, where everything is read.
+            texts: The limits of the texts; None to not read texts at all.
 
         Raises:
             ManifestError: No file has one of the columns, or a file is damaged.
         """
-        names = self.names_with([IMAGE_COLUMNS[self.form is Form.LONG], *columns])
-        # Encoded images are large, so no more are read than a batch needs.
-        rows = users_per_batch if self.carries_bytes else users_per_shard
+        names = self.names_with([*self.content_columns(texts is not None), *columns])
+        # Encoded images and texts are large, so no more are read than a batch needs.
+        is_large = self.carries_bytes or (texts is not None and self.has_texts)
+        rows = users_per_batch if is_large else users_per_shard
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
-            grouped = drop_rows(group_rows(self.read(rows, names), max_images), first)
+            grouped = drop_rows(group_rows(self.read(rows, names), max_images, texts), first)
         else:
-            grouped = map(unify_lists, self.read(rows, names, first))
+            grouped = users_from_lists(self.read(rows, names, first), texts)
         for table in rechunk(grouped, batch_sizes(users_per_shard, users_per_batch)):
             yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
             first += len(table)
@@ -256,9 +266,32 @@ class Manifest:
         return digest
 
     @property
+    def has_images(self) -> bool:
+        """Whether a file has the column of images, which may be empty."""
+        return self._image_column in self.schema.names
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether a file has the column of texts, which may be empty."""
+        return self._text_column in self.schema.names
+
+    @property
     def carries_bytes(self) -> bool:
         """Whether the manifest may hold the images themselves."""
-        return holds_bytes(self.schema.field(IMAGE_COLUMNS[self.form is Form.LONG]).type)
+        return self.has_images and holds_bytes(self.schema.field(self._image_column).type)
+
+    def content_columns(self, texts: bool) -> list[str]:
+        """Return the columns of images and, if they are wanted, of texts, if a file has them."""
+        wanted = [self._image_column, *([self._text_column] if texts else [])]
+        return [name for name in wanted if name in self.schema.names]
+
+    @property
+    def _image_column(self) -> str:
+        return IMAGE_COLUMNS[self.form is Form.LONG]
+
+    @property
+    def _text_column(self) -> str:
+        return TEXT_COLUMNS[self.form is Form.LONG]
 
     def names_with(self, columns: Sequence[str]) -> list[str]:
         """Return `user_id` and other columns, each once.
@@ -296,8 +329,10 @@ class Manifest:
 
     def _column(self, name: str, table: pa.Table, file: AnyPath) -> pa.ChunkedArray:
         """Return a column with the type of all files, from the folder name or null if missing."""
-        if name in IMAGE_COLUMNS:
-            return table[name]
+        if name in CONTENT_COLUMNS and name not in self.partitions:
+            if name in table.column_names:
+                return table[name]
+            return pa.chunked_array([pa.nulls(len(table))])
         kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
         if name not in table.column_names:
             value = partitions_of(file).get(name) if name in self.partitions else None

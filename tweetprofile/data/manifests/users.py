@@ -1,4 +1,4 @@
-"""Users and the images that they posted: what a manifest says once it is read."""
+"""Users and the images and texts that they posted: what a manifest says once it is read."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tweetprofile.data.manifests.texts import texts_of
 from tweetprofile.errors import Reason
 
 UserId = str | int
@@ -43,17 +44,23 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class UserImages:
-    """One user and the user's images, in manifest order.
+    """One user and the user's images and texts, in manifest order.
 
     Attributes:
         user_id: The id of the user.
         images: The images, up to the limit per user.
         left_out: The number of further images in the manifest.
+        texts: The texts, oldest first, up to the limit per user; empty if they are not wanted.
+        texts_left_out: The number of further texts in the manifest, which are older.
+        texts_cut: The number of texts that were longer than the limit and are cut.
     """
 
     user_id: UserId
     images: tuple[ImageRef, ...]
     left_out: int = 0
+    texts: tuple[str, ...] = ()
+    texts_left_out: int = 0
+    texts_cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,12 @@ class UserBatch:
         shard: The number of the shard.
         first: The number of the first user in the manifest.
         table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the limit per user),
-            `images_given` (int64, including images beyond the limit) and the requested columns.
-        rows: The rows of the users, from which a worker reads the images; None if `table` has them.
+            `images_given` (int64, including images beyond the limit) and the requested columns. If
+            texts are wanted, also `texts` (large_list<large_binary>, within the limits; not
+            necessarily UTF-8), `texts_given` (int64, including texts beyond the limit),
+            `texts_null` (int64, null elements, which are not given) and `texts_cut` (int64).
+        rows: The rows of the users, from which a worker reads images and texts; None if `table` has
+            them.
     """
 
     shard: int
@@ -114,9 +125,20 @@ def users_of(table: pa.Table, *, copy: bool = True) -> list[UserImages]:
     ids, given = (table[name].to_pylist() for name in ("user_id", "images_given"))
     # One chunk at a time: joining them would copy all images.
     images = [refs for chunk in table["images"].chunks for refs in _image_refs(chunk, copy=copy)]
-    return [
+    users = [
         UserImages(user_id, refs, count - len(refs))
         for user_id, refs, count in zip(ids, images, given, strict=True)
+    ]
+    return _with_texts(users, table) if "texts" in table.column_names else users
+
+
+def _with_texts(users: list[UserImages], table: pa.Table) -> list[UserImages]:
+    given, cut = (table[name].to_pylist() for name in ("texts_given", "texts_cut"))
+    return [
+        replace(user, texts=own, texts_left_out=count - len(own), texts_cut=shortened)
+        for user, own, count, shortened in zip(
+            users, texts_of(table["texts"]), given, cut, strict=True
+        )
     ]
 
 
