@@ -121,7 +121,7 @@ def test_other_types_and_manifests_with_neither_are_refused(
 
 
 def test_the_last_texts_are_kept_and_long_ones_are_cut_at_a_character(tmp_path: Path) -> None:
-    given = [["1", "2", None, "3", "4"], ["ééé", "€€", "🙂🙂", "abcdef"]]
+    given: list[list[str | None]] = [["1", "2", None, "3", "4"], ["ééé", "€€", "🙂🙂", "abcdef"]]
     limits = TextLimits(max_texts=3, max_text_bytes=5)
     for manifest in (
         write(tmp_path / "lists.parquet", user_id=[1, 2], texts=given),
