@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hostile_texts import hostile_texts
 
+from tests.attack.hostile_texts import hostile_texts
 from tweetprofile.cli import main
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import TextLimits
@@ -19,8 +19,7 @@ HOSTILE = dict(hostile_texts())
 def write(path: Path, texts: pa.Array, *, long: bool) -> Path:
     table = pa.table({"user_id": ["1", "2"], "texts": texts})
     if long:
-        owners = texts.value_parent_indices() if hasattr(texts, "value_parent_indices") else None
-        assert owners is not None
+        owners = texts.value_parent_indices()
         table = pa.table({"user_id": table["user_id"].take(owners), "text": texts.flatten()})
     pq.write_table(table, path)
     return path
@@ -35,6 +34,7 @@ def test_hostile_texts_are_limited_and_counted(tmp_path: Path, name: str, long: 
     for batch in manifest.batches(64, 8, texts=limits):
         for user in batch.users:
             given = texts[int(user.user_id) - 1].values
+            given = pa.nulls(0) if given is None else given
             assert len(user.texts) + user.texts_left_out == len(given) - given.null_count
             assert len(user.texts) <= limits.max_texts
             sizes = [len(text.encode().replace(b"\xef\xbf\xbd", b"?")) for text in user.texts]
@@ -42,22 +42,20 @@ def test_hostile_texts_are_limited_and_counted(tmp_path: Path, name: str, long: 
             assert user.texts_cut == sum(size >= limits.max_text_bytes - 3 for size in sizes)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_are_inspected_and_split(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    texts = pa.concat_arrays([HOSTILE[name]] * 3)
+    texts = pa.concat_arrays(list(HOSTILE.values()))
     ids = [str(user) for user in range(len(texts))]
     pq.write_table(pa.table({"user_id": ids, "texts": texts}), tmp_path / "m.parquet")
     assert main(["inspect", str(tmp_path / "m.parquet"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["texts"]
     values = texts.flatten()
     assert found["given"] == len(values) - values.null_count
-    assert found["null"] == values.null_count
-    assert found["undecodable"] == (15 if name == "not UTF-8" else 0)
+    assert (found["null"], found["undecodable"]) == (values.null_count, 5)
     assert main(["split", str(tmp_path / "m.parquet"), "--validation", "0", "--quiet"]) == 0
     parts = [pq.read_table(tmp_path / f"m.{part}.parquet") for part in ("train", "test")]
-    assert sum(map(len, parts)) == len(texts)
+    assert sum(len(column) for part in parts for column in part["texts"]) == found["given"]
 
 
 @pytest.mark.parametrize("long", [False, True], ids=["lists", "long"])
@@ -80,6 +78,6 @@ def test_a_small_file_that_claims_gigabytes_of_texts_is_refused(tmp_path: Path, 
         (user,) = (u for batch in manifest.batches(8, 8, texts=TextLimits()) for u in batch.users)
         assert (len(user.texts), user.texts_cut) == (100, 100)
     else:
-        with pytest.raises(ManifestError, match="unpacks into 2,000,000,000 bytes"):
+        with pytest.raises(ManifestError, match="unpacks into 2,000,000,... bytes"):
             list(manifest.batches(8, 8, texts=TextLimits()))
     assert pa.default_memory_pool().max_memory() - before < 1 << 30

@@ -24,7 +24,7 @@ def script_of(text: str) -> str:
     [
         ("¿Qué tal? https://t.co/абв", "Latin"),
         ("Доброе утро, @someone_with_a_long_name https://t.co/abcdefghijk", "Cyrillic"),
-        ("\u202eصباح الخير", "Arabic"),
+        ("\u202eمرحبت", "Arabic"),
         ("בוקר טוב", "Hebrew"),
         ("καλημέρα", "Greek"),
         ("早上好", "Chinese characters"),
@@ -77,7 +77,7 @@ def test_texts_are_counted_beside_images(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("sample", [None, 2, 4])
+@pytest.mark.parametrize("sample", [None, 2])
 def test_a_manifest_with_texts_only_is_inspected_in_the_long_form(
     tmp_path: Path, sample: int | None
 ) -> None:

@@ -134,7 +134,8 @@ class ImageRowReader:
         return cap_images(table.slice(0, rows.users), self._most)
 
     def _seek(self, row: int) -> None:
-        self._tables = self._manifest.read(_ROWS_AT_ONCE, self._columns, row, self._report)
+        rows = self._manifest.rows_at_once(_ROWS_AT_ONCE)
+        self._tables = self._manifest.read(rows, self._columns, row, self._report)
         self._ahead, self._next = None, row
 
     def _report(self) -> None:

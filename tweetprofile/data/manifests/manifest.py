@@ -54,6 +54,9 @@ from tweetprofile.data.manifests.user_ids import (
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch, UserId
 from tweetprofile.errors import ChangedInputError, ManifestError
 
+_SINGLE_TEXTS_AT_ONCE = 512
+"""Rows of the long form that are decoded at a time if none holds an encoded image."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -241,8 +244,9 @@ class Manifest:
         """
         names = self.names_with([*self.content_columns(texts is not None), *columns])
         # Encoded images and texts are large, so no more are read than a batch needs.
-        is_large = self.carries_bytes or (texts is not None and self.has_texts)
-        rows = users_per_batch if is_large else users_per_shard
+        rows = users_per_batch if self.carries_bytes else users_per_shard
+        if texts is not None and self.has_texts:
+            rows = self.rows_at_once(users_per_batch)
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
             grouped = drop_rows(group_rows(self.read(rows, names), max_images, texts), first)
@@ -284,6 +288,15 @@ class Manifest:
         """Return the columns of images and, if they are wanted, of texts, if a file has them."""
         wanted = [self._image_column, *([self._text_column] if texts else [])]
         return [name for name in wanted if name in self.schema.names]
+
+    def rows_at_once(self, most: int) -> int:
+        """Return how many rows to decode at a time if a row with texts is one of `most` at most.
+
+        In the long form, a row has a single text, and a few rows at a time would take most of the
+        time for themselves.
+        """
+        is_small = self.form is Form.LONG and not self.carries_bytes
+        return max(most, _SINGLE_TEXTS_AT_ONCE) if is_small else most
 
     @property
     def _image_column(self) -> str:
