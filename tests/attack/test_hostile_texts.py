@@ -78,6 +78,6 @@ def test_a_small_file_that_claims_gigabytes_of_texts_is_refused(tmp_path: Path, 
         (user,) = (u for batch in manifest.batches(8, 8, texts=TextLimits()) for u in batch.users)
         assert (len(user.texts), user.texts_cut) == (100, 100)
     else:
-        with pytest.raises(ManifestError, match="unpacks into 2,000,000,... bytes"):
+        with pytest.raises(ManifestError, match=r"unpacks into 2,000,000,\d+ bytes"):
             list(manifest.batches(8, 8, texts=TextLimits()))
     assert pa.default_memory_pool().max_memory() - before < 1 << 30
