@@ -8,7 +8,14 @@ import polars as pl
 
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.checkpoints.text_part import TextHeader, TextPart
-from tweetprofile.networks import NoImages, NoImagesSpec, build_network, network_spec
+from tweetprofile.networks import (
+    AnyNetwork,
+    DeepSet,
+    NoImages,
+    NoImagesSpec,
+    build_network,
+    network_spec,
+)
 from tweetprofile.scoring.fusion import Fusion
 from tweetprofile.texts.model import TermWeights, TextModel
 from tweetprofile.texts.ngrams import count_ngrams
@@ -70,12 +77,11 @@ def text_part(texts: Sequence[str], schema: TraitSchema = SCHEMA, *, fused: bool
 def save_text_model(path: Path, texts: Sequence[str], *, images: bool = True) -> Path:
     """Write a model of texts, and of images if they are wanted, with random weights."""
     volume = VolumeSpec(11, 32, 32)
-    network = (
-        build_network(network_spec("deepset", widths=(4, 8), layers=(1, 1)), volume, SCHEMA)
-        if images
-        else NoImages(NoImagesSpec(), volume, SCHEMA)
-    )
+    network: AnyNetwork = NoImages(NoImagesSpec(), volume, SCHEMA)
     if images:
+        spec = network_spec("deepset", widths=(4, 8), layers=(1, 1))
+        network = build_network(spec, volume, SCHEMA)
+        assert isinstance(network, DeepSet)
         network.initialise()
     save_checkpoint(path, network.eval(), {}, texts=text_part(texts, fused=images))
     return path

@@ -145,9 +145,9 @@ def test_a_manifest_without_what_the_model_sees_is_refused(
     pl.read_parquet(manifest).drop("images").write_parquet(texts_only)
     pl.read_parquet(manifest).drop("texts").write_parquet(images_only)
     reader = save_text_model(tmp_path / "texts.safetensors", ["el sol"], images=False)
-    with pytest.raises(OptionError, match="t.parquet has no column of images"):
+    with pytest.raises(OptionError, match=r"t\.parquet has no column of images"):
         predict(texts_only, model)
-    with pytest.raises(OptionError, match="i.parquet has no column of texts"):
+    with pytest.raises(OptionError, match=r"i\.parquet has no column of texts"):
         predict(images_only, reader)
 
 

@@ -201,3 +201,33 @@ def test_shares_that_are_out_of_range_are_refused(options: dict[str, float], sen
 def test_too_few_users_are_refused_with_the_number_needed(make_dump: MakeDump) -> None:
     with pytest.raises(ManifestError, match=r"has 5 users, too few for 3 parts"):
         split_manifest(make_dump([[user] for user in range(5)]))
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_manifest_with_texts_only_is_split_and_keeps_its_texts(
+    tmp_path: Path, long: bool
+) -> None:
+    users = pl.DataFrame(
+        {
+            "user_id": [f"u{user}" for user in range(40)],
+            "texts": [[f"text {user}", "hola"] for user in range(40)],
+            "gender": ["female", "male"] * 20,
+        }
+    )
+    written = users.explode("texts").rename({"texts": "text"}) if long else users
+    written.write_parquet(tmp_path / "m.parquet")
+    summary = split_manifest(tmp_path / "m.parquet")
+    parts = pl.concat(pl.read_parquet(part.path) for part in summary.parts)
+    assert set(parts.columns) == {"user_id", "texts", "gender"}
+    assert parts.sort("user_id").select(users.columns).equals(users.sort("user_id"))
+    assert [sum(part.classes["gender"].values()) for part in summary.parts] == [28, 4, 8]
+
+
+def test_texts_stay_with_their_users_beside_images(make_dump: MakeDump) -> None:
+    manifest = make_dump([[user] for user in range(20)])
+    users = pl.read_parquet(manifest).with_columns(
+        pl.Series("texts", [[f"text {user}"] for user in range(20)])
+    )
+    users.write_parquet(manifest)
+    parts = pl.concat(pl.read_parquet(part.path) for part in split_manifest(manifest).parts)
+    assert parts.sort("user_id").select(users.columns).equals(users.sort("user_id"))

@@ -31,8 +31,8 @@ def test_texts_alone_make_a_model(tmp_path: Path) -> None:
     others = labelled_texts(tmp_path / "others.parquet", 40, seed=1)
     out = tmp_path / "out.parquet"
     predict_manifest(others, out, PredictOptions(checkpoint=summary.checkpoint, devices="cpu"))
-    rows = pl.read_parquet(out).with_columns(pl.col("gender").cast(pl.String))
-    assert (rows["gender"] == pl.read_parquet(others)["gender"]).mean() > 0.9
+    guesses = pl.read_parquet(out)["gender"].cast(pl.String)
+    assert (guesses == pl.read_parquet(others)["gender"]).sum() > 36
 
 
 def test_the_card_says_what_texts_add_to_the_risk(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_images_and_texts_are_weighed_on_users_who_have_both(
     texts = pl.Series("texts", [draw_texts(gender, rng) for gender in users["gender"]])
     manifest = tmp_path / "users.parquet"
     users.select("user_id", "images", "gender").with_columns(texts).write_parquet(manifest)
-    quick = {"epochs": 1, "members": 1, "frame_size": 32, "val_fraction": 0.6}
+    quick: dict[str, Any] = {"epochs": 1, "members": 1, "frame_size": 32, "val_fraction": 0.6}
     summary = train(manifest, tmp_path, image_root=str(medium_dump), **quick)
     assert set(summary.parts) == {"images", "texts", "both"}
     both, texts_alone = (summary.parts[part]["gender"] for part in ("both", "texts"))
@@ -122,7 +122,7 @@ def test_texts_are_left_out_on_request(medium_dump: Path, tmp_path: Path) -> Non
     users = pl.read_parquet(medium_dump / "train.parquet")
     manifest = tmp_path / "users.parquet"
     users.with_columns(texts=pl.lit(["el sol"])).write_parquet(manifest)
-    quick = {"epochs": 1, "members": 1, "frame_size": 32}
+    quick: dict[str, Any] = {"epochs": 1, "members": 1, "frame_size": 32}
     summary = train(manifest, tmp_path, use="images", image_root=str(medium_dump), **quick)
     assert load_checkpoint(summary.checkpoint).texts is None
     assert not summary.parts

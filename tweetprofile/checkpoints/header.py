@@ -41,6 +41,7 @@ _FORMAT_WITHOUT_TEXTS = 5
 MAX_MEMBERS = 64
 """The largest number of networks in a checkpoint; tweetprofile never writes more."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointHeader:
     """Everything in a checkpoint besides its weights.

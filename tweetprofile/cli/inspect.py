@@ -95,8 +95,8 @@ def command(manifest: str, quiet: bool, **choices: Any) -> None:
       tweetprofile inspect manifest.parquet
 
     The report covers images per user, formats, sizes, missing and damaged images with the reason,
-    images that several users share, and labels. MANIFEST is the same as for predict; see
-    'tweetprofile predict --help'.
+    images that several users share, texts per user, and labels. MANIFEST is the same as for
+    predict; see 'tweetprofile predict --help'.
 
     All images are read, but those whose header and end show them to be complete are not decoded.
     Damage inside their pixel data is found by --full-decode only.

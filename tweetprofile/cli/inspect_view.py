@@ -11,7 +11,7 @@ from rich.text import Text
 from tweetprofile.cli import console
 from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
 from tweetprofile.cli.flags import with_flags
-from tweetprofile.inspection.report import FailedExample, Inspection, Range
+from tweetprofile.inspection.report import FailedExample, Inspection, Range, TextTotals
 from tweetprofile.untrusted.text import printable, shorten
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def show_inspection(inspection: Inspection, *, from_checkpoint: bool) -> None:
         _show_failed(inspection)
     for hint in inspection.hints:
         _say(with_flags(hint), "yellow")
+    if inspection.texts is not None:
+        _show_texts(inspection.texts, inspection.users)
     _show_labels(inspection)
     _show_outlook(inspection, from_checkpoint=from_checkpoint)
     _show_footnotes(inspection)
@@ -133,6 +135,26 @@ def _show_failed(found: Inspection) -> None:
         )
         table.add_row(reason, f"{count:,}", _share(count, examined), OUTPUT.text(example, "dim"))
     OUTPUT.print(table)
+
+
+def _show_texts(texts: TextTotals, users: int) -> None:
+    _head("Texts per user", _words_of(texts.per_user))
+    _show_bars(texts.users, users)
+    read = texts.given - texts.left_out
+    _head("Texts", f"{read:,} of {texts.given:,} examined; by the script of most letters")
+    _show_bars(texts.scripts, read)
+    _say(f"Characters per text, without URLs and mentions: {_words_of(texts.characters)}.")
+    if texts.languages:
+        _head("Language", "as the manifest says")
+        _show_bars(_most(texts.languages, _CLASSES_SHOWN, "other languages"), users)
+    for count, what in (
+        (texts.left_out, "Older texts beyond the limit per user, not examined"),
+        (texts.cut, "Texts longer than the limit, examined up to it"),
+        (texts.null, "Null elements of lists, which count as no text"),
+        (texts.undecodable, "Texts that are not UTF-8, with U+FFFD for what cannot be read"),
+    ):
+        if count:
+            _say(f"{what}: {count:,}.", "dim")
 
 
 def _show_labels(found: Inspection) -> None:

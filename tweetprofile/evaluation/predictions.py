@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tweetprofile.data.files.listing import find_files
 from tweetprofile.data.files.provenance import read_description
 from tweetprofile.data.files.storage import AnyPath, RemotePath, as_path, size_of
-from tweetprofile.data.manifests.forms import is_text
+from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import PredictionsError, SchemaError
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.fields import mapping, optional, read_known, text, whole

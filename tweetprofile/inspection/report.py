@@ -59,6 +59,39 @@ class ImageTotals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextTotals:
+    """What is known of the users' texts.
+
+    Attributes:
+        given: Texts that the manifest lists for the inspected users, without null elements.
+        left_out: Texts of these that were not examined, because they are beyond the limit.
+        cut: Examined texts that are longer than the limit.
+        null: Elements of lists that are null.
+        undecodable: Examined texts that are not UTF-8.
+        per_user: The range of texts per user; None without users.
+        characters: The range of the lengths of texts in characters, without URLs and mentions;
+            None without texts.
+        users: The number of users with images and texts, with images only, with texts only and
+            with neither.
+        scripts: The number of texts by the script of most of their letters, which is less than
+            their language.
+        languages: The number of users, or of rows in the long form, by the value of the column
+            `language` or `lang`; empty if there is none.
+    """
+
+    given: int
+    left_out: int
+    cut: int
+    null: int
+    undecodable: int
+    per_user: Range | None
+    characters: Range | None
+    users: Mapping[str, int]
+    scripts: Mapping[str, int]
+    languages: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """The expected outcome of `predict`.
 
@@ -116,6 +149,7 @@ class Inspection:
         reasons: The number of unusable images by reason, the most frequent first.
         examples: The first unusable images of each reason.
         sharing: How many usable images occur more than once.
+        texts: What is known of the texts; None if the manifest has no column of texts.
         outlook: The expected outcome of predicting.
         labels: The number of users per class, by trait.
         no_traits: The reason why a column is not a trait, by column.
@@ -142,6 +176,7 @@ class Inspection:
     reasons: Mapping[str, int]
     examples: Mapping[str, tuple[FailedExample, ...]]
     sharing: Sharing
+    texts: TextTotals | None
     outlook: Forecast
     labels: Mapping[str, LabelCounts]
     no_traits: Mapping[str, str]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tweetprofile.data.files.storage import AnyPath
@@ -12,6 +12,8 @@ from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.columns import label_columns, other_columns
 from tweetprofile.data.labels.values import ValueKind
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.texts import TextLimits
+from tweetprofile.data.manifests.types import is_text
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
 from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
@@ -20,6 +22,7 @@ from tweetprofile.inspection.counting import InspectionCounter, ranked
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import SharedImageCounter
+from tweetprofile.inspection.texts import LANGUAGE_COLUMNS, TextCounter
 from tweetprofile.job import (
     DETAIL,
     FRAME_SIDE,
@@ -54,6 +57,7 @@ class InspectOptions:
             header and its end do not show whether it is usable.
         max_images: The largest number of images per user; further images are counted but not
             examined.
+        texts: The limits of the texts; further texts are counted but not examined.
         max_pixels: The largest width x height of an image.
         max_image_bytes: The largest size of an encoded image, in bytes.
         max_image_seconds: The longest processor time for decoding one image, in seconds.
@@ -71,6 +75,7 @@ class InspectOptions:
     sample: int | None = None
     full_decode: bool = False
     max_images: int = MAX_IMAGES
+    texts: TextLimits = field(default_factory=TextLimits)
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     max_image_seconds: float = MAX_IMAGE_SECONDS
@@ -109,17 +114,33 @@ class InspectPlan:
         """The number of users to inspect."""
         return min(self.users_in_manifest, self.options.sample or self.users_in_manifest)
 
+    @property
+    def language(self) -> str | None:
+        """The column of languages, if the manifest has one of text."""
+        fields = {field.name: field.type for field in self.manifest.schema}
+        return next(
+            (name for name in LANGUAGE_COLUMNS if name in fields and is_text(fields[name])), None
+        )
+
     def engine(self) -> LocalEngine[WorkerFacts]:
         """Return the engine that examines the images; a context manager."""
         return LocalEngine(self.job, self.engine_options)
 
     def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
-        """Yield the users in batches of at most `users_per_batch`."""
-        manifest, columns, most = self.manifest, tuple(self.columns), self.options.max_images
+        """Yield the users in batches of at most `users_per_batch`, with texts if there are any."""
+        manifest, most = self.manifest, self.options.max_images
+        texts = self.options.texts if manifest.has_texts else None
+        columns = [*self.columns]
+        if texts is not None and self.language is not None:
+            columns.append(self.language)
         if self.users == self.users_in_manifest:
-            yield from manifest.batches(_USERS_PER_SHARD, users_per_batch, columns, most)
+            yield from manifest.batches(
+                _USERS_PER_SHARD, users_per_batch, columns, most, texts=texts
+            )
             return
-        for batch in sample_batches(manifest, self.users_in_manifest, self.users, columns, most):
+        for batch in sample_batches(
+            manifest, self.users_in_manifest, self.users, columns, most, texts=texts
+        ):
             for start in range(0, len(batch), users_per_batch):
                 part = batch.table.slice(start, users_per_batch)
                 yield UserBatch(batch.shard, batch.first + start, part)
@@ -184,11 +205,16 @@ def run_inspection(
     counts = Counts()
     with SharedImageCounter(plan.users_in_manifest) as shared_images:
         counter = InspectionCounter(plan.job.frames.frames, plan.columns, shared_images)
-        for batch, findings in engine.run(plan.batches(engine.users_per_task)):
+        texts = TextCounter(plan.language) if plan.manifest.has_texts else None
+        batches = plan.batches(engine.users_per_task)
+        if texts is not None:
+            batches = texts.counted(batches)
+        for batch, findings in engine.run(batches):
             counter.add(batch, findings)
             counts += Counts.of(findings, plan.options.max_images)
             on_progress(Progress(counts, plan.users, time.monotonic() - began))
-        return _report(plan, counter, shared_images, tuple(engine.deaths), began)
+        report = _report(plan, counter, shared_images, tuple(engine.deaths), began)
+        return report if texts is None else replace(report, texts=texts.totals())
 
 
 def inspect_manifest(
@@ -263,6 +289,7 @@ def _report(
         reasons=ranked(counter.failures.counts),
         examples=counter.failures.examples(),
         sharing=shared_images.count(),
+        texts=None,
         outlook=counter.forecast(),
         labels=counter.labels.labels(),
         no_traits={**other_columns(plan.manifest), **counter.labels.no_traits()},

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from tweetprofile.data.manifests.forms import Form
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.errors import ManifestError
 
@@ -26,7 +27,13 @@ _USERS_PER_BATCH = 16
 
 
 def sample_batches(
-    manifest: Manifest, users: int, wanted: int, columns: Sequence[str], max_images: int
+    manifest: Manifest,
+    users: int,
+    wanted: int,
+    columns: Sequence[str],
+    max_images: int,
+    *,
+    texts: TextLimits | None = None,
 ) -> Iterator[UserBatch]:
     """Yield a sample of users, spread over a manifest, in batches and in manifest order.
 
@@ -36,21 +43,24 @@ def sample_batches(
         wanted: The number of users to sample, at most `users`.
         columns: Further columns of the manifest to read.
         max_images: The largest number of images to read per user.
+        texts: The limits of the texts; None to not read texts.
 
     Raises:
         ManifestError: The manifest cannot be read.
     """
     if 2 * wanted > users:
-        batches = manifest.batches(_BLOCK, _USERS_PER_BATCH, columns, max_images)
+        batches = manifest.batches(_BLOCK, _USERS_PER_BATCH, columns, max_images, texts=texts)
         yield from _thin_out(batches, users, wanted)
         return
     block, stretches = _plan_stretches(users, wanted)
     if manifest.form is Form.LONG:  # it can only be read from its beginning
-        batches = manifest.batches(block, _USERS_PER_BATCH, columns, max_images)
+        batches = manifest.batches(block, _USERS_PER_BATCH, columns, max_images, texts=texts)
         yield from _first_ones(batches, block, stretches)
         return
     for shard in stretches:
-        batches = manifest.batches(block, _USERS_PER_BATCH, columns, max_images, first_shard=shard)
+        batches = manifest.batches(
+            block, _USERS_PER_BATCH, columns, max_images, first_shard=shard, texts=texts
+        )
         yield from _first_ones(_until_end_of(shard, batches), block, stretches)
 
 

@@ -22,6 +22,7 @@ from tweetprofile.data.labels.reading import find_schema, read_labels
 from tweetprofile.data.labels.split import link_users, share_out
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.errors import ManifestError, OptionError, OutputError
 from tweetprofile.splitting.writing import PartWriter
 from tweetprofile.traits import TraitSchema
@@ -29,6 +30,8 @@ from tweetprofile.traits import TraitSchema
 _USERS_AT_ONCE = 256
 _USERS_PER_SHARD = 1 << 16
 _MOST_IMAGES = 1_000_000
+_ALL_TEXTS = TextLimits(max_texts=1_000_000, max_text_bytes=1 << 30)
+"""Limits that hold for memory alone: what a part keeps is limited by who reads it."""
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of users whose images have been compared, and with that of all users."""
@@ -292,9 +295,12 @@ def _write_parts(
     *,
     overwrite: bool,
 ) -> None:
-    others = [name for name in manifest.schema.names if name not in ("user_id", "images", "image")]
+    content = ("user_id", *manifest.content_columns(texts=True))
+    others = [name for name in manifest.schema.names if name not in (*content, "images", "texts")]
     with PartWriter(manifest, list(paths.values()), overwrite=overwrite) as writer:
-        for batch in manifest.batches(_USERS_PER_SHARD, _USERS_AT_ONCE, others, _MOST_IMAGES):
+        for batch in manifest.batches(
+            _USERS_PER_SHARD, _USERS_AT_ONCE, others, _MOST_IMAGES, texts=_ALL_TEXTS
+        ):
             users = slice(batch.first, batch.first + len(batch))
             own_images = slice(images.starts[users.start], images.starts[users.stop])
             for number, name in enumerate(paths):

@@ -15,7 +15,11 @@ from tweetprofile.data.files.atomic import atomic_write
 from tweetprofile.data.files.protection import is_earlier, real_path
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.texts import decoded
 from tweetprofile.errors import WriteError
+
+_COUNTS = ["images_given", "texts_given", "texts_null", "texts_cut"]
+"""Columns of a batch that a manifest does not have."""
 
 
 class PartWriter:
@@ -35,6 +39,7 @@ class PartWriter:
 
     def __init__(self, manifest: Manifest, paths: list[Path], *, overwrite: bool) -> None:
         self._carries_bytes = manifest.carries_bytes
+        self._has_images, self._has_texts = manifest.has_images, manifest.has_texts
         self._paths = paths
         self._may_replace = is_earlier(Kind.MANIFEST, overwrite=overwrite)
         self._stack = ExitStack()
@@ -78,7 +83,11 @@ class PartWriter:
             chosen: (users,) Whether each user of the batch is in the part.
             kept: (images,) Whether each image of these users is in the lists of the part.
         """
-        rows = _with_images(table, kept, as_paths=not self._carries_bytes).filter(pa.array(chosen))
+        rows = _with_images(table, kept, as_paths=not self._carries_bytes)
+        rows = _with_texts(rows) if self._has_texts else rows.drop_columns("texts")
+        if not self._has_images:
+            rows = rows.drop_columns("images")
+        rows = rows.drop_columns(_COUNTS).filter(pa.array(chosen))
         try:
             if part not in self._files:
                 self._files[part] = pq.ParquetWriter(
@@ -111,8 +120,16 @@ def _with_images(table: pa.Table, kept: NDArray[np.bool_], *, as_paths: bool) ->
     if as_paths:
         values = values.field("path")
     lists = pa.LargeListArray.from_arrays(pa.array(ends[offsets], pa.int64()), values)
-    columns = [name for name in table.column_names if name not in ("images", "images_given")]
+    columns = [name for name in table.column_names if name != "images"]
     return table.select(columns).add_column(1, "images", lists)
+
+
+def _with_texts(table: pa.Table) -> pa.Table:
+    """Convert texts to lists of strings, as in a manifest."""
+    lists = table["texts"].combine_chunks()
+    offsets = pa.array(lists.offsets.to_numpy() - lists.offsets[0].as_py())
+    strings = pa.LargeListArray.from_arrays(offsets, decoded(lists.flatten()))
+    return table.set_column(table.schema.get_field_index("texts"), "texts", strings)
 
 
 def _cannot_write(error: OSError, path: Path) -> WriteError:

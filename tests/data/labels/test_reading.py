@@ -44,8 +44,7 @@ def test_columns_that_are_not_traits_are_left_out_with_the_reason(tmp_path: Path
     manifest = labelled(
         tmp_path,
         mood=["calm", "cross"] * 3,
-        nick=["ada", "bob", "cy", "di", "ed", "flo"],
-        name=["Ada", "Bob"] * 3,
+        name=["ada", "bob", "cy", "di", "ed", "flo"],
         lang=["es"] * 6,
         note=pl.Series([None] * 6, dtype=pl.String),
         age=[1, 2, 3, 4, 5, 6],
@@ -53,8 +52,7 @@ def test_columns_that_are_not_traits_are_left_out_with_the_reason(tmp_path: Path
     found = find_schema(manifest, "labels")
     assert found.schema.names == ("mood",)
     assert found.left_out == {
-        "nick": "has too many different values (6 in 6 labels)",
-        "name": "is a field of a profile",
+        "name": "is a text of users' profiles",
         "lang": "is always 'es'",
         "note": "has no labels",
         "age": "has too many different values (6 in 6 labels)",

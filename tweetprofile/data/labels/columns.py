@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.labels.values import MOST_VALUES, ValueKind, class_of
-from tweetprofile.data.manifests.forms import Form, is_text, run_starts
+from tweetprofile.data.manifests.forms import Form, run_starts
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.data.manifests.schemas import CONTENT_COLUMNS
+from tweetprofile.data.manifests.schemas import IMAGE_COLUMNS
+from tweetprofile.data.manifests.texts import PROFILE_COLUMNS, TEXT_COLUMNS
+from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import ManifestError
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 from tweetprofile.untrusted.text import printable
@@ -32,10 +34,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Types that cannot be labels, in words, each with the Arrow functions that detect it."""
 
-_CONTENT = ("user_id", *CONTENT_COLUMNS)
-
-_PROFILE_FIELDS = ("name", "screen_name", "description")
-"""What users write about themselves, which is no class."""
+_CONTENT = ("user_id", *IMAGE_COLUMNS, *TEXT_COLUMNS)
 
 
 def kind_of_column(kind: pa.DataType) -> ValueKind | None:
@@ -59,7 +58,7 @@ def label_columns(manifest: Manifest) -> dict[str, ValueKind]:
 
 
 def other_columns(manifest: Manifest) -> dict[str, str]:
-    """Return the other columns, except ids, images and texts, and why they cannot hold labels."""
+    """Return the other columns, except ids and content, each with why it cannot hold labels."""
     found = label_columns(manifest)
     return {
         field.name: _why_not_named(field.name) or why_no_labels(field.type)
@@ -92,8 +91,10 @@ def _never(_: pa.DataType) -> bool:
 def _why_not_named(name: str) -> str | None:
     if name == SPLIT_COLUMN:
         return "names the parts of a data set"
-    if name in _PROFILE_FIELDS:
-        return "is a field of a profile"
+    if name in TEXT_COLUMNS:
+        return "holds texts of users"
+    if name in PROFILE_COLUMNS:
+        return "is a text of users' profiles"
     if name in RESERVED_COLUMNS:
         return "has the name of a column of the manifest or of the predictions; rename it"
     if not name.isidentifier():

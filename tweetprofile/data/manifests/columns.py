@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.manifests.forms import is_text
-from tweetprofile.data.manifests.schemas import CONTENT_COLUMNS, FileSchema, merge
+from tweetprofile.data.manifests.schemas import FileSchema, merge
 from tweetprofile.data.manifests.sources import Sources, describe_files
+from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import ManifestError
 
 
@@ -51,5 +51,5 @@ def remarks_on(
         )
     for name in schema.names:
         lacking = [file.path.name for file in files if file.rows and name not in file.schema.names]
-        if lacking and name not in (*partitions, *CONTENT_COLUMNS):
+        if lacking and name not in partitions:
             yield f"Column '{name}' is missing, and read as null, in {describe_files(lacking)}."

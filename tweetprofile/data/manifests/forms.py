@@ -1,22 +1,21 @@
-"""The four forms of a manifest: detecting the form, and converting every form into one.
+"""The forms of a manifest: detecting the form, and converting every form into one.
 
 ::
 
     paths          user_id, images: list<string>
     bytes          user_id, images: list<binary>
     Hugging Face   user_id, images: list<struct<bytes: binary, path: string>>
-    long           user_id, image (string, binary or struct), the rows of a user adjacent
+    texts          user_id, texts: list<string>
+    long           user_id, image (string, binary or struct) or text (string) or both, the rows of
+                   a user adjacent
 
-Each may have texts, as `texts: list<string>`, or in the long form as `text: string`; where it has
-texts, it may have no images.
-
-Whatever the form, the result has one row per user: `user_id`,
-`images: large_list<struct<bytes: large_binary, path: large_string>>`, if they are wanted
-`texts: large_list<large_binary>`, and the other columns; `cap_images` then adds `images_given`.
+The first three forms may have `texts`, too. Whatever the form, the result has one row per user:
+`user_id`, `images: large_list<struct<bytes: large_binary, path: large_string>>` and the other
+columns; `cap_images` then adds `images_given`. If texts are wanted, `texts` follows as `texts.py`
+describes.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -26,15 +25,29 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.files.storage import AnyPath
+from tweetprofile.data.manifests.texts import (
+    TextLimits,
+    cut_texts,
+    join_text_lists,
+    require_list_of_texts,
+    require_text,
+    text_lists,
+    unify_text_lists,
+)
+from tweetprofile.data.manifests.types import is_bytes, is_list, is_text, joined
 from tweetprofile.errors import ManifestError
+
+_PIECES = 64
+"""The number of pieces of a user that are joined at a time."""
 
 
 class Form(StrEnum):
-    """How a manifest gives its images."""
+    """How a manifest gives its images, or its texts if it has no images."""
 
     PATHS = "paths"
     BYTES = "bytes"
     HUGGING_FACE = "huggingface"
+    TEXTS = "texts"
     LONG = "long"
 
 
@@ -48,16 +61,13 @@ def form_of(schema: pa.Schema, file: AnyPath) -> Form:
     if "user_id" not in schema.names:
         raise ManifestError(f"{file} has no column 'user_id' ({columns}); add it.")
     _require_id_type(schema.field("user_id").type, file)
-    if "images" in schema.names:
-        return _list_form(schema.field("images").type, file)
-    if "image" in schema.names:
-        return _long_form(schema.field("image").type, file)
-    if "texts" in schema.names:
-        return Form.PATHS
-    if "text" in schema.names:
-        return Form.LONG
+    if "images" in schema.names or ("texts" in schema.names and "image" not in schema.names):
+        return _list_form(schema, file)
+    if "image" in schema.names or "text" in schema.names:
+        return _long_form(schema, file)
     raise ManifestError(
-        f"{file} has no column 'images' or 'image', and no 'texts' or 'text' ({columns}); add one."
+        f"{file} has no column 'images' or 'image', and none of texts, 'texts' or 'text' "
+        f"({columns}); add one."
     )
 
 
@@ -77,7 +87,12 @@ def _require_id_type(kind: pa.DataType, file: AnyPath) -> None:
         )
 
 
-def _list_form(kind: pa.DataType, file: AnyPath) -> Form:
+def _list_form(schema: pa.Schema, file: AnyPath) -> Form:
+    if "texts" in schema.names:
+        require_list_of_texts(schema.field("texts").type, file)
+    if "images" not in schema.names:
+        return Form.TEXTS
+    kind = schema.field("images").type
     if pa.types.is_null(kind):  # in this file, no user has an image
         return Form.PATHS
     if is_list(kind):
@@ -94,41 +109,17 @@ def _list_form(kind: pa.DataType, file: AnyPath) -> Form:
     )
 
 
-def _long_form(kind: pa.DataType, file: AnyPath) -> Form:
+def _long_form(schema: pa.Schema, file: AnyPath) -> Form:
+    if "text" in schema.names:
+        require_text(schema.field("text").type, file)
+    if "image" not in schema.names:
+        return Form.LONG
+    kind = schema.field("image").type
     if is_text(kind) or is_bytes(kind) or _is_image_struct(kind) or pa.types.is_null(kind):
         return Form.LONG
     raise ManifestError(
         f"{file}: 'image' is {kind}; it must be a string, binary or struct<bytes, path>."
     )
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Return whether a column of this type holds lists, of whichever kind of Arrow."""
-    kinds = pa.types
-    is_view = kinds.is_list_view(kind) or kinds.is_large_list_view(kind)
-    is_plain = kinds.is_list(kind) or kinds.is_large_list(kind)
-    return bool(is_plain or is_view or kinds.is_fixed_size_list(kind))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether a column of this type holds strings, plain or dictionary-encoded."""
-    kinds = pa.types
-    if kinds.is_dictionary(kind):
-        return is_text(kind.value_type)
-    return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind))
-
-
-def plain(kind: pa.DataType) -> pa.DataType:
-    """Return a type without views, which Arrow lacks functions for."""
-    if pa.types.is_string_view(kind):
-        return pa.large_string()
-    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """Return whether a column of this type holds binary values of any length."""
-    kinds = pa.types
-    return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind) or kinds.is_binary_view(kind))
 
 
 def _is_image_struct(kind: pa.DataType) -> bool:
@@ -143,75 +134,111 @@ def _is_image_struct(kind: pa.DataType) -> bool:
 
 
 def unify_lists(table: pa.Table) -> pa.Table:
-    """Convert `images` to large_list<struct<bytes, path>>; a null list becomes empty.
-
-    `texts`, if the table has them, become large_list<large_binary> without nulls.
-    """
-    values, lengths = _flattened(joined(table["images"]))
-    unified = _columns_first(table.drop_columns("images"), _lists_of(_as_structs(values), lengths))
-    if "texts" not in table.column_names:
-        return unified
-    texts, lengths = _flattened(joined(table["texts"]))
-    return _with_texts(unified, texts, lengths)
-
-
-def _flattened(lists: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Return the values of all lists, and the length of each; a null list has none."""
-    if pa.types.is_null(lists.type):
-        lists = pa.nulls(len(lists), pa.list_(pa.null()))
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    return pc.list_flatten(lists), lengths.astype(np.int64)
+    """Convert `images` to large_list<struct<bytes, path>>; a null or missing list becomes empty."""
+    if "images" not in table.column_names:
+        return _columns_first(table, _no_images(len(table)))
+    images = joined(table["images"])
+    if pa.types.is_null(images.type):
+        images = pa.nulls(len(table), pa.list_(pa.null()))
+    lengths = pc.fill_null(pc.list_value_length(images), 0).to_numpy(zero_copy_only=False)
+    unified = _lists_of(_as_structs(pc.list_flatten(images)), lengths)
+    return _columns_first(table.drop_columns("images"), unified)
 
 
-def _with_texts(users: pa.Table, texts: pa.Array, lengths: NDArray[np.int64]) -> pa.Table:
-    """Add or replace the column of texts, given all of them and their number per user."""
-    given = texts.is_valid().to_numpy(zero_copy_only=False)
-    own = np.repeat(np.arange(len(lengths)), lengths)
-    counts = np.bincount(own[given], minlength=len(lengths))
-    lists = _lists_of(_as_bytes(texts.drop_null()), counts)
-    if "texts" in users.column_names:
-        users = users.drop_columns("texts")
-    return users.append_column("texts", lists)
-
-
-def _as_bytes(texts: pa.Array) -> pa.Array:
-    """Return texts as bytes, which may be any."""
-    if pa.types.is_dictionary(texts.type):
-        texts = texts.dictionary_decode()
-    return texts.cast(pa.large_binary())
-
-
-def joined(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array; one that is whole already is not copied, as Arrow would do."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def group_rows(tables: Iterable[pa.Table], most: int, most_texts: int = 0) -> Iterator[pa.Table]:
-    """Join adjacent rows of (user_id, image) or (user_id, image, text) into one row per user.
+def users_from_lists(
+    tables: Iterable[pa.Table], texts: TextLimits | None = None
+) -> Iterator[pa.Table]:
+    """Convert the lists of a manifest with one row per user.
 
     Args:
         tables: The rows.
-        most: The largest number of images per user that is kept. Further images are only counted,
-            in `images_given`, so that a user with a billion rows takes no more memory than a user
-            with `most`.
-        most_texts: The largest number of texts per user that is kept, the last ones; others are
-            counted in `texts_given`.
+        texts: The limits of texts; None if they are not wanted.
     """
-    pending: pa.Table | None = None
-    beyond = _Beyond()
-    for table in map(_unify_images, tables):
-        rows = table if pending is None else pa.concat_tables([pending, table]).combine_chunks()
-        starts = run_starts(rows["user_id"].combine_chunks()).to_pylist()
-        if not starts:
+    for table in map(unify_lists, tables):
+        yield table if texts is None else cut_texts(unify_text_lists(table, texts), texts)
+
+
+def group_rows(
+    tables: Iterable[pa.Table], most: int, texts: TextLimits | None = None
+) -> Iterator[pa.Table]:
+    """Join adjacent rows of (user_id, image, text) into one row per user.
+
+    A user with a billion rows takes no more memory than one whose images and texts are as many as
+    may be kept: the others are only counted.
+
+    Args:
+        tables: The rows.
+        most: The largest number of images per user that is kept.
+        texts: The limits of texts; None if they are not wanted.
+    """
+    last = _LastUser(most, texts)
+    for table in tables:
+        users = _join_runs(table, texts)
+        if not len(users):
             continue
         # The last user may continue in the next table.
-        if len(starts) > 1:
-            yield _join_runs(rows.slice(0, starts[-1]), beyond)
-            beyond = _Beyond()
-        pending, dropped = _within_limits(rows.slice(starts[-1]), most, most_texts)
-        beyond += dropped
-    if pending is not None:
-        yield _join_runs(pending, beyond)
+        if not last.continues_in(users):
+            yield from last.finish()
+        last.add(users.slice(0, 1))
+        if len(users) > 1:
+            yield from last.finish()
+            if len(users) > 2:
+                whole = users.slice(1, len(users) - 2)
+                yield whole if texts is None else cut_texts(whole, texts)
+            last.add(users.slice(len(users) - 1))
+    yield from last.finish()
+
+
+class _LastUser:
+    """The pieces of a user whose rows may continue in the next table, in bounded memory.
+
+    Args:
+        most: The largest number of images that is kept.
+        texts: The limits of texts; None if they are not wanted.
+    """
+
+    def __init__(self, most: int, texts: TextLimits | None) -> None:
+        self._most = most
+        self._texts = texts
+        self._pieces: list[pa.Table] = []
+
+    def continues_in(self, users: pa.Table) -> bool:
+        """Return whether the first of these users is the last user."""
+        return not self._pieces or self._pieces[0]["user_id"][0] == users["user_id"][0]
+
+    def add(self, piece: pa.Table) -> None:
+        """Add a piece: a table of one row."""
+        self._pieces.append(piece)
+        if len(self._pieces) == _PIECES:
+            # Joining each piece with all before it would take time with the square of the rows.
+            self._pieces = [self._joined()]
+
+    def finish(self) -> Iterator[pa.Table]:
+        """Yield the user, if there is one, and forget the pieces."""
+        if self._pieces:
+            user = self._joined() if len(self._pieces) > 1 else self._pieces[0]
+            self._pieces = []
+            yield user if self._texts is None else cut_texts(user, self._texts)
+
+    def _joined(self) -> pa.Table:
+        """Join the pieces; columns without lists are those of the first piece.
+
+        The arrays are copied, so that the tables that the pieces were cut from can be released.
+        """
+        pieces = self._pieces
+        images = pa.concat_arrays([c.flatten() for each in pieces for c in each["images"].chunks])
+        images = images.slice(0, self._most)
+        images = images.take(pa.array(np.arange(len(images))))
+        joint = {"images": _lists_of(images, [len(images)])}
+        for name in ("images_given", "texts_given", "texts_null"):
+            if name in pieces[0].column_names:
+                joint[name] = pa.array([sum(each[name][0].as_py() for each in pieces)], pa.int64())
+        if self._texts is not None:
+            joint["texts"] = join_text_lists([each["texts"] for each in pieces], self._texts)
+        user = pieces[0]
+        for name, array in joint.items():
+            user = user.set_column(user.schema.get_field_index(name), name, array)
+        return user
 
 
 def cap_images(table: pa.Table, most: int) -> pa.Table:
@@ -226,72 +253,42 @@ def cap_images(table: pa.Table, most: int) -> pa.Table:
     return table
 
 
-@dataclass(frozen=True, slots=True)
-class _Beyond:
-    """The number of images and texts of a user that are not among the rows that were kept."""
-
-    images: int = 0
-    texts: int = 0
-
-    def __add__(self, other: "_Beyond") -> "_Beyond":
-        return _Beyond(self.images + other.images, self.texts + other.texts)
-
-
-def _within_limits(rows: pa.Table, most: int, most_texts: int) -> tuple[pa.Table, _Beyond]:
-    """Return the rows of one user up to the limits, and what the others hold."""
-    images = np.flatnonzero(rows["image"].combine_chunks().is_valid())
-    texts = np.empty(0, np.int64)
-    if "text" in rows.column_names:
-        texts = np.flatnonzero(rows["text"].combine_chunks().is_valid())
-    beyond = _Beyond(max(0, len(images) - most), max(0, len(texts) - most_texts))
-    if beyond == _Beyond() and len(rows) <= 2 * (most + most_texts):
-        return rows, beyond
-    # The first row is kept, too, because it holds the other columns.
-    kept_images, kept_texts = images[:most], texts[len(texts) - min(most_texts, len(texts)) :]
-    kept = np.union1d([0], np.union1d(kept_images, kept_texts))
-    kept_rows = _only_at(rows.take(kept), "image", np.isin(kept, kept_images))
-    if "text" in rows.column_names:
-        kept_rows = _only_at(kept_rows, "text", np.isin(kept, kept_texts))
-    return kept_rows, beyond
-
-
-def _only_at(rows: pa.Table, name: str, places: NDArray[np.bool_]) -> pa.Table:
-    """Return rows with a column that is null in all other places."""
-    column = rows[name].combine_chunks()
-    only = pc.if_else(pa.array(places), column, pa.scalar(None, column.type))
-    return rows.set_column(rows.schema.get_field_index(name), name, only)
-
-
-def _unify_images(rows: pa.Table) -> pa.Table:
-    """Convert `image` of any type to struct<bytes, path>; a null image stays null."""
-    images = joined(rows["image"])
-    structs = _as_structs(images, null=images.is_null())
-    return rows.set_column(rows.schema.get_field_index("image"), "image", structs)
-
-
-def _join_runs(rows: pa.Table, beyond: _Beyond) -> pa.Table:
-    """Join runs of equal `user_id`; a null image means that the user has no image in this row.
-
-    The first user has more images and texts than the rows hold, those `beyond` the limits.
-    """
-    image = joined(rows["image"])
+def _join_runs(rows: pa.Table, texts: TextLimits | None) -> pa.Table:
+    """Join runs of equal `user_id`; a null image or text means that this row has none."""
     starts = run_starts(joined(rows["user_id"]))
-    given = image.is_valid().to_numpy(zero_copy_only=False)
-    lengths = np.add.reduceat(given.astype(np.int64), starts.to_numpy())
-    unified = _lists_of(image.drop_null(), lengths)
-    users = _columns_first(rows.drop_columns("image").take(starts), unified)
-    lengths[0] += beyond.images
-    users = users.append_column("images_given", pa.array(lengths))
-    if "text" not in rows.column_names:
+    content = [name for name in ("image", "text") if name in rows.column_names]
+    if texts is None:
+        content = [name for name in content if name == "image"]
+    users = rows.drop_columns(content).take(starts) if content else rows.take(starts)
+    if "image" in rows.column_names:
+        image = joined(rows["image"])
+        given = _valid_per_run(image, starts)
+        unified = _lists_of(_as_structs(image).filter(image.is_valid()), given)
+    else:
+        given, unified = np.zeros(len(users), np.int64), _no_images(len(users))
+    users = _columns_first(users, unified).append_column("images_given", pa.array(given))
+    if texts is None:
         return users
-    in_runs = np.diff(np.append(starts.to_numpy(), len(rows)))
-    users = _with_texts(users.drop_columns("text"), joined(rows["text"]), in_runs)
-    given = pc.list_value_length(joined(users["texts"])).to_numpy().copy()
-    given[0] += beyond.texts
-    return users.append_column("texts_given", pa.array(given))
+    text = joined(rows["text"]) if "text" in rows.column_names else pa.nulls(len(rows))
+    given = _valid_per_run(text, starts)
+    lists = text_lists(text, given, texts)
+    users = users.append_column("texts", lists).append_column("texts_given", pa.array(given))
+    return users.append_column("texts_null", pa.array(np.zeros(len(users), np.int64)))
 
 
-def _as_structs(values: pa.Array, null: pa.Array | None = None) -> pa.StructArray:
+def _valid_per_run(values: pa.Array, starts: pa.Array) -> NDArray[np.int64]:
+    if not len(values):
+        return np.zeros(0, np.int64)
+    valid = values.is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
+    counts: NDArray[np.int64] = np.add.reduceat(valid, starts.to_numpy())
+    return counts
+
+
+def _no_images(users: int) -> pa.LargeListArray:
+    return _lists_of(_as_structs(pa.nulls(0)), np.zeros(users, np.int64))
+
+
+def _as_structs(values: pa.Array) -> pa.StructArray:
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = values.dictionary_decode()
@@ -302,7 +299,7 @@ def _as_structs(values: pa.Array, null: pa.Array | None = None) -> pa.StructArra
     else:
         data, path = pa.nulls(len(values)), values
     arrays = [data.cast(pa.large_binary()), path.cast(pa.large_string())]
-    return pa.StructArray.from_arrays(arrays, names=["bytes", "path"], mask=null)
+    return pa.StructArray.from_arrays(arrays, names=["bytes", "path"])
 
 
 def _lists_of(values: pa.StructArray, lengths: Any) -> pa.LargeListArray:

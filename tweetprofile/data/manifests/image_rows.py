@@ -1,9 +1,9 @@
-"""The images and texts that a manifest holds, read by the workers and not by the supervisor.
+"""Images and texts that a manifest holds itself, read by the workers and not by the supervisor.
 
-They are most of such a manifest. If the supervisor read them, it would have to hand every
-byte to a worker, and no more workers could be fed than one process can. So the supervisor reads the
-ids and the kept columns only, and tells a worker which rows to read. Each worker reads its rows in
-order, so that it decodes little of the file that is not its own.
+Encoded images and texts are most of such a manifest. If the supervisor read them, it would have to
+hand every byte to a worker, and no more workers could be fed than one process can. So the
+supervisor reads the ids and the kept columns only, and tells a worker which rows to read. Each
+worker reads its rows in order, so that it decodes little of the file that is not its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,10 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tweetprofile.data.manifests.forms import Form, cap_images, run_starts
+from tweetprofile.data.manifests.forms import (
+    Form,
+    cap_images,
+    group_rows,
+    run_starts,
+    users_from_lists,
+)
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.row_groups import batch_sizes, drop_rows, rechunk
-from tweetprofile.data.manifests.texts import TextLimits, cap_texts
+from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import RowRange, UserBatch
 from tweetprofile.errors import ManifestError
 
@@ -29,12 +35,12 @@ _ROWS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class ImageRows:
-    """The images of a manifest, as a worker is told to read them.
+    """The images and texts of a manifest, as a worker is told to read them.
 
     Attributes:
-        manifest: The manifest, which holds its images.
+        manifest: The manifest, which holds its images, or texts that are wanted.
         max_images: The largest number of images per user.
-        texts: How much of the users' texts is read; None for nothing.
+        texts: The limits of the texts; None to not read texts.
     """
 
     manifest: Manifest
@@ -49,9 +55,9 @@ def batches_without_images(
     columns: Sequence[str] = (),
     first_shard: int = 0,
 ) -> Iterator[UserBatch]:
-    """Stream the users as `Manifest.batches` does, with the rows of their images in their place.
+    """Stream the users as `Manifest.batches` does, with the rows of their images and texts instead.
 
-    The tables have neither `images` nor `images_given`.
+    The tables have neither images nor texts nor their numbers.
 
     Args:
         manifest: The manifest.
@@ -77,22 +83,18 @@ def batches_without_images(
 
 
 def only_images_of(table: pa.Table, position: int) -> pa.Table:
-    """Return the table of a batch with the images and texts of a single user; others have none."""
+    """Return a batch's table with the images and texts of one user; all other lists are empty."""
     for name in ("images", "texts"):
         if name in table.column_names:
-            column = _only_list(table[name].combine_chunks(), position)
-            table = table.set_column(table.schema.get_field_index(name), name, column)
+            own = table[name][position].values
+            offsets = [0] * (position + 1) + [len(own)] * (len(table) - position)
+            lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
+            table = table.set_column(table.schema.get_field_index(name), name, lists)
     return table
 
 
-def _only_list(lists: pa.LargeListArray, position: int) -> pa.LargeListArray:
-    own = lists[position].values
-    offsets = [0] * (position + 1) + [len(own)] * (len(lists) - position)
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), own)
-
-
 class ImageRowReader:
-    """Reads the images of ranges of rows; fastest if each range follows the one before it.
+    """Reads images and texts of ranges of rows; fastest if each range follows the one before it.
 
     Args:
         rows: The manifest to read.
@@ -100,9 +102,10 @@ class ImageRowReader:
 
     def __init__(self, rows: ImageRows) -> None:
         self._manifest = rows.manifest
-        self._rows = rows
-        wants_texts = rows.texts is not None
-        self._columns = ["user_id", *self._manifest.content_columns(texts=wants_texts)]
+        self._most = rows.max_images
+        self._is_long = self._manifest.form is Form.LONG
+        self._texts = rows.texts
+        self._columns = ["user_id", *self._manifest.content_columns(rows.texts is not None)]
         self._tables: Iterator[pa.Table] = iter(())
         self._ahead: pa.Table | None = None
         self._next = -1
@@ -122,14 +125,17 @@ class ImageRowReader:
         self._on_rows = on_rows
         if rows.first != self._next:
             self._seek(rows.first)
-        most, texts = self._rows.max_images, self._rows.texts
-        grouped = self._manifest.grouped(self._take(rows.count), most, texts)
-        table = pa.concat_tables(list(grouped), promote_options="permissive")
-        capped = cap_images(table.slice(0, rows.users), most)
-        return capped if texts is None else cap_texts(capped, texts)
+        tables = self._take(rows.count)
+        if self._is_long:
+            users = group_rows(tables, self._most, self._texts)
+        else:
+            users = users_from_lists(tables, self._texts)
+        table = pa.concat_tables(list(users), promote_options="permissive")
+        return cap_images(table.slice(0, rows.users), self._most)
 
     def _seek(self, row: int) -> None:
-        self._tables = self._manifest.read(_ROWS_AT_ONCE, self._columns, row, self._report)
+        rows = self._manifest.rows_at_once(_ROWS_AT_ONCE)
+        self._tables = self._manifest.read(rows, self._columns, row, self._report)
         self._ahead, self._next = None, row
 
     def _report(self) -> None:

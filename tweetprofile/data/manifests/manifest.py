@@ -1,9 +1,10 @@
-"""The manifest: Parquet files that list users and the images that they posted.
+"""The manifest: Parquet files that list users and the images and texts that they posted.
 
-A manifest is one file, a folder of files or a glob, in one of four forms (`forms.py`). It is
+A manifest is one file, a folder of files or a glob, in one of several forms (`forms.py`). It is
 streamed, so that memory does not grow with the number of users. Whatever the form, the result is
 batches of successive users: Arrow tables of `user_id`, `images: large_list<struct<bytes, path>>`,
-`images_given` and the requested columns. Rows and users are counted from 0.
+`images_given`, texts if they are wanted, and the requested columns. Rows and users are counted from
+0.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +20,7 @@ from tweetprofile.data.manifests.forms import (
     Form,
     cap_images,
     group_rows,
-    plain,
-    unify_lists,
+    users_from_lists,
 )
 from tweetprofile.data.manifests.row_groups import (
     SourceFile,
@@ -32,7 +32,6 @@ from tweetprofile.data.manifests.row_groups import (
 from tweetprofile.data.manifests.schemas import (
     CONTENT_COLUMNS,
     IMAGE_COLUMNS,
-    TEXT_COLUMNS,
     FileSchema,
     contradiction,
     form_of_all,
@@ -41,7 +40,8 @@ from tweetprofile.data.manifests.schemas import (
     unify,
 )
 from tweetprofile.data.manifests.sources import find_sources, fingerprint, partitions_of
-from tweetprofile.data.manifests.texts import TextLimits, cap_texts
+from tweetprofile.data.manifests.texts import TEXT_COLUMNS, TextLimits
+from tweetprofile.data.manifests.types import plain
 from tweetprofile.data.manifests.user_ids import (
     Hashes,
     RepeatedIds,
@@ -54,6 +54,9 @@ from tweetprofile.data.manifests.user_ids import (
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch, UserId
 from tweetprofile.errors import ChangedInputError, ManifestError
 
+_SINGLE_TEXTS_AT_ONCE = 512
+"""Rows of the long form that are decoded at a time if none holds an encoded image."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -65,7 +68,7 @@ class Manifest:
         source: The manifest as the user named it.
         opened: The Parquet files with their versions when opened, in the order of their rows.
         folder: The default image root: the folder that relative image paths are relative to.
-        form: How the manifest gives images.
+        form: How the manifest gives images, or texts if it has no images.
         schema: The Arrow schema that all files are read with, including partitions.
         partitions: The columns that folder names give.
         remarks: Sentences about how the files were combined, where that may be unexpected.
@@ -206,10 +209,14 @@ class Manifest:
         return None
 
     def shards(
-        self, users_per_shard: int, columns: Sequence[str] = (), max_images: int = MAX_IMAGES
+        self,
+        users_per_shard: int,
+        columns: Sequence[str] = (),
+        max_images: int = MAX_IMAGES,
+        texts: TextLimits | None = None,
     ) -> Iterator[UserBatch]:
         """Stream the users one shard at a time; see `batches`."""
-        return self.batches(users_per_shard, users_per_shard, columns, max_images)
+        return self.batches(users_per_shard, users_per_shard, columns, max_images, texts=texts)
 
     def batches(
         self,
@@ -230,65 +237,24 @@ class Manifest:
             max_images: The most images per user; further images are counted and left out.
             first_shard: The shard to begin with. Little of what precedes it is read, except in the
                 long form, where everything is read.
-            texts: How much of the users' texts is read; None for nothing.
+            texts: The limits of the texts; None to not read texts at all.
 
         Raises:
             ManifestError: No file has one of the columns, or a file is damaged.
         """
-        names = self.names_with([*self.content_columns(texts=texts is not None), *columns])
+        names = self.names_with([*self.content_columns(texts is not None), *columns])
         # Encoded images and texts are large, so no more are read than a batch needs.
-        large = self.carries_bytes or texts is not None
-        rows = users_per_batch if large else users_per_shard
+        rows = users_per_batch if self.carries_bytes else users_per_shard
+        if texts is not None and self.has_texts:
+            rows = self.rows_at_once(users_per_batch)
         first = first_shard * users_per_shard
         if self.form is Form.LONG:
-            grouped = drop_rows(self.grouped(self.read(rows, names), max_images, texts), first)
+            grouped = drop_rows(group_rows(self.read(rows, names), max_images, texts), first)
         else:
-            grouped = self.grouped(self.read(rows, names, first), max_images, texts)
+            grouped = users_from_lists(self.read(rows, names, first), texts)
         for table in rechunk(grouped, batch_sizes(users_per_shard, users_per_batch)):
-            capped = cap_images(table, max_images)
-            if texts is not None:
-                capped = cap_texts(capped, texts)
-            yield UserBatch(first // users_per_shard, first, capped)
+            yield UserBatch(first // users_per_shard, first, cap_images(table, max_images))
             first += len(table)
-
-    def grouped(
-        self, tables: Iterable[pa.Table], max_images: int, texts: TextLimits | None
-    ) -> Iterator[pa.Table]:
-        """Return tables of rows, with the columns of images and texts, as tables of users."""
-        tables = (
-            map(self._with_all_content, tables)
-            if texts is not None
-            else map(self._with_images, tables)
-        )
-        if self.form is Form.LONG:
-            return group_rows(tables, max_images, 0 if texts is None else texts.max_texts)
-        return map(unify_lists, tables)
-
-    def content_columns(self, *, texts: bool) -> list[str]:
-        """Return the columns of images, and of texts if they are wanted, that the manifest has."""
-        wanted = [self._content_column(IMAGE_COLUMNS)]
-        if texts:
-            wanted.append(self._content_column(TEXT_COLUMNS))
-        return [name for name in wanted if name in self.schema.names]
-
-    def _content_column(self, columns: tuple[str, str]) -> str:
-        return columns[self.form is Form.LONG]
-
-    @property
-    def has_images(self) -> bool:
-        """Whether the manifest has a column of images."""
-        return self._content_column(IMAGE_COLUMNS) in self.schema.names
-
-    @property
-    def has_texts(self) -> bool:
-        """Whether the manifest has a column of texts."""
-        return self._content_column(TEXT_COLUMNS) in self.schema.names
-
-    def _with_images(self, table: pa.Table) -> pa.Table:
-        return _with_column(table, self._content_column(IMAGE_COLUMNS))
-
-    def _with_all_content(self, table: pa.Table) -> pa.Table:
-        return _with_column(self._with_images(table), self._content_column(TEXT_COLUMNS))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the files' contents in order, wherever the files are.
@@ -304,10 +270,41 @@ class Manifest:
         return digest
 
     @property
+    def has_images(self) -> bool:
+        """Whether a file has the column of images, which may be empty."""
+        return self._image_column in self.schema.names
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether a file has the column of texts, which may be empty."""
+        return self._text_column in self.schema.names
+
+    @property
     def carries_bytes(self) -> bool:
         """Whether the manifest may hold the images themselves."""
-        name = self._content_column(IMAGE_COLUMNS)
-        return name in self.schema.names and holds_bytes(self.schema.field(name).type)
+        return self.has_images and holds_bytes(self.schema.field(self._image_column).type)
+
+    def content_columns(self, texts: bool) -> list[str]:
+        """Return the columns of images and, if they are wanted, of texts, if a file has them."""
+        wanted = [self._image_column, *([self._text_column] if texts else [])]
+        return [name for name in wanted if name in self.schema.names]
+
+    def rows_at_once(self, most: int) -> int:
+        """Return how many rows to decode at a time if a row with texts is one of `most` at most.
+
+        In the long form, a row has a single text, and a few rows at a time would take most of the
+        time for themselves.
+        """
+        is_small = self.form is Form.LONG and not self.carries_bytes
+        return max(most, _SINGLE_TEXTS_AT_ONCE) if is_small else most
+
+    @property
+    def _image_column(self) -> str:
+        return IMAGE_COLUMNS[self.form is Form.LONG]
+
+    @property
+    def _text_column(self) -> str:
+        return TEXT_COLUMNS[self.form is Form.LONG]
 
     def names_with(self, columns: Sequence[str]) -> list[str]:
         """Return `user_id` and other columns, each once.
@@ -345,8 +342,10 @@ class Manifest:
 
     def _column(self, name: str, table: pa.Table, file: AnyPath) -> pa.ChunkedArray:
         """Return a column with the type of all files, from the folder name or null if missing."""
-        if name in CONTENT_COLUMNS:
-            return table[name] if name in table.column_names else _nulls(len(table))
+        if name in CONTENT_COLUMNS and name not in self.partitions:
+            if name in table.column_names:
+                return table[name]
+            return pa.chunked_array([pa.nulls(len(table))])
         kind = self.user_id_type if name == "user_id" else self.plain_field(name).type
         if name not in table.column_names:
             value = partitions_of(file).get(name) if name in self.partitions else None
@@ -368,14 +367,3 @@ class Manifest:
             if not pa.types.is_null(own) and merge(name, own, kind) == kind:
                 return file
         return self.files[0]
-
-
-def _nulls(rows: int) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.nulls(rows)])
-
-
-def _with_column(table: pa.Table, name: str) -> pa.Table:
-    """Return a table with a column, of nulls if the table has none of this name."""
-    if name in table.column_names:
-        return table
-    return table.append_column(name, _nulls(len(table)))

@@ -15,15 +15,21 @@ import pyarrow.parquet as pq
 
 from tweetprofile.data.files.storage import AnyPath, arrow_source, open_binary, why
 from tweetprofile.data.manifests.footers import read_claims
-from tweetprofile.data.manifests.forms import Form, form_of, is_bytes, is_text
+from tweetprofile.data.manifests.forms import Form, form_of
 from tweetprofile.data.manifests.suggestions import command_for_file
-from tweetprofile.data.manifests.texts import require_texts
+from tweetprofile.data.manifests.texts import TEXT_COLUMNS
+from tweetprofile.data.manifests.types import is_bytes, is_text
 from tweetprofile.errors import ManifestError
 
 IMAGE_COLUMNS = ("images", "image")
-TEXT_COLUMNS = ("texts", "text")
+"""The columns of images: the lists of users, and single images in the long form."""
+
 CONTENT_COLUMNS = (*IMAGE_COLUMNS, *TEXT_COLUMNS)
-"""The columns whose types need not agree, since each file may give images in its own form."""
+"""The columns whose types need not agree, since each file may give them in its own form."""
+
+
+_IN_ORDER = (Form.HUGGING_FACE, Form.BYTES, Form.PATHS, Form.TEXTS)
+"""Forms with one row per user; the first one that a file has is named as the manifest's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,6 @@ def form_of_all(files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequ
             if name not in named.names:
                 named = named.append(schema.field(name))
         forms.append((form_of(named, file.path), file.path))
-        require_texts(named, file.path)
     first, origin = forms[0]
     for form, path in forms:
         if (form is Form.LONG) != (first is Form.LONG):
@@ -116,7 +121,8 @@ def form_of_all(files: Sequence[FileSchema], schema: pa.Schema, partitions: Sequ
                 f"{path} has the form '{form}' but {origin} has the form '{first}'; give manifests "
                 "of one form at a time."
             )
-    return next((form for form, _ in forms if form is not Form.PATHS), first)
+    found = {form for form, _ in forms}
+    return next(form for form in (*_IN_ORDER, first) if form in found)
 
 
 def merge(name: str, one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
@@ -125,10 +131,10 @@ def merge(name: str, one: pa.DataType, other: pa.DataType) -> pa.DataType | None
         return one
     if pa.types.is_null(one):
         return other
-    if name in TEXT_COLUMNS:
-        return one
     if name in IMAGE_COLUMNS:
         return one if holds_bytes(one) or not holds_bytes(other) else other
+    if name in TEXT_COLUMNS:
+        return one
     if is_text(one) and is_text(other):
         return pa.large_string()
     unified = None if any(map(_is_variable, (one, other))) else _promoted(one, other)

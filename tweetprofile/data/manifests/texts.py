@@ -1,9 +1,13 @@
-"""The texts of users: their columns, and the limits on how much of them is read.
+"""The texts of users: bringing every form of the column into one, within limits.
 
-Texts are bytes until a user's own are decoded, since the text of a Parquet file may not be UTF-8.
+A text is data of strangers. It may be 10 MB long, hold NULs, or not even be UTF-8, and there may be
+any number of them. So texts stay bytes until a limited number of bytes is left, and are decoded
+last, in a manner that cannot fail.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,26 +15,38 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.manifests.forms import is_list, is_text, joined
+from tweetprofile.data.manifests.types import is_list, is_text, joined
 from tweetprofile.errors import ManifestError, OptionError
+
+TEXT_COLUMNS = ("texts", "text")
+"""The columns of texts: the lists of users, and single texts in the long form."""
+
+PROFILE_COLUMNS = ("name", "screen_name", "description")
+"""Columns with the texts of a user's profile."""
 
 MAX_TEXTS = 3_200
 """The default for the most texts per user: the longest timeline that Twitter returned."""
 
 MAX_TEXT_BYTES = 100_000
-"""The default for the most bytes per text: Twitter's longest post, 25,000 characters of 4 bytes."""
+"""The default for the longest text: a post has at most 25,000 characters of at most 4 bytes."""
+
+_MULTIPLE = 4
+"""The largest number of bytes of a character in UTF-8."""
+
+LISTS = pa.large_list(pa.large_binary())
 
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """How much of a user's texts is read.
+    """The limits within which the texts of users are read.
 
     Attributes:
-        max_texts: The most texts per user; of more, the last ones are read, which are the newest.
-        max_text_bytes: The most bytes per text; a longer one is cut.
+        max_texts: The largest number of texts per user; of more texts, the last ones are kept,
+            since texts are listed from the oldest on.
+        max_text_bytes: The largest size of a text in bytes; a longer one is cut.
 
     Raises:
-        OptionError: A value is out of range.
+        OptionError: A limit is out of range.
     """
 
     max_texts: int = MAX_TEXTS
@@ -39,80 +55,151 @@ class TextLimits:
     def __post_init__(self) -> None:
         if self.max_texts < 1:
             raise OptionError(f"`max_texts` is {self.max_texts}; it must be at least 1.")
-        if self.max_text_bytes < 4:
+        if self.max_text_bytes < _MULTIPLE:
             raise OptionError(
-                f"`max_text_bytes` is {self.max_text_bytes}; it must be at least 4, the longest "
-                "character."
+                f"`max_text_bytes` is {self.max_text_bytes}; it must be at least {_MULTIPLE}, the "
+                "size of one character."
             )
 
 
-def require_texts(schema: pa.Schema, file: AnyPath) -> None:
-    """Raise ManifestError if a column of texts has another type."""
-    if "texts" in schema.names:
-        kind = schema.field("texts").type
-        inner = kind.value_type if is_list(kind) else None
-        if not (pa.types.is_null(kind) or (inner is not None and _is_text(inner))):
-            raise ManifestError(
-                f"{file}: 'texts' is {kind}; it must be a list of strings, the oldest first."
-            )
-    if "image" in schema.names or "images" not in schema.names:
-        kind = schema.field("text").type if "text" in schema.names else pa.null()
-        if not _is_text(kind):
-            raise ManifestError(f"{file}: 'text' is {kind}; it must be a string.")
+def require_list_of_texts(kind: pa.DataType, file: AnyPath) -> None:
+    """Raise ManifestError for a column `texts` that does not hold lists of strings."""
+    if pa.types.is_null(kind):
+        return
+    if not is_list(kind) or not (is_text(kind.value_type) or pa.types.is_null(kind.value_type)):
+        raise ManifestError(f"{file}: 'texts' is {kind}; it must be a list of strings.")
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return is_text(kind) or pa.types.is_null(kind)
+def require_text(kind: pa.DataType, file: AnyPath) -> None:
+    """Raise ManifestError for a column `text` that does not hold strings."""
+    if not (is_text(kind) or pa.types.is_null(kind)):
+        raise ManifestError(f"{file}: 'text' is {kind}; it must be a string.")
 
 
-def cap_texts(table: pa.Table, limits: TextLimits) -> pa.Table:
-    """Keep the last texts of each user, cut long ones, and add columns with what was there.
+def unify_text_lists(table: pa.Table, limits: TextLimits) -> pa.Table:
+    """Convert `texts` to large_list<large_binary> within the limits, and count them.
 
-    Args:
-        table: Users with `texts: large_list<large_binary>` without nulls.
-        limits: How much is read.
-
-    Returns:
-        The table with `texts` within the limits, and `texts_given` and `texts_cut` (int64).
+    Null elements are dropped; lists that are null or missing become empty. Besides `texts`, the
+    result has `texts_given` and `texts_null`.
     """
-    texts = joined(table["texts"])
-    lengths = pc.list_value_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
-    if "texts_given" not in table.column_names:
-        table = table.append_column("texts_given", pa.array(lengths))
-    values = texts.flatten()
-    if (lengths > limits.max_texts).any():
-        kept = np.minimum(lengths, limits.max_texts)
-        ends = np.cumsum(lengths)
-        firsts = np.repeat(ends - kept, kept)
-        within = np.arange(len(firsts)) - np.repeat(np.cumsum(kept) - kept, kept)
-        values, lengths = values.take(pa.array(firsts + within)), kept
+    column = table["texts"] if "texts" in table.column_names else None
+    if column is None or pa.types.is_null(column.type):
+        column = pa.chunked_array([pa.nulls(len(table), pa.list_(pa.null()))])
+    lists, given, nulls = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for chunk in column.chunks:  # joining chunks could exceed the 2 GiB of an Arrow string array
+        lengths = pc.fill_null(pc.list_value_length(chunk), 0).to_numpy(zero_copy_only=False)
+        lengths = lengths.astype(np.int64)
+        values = pc.list_flatten(chunk)
+        valid = values.is_valid().to_numpy(zero_copy_only=False)
+        owners = np.repeat(np.arange(len(lengths)), lengths)
+        given.append(np.bincount(owners[valid], minlength=len(lengths)).astype(np.int64))
+        nulls.append(lengths - given[-1])
+        lists.append(text_lists(values, given[-1], limits))
+    return (
+        table.drop_columns([name for name in ("texts",) if name in table.column_names])
+        .append_column("texts", pa.chunked_array(lists, LISTS))
+        .append_column("texts_given", pa.array(np.concatenate(given)))
+        .append_column("texts_null", pa.array(np.concatenate(nulls)))
+    )
+
+
+def text_lists(
+    values: pa.Array, lengths: NDArray[np.int64], limits: TextLimits
+) -> pa.LargeListArray:
+    """Return the texts that are not null as lists of these lengths, with the last texts only.
+
+    A text that is too long keeps one byte more than the limit, so that `cut_texts` finds it.
+    """
+    values = _without_views(values).drop_null()
+    kept = np.minimum(lengths, limits.max_texts)
+    if (kept < lengths).any():
+        ends = np.repeat(np.cumsum(lengths), lengths)
+        values = values.filter(pa.array(ends - np.arange(len(values)) <= limits.max_texts))
+    data = _shortened(_as_bytes(values), limits.max_text_bytes + 1)
+    return _lists_of(data, kept)
+
+
+def join_text_lists(
+    lists: Iterable[pa.ChunkedArray], limits: TextLimits, type_: pa.DataType = LISTS
+) -> pa.LargeListArray:
+    """Return the last texts of one user, whose texts are spread over several lists, as one list."""
+    values = [chunk.flatten() for column in lists for chunk in column.chunks]
+    joint = pa.concat_arrays([pa.array([], type_.value_type), *values])
+    joint = joint.slice(max(0, len(joint) - limits.max_texts))
+    return pa.LargeListArray.from_arrays(pa.array([0, len(joint)], pa.int64()), joint)
+
+
+def cut_texts(table: pa.Table, limits: TextLimits) -> pa.Table:
+    """Cut texts that are too long at the end of a character, and add a column with their number."""
+    lists = joined(table["texts"])
+    values, lengths = lists.flatten(), pc.list_value_length(lists).to_numpy()
     sizes = pc.binary_length(values).to_numpy(zero_copy_only=False)
     too_long = sizes > limits.max_text_bytes
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    cut = np.bincount(owners[too_long], minlength=len(lengths)).astype(np.int64)
     if too_long.any():
-        values = _cut(values, too_long, limits.max_text_bytes)
-    users = np.repeat(np.arange(len(lengths)), lengths)
-    cut = np.bincount(users[too_long], minlength=len(lengths)).astype(np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets), values)
-    table = table.set_column(table.schema.get_field_index("texts"), "texts", lists)
+        mask = pa.array(too_long)
+        ends = [_cut(text, limits.max_text_bytes) for text in values.filter(mask).to_pylist()]
+        values = pc.replace_with_mask(values, mask, pa.array(ends, pa.large_binary()))
+        position = table.schema.get_field_index("texts")
+        table = table.set_column(position, "texts", _lists_of(values, lengths))
     return table.append_column("texts_cut", pa.array(cut))
 
 
-def _cut(values: pa.Array, too_long: NDArray[np.bool_], most: int) -> pa.Array:
-    """Cut the texts that are too long, in front of the character that would not fit."""
-    cut = pc.binary_slice(values, 0, most).to_pylist()
-    for place in np.flatnonzero(too_long).tolist():
-        cut[place] = _whole_characters(cut[place])
-    return pa.array(cut, pa.large_binary())
+def decoded(values: pa.Array) -> pa.Array:
+    """Return texts as large_string; bytes that are not UTF-8 become U+FFFD."""
+    try:
+        return values.cast(pa.large_string())
+    except pa.ArrowException:
+        texts = [None if text is None else decode(text) for text in values.to_pylist()]
+        return pa.array(texts, pa.large_string())
 
 
-def _whole_characters(text: bytes) -> bytes:
-    """Return bytes without the beginning of a UTF-8 character at their end."""
-    for back in range(1, min(4, len(text)) + 1):
-        byte = text[-back]
-        if byte >= 0xC0:  # the first byte of a character tells how many bytes it has
-            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return text[:-back] if length > back else text
-        if byte < 0x80:
-            break
-    return text
+def decode(text: bytes) -> str:
+    """Return a text as a string; bytes that are not UTF-8 become U+FFFD."""
+    return text.decode("utf-8", "replace")
+
+
+def texts_of(lists: pa.ChunkedArray) -> list[tuple[str, ...]]:
+    """Return the texts of each user."""
+    found: list[tuple[str, ...]] = []
+    for chunk in lists.chunks:
+        texts = decoded(chunk.flatten()).to_pylist()
+        ends = np.cumsum(pc.list_value_length(chunk).to_numpy()).tolist()
+        found.extend(tuple(texts[start:end]) for start, end in zip([0, *ends], ends, strict=False))
+    return found
+
+
+def _as_bytes(values: pa.Array) -> pa.LargeBinaryArray:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return _without_views(values).cast(pa.large_binary())
+
+
+def _without_views(values: pa.Array) -> pa.Array:
+    """Return texts in an array of a type that Arrow can filter."""
+    if not pa.types.is_string_view(values.type):
+        return values
+    return values.cast(pa.binary_view()).cast(pa.large_binary())  # which, unlike text, may be cut
+
+
+def _shortened(values: pa.LargeBinaryArray, size: int) -> pa.LargeBinaryArray:
+    if (pc.max(pc.binary_length(values)).as_py() or 0) <= size:
+        return values
+    return pc.binary_slice(values, 0, size)
+
+
+def _cut(text: bytes, size: int) -> bytes:
+    """Return the first `size` bytes of a longer text, or up to 3 fewer to not divide a character.
+
+    Bytes that continue a character are 0b10xxxxxx.
+    """
+    for end in range(size, size - _MULTIPLE, -1):
+        if text[end] & 0xC0 != 0x80:
+            return text[:end]
+    return text[:size]  # this is not UTF-8 anyway
+
+
+def _lists_of(values: pa.Array, lengths: NDArray[Any]) -> pa.LargeListArray:
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), values)

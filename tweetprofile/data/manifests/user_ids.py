@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.files.scratch import UsesScratch, no_room
-from tweetprofile.data.manifests.forms import is_text, run_starts
+from tweetprofile.data.manifests.forms import run_starts
+from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import ManifestError
 
 FLOATING = r"^[+-]?[0-9]+([.,][0-9]*([eE][+-]?[0-9]+)?|[eE][+-][0-9]+)$"

@@ -1,4 +1,4 @@
-"""Users and the images that they posted: what a manifest says once it is read."""
+"""Users and the images and texts that they posted: what a manifest says once it is read."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tweetprofile.data.manifests.texts import texts_of
 from tweetprofile.errors import Reason
 
 UserId = str | int
@@ -43,15 +44,15 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class UserImages:
-    """One user and what the user posted, in manifest order.
+    """One user and the user's images and texts, in manifest order.
 
     Attributes:
         user_id: The id of the user.
         images: The images, up to the limit per user.
         left_out: The number of further images in the manifest.
-        texts: The texts, the oldest first, up to the limit per user; empty if they are not wanted.
-        texts_left_out: The number of further texts in the manifest.
-        texts_cut: The number of texts that were longer than the limit.
+        texts: The texts, oldest first, up to the limit per user; empty if they are not wanted.
+        texts_left_out: The number of further texts in the manifest, which are older.
+        texts_cut: The number of texts that were longer than the limit and are cut.
     """
 
     user_id: UserId
@@ -85,9 +86,12 @@ class UserBatch:
         shard: The number of the shard.
         first: The number of the first user in the manifest.
         table: `user_id`, `images` (large_list<struct<bytes, path>>, up to the limit per user),
-            `images_given` (int64, including images beyond the limit), with texts also `texts`
-            (large_list<large_binary>), `texts_given` and `texts_cut`, and the requested columns.
-        rows: The rows of the users, from which a worker reads the images; None if `table` has them.
+            `images_given` (int64, including images beyond the limit) and the requested columns. If
+            texts are wanted, also `texts` (large_list<large_binary>, within the limits; not
+            necessarily UTF-8), `texts_given` (int64, including texts beyond the limit),
+            `texts_null` (int64, null elements, which are not given) and `texts_cut` (int64).
+        rows: The rows of the users, from which a worker reads images and texts; None if `table` has
+            them.
     """
 
     shard: int
@@ -129,16 +133,12 @@ def users_of(table: pa.Table, *, copy: bool = True) -> list[UserImages]:
 
 
 def _with_texts(users: list[UserImages], table: pa.Table) -> list[UserImages]:
-    """Return users with their texts; bytes that are not UTF-8 become U+FFFD."""
-    columns = (table[name].to_pylist() for name in ("texts", "texts_given", "texts_cut"))
+    given, cut = (table[name].to_pylist() for name in ("texts_given", "texts_cut"))
     return [
-        replace(
-            user,
-            texts=tuple(text.decode(errors="replace") for text in texts),
-            texts_left_out=given - len(texts),
-            texts_cut=cut,
+        replace(user, texts=own, texts_left_out=count - len(own), texts_cut=shortened)
+        for user, own, count, shortened in zip(
+            users, texts_of(table["texts"]), given, cut, strict=True
         )
-        for user, texts, given, cut in zip(users, *columns, strict=True)
     ]
 
 

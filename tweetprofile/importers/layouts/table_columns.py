@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tweetprofile.data.manifests.forms import is_text as is_text_type
+from tweetprofile.data.manifests.types import is_text as is_text_type
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.readers.csv_rows import read_header
 from tweetprofile.importers.readers.encodings import UTF8, find_encoding
