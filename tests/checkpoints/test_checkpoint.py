@@ -119,7 +119,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 def test_a_newer_format_is_refused_with_both_versions(model: Path) -> None:
     newer = rewrite(model, lambda header: header | {"format": 99})
     with pytest.raises(
-        CheckpointError, match="has format 99, and this version of tweetprofile reads up to 5"
+        CheckpointError, match="has format 99, and this version of tweetprofile reads up to 6"
     ):
         load_checkpoint(newer)
 

@@ -91,7 +91,7 @@ _HEADERS = {
     Kind.MODEL: rb'{"__metadata__":{"tweetprofile":"{\"format\": ',
     Kind.STATE: rb'{"__metadata__":{"state":"{\"settings\": ',
 }
-_MADE_BY = re.compile(r"Made by tweetprofile \d\S*\. The network ")
+_MADE_BY = re.compile(r"Made by tweetprofile \d\S*\. The (?:network|model) ")
 """The beginning of the second paragraph of a model card."""
 
 _EPOCH = {"epoch", "loss", "val_loss", "scores", "mean_macro_f1", "learning_rate", "seconds"}

@@ -6,13 +6,14 @@ fastest for each (2,800 users with 100 tweets each: 25 s on two processors).
 Shapes: N users, F n-grams.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tweetprofile.training.texts.weighted import Weighted
+from tweetprofile.training.texts.weighted import Weighted, sparse_matrix
 
 _RARE = 0.05
 """The largest share of the users that have a rare n-gram."""
@@ -38,23 +39,29 @@ def _kernel(weighted: Weighted, start: int, end: int) -> torch.Tensor:
     rows, columns, values = _entries(weighted, start, end)
     frequencies = np.bincount(columns, minlength=end - start)
     order = np.argsort(frequencies, kind="stable")
-    for group in _groups(frequencies[order], max(2, round(_RARE * users))):
+    frequent = max(2, round(_RARE * users))
+    for group in _groups(frequencies[order], frequent):
         places = np.full(end - start, -1, np.int64)
         places[order[group]] = np.arange(group.stop - group.start)
         own = places[columns]
         kept = own >= 0
-        indices = torch.from_numpy(np.stack([rows[kept], own[kept]]))
         shape = (users, group.stop - group.start)
-        part = torch.sparse_coo_tensor(indices, torch.from_numpy(values[kept]), shape)
-        if frequencies[order[group.stop - 1]] <= _RARE * users:
-            part = part.coalesce()
-            kernel += torch.sparse.mm(
-                part.to_sparse_csr(), part.t().coalesce().to_sparse_csr()
-            ).to_dense()
-        else:
-            dense = part.to_dense()
-            kernel += dense @ dense.T
+        part = sparse_matrix(rows[kept], own[kept], values[kept], shape)
+        kernel += _squared(part, rare=frequencies[order[group.stop - 1]] <= frequent)
     return kernel
+
+
+def _squared(part: torch.Tensor, *, rare: bool) -> torch.Tensor:
+    """Return the product of a sparse matrix and its transpose."""
+    if not rare:
+        dense = part.to_dense()
+        return dense @ dense.T
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        part = part.coalesce()
+        transposed = part.t().coalesce().to_sparse_csr()
+        product: torch.Tensor = torch.sparse.mm(part.to_sparse_csr(), transposed)
+        return product.to_dense()
 
 
 def _groups(frequencies: NDArray[np.int64], frequent: int) -> Iterator[slice]:

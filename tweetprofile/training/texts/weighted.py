@@ -102,7 +102,7 @@ class _Scaled:
         """Return the product of the transposed matrix and a dense one: (F, M)."""
         sums = torch.zeros(self.weighted.terms, matrix_NM.shape[1])
         for rows, positions, values, users in self._parts():
-            columns = self._sparse(positions, users, values, (self.weighted.terms, len(rows)))
+            columns = sparse_matrix(positions, users, values, (self.weighted.terms, len(rows)))
             sums += torch.sparse.mm(columns, matrix_NM[rows.start : rows.stop])
         return sums * self.scales_F[:, None]
 
@@ -111,7 +111,7 @@ class _Scaled:
         scaled = matrix_FM * self.scales_F[:, None]
         products = []
         for rows, positions, values, users in self._parts():
-            part = self._sparse(users, positions, values, (len(rows), self.weighted.terms))
+            part = sparse_matrix(users, positions, values, (len(rows), self.weighted.terms))
             products.append(torch.sparse.mm(part, scaled))
         return torch.cat([scaled.new_zeros(0, scaled.shape[1]), *products])
 
@@ -130,12 +130,15 @@ class _Scaled:
             users = np.repeat(np.arange(len(rows)), lengths)
             yield rows, self.weighted.positions_X[own], self.weighted.values_X[own], users
 
-    @staticmethod
-    def _sparse(
-        rows: NDArray[np.integer],
-        columns: NDArray[np.integer],
-        values: NDArray[np.float32],
-        shape: tuple[int, int],
-    ) -> torch.Tensor:
-        places = torch.from_numpy(np.stack([rows.astype(np.int64), columns.astype(np.int64)]))
-        return torch.sparse_coo_tensor(places, torch.from_numpy(values.copy()), shape)
+
+def sparse_matrix(
+    rows: NDArray[np.integer],
+    columns: NDArray[np.integer],
+    values: NDArray[np.float32],
+    shape: tuple[int, int],
+) -> torch.Tensor:
+    """Return a sparse matrix; the rows and columns of its entries must be within its shape."""
+    places = torch.from_numpy(np.stack([rows.astype(np.int64), columns.astype(np.int64)]))
+    return torch.sparse_coo_tensor(
+        places, torch.from_numpy(values.copy()), shape, check_invariants=False
+    )
