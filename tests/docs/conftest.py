@@ -94,6 +94,18 @@ def _write_pan18(folder: Path, draw: Draw) -> None:
     (language / "truth.txt").write_text("a1:::male\nb2:::female\n")
 
 
+def _write_pan17(folder: Path) -> None:
+    """One language of PAN's corpus of 2017, with two authors."""
+    language = folder / "pan17" / "es"
+    language.mkdir(parents=True)
+    for author in ("a1", "b2"):
+        document = f"<document><![CDATA[hola, soy {author}]]></document>"
+        (language / f"{author}.xml").write_text(
+            f'<author lang="es"><documents>{document}</documents></author>'
+        )
+    (language / "truth.txt").write_text("a1:::male:::peru\nb2:::female:::chile\n")
+
+
 @pytest.fixture(scope="session")
 def dump_folder(tmp_path_factory: pytest.TempPathFactory, draw: Draw) -> Path:
     """What people begin with: images in a folder per user, a table of labels, other dumps."""
@@ -104,6 +116,7 @@ def dump_folder(tmp_path_factory: pytest.TempPathFactory, draw: Draw) -> Path:
     _write_tweets(folder, draw)
     _write_archive(folder, draw)
     _write_pan18(folder, draw)
+    _write_pan17(folder)
     return folder
 
 
