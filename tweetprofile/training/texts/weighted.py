@@ -138,4 +138,5 @@ class _Scaled:
         shape: tuple[int, int],
     ) -> torch.Tensor:
         places = torch.from_numpy(np.stack([rows.astype(np.int64), columns.astype(np.int64)]))
-        return torch.sparse_coo_tensor(places, torch.from_numpy(values.copy()), shape)
+        own = torch.from_numpy(values.copy())
+        return torch.sparse_coo_tensor(places, own, shape, check_invariants=False)
