@@ -106,6 +106,5 @@ print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1
 """
     printed = subprocess.check_output([sys.executable, "-c", code], text=True)
     seconds, megabytes = map(float, printed.split())
-    print(printed)
     assert seconds < 10
     assert megabytes < 300

@@ -29,9 +29,7 @@ def terms_of(every: Sequence[NgramCounts]) -> TermWeights:
         frequencies[counts.buckets_J] += 1
     buckets = np.flatnonzero(frequencies)
     idf = np.log((1 + len(every)) / (1 + frequencies[buckets])) + 1
-    return TermWeights(
-        spec=SPEC, buckets_F=buckets.astype(np.uint32), idf_F=idf.astype(np.float32)
-    )
+    return TermWeights(spec=SPEC, buckets_F=buckets.astype(np.uint32), idf_F=idf.astype(np.float32))
 
 
 def test_weights_agree_with_scikit_learn_block_by_block() -> None:

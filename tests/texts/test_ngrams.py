@@ -16,7 +16,9 @@ from tweetprofile.texts.spec import NgramBlock, TextSpec
 def draw_texts(count: int, seed: int = 0) -> list[str]:
     """Draw texts of invented words, with accents, digits, signs and emoji between them."""
     random = np.random.default_rng(seed)
-    words = ["".join(random.choice(list("aeiñóújkst0"), size)) for size in random.integers(1, 9, 60)]
+    words = [
+        "".join(random.choice(list("aeiñóújkst0"), size)) for size in random.integers(1, 9, 60)
+    ]
     signs = [",", "!", "...", "😀", "❤", "👍🏽", "#", "¿"]
     return [
         " ".join(random.choice(words + signs, length)) for length in random.integers(1, 15, count)

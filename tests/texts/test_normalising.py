@@ -47,7 +47,9 @@ def test_every_link_counts_as_the_same_word(link: str, lower: bool) -> None:
 
 def test_links_stay_if_the_spec_says_so() -> None:
     spec = replace(SPEC, hide_links=False)
-    assert normalised("mira https://t.example/a", spec=spec) == f"{END}mira https://t.example/a{END}"
+    assert (
+        normalised("mira https://t.example/a", spec=spec) == f"{END}mira https://t.example/a{END}"
+    )
 
 
 def test_every_mention_counts_as_the_same_word() -> None:

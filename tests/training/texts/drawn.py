@@ -63,5 +63,3 @@ def dense(weighted: Weighted) -> NDArray[np.float64]:
         positions, values = weighted.of_user(row)
         matrix[row, positions] = values
     return matrix
-
-

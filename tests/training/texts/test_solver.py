@@ -86,7 +86,9 @@ def test_problems_solved_together_equal_those_solved_singly(features: torch.Tens
     together = solutions_of(features, own, costs).logits_BNK
     for row, cost in enumerate(costs):
         single = solutions_of(features, own[row : row + 1], [cost]).logits_BNK[0]
-        assert torch.allclose(together[row], single, rtol=0.01, atol=0.01 * float(single.abs().max()))
+        assert torch.allclose(
+            together[row], single, rtol=0.01, atol=0.01 * float(single.abs().max())
+        )
 
 
 def test_the_loss_is_that_of_scikit_learn(features: torch.Tensor) -> None:
