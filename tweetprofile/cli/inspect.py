@@ -85,6 +85,7 @@ _SHEET_FLAGS = {"out": "--out", "frame_size": "--frame-size", "overwrite": "--ov
 )
 @shared.detail("that of the model, else frame")
 @shared.caps
+@shared.text_caps
 @shared.stall_seconds
 @shared.overwrite
 @shared.messages
@@ -106,9 +107,10 @@ def command(manifest: str, quiet: bool, **choices: Any) -> None:
     model.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     sheet_of, sheets = choices.pop("sheet_of"), choices.pop("sheets")
+    limits = {name: choices.pop(name) for name in ("max_texts", "max_text_bytes")}
     if sheet_of is None and sheets is None:
         _refuse(choices, _SHEET_FLAGS, "is for contact sheets; also give --contact-sheet USER")
-        _report(manifest, choices, quiet=quiet)
+        _report(manifest, choices, limits, quiet=quiet)
         return
     if sheet_of is not None and sheets is not None:
         raise click.UsageError("give --contact-sheet or --contact-sheets, not both")
@@ -124,17 +126,20 @@ def _refuse(choices: dict[str, Any], names: dict[str, str], why: str) -> None:
             raise click.UsageError(f"{flag} {why}")
 
 
-def _report(manifest: str, choices: dict[str, Any], *, quiet: bool) -> None:
+def _report(
+    manifest: str, choices: dict[str, Any], limits: dict[str, int], *, quiet: bool
+) -> None:
     from tweetprofile.cli import inspect_view as view
     from tweetprofile.cli.console import CONSOLE
     from tweetprofile.cli.flags import with_flags
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.cli.predict_view import predict_progress, started
+    from tweetprofile.data.manifests.texts import TextLimits
     from tweetprofile.inspection.run import InspectOptions, plan_inspection, run_inspection
 
     as_json = choices.pop("as_json")
     wanted = {name: each for name, each in choices.items() if name not in _SHEET_FLAGS}
-    plan = plan_inspection(manifest, InspectOptions(**wanted))
+    plan = plan_inspection(manifest, InspectOptions(**wanted, texts=TextLimits(**limits)))
     for remark in () if quiet else plan.manifest.remarks:
         CONSOLE.print(with_flags(remark))
     with (

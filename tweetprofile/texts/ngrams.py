@@ -36,8 +36,17 @@ _SPACE, _WORD, _SYMBOL = 0, 1, 2
 _JOINERS = (0x200C, 0x200D, 0xFE0E, 0xFE0F)
 """Characters without a shape of their own, which choose or join the shapes of others."""
 
+_CONTROLS = ("Cc", "Cf", "Cs")
+"""Categories of characters that show nothing. Those that Unicode has not assigned yet are symbols,
+since most will be emoji, and another version of Python may know them already."""
+
 _MARKS_BELOW = 0x20000
 """All combining marks but variation selectors are below."""
+
+_LARGEST_COUNT = 0xFFFF
+
+_Occurrences = tuple[NDArray[np.uint32], NDArray[np.int64]]
+"""Buckets in rising order, and how often each occurs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +71,41 @@ def count_ngrams(texts: Sequence[str], spec: TextSpec) -> NgramCounts:
         texts: The texts of a user, in any order.
         spec: How to normalise them, and which n-grams to count.
     """
-    pieces = [_buckets_of(piece, spec) for piece in normalised_pieces(texts, spec)]
-    if not pieces:
+    found: list[_Occurrences] = []
+    for piece in normalised_pieces(texts, spec):
+        found.append(_buckets_of(piece, spec))
+        # Merged only when what is new is as large as the rest, so that long texts take no longer
+        # per character than short ones, and memory stays bounded.
+        if sum(len(buckets) for buckets, _ in found[1:]) > len(found[0][0]):
+            found = [_merged(found)]
+    if not found:
         return NgramCounts(np.empty(0, np.uint32), np.empty(0, np.uint16))
-    buckets_J, counts_J = pieces[0]
-    for buckets, counts in pieces[1:]:
-        buckets_J, counts_J = _merged((buckets_J, counts_J), (buckets, counts))
-    return NgramCounts(buckets_J, np.minimum(counts_J, 0xFFFF).astype(np.uint16))
+    buckets_J, counts_J = _merged(found)
+    return NgramCounts(buckets_J, np.minimum(counts_J, _LARGEST_COUNT).astype(np.uint16))
 
 
-def _merged(
-    one: tuple[NDArray[np.uint32], NDArray[np.int64]],
-    other: tuple[NDArray[np.uint32], NDArray[np.int64]],
-) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    buckets, places = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
-    counts = np.bincount(places, np.concatenate([one[1], other[1]]), len(buckets))
-    return buckets, counts.astype(np.int64)
+def _merged(found: Sequence[_Occurrences]) -> _Occurrences:
+    """Return the buckets of several pieces, in rising order, and how often each occurs in all."""
+    if len(found) == 1:
+        return found[0]
+    buckets = np.concatenate([each for each, _ in found]).astype(np.uint64)
+    counts = np.concatenate([each for _, each in found]).astype(np.uint64)
+    pairs = (buckets << np.uint64(32)) | counts  # sorted as one number, which is much faster
+    pairs.sort()
+    every = (pairs >> np.uint64(32)).astype(np.uint32)
+    firsts = _firsts(every)
+    sums = np.add.reduceat((pairs & np.uint64(0xFFFFFFFF)).astype(np.int64), firsts)
+    return every[firsts], np.minimum(sums, _LARGEST_COUNT)
 
 
-def _buckets_of(piece: str, spec: TextSpec) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def _firsts(buckets: NDArray[np.uint32]) -> NDArray[np.intp]:
+    """Return where each bucket comes first among buckets in rising order."""
+    is_first = np.ones(len(buckets), bool)
+    is_first[1:] = buckets[1:] != buckets[:-1]
+    return np.flatnonzero(is_first)
+
+
+def _buckets_of(piece: str, spec: TextSpec) -> _Occurrences:
     """Return the buckets that occur in a piece, in rising order, and how often each occurs."""
     codes_L = np.frombuffer(piece.encode("utf-32-le", "replace"), np.uint32)
     codes_L = _with_short_runs(codes_L, spec.longest_run)
@@ -98,14 +123,14 @@ def _buckets_of(piece: str, spec: TextSpec) -> tuple[NDArray[np.uint32], NDArray
         buckets += np.uint32(start)
         found.append(buckets)
     every = np.concatenate(found)
-    is_first = np.ones(len(every), bool)
-    is_first[1:] = every[1:] != every[:-1]
-    firsts = np.flatnonzero(is_first)
+    firsts = _firsts(every)
     return every[firsts], np.diff(np.append(firsts, len(every)))
 
 
 def _with_short_runs(codes_L: NDArray[np.uint32], longest: int) -> NDArray[np.uint32]:
-    """Return characters without those that follow more than `longest` equal ones."""
+    """Return characters without those that follow `longest` or more equal ones."""
+    if len(codes_L) <= longest:
+        return codes_L
     same = codes_L[1:] == codes_L[:-1]
     repeats = same[longest - 1 :].copy()
     for step in range(1, longest):
@@ -186,7 +211,7 @@ def _kinds() -> NDArray[np.uint8]:
         category = unicodedata.category(chr(code))
         if category[0] == "M":
             kinds[code] = _WORD
-        elif category[0] == "C" and category != "Co":
+        elif category in _CONTROLS:
             kinds[code] = _SPACE
     kinds[list(_JOINERS)] = _SPACE
     return kinds

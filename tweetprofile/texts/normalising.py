@@ -36,7 +36,9 @@ def normalised_pieces(texts: Iterable[str], spec: TextSpec) -> Iterator[str]:
     length = 0
     for text in texts:
         for start in range(0, len(text), _PIECE):
-            part = text[start : start + _PIECE]
+            part = " ".join(text[start : start + _PIECE].split())
+            if not part:  # two ends in a row would count as a pair of words
+                continue
             if length + len(part) > _PIECE and joined:
                 yield _normalised(joined, spec)
                 joined, length = [], 0
@@ -48,7 +50,7 @@ def normalised_pieces(texts: Iterable[str], spec: TextSpec) -> Iterator[str]:
 
 def _normalised(texts: list[str], spec: TextSpec) -> str:
     """Return texts, normalised and joined: each is a line."""
-    joined = END.join(" ".join(text.split()) for text in texts)
+    joined = END.join(texts)
     if spec.lower:
         joined = joined.lower()
     if spec.hide_links:

@@ -86,7 +86,7 @@ class TextCounts:
             size = int(starts[-1])
             buckets = mapped(path / BUCKETS, np.uint32, size)
             counts = mapped(path / COUNTS, np.uint16, size)
-        except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError, IndexError, EOFError, BadZipFile) as error:
             raise OutputError(
                 f"the counted texts in {path} are damaged ({error}); remove that folder."
             ) from None
