@@ -55,7 +55,6 @@ class Job(ABC, Generic[FactsT]):
         rows: The manifest from which the worker reads images if a task names only rows.
         actor: The class of the actors, as `module:name`. It is called with `actor_arguments()` and
             the options; see `worker.Actor`.
-        wants_texts: Whether the actors may read texts.
     """
 
     options: PredictorOptions
@@ -63,7 +62,6 @@ class Job(ABC, Generic[FactsT]):
     worker_threads: int | None = None
     rows: ImageRows | None = None
     actor: ClassVar[str]
-    wants_texts: ClassVar[bool] = False
 
     def absolute(self) -> Self:
         """Return the same job for workers on other machines, whose current folder is another."""
@@ -95,7 +93,6 @@ class PredictJob(Job[PredictorFacts]):
 
     checkpoint: Path
     actor: ClassVar[str] = "tweetprofile.workers.predictor:Predictor"
-    wants_texts: ClassVar[bool] = True
 
     def absolute(self) -> Self:
         """See `Job.absolute`."""
@@ -193,7 +190,6 @@ class CountJob(Job[WorkerFacts]):
 
     spec: TextSpec
     actor: ClassVar[str] = "tweetprofile.workers.text_counter:TextCounter"
-    wants_texts: ClassVar[bool] = True
 
     def actor_arguments(self) -> tuple[Any, ...]:
         """See `Job.actor_arguments`."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
-from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
+from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.errors import OptionError
 from tweetprofile.job import (
@@ -42,9 +42,6 @@ class RunOptions:
         limit: The number of users to process, from the first one; None for all.
         keep: The columns of the manifest to copy to the output.
         max_images: The largest number of images per user; further ones are counted and not decoded.
-        max_texts: The largest number of texts per user; of more, the last ones are read, which are
-            the newest, and the others are counted.
-        max_text_bytes: The largest size of a text; a longer one is cut, and counted.
         max_pixels: The largest width x height of an image.
         max_image_bytes: The largest size of an encoded image.
         max_image_seconds: The processor time that decoding one image may take.
@@ -79,8 +76,6 @@ class RunOptions:
     limit: int | None = None
     keep: tuple[str, ...] = ()
     max_images: int = MAX_IMAGES
-    max_texts: int = MAX_TEXTS
-    max_text_bytes: int = MAX_TEXT_BYTES
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     max_image_seconds: float = MAX_IMAGE_SECONDS
@@ -105,14 +100,13 @@ class RunOptions:
             raise OptionError(f"`limit` is {self.limit}; it must be at least 0.")
         if self.max_images < 1:
             raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
-        TextLimits(self.max_texts, self.max_text_bytes)
         if not 0.0 <= self.max_failed <= 1.0:
             raise OptionError(f"`max_failed` is {self.max_failed}; it must be from 0 to 1.")
 
     @property
-    def text_limits(self) -> TextLimits:
-        """How much of the users' texts is read."""
-        return TextLimits(self.max_texts, self.max_text_bytes)
+    def text_limits(self) -> TextLimits | None:
+        """How much of the users' texts is read; None for nothing."""
+        return None
 
     def for_workers(self, image_root: AnyPath) -> PredictorOptions:
         """Return what workers are told of these options.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tweetprofile.checkpoints.choice import find_checkpoint
+from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.errors import OptionError
 from tweetprofile.job import PredictorFacts, PredictorOptions
@@ -23,6 +24,9 @@ class PredictOptions(RunOptions):
         orders: The number of orders of the frames to average over (model1, model2).
         views: The number of views of each frame to average over: 1, 2 (with the mirrored one) or 4
             (with the enlarged middle of both).
+        max_texts: The largest number of texts per user; of more, the last ones are read, which are
+            the newest, and the others are counted.
+        max_text_bytes: The largest size of a text; a longer one is cut, and counted.
         parts: Whether to write the probabilities by images alone and by texts alone, too; for
             models of both.
 
@@ -36,6 +40,17 @@ class PredictOptions(RunOptions):
     orders: int = 1
     views: int = 1
     parts: bool = False
+    max_texts: int = MAX_TEXTS
+    max_text_bytes: int = MAX_TEXT_BYTES
+
+    def __post_init__(self) -> None:
+        RunOptions.__post_init__(self)
+        TextLimits(self.max_texts, self.max_text_bytes)
+
+    @property
+    def text_limits(self) -> TextLimits:
+        """How much of the users' texts is read."""
+        return TextLimits(self.max_texts, self.max_text_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

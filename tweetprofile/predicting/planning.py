@@ -109,9 +109,8 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
     def source(self) -> ShardSource:
         """The shards of the manifest, for the engine to read."""
         options = self.options
-        reads_texts = self.job.wants_texts and self.manifest.has_texts
         return ShardSource(
-            texts=options.text_limits if reads_texts else None,
+            texts=options.text_limits if self.manifest.has_texts else None,
             manifest=self.manifest,
             users=self.users,
             users_per_shard=options.users_per_shard,
