@@ -62,7 +62,8 @@ def _sparse_product(part: torch.Tensor) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
         rows, columns = part.to_sparse_csr(), part.t().coalesce().to_sparse_csr()
-        return torch.sparse.mm(rows, columns).to_dense()
+        product: torch.Tensor = torch.sparse.mm(rows, columns).to_dense()
+    return product
 
 
 def _groups(frequencies: NDArray[np.int64], frequent: int) -> Iterator[slice]:
