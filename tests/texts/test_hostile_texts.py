@@ -56,7 +56,8 @@ def test_no_texts_have_no_ngrams() -> None:
     for texts in ([], [""], ["   "], [" ", "\n\n", "\u3000"], [""] * 100_000):
         counts = count_ngrams(texts, SPEC)
         assert len(counts.buckets_J) == len(counts.counts_J) == 0
-        assert (counts.buckets_J.dtype, counts.counts_J.dtype) == (np.uint32, np.uint16)
+        assert counts.buckets_J.dtype == np.dtype(np.uint32)
+        assert counts.counts_J.dtype == np.dtype(np.uint16)
 
 
 def test_characters_that_show_nothing_are_no_words() -> None:

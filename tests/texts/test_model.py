@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from tweetprofile.texts.model import TermWeights, TextModel
@@ -41,7 +40,7 @@ def test_weights_agree_with_scikit_learn_block_by_block() -> None:
     for start, block in zip(SPEC.starts, SPEC.blocks, strict=True):
         columns = slice(start, start + block.buckets)
         transform = TfidfTransformer(sublinear_tf=True, smooth_idf=True, norm="l2")
-        expected = transform.fit_transform(csr_matrix(dense[:, columns])).toarray()
+        expected = transform.fit_transform(dense[:, columns]).toarray()
         found = np.zeros_like(dense)
         for row, counts in enumerate(every):
             positions, values = terms.weigh(counts)

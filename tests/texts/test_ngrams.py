@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,10 +68,11 @@ def test_an_ngram_has_the_same_bucket_wherever_it_stands() -> None:
 
 def test_blocks_have_buckets_of_their_own() -> None:
     texts = draw_texts(20)
-    spec = TextSpec((*WORDS.blocks, *PAIRS.blocks, *CHARACTERS.blocks))
+    blocks = [replace(part.blocks[0], bits=20) for part in (WORDS, PAIRS, CHARACTERS)]
+    spec = TextSpec(tuple(blocks))
     expected = {
         start + bucket: count
-        for start, part in zip(spec.starts, (WORDS, PAIRS, CHARACTERS), strict=True)
+        for start, part in zip(spec.starts, (TextSpec((each,)) for each in blocks), strict=True)
         for bucket, count in counted(texts, part).items()
     }
     assert counted(texts, spec) == expected

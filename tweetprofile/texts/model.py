@@ -93,7 +93,8 @@ class TextModel:
     def logits(self, counts: NgramCounts) -> dict[str, NDArray[np.float32]]:
         """Return the logits (K,) of each trait for a user with these counts."""
         positions_J, values_J = self.terms.weigh(counts)
+        weights_JK = self._fast_weights.take(positions_J, axis=0)  # twice as fast as an index
         # BLAS may add up in another order with other numbers of threads.
-        sums_K = np.einsum("j,jk->k", values_J, self._fast_weights[positions_J]) + self.biases_K
+        sums_K = np.einsum("j,jk->k", values_J, weights_JK) + self.biases_K
         ends = np.cumsum(list(self.classes.values()))[:-1]
         return dict(zip(self.classes, np.split(sums_K, ends), strict=True))

@@ -18,12 +18,14 @@ SPEC = TextSpec(
 """Fewer buckets than by default, so that tests are fast."""
 
 
-def draw_texts(labels_N: Sequence[int], seed: int = 0, *, texts: int = 6) -> list[list[str]]:
+def draw_texts(
+    labels_N: Sequence[int] | NDArray[np.int64], seed: int = 0, *, texts: int = 6
+) -> list[list[str]]:
     """Draw the texts of users; each class prefers words of its own, a little."""
     random = np.random.default_rng(seed)
     words = ["".join(random.choice(list("aeiostrlnm"), 5)) for _ in range(120)]
     every = []
-    for label in labels_N:
+    for label in np.asarray(labels_N).tolist():
         chances = np.ones(len(words))
         chances[label * 10 : label * 10 + 10] = 2.5
         drawn = random.choice(words, (texts, 8), p=chances / chances.sum())

@@ -14,6 +14,7 @@ from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.texts.ngrams import count_ngrams
 from tweetprofile.training.texts import fitting
 from tweetprofile.training.texts.fitting import TextFit, TextUsers, fit_texts
+from tweetprofile.training.texts.solver import Multiply, Problems, Solutions, solve
 from tweetprofile.traits import Trait, TraitSchema
 
 USERS = 120
@@ -129,10 +130,9 @@ def test_logits_of_the_model_are_those_of_the_kernel(
 ) -> None:
     monkeypatch.setattr(fitting, "MOST_BY_KERNEL", most)
     of_kernel: list[torch.Tensor] = []
-    solve = fitting.solve
 
-    def recording(*arguments: object) -> object:
-        solutions = solve(*arguments)  # type: ignore[arg-type]
+    def recording(problems: Problems, multiply: Multiply) -> Solutions:
+        solutions = solve(problems, multiply)
         of_kernel.append(solutions.logits_BNK[0])
         return solutions
 

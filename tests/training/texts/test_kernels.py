@@ -99,21 +99,21 @@ def test_products_with_the_files_are_dense_products(
     scaled = own.scaled(torch.from_numpy(factors))
     random = torch.Generator().manual_seed(0)
     users, ngrams = (torch.randn(size, 4, generator=random) for size in matrix.shape)
-    close = {"rtol": 1e-4, "atol": 1e-4}
     expected = torch.from_numpy(matrix).float()
-    assert torch.allclose(scaled.times(ngrams), expected @ ngrams, **close)
-    assert torch.allclose(scaled.transposed_times(users), expected.T @ users, **close)
-    assert torch.allclose(scaled.kernel_times(users), expected @ (expected.T @ users), **close)
+    assert torch.allclose(scaled.times(ngrams), expected @ ngrams, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(scaled.transposed_times(users), expected.T @ users, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(
+        scaled.kernel_times(users), expected @ (expected.T @ users), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_products_with_the_files_are_those_with_the_kernels(tmp_path: Path) -> None:
     own, terms = draw(40, tmp_path)
     users = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
     weights = (4.0, 1.0, 0.25)  # the squares of the scales
-    kernel = sum(
-        weight * each
-        for weight, each in zip(weights, block_kernels(own, terms.block_starts), strict=True)
-    )
+    kernel = torch.zeros(40, 40)
+    for weight, each in zip(weights, block_kernels(own, terms.block_starts), strict=True):
+        kernel += weight * each
     found = own.scaled(torch.from_numpy(scales(terms))).kernel_times(users)
     assert torch.allclose(found, kernel @ users, rtol=1e-4, atol=1e-4)
 
