@@ -1,12 +1,14 @@
 """Footers are read as Arrow reads them, and damaged ones cause an error, not a crash."""
 
 import io
+import random
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tweetprofile.data.manifests import footers
 from tweetprofile.data.manifests.footers import dictionary_bytes, read_claims, require_sound_pages
 
 
@@ -77,3 +79,15 @@ def test_a_footer_whose_row_groups_do_not_add_up_is_damaged(file: Path) -> None:
 def test_data_without_a_footer_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match="its footer is"):
         read_claims(io.BytesIO(data))
+
+
+def test_a_large_page_that_cannot_be_compressed_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(footers, "_ALWAYS_READ", 1_000)
+    noise = [random.Random(number).randbytes(200_000) for number in range(5)]
+    pq.write_table(pa.table({"noise": noise}), tmp_path / "m.parquet", use_dictionary=False)
+    with (tmp_path / "m.parquet").open("rb") as file:
+        ((column,),) = [group.columns for group in read_claims(file)]
+        assert column.packed > column.unpacked
+        require_sound_pages(file, column)

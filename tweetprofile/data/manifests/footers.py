@@ -117,7 +117,8 @@ def require_sound_pages(file: BinaryIO, column: ColumnClaims) -> None:
             pages do not hold as many values as the footer claims.
         OSError: The file cannot be read.
     """
-    most = max(column.unpacked, _ALWAYS_READ)
+    # What cannot be compressed, such as photos, takes more bytes packed than unpacked.
+    most = max(column.unpacked, column.packed, _ALWAYS_READ)
     position, end = column.first_page, column.first_page + column.packed
     values = 0
     while position < end:

@@ -52,6 +52,9 @@ memory."""
 _BYTES_AT_ONCE = 1 << 30
 """The largest number of bytes that a single read may decode into."""
 
+_USUAL_BYTES_AT_ONCE = 1 << 26
+"""The bytes that a read decodes, if rows are about equally long: fewer rows are read for that."""
+
 _UNPACKED_AT_ONCE = 1 << 28
 _MOST_COMPRESSED = 1000
 """A column chunk of more than 256 MiB that is compressed more than a thousandfold is a bomb."""
@@ -239,6 +242,8 @@ def _rows_of_group(
     careful = []
     if (found := len(claims.columns)) != len(parquet.schema):
         raise ValueError(f"row group {group} has {found} columns of {len(parquet.schema)}")
+    unpacked = sum(each.unpacked for each in claims.columns if each.top in columns)
+    rows = max(1, min(rows, _USUAL_BYTES_AT_ONCE * claims.rows // max(1, unpacked)))
     for number, claimed in enumerate(claims.columns):
         if claimed.top not in columns:
             continue
