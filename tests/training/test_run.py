@@ -72,7 +72,7 @@ def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> 
 
     settings = tomllib.loads((tmp_path / "run" / "train.toml").read_text())
     assert settings.pop("manifest") == str(dump / "train.parquet")
-    assert TrainOptions(**settings) == QUICK.resolved
+    assert TrainOptions(**settings) == replace(QUICK.resolved, use="images")
     total = pl.read_parquet(dump / "train.parquet").height
     assert observer.decoded == (total, total)
     assert summary.users + summary.val_users + summary.left_out == total

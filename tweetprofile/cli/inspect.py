@@ -132,12 +132,11 @@ def _report(manifest: str, choices: dict[str, Any], limits: dict[str, int], *, q
     from tweetprofile.cli.flags import with_flags
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.cli.predict_view import predict_progress, started
-    from tweetprofile.data.manifests.texts import TextLimits
     from tweetprofile.inspection.run import InspectOptions, plan_inspection, run_inspection
 
     as_json = choices.pop("as_json")
     wanted = {name: each for name, each in choices.items() if name not in _SHEET_FLAGS}
-    plan = plan_inspection(manifest, InspectOptions(**wanted, texts=TextLimits(**limits)))
+    plan = plan_inspection(manifest, InspectOptions(**wanted, **limits))
     for remark in () if quiet else plan.manifest.remarks:
         CONSOLE.print(with_flags(remark))
     with (

@@ -12,7 +12,7 @@ from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.columns import label_columns, other_columns
 from tweetprofile.data.labels.values import ValueKind
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.data.manifests.texts import TextLimits
+from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
 from tweetprofile.data.manifests.types import is_text
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
 from tweetprofile.engines.jobs import ExamineJob
@@ -57,7 +57,8 @@ class InspectOptions:
             header and its end do not show whether it is usable.
         max_images: The largest number of images per user; further images are counted but not
             examined.
-        texts: The limits of the texts; further texts are counted but not examined.
+        max_texts: The largest number of texts per user; further ones are only counted.
+        max_text_bytes: The largest size of a text; a longer one is cut, and counted.
         max_pixels: The largest width x height of an image.
         max_image_bytes: The largest size of an encoded image, in bytes.
         max_image_seconds: The longest processor time for decoding one image, in seconds.
@@ -75,7 +76,8 @@ class InspectOptions:
     sample: int | None = None
     full_decode: bool = False
     max_images: int = MAX_IMAGES
-    texts: TextLimits = field(default_factory=TextLimits)
+    max_texts: int = MAX_TEXTS
+    max_text_bytes: int = MAX_TEXT_BYTES
     max_pixels: int = MAX_PIXELS
     max_image_bytes: int = MAX_IMAGE_BYTES
     max_image_seconds: float = MAX_IMAGE_SECONDS
@@ -129,7 +131,10 @@ class InspectPlan:
     def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
         """Yield the users in batches of at most `users_per_batch`, with texts if there are any."""
         manifest, most = self.manifest, self.options.max_images
-        texts = self.options.texts if manifest.has_texts else None
+        options = self.options
+        texts = TextLimits(options.max_texts, options.max_text_bytes)
+        if not manifest.has_texts:
+            texts = None
         columns = [*self.columns]
         if texts is not None and self.language is not None:
             columns.append(self.language)

@@ -157,9 +157,13 @@ def _backbone(network: NetworkSpec, training: Mapping[str, Any]) -> list[str]:
 
 def _held_out(training: Mapping[str, Any]) -> str:
     if training.get("held_out_in_turn"):
+        if _reads_texts(training) and not training.get("parts"):
+            return (
+                "Each user was held out by one of the models that were trained, from whom the "
+                f"others learned: {training['val_users']:,} in all"
+            )
         return (
-            "Each user was held out by some of the models that were trained, while others learned "
-            "from the user: "
+            "Each head held out a part of the users, from whom other heads learned: "
             f"{training['val_users']:,} in all"
         )
     return f"A further {training['val_users']:,} users were held out"
