@@ -2,6 +2,7 @@
 
 import tempfile
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,14 +208,21 @@ def _predict(
     from tweetprofile.cli import predict_view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.evaluation.matching import labelled_traits
+    from tweetprofile.evaluation.parts import sees_both
+    from tweetprofile.evaluation.single_images import require_images
     from tweetprofile.evaluation.written_files import PREDICTIONS
     from tweetprofile.predicting.plan import PredictOptions, plan_prediction
     from tweetprofile.predicting.run import run_plan
 
     out = str(folder / PREDICTIONS)
-    plan = plan_prediction(manifest, out, PredictOptions(**_chosen(choices), overwrite=True))
+    options = PredictOptions(**_chosen(choices), overwrite=True)
+    plan = plan_prediction(manifest, out, options)
     if needs_labels:
         checkpoint = load_checkpoint(plan.job.checkpoint)
+        if choices["baselines"]:
+            require_images(checkpoint)
+        if sees_both(checkpoint):
+            plan = plan_prediction(manifest, out, replace(options, parts=True))
         labelled_traits(plan.manifest, checkpoint.schema, plan.job.checkpoint)
     with (
         interruptions(lambda: "interrupted; run the command again."),

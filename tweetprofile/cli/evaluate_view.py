@@ -25,7 +25,8 @@ from tweetprofile.evaluation.output_folder import write_comparison, write_evalua
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.resampling import Interval
 from tweetprofile.evaluation.single_images import OnImages
-from tweetprofile.evaluation.tables import Cell, baselines_table
+from tweetprofile.evaluation.tables import Cell, baselines_table, fused_name, parts_table
+from tweetprofile.evaluation.tables import Table as PlainTable
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
 
 _NAMES_SHOWN = 5
@@ -95,6 +96,7 @@ def _show_evaluation(evaluation: Evaluation) -> None:
         table.add_row("  random", *_figures(metrics.random), style="dim", end_section=True)
     OUTPUT.print(table)
     OUTPUT.print(_LEGEND, style="dim")
+    _show_parts(evaluation)
     _show_baselines(evaluation)
     for sentence in _sentences(evaluation):
         OUTPUT.print(sentence)
@@ -104,23 +106,39 @@ def _show_baselines(evaluation: Evaluation) -> None:
     found = baselines_table(evaluation)
     if found is None:
         return
-    table = _table("baselines on the same users")
+    _show_compared(found, "baselines on the same users", evaluation.name, {})
+    OUTPUT.print(evaluation.baselines.sentence, style="dim")
+
+
+def _show_parts(evaluation: Evaluation) -> None:
+    if evaluation.parts is None:
+        return
+    found = parts_table(evaluation)
+    if found is not None:
+        title = "images and texts, on users who have both"
+        _show_compared(found, title, fused_name(evaluation), evaluation.parts.users)
+    OUTPUT.print(evaluation.parts.sentence, style="dim")
+
+
+def _show_compared(found: PlainTable, title: str, own: str, users: Mapping[str, int]) -> None:
+    """Show accuracy and macro-F1 with their intervals; the row of the model itself in bold."""
+    table = _table(title)
     for head in ("accuracy", "95% interval", "F1", "95% interval"):
         table.add_column(head, justify="right", no_wrap=True)
     before: Cell = ""
     for trait, name, _, *figures in found.rows:
         if trait != before:
             table.add_section()
-            table.add_row(str(trait), style="bold")
+            counted = f", {users[str(trait)]:,} users" if users else ""
+            table.add_row(f"{trait}{counted}", style="bold")
         before = trait
-        accuracy, low, high, f1, f1_low, f1_high = map(float, figures)
+        accuracy, low, high, f1, f1_low, f1_high = map(float, figures[:6])
         table.add_row(
             f"  {name}", f"{accuracy:.3f}", f"{low:.2f}-{high:.2f}",
             f"{f1:.3f}", f"{f1_low:.2f}-{f1_high:.2f}",
-            style="bold" if name == evaluation.name else "dim",
+            style="bold" if name == own else "dim",
         )  # fmt: skip
     OUTPUT.print(table)
-    OUTPUT.print(evaluation.baselines.sentence, style="dim")
 
 
 @contextmanager

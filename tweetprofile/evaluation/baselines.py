@@ -8,6 +8,7 @@ Shapes: U users of the manifest; N users who have a label for a trait; K classes
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from tweetprofile.evaluation.resampling import (
 )
 from tweetprofile.evaluation.single_images import OnImages, SingleImages, predict_single_images
 from tweetprofile.predicting.plan import PredictOptions
+from tweetprofile.workers.profiles import TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class BaselineKind:
     probabilities: Callable[[MatchedTrait, SingleImages], NDArray[np.float64]]
 
 
-def _majority(model: MatchedTrait, images: SingleImages) -> NDArray[np.float64]:
+def majority(model: MatchedTrait) -> NDArray[np.float64]:
+    """Return (N, K) probabilities that name the most frequent label for every user."""
     probabilities = np.zeros_like(model.probabilities_NK)
     counts = np.bincount(model.truth_N, minlength=len(model.trait.classes))
     probabilities[:, counts.argmax()] = 1.0
@@ -58,8 +61,10 @@ def _mean_of_images(model: MatchedTrait, images: SingleImages) -> NDArray[np.flo
     return images.mean[model.trait.name][model.rows_N]
 
 
+MAJORITY = "majority class"
+
 BASELINES = (
-    BaselineKind("majority class", "", _majority),
+    BaselineKind(MAJORITY, "", lambda model, _: majority(model)),
     BaselineKind("one image per user", "Álvarez-Carmona et al.", _one_image),
     BaselineKind("mean over single images", "Merler et al.", _mean_of_images),
 )
@@ -71,13 +76,15 @@ class Baseline:
     """What a baseline scores on the users of an evaluation.
 
     Attributes:
-        kind: The baseline.
+        name: Its name in tables.
+        after: The publication that used it; empty if it is common knowledge.
         scores: The scores by trait.
         intervals: 95% bootstrap intervals by trait and metric.
         behind: How far the baseline is behind the model.
     """
 
-    kind: BaselineKind
+    name: str
+    after: str
     scores: Mapping[str, Scores]
     intervals: Mapping[str, Mapping[str, Interval]]
     behind: Bootstrap[Difference]
@@ -86,8 +93,8 @@ class Baseline:
         """Return the content of `metrics.json`."""
         behind = self.behind.map(asdict)
         return {
-            "name": self.kind.name,
-            "after": self.kind.after or None,
+            "name": self.name,
+            "after": self.after or None,
             "traits": {
                 trait: {
                     **asdict(scores),
@@ -111,12 +118,14 @@ class Baselines:
         images: The number of single images that were predicted.
         users: The number of users with a label.
         without_images: The number of these of whom no single image was usable.
+        reads_texts: Whether the model reads texts, too, which single images are predicted without.
     """
 
     each: tuple[Baseline, ...] = ()
     images: int = 0
     users: int = 0
     without_images: int = 0
+    reads_texts: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.each)
@@ -125,15 +134,20 @@ class Baselines:
     def sentence(self) -> str:
         """What a reader must know to compare the rows."""
         without = (
-            f"{self.without_images:,} without a usable image count as predicted wrongly in every "
-            "row but that of the majority class"
+            f"{self.without_images:,} without a usable image count as predicted wrongly in "
+            + (
+                "the rows of single images"
+                if self.reads_texts
+                else "every row but that of the majority class"
+            )
             if self.without_images
             else "each has a usable image"
         )
+        beside = " and without texts" if self.reads_texts else ""
         return (
             f"Every row is about the same {self.users:,} users with a label; {without}. The model "
-            f"predicted, one by one, the {self.images:,} images that it had used together: one "
-            "image per user (after Álvarez-Carmona et al.) takes the first usable one, and the "
+            f"predicted, one by one, the {self.images:,} images that it had used together{beside}: "
+            "one image per user (after Álvarez-Carmona et al.) takes the first usable one, and the "
             "mean over single images (after Merler et al.) takes that of their probabilities."
         )
 
@@ -171,19 +185,46 @@ def measure_baselines(
     images = predict_single_images(manifest, model, options, on_images)
     rows = np.unique(np.concatenate([each.rows_N for each in model.traits]))
     return Baselines(
-        tuple(_measure(kind, model, images, seed) for kind in BASELINES),
+        tuple(
+            measure_baseline(
+                model,
+                partial(_of_images, kind, images),
+                name=kind.name,
+                after=kind.after,
+                seed=seed,
+            )
+            for kind in BASELINES
+        ),
         images=int(images.images_U.sum()),
         users=len(rows),
         without_images=int((images.images_U[rows] == 0).sum()),
+        reads_texts=TEXTS in model.predictions.sees,
     )
 
 
-def _measure(kind: BaselineKind, model: MatchedUsers, images: SingleImages, seed: int) -> Baseline:
+def measure_baseline(
+    model: MatchedUsers,
+    probabilities: Callable[[MatchedTrait], NDArray[np.float64]],
+    *,
+    name: str,
+    after: str,
+    seed: int,
+) -> Baseline:
+    """Measure one baseline on the users of a model's predictions.
+
+    Args:
+        model: The predictions of the model.
+        probabilities: Returns (N, K) probabilities, zeros for users without a prediction.
+        name: The name of the baseline in tables.
+        after: The publication that used it; empty if it is common knowledge.
+        seed: The seed of the bootstrap.
+    """
     guessed = replace(
-        model, traits=tuple(_guess(each, kind.probabilities(each, images)) for each in model.traits)
+        model, traits=tuple(_guess(each, probabilities(each)) for each in model.traits)
     )
     return Baseline(
-        kind=kind,
+        name=name,
+        after=after,
         scores={
             each.trait.name: score(each.truth_N, each.guess_N, len(each.trait.classes))
             for each in guessed.traits
@@ -191,6 +232,12 @@ def _measure(kind: BaselineKind, model: MatchedUsers, images: SingleImages, seed
         intervals=bootstrap_intervals(guessed, seed).traits,
         behind=paired_differences(model, guessed, seed),
     )
+
+
+def _of_images(
+    kind: BaselineKind, images: SingleImages, model: MatchedTrait
+) -> NDArray[np.float64]:
+    return kind.probabilities(model, images)
 
 
 def _guess(model: MatchedTrait, probabilities_NK: NDArray[np.float64]) -> MatchedTrait:

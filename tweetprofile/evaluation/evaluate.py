@@ -12,6 +12,7 @@ from tweetprofile.evaluation.baselines import Baselines, measure_baselines
 from tweetprofile.evaluation.leakage import Leakage, find_leakage
 from tweetprofile.evaluation.matching import MatchedUsers, match_users
 from tweetprofile.evaluation.metrics import ConfidenceCut, TraitMetrics, cut_at_confidence, measure
+from tweetprofile.evaluation.parts import Parts, measure_parts
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.published import published_results
 from tweetprofile.evaluation.resampling import (
@@ -75,6 +76,8 @@ class Evaluation:
         confidence_cuts: By trait, coverage and accuracy at `EvaluateOptions.min_confidence`;
             empty without one.
         baselines: What baselines score on the same users; empty unless they were wanted.
+        parts: What images alone and texts alone score; None if the predictions do not give the
+            probabilities of each, or are one of several sets.
     """
 
     source: str
@@ -86,6 +89,7 @@ class Evaluation:
     leakage: Leakage
     confidence_cuts: Mapping[str, ConfidenceCut] = field(default_factory=dict)
     baselines: Baselines = field(default_factory=Baselines)
+    parts: Parts | None = None
 
     @property
     def name(self) -> str:
@@ -113,6 +117,7 @@ class Evaluation:
             "mean_macro_f1_interval": asdict(self.mean_interval),
             "traits": {name: self._trait(name) for name in self.traits},
             "baselines": self.baselines.to_dict(),
+            "parts": None if self.parts is None else self.parts.to_dict(),
         }
 
     def _trait(self, name: str) -> dict[str, Any]:
@@ -183,6 +188,7 @@ def evaluate_predictions(
     opened = Manifest.open(manifest)
     opened.count_users()  # refuses a manifest with users who would count twice
     evaluation = _evaluate(opened, Predictions.read(predictions), options)
+    evaluation = replace(evaluation, parts=measure_parts(evaluation.matched, options.seed))
     if options.baselines is None:
         return evaluation
     measured = measure_baselines(

@@ -5,7 +5,7 @@ about new users. A checkpoint therefore records fingerprints of both; this modul
 the users and images of a manifest.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tweetprofile.checkpoints.checkpoint import load_checkpoint
+from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tweetprofile.checkpoints.fingerprints import (
     Overlap,
     TrainingFingerprint,
@@ -26,6 +26,8 @@ from tweetprofile.data.labels.reading import read_user_ids
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.errors import CheckpointError, OptionError, StoreError
+from tweetprofile.networks import NoImagesSpec
+from tweetprofile.workers.profiles import IMAGES, TEXTS
 
 _MAX_USERS = 1_000
 """Users whose images are compared, spread evenly over the manifest: about 11,000 images."""
@@ -41,13 +43,16 @@ class Leakage:
         unchecked: The reason why nothing was compared; None after a comparison.
         same_manifest: Whether the model was trained on this very manifest.
         users: The overlap of the users, by their ids; None if nothing was compared.
-        images: The overlap of the images, by their content; None if no image could be read.
+        images: The overlap of the images, by their content; None if no image could be read, or the
+            model looks at none.
+        uncompared: What the model looks at and was not compared: `images`, `texts`.
     """
 
     unchecked: str | None = None
     same_manifest: bool = False
     users: Overlap | None = None
     images: Overlap | None = None
+    uncompared: tuple[str, ...] = ()
 
     @property
     def found(self) -> bool:
@@ -75,9 +80,11 @@ class Leakage:
                 "remembers, not how well it predicts new users. Evaluate it on users that it has "
                 "not seen (see 'tweetprofile split')."
             )
-        if self.images is None:
-            return "The model was trained on none of these users; their images were not compared."
-        return "The model was trained on none of these users and none of the compared images."
+        images = "" if self.images is None else " and none of the compared images"
+        rest = (
+            f"; their {' and '.join(self.uncompared)} were not compared" if self.uncompared else ""
+        )
+        return f"The model was trained on none of these users{images}{rest}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON."""
@@ -99,27 +106,33 @@ def find_leakage(
         candidates: Files that may include that checkpoint.
         image_root: The folder that image paths are relative to; None for the manifest's folder.
     """
-    training = _training_of(checkpoint_sha256, candidates)
-    if training is None:
+    checkpoint = _find(checkpoint_sha256, candidates)
+    if checkpoint is None:
         return Leakage("the checkpoint that made the predictions was not found; pass it to check")
-    if "seen" not in training:
+    if "seen" not in checkpoint.training:
         return Leakage("its checkpoint was written by a version that recorded no fingerprints")
-    seen = read_training_fingerprint(training["seen"], "seen")
+    seen = read_training_fingerprint(checkpoint.training["seen"], "seen")
     ids = np.array([user_digest(each) for each in read_user_ids(manifest)], np.uint64)
+    sees_images = not isinstance(checkpoint.network_spec, NoImagesSpec)
+    images = _image_overlap(manifest, seen, image_root) if sees_images else None
+    uncompared = [IMAGES] if sees_images and images is None and manifest.has_images else []
+    if checkpoint.texts is not None and manifest.has_texts:
+        uncompared.append(TEXTS)
     return Leakage(
         same_manifest=manifest.fingerprint() in seen.manifests,
         users=seen.users.overlap(ids),
-        images=_image_overlap(manifest, seen, image_root),
+        images=images,
+        uncompared=tuple(uncompared),
     )
 
 
-def _training_of(sha256: str | None, candidates: Sequence[Path]) -> Mapping[str, Any] | None:
-    """Return what the model records of its training; None if no file is the model."""
+def _find(sha256: str | None, candidates: Sequence[Path]) -> Checkpoint | None:
+    """Return the model that made the predictions; None if no file is that."""
     for path in candidates:
         with suppress(CheckpointError):
             checkpoint = load_checkpoint(path)
             if checkpoint.sha256 == sha256:
-                return checkpoint.training
+                return checkpoint
     return None
 
 

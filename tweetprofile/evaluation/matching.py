@@ -6,7 +6,8 @@ wrongly, and users that occur in only one of the two tables are named.
 Shapes: U users of the manifest; N users who have a label for a trait, in manifest order; K classes.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -42,6 +43,8 @@ class MatchedTrait:
         guess_N: The class numbers of the predictions; `NO_GUESS` where there is none.
         probabilities_NK: The probabilities of all classes, float64; zeros without a prediction.
         frames_N: The number of usable frames per user.
+        parts_NK: The probabilities by images alone and by texts alone, float64, where the
+            predictions have them; zeros for users who lack that part.
     """
 
     trait: Trait
@@ -50,6 +53,7 @@ class MatchedTrait:
     guess_N: NDArray[np.int64]
     probabilities_NK: NDArray[np.float64]
     frames_N: NDArray[np.int64]
+    parts_NK: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -115,7 +119,7 @@ def match_users(manifest: Manifest, predictions: Predictions) -> MatchedUsers:
             rows=rows,
             guesses=guesses[:, column],
             frames=frames,
-            table=predictions.table,
+            predictions=predictions,
         )
         for column, trait in enumerate(schema)
         if (truth[:, column] != UNKNOWN).any()
@@ -190,11 +194,12 @@ def _match_trait(
     rows: NDArray[np.int64],
     guesses: NDArray[np.int64],
     frames: NDArray[np.int64],
-    table: pa.Table,
+    predictions: Predictions,
 ) -> MatchedTrait:
     users = np.flatnonzero(truth != UNKNOWN)
     missing = rows[users] < 0
     found = np.where(missing, 0, rows[users])
+    table = predictions.table
     probabilities = probabilities_of(table, trait)
     if not ((probabilities >= 0) & (probabilities <= 1.001)).all():
         raise PredictionsError(
@@ -210,7 +215,9 @@ def _match_trait(
             guess_N=none,
             probabilities_NK=empty,
             frames_N=np.zeros_like(none),
+            parts_NK=dict.fromkeys(predictions.parts, empty),
         )
+    parts = {part: probabilities_of(table, trait, part)[found] for part in predictions.parts}
     return MatchedTrait(
         trait=trait,
         rows_N=users,
@@ -218,4 +225,7 @@ def _match_trait(
         guess_N=np.where(missing, NO_GUESS, guesses[found]),
         probabilities_NK=np.where(missing[:, None], 0.0, probabilities[found]),
         frames_N=np.where(missing, 0, frames[found]),
+        parts_NK={
+            part: np.where(missing[:, None], 0.0, rows_NK) for part, rows_NK in parts.items()
+        },
     )

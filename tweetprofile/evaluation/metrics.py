@@ -124,7 +124,8 @@ class TraitMetrics:
         confusion: The confusion matrix: one row per label, one column per predicted class, and a
             last column for missing predictions.
         calibration: The reliability curve of the users with a prediction.
-        by_frames: The accuracy by number of usable frames.
+        by_frames: The accuracy by number of usable frames; empty if no user has any, as for a
+            model that looks at no images.
         selections: Coverage and accuracy at each of a range of confidences.
     """
 
@@ -225,7 +226,9 @@ def _per_class(
 
 
 def _by_frames(matched: MatchedTrait) -> list[Band]:
-    bands = []
+    bands: list[Band] = []
+    if not matched.frames_N.any():
+        return bands
     for low, high in _FRAME_BANDS:
         within = (matched.frames_N >= low) & (matched.frames_N <= high)
         if within.any():

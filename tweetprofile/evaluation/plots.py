@@ -77,7 +77,7 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
     metrics = evaluation.traits[trait]
     matched = next(each for each in evaluation.matched.traits if each.trait.name == trait)
     classes = [shorten(printable(name), _MAX_NAME) for name in matched.trait.classes]
-    return [
+    plots = [
         _plot(
             f"{trait}-confusion",
             f"Confusion matrix of {trait}: one row per label, one column per predicted class.",
@@ -99,12 +99,11 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
             f"Accuracy of {trait} when users below a confidence are set aside.",
             lambda axes: _draw_coverage(axes, metrics),
         ),
-        _plot(
-            f"{trait}-frames",
-            f"Accuracy of {trait} by number of usable images per user.",
-            lambda axes: _draw_frames(axes, metrics),
-        ),
     ]
+    if metrics.by_frames:
+        caption = f"Accuracy of {trait} by number of usable images per user."
+        plots.append(_plot(f"{trait}-frames", caption, lambda axes: _draw_frames(axes, metrics)))
+    return plots
 
 
 def training_plots(epochs: Sequence[Mapping[str, Any]]) -> list[Plot]:

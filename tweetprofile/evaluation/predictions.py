@@ -16,9 +16,10 @@ from tweetprofile.data.files.provenance import read_description
 from tweetprofile.data.files.storage import AnyPath, RemotePath, as_path, size_of
 from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import PredictionsError, SchemaError
+from tweetprofile.networks import NoImagesSpec
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.untrusted.fields import mapping, optional, read_known, text, whole
-from tweetprofile.workers.profiles import probabilities_column
+from tweetprofile.untrusted.fields import list_of, mapping, optional, read_known, text, whole
+from tweetprofile.workers.profiles import IMAGES, TEXTS, part_column, probabilities_column
 
 _NO_PROFILES = (
     pa.ArrowException, AssertionError, AttributeError, LookupError, OSError, RecursionError,
@@ -34,6 +35,9 @@ _MAX_ROWS_PER_BYTE = 8
 
 _MAX_ID_BYTES = 10_000
 
+_TEXTS_USED = "texts_used"
+"""The column of profiles that only models of texts write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -45,7 +49,10 @@ class Predictions:
         schema: The traits that they predict.
         facts: The network, the checkpoint, the version and the limits that made them, as far as
             recorded.
-        table: The columns `user_id`, `frames_used` and, per trait, its class and probabilities.
+        table: The columns `user_id`, `frames_used` and, per trait, its class and probabilities;
+            also those of `parts`.
+        sees: What the model looks at: `images`, `texts` or both.
+        parts: What each trait has probabilities from alone, too; empty, or both.
     """
 
     name: str
@@ -53,6 +60,8 @@ class Predictions:
     schema: TraitSchema
     facts: Mapping[str, Any]
     table: pa.Table
+    sees: tuple[str, ...] = (IMAGES,)
+    parts: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: str | AnyPath) -> "Predictions":
@@ -75,18 +84,20 @@ class Predictions:
             data, files = _open(path)
             _check_size(data, files)
             facts = read_description(files[0])
-            read_known(facts, "its description", _FACTS, ("schema",))
+            recorded = read_known(facts, "its description", _FACTS, ("schema",))
             schema = TraitSchema.from_dict(facts["schema"])
-            _check_types(data.schema, schema)
-            table = _plain(data.to_table(_columns(schema)))
-            _check_range(table, schema)
+            parts = _parts(recorded)
+            _check_types(data.schema, schema, parts)
+            table = _plain(data.to_table(_columns(schema, parts)))
+            _check_range(table, schema, parts)
         except _NO_PROFILES as error:
             raise PredictionsError(
                 f"{path} does not contain profiles written by 'tweetprofile predict' "
                 f"({_first_line(error)}); pass the file or folder that it wrote."
             ) from None
         known = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str | int)}
-        return cls(path.stem or str(path), path, schema, known, table)
+        sees = _evidence(recorded, data.schema)
+        return cls(path.stem or str(path), path, schema, known, table, sees, parts)
 
     def renamed(self, name: str) -> "Predictions":
         """Return the same predictions under another name."""
@@ -141,16 +152,34 @@ _FACTS = {
     "checkpoint_sha256": text,
     "version": text,
     "max_images": optional(whole),
+    "parts": optional(list_of(text)),
 }
 """The recorded facts that a report shows or the code relies on, each with its reader."""
 
 
-def _check_range(table: pa.Table, schema: TraitSchema) -> None:
+def _parts(recorded: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the probabilities are given by alone, too, as `predict` recorded it."""
+    parts: tuple[str, ...] = recorded.get("parts") or ()
+    if parts not in ((), (IMAGES, TEXTS)):
+        raise ValueError("its parts are other than images and texts")
+    return parts
+
+
+def _evidence(recorded: Mapping[str, Any], columns: pa.Schema) -> tuple[str, ...]:
+    """Return what the model looks at."""
+    if recorded.get("network") == NoImagesSpec().name:
+        return (TEXTS,)
+    return (IMAGES, TEXTS) if _TEXTS_USED in columns.names else (IMAGES,)
+
+
+def _check_range(table: pa.Table, schema: TraitSchema, parts: Sequence[str]) -> None:
     """Raise ValueError unless all probabilities are between 0 and 1."""
     for trait in schema:
-        values = probabilities_of(table, trait)
-        if not ((values >= 0) & (values <= 1)).all():
-            raise ValueError(f"probabilities of {trait.name} are not from 0 to 1")
+        for part in (None, *parts):
+            values = probabilities_of(table, trait, part)
+            if not ((values >= 0) & (values <= 1)).all():
+                alone = f" by {part} alone" if part else ""
+                raise ValueError(f"probabilities of {trait.name}{alone} are not from 0 to 1")
 
 
 def _open(path: AnyPath) -> tuple[ds.Dataset, list[AnyPath]]:
@@ -178,7 +207,7 @@ def _check_size(data: ds.Dataset, files: Sequence[AnyPath]) -> None:
             raise ValueError(f"{file} claims {rows:,} rows in {size:,} bytes")
 
 
-def _check_types(columns: pa.Schema, schema: TraitSchema) -> None:
+def _check_types(columns: pa.Schema, schema: TraitSchema, parts: Sequence[str]) -> None:
     """Raise ValueError unless the columns and their types are those of profiles."""
     wanted: dict[str, Callable[[pa.DataType], bool]] = {
         "user_id": lambda kind: is_text(kind) or pa.types.is_integer(kind),
@@ -187,9 +216,10 @@ def _check_types(columns: pa.Schema, schema: TraitSchema) -> None:
     for trait in schema:
         floats = {(name, pa.float32()) for name in trait.classes}
         wanted[trait.name] = is_text
-        wanted[probabilities_column(trait.name)] = lambda kind, floats=floats: (  # type: ignore[misc]
-            pa.types.is_struct(kind) and floats <= {(each.name, each.type) for each in kind}
-        )
+        for part in (None, *parts):
+            wanted[_column(trait, part)] = lambda kind, floats=floats: (  # type: ignore[misc]
+                pa.types.is_struct(kind) and floats <= {(each.name, each.type) for each in kind}
+            )
     for name, fits in wanted.items():
         kind = columns.field(name).type
         if not fits(kind.value_type if pa.types.is_dictionary(kind) else kind):
@@ -218,17 +248,29 @@ def _plain(table: pa.Table) -> pa.Table:
     return table
 
 
-def probabilities_of(table: pa.Table, trait: Trait) -> NDArray[np.float64]:
-    """Return the probabilities of a trait, (rows, K); zeros for users without a prediction."""
-    column = table[probabilities_column(trait.name)].combine_chunks()
+def probabilities_of(table: pa.Table, trait: Trait, part: str | None = None) -> NDArray[np.float64]:
+    """Return the probabilities of a trait, (rows, K); zeros for users without a prediction.
+
+    Args:
+        table: Profiles.
+        trait: The trait.
+        part: `images` or `texts` for the probabilities by these alone; None for the model's own.
+    """
+    column = table[_column(trait, part)].combine_chunks()
     each = [pc.fill_null(pc.struct_field(column, name), 0.0) for name in trait.classes]
     columns = [column.to_numpy(zero_copy_only=False) for column in each]
     return np.stack(columns, axis=1).astype(np.float64)
 
 
-def _columns(schema: TraitSchema) -> list[str]:
-    traits = [(trait.name, probabilities_column(trait.name)) for trait in schema]
-    return ["user_id", "frames_used", *(name for pair in traits for name in pair)]
+def _column(trait: Trait, part: str | None) -> str:
+    return part_column(trait.name, part) if part else probabilities_column(trait.name)
+
+
+def _columns(schema: TraitSchema, parts: Sequence[str]) -> list[str]:
+    names = ["user_id", "frames_used"]
+    for trait in schema:
+        names += [trait.name, *(_column(trait, part) for part in (None, *parts))]
+    return names
 
 
 def _first_line(error: Exception) -> str:

@@ -18,6 +18,8 @@ from tweetprofile.evaluation.tables import (
     Table,
     baselines_table,
     classes_table,
+    fused_name,
+    parts_table,
     published_classes_table,
     published_table,
     scores_table,
@@ -26,8 +28,16 @@ from tweetprofile.scoring.epochs import METRICS as METRICS_OF_RUN
 from tweetprofile.scoring.epochs import read_metrics
 from tweetprofile.untrusted.fields import parse_json
 from tweetprofile.version import __version__
+from tweetprofile.workers.profiles import IMAGES, TEXTS
 
 REPORT = "report.html"
+
+_EVIDENCE = {
+    (IMAGES,): "a usable image",
+    (TEXTS,): "a text",
+    (IMAGES, TEXTS): "a usable image and without a text",
+}
+"""What users without a prediction are without, by what the model looks at."""
 
 LARGEST_METRICS = 64 << 20
 """Largest size of a run's `metrics.jsonl` in bytes; an epoch takes about 500."""
@@ -112,6 +122,9 @@ def make_report(
             sections=sections,
             training=training,
             baselines=baselines_table(evaluation),
+            parts=parts_table(evaluation),
+            fused_name=fused_name(evaluation),
+            evidence=_EVIDENCE[evaluation.matched.predictions.sees],
             not_comparable=NOT_COMPARABLE,
             classes_note=CLASSES_NOTE,
             sources=_sources(sections),

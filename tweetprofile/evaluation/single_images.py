@@ -24,9 +24,10 @@ from tweetprofile.checkpoints.choice import find_checkpoint
 from tweetprofile.data.files.scratch import UsesScratch, no_room
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
-from tweetprofile.errors import PredictionsError, TooManyFailuresError
+from tweetprofile.errors import OptionError, PredictionsError, TooManyFailuresError
 from tweetprofile.evaluation.matching import MatchedUsers
 from tweetprofile.evaluation.predictions import probabilities_of
+from tweetprofile.networks import NoImagesSpec
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
 from tweetprofile.traits import Trait
@@ -85,6 +86,7 @@ def predict_single_images(
         WorkerError: Workers keep crashing.
     """
     checkpoint = load_checkpoint(find_checkpoint(options.checkpoint))
+    require_images(checkpoint)
     _require_its_own(matched, checkpoint)
     wanted = _WantedImages.of(matched, checkpoint.volume_spec.frames)
     collected = _Collected(matched.users, [each.trait for each in matched.traits])
@@ -102,6 +104,15 @@ def predict_single_images(
                 piece.predict(collected, lambda done: on_images(done, wanted.total))
         piece.predict(collected, lambda done: on_images(done, wanted.total))
     return collected.result()
+
+
+def require_images(checkpoint: Checkpoint) -> None:
+    """Raise OptionError unless a model looks at images."""
+    if isinstance(checkpoint.network_spec, NoImagesSpec):
+        raise OptionError(
+            f"`baselines` predict single images, and {checkpoint.path} looks at no images; leave "
+            "`baselines` out."
+        )
 
 
 def _require_its_own(matched: MatchedUsers, checkpoint: Checkpoint) -> None:

@@ -43,13 +43,14 @@ class Table:
 
 
 def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
-    """Make all tables: per trait its scores, its classes and what is published; then baselines."""
+    """Make all tables: per trait scores, classes, published results; then baselines and parts."""
     made: list[Table | None] = []
     for trait in evaluations[0].traits:
         made.append(scores_table(trait, evaluations))
         made += (classes_table(trait, each, alone=len(evaluations) == 1) for each in evaluations)
         made += [published_table(trait, evaluations), published_classes_table(trait, evaluations)]
     made += map(baselines_table, evaluations)
+    made += map(parts_table, evaluations)
     return [table for table in made if table is not None]
 
 
@@ -132,19 +133,47 @@ def baselines_table(evaluation: Evaluation) -> Table | None:
     for trait, metrics in evaluation.traits.items() if evaluation.baselines else ():
         for each in evaluation.baselines.each:
             figures = _with_intervals(each.scores[trait], each.intervals[trait])
-            rows.append((trait, each.kind.name, each.kind.after, *figures))
+            rows.append((trait, each.name, each.after, *figures))
         own = _with_intervals(metrics.scores, evaluation.intervals[trait])
         rows.append((trait, evaluation.name, "", *own))
-    heads = (f"{head}{end}" for head in _SHOWN.values() for end in _ENDS)
-    columns = ("Trait", "Model", "After", *heads)
-    return (
-        Table("all-baselines", "Baselines on these users", columns, tuple(rows)) if rows else None
-    )
+    if not rows:
+        return None
+    return Table("all-baselines", "Baselines on these users", _COLUMNS, tuple(rows))
+
+
+def parts_table(evaluation: Evaluation) -> Table | None:
+    """Make the table of images alone, texts alone and both, trait by trait; None without parts.
+
+    The last row of each trait is the model's own.
+    """
+    parts, rows = evaluation.parts, list[tuple[Cell, ...]]()
+    if not parts:
+        return None
+    for trait, users in parts.users.items():
+        for each in parts.rows:
+            figures = _with_intervals(each.scores[trait], each.intervals[trait])
+            rows.append((trait, each.name, each.after, *figures, users))
+        own = _with_intervals(parts.scores[trait], parts.intervals[trait])
+        rows.append((trait, fused_name(evaluation), "", *own, users))
+    title = "Images and texts, on users who have both"
+    return Table("all-parts", title, (*_COLUMNS, "Users"), tuple(rows))
+
+
+def fused_name(evaluation: Evaluation) -> str:
+    """Return the name of the model in the table of its parts."""
+    return f"{evaluation.name} (fused)"
 
 
 _OWN = "your users"
 _SHOWN = {"accuracy": "Accuracy", "macro_f1": "F1"}
 _ENDS = ("", " low", " high")
+_COLUMNS = (
+    "Trait",
+    "Model",
+    "After",
+    *(f"{head}{end}" for head in _SHOWN.values() for end in _ENDS),
+)
+"""The columns of tables that compare the model with others on the same users."""
 
 
 def _with_intervals(scores: Scores, intervals: Mapping[str, Interval]) -> list[float]:
