@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tweetprofile.cli import main
-from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.inspection import InspectOptions, inspect_manifest
 from tweetprofile.inspection.report import Range, TextTotals
 from tweetprofile.inspection.scripts import scripts_of
@@ -63,7 +62,7 @@ def test_texts_are_counted_beside_images(tmp_path: Path) -> None:
         texts=[["hola", None, "привет мир"], [], ["uno", "dos", "tres", "cuatro"], None],
         lang=["ru", "es", "es", None],
     )
-    assert inspect(manifest, texts=TextLimits(max_texts=3, max_text_bytes=5)) == TextTotals(
+    assert inspect(manifest, max_texts=3, max_text_bytes=5) == TextTotals(
         given=6,
         left_out=1,
         cut=2,

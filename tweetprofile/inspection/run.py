@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tweetprofile.data.files.storage import AnyPath
@@ -89,6 +89,12 @@ class InspectOptions:
             raise OptionError(f"`sample` is {self.sample}; it must be at least 1.")
         if self.max_images < 1:
             raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
+        TextLimits(self.max_texts, self.max_text_bytes)
+
+    @property
+    def text_limits(self) -> TextLimits:
+        """How much of the users' texts is read."""
+        return TextLimits(self.max_texts, self.max_text_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +137,7 @@ class InspectPlan:
     def batches(self, users_per_batch: int) -> Iterator[UserBatch]:
         """Yield the users in batches of at most `users_per_batch`, with texts if there are any."""
         manifest, most = self.manifest, self.options.max_images
-        options = self.options
-        texts = TextLimits(options.max_texts, options.max_text_bytes)
-        if not manifest.has_texts:
-            texts = None
+        texts = self.options.text_limits if manifest.has_texts else None
         columns = [*self.columns]
         if texts is not None and self.language is not None:
             columns.append(self.language)
