@@ -126,7 +126,7 @@ def _refuse(choices: dict[str, Any], names: dict[str, str], why: str) -> None:
             raise click.UsageError(f"{flag} {why}")
 
 
-def _report(manifest: str, choices: dict[str, Any], limits: dict[str, int], *, quiet: bool) -> None:
+def _report(manifest: str, choices: dict[str, Any], limits: dict[str, Any], *, quiet: bool) -> None:
     from tweetprofile.cli import inspect_view as view
     from tweetprofile.cli.console import CONSOLE
     from tweetprofile.cli.flags import with_flags
