@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.text_users import save_text_model
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.decoders import DecodeOptions
 from tweetprofile.decoders.pillow import PillowDecoder
@@ -196,6 +197,16 @@ def test_without_a_model_volumes_of_the_default_size_are_drawn(
     monkeypatch.setenv("TWEETPROFILE_CHECKPOINT", str(tmp_path / "gone.safetensors"))
     with pytest.raises(CheckpointError, match=r"gone\.safetensors"):
         models(manifest, tmp_path / "other.png", SheetOptions())
+
+
+def test_a_head_over_embeddings_needs_no_filling(embedding_model: Path) -> None:
+    assert SheetOptions(checkpoint=embedding_model).find_model().filling == "nothing"
+
+
+def test_a_model_of_texts_alone_has_no_sheet(tmp_path: Path, manifest: Path) -> None:
+    model = save_text_model(tmp_path / "texts.safetensors", ["el sol"], images=False)
+    with pytest.raises(OptionError, match="looks at no images"):
+        draw_contact_sheet(manifest, "full", tmp_path / "x.png", SheetOptions(checkpoint=model))
 
 
 def test_a_network_that_takes_any_number_of_frames_needs_no_filling(

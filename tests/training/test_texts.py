@@ -118,6 +118,23 @@ def test_images_and_texts_are_weighed_on_users_who_have_both(
     assert "| gender | texts |" in card
 
 
+def test_images_and_texts_count_half_each_if_no_users_can_weigh_them(
+    medium_dump: Path, tmp_path: Path
+) -> None:
+    users = pl.read_parquet(medium_dump / "train.parquet").filter(pl.col("gender").is_not_null())
+    rng = np.random.default_rng(0)
+    texts = pl.Series("texts", [draw_texts(gender, rng) for gender in users["gender"]])
+    manifest = tmp_path / "users.parquet"
+    users.select("user_id", "images", "gender").with_columns(texts).write_parquet(manifest)
+    quick: dict[str, Any] = {"epochs": 1, "members": 1, "frame_size": 32, "val_fraction": 0.0}
+    summary = train(manifest, tmp_path, image_root=str(medium_dump), **quick)
+    checkpoint = load_checkpoint(summary.checkpoint)
+    assert checkpoint.texts is not None
+    fusion = checkpoint.texts.header.fusion["gender"]
+    assert (fusion.images, fusion.texts) == (0.5, 0.5)
+    assert any("each counts half" in warning for warning in checkpoint.training["warnings"])
+
+
 def test_texts_are_left_out_on_request(medium_dump: Path, tmp_path: Path) -> None:
     users = pl.read_parquet(medium_dump / "train.parquet")
     manifest = tmp_path / "users.parquet"

@@ -104,6 +104,15 @@ def test_parts_are_refused_where_there_is_one(
         predict(model, four_users, parts=True)
 
 
+@pytest.mark.parametrize("option", ["clips", "views", "orders"])
+def test_options_of_images_are_refused_for_a_model_of_texts(
+    tmp_path: Path, four_users: list[UserImages], option: str
+) -> None:
+    model = save_text_model(tmp_path / "texts.safetensors", TEXTS, images=False)
+    with pytest.raises(OptionError, match=f"`{option}` is 2"):
+        predict(model, four_users, **{option: 2})
+
+
 def test_the_row_of_a_crash_has_the_columns_of_every_row(
     text_model: Path, four_users: list[UserImages]
 ) -> None:

@@ -48,7 +48,7 @@ from tweetprofile.job import (
     PredictorOptions,
     WorkerFacts,
 )
-from tweetprofile.networks import DeepSetSpec
+from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec, NoImagesSpec
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.profiles import FRAMES
@@ -148,7 +148,12 @@ class SheetOptions:
             spec = VolumeSpec(height=side, width=side, detail=self.detail or DETAIL)
             return SheetModel(spec, spec.fill)
         loaded = load_checkpoint(path)
-        any_number = isinstance(loaded.network_spec, DeepSetSpec)
+        if isinstance(loaded.network_spec, NoImagesSpec):
+            raise OptionError(
+                f"`checkpoint` {path} looks at no images; name a model of images, "
+                "or pass `frame_size`."
+            )
+        any_number = isinstance(loaded.network_spec, DeepSetSpec | EmbeddingSetSpec)
         volume = loaded.volume_spec
         volume = replace(volume, detail=self.detail or volume.detail)
         filling: Filling = "nothing" if any_number else volume.fill

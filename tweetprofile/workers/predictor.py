@@ -91,6 +91,7 @@ class Predictor:
         over_embeddings = isinstance(checkpoint.network_spec, EmbeddingSetSpec)
         usual_size = embedding_batch_size if over_embeddings else default_batch_size
         self._batch_size = options.batch_size or usual_size(self.device)
+        self._require_images(options)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
         self._parts = self._named_parts() if options.parts else ()
@@ -153,6 +154,15 @@ class Predictor:
         if options.embedding_cache is not None:
             store = embedder.open_store(options.embedding_cache, options.embedding_cache_gb)
         return copy.deepcopy(self._checkpoint.head).to(self.device), embedder, store
+
+    def _require_images(self, options: PredictorOptions) -> None:
+        """Refuse options that concern images if the model looks at none."""
+        for name in () if self._sees_images else ("clips", "views"):
+            if (value := getattr(options, name)) > 1:
+                raise OptionError(
+                    f"`{name}` is {value}, but {self._checkpoint.path} looks at no images; leave "
+                    f"`{name}` out."
+                )
 
     def _named_parts(self) -> tuple[str, ...]:
         """Return what the probabilities are given by alone, too."""

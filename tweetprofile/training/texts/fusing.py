@@ -67,7 +67,7 @@ def fit_fusion(
     for column, trait in enumerate(schema):
         labels = images.labels_RT[:, column]
         parts = each["images"][trait.name], each["texts"][trait.name]
-        prior = _prior(train_labels[:, column], len(trait.classes))
+        prior = class_shares(train_labels[:, column], len(trait.classes))
         fusion[trait.name] = _fit(*parts, labels, prior)
         both[trait.name] = fusion[trait.name].combine(*parts)
         plain = Fusion(1.0, 1.0, prior).combine(*parts)
@@ -105,8 +105,8 @@ def _calibrated(held_out: HeldOut, schema: TraitSchema) -> dict[str, NDArray[np.
     return probabilities
 
 
-def _prior(labels: NDArray[np.int64], classes: int) -> tuple[float, ...]:
-    """Return the share of each class; one without a user counts as if it had one."""
+def class_shares(labels: NDArray[np.int64], classes: int) -> tuple[float, ...]:
+    """Return the share of users in each class; one without a user counts as if it had one."""
     counts = np.maximum(np.bincount(labels[labels != UNKNOWN], minlength=classes), 1)
     return tuple((counts / counts.sum()).tolist())
 

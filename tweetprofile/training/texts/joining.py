@@ -1,16 +1,17 @@
 """Whole models with texts: of texts alone, or of images and texts together."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tweetprofile.checkpoints.text_part import TextHeader, TextPart
-from tweetprofile.errors import TrainingError
 from tweetprofile.networks import NoImages, NoImagesSpec
+from tweetprofile.scoring.fusion import Fusion
 from tweetprofile.scoring.traits import mean_macro_f1
 from tweetprofile.training.fingerprint import fingerprint_text_users
 from tweetprofile.training.finishing import Trained, UserCounts
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.plan import TrainingPlan
-from tweetprofile.training.texts.fusing import FusionFit, fit_fusion
+from tweetprofile.training.texts.fusing import FusionFit, class_shares, fit_fusion
 from tweetprofile.training.texts.learning import LearnedTexts
 
 _FEWEST_USERS = 20
@@ -45,31 +46,55 @@ def with_texts(
 ) -> Trained:
     """Return a model of images and texts, with weights fitted on users whom both held out.
 
-    Raises:
-        TrainingError: Too few held-out users have images and texts.
+    If too few held-out users have both, images and texts count half each, and a warning says so.
     """
-    fit = None
+    schema, fit = plan.found.schema, None
     if images.held_out is not None:
-        fit = fit_fusion(images.held_out, texts.held_out, texts.labels_NT, plan.found.schema)
+        fit = fit_fusion(images.held_out, texts.held_out, texts.labels_NT, schema)
     if fit is None or fit.users < _FEWEST_USERS:
-        raise TrainingError(
-            f"{0 if fit is None else fit.users} held-out users have a usable image, a text and a "
-            f"label, and {_FEWEST_USERS} are needed to weigh images against texts; raise "
-            '`val_fraction`, or pass `use="images"` or `use="texts"`.'
-        )
+        return _with_even_weights(plan, images, texts, observer, 0 if fit is None else fit.users)
     note = _describe(fit)
     observer.on_note(note)
-    header = TextHeader(texts.spec, _temperatures(texts), fit.fusion)
     return replace(
-        images,
+        _joined(images, texts, fit.fusion),
         best=replace(
             images.best, scores=fit.scores["both"], mean_macro_f1=mean_macro_f1(fit.scores["both"])
         ),
         calibration=fit.calibration,
-        temperatures={name: each.temperature for name, each in images.calibration.items()},
         notes=(*images.notes, texts.note, note),
-        texts=TextPart(texts.model, header),
         parts=fit.scores,
+    )
+
+
+def _with_even_weights(
+    plan: TrainingPlan,
+    images: Trained,
+    texts: LearnedTexts,
+    observer: TrainObserver,
+    users: int,
+) -> Trained:
+    """Return a model in which images and texts count half each, as cautious as either alone."""
+    warning = (
+        f"{users:,} held-out users have a usable image, a text and a label, too few to weigh "
+        f"images against texts ({_FEWEST_USERS} are needed): each counts half, and the scores are "
+        "those of images alone."
+    )
+    observer.on_warning(warning)
+    fusion = {
+        trait.name: Fusion(0.5, 0.5, class_shares(texts.labels_NT[:, column], len(trait.classes)))
+        for column, trait in enumerate(plan.found.schema)
+    }
+    joined = _joined(images, texts, fusion)
+    return replace(joined, warnings=(*images.warnings, warning))
+
+
+def _joined(images: Trained, texts: LearnedTexts, fusion: Mapping[str, Fusion]) -> Trained:
+    header = TextHeader(texts.spec, _temperatures(texts), fusion)
+    return replace(
+        images,
+        temperatures={name: each.temperature for name, each in images.calibration.items()},
+        notes=(*images.notes, texts.note),
+        texts=TextPart(texts.model, header),
     )
 
 
