@@ -89,6 +89,15 @@ def test_a_model_of_texts_alone_does_not_look_at_images(
     assert rows["gender"].null_count == 2
 
 
+def test_a_model_of_texts_alone_takes_more_users_at_once(tmp_path: Path, model: Path) -> None:
+    texts = save_text_model(tmp_path / "texts.safetensors", TEXTS, images=False)
+    usual, more = (
+        Predictor(load_checkpoint(each), PredictorOptions(device="cpu")).facts.batch_size
+        for each in (model, texts)
+    )
+    assert more > usual
+
+
 def test_a_model_of_images_alone_ignores_texts(model: Path, four_users: list[UserImages]) -> None:
     without = [replace(user, texts=()) for user in four_users]
     assert predict(model, four_users) == predict(model, without)

@@ -51,7 +51,12 @@ from tweetprofile.workers.profiles import (
     UserOutcome,
     make_profiles,
 )
-from tweetprofile.workers.text_reading import combine, probabilities_by_texts, seen_in
+from tweetprofile.workers.text_reading import (
+    TEXT_BATCH_SIZE,
+    combine,
+    probabilities_by_texts,
+    seen_in,
+)
 
 
 class Predictor:
@@ -90,7 +95,8 @@ class Predictor:
         self._spec = replace(own, detail=options.detail or own.detail)
         over_embeddings = isinstance(checkpoint.network_spec, EmbeddingSetSpec)
         usual_size = embedding_batch_size if over_embeddings else default_batch_size
-        self._batch_size = options.batch_size or usual_size(self.device)
+        usual = usual_size(self.device) if self._sees_images else TEXT_BATCH_SIZE
+        self._batch_size = options.batch_size or usual
         self._require_images(options)
         self._orders = self._draw_orders(options.orders)
         self._views = VIEWS[: options.views]
