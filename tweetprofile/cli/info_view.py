@@ -49,13 +49,13 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
         table.add_row("texts", _texts(checkpoint.texts))
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
-        temperature = checkpoint.temperatures[trait.name]
+        temperature = _temperatures(checkpoint)[trait.name]
         table.add_row(trait.name, ", ".join(trait.classes))
         if score := scores.get(trait.name):
             table.add_row("", _score(score, temperature))
     if source := checkpoint.training.get("weights"):
         table.add_row("backbone", _backbone(source))
-    table.add_row("trained", _training(checkpoint.training))
+    table.add_row("trained", _training(checkpoint))
     table.add_row("sha256", checkpoint.sha256)
     OUTPUT.print(table)
 
@@ -108,7 +108,17 @@ def _score(score: dict[str, Any], temperature: float) -> str:
     )
 
 
-def _training(training: Mapping[str, Any]) -> str:
+def _temperatures(checkpoint: Checkpoint) -> Mapping[str, float]:
+    """Return the temperatures of the network, or of the texts if the model reads these alone."""
+    if checkpoint.texts is not None and isinstance(checkpoint.network_spec, NoImagesSpec):
+        return checkpoint.texts.header.temperatures
+    return checkpoint.temperatures
+
+
+def _training(checkpoint: Checkpoint) -> str:
+    training = checkpoint.training
+    if isinstance(checkpoint.network_spec, NoImagesSpec):  # there are no epochs
+        return f"{describe_origin(training)}; tweetprofile {training.get('version', '?')}"
     kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
     return (
         f"{describe_origin(training)}; kept {console.kept_epochs(kept)}, of at most "

@@ -176,6 +176,7 @@ def show_training(summary: TrainSummary) -> None:
     held_out = f"{summary.val_users:,} held out" if summary.val_users else "none held out"
     if summary.in_turn:
         held_out = f"{summary.val_users:,} of them held out in turn"
+    kept = "" if summary.texts_alone else f"; kept {kept_epochs(summary.kept_epochs)}"
     lacking = "text" if summary.texts_alone else "usable image"
     left_out = f", {summary.left_out:,} without a {lacking}" if summary.left_out else ""
     left_out += f", {summary.unlabelled:,} without a label" if summary.unlabelled else ""
@@ -201,8 +202,7 @@ def show_training(summary: TrainSummary) -> None:
         _show_parts(name, summary.parts)
     CONSOLE.print(
         f"trained on {count_of(summary.users, 'user')}, {held_out}{left_out}, in "
-        f"{summary.seconds:.0f} s; kept {kept_epochs(summary.kept_epochs)} -> "
-        f"{summary.checkpoint}",
+        f"{summary.seconds:.0f} s{kept} -> {summary.checkpoint}",
     )
     run = summary.checkpoint.parent
     CONSOLE.print(
