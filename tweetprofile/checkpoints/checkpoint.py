@@ -28,6 +28,7 @@ from tweetprofile.networks import (
     EmbeddingSetSpec,
     Ensemble,
     NetworkSpec,
+    NoImagesSpec,
     build_ensemble,
     build_head,
     count_members,
@@ -72,6 +73,11 @@ class Checkpoint:
     temperatures: Mapping[str, float]
     state: Mapping[str, torch.Tensor] = field(repr=False)
     texts: TextPart | None = None
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether the model looks at images, or reads texts alone."""
+        return not isinstance(self.network_spec, NoImagesSpec)
 
     @cached_property
     def network(self) -> AnyNetwork:

@@ -110,14 +110,14 @@ def _score(score: dict[str, Any], temperature: float) -> str:
 
 def _temperatures(checkpoint: Checkpoint) -> Mapping[str, float]:
     """Return the temperatures of the network, or of the texts if the model reads these alone."""
-    if checkpoint.texts is not None and isinstance(checkpoint.network_spec, NoImagesSpec):
+    if checkpoint.texts is not None and not checkpoint.sees_images:
         return checkpoint.texts.header.temperatures
     return checkpoint.temperatures
 
 
 def _training(checkpoint: Checkpoint) -> str:
     training = checkpoint.training
-    if isinstance(checkpoint.network_spec, NoImagesSpec):  # there are no epochs
+    if not checkpoint.sees_images:  # there are no epochs
         return f"{describe_origin(training)}; tweetprofile {training.get('version', '?')}"
     kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
     return (

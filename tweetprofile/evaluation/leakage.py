@@ -26,7 +26,6 @@ from tweetprofile.data.labels.reading import read_user_ids
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.errors import CheckpointError, OptionError, StoreError
-from tweetprofile.networks import NoImagesSpec
 from tweetprofile.workers.profiles import IMAGES, TEXTS
 
 _MAX_USERS = 1_000
@@ -113,7 +112,7 @@ def find_leakage(
         return Leakage("its checkpoint was written by a version that recorded no fingerprints")
     seen = read_training_fingerprint(checkpoint.training["seen"], "seen")
     ids = np.array([user_digest(each) for each in read_user_ids(manifest)], np.uint64)
-    sees_images = not isinstance(checkpoint.network_spec, NoImagesSpec)
+    sees_images = checkpoint.sees_images
     images = _image_overlap(manifest, seen, image_root) if sees_images else None
     uncompared = [IMAGES] if sees_images and images is None and manifest.has_images else []
     if checkpoint.texts is not None and manifest.has_texts:

@@ -18,7 +18,6 @@ from tweetprofile.evaluation.baselines import MAJORITY, Baseline, majority, meas
 from tweetprofile.evaluation.matching import MatchedTrait, MatchedUsers
 from tweetprofile.evaluation.metrics import Scores, score
 from tweetprofile.evaluation.resampling import Interval, bootstrap_intervals
-from tweetprofile.networks import NoImagesSpec
 from tweetprofile.workers.profiles import IMAGES, TEXTS
 
 
@@ -90,7 +89,7 @@ class Parts:
 
 def sees_both(checkpoint: Checkpoint) -> bool:
     """Return whether a model looks at images and reads texts, so that each can be told apart."""
-    return checkpoint.texts is not None and not isinstance(checkpoint.network_spec, NoImagesSpec)
+    return checkpoint.texts is not None and checkpoint.sees_images
 
 
 def measure_parts(model: MatchedUsers, seed: int = 0) -> Parts | None:

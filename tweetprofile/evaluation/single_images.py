@@ -27,7 +27,6 @@ from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
 from tweetprofile.errors import OptionError, PredictionsError, TooManyFailuresError
 from tweetprofile.evaluation.matching import MatchedUsers
 from tweetprofile.evaluation.predictions import probabilities_of
-from tweetprofile.networks import NoImagesSpec
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
 from tweetprofile.traits import Trait
@@ -108,7 +107,7 @@ def predict_single_images(
 
 def require_images(checkpoint: Checkpoint) -> None:
     """Raise OptionError unless a model looks at images."""
-    if isinstance(checkpoint.network_spec, NoImagesSpec):
+    if not checkpoint.sees_images:
         raise OptionError(
             f"`baselines` predict single images, and {checkpoint.path} looks at no images; leave "
             "`baselines` out."

@@ -48,7 +48,7 @@ from tweetprofile.job import (
     PredictorOptions,
     WorkerFacts,
 )
-from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec, NoImagesSpec
+from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.profiles import FRAMES
@@ -148,7 +148,7 @@ class SheetOptions:
             spec = VolumeSpec(height=side, width=side, detail=self.detail or DETAIL)
             return SheetModel(spec, spec.fill)
         loaded = load_checkpoint(path)
-        if isinstance(loaded.network_spec, NoImagesSpec):
+        if not loaded.sees_images:
             raise OptionError(
                 f"`checkpoint` {path} looks at no images; name a model of images, "
                 "or pass `frame_size`."

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tweetprofile.checkpoints.checkpoint import Checkpoint
 from tweetprofile.errors import OutputError
-from tweetprofile.networks import NoImagesSpec
 from tweetprofile.scoring.epochs import EpochMetrics, read_metrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.calibration import TemperatureFit, read_temperature_fit
@@ -86,5 +85,5 @@ def recall_summary(checkpoint: Checkpoint) -> TrainSummary:
             name: {trait: TraitScore(**score) for trait, score in scores.items()}
             for name, scores in facts.get("parts", {}).items()
         },
-        texts_alone=isinstance(checkpoint.network_spec, NoImagesSpec),
+        texts_alone=not checkpoint.sees_images,
     )

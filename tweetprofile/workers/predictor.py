@@ -25,7 +25,6 @@ from tweetprofile.networks import (
     AnyNetwork,
     Cnn3dSpec,
     EmbeddingSetSpec,
-    NoImagesSpec,
     for_inference,
 )
 from tweetprofile.stages import Stage, StageClock
@@ -95,7 +94,7 @@ class Predictor:
         self._spec = replace(own, detail=options.detail or own.detail)
         over_embeddings = isinstance(checkpoint.network_spec, EmbeddingSetSpec)
         usual_size = embedding_batch_size if over_embeddings else default_batch_size
-        usual = usual_size(self.device) if self._sees_images else TEXT_BATCH_SIZE
+        usual = usual_size(self.device) if self._checkpoint.sees_images else TEXT_BATCH_SIZE
         self._batch_size = options.batch_size or usual
         self._require_images(options)
         self._orders = self._draw_orders(options.orders)
@@ -131,14 +130,10 @@ class Predictor:
             batch_size=self._batch_size,
             cuda_devices=torch.cuda.device_count(),
             origin=describe_origin(self._checkpoint.training),
-            sees_images=self._sees_images,
+            sees_images=self._checkpoint.sees_images,
             reads_texts=self._checkpoint.texts is not None,
             parts=self._parts,
         )
-
-    @property
-    def _sees_images(self) -> bool:
-        return not isinstance(self._checkpoint.network_spec, NoImagesSpec)
 
     def _load_network(
         self, options: PredictorOptions
@@ -163,7 +158,7 @@ class Predictor:
 
     def _require_images(self, options: PredictorOptions) -> None:
         """Refuse options that concern images if the model looks at none."""
-        for name in () if self._sees_images else ("clips", "views"):
+        for name in () if self._checkpoint.sees_images else ("clips", "views"):
             if (value := getattr(options, name)) > 1:
                 raise OptionError(
                     f"`{name}` is {value}, but {self._checkpoint.path} looks at no images; leave "
@@ -172,7 +167,7 @@ class Predictor:
 
     def _named_parts(self) -> tuple[str, ...]:
         """Return what the probabilities are given by alone, too."""
-        if self._checkpoint.texts is None or not self._sees_images:
+        if self._checkpoint.texts is None or not self._checkpoint.sees_images:
             raise OptionError(
                 f"`parts` is for models of images and texts, and {self._checkpoint.path} has only "
                 "one of them; leave it out."
@@ -205,7 +200,7 @@ class Predictor:
             frames = self._load(batch)
             outcomes += map(self._outcome, batch, frames)
             with self._compute_slot:
-                if self._sees_images:
+                if self._checkpoint.sees_images:
                     each = self._predict_batch([user.frames_FHWC for user in frames])
                     by_images.append(each)
                 if (texts := self._checkpoint.texts) is not None:
@@ -216,7 +211,7 @@ class Predictor:
 
     def _load(self, users: Sequence[UserImages]) -> list[UserFrames]:
         """Return the frames of users; none if the model looks at no images."""
-        if not self._sees_images:
+        if not self._checkpoint.sees_images:
             users = [replace(user, images=()) for user in users]
         return self._loader.load(users)
 
@@ -228,7 +223,7 @@ class Predictor:
             outcome,
             images_given=len(user.images) + user.left_out,
             texts=TextOutcome.of(user),
-            texts_alone=not self._sees_images,
+            texts_alone=not self._checkpoint.sees_images,
         )
 
     def _profiles(

@@ -160,7 +160,8 @@ def _count(
                         lengths[following + row] = len(own) // 4
                         buckets.write(own)
                         counts.write(rows[NGRAM_COUNTS][row].as_buffer())
-                    texts[following : following + len(rows)] = rows["texts_used"].to_numpy()
+                    used = rows["texts_used"].fill_null(0)  # null for users who crashed a worker
+                    texts[following : following + len(rows)] = used.to_numpy()
                     following += len(rows)
                 done += len(batch)
                 on_progress(done, total)
