@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tweetprofile.decoders.guarded import GuardedDaliDecoder
 from tweetprofile.engines.jobs import PredictJob
+from tweetprofile.workers.image_model import Predicted
 from tweetprofile.workers.predictor import Predictor
-from tweetprofile.workers.profiles import Probabilities
 
 
 class FreeJob(PredictJob):
@@ -32,13 +32,19 @@ class FreePredictor(Predictor):
         assert isinstance(decoder, GuardedDaliDecoder)
         fast: Any = decoder._fast
         fast._ndd = _FreeDali(fast._ndd, self._spec.shape[1:])
+        images: Any = self._images
+        images._forward = self._look_at_nothing
 
-    def _forward(self, volumes_NDHWC: torch.Tensor, mask_ND: torch.Tensor) -> Probabilities:
+    def _look_at_nothing(self, volumes_NDHWC: torch.Tensor, mask_ND: torch.Tensor) -> Predicted:
         self._observer.end()
-        return {
-            trait.name: np.full((len(volumes_NDHWC), len(trait.classes)), 0.5, np.float32)
-            for trait in self._checkpoint.schema
-        }
+        users = len(volumes_NDHWC)
+        return Predicted(
+            {
+                trait.name: np.full((users, len(trait.classes)), 0.5, np.float32)
+                for trait in self._checkpoint.schema
+            },
+            {},
+        )
 
 
 class _FreeDali:

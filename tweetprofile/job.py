@@ -64,6 +64,16 @@ def check_detail(detail: str) -> None:
         raise OptionError(f"`detail` is {detail}; it must be full or frame.")
 
 
+def refuse_averages(passes: Mapping[str, int]) -> None:
+    """Raise OptionError if predictions would be averages, to which contributions do not add up."""
+    for name, number in passes.items():
+        if number > 1:
+            raise OptionError(
+                f"`{name}` is {number}, but `evidence` explains a single pass; leave one of them "
+                "out."
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
     """How a `Predictor` works.
@@ -95,6 +105,8 @@ class PredictorOptions:
             no more are added.
         parts: Whether to give the probabilities by images alone and by texts alone, too, if the
             model reads texts.
+        evidence: Whether to say what each image and text contributes; `clips`, `orders` and
+            `views` must be 1 then.
 
     Raises:
         OptionError: A value is out of range.
@@ -116,8 +128,11 @@ class PredictorOptions:
     embedding_cache: Path | None = None
     embedding_cache_gb: float = EMBEDDING_CACHE_GB
     parts: bool = False
+    evidence: bool = False
 
     def __post_init__(self) -> None:
+        if self.evidence:
+            refuse_averages({"clips": self.clips, "orders": self.orders, "views": self.views})
         if not self.embedding_cache_gb > 0:
             raise OptionError(
                 f"`embedding_cache_gb` is {self.embedding_cache_gb:g}; it must be above 0."
@@ -213,6 +228,8 @@ class PredictorFacts(WorkerFacts):
         sees_images: Whether the model looks at images.
         reads_texts: Whether the model reads texts.
         parts: What the probabilities are given by alone, too: `images`, `texts`.
+        evidence: How it is known what images contribute: `exact` or `leave_one_out`; None if
+            contributions are not given.
     """
 
     checkpoint_sha256: str
@@ -224,6 +241,7 @@ class PredictorFacts(WorkerFacts):
     sees_images: bool = True
     reads_texts: bool = False
     parts: tuple[str, ...] = ()
+    evidence: str | None = None
 
     @property
     def detail(self) -> Detail:

@@ -67,7 +67,7 @@ def test_shared_images_are_embedded_once_per_batch(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = Predictor(checkpoint, OPTIONS)
-    embedder = predictor._embedder
+    embedder = predictor._images._embedder
     assert embedder is not None
     computed: list[int] = []
     compute = type(embedder)._compute

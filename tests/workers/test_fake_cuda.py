@@ -121,7 +121,7 @@ def test_every_network_in_every_precision_asks_only_for_kernels_that_exist(
     with fake_cuda() as cuda:
         predictor = Predictor(checkpoint, on_cuda(precision, orders=orders, views=4))
         with cuda.recording() as record:
-            rows = predictor._predict_batch(frames_of(cuda, 11, 3, 0))
+            rows = predictor._images.predict(frames_of(cuda, 11, 3, 0)).probabilities
     assert not record.faults
     assert not record.unchecked
     assert record.launches["convolution"] > 0
@@ -139,7 +139,7 @@ def test_a_network_over_embeddings_asks_only_for_kernels_that_exist(
         options = on_cuda(precision, views=2, embedding_cache=tmp_path)
         predictor = Predictor(checkpoint, options)
         with cuda.recording() as record:
-            rows = predictor._predict_batch(frames_of(cuda, 11, 3, 0))
+            rows = predictor._images.predict(frames_of(cuda, 11, 3, 0)).probabilities
     assert not record.faults
     assert not record.unchecked
     assert rows["gender"].shape == (3, 2)
@@ -154,7 +154,7 @@ def test_a_user_without_frames_is_blank_on_the_device_of_the_others(
     with fake_cuda() as cuda:
         predictor = Predictor(checkpoint, on_cuda("bf16", clips=3))
         with cuda.recording() as record:
-            rows = predictor._predict_batch(frames_of(cuda, *counts))
+            rows = predictor._images.predict(frames_of(cuda, *counts)).probabilities
     assert not record.faults
     assert rows["gender"].shape == (len(counts), 2)
 
@@ -181,7 +181,7 @@ def test_a_batch_goes_to_the_device_and_back_without_another_wait() -> None:
         predictor = Predictor(checkpoint, on_cuda("bf16"))
         frames = frames_of(cuda, *[11] * 64)
         with cuda.recording() as record:
-            predictor._predict_batch(frames)
+            predictor._images.predict(frames)
     assert not record.waits
     assert record.to_host.total() <= len(MEX_A3T.names)
     assert record.to_device.total() <= 2

@@ -345,6 +345,6 @@ def test_a_batch_that_does_not_fit_into_memory_is_refused_with_a_smaller_one(
 ) -> None:
     options = PredictorOptions(dump, device="cpu", batch_size=batch_size)
     predictor = Predictor(load_checkpoint(model), options)
-    predictor._network = Greedy()  # type: ignore[assignment]
+    predictor._images._network = Greedy()  # type: ignore[assignment]
     with pytest.raises(OptionError, match=f"this machine has too little memory .*{fix}"):
         predictor(users)

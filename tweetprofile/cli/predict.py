@@ -67,6 +67,13 @@ from tweetprofile.cli.command import Command, Section, option
     is_flag=True,
     help="Also write the probabilities by images alone and by texts alone, for models of both.",
 )
+@option(
+    Section.MODEL,
+    "--evidence",
+    is_flag=True,
+    help="Also write what each image, and each text, contributes to the predicted class of each "
+    "trait. Takes 12 times as long for model1 and model2, which do not add images up.",
+)
 @shared.text_caps
 @run_options.embedding_cache
 @shared.caps

@@ -107,7 +107,12 @@ class PredictJob(Job[PredictorFacts]):
     def crashed_row(self, facts: PredictorFacts, images_given: int) -> pa.Table:
         """See `Job.crashed_row`."""
         return crashed_profile(
-            facts.schema, "", images_given, texts=facts.reads_texts, parts=facts.parts
+            facts.schema,
+            "",
+            images_given,
+            texts=facts.reads_texts,
+            parts=facts.parts,
+            evidence=facts.evidence is not None,
         )
 
 

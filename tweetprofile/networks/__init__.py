@@ -8,6 +8,7 @@ learns by itself. All of them end in `heads.py`. A model that reads texts alone 
 
 import copy
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
@@ -16,6 +17,7 @@ from tweetprofile.networks.deepset import DeepSet
 from tweetprofile.networks.embedding_head import EmbeddingHead
 from tweetprofile.networks.embedding_set import EmbeddingSet, Learned, build_head
 from tweetprofile.networks.ensemble import Ensemble
+from tweetprofile.networks.explained import Explained
 from tweetprofile.networks.folding import Foldable, fold_batch_norms
 from tweetprofile.networks.no_images import NoImages
 from tweetprofile.networks.specs import (
@@ -39,12 +41,14 @@ __all__ = [
     "AnyNetwork",
     "Cnn3d",
     "Cnn3dSpec",
+    "Contributions",
     "DeepSet",
     "DeepSetSpec",
     "EmbeddingHead",
     "EmbeddingSet",
     "EmbeddingSetSpec",
     "Ensemble",
+    "Explained",
     "Learned",
     "Member",
     "Network",
@@ -56,6 +60,7 @@ __all__ = [
     "build_ensemble",
     "build_head",
     "build_network",
+    "contributions_of",
     "count_members",
     "ensemble_of",
     "fold_batch_norms",
@@ -71,6 +76,9 @@ Member = Cnn3d | DeepSet | EmbeddingHead
 
 Network = Member | EmbeddingSet
 """A network that is trained by itself; a head is, if its backbone stays as it is."""
+
+Contributions = Literal["exact", "leave_one_out"]
+"""How it is known what images contribute: the network adds them up, or each is left out once."""
 
 AnyNetwork = Network | Ensemble | NoImages
 """A network that predicts: a trained one, or an ensemble of trained ones."""
@@ -112,6 +120,15 @@ def ensemble_of(members: Sequence[Network]) -> AnyNetwork:
         return members[0]
     # A backbone is too large to be kept several times; members have one in common.
     return Ensemble([each for each in members if not isinstance(each, EmbeddingSet)])
+
+
+def contributions_of(spec: NetworkSpec) -> Contributions:
+    """Return how it is known what each image contributes to the logits of a network."""
+    if isinstance(spec, Cnn3dSpec):
+        return "leave_one_out"
+    if isinstance(spec, EmbeddingSetSpec) and spec.pool == "attention":
+        return "leave_one_out"
+    return "exact"
 
 
 def fold_normalisation(network: AnyNetwork) -> AnyNetwork:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tweetprofile.networks.backbones import build_cnn
+from tweetprofile.networks.explained import Explained
 from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.specs import DeepSetSpec
 from tweetprofile.traits import TraitSchema
@@ -67,6 +68,26 @@ class DeepSet(nn.Module):
         Returns:
             The (N, classes) logits by trait name, in schema order.
         """
+        features_NDC, mask_ND = self._frame_features(volumes_NCDHW, mask_ND, own_M)
+        return self._logits(features_NDC, mask_ND)
+
+    def explain(self, volumes_NCDHW: torch.Tensor, mask_ND: torch.Tensor) -> Explained:
+        """Return the logits of `forward`, and what each frame adds to them; not in training."""
+        features_NDC, mask_ND = self._frame_features(volumes_NCDHW, mask_ND)
+        added = self.heads.contributions(self._divide(features_NDC, mask_ND[:, :, None]))
+        return Explained(self._logits(features_NDC, mask_ND), added)
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Let the backbone compute in `dtype`, with channels-last weights."""
+        self.backbone.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _frame_features(
+        self,
+        volumes_NCDHW: torch.Tensor,
+        mask_ND: torch.Tensor | None,
+        own_M: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the features (N, D, C) of frames, 0 for those that do not count, and the mask."""
         frames_NDCHW = volumes_NCDHW.transpose(1, 2)
         if mask_ND is None:
             mask_ND = frames_NDCHW.new_ones(frames_NDCHW.shape[:2], dtype=torch.bool)
@@ -80,20 +101,20 @@ class DeepSet(nn.Module):
         else:
             # All frames are computed, so that no bit of a user's result depends on other users.
             features = self._features(frames_NDCHW.flatten(0, 1)) * mask_ND.flatten()[:, None]
+        return features.view(*mask_ND.shape, features.shape[1]), mask_ND
+
+    def _logits(self, features_NDC: torch.Tensor, mask_ND: torch.Tensor) -> dict[str, torch.Tensor]:
         # A sum over D has a fixed order; adding each frame to its user's sum has none on a GPU.
-        sums = features.view(*mask_ND.shape, features.shape[1]).sum(1)
-        logits: dict[str, torch.Tensor] = self.heads(self.dropout(self._pool(sums, mask_ND)))
+        pooled = self._divide(features_NDC.sum(1), mask_ND)
+        logits: dict[str, torch.Tensor] = self.heads(self.dropout(pooled))
         return logits
 
-    def compute_in(self, dtype: torch.dtype) -> None:
-        """Let the backbone compute in `dtype`, with channels-last weights."""
-        self.backbone.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def _pool(self, sums_NC: torch.Tensor, mask_ND: torch.Tensor) -> torch.Tensor:
+    def _divide(self, sums: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Divide features, or their sum over the frames of a user, as the pool does."""
         if self.spec.pool == "sum":
             # In units of a full volume's mean, so that the features have the same magnitude.
-            return sums_NC / self.volume_spec.frames
-        return sums_NC / mask_ND.sum(1, keepdim=True).clamp(min=1)
+            return sums / self.volume_spec.frames
+        return sums / mask.sum(1, keepdim=True).clamp(min=1)
 
     def _features(self, frames_MCHW: torch.Tensor) -> torch.Tensor:
         frames = frames_MCHW.contiguous(memory_format=torch.channels_last)

@@ -5,9 +5,12 @@ It is small, so it learns within seconds from embeddings that were computed once
 Shapes: N users, C features of an embedding, D frames of a volume, K clusters.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
+from tweetprofile.networks.explained import Explained
 from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.specs import EmbeddingSetSpec
 from tweetprofile.traits import TraitSchema
@@ -96,19 +99,56 @@ class EmbeddingHead(nn.Module):
         """
         if mask_ND is None:
             mask_ND = embeddings_NDC.new_ones(embeddings_NDC.shape[:2], dtype=torch.bool)
-        x = self.standardised(embeddings_NDC)
-        if self.spec.pool == "clusters":
-            # Nothing is dropped: training leaves out frames, which does the same for counts.
-            pooled = self._pool(self._shares(x), mask_ND)
-        elif self.spec.hidden:
-            pooled = self._pool(self.dropout(nn.functional.gelu(self.hidden(x))), mask_ND)
-        else:
-            pooled = self.dropout(self._pool(x, mask_ND))
-        logits: dict[str, torch.Tensor] = self.heads(pooled)
-        return logits
+        return self._logits(self._frame_features(embeddings_NDC), mask_ND)
+
+    def explain(self, embeddings_NDC: torch.Tensor, mask_ND: torch.Tensor) -> Explained:
+        """Return the logits of `forward`, and what each frame adds to them; not in training.
+
+        What a frame adds with attention is by how much the logits change if it is left out.
+        """
+        features_NDC = self._frame_features(embeddings_NDC)
+        logits = self._logits(features_NDC, mask_ND)
+        if self.attention is not None:
+            return Explained(logits, self._left_out(features_NDC, mask_ND, logits))
+        # Each frame as the only one of a user, of whom as many frames are counted.
+        alone_NDC = self._scaled(features_NDC * mask_ND[:, :, None], mask_ND[:, :, None])
+        return Explained(logits, self.heads.contributions(alone_NDC))
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Do nothing: the head takes a thousandth of the time, and computes in float32."""
+
+    def _frame_features(self, embeddings_NDC: torch.Tensor) -> torch.Tensor:
+        """Return what is pooled of each frame: (N, D, width)."""
+        x = self.standardised(embeddings_NDC)
+        if self.spec.pool == "clusters":
+            # Nothing is dropped: training leaves out frames, which does the same for counts.
+            return self._shares(x)
+        if self.spec.hidden:
+            dropped: torch.Tensor = self.dropout(nn.functional.gelu(self.hidden(x)))
+            return dropped
+        return x
+
+    def _logits(self, features_NDC: torch.Tensor, mask_ND: torch.Tensor) -> dict[str, torch.Tensor]:
+        pooled = self._pool(features_NDC, mask_ND)
+        if not self.spec.hidden:
+            pooled = self.dropout(pooled)
+        logits: dict[str, torch.Tensor] = self.heads(pooled)
+        return logits
+
+    def _left_out(
+        self,
+        features_NDC: torch.Tensor,
+        mask_ND: torch.Tensor,
+        logits: Mapping[str, torch.Tensor],
+    ) -> dict[str, torch.Tensor]:
+        """Return how much the logits change with each frame: (N, D, classes) by trait name."""
+        found: dict[str, list[torch.Tensor]] = {name: [] for name in self.schema.names}
+        for frame in range(mask_ND.shape[1]):
+            others = mask_ND.clone()
+            others[:, frame] = False
+            for name, without in self._logits(features_NDC, others).items():
+                found[name].append(logits[name] - without)
+        return {name: torch.stack(each, dim=1) for name, each in found.items()}
 
     def _shares(self, x_NDC: torch.Tensor) -> torch.Tensor:
         """Return how much each frame belongs to each cluster: (N, D, K) shares, in sum 1."""
@@ -123,10 +163,13 @@ class EmbeddingHead(nn.Module):
             scores = self.attention(x_NDC).masked_fill(~mask_ND1, -1e4)
             weights: torch.Tensor = scores.softmax(dim=1) * mask_ND1
             return (weights * x_NDC).sum(1)
-        sums = (x_NDC * mask_ND1).sum(1)
+        return self._scaled((x_NDC * mask_ND1).sum(1), mask_ND)
+
+    def _scaled(self, sums: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Scale features, or their sum over the frames of a user, as the pool does."""
         if self.spec.pool == "clusters":
             return _COUNT_SCALE * sums
         if self.spec.pool == "sum":
             # In units of a full volume's mean, so that the features have the same magnitude.
             return sums / self.volume_spec.frames
-        return sums / mask_ND.sum(1, keepdim=True).clamp(min=1)
+        return sums / mask.sum(1, keepdim=True).clamp(min=1)

@@ -3,7 +3,7 @@
 Shapes: N users, C channels, D frames of a volume, H, W.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 from tweetprofile.networks.cnn3d import Cnn3d
 from tweetprofile.networks.deepset import DeepSet
 from tweetprofile.networks.embedding_head import EmbeddingHead
+from tweetprofile.networks.explained import Explained
 
 
 class Ensemble(nn.Module):
@@ -38,8 +39,25 @@ class Ensemble(nn.Module):
             mask_ND: Which frames are a user's own; None if all are.
         """
         each: list[dict[str, Any]] = [member(users, mask_ND) for member in self.members]
+        return self._mean(each)
+
+    def explain(self, users: torch.Tensor, mask_ND: torch.Tensor) -> Explained:
+        """Return the logits of `forward`, and what each frame adds to them.
+
+        All members must be networks that have this method, too.
+        """
+        each = []
+        for member in self.members:
+            assert isinstance(member, DeepSet | EmbeddingHead)
+            each.append(member.explain(users, mask_ND))
+        return Explained(
+            self._mean([one.logits for one in each]),
+            self._mean([one.contributions for one in each]),
+        )
+
+    def _mean(self, each: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         return {
-            name: torch.stack([logits[name] for logits in each]).mean(dim=0)
+            name: torch.stack([values[name] for values in each]).mean(dim=0)
             for name in self.schema.names
         }
 

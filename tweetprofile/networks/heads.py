@@ -6,6 +6,7 @@ features here, before the linear layers.
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tweetprofile.traits import TraitSchema
 
@@ -41,3 +42,17 @@ class Heads(nn.ModuleDict):
         features = features.float()
         with torch.autocast(features.device.type, enabled=False):
             return {name: self[f"head_{name}"](features) for name in self._names}
+
+    def contributions(self, terms: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what each of several terms, whose sum is the features, adds to the logits.
+
+        Args:
+            terms: (..., features).
+
+        Returns:
+            (..., classes) by trait name. The biases of the heads belong to no term.
+        """
+        return {
+            name: functional.linear(terms.float(), self.get_parameter(f"head_{name}.weight"))
+            for name in self._names
+        }

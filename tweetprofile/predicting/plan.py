@@ -7,7 +7,7 @@ from tweetprofile.checkpoints.choice import find_checkpoint
 from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.errors import OptionError
-from tweetprofile.job import PredictorFacts, PredictorOptions
+from tweetprofile.job import PredictorFacts, PredictorOptions, refuse_averages
 from tweetprofile.predicting.options import RunOptions
 from tweetprofile.predicting.planning import RunPlan, check_run
 from tweetprofile.predicting.rows import ProfileRows
@@ -29,6 +29,8 @@ class PredictOptions(RunOptions):
         max_text_bytes: The largest size of a text; a longer one is cut, and counted.
         parts: Whether to write the probabilities by images alone and by texts alone, too; for
             models of both.
+        evidence: Whether to write what each image and text contributes to the predicted classes;
+            `clips`, `orders` and `views` must be 1 then.
 
     The other attributes are those of every run; see `RunOptions`.
 
@@ -40,12 +42,15 @@ class PredictOptions(RunOptions):
     orders: int = 1
     views: int = 1
     parts: bool = False
+    evidence: bool = False
     max_texts: int = MAX_TEXTS
     max_text_bytes: int = MAX_TEXT_BYTES
 
     def __post_init__(self) -> None:
         RunOptions.__post_init__(self)
         TextLimits(self.max_texts, self.max_text_bytes)
+        if self.evidence:
+            refuse_averages({"clips": self.clips, "orders": self.orders, "views": self.views})
 
     @property
     def text_limits(self) -> TextLimits:
@@ -73,6 +78,11 @@ class PredictPlan(RunPlan[PredictorFacts]):
                         f"The manifest has no column of {name}: all users are predicted by the "
                         "rest, less surely."
                     )
+        if facts.evidence == "leave_one_out":
+            found.append(
+                f"{facts.network} does not add up what it sees in images: contributions are found "
+                "by leaving out one image at a time."
+            )
         return found
 
     def require_evidence(self, facts: PredictorFacts) -> None:
@@ -117,6 +127,7 @@ def plan_prediction(
         orders=options.orders,
         views=options.views,
         parts=options.parts,
+        evidence=options.evidence,
     )
     return PredictPlan(
         **run.checked,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tweetprofile.data.files.provenance import Kind, stamp
 from tweetprofile.errors import OptionError
 from tweetprofile.job import EmbedderFacts, PredictorFacts, RunFactsT
+from tweetprofile.workers.evidence import EVIDENCE
 from tweetprofile.workers.profiles import EMBEDDINGS, INDEXES, OUTCOME_FIELDS, profile_schema
 
 Per = Literal["image", "user"]
@@ -64,7 +65,11 @@ class ProfileRows(Rows[PredictorFacts]):
     def schema(self, facts: PredictorFacts, user_id_type: pa.DataType) -> pa.Schema:
         """See `Rows.schema`."""
         return profile_schema(
-            facts.schema, user_id_type, texts=facts.reads_texts, parts=facts.parts
+            facts.schema,
+            user_id_type,
+            texts=facts.reads_texts,
+            parts=facts.parts,
+            evidence=facts.evidence is not None,
         )
 
     def facts(self, facts: PredictorFacts) -> Mapping[str, Any]:
@@ -80,6 +85,7 @@ class ProfileRows(Rows[PredictorFacts]):
             "orders": self.orders,
             "views": self.views,
             **({"parts": list(facts.parts)} if facts.parts else {}),
+            **({EVIDENCE: facts.evidence} if facts.evidence else {}),
         }
 
     def of(self, table: pa.Table, facts: PredictorFacts) -> pa.Table:

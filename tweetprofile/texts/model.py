@@ -7,7 +7,7 @@ Shapes: F n-grams that the model knows, J n-grams that occur in a user's texts, 
 traits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -45,15 +45,19 @@ class TermWeights:
         starts = np.searchsorted(self.buckets_F, np.array(self.spec.starts, np.uint32))
         return tuple(starts.tolist())
 
+    def counted(self, counts: NgramCounts) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+        """Return the positions, in rising order, and counts of the n-grams that count."""
+        positions_J = self._positions[counts.buckets_J]
+        known_J = positions_J >= 0
+        return positions_J[known_J], counts.counts_J[known_J]
+
     def weigh(self, counts: NgramCounts) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the positions of the n-grams that occur and count, in rising order, and weights.
 
         The weights of each block have length 1, unless there are none.
         """
-        positions_J = self._positions[counts.buckets_J]
-        known_J = positions_J >= 0
-        positions_J = positions_J[known_J]
-        values_J = _TERM_FREQUENCIES[np.minimum(counts.counts_J[known_J], _LARGEST_COUNT)]
+        positions_J, counts_J = self.counted(counts)
+        values_J = _TERM_FREQUENCIES[np.minimum(counts_J, _LARGEST_COUNT)]
         values_J = values_J * self.idf_F[positions_J]
         starts = np.searchsorted(positions_J, self.block_starts)
         for start, end in zip(starts, np.append(starts[1:], len(positions_J)), strict=True):
@@ -96,5 +100,45 @@ class TextModel:
         weights_JK = self._fast_weights.take(positions_J, axis=0)  # twice as fast as an index
         # BLAS may add up in another order with other numbers of threads.
         sums_K = np.einsum("j,jk->k", values_J, weights_JK) + self.biases_K
+        return self._by_trait(sums_K)
+
+    def contributions(
+        self, counts: NgramCounts, texts: Sequence[NgramCounts]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return what each text of a user adds to the logits: (texts, K) by trait.
+
+        What an n-gram adds is divided among the texts by how often it occurs in each, so that all
+        of them and the biases add up to the logits.
+
+        Args:
+            counts: The counts of all texts together.
+            texts: The counts of each text.
+        """
+        positions_J, values_J = self.terms.weigh(counts)
+        added_JK = values_J[:, None] * self._fast_weights.take(positions_J, axis=0)
+        found = [_places(self.terms.counted(each), positions_J) for each in texts]
+        totals_J = np.zeros(len(positions_J))
+        for places, often in found:
+            totals_J[places] += often
+        none = np.empty((0, added_JK.shape[1]), np.float32)
+        rows = [
+            np.einsum("j,jk->k", often / totals_J[places], added_JK[places])
+            for places, often in found
+        ]
+        return self._by_trait(np.stack(rows).astype(np.float32) if rows else none)
+
+    def _by_trait(self, values: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Divide the last axis, the classes of all traits, by trait."""
         ends = np.cumsum(list(self.classes.values()))[:-1]
-        return dict(zip(self.classes, np.split(sums_K, ends), strict=True))
+        return dict(zip(self.classes, np.split(values, ends, axis=-1), strict=True))
+
+
+def _places(
+    counted: tuple[NDArray[np.int32], NDArray[np.uint16]], positions_J: NDArray[np.int32]
+) -> tuple[NDArray[np.intp], NDArray[np.uint16]]:
+    """Return where the n-grams of a text are among those of its user, and how often they occur."""
+    positions, often = counted
+    places = np.searchsorted(positions_J, positions)
+    there = places < len(positions_J)
+    there[there] = positions_J[places[there]] == positions[there]
+    return places[there], often[there]

@@ -18,6 +18,12 @@ from numpy.typing import NDArray
 from tweetprofile.data.images.reader import FailedImage
 from tweetprofile.data.manifests.users import UserId, UserImages
 from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.workers.evidence import (
+    Explanation,
+    Explanations,
+    evidence_columns,
+    evidence_fields,
+)
 
 if TYPE_CHECKING:
     from tweetprofile.workers.frames import UserFrames  # this would load torch
@@ -232,6 +238,7 @@ def profile_schema(
     *,
     texts: bool = False,
     parts: Sequence[str] = (),
+    evidence: bool = False,
 ) -> pa.Schema:
     """Return the columns of a table of profiles, without any columns kept from the manifest.
 
@@ -240,6 +247,7 @@ def profile_schema(
         user_id_type: The type of `user_id`.
         texts: Whether the model reads texts.
         parts: What the probabilities are given by alone, too: `images`, `texts`.
+        evidence: Whether to say what each image and text contributes.
     """
     fields = [pa.field("user_id", user_id_type)]
     for trait in schema:
@@ -250,7 +258,8 @@ def profile_schema(
             pa.field(probabilities_column(trait.name), each),
             *(pa.field(part_column(trait.name, part), each) for part in parts),
         ]
-    return pa.schema([*fields, *OUTCOME_FIELDS, *(TEXT_FIELDS if texts else ())])
+    fields += [*OUTCOME_FIELDS, *(TEXT_FIELDS if texts else ())]
+    return pa.schema(fields + (evidence_fields(schema, texts=texts) if evidence else []))
 
 
 def make_profiles(
@@ -260,6 +269,7 @@ def make_profiles(
     *,
     texts: bool = False,
     parts: Mapping[str, tuple[NDArray[np.bool_], Probabilities]] | None = None,
+    explanations: Explanations | None = None,
 ) -> pa.Table:
     """Return the table of profiles.
 
@@ -270,6 +280,7 @@ def make_profiles(
             are not used.
         texts: Whether the model reads texts.
         parts: The probabilities by images alone and by texts alone, and which users have them.
+        explanations: What each image and text contributes; None to leave that out.
     """
     parts = parts or {}
     is_seen = np.array([outcome.is_seen for outcome in outcomes], dtype=bool)
@@ -281,7 +292,12 @@ def make_profiles(
         ]
     columns += outcome_columns(outcomes)
     columns += text_columns(outcomes) if texts else []
-    fields = profile_schema(schema, columns[0].type, texts=texts, parts=tuple(parts))
+    if explanations is not None:
+        columns += evidence_columns(schema, is_seen, probabilities, explanations)
+    explained = explanations is not None
+    fields = profile_schema(
+        schema, columns[0].type, texts=texts, parts=tuple(parts), evidence=explained
+    )
     return pa.Table.from_arrays(columns, schema=fields)
 
 
@@ -322,13 +338,19 @@ def crashed_profile(
     *,
     texts: bool = False,
     parts: Sequence[str] = (),
+    evidence: bool = False,
 ) -> pa.Table:
     """Return the row of a user whose images crashed the worker."""
     outcome = UserOutcome(user_id, images_given, 0, (), crashed=True)
     unused = {trait.name: np.zeros((1, len(trait.classes)), np.float32) for trait in schema}
-    nobody = np.zeros(1, bool)
+    nobody, nothing = np.zeros(1, bool), [Explanation()]
     return make_profiles(
-        schema, [outcome], unused, texts=texts, parts=dict.fromkeys(parts, (nobody, unused))
+        schema,
+        [outcome],
+        unused,
+        texts=texts,
+        parts=dict.fromkeys(parts, (nobody, unused)),
+        explanations=Explanations(nothing, nothing if texts else None) if evidence else None,
     )
 
 

@@ -9,6 +9,7 @@ from tweetprofile.checkpoints.text_part import TextPart
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.scoring.fusion import fuse
 from tweetprofile.texts.ngrams import count_ngrams
+from tweetprofile.workers.evidence import Explanation, Explanations
 from tweetprofile.workers.profiles import Probabilities, UserOutcome
 
 TEXT_BATCH_SIZE = 32
@@ -26,6 +27,37 @@ def probabilities_by_texts(part: TextPart, users: Sequence[UserImages]) -> Proba
         )
         for trait, classes in part.model.classes.items()
     }
+
+
+def explain_texts(part: TextPart, users: Sequence[UserImages]) -> list[Explanation]:
+    """Return what each text that is not blank adds to the calibrated logits of texts alone."""
+    found = []
+    for user in users:
+        used = [index for index, text in enumerate(user.texts) if text and not text.isspace()]
+        counts = count_ngrams(user.texts, part.header.spec)
+        each = [count_ngrams([user.texts[index]], part.header.spec) for index in used]
+        added = {
+            trait: rows / part.header.temperatures[trait]
+            for trait, rows in part.model.contributions(counts, each).items()
+        }
+        # Of too many texts, the first ones are left out.
+        found.append(Explanation([user.texts_left_out + index for index in used], added))
+    return found
+
+
+def weigh_explanations(
+    part: TextPart, explanations: Explanations, outcomes: Sequence[UserOutcome]
+) -> Explanations:
+    """Return what images and texts add to the logits of both, where there are both of a user."""
+    if not part.header.fusion or explanations.texts is None:
+        return explanations
+    by_images = {trait: fusion.images for trait, fusion in part.header.fusion.items()}
+    by_texts = {trait: fusion.texts for trait, fusion in part.header.fusion.items()}
+    images, texts = list(explanations.images), list(explanations.texts)
+    for user in np.flatnonzero(np.logical_and(*seen_in(outcomes))):
+        images[user] = images[user].weighted(by_images)
+        texts[user] = texts[user].weighted(by_texts)
+    return Explanations(images, texts)
 
 
 def combine(
