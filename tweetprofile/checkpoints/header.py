@@ -92,7 +92,7 @@ class CheckpointHeader:
         schema = TraitSchema.from_dict(found["schema"])
         network_spec = spec_from_dict(found["network"])
         texts = TextHeader.from_dict(found["texts"], schema) if "texts" in found else None
-        _require_evidence(network_spec, texts)
+        _require_input(network_spec, texts)
         return cls(
             texts=texts,
             network_spec=network_spec,
@@ -104,7 +104,7 @@ class CheckpointHeader:
         )
 
 
-def _require_evidence(network_spec: NetworkSpec, texts: TextHeader | None) -> None:
+def _require_input(network_spec: NetworkSpec, texts: TextHeader | None) -> None:
     """Require that a model looks at images or reads texts, and fuses them if it does both."""
     sees_images = not isinstance(network_spec, NoImagesSpec)
     if texts is None and not sees_images:

@@ -7,6 +7,8 @@
 `<trait>_p_<class>`         the probability of each class
 `frames_used` ... `status`  as in Parquet
 `image_errors`              `0 a.jpg: missing; 3 b.jpg: truncated`
+`evidence`                  `0: gender 0.31, location -0.02; 3: gender 0.12, location 0.4`
+`evidence_base_<trait>`     what the model says of the trait before any image and text
 ==========================  ================================================================
 
 The columns of the manifest that were kept follow. Cells that a spreadsheet would run as a formula
@@ -22,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from tweetprofile.untrusted.spreadsheets import Cell, write_rows
+from tweetprofile.workers.evidence import EVIDENCE, TEXT_EVIDENCE
 from tweetprofile.workers.profiles import probabilities_column
 
 _DIGITS = 6
@@ -82,12 +85,14 @@ def _columns_of(schema: pa.Schema) -> list[_Column]:
     taken = set(schema.names)
     columns = []
     for field in schema:
-        if not _is_probabilities(field):
+        if not pa.types.is_struct(field.type):
             columns.append(_Column(field.name, field.name))
             continue
-        trait = field.name.removesuffix(_PROBABILITIES)
+        beginning = f"{field.name}_"
+        if field.name.endswith(_PROBABILITIES):
+            beginning = f"{field.name.removesuffix(_PROBABILITIES)}_p_"
         for each in field.type:
-            name = _free(f"{trait}_p_{_NOT_A_WORD.sub('_', each.name)}", taken)
+            name = _free(f"{beginning}{_NOT_A_WORD.sub('_', each.name)}", taken)
             columns.append(_Column(name, field.name, each.name))
     return columns
 
@@ -102,10 +107,6 @@ def _free(name: str, taken: set[str]) -> str:
     return free
 
 
-def _is_probabilities(field: pa.Field) -> bool:
-    return bool(field.name.endswith(_PROBABILITIES) and pa.types.is_struct(field.type))
-
-
 def _rows(table: pa.Table, columns: Sequence[_Column]) -> Iterator[tuple[Cell, ...]]:
     return zip(*(_cells(table, column) for column in columns), strict=True)
 
@@ -116,6 +117,8 @@ def _cells(table: pa.Table, column: _Column) -> list[Cell]:
         return [None if each is None else round(each[column.field], _DIGITS) for each in values]
     if column.source == _ERRORS:
         return [_errors_as_text(errors) for errors in values]
+    if column.source in (EVIDENCE, TEXT_EVIDENCE):
+        return [_evidence_as_text(each) for each in values]
     return [_cell(value) for value in values]
 
 
@@ -134,3 +137,12 @@ def _errors_as_text(errors: Sequence[Mapping[str, Any]] | None) -> str:
         for error in errors or ()
     )
     return "; ".join(each)
+
+
+def _evidence_as_text(evidence: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the images, or the texts, of a user contribute as one line."""
+    return "; ".join(
+        f"{one['index']}: "
+        + ", ".join(f"{trait} {each:.{_DIGITS}g}" for trait, each in one["contributions"].items())
+        for one in evidence
+    )

@@ -85,8 +85,8 @@ class PredictPlan(RunPlan[PredictorFacts]):
             )
         return found
 
-    def require_evidence(self, facts: PredictorFacts) -> None:
-        """See `RunPlan.require_evidence`; a model may also read texts."""
+    def require_input(self, facts: PredictorFacts) -> None:
+        """See `RunPlan.require_input`; a model may also read texts."""
         manifest = self.manifest
         images = facts.sees_images and manifest.has_images
         texts = facts.reads_texts and manifest.has_texts

@@ -77,7 +77,7 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
         """The number of shards; a manifest without users has one empty shard."""
         return max(1, -(-self.users // self.options.users_per_shard))
 
-    def require_evidence(self, facts: RunFactsT) -> None:
+    def require_input(self, facts: RunFactsT) -> None:
         """Raise OptionError if the manifest has nothing that the rows can be made of."""
         if not self.manifest.has_images:
             raise OptionError(

@@ -63,7 +63,7 @@ def run_plan(
         ManifestError: The manifest is damaged.
     """
     _require_free_names(plan, engine.facts)
-    plan.require_evidence(engine.facts)
+    plan.require_input(engine.facts)
     record = plan.record(engine.facts)
     before = take_finished(plan.out, record) if plan.options.resume else None
     if before is not None:
