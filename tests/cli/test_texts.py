@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.random_models import save_network
 from tests.text_users import labelled_texts, save_text_model
 from tweetprofile.cli import main
 
@@ -45,3 +46,17 @@ def test_predict_says_what_the_model_does_not_look_at(
     assert run("predict", manifest, "--checkpoint", texts, *options) == 0
     said = capsys.readouterr().err
     assert "The model reads texts alone: the images are not looked at." in said
+
+
+def test_predict_says_when_images_are_left_out_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "users.parquet"
+    pl.DataFrame({"user_id": ["ada"], "images": [["gone.jpg"]]}).write_parquet(manifest)
+    model = save_network(tmp_path / "model.safetensors", "model1")
+    options = ("-o", tmp_path / "out.parquet", "--checkpoint", model, "--devices", "cpu")
+    assert run("predict", manifest, *options, "--evidence", "--dry-run") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "contributions are found by leaving out one image at a time" in said
+    assert run("predict", manifest, *options, "--evidence", "--views", "2") == 2
+    assert "--views is 2, but --evidence explains a single pass" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ def predicted_folder(tmp_path_factory: pytest.TempPathFactory, prepared_folder: 
     folder = tmp_path_factory.mktemp("snippets") / "work"
     shutil.copytree(prepared_folder, folder)
     options = PredictOptions(checkpoint=folder / "run")
-    predict_manifest(folder / "labelled.test.parquet", folder / "profiles.parquet", options)
+    manifest = folder / "labelled.test.parquet"
+    predict_manifest(manifest, folder / "profiles.parquet", options)
+    predict_manifest(manifest, folder / "explained.parquet", replace(options, evidence=True))
     return folder
 
 

@@ -25,6 +25,7 @@ from tweetprofile.predicting.output import RowWriter
 from tweetprofile.predicting.output_checks import check_output
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.workers.evidence import Explanation, Explanations
 from tweetprofile.workers.profiles import Counts, UserOutcome, make_profiles, profile_schema
 
 TRAITS = TraitSchema((Trait("mood", ("calm", "very cross", "very-cross")),))
@@ -97,6 +98,18 @@ def test_kept_columns_are_written_as_cells(tmp_path: Path) -> None:
     assert (tmp_path / "kept.csv").read_bytes() == (
         b"user_id,seen,n,t\r\n1,true,0.5,a\\nb\r\n2,,,\r\n"
     )
+
+
+def test_evidence_is_one_line_per_user_and_its_base_a_column_per_trait(tmp_path: Path) -> None:
+    added = Explanation((0, 3), {"mood": np.array([[0.0, 0.9, 0.0], [0.3, 0.0, 0.0]])})
+    rows = {"mood": np.array([[0.2, 0.6, 0.2]], np.float32)}
+    outcome = UserOutcome("ada", 4, 2, ())
+    table = make_profiles(TRAITS, [outcome], rows, explanations=Explanations([added]))
+    write_flat(tmp_path / "out.csv", table.schema, [table])
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["evidence"] == "0: mood 0.6; 3: mood -0.1"
+    assert float(row["evidence_base_mood"]) == pytest.approx(np.log(3) * 2 / 3 - 0.5, abs=1e-6)
 
 
 def test_the_description_next_to_the_table_recognises_it_by_its_checksum(tmp_path: Path) -> None:

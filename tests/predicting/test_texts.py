@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.text_users import save_text_model
+from tweetprofile.data.files.provenance import read_description
 from tweetprofile.errors import OptionError, OutputError
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
@@ -58,13 +59,14 @@ def test_shards_change_no_row(manifest: Path, text_model: Path, options: dict[st
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("evidence", [False, True])
 @pytest.mark.parametrize("options", [{"devices": "cpu,cpu"}, {"engine": "ray"}])
 def test_every_engine_gives_the_same_rows(
-    manifest: Path, text_model: Path, options: dict[str, str]
+    manifest: Path, text_model: Path, options: dict[str, str], evidence: bool
 ) -> None:
-    rows = predict(manifest, text_model)
+    rows = predict(manifest, text_model, evidence=evidence)
     out = manifest.with_suffix(".other.parquet")
-    chosen = {"devices": "cpu"} | options
+    chosen = {"devices": "cpu", "evidence": evidence} | options
     predict_manifest(manifest, out, PredictOptions(checkpoint=text_model, **chosen))  # type: ignore[arg-type]
     assert pl.read_parquet(out).equals(rows)
 
@@ -157,3 +159,23 @@ def test_the_parts_add_up_to_one(manifest: Path, text_model: Path) -> None:
     for name in ("gender_images_probabilities", "gender_texts_probabilities"):
         for each in filter(None, rows[name].to_pylist()):
             assert sum(each.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_file_says_how_it_is_known_what_images_contribute(
+    manifest: Path, text_model: Path
+) -> None:
+    rows = predict(manifest, text_model, evidence=True)
+    out = manifest.with_suffix(".out.parquet")
+    assert read_description(out)["evidence"] == "exact"
+    assert rows["evidence"].list.len().to_list() == [1, 1, 0, 0]
+    assert rows["text_evidence"].list.len().to_list() == [3, 0, 1, 0]
+    predict(manifest, text_model)
+    assert "evidence" not in read_description(out)
+
+
+def test_a_run_without_evidence_is_not_resumed_with_it(manifest: Path, text_model: Path) -> None:
+    out = manifest.with_suffix(".out.parquet")
+    predict(manifest, text_model)
+    chosen = PredictOptions(checkpoint=text_model, devices="cpu", evidence=True, resume=True)
+    with pytest.raises(OutputError, match="comes from another run"):
+        predict_manifest(manifest, out, chosen)
