@@ -43,8 +43,9 @@ from tweetprofile.predicting.rows import EmbeddingRows
 from tweetprofile.predicting.run import embed_manifest, predict_manifest, run_plan
 from tweetprofile.workers.devices import exact_numerics
 from tweetprofile.workers.embedder import Embedder
+from tweetprofile.workers.feature_rows import EMBEDDINGS, EmbeddedUser, make_embedding_rows
 from tweetprofile.workers.predictor import Predictor
-from tweetprofile.workers.profiles import EMBEDDINGS, EmbeddedUser, UserOutcome, make_embedding_rows
+from tweetprofile.workers.profiles import UserOutcome
 
 Embed = Callable[[Path, Path, EmbedOptions], pl.DataFrame]
 

@@ -16,8 +16,8 @@ from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.job import PredictorOptions
 from tweetprofile.workers.embedder import Embedder
+from tweetprofile.workers.feature_rows import EMBEDDINGS
 from tweetprofile.workers.predictor import Predictor
-from tweetprofile.workers.profiles import EMBEDDINGS
 
 OPTIONS = PredictorOptions(device="cpu", decoder="pillow")
 

@@ -32,13 +32,9 @@ from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
 from tweetprofile.texts.spec import TextSpec
+from tweetprofile.workers.feature_rows import crashed_counts, crashed_embeddings, crashed_frames
 from tweetprofile.workers.findings import crashed_findings
-from tweetprofile.workers.profiles import (
-    crashed_counts,
-    crashed_embeddings,
-    crashed_frames,
-    crashed_profile,
-)
+from tweetprofile.workers.profiles import crashed_profile
 
 FactsT = TypeVar("FactsT", bound=WorkerFacts)
 """What the workers of a job report about themselves."""

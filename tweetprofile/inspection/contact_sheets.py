@@ -51,7 +51,7 @@ from tweetprofile.job import (
 from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
-from tweetprofile.workers.profiles import FRAMES
+from tweetprofile.workers.feature_rows import FRAMES
 
 OnDrawn = Callable[[int, int], None]
 """A function that is called with the number of sheets drawn and their total number."""

@@ -17,7 +17,8 @@ from tweetprofile.data.files.provenance import Kind, stamp
 from tweetprofile.errors import OptionError
 from tweetprofile.job import EmbedderFacts, PredictorFacts, RunFactsT
 from tweetprofile.workers.evidence import EVIDENCE
-from tweetprofile.workers.profiles import EMBEDDINGS, INDEXES, OUTCOME_FIELDS, profile_schema
+from tweetprofile.workers.feature_rows import EMBEDDINGS, INDEXES
+from tweetprofile.workers.profiles import OUTCOME_FIELDS, profile_schema
 
 Per = Literal["image", "user"]
 """What an embedding is of."""

@@ -46,9 +46,10 @@ from tweetprofile.training.cache_folders import (
     unfinished,
 )
 from tweetprofile.volumes.spec import VolumeSpec
-from tweetprofile.workers.profiles import DIGESTS, Counts
-from tweetprofile.workers.profiles import EMBEDDINGS as VECTORS
-from tweetprofile.workers.profiles import FRAMES as PIXELS
+from tweetprofile.workers.feature_rows import DIGESTS
+from tweetprofile.workers.feature_rows import EMBEDDINGS as VECTORS
+from tweetprofile.workers.feature_rows import FRAMES as PIXELS
+from tweetprofile.workers.profiles import Counts
 
 _FORMAT = 2
 """The version of the files; caches of other versions are not used."""

@@ -27,9 +27,10 @@ from tweetprofile.workers.devices import (
     resolve_precision,
 )
 from tweetprofile.workers.embedding import embedding_batch_size, shared_embedder
+from tweetprofile.workers.feature_rows import EmbeddedUser, make_embedding_rows
 from tweetprofile.workers.frames import FrameLoader, UserFrames
 from tweetprofile.workers.observers import ImageObserver, NullObserver
-from tweetprofile.workers.profiles import EmbeddedUser, UserOutcome, make_embedding_rows
+from tweetprofile.workers.profiles import UserOutcome
 
 
 class Embedder:

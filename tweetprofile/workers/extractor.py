@@ -13,9 +13,10 @@ from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.workers.devices import default_batch_size, resolve_device
+from tweetprofile.workers.feature_rows import make_frame_rows
 from tweetprofile.workers.frames import FrameLoader
 from tweetprofile.workers.observers import ImageObserver
-from tweetprofile.workers.profiles import UserOutcome, make_frame_rows
+from tweetprofile.workers.profiles import UserOutcome
 
 
 class FrameExtractor:

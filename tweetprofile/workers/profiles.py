@@ -165,38 +165,6 @@ class Counts:
         )
 
 
-FRAMES = "frames"
-"""The column of pixels: (F, H, W, 3) uint8 per user, as bytes."""
-
-DIGESTS = "digests"
-"""The column of image digests (`digests.image_digest`): (F,) uint64 per user, as bytes."""
-
-EMBEDDINGS = "embeddings"
-"""The column of embeddings: (F, V, C) float16 per user, as bytes."""
-
-INDEXES = "indexes"
-"""The column of the positions of the images behind the frames: (F,) int32 per user, as bytes."""
-
-
-NGRAM_BUCKETS, NGRAM_COUNTS = "ngram_buckets", "ngram_counts"
-"""The columns of the n-grams of a user's texts: (J,) uint32 and (J,) uint16 per user, as bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedUser:
-    """What is known of a user's frames, each as the bytes of an array.
-
-    Attributes:
-        indexes: The positions of the images behind the frames in the user's list: (F,) int32.
-        embeddings: The embeddings: (F, V, C) float16.
-        digests: The digests of the images: (F,) uint64.
-    """
-
-    indexes: bytes = b""
-    embeddings: bytes = b""
-    digests: bytes = b""
-
-
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _IMAGE_ERROR = pa.struct([("index", pa.int32()), ("image", pa.string()), ("reason", pa.string())])
 OUTCOME_FIELDS = (
@@ -301,36 +269,6 @@ def make_profiles(
     return pa.Table.from_arrays(columns, schema=fields)
 
 
-def make_frame_rows(
-    outcomes: Sequence[UserOutcome], pixels: Sequence[bytes], digests: Sequence[bytes]
-) -> pa.Table:
-    """Return the outcomes of users' images, one row per user, with `FRAMES` and `DIGESTS`."""
-    columns = [
-        ids_column(outcomes),
-        *outcome_columns(outcomes),
-        pa.array(pixels, pa.large_binary()),
-        pa.array(digests, pa.binary()),
-    ]
-    fields = [pa.field("user_id", columns[0].type), *OUTCOME_FIELDS]
-    pixels_and_digests = [pa.field(FRAMES, pa.large_binary()), pa.field(DIGESTS, pa.binary())]
-    schema = pa.schema([*fields, *pixels_and_digests])
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def make_embedding_rows(outcomes: Sequence[UserOutcome], users: Sequence[EmbeddedUser]) -> pa.Table:
-    """Return the outcomes of users' images, one row per user, with what is known of the frames."""
-    columns = {
-        INDEXES: pa.array([user.indexes for user in users], pa.binary()),
-        EMBEDDINGS: pa.array([user.embeddings for user in users], pa.large_binary()),
-        DIGESTS: pa.array([user.digests for user in users], pa.binary()),
-    }
-    ids = ids_column(outcomes)
-    fields = [pa.field("user_id", ids.type), *OUTCOME_FIELDS]
-    fields += [pa.field(name, column.type) for name, column in columns.items()]
-    every = [ids, *outcome_columns(outcomes), *columns.values()]
-    return pa.Table.from_arrays(every, schema=pa.schema(fields))
-
-
 def crashed_profile(
     schema: TraitSchema,
     user_id: UserId,
@@ -352,38 +290,6 @@ def crashed_profile(
         parts=dict.fromkeys(parts, (nobody, unused)),
         explanations=Explanations(nothing, nothing if texts else None) if evidence else None,
     )
-
-
-def make_count_rows(
-    outcomes: Sequence[UserOutcome], counts: Sequence[tuple[bytes, bytes]]
-) -> pa.Table:
-    """Return the outcomes of users' texts, one row per user, with the n-grams of their texts."""
-    columns = {
-        NGRAM_BUCKETS: pa.array([buckets for buckets, _ in counts], pa.large_binary()),
-        NGRAM_COUNTS: pa.array([each for _, each in counts], pa.large_binary()),
-    }
-    ids = ids_column(outcomes)
-    fields = [pa.field("user_id", ids.type), *OUTCOME_FIELDS, *TEXT_FIELDS]
-    fields += [pa.field(name, column.type) for name, column in columns.items()]
-    every = [ids, *outcome_columns(outcomes), *text_columns(outcomes), *columns.values()]
-    return pa.Table.from_arrays(every, schema=pa.schema(fields))
-
-
-def crashed_counts(images_given: int) -> pa.Table:
-    """Return the row of counts of a user who crashed the worker."""
-    outcome = UserOutcome("", images_given, 0, (), crashed=True)
-    return make_count_rows([outcome], [(b"", b"")])
-
-
-def crashed_frames(images_given: int) -> pa.Table:
-    """Return the row of frames of a user whose images crashed the worker."""
-    return make_frame_rows([UserOutcome("", images_given, 0, (), crashed=True)], [b""], [b""])
-
-
-def crashed_embeddings(images_given: int) -> pa.Table:
-    """Return the row of embeddings of a user whose images crashed the worker."""
-    outcome = UserOutcome("", images_given, 0, (), crashed=True)
-    return make_embedding_rows([outcome], [EmbeddedUser()])
 
 
 def ids_column(outcomes: Sequence[UserOutcome]) -> pa.Array:

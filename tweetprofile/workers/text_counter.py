@@ -11,8 +11,9 @@ from tweetprofile.job import PredictorOptions, WorkerFacts
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.texts.ngrams import count_ngrams
 from tweetprofile.texts.spec import TextSpec
+from tweetprofile.workers.feature_rows import make_count_rows
 from tweetprofile.workers.observers import ImageObserver
-from tweetprofile.workers.profiles import TextOutcome, UserOutcome, make_count_rows
+from tweetprofile.workers.profiles import TextOutcome, UserOutcome
 
 _USERS_AT_ONCE = 32
 """The number of users per task: half a second of work, and some megabytes of texts."""

@@ -40,7 +40,7 @@ from tweetprofile.training.cache_folders import (
     remove_abandoned,
     unfinished,
 )
-from tweetprofile.workers.profiles import NGRAM_BUCKETS, NGRAM_COUNTS
+from tweetprofile.workers.feature_rows import NGRAM_BUCKETS, NGRAM_COUNTS
 
 _FORMAT = 1
 """The version of the files; caches of other versions are not used."""
