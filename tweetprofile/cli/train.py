@@ -123,6 +123,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     type=click.Choice(["images", "texts", "both"]),
     help="What the model sees of users.  [default: what MANIFEST has]",
 )
+@option(
+    Section.TEXTS,
+    "--keep-vocabulary",
+    is_flag=True,
+    help="Also write vocabulary.csv: the words, pairs of words and characters that speak most for "
+    "each class, if at least 5 users and 1% of them wrote them. The model itself has no words.",
+)
 @shared.text_caps
 @option(
     Section.HELD_OUT,

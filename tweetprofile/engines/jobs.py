@@ -11,6 +11,7 @@ job             actor                    facts                row of a user who 
 `EmbedJob`      `workers.Embedder`       `EmbedderFacts`      no embeddings
 `ExamineJob`    `workers.Examiner`       `WorkerFacts`        no usable images
 `CountJob`      `workers.TextCounter`    `WorkerFacts`        no n-grams
+`NameJob`       `workers.TextNamer`      `WorkerFacts`        no n-grams
 =============== ======================== ==================== =========================
 
 To add a kind of work, write the module of its actor and add a class here; nothing else in
@@ -32,7 +33,12 @@ from tweetprofile.data.files.storage import absolute
 from tweetprofile.data.manifests.image_rows import ImageRows
 from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
 from tweetprofile.texts.spec import TextSpec
-from tweetprofile.workers.feature_rows import crashed_counts, crashed_embeddings, crashed_frames
+from tweetprofile.workers.feature_rows import (
+    crashed_counts,
+    crashed_embeddings,
+    crashed_frames,
+    crashed_names,
+)
 from tweetprofile.workers.findings import crashed_findings
 from tweetprofile.workers.profiles import crashed_profile
 
@@ -199,6 +205,28 @@ class CountJob(Job[WorkerFacts]):
     def crashed_row(self, facts: WorkerFacts, images_given: int) -> pa.Table:
         """See `Job.crashed_row`."""
         return crashed_counts(images_given)
+
+
+@dataclass(frozen=True, slots=True)
+class NameJob(Job[WorkerFacts]):
+    """Name the n-grams behind buckets; the options that concern images have no effect.
+
+    Attributes:
+        spec: How to normalise texts, and which n-grams to count.
+        buckets: The buckets, as the bytes of uint32 in rising order.
+    """
+
+    spec: TextSpec
+    buckets: bytes
+    actor: ClassVar[str] = "tweetprofile.workers.text_namer:TextNamer"
+
+    def actor_arguments(self) -> tuple[Any, ...]:
+        """See `Job.actor_arguments`."""
+        return (self.spec, self.buckets)
+
+    def crashed_row(self, facts: WorkerFacts, images_given: int) -> pa.Table:
+        """See `Job.crashed_row`."""
+        return crashed_names(images_given)
 
 
 def imported(name: str) -> Any:

@@ -10,7 +10,7 @@ Shapes: L characters, W words, J buckets that occur.
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -107,24 +107,80 @@ def _firsts(buckets: NDArray[np.uint32]) -> NDArray[np.intp]:
 
 def _buckets_of(piece: str, spec: TextSpec) -> _Occurrences:
     """Return the buckets that occur in a piece, in rising order, and how often each occurs."""
-    codes_L = np.frombuffer(piece.encode("utf-32-le", "replace"), np.uint32)
-    codes_L = _with_short_runs(codes_L, spec.longest_run)
-    numbers_L = _numbers()[codes_L]
-    is_end_L = codes_L == ord(END)
-    words_W, between_W = _words(codes_L, numbers_L, is_end_L)
+    units = Units.of(piece, spec)
     found = []
     for start, block in zip(spec.starts, spec.blocks, strict=True):
-        if block.unit == "word":
-            hashes = _ngram_hashes(words_W, between_W, block)
-        else:
-            hashes = _ngram_hashes(numbers_L, is_end_L, block)
-        buckets = (_mixed(hashes) >> np.uint64(64 - block.bits)).astype(np.uint32)
+        hashes = [np.empty(0, np.uint64), *(each for _, _, each in units.ngrams(block))]
+        buckets = bucket_numbers(np.concatenate(hashes), block)
         buckets.sort()
         buckets += np.uint32(start)
         found.append(buckets)
     every = np.concatenate(found)
     firsts = _firsts(every)
     return every[firsts], np.diff(np.append(firsts, len(every)))
+
+
+def bucket_numbers(hashes: NDArray[np.uint64], block: NgramBlock) -> NDArray[np.uint32]:
+    """Return the bucket of each hash, counted from the first bucket of the block."""
+    return (_mixed(hashes) >> np.uint64(64 - block.bits)).astype(np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The characters and words of a normalised piece of text.
+
+    Attributes:
+        codes_L: The code point of each character.
+        numbers_L: The random number of each character.
+        is_end_L: Which characters are ends of texts.
+        words_W: A number per word.
+        is_end_W: Which of them are the ends of texts instead.
+        starts_W: The position of the first character of each word.
+    """
+
+    codes_L: NDArray[np.uint32]
+    numbers_L: NDArray[np.uint64]
+    is_end_L: NDArray[np.bool_]
+    words_W: NDArray[np.uint64]
+    is_end_W: NDArray[np.bool_]
+    starts_W: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, piece: str, spec: TextSpec) -> "Units":
+        """Divide a normalised piece of text."""
+        codes_L = np.frombuffer(piece.encode("utf-32-le", "replace"), np.uint32)
+        codes_L = _with_short_runs(codes_L, spec.longest_run)
+        numbers_L = _numbers()[codes_L]
+        is_end_L = codes_L == ord(END)
+        words_W, starts_W = _words(codes_L, numbers_L, is_end_L)
+        return cls(codes_L, numbers_L, is_end_L, words_W, is_end_L[starts_W], starts_W)
+
+    def ngrams(
+        self, block: NgramBlock
+    ) -> Iterator[tuple[int, NDArray[np.bool_], NDArray[np.uint64]]]:
+        """Yield the n-grams of each length that do not reach across the end of a text.
+
+        Words and pairs of words may begin or end with the end of a text, and so may characters, but
+        a single unit must not be one.
+
+        Yields:
+            The length; whether there is an n-gram at each position; and the hashes of those that
+            there are, in order.
+        """
+        units, is_end = self.numbers_L, self.is_end_L
+        if block.unit == "word":
+            units, is_end = self.words_W, self.is_end_W
+        sums = units
+        inner = np.zeros(len(units), bool)
+        for length in range(1, min(block.longest, len(units)) + 1):
+            count = len(units) - length + 1
+            if length > 1:
+                sums = sums[:count] + units[length - 1 :] * _POWERS[length - 1]
+            if length > 2:
+                inner = inner[:count] | is_end[length - 2 :][:count]
+            if length >= block.shortest:
+                there = ~(is_end if length == 1 else inner[:count])
+                yield length, there, sums[there]
 
 
 def _with_short_runs(codes_L: NDArray[np.uint32], longest: int) -> NDArray[np.uint32]:
@@ -140,8 +196,8 @@ def _with_short_runs(codes_L: NDArray[np.uint32], longest: int) -> NDArray[np.ui
 
 def _words(
     codes_L: NDArray[np.uint32], numbers_L: NDArray[np.uint64], is_end_L: NDArray[np.bool_]
-) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """Return a number for each word, and which of them are the ends of texts instead."""
+) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Return a number for each word or end of a text, and the position of its first character."""
     kinds_L = _kinds()[codes_L]
     is_word_L = kinds_L == _WORD
     begins_L = is_word_L.copy()
@@ -152,35 +208,7 @@ def _words(
     offsets_L = np.arange(len(codes_L)) - np.repeat(starts_W, lengths_W)
     terms_L = numbers_L * _POWERS[np.minimum(offsets_L, _LONGEST_WORD - 1)]
     terms_L[(kinds_L == _SPACE) & ~is_end_L] = 0
-    return _mixed(np.add.reduceat(terms_L, starts_W)), is_end_L[starts_W]
-
-
-def _ngram_hashes(
-    units: NDArray[np.uint64], is_end: NDArray[np.bool_], block: NgramBlock
-) -> NDArray[np.uint64]:
-    """Return the hashes of all n-grams that do not reach across the end of a text.
-
-    Words and pairs of words may begin or end with the end of a text, and so may characters, but a
-    single unit must not be one.
-
-    Args:
-        units: A number per unit.
-        is_end: Which units are ends of texts.
-        block: The lengths of the n-grams.
-    """
-    found = []
-    sums = units
-    inner = np.zeros(len(units), bool)
-    for length in range(1, min(block.longest, len(units)) + 1):
-        count = len(units) - length + 1
-        if length > 1:
-            sums = sums[:count] + units[length - 1 :] * _POWERS[length - 1]
-        if length > 2:
-            inner = inner[:count] | is_end[length - 2 :][:count]
-        if length >= block.shortest:
-            across = is_end if length == 1 else inner[:count]
-            found.append(sums[~across])
-    return np.concatenate(found) if found else np.empty(0, np.uint64)
+    return _mixed(np.add.reduceat(terms_L, starts_W)), starts_W
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -11,7 +11,7 @@ from tweetprofile.texts.spec import TextSpec
 END = "\n"
 """What stands before, between and after texts, so that no n-gram reaches from one into another."""
 
-_LINK, _MENTION = "\ue000", "\ue001"
+LINK, MENTION = "\ue000", "\ue001"
 """Characters for private use, which no writing system has; they take the place of a word."""
 
 _LINKS = r"https?://\S+|www\.\S+"
@@ -55,7 +55,7 @@ def _normalised(texts: list[str], spec: TextSpec) -> str:
         joined = joined.lower()
     if spec.hide_links:
         links = _LOWER_LINKS if spec.lower else _ANY_LINKS
-        joined = links.sub(_LINK, joined)
+        joined = links.sub(LINK, joined)
     if spec.hide_mentions:
-        joined = _MENTIONS.sub(_MENTION, joined)
+        joined = _MENTIONS.sub(MENTION, joined)
     return f"{END}{joined}{END}"

@@ -16,12 +16,16 @@ from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
 from tweetprofile.training.writing import explain_write_errors
 
+VOCABULARY = "vocabulary.csv"
+"""The n-grams that speak most for each class, if they are wanted."""
+
 _KINDS = {
     SETTINGS: Kind.SETTINGS,
     METRICS: Kind.METRICS,
     CARD: Kind.CARD,
     STATE: Kind.STATE,
     FOLDS: Kind.FOLDS,
+    VOCABULARY: Kind.VOCABULARY,
     MODEL_FILE: Kind.MODEL,
 }
 """The files of a run. The model is written last: a folder without it holds no finished run."""
@@ -72,7 +76,12 @@ def prepare_folder(folder: Path, inputs: Inputs, options: FolderOptions) -> Path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if options.overwrite and not options.resume:
-            for path in (folder / MODEL_FILE, folder / FOLDS, *_states(folder)):
+            for path in (
+                folder / MODEL_FILE,
+                folder / FOLDS,
+                folder / VOCABULARY,
+                *_states(folder),
+            ):
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(

@@ -125,6 +125,11 @@ def _what_to_use(options: TrainOptions, manifest: Manifest, validation: Manifest
                     f"`use` is {use}, but {each.source} has no column of {name}; add it, or train "
                     "on what there is."
                 )
+    if options.keep_vocabulary and use == "images":
+        raise OptionError(
+            "`keep_vocabulary` is for models that read texts, and this one looks at images alone; "
+            "leave it out."
+        )
     if use == "texts":
         given = [
             name

@@ -47,6 +47,7 @@ from tweetprofile.training.state import STATE, TrainingState, require_same
 from tweetprofile.training.summary import TrainSummary, recall_summary
 from tweetprofile.training.texts.joining import model_of_texts, with_texts
 from tweetprofile.training.texts.learning import learn_texts
+from tweetprofile.training.texts.vocabulary import write_vocabulary
 from tweetprofile.training.users import TrainingUsers, load_users
 from tweetprofile.weights.backbone_files import temporary_file
 
@@ -127,6 +128,8 @@ def _learn(
     if plan.options.use == "images":
         return _learn_images(plan, observer, resume=resume)
     texts = learn_texts(plan, observer)
+    if plan.options.keep_vocabulary:
+        write_vocabulary(plan, texts.model)
     if plan.options.use == "texts":
         return model_of_texts(plan, texts), {}
     trained, folds = _learn_images(plan, observer, resume=resume)

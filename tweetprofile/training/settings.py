@@ -66,6 +66,8 @@ class TrainOptions:
         max_texts: The largest number of texts per user; of more, the last ones are read, which are
             the newest.
         max_text_bytes: The largest size of a text; a longer one is cut.
+        keep_vocabulary: Whether to write the n-grams that speak most for each class, which many
+            users wrote, next to the model.
         norm: The normalisation: `batch`, or `none` as in the paper.
         dropout: The share of the features before the heads that is dropped in training.
         epochs: The largest number of passes over the users, of all members together.
@@ -111,6 +113,7 @@ class TrainOptions:
     use: Use | None = None
     max_texts: int = MAX_TEXTS
     max_text_bytes: int = MAX_TEXT_BYTES
+    keep_vocabulary: bool = False
     norm: Norm | None = None
     dropout: float | None = None
     epochs: int | None = None

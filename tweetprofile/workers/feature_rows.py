@@ -4,7 +4,7 @@ Each table has one row per user: the outcome of the user's images, as `predict` 
 then the arrays of the user as bytes. This module does not need torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -32,6 +32,9 @@ INDEXES = "indexes"
 
 NGRAM_BUCKETS, NGRAM_COUNTS = "ngram_buckets", "ngram_counts"
 """The columns of the n-grams of a user's texts: (J,) uint32 and (J,) uint16 per user, as bytes."""
+
+NGRAMS = "ngrams"
+"""The column of the n-grams behind buckets: a map from the bucket to one n-gram of the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,21 @@ def make_count_rows(
     fields += [pa.field(name, column.type) for name, column in columns.items()]
     every = [ids, *outcome_columns(outcomes), *text_columns(outcomes), *columns.values()]
     return pa.Table.from_arrays(every, schema=pa.schema(fields))
+
+
+def make_name_rows(outcomes: Sequence[UserOutcome], named: Sequence[Mapping[int, str]]) -> pa.Table:
+    """Return the outcomes of users, one row per user, with the n-grams behind some buckets."""
+    kind = pa.map_(pa.uint32(), pa.string())
+    names = pa.array([list(each.items()) for each in named], kind)
+    ids = ids_column(outcomes)
+    fields = [pa.field("user_id", ids.type), *OUTCOME_FIELDS, pa.field(NGRAMS, kind)]
+    every = [ids, *outcome_columns(outcomes), names]
+    return pa.Table.from_arrays(every, schema=pa.schema(fields))
+
+
+def crashed_names(images_given: int) -> pa.Table:
+    """Return the row of n-grams of a user who crashed the worker."""
+    return make_name_rows([UserOutcome("", images_given, 0, (), crashed=True)], [{}])
 
 
 def crashed_counts(images_given: int) -> pa.Table:

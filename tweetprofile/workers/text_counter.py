@@ -15,7 +15,7 @@ from tweetprofile.workers.feature_rows import make_count_rows
 from tweetprofile.workers.observers import ImageObserver
 from tweetprofile.workers.profiles import TextOutcome, UserOutcome
 
-_USERS_AT_ONCE = 32
+USERS_AT_ONCE = 32
 """The number of users per task: half a second of work, and some megabytes of texts."""
 
 
@@ -42,7 +42,7 @@ class TextCounter:
         self.facts = WorkerFacts(
             device="cpu",
             decoder="pillow",
-            batch_size=options.batch_size or _USERS_AT_ONCE,
+            batch_size=options.batch_size or USERS_AT_ONCE,
             cuda_devices=torch.cuda.device_count(),
         )
 

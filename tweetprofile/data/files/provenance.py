@@ -58,6 +58,7 @@ class Kind(StrEnum):
     SETTINGS = "the settings of a training"
     CARD = "a model card"
     METRICS = "the metrics of a training"
+    VOCABULARY = "the vocabulary of a training"
     FOLDS = "the scores of a cross-validation"
 
     @property
@@ -84,6 +85,7 @@ _NO_RECORD = (OSError, ValueError, KeyError, TypeError, AttributeError, Recursio
 _FIRST_LINES = {
     Kind.LOG: re.compile(r"# tweetprofile \S+: what a worker and its libraries print\."),
     Kind.LOSSES: re.compile(r"reason,file,line,what,written by tweetprofile \S+"),
+    Kind.VOCABULARY: re.compile(r"trait,class,kind,ngram,users,weight,written by tweetprofile \S+"),
     Kind.SETTINGS: re.compile(r"# tweetprofile \S+: every setting of this run\."),
     Kind.CARD: re.compile(r"# Model card: .+, .+"),
 }

@@ -1,0 +1,140 @@
+"""The n-grams that speak most for each class, written next to a model that has only their buckets.
+
+Only n-grams that several training users wrote are kept, so that the file names no single user's
+words.
+
+Shapes: F n-grams that a model knows, K classes of a trait.
+"""
+
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tweetprofile.data.files.atomic import write_atomically
+from tweetprofile.data.files.protection import is_earlier
+from tweetprofile.data.files.provenance import Kind
+from tweetprofile.data.manifests.users import MAX_IMAGES
+from tweetprofile.engines.jobs import NameJob
+from tweetprofile.engines.local import EngineOptions, LocalEngine
+from tweetprofile.engines.shards import ShardSource
+from tweetprofile.job import PredictorOptions
+from tweetprofile.texts.model import TextModel
+from tweetprofile.texts.spec import NgramBlock
+from tweetprofile.training.folder import VOCABULARY
+from tweetprofile.training.plan import TrainingPlan
+from tweetprofile.training.writing import explain_write_errors
+from tweetprofile.traits import TraitSchema
+from tweetprofile.untrusted.spreadsheets import Cell, write_rows
+from tweetprofile.version import __version__
+from tweetprofile.workers.feature_rows import NGRAMS
+
+_MOST = 100
+"""The largest number of n-grams per class and block."""
+
+_FEWEST_USERS, _FEWEST_SHARE = 5, 0.01
+"""An n-gram is kept if at least so many users, and this share of them, wrote it."""
+
+_USERS_PER_SHARD = 1 << 16
+
+_COLUMNS = ("trait", "class", "kind", "ngram", "users", "weight")
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """An n-gram that speaks for a class.
+
+    Attributes:
+        trait: The trait.
+        name: The class.
+        kind: What the n-gram is: `word`, `2 words`, `3 to 5 characters`.
+        bucket: Its bucket.
+        weight: What it adds to the centred logit of the class if it is all that a user wrote once.
+    """
+
+    trait: str
+    name: str
+    kind: str
+    bucket: int
+    weight: float
+
+
+def write_vocabulary(plan: TrainingPlan, model: TextModel) -> None:
+    """Write the n-grams that speak most for each class, as far as enough users wrote them.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    telling = list(most_telling(model, plan.found.schema))
+    users, fewest = _users_of(plan, model, sorted({each.bucket for each in telling}))
+    rows: list[list[Cell]] = [[*_COLUMNS, f"written by tweetprofile {__version__}"]]
+    for each in telling:
+        if each.bucket in users and users[each.bucket][1] >= fewest:
+            ngram, count = users[each.bucket]
+            weight = round(each.weight, 4)
+            rows.append([each.trait, each.name, each.kind, ngram, count, weight])
+    text = io.StringIO(newline="")
+    write_rows(text, rows)
+    path = plan.folder / VOCABULARY
+    with explain_write_errors(path):
+        write_atomically(path, text.getvalue().encode(), is_earlier(Kind.VOCABULARY))
+
+
+def most_telling(model: TextModel, schema: TraitSchema) -> Iterator[Telling]:
+    """Yield the n-grams that speak most for each class, the strongest first, block by block."""
+    terms, column = model.terms, 0
+    ends = (*terms.block_starts[1:], len(terms.buckets_F))
+    for trait in schema:
+        weights_FK = model.weights_FK[:, column : column + len(trait.classes)].astype(np.float32)
+        column += len(trait.classes)
+        weights_FK = (weights_FK - weights_FK.mean(axis=1, keepdims=True)) * terms.idf_F[:, None]
+        for number, name in enumerate(trait.classes):
+            for start, end, block in zip(terms.block_starts, ends, terms.spec.blocks, strict=True):
+                for place in _largest(weights_FK[start:end, number]):
+                    weight = float(weights_FK[start + place, number])
+                    bucket = int(terms.buckets_F[start + place])
+                    yield Telling(trait.name, name, _kind(block), bucket, weight)
+
+
+def _largest(weights: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the places of the largest positive weights, the largest first."""
+    order = np.argsort(-weights, kind="stable")[:_MOST]
+    return order[weights[order] > 0]
+
+
+def _kind(block: NgramBlock) -> str:
+    lengths = f"{block.shortest}"
+    if block.longest > block.shortest:
+        lengths += f" to {block.longest}"
+    return block.unit if lengths == "1" else f"{lengths} {block.unit}s"
+
+
+def _users_of(
+    plan: TrainingPlan, model: TextModel, buckets: list[int]
+) -> tuple[dict[int, tuple[str, int]], int]:
+    """Return the most frequent n-gram of each bucket with its users, and how many are enough."""
+    manifest = plan.manifest
+    total = manifest.count_users()
+    limits = plan.options.text_limits
+    shards = ShardSource(manifest, total, _USERS_PER_SHARD, (), MAX_IMAGES, texts=limits)
+    job = NameJob(
+        model.terms.spec,
+        np.array(buckets, np.uint32).tobytes(),
+        options=PredictorOptions(),
+        rows=shards.image_rows,
+    )
+    found: Counter[tuple[int, str]] = Counter()
+    writers = 0
+    with LocalEngine(job, EngineOptions("cpu")) as engine:
+        for _, rows in engine.run_shards(shards, range(-(-total // _USERS_PER_SHARD))):
+            for named in rows[NGRAMS].to_pylist():
+                writers += bool(named)
+                found.update(named)
+    best: dict[int, tuple[str, int]] = {}
+    for (bucket, ngram), users in found.most_common():
+        best.setdefault(bucket, (ngram, users))
+    return best, max(_FEWEST_USERS, math.ceil(_FEWEST_SHARE * writers))
