@@ -110,6 +110,7 @@ def test_calibration_error_agrees_with_torchmetrics() -> None:
     expected = multiclass_calibration_error(
         torch.from_numpy(rows), torch.from_numpy(truth), 3, BINS
     )
+    assert found is not None
     assert found.ece == pytest.approx(float(expected), abs=1e-6)
     by_bin = sum(each.users * abs(each.confidence - each.accuracy) for each in found.bins) / 500
     assert by_bin == pytest.approx(float(expected), abs=1e-6)
@@ -117,6 +118,7 @@ def test_calibration_error_agrees_with_torchmetrics() -> None:
 
 def test_a_confidence_of_0_9_with_an_accuracy_of_0_5_has_a_calibration_error_of_0_4() -> None:
     found = measure(matched([0, 1], sure([0, 0], of=2, confidence=0.9))).calibration
+    assert found is not None
     assert found.ece == pytest.approx(0.4)
     (only,) = found.bins
     assert (only.users, only.accuracy) == (2, 0.5)

@@ -125,11 +125,12 @@ def command(
 
     given = (*others, *predictions)
     options = EvaluateOptions(
-        choices["min_confidence"],
-        choices["seed"],
-        tuple(_candidates(choices["checkpoint"], choices["run"])),
-        choices["image_root"],
-        _baselines(choices, given, layout),
+        min_confidence=choices["min_confidence"],
+        seed=choices["seed"],
+        checkpoints=tuple(_candidates(choices["checkpoint"], choices["run"])),
+        image_root=choices["image_root"],
+        baselines=_baselines(choices, given, layout),
+        made_by=choices["checkpoint"],
     )
     if layout == "mex-a3t" and (as_json or choices["min_confidence"]):
         raise click.UsageError("--format mex-a3t takes neither --json nor --min-confidence")

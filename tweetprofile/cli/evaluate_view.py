@@ -28,6 +28,7 @@ from tweetprofile.evaluation.single_images import OnImages
 from tweetprofile.evaluation.tables import Cell, baselines_table, fused_name, parts_table
 from tweetprofile.evaluation.tables import Table as PlainTable
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
+from tweetprofile.traits import PRESETS
 
 _NAMES_SHOWN = 5
 
@@ -75,7 +76,9 @@ def compare(
 
 def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
     """Write the submission files of MEX-A3T and show their paths."""
-    for path, left_out in submission.write_submission(Predictions.read(predictions), folder):
+    labels = PRESETS["mex-a3t-2019"].to_dict()
+    read = Predictions.read(predictions, labels=labels)
+    for path, left_out in submission.write_submission(read, folder):
         if not quiet:
             without = f"; {left_out:,} users have no prediction and no line" if left_out else ""
             CONSOLE.print(f"{path}{without}")
@@ -86,7 +89,7 @@ def _show_evaluation(evaluation: Evaluation) -> None:
     for head in ("accuracy", "precision", "recall", "F1", "ECE"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, metrics in evaluation.traits.items():
-        error = f"{metrics.calibration.ece:.3f}"
+        error = f"{metrics.calibration.ece:.3f}" if metrics.calibration is not None else "-"
         users = f"{name}, {metrics.users:,} users"
         table.add_row(users, *_figures(metrics.scores), error, style="bold")
         spread = [f"{each.low:.2f}-{each.high:.2f}" for each in evaluation.intervals[name].values()]
@@ -193,7 +196,9 @@ def _title(evaluation: Evaluation) -> str:
 
 def _sentences(evaluation: Evaluation) -> list[str]:
     matched = evaluation.matched
-    said = [with_flags(evaluation.leakage.sentence), *_warn_of_few_users(evaluation)]
+    leakage = "" if evaluation.says_missing_model else with_flags(evaluation.leakage.sentence)
+    said = [leakage, evaluation.missing or "", *matched.predictions.remarks]
+    said = [*map(with_flags, filter(None, said)), *_warn_of_few_users(evaluation)]
     for name, chosen in evaluation.confidence_cuts.items():
         accuracy = "no users left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
         said.append(
@@ -230,6 +235,9 @@ def _show_comparison(comparison: Comparison) -> None:
             f"{best.name} is ahead of {name} by {difference.mean:.3f} in mean macro-F1 "
             f"(95% interval: {_range(difference.interval)}): {_verdict(difference.interval)}.",
         )
+    for each in comparison.evaluations:
+        for sentence in filter(None, (each.missing, *each.matched.predictions.remarks)):
+            OUTPUT.print(f"{each.name}: {sentence}")
 
 
 _LABELS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}

@@ -12,9 +12,11 @@ from tweetprofile.evaluation.baselines import Baselines, measure_baselines
 from tweetprofile.evaluation.leakage import Leakage, find_leakage
 from tweetprofile.evaluation.matching import MatchedUsers, match_users
 from tweetprofile.evaluation.metrics import ConfidenceCut, TraitMetrics, cut_at_confidence, measure
+from tweetprofile.evaluation.missing import sentence_on_missing
 from tweetprofile.evaluation.parts import Parts, measure_parts
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.published import published_results
+from tweetprofile.evaluation.reading import read_predictions, read_several
 from tweetprofile.evaluation.resampling import (
     Bootstrap,
     Difference,
@@ -41,6 +43,8 @@ class EvaluateOptions:
         checkpoints: Files that may include the checkpoint that made the predictions. It shows
             whether the model was trained on the users to be evaluated.
         image_root: The folder that image paths are relative to; None for the manifest's folder.
+        made_by: The checkpoint that made predictions which do not record it, as those of other
+            programs; None if that is unknown.
         baselines: How to predict single images for the baselines, by the checkpoint that made the
             predictions; None to measure the majority and random baselines only.
 
@@ -53,6 +57,7 @@ class EvaluateOptions:
     checkpoints: tuple[Path, ...] = ()
     image_root: AnyPath | None = None
     baselines: PredictOptions | None = None
+    made_by: Path | None = None
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None and not 0.0 <= self.min_confidence <= 1.0:
@@ -96,6 +101,18 @@ class Evaluation:
         """The name of the predictions."""
         return self.matched.predictions.name
 
+    @property
+    def missing(self) -> str | None:
+        """The sentence on what the predictions do not give; None if they give everything."""
+        return sentence_on_missing(self.matched, self.leakage)
+
+    @property
+    def says_missing_model(self) -> bool:
+        """Whether `missing` says why leakage was not checked."""
+        predictions = self.matched.predictions
+        is_unknown = predictions.is_foreign and not predictions.knows_checkpoint
+        return is_unknown and self.leakage.unchecked is not None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `metrics.json`."""
         matched, facts = self.matched, self.matched.predictions.facts
@@ -105,6 +122,8 @@ class Evaluation:
             "predictions": {
                 "path": str(matched.predictions.path),
                 **{key: facts.get(key) for key in ("network", "checkpoint_sha256", "version")},
+                "missing": self.missing,
+                "remarks": list(matched.predictions.remarks),
             },
             "users": {
                 "in_manifest": matched.users,
@@ -175,7 +194,8 @@ def evaluate_predictions(
 
     Args:
         manifest: A manifest with label columns.
-        predictions: The file or folder that `predict` wrote.
+        predictions: The file or folder that `predict` wrote, or a table of another program as
+            Parquet or CSV; see `Predictions.read`.
         options: How to evaluate; see `EvaluateOptions`.
         on_images: A function to call while images are predicted for the baselines, with the number
             of those that are done and of all.
@@ -187,7 +207,13 @@ def evaluate_predictions(
     options = options or EvaluateOptions()
     opened = Manifest.open(manifest)
     opened.count_users()  # refuses a manifest with users who would count twice
-    evaluation = _evaluate(opened, Predictions.read(predictions), options)
+    read = read_predictions(opened, predictions)
+    if options.baselines is not None and read.is_foreign:
+        raise PredictionsError(
+            f"{read.path} does not record its model and images, which `baselines` need; predict "
+            "the manifest into Parquet, or leave `baselines` out."
+        )
+    evaluation = _evaluate(opened, read, options)
     evaluation = replace(evaluation, parts=measure_parts(evaluation.matched, options.seed))
     if options.baselines is None:
         return evaluation
@@ -204,7 +230,8 @@ def compare_predictions(
 
     Args:
         manifest: A manifest with label columns.
-        predictions: Files or folders that `predict` wrote, all with the same traits and classes.
+        predictions: Files or folders that `predict` wrote, all with the same traits and classes,
+            or tables of other programs.
         options: How to evaluate; see `EvaluateOptions`.
 
     Raises:
@@ -218,13 +245,8 @@ def compare_predictions(
         )
     opened = Manifest.open(manifest)
     opened.count_users()  # refuses a manifest with users who would count twice
-    read = _read_with_distinct_names(predictions)
-    for each in read[1:]:
-        if each.schema != read[0].schema:
-            raise PredictionsError(
-                f"{each.path} and {read[0].path} have different traits or classes and cannot be "
-                "compared; evaluate them one by one."
-            )
+    options = replace(options, made_by=None)  # one checkpoint cannot have made all of them
+    read = read_several(opened, predictions)
     evaluations = tuple(_evaluate(opened, each, options) for each in read)
     best = max(range(len(read)), key=lambda number: evaluations[number].mean_macro_f1)
     behind = {
@@ -233,16 +255,6 @@ def compare_predictions(
         if number != best
     }
     return Comparison(evaluations, best, behind)
-
-
-def _read_with_distinct_names(paths: Sequence[str | Path]) -> list[Predictions]:
-    """Read several predictions; those whose names are equal are named by their full paths."""
-    for number, path in enumerate(paths):
-        if Path(path) in map(Path, paths[:number]):
-            raise PredictionsError(f"{path} is given twice; pass different predictions.")
-    read = [Predictions.read(path) for path in paths]
-    names = [each.name for each in read]
-    return [each if names.count(each.name) == 1 else each.renamed(str(each.path)) for each in read]
 
 
 def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOptions) -> Evaluation:
@@ -254,10 +266,13 @@ def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOpt
         cuts = {
             each.trait.name: cut_at_confidence(each, options.min_confidence)
             for each in matched.traits
+            if each.knows_confidence
         }
     mean = sum(each.scores.macro_f1 for each in traits.values()) / len(traits)
     sha256 = predictions.facts.get("checkpoint_sha256")
-    leakage = find_leakage(manifest, sha256, options.checkpoints, options.image_root)
+    leakage = find_leakage(
+        manifest, sha256, options.checkpoints, options.image_root, made_by=options.made_by
+    )
     return Evaluation(
         source=manifest.source,
         matched=matched,

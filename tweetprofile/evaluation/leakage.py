@@ -45,6 +45,7 @@ class Leakage:
         images: The overlap of the images, by their content; None if no image could be read, or the
             model looks at none.
         uncompared: What the model looks at and was not compared: `images`, `texts`.
+        is_stated: Whether the predictions do not record their model, so that the caller named it.
     """
 
     unchecked: str | None = None
@@ -52,6 +53,7 @@ class Leakage:
     users: Overlap | None = None
     images: Overlap | None = None
     uncompared: tuple[str, ...] = ()
+    is_stated: bool = False
 
     @property
     def found(self) -> bool:
@@ -67,6 +69,9 @@ class Leakage:
                 "It was not checked whether the model was trained on these users: "
                 f"{self.unchecked}."
             )
+        model = "The model"
+        if self.is_stated:
+            model += " that you named (the predictions record none)"
         leaked = []
         if self.same_manifest:
             leaked.append("this manifest")
@@ -75,7 +80,7 @@ class Leakage:
                 leaked.append(f"{overlap.share:.0%} of the {name}")
         if leaked:
             return (
-                f"The model was trained on {' and '.join(leaked)}: these scores show how well it "
+                f"{model} was trained on {' and '.join(leaked)}: these scores show how well it "
                 "remembers, not how well it predicts new users. Evaluate it on users that it has "
                 "not seen (see 'tweetprofile split')."
             )
@@ -83,7 +88,7 @@ class Leakage:
         rest = (
             f"; their {' and '.join(self.uncompared)} were not compared" if self.uncompared else ""
         )
-        return f"The model was trained on none of these users{images}{rest}."
+        return f"{model} was trained on none of these users{images}{rest}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON."""
@@ -95,6 +100,8 @@ def find_leakage(
     checkpoint_sha256: str | None,
     candidates: Sequence[Path],
     image_root: AnyPath | None,
+    *,
+    made_by: Path | None = None,
 ) -> Leakage:
     """Compare a manifest with the users and images that a model was trained on.
 
@@ -104,8 +111,15 @@ def find_leakage(
             None if it is not recorded.
         candidates: Files that may include that checkpoint.
         image_root: The folder that image paths are relative to; None for the manifest's folder.
+        made_by: The checkpoint that made predictions which do not record it, if that is known.
     """
-    checkpoint = _find(checkpoint_sha256, candidates)
+    is_stated = checkpoint_sha256 is None and made_by is not None
+    if checkpoint_sha256 is None and made_by is None:
+        return Leakage("the predictions do not record their model")
+    if checkpoint_sha256 is None and made_by is not None:
+        checkpoint: Checkpoint | None = load_checkpoint(made_by)
+    else:
+        checkpoint = _find(checkpoint_sha256, candidates)
     if checkpoint is None:
         return Leakage("the checkpoint that made the predictions was not found; pass it to check")
     if "seen" not in checkpoint.training:
@@ -122,6 +136,7 @@ def find_leakage(
         users=seen.users.overlap(ids),
         images=images,
         uncompared=tuple(uncompared),
+        is_stated=is_stated,
     )
 
 

@@ -8,6 +8,7 @@ Shapes: U users of the manifest; N users who have a label for a trait, in manife
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,8 +26,12 @@ from tweetprofile.data.labels.reading import (
 )
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import ManifestError, PredictionsError
-from tweetprofile.evaluation.predictions import Predictions, probabilities_of
+from tweetprofile.evaluation.foreign_tables import FRAMES
+from tweetprofile.evaluation.predictions import Predictions
+from tweetprofile.evaluation.table_files import probabilities_of
 from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.untrusted.text import printable
+from tweetprofile.workers.profiles import confidence_column, probabilities_column
 
 NO_GUESS = -1
 """Class number that stands for a missing prediction."""
@@ -41,8 +46,12 @@ class MatchedTrait:
         rows_N: The position of each user in the manifest.
         truth_N: The class numbers of the labels.
         guess_N: The class numbers of the predictions; `NO_GUESS` where there is none.
-        probabilities_NK: The probabilities of all classes, float64; zeros without a prediction.
-        frames_N: The number of usable frames per user.
+        probabilities_NK: The probabilities of all classes, float64; zeros without a prediction, and
+            everywhere if predictions of other programs give none.
+        frames_N: The number of usable frames per user; zeros where that is unknown.
+        confidence_N: The confidences, if the predictions give them instead of probabilities; zeros
+            without a prediction. None if they follow from the probabilities.
+        knows_confidence: Whether the predictions say how sure they are.
         parts_NK: The probabilities by images alone and by texts alone, float64, where the
             predictions have them; zeros for users who lack that part.
     """
@@ -53,13 +62,19 @@ class MatchedTrait:
     guess_N: NDArray[np.int64]
     probabilities_NK: NDArray[np.float64]
     frames_N: NDArray[np.int64]
+    confidence_N: NDArray[np.float64] | None = None
+    knows_confidence: bool = True
     parts_NK: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def confidence(self) -> NDArray[np.float64]:
         """(N,) probability of the predicted class; 0 where there is no prediction."""
-        confidence: NDArray[np.float64] = self.probabilities_NK.max(axis=1)
-        return confidence
+        if self.confidence_N is not None:
+            return self.confidence_N
+        guess = np.maximum(self.guess_N, 0)[:, None]
+        confidence = np.take_along_axis(self.probabilities_NK, guess, axis=1)[:, 0]
+        known: NDArray[np.float64] = np.where(self.guess_N == NO_GUESS, 0.0, confidence)
+        return known
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -111,14 +126,12 @@ def match_users(manifest: Manifest, predictions: Predictions) -> MatchedUsers:
             "users."
         )
     guesses = encode_labels(predictions.table, schema)
-    frames = predictions.table["frames_used"].to_numpy().astype(np.int64)
     traits = tuple(
         _match_trait(
             trait,
             truth=truth[:, column],
             rows=rows,
             guesses=guesses[:, column],
-            frames=frames,
             predictions=predictions,
         )
         for column, trait in enumerate(schema)
@@ -176,7 +189,9 @@ def _match(ids: pl.Series, found: pl.Series, predictions: Predictions) -> NDArra
         return np.arange(len(ids))
     for name, each in (("the manifest", ids), (str(predictions.path), found)):
         if each.is_duplicated().any():
-            twice = each.filter(each.is_duplicated())[0]
+            twice = printable(each.filter(each.is_duplicated())[0])
+            if predictions.is_foreign:
+                raise PredictionsError(f"user '{twice}' occurs twice in {name}; keep one row.")
             raise PredictionsError(
                 f"user '{twice}' occurs twice in {name}, and the predictions are not in the order "
                 "of the manifest, so that the two rows cannot be told apart; predict that manifest "
@@ -193,39 +208,58 @@ def _match_trait(
     truth: NDArray[np.int64],
     rows: NDArray[np.int64],
     guesses: NDArray[np.int64],
-    frames: NDArray[np.int64],
     predictions: Predictions,
 ) -> MatchedTrait:
     users = np.flatnonzero(truth != UNKNOWN)
-    missing = rows[users] < 0
-    found = np.where(missing, 0, rows[users])
-    table = predictions.table
-    probabilities = probabilities_of(table, trait)
-    if not ((probabilities >= 0) & (probabilities <= 1.001)).all():
-        raise PredictionsError(
-            f"a probability of '{trait.name}' is not between 0 and 1; predict that manifest again."
-        )
-    if not len(table):  # row 0, which stands in for missing rows below, does not exist
-        empty = np.zeros((len(users), len(trait.classes)))
-        none = np.full(len(users), NO_GUESS)
-        return MatchedTrait(
-            trait=trait,
-            rows_N=users,
-            truth_N=truth[users],
-            guess_N=none,
-            probabilities_NK=empty,
-            frames_N=np.zeros_like(none),
-            parts_NK=dict.fromkeys(predictions.parts, empty),
-        )
-    parts = {part: probabilities_of(table, trait, part)[found] for part in predictions.parts}
+    place = _Places(rows[users])
+    given = {part: probabilities_of(predictions.table, trait, part) for part in predictions.parts}
+    confidence = _confidences(trait, predictions)
     return MatchedTrait(
         trait=trait,
         rows_N=users,
         truth_N=truth[users],
-        guess_N=np.where(missing, NO_GUESS, guesses[found]),
-        probabilities_NK=np.where(missing[:, None], 0.0, probabilities[found]),
-        frames_N=np.where(missing, 0, frames[found]),
-        parts_NK={
-            part: np.where(missing[:, None], 0.0, rows_NK) for part, rows_NK in parts.items()
-        },
+        guess_N=place.take(guesses, NO_GUESS),
+        probabilities_NK=place.take(_probabilities(trait, predictions), 0.0),
+        frames_N=place.take(_frames(predictions), 0),
+        confidence_N=None if confidence is None else place.take(confidence, 0.0),
+        knows_confidence=predictions.knows_confidence(trait.name),
+        parts_NK={part: place.take(values, 0.0) for part, values in given.items()},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The row of the predictions of each labelled user; -1 where there is none."""
+
+    rows_N: NDArray[np.int64]
+
+    def take(self, values: NDArray[Any], missing: float) -> NDArray[Any]:
+        """Return the value of each user, or `missing` for users without a row."""
+        taken = np.full((len(self.rows_N), *values.shape[1:]), missing, values.dtype)
+        known = self.rows_N >= 0
+        taken[known] = values[self.rows_N[known]]
+        return taken
+
+
+def _probabilities(trait: Trait, predictions: Predictions) -> NDArray[np.float64]:
+    """(rows, K) probabilities; zeros if the predictions give none."""
+    if probabilities_column(trait.name) in predictions.table.column_names:
+        return probabilities_of(predictions.table, trait)
+    return np.zeros((len(predictions.table), len(trait.classes)))
+
+
+def _confidences(trait: Trait, predictions: Predictions) -> NDArray[np.float64] | None:
+    """(rows,) confidences, if the predictions give them instead of probabilities."""
+    names, own = predictions.table.column_names, confidence_column(trait.name)
+    if own not in names or probabilities_column(trait.name) in names:
+        return None
+    confidence: NDArray[np.float64] = pc.fill_null(predictions.table[own], 0.0).to_numpy()
+    return confidence
+
+
+def _frames(predictions: Predictions) -> NDArray[np.int64]:
+    """(rows,) numbers of usable frames; zeros if they are unknown."""
+    if not predictions.knows_frames:
+        return np.zeros(len(predictions.table), np.int64)
+    frames: NDArray[np.int64] = predictions.table[FRAMES].to_numpy().astype(np.int64)
+    return frames

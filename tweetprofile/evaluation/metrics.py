@@ -123,10 +123,12 @@ class TraitMetrics:
         per_class: The scores per class, by class name.
         confusion: The confusion matrix: one row per label, one column per predicted class, and a
             last column for missing predictions.
-        calibration: The reliability curve of the users with a prediction.
+        calibration: The reliability curve of the users with a prediction; None if the predictions
+            say nothing of confidence.
         by_frames: The accuracy by number of usable frames; empty if no user has any, as for a
-            model that looks at no images.
-        selections: Coverage and accuracy at each of a range of confidences.
+            model that looks at no images, or if the predictions do not say so.
+        selections: Coverage and accuracy at each of a range of confidences; empty without
+            confidences.
     """
 
     users: int
@@ -137,7 +139,7 @@ class TraitMetrics:
     random: Scores
     per_class: Mapping[str, ClassScores]
     confusion: tuple[tuple[int, ...], ...]
-    calibration: ReliabilityCurve
+    calibration: ReliabilityCurve | None
     by_frames: tuple[Band, ...]
     selections: tuple[ConfidenceCut, ...]
 
@@ -157,9 +159,12 @@ def measure(matched: MatchedTrait) -> TraitMetrics:
         random=random_scores(support),
         per_class=_per_class(trait, matched.truth_N, matched.guess_N),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        calibration=reliability_curve(matched),
+        calibration=reliability_curve(matched) if matched.knows_confidence else None,
         by_frames=tuple(_by_frames(matched)),
-        selections=tuple(cut_at_confidence(matched, threshold) for threshold in _THRESHOLDS),
+        selections=tuple(
+            cut_at_confidence(matched, threshold)
+            for threshold in (_THRESHOLDS if matched.knows_confidence else ())
+        ),
     )
 
 

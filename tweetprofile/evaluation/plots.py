@@ -10,7 +10,7 @@ import numpy as np
 from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
-from tweetprofile.evaluation.metrics import TraitMetrics
+from tweetprofile.evaluation.metrics import ReliabilityCurve, TraitMetrics
 from tweetprofile.untrusted.text import printable, shorten
 
 if TYPE_CHECKING:
@@ -84,10 +84,24 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
             lambda axes: _draw_confusion(axes, metrics, classes),
             _confusion_size(len(classes)),
         ),
+        *_confidence_plots(trait, metrics, matched),
+    ]
+    if metrics.by_frames:
+        caption = f"Accuracy of {trait} by number of usable images per user."
+        plots.append(_plot(f"{trait}-frames", caption, lambda axes: _draw_frames(axes, metrics)))
+    return plots
+
+
+def _confidence_plots(trait: str, metrics: TraitMetrics, matched: MatchedTrait) -> list[Plot]:
+    """Draw what needs confidences: nothing if the predictions give none, or if there are none."""
+    curve = metrics.calibration
+    if curve is None or not curve.bins:
+        return []
+    return [
         _plot(
             f"{trait}-reliability",
             f"Reliability curve of {trait}: accuracy of the predictions by their confidence.",
-            lambda axes: _draw_reliability(axes, metrics),
+            lambda axes: _draw_reliability(axes, curve),
         ),
         _plot(
             f"{trait}-confidence",
@@ -100,10 +114,6 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
             lambda axes: _draw_coverage(axes, metrics),
         ),
     ]
-    if metrics.by_frames:
-        caption = f"Accuracy of {trait} by number of usable images per user."
-        plots.append(_plot(f"{trait}-frames", caption, lambda axes: _draw_frames(axes, metrics)))
-    return plots
 
 
 def training_plots(epochs: Sequence[Mapping[str, Any]]) -> list[Plot]:
@@ -158,9 +168,9 @@ def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str])
         axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
 
 
-def _draw_reliability(axes: "Axes", metrics: TraitMetrics) -> None:
+def _draw_reliability(axes: "Axes", curve: ReliabilityCurve) -> None:
     axes.plot([0, 1], [0, 1], color=_PALE, linestyle="--", label="perfect calibration")
-    bins = metrics.calibration.bins
+    bins = curve.bins
     most = max((each.users for each in bins), default=1)
     axes.plot([e.confidence for e in bins], [e.accuracy for e in bins], color=_ACCENT, linewidth=1)
     axes.scatter(
@@ -170,7 +180,7 @@ def _draw_reliability(axes: "Axes", metrics: TraitMetrics) -> None:
         color=_ACCENT,
         label="users, by confidence",
     )
-    title = f"Reliability curve (ECE {metrics.calibration.ece:.3f})"
+    title = f"Reliability curve (ECE {curve.ece:.3f})"
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title=title)
     axes.legend(fontsize=8, loc="upper left")
 

@@ -1,58 +1,43 @@
-"""Read the profiles that `predict` wrote, and check them before anything relies on them."""
+"""Predictions to evaluate: profiles that `predict` wrote, or a table of any other origin."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tweetprofile.data.files.listing import find_files
-from tweetprofile.data.files.provenance import read_description
-from tweetprofile.data.files.storage import AnyPath, RemotePath, as_path, size_of
-from tweetprofile.data.manifests.types import is_text
-from tweetprofile.errors import PredictionsError, SchemaError
-from tweetprofile.networks import NoImagesSpec
-from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.untrusted.fields import list_of, mapping, optional, read_known, text, whole
-from tweetprofile.workers.profiles import IMAGES, TEXTS, part_column, probabilities_column
-
-_NO_PROFILES = (
-    pa.ArrowException, AssertionError, AttributeError, LookupError, OSError, RecursionError,
-    SchemaError, TypeError, ValueError,
-)  # fmt: skip
-"""Errors raised by reading a file that contains something other than profiles."""
-
-_ROWS_TRUSTED = 1_000_000
-"""A file may claim this many rows whatever its size."""
-
-_MAX_ROWS_PER_BYTE = 8
-"""A file that claims more is refused: each row of profiles has an id of its own."""
-
-_MAX_ID_BYTES = 10_000
-
-_TEXTS_USED = "texts_used"
-"""The column of profiles that only models of texts write."""
+from tweetprofile.data.files.provenance import METADATA_KEY, read_description
+from tweetprofile.data.files.storage import AnyPath, arrow_source, as_path
+from tweetprofile.errors import PredictionsError
+from tweetprofile.evaluation.foreign_csv import csv_names, is_csv
+from tweetprofile.evaluation.foreign_tables import FRAMES, Labels, read_foreign
+from tweetprofile.evaluation.table_files import UNREADABLE, first_line, open_parquet
+from tweetprofile.evaluation.written_profiles import WrittenFacts, read_written
+from tweetprofile.traits import TraitSchema
+from tweetprofile.workers.profiles import IMAGES, confidence_column, probabilities_column
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Profiles that `predict` wrote.
+    """Predictions of users' traits, whoever made them.
 
     Attributes:
         name: The name by which reports and tables call them.
         path: The file or folder that they were read from.
         schema: The traits that they predict.
         facts: The network, the checkpoint, the version and the limits that made them, as far as
-            recorded.
-        table: The columns `user_id`, `frames_used` and, per trait, its class and probabilities;
-            also those of `parts`.
-        sees: What the model looks at: `images`, `texts` or both.
+            recorded; empty for predictions of other programs.
+        table: The columns `user_id` and, per trait, its class; `{trait}_probabilities`, or else
+            `{trait}_confidence`, and `frames_used`, where they are given; also those of `parts`.
+        sees: What the model looks at: `images`, `texts` or both; empty if that is unknown.
         parts: What each trait has probabilities from alone, too; empty, or both.
+        is_foreign: Whether they are other than the Parquet files that `predict` writes.
+        remarks: Sentences about what looks odd in predictions of other programs.
     """
 
     name: str
@@ -62,46 +47,66 @@ class Predictions:
     table: pa.Table
     sees: tuple[str, ...] = (IMAGES,)
     parts: tuple[str, ...] = ()
+    is_foreign: bool = field(default=False, kw_only=True)
+    remarks: tuple[str, ...] = field(default=(), kw_only=True)
 
     @classmethod
-    def read(cls, path: str | AnyPath) -> "Predictions":
-        """Read a Parquet file of profiles, or a folder of them, here or in an object store.
+    def read(cls, path: str | AnyPath, *, labels: Labels | None = None) -> "Predictions":
+        """Read Parquet (a file, or a folder of files, also in an object store) or a CSV file.
+
+        Args:
+            path: The file or folder.
+            labels: The classes of the labels, by trait. In a table that `predict` did not write,
+                the columns of these names are the traits, and their classes are those of labels and
+                predictions. Without `labels`, every column that can hold classes is a trait.
 
         Raises:
-            PredictionsError: The path does not exist or contains something other than profiles.
+            PredictionsError: The path does not exist or contains something other than predictions.
         """
         path = as_path(path)
         if isinstance(path, Path) and not path.exists():
             raise PredictionsError(
                 f"{path} does not exist; pass the file or folder that 'tweetprofile predict' wrote."
             )
-        if str(path).lower().endswith(".csv"):
-            raise PredictionsError(
-                f"{path} is a CSV file, which lacks facts that an evaluation needs; predict again, "
-                "into a file that ends in .parquet."
+        name = path.stem or str(path)
+        if not is_foreign(path):
+            written, table = read_written(path)
+            return cls(
+                name, path, written.schema, written.facts, table, written.sees, written.parts
             )
-        try:
-            data, files = _open(path)
-            _check_size(data, files)
-            facts = read_description(files[0])
-            recorded = read_known(facts, "its description", _FACTS, ("schema",))
-            schema = TraitSchema.from_dict(facts["schema"])
-            parts = _parts(recorded)
-            _check_types(data.schema, schema, parts)
-            table = _plain(data.to_table(_columns(schema, parts)))
-            _check_range(table, schema, parts)
-        except _NO_PROFILES as error:
-            raise PredictionsError(
-                f"{path} does not contain profiles written by 'tweetprofile predict' "
-                f"({_first_line(error)}); pass the file or folder that it wrote."
-            ) from None
-        known = {key: facts[key] for key in _FACTS if isinstance(facts.get(key), str | int)}
-        sees = _evidence(recorded, data.schema)
-        return cls(path.stem or str(path), path, schema, known, table, sees, parts)
+        recorded = _recorded(path)
+        if recorded is not None:
+            labels = recorded.schema.to_dict()
+        found = read_foreign(path, labels)
+        return cls(
+            name,
+            path,
+            found.schema,
+            recorded.facts if recorded is not None else {},
+            found.table,
+            sees=recorded.sees if recorded is not None else (),
+            is_foreign=True,
+            remarks=found.remarks if recorded is None else (),
+        )
 
     def renamed(self, name: str) -> "Predictions":
         """Return the same predictions under another name."""
         return replace(self, name=name)
+
+    def knows_confidence(self, trait: str) -> bool:
+        """Return whether a trait has probabilities or confidences."""
+        columns = self.table.column_names
+        return probabilities_column(trait) in columns or confidence_column(trait) in columns
+
+    @property
+    def knows_frames(self) -> bool:
+        """Whether each user's number of usable images is known."""
+        return FRAMES in self.table.column_names
+
+    @property
+    def knows_checkpoint(self) -> bool:
+        """Whether the checkpoint that made them is recorded."""
+        return self.facts.get("checkpoint_sha256") is not None
 
     def failed_images(self) -> "FailedImages":
         """Read which images of each user were tried and are unusable.
@@ -111,7 +116,7 @@ class Predictions:
         """
         counts, indexes = [], []
         try:
-            for batch in _open(self.path)[0].to_batches(columns=["image_errors"]):
+            for batch in open_parquet(self.path)[0].to_batches(columns=["image_errors"]):
                 errors = batch.column("image_errors")
                 counts.append(pc.fill_null(pc.list_value_length(errors), 0).to_numpy())
                 index = pc.struct_field(errors.flatten(), "index").cast(pa.int64())
@@ -120,9 +125,9 @@ class Predictions:
             found = pa.chunked_array(indexes, pa.int64()).to_numpy()
             if len(ends) != len(self.table) + 1 or ends[-1] != len(found):
                 raise ValueError("its files have changed")
-        except _NO_PROFILES as error:
+        except UNREADABLE as error:
             raise PredictionsError(
-                f"{self.path} does not say which images are unusable ({_first_line(error)}); "
+                f"{self.path} does not say which images are unusable ({first_line(error)}); "
                 "predict that manifest again."
             ) from None
         return FailedImages(ends.astype(np.int64), found)
@@ -146,132 +151,28 @@ class FailedImages:
         return frozenset(self.positions[begin:end].tolist())
 
 
-_FACTS = {
-    "schema": mapping,
-    "network": text,
-    "checkpoint_sha256": text,
-    "version": text,
-    "max_images": optional(whole),
-    "parts": optional(list_of(text)),
-}
-"""The recorded facts that a report shows or the code relies on, each with its reader."""
+def is_foreign(path: str | AnyPath) -> bool:
+    """Return whether predictions are CSV, or Parquet without the record of `predict`.
 
-
-def _parts(recorded: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the probabilities are given by alone, too, as `predict` recorded it."""
-    parts: tuple[str, ...] = recorded.get("parts") or ()
-    if parts not in ((), (IMAGES, TEXTS)):
-        raise ValueError("its parts are other than images and texts")
-    return parts
-
-
-def _evidence(recorded: Mapping[str, Any], columns: pa.Schema) -> tuple[str, ...]:
-    """Return what the model looks at."""
-    if recorded.get("network") == NoImagesSpec().name:
-        return (TEXTS,)
-    return (IMAGES, TEXTS) if _TEXTS_USED in columns.names else (IMAGES,)
-
-
-def _check_range(table: pa.Table, schema: TraitSchema, parts: Sequence[str]) -> None:
-    """Raise ValueError unless all probabilities are between 0 and 1."""
-    for trait in schema:
-        for part in (None, *parts):
-            values = probabilities_of(table, trait, part)
-            if not ((values >= 0) & (values <= 1)).all():
-                alone = f" by {part} alone" if part else ""
-                raise ValueError(f"probabilities of {trait.name}{alone} are not from 0 to 1")
-
-
-def _open(path: AnyPath) -> tuple[ds.Dataset, list[AnyPath]]:
-    """Return the data of a file or folder, and its files."""
-    if not isinstance(path, RemotePath):
-        data = ds.dataset(path, **_store(path))
-        return data, [Path(file) for file in data.files]
-    files = find_files(path, ".parquet")[0]
-    return ds.dataset([file.key for file in files], **_store(path)), list(files)
-
-
-def _store(path: AnyPath) -> dict[str, Any]:
-    """Return the arguments of `dataset` that depend on where the files are."""
-    store = {"filesystem": path.file_system} if isinstance(path, RemotePath) else {}
-    # Ids stay dictionary-encoded until their length has been checked.
-    options = ds.ParquetReadOptions(dictionary_columns={"user_id"})
-    return {"format": ds.ParquetFileFormat(read_options=options), **store}
-
-
-def _check_size(data: ds.Dataset, files: Sequence[AnyPath]) -> None:
-    """Raise ValueError if a file claims more rows than fit into its bytes."""
-    for fragment, file in zip(data.get_fragments(), files, strict=True):
-        rows, size = fragment.metadata.num_rows, size_of(file)
-        if rows > max(_ROWS_TRUSTED, _MAX_ROWS_PER_BYTE * size):
-            raise ValueError(f"{file} claims {rows:,} rows in {size:,} bytes")
-
-
-def _check_types(columns: pa.Schema, schema: TraitSchema, parts: Sequence[str]) -> None:
-    """Raise ValueError unless the columns and their types are those of profiles."""
-    wanted: dict[str, Callable[[pa.DataType], bool]] = {
-        "user_id": lambda kind: is_text(kind) or pa.types.is_integer(kind),
-        "frames_used": pa.types.is_integer,
-    }
-    for trait in schema:
-        floats = {(name, pa.float32()) for name in trait.classes}
-        wanted[trait.name] = is_text
-        for part in (None, *parts):
-            wanted[_column(trait, part)] = lambda kind, floats=floats: (  # type: ignore[misc]
-                pa.types.is_struct(kind) and floats <= {(each.name, each.type) for each in kind}
-            )
-    for name, fits in wanted.items():
-        kind = columns.field(name).type
-        if not fits(kind.value_type if pa.types.is_dictionary(kind) else kind):
-            raise ValueError(f"column '{name}' is {kind}")
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Return the table with its ids decoded from their dictionary.
-
-    Raises:
-        ArrowInvalid: A text is not valid UTF-8.
-        ValueError: An id is too long, or a row lacks its id or its number of frames.
+    Files that cannot be read count as those of `predict`, whose reader says what is wrong with
+    them.
     """
-    ids = table["user_id"]
-    if pa.types.is_dictionary(ids.type) and is_text(ids.type.value_type):
-        longest = (pc.max(pc.binary_length(chunk.dictionary)).as_py() for chunk in ids.chunks)
-        if any((length or 0) > _MAX_ID_BYTES for length in longest):
-            raise ValueError(f"a user_id has more than {_MAX_ID_BYTES:,} bytes")
-    if pa.types.is_dictionary(ids.type):
-        ids = ids.cast(ids.type.value_type)
-    position = table.column_names.index("user_id")
-    table = table.set_column(position, "user_id", ids)
-    table.validate(full=True)
-    if table["frames_used"].null_count or ids.null_count:
-        raise ValueError("a row lacks its user_id or frames_used")
-    return table
+    path = as_path(path)
+    if is_csv(path):
+        return True
+    try:
+        files = open_parquet(path)[1]
+        metadata = pq.read_metadata(arrow_source(files[0])).metadata or {}
+    except UNREADABLE:
+        return False
+    return METADATA_KEY.encode() not in metadata
 
 
-def probabilities_of(table: pa.Table, trait: Trait, part: str | None = None) -> NDArray[np.float64]:
-    """Return the probabilities of a trait, (rows, K); zeros for users without a prediction.
-
-    Args:
-        table: Profiles.
-        trait: The trait.
-        part: `images` or `texts` for the probabilities by these alone; None for the model's own.
-    """
-    column = table[_column(trait, part)].combine_chunks()
-    each = [pc.fill_null(pc.struct_field(column, name), 0.0) for name in trait.classes]
-    columns = [column.to_numpy(zero_copy_only=False) for column in each]
-    return np.stack(columns, axis=1).astype(np.float64)
-
-
-def _column(trait: Trait, part: str | None) -> str:
-    return part_column(trait.name, part) if part else probabilities_column(trait.name)
-
-
-def _columns(schema: TraitSchema, parts: Sequence[str]) -> list[str]:
-    names = ["user_id", "frames_used"]
-    for trait in schema:
-        names += [trait.name, *(_column(trait, part) for part in (None, *parts))]
-    return names
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+def _recorded(path: AnyPath) -> WrittenFacts | None:
+    """Return what the record next to a CSV file of `predict` says, unless the file was changed."""
+    if not is_csv(path) or not isinstance(path, Path):
+        return None
+    try:
+        return WrittenFacts.of(read_description(path), csv_names(path))
+    except UNREADABLE:
+        return None

@@ -36,6 +36,7 @@ _EVIDENCE = {
     (IMAGES,): "a usable image",
     (TEXTS,): "a text",
     (IMAGES, TEXTS): "a usable image and without a text",
+    (): "a class in the predictions",
 }
 """What users without a prediction are without, by what the model looks at."""
 

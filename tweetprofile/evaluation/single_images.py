@@ -26,7 +26,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
 from tweetprofile.errors import OptionError, PredictionsError, TooManyFailuresError
 from tweetprofile.evaluation.matching import MatchedUsers
-from tweetprofile.evaluation.predictions import probabilities_of
+from tweetprofile.evaluation.table_files import probabilities_of
 from tweetprofile.predicting.plan import PredictOptions
 from tweetprofile.predicting.run import predict_manifest
 from tweetprofile.traits import Trait

@@ -51,6 +51,21 @@ class _Column:
     field: str | None = None
 
 
+def flat_prefix(trait: str) -> str:
+    """Return how the names of the columns with the probabilities of a trait begin."""
+    return f"{trait}_p_"
+
+
+def flat_name(trait: str, name: str) -> str:
+    """Return the name of the column with the probability of a class, unless it is taken already."""
+    return flat_prefix(trait) + _as_word(name)
+
+
+def _as_word(name: str) -> str:
+    """Return the name of a class with underscores for all but letters and digits."""
+    return _NOT_A_WORD.sub("_", name)
+
+
 def why_not_flat(kind: pa.DataType) -> str | None:
     """Return why a column of the manifest cannot be written as CSV, or None if it can.
 
@@ -88,11 +103,11 @@ def _columns_of(schema: pa.Schema) -> list[_Column]:
         if not pa.types.is_struct(field.type):
             columns.append(_Column(field.name, field.name))
             continue
-        beginning = f"{field.name}_"
-        if field.name.endswith(_PROBABILITIES):
-            beginning = f"{field.name.removesuffix(_PROBABILITIES)}_p_"
+        trait = field.name.removesuffix(_PROBABILITIES)
+        is_probabilities = field.name.endswith(_PROBABILITIES)
+        beginning = flat_prefix(trait) if is_probabilities else f"{field.name}_"
         for each in field.type:
-            name = _free(f"{beginning}{_NOT_A_WORD.sub('_', each.name)}", taken)
+            name = _free(beginning + _as_word(each.name), taken)
             columns.append(_Column(name, field.name, each.name))
     return columns
 

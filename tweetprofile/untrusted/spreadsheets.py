@@ -15,6 +15,9 @@ Cell = str | int | float | None
 _FORMULA = re.compile(r"(^|;)(\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - spreadsheets also run full-width signs
 """The beginning of a formula: of a cell, or after a `;`, at which some spreadsheets split cells."""
 
+_MADE_HARMLESS = re.compile(r"(^|;)(\s*)'(?=[=+\-@＝＋－＠])")  # noqa: RUF001
+"""The beginning of a formula after `write_rows` has made it harmless."""
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -29,6 +32,11 @@ def write_rows(file: TextIO, rows: Iterable[Iterable[Cell]]) -> None:
         rows: Rows of text, which is made harmless, of numbers, and of None for empty cells.
     """
     csv.writer(file).writerows([_harmless(cell) for cell in row] for row in rows)
+
+
+def without_apostrophe(cell: str) -> str:
+    """Return a cell of CSV as it was before `write_rows` made it harmless."""
+    return _MADE_HARMLESS.sub(r"\1\2", cell) if "'" in cell else cell
 
 
 def _harmless(cell: Cell) -> Cell:

@@ -97,7 +97,7 @@ def check_labels(manifest: Manifest, schema: TraitSchema) -> tuple[str, ...]:
         if trait.name not in manifest.schema.names:
             continue
         _require_labels(manifest, trait.name)
-        with _reading(manifest):
+        with reading_labels(manifest):
             values = read_values(manifest, trait.name)
         _require_classes(manifest, values, trait)
         columns.append(values)
@@ -110,7 +110,7 @@ def check_labels(manifest: Manifest, schema: TraitSchema) -> tuple[str, ...]:
 def read_labels(manifest: Manifest, schema: TraitSchema) -> NDArray[np.int64]:
     """Return the class numbers of all users in order, (N, traits), without reading images."""
     encoded: list[NDArray[np.int64] | None] = []
-    with _reading(manifest):
+    with reading_labels(manifest):
         for trait in schema:
             if trait.name in manifest.schema.names:
                 values = read_values(manifest, trait.name)
@@ -126,7 +126,7 @@ def read_labels(manifest: Manifest, schema: TraitSchema) -> NDArray[np.int64]:
 def read_user_ids(manifest: Manifest) -> pl.Series:
     """Return the ids of all users as text, in order, without reading images."""
     parts = []
-    with _reading(manifest):
+    with reading_labels(manifest):
         last = None
         for table in manifest.columns(["user_id"]):
             ids = table["user_id"].combine_chunks()
@@ -192,7 +192,7 @@ def _schema_from_labels(manifest: Manifest) -> FoundSchema:
 
 
 def _examine(manifest: Manifest, name: str, kind: ValueKind) -> LabelColumn:
-    with _reading(manifest):
+    with reading_labels(manifest):
         values = read_values(manifest, name)
     return LabelColumn.of(name, values.counts(), kind, too_many_values=values.too_many_values)
 
@@ -282,7 +282,8 @@ def _some(names: Sequence[str], most: int = 20) -> str:
 
 
 @contextmanager
-def _reading(manifest: Manifest) -> Iterator[None]:
+def reading_labels(manifest: Manifest) -> Iterator[None]:
+    """Turn what reading a damaged manifest raises into a ManifestError."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
