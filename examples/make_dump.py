@@ -214,7 +214,9 @@ def write_manifest(path: Path, users: Sequence[User]) -> None:
     }
     for trait in TRAITS:
         columns[trait] = pa.array([user.traits[trait] for user in users], pa.string())
-    pq.write_table(pa.table(columns), path)
+    # Reports on these users say that they were made up, because the manifest does.
+    metadata = {"artificial": "drawn by examples/make_dump.py of tweetprofile"}
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
 
 
 @click.command(help="Make an artificial dump of users in OUT, with train and test manifests.")

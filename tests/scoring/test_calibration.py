@@ -1,11 +1,18 @@
 """The calibration error is the distance between confidence and accuracy."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
 from tweetprofile.beside_torchvision import import_beside_torchvision
-from tweetprofile.scoring.calibration import BINS, calibration_error, reliability_bins
+from tweetprofile.scoring.calibration import (
+    BINS,
+    calibration_error,
+    equal_count_bins,
+    reliability_bins,
+)
 
 multiclass_calibration_error = import_beside_torchvision(
     "torchmetrics.functional.classification"
@@ -39,3 +46,19 @@ def test_calibration_error_agrees_with_torchmetrics() -> None:
         torch.from_numpy(rows), torch.from_numpy(truth), 3, n_bins=BINS
     )
     assert calibration_error(bins) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_bins_by_equal_counts_hold_about_equally_many_users_of_rising_confidence() -> None:
+    random = np.random.default_rng(5)
+    confidence, right = random.random(103), random.random(103) < 0.5
+    bins = equal_count_bins(confidence, right, 4)
+    assert [each.users for each in bins] == [25, 26, 26, 26]
+    assert all(before.high <= after.low for before, after in pairwise(bins))
+    assert sum(each.users * each.accuracy for each in bins) == pytest.approx(right.sum())
+
+
+def test_users_of_equal_confidence_share_a_bin() -> None:
+    confidence = np.array([0.5, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 1.0])
+    bins = equal_count_bins(confidence, np.ones(8, np.bool_), 4)
+    assert [(each.low, each.high, each.users) for each in bins] == [(0.5, 0.5, 1), (0.9, 1.0, 7)]
+    assert equal_count_bins(np.empty(0), np.empty(0, np.bool_), 4) == ()

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     "-p",
     multiple=True,
     metavar="PREDICTIONS",
-    help="Output of predict; several outputs are compared.  [default: predict with --checkpoint]",
+    help="Output of predict, or a table of another program as Parquet or CSV; several are "
+    "compared.  [default: predict with --checkpoint]",
 )
 @option(
     Section.OUTPUT,
@@ -109,8 +110,9 @@ def command(
     \b
       tweetprofile evaluate labelled.test.parquet profiles.parquet -o report
 
-    PREDICTIONS are files or folders that predict has written; without any, the users of MANIFEST
-    are predicted first. Labels are columns of classes named after their trait. Users whose label is
+    PREDICTIONS are files or folders that predict has written, or any table with user_id and one
+    column of classes per trait (Parquet or CSV); without any, the users of MANIFEST are predicted
+    first. Labels are columns of classes named after their trait. Users whose label is
     null are left out of that trait only. A labelled user without a prediction counts as predicted
     wrongly.
 

@@ -53,6 +53,12 @@ def majority(model: MatchedTrait) -> NDArray[np.float64]:
     return probabilities
 
 
+def ahead_of_majority(model: MatchedUsers, seed: int = 0) -> Bootstrap[Difference]:
+    """Return how far a model is ahead of the majority baseline on the same users."""
+    traits = tuple(_guess(each, majority(each)) for each in model.traits)
+    return paired_differences(model, replace(model, traits=traits), seed)
+
+
 def _one_image(model: MatchedTrait, images: SingleImages) -> NDArray[np.float64]:
     return images.first[model.trait.name][model.rows_N]
 

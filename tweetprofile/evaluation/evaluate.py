@@ -8,7 +8,7 @@ from typing import Any
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError, PredictionsError
-from tweetprofile.evaluation.baselines import Baselines, measure_baselines
+from tweetprofile.evaluation.baselines import Baselines, ahead_of_majority, measure_baselines
 from tweetprofile.evaluation.leakage import Leakage, find_leakage
 from tweetprofile.evaluation.matching import MatchedUsers, match_users
 from tweetprofile.evaluation.metrics import ConfidenceCut, TraitMetrics, cut_at_confidence, measure
@@ -75,7 +75,8 @@ class Evaluation:
         matched: Labels and predictions, user by user.
         traits: Metrics by trait.
         intervals: 95% bootstrap intervals by trait and metric.
-        mean_macro_f1: The mean of macro-F1 over the traits, by which MEX-A3T ranks.
+        ahead: How far the predictions are ahead of the majority baseline, by trait and metric.
+        mean_macro_f1: The mean of macro-F1 over the traits.
         mean_interval: The 95% bootstrap interval of `mean_macro_f1`.
         leakage: The users and images of the manifest that the model was trained on.
         confidence_cuts: By trait, coverage and accuracy at `EvaluateOptions.min_confidence`;
@@ -83,18 +84,21 @@ class Evaluation:
         baselines: What baselines score on the same users; empty unless they were wanted.
         parts: What images alone and texts alone score; None if the predictions do not give the
             probabilities of each, or are one of several sets.
+        is_artificial: Whether the manifest records that its users were made up.
     """
 
     source: str
     matched: MatchedUsers
     traits: Mapping[str, TraitMetrics]
     intervals: Mapping[str, Mapping[str, Interval]]
+    ahead: Mapping[str, Mapping[str, Difference]]
     mean_macro_f1: float
     mean_interval: Interval
     leakage: Leakage
     confidence_cuts: Mapping[str, ConfidenceCut] = field(default_factory=dict)
     baselines: Baselines = field(default_factory=Baselines)
     parts: Parts | None = None
+    is_artificial: bool = False
 
     @property
     def name(self) -> str:
@@ -119,6 +123,7 @@ class Evaluation:
         return {
             "version": __version__,
             "manifest": self.source,
+            "artificial": self.is_artificial,
             "predictions": {
                 "path": str(matched.predictions.path),
                 **{key: facts.get(key) for key in ("network", "checkpoint_sha256", "version")},
@@ -147,6 +152,7 @@ class Evaluation:
             **scores,
             **metrics,
             "intervals": {metric: asdict(each) for metric, each in self.intervals[name].items()},
+            "minus_majority": {metric: asdict(each) for metric, each in self.ahead[name].items()},
             "at_min_confidence": asdict(cut) if cut else None,
             "published": [
                 asdict(each) for each in published_results(self.matched.predictions.schema, name)
@@ -278,8 +284,10 @@ def _evaluate(manifest: Manifest, predictions: Predictions, options: EvaluateOpt
         matched=matched,
         traits=traits,
         intervals=intervals.traits,
+        ahead=ahead_of_majority(matched, options.seed).traits,
         mean_macro_f1=mean,
         mean_interval=intervals.mean_macro_f1,
         leakage=leakage,
         confidence_cuts=cuts,
+        is_artificial=manifest.is_artificial,
     )

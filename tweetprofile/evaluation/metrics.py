@@ -16,8 +16,14 @@ from numpy.typing import NDArray
 
 from tweetprofile.beside_torchvision import import_beside_torchvision
 from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
-from tweetprofile.scoring.calibration import ReliabilityBin, calibration_error, reliability_bins
+from tweetprofile.scoring.calibration import (
+    ReliabilityBin,
+    calibration_error,
+    equal_count_bins,
+    reliability_bins,
+)
 from tweetprofile.scoring.classes import ClassCounts
+from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.traits import Trait
 
 _classification = import_beside_torchvision("torchmetrics.functional.classification")
@@ -26,6 +32,9 @@ _FRAME_BANDS = ((0, 0), (1, 2), (3, 4), (5, 7), (8, 10), (11, 2**31))
 
 _THRESHOLDS = tuple(step / 20 for step in range(20))
 """Confidences below which users may be set aside: 0 to 0.95."""
+
+_MOST_POINTS, _USERS_PER_POINT = 10, 15
+"""A reliability curve has fewer points than this if they stood for fewer users than that each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +73,38 @@ class ClassScores:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityPoint:
+    """Predictions of similar confidence, about as many as there are of any other.
+
+    Attributes:
+        users: The number of users.
+        confidence: Their mean confidence.
+        accuracy: The share of them whose prediction is right.
+        low: The lower end of the 95% interval of that share (Wilson 1927).
+        high: Its upper end.
+    """
+
+    users: int
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReliabilityCurve:
     """How well confidence matches accuracy.
 
     Attributes:
         ece: The expected calibration error: the mean difference between confidence and accuracy.
-        bins: The points of the reliability curve; bins without users are omitted.
+        bins: The equally wide bins that the error is computed from; those without users are
+            omitted.
+        points: The points of the reliability curve, each of about the same number of users.
     """
 
     ece: float
     bins: tuple[ReliabilityBin, ...]
+    points: tuple[ReliabilityPoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +239,19 @@ def random_scores(support_K: NDArray[np.int64]) -> Scores:
 def reliability_curve(matched: MatchedTrait) -> ReliabilityCurve:
     """Bin the predictions by confidence, and compute their expected calibration error."""
     known = matched.guess_N != NO_GUESS
-    bins = reliability_bins(matched.confidence[known], matched.right[known])
-    return ReliabilityCurve(calibration_error(bins), bins)
+    confidence, right = matched.confidence[known], matched.right[known]
+    bins = reliability_bins(confidence, right)
+    most = min(_MOST_POINTS, max(1, len(right) // _USERS_PER_POINT))
+    points = (
+        ReliabilityPoint(
+            each.users,
+            each.confidence,
+            each.accuracy,
+            *wilson_interval(each.accuracy, each.users),
+        )
+        for each in equal_count_bins(confidence, right, most)
+    )
+    return ReliabilityCurve(calibration_error(bins), bins, tuple(points))
 
 
 def cut_at_confidence(matched: MatchedTrait, min_confidence: float) -> ConfidenceCut:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tweetprofile.errors import OptionError
+from tweetprofile.evaluation.confusion import MOST_NAMED, NONE, confusion_of
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
 from tweetprofile.evaluation.metrics import ReliabilityCurve, TraitMetrics
@@ -42,8 +43,8 @@ _DPI = 150
 _MAX_NAME = 40
 """Characters of a class name in a plot."""
 
-_MAX_NAMED = 64
-"""A confusion matrix of more classes is drawn without names and counts."""
+_CELL = 0.62
+"""The side of a cell of a confusion matrix in inches: two lines of figures fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,10 @@ def require_matplotlib() -> None:
 
 
 def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
-    """Draw confusion matrix, reliability, confidences, coverage and image counts of a trait."""
+    """Draw confusion matrix, reliability, confidences, coverage and image counts of a trait.
+
+    A plot that would be empty, or a single bar or point, is left out.
+    """
     metrics = evaluation.traits[trait]
     matched = next(each for each in evaluation.matched.traits if each.trait.name == trait)
     classes = [shorten(printable(name), _MAX_NAME) for name in matched.trait.classes]
@@ -82,11 +86,11 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
             f"{trait}-confusion",
             f"Confusion matrix of {trait}: one row per label, one column per predicted class.",
             lambda axes: _draw_confusion(axes, metrics, classes),
-            _confusion_size(len(classes)),
+            _confusion_size(classes),
         ),
         *_confidence_plots(trait, metrics, matched),
     ]
-    if metrics.by_frames:
+    if len(metrics.by_frames) > 1:
         caption = f"Accuracy of {trait} by number of usable images per user."
         plots.append(_plot(f"{trait}-frames", caption, lambda axes: _draw_frames(axes, metrics)))
     return plots
@@ -95,12 +99,13 @@ def trait_plots(evaluation: Evaluation, trait: str) -> list[Plot]:
 def _confidence_plots(trait: str, metrics: TraitMetrics, matched: MatchedTrait) -> list[Plot]:
     """Draw what needs confidences: nothing if the predictions give none, or if there are none."""
     curve = metrics.calibration
-    if curve is None or not curve.bins:
+    if curve is None or not curve.points:
         return []
-    return [
+    plots = [
         _plot(
             f"{trait}-reliability",
-            f"Reliability curve of {trait}: accuracy of the predictions by their confidence.",
+            f"Reliability of {trait}: each point is about {curve.points[0].users:,} users of "
+            "similar confidence, with the 95% interval of their accuracy.",
             lambda axes: _draw_reliability(axes, curve),
         ),
         _plot(
@@ -108,24 +113,22 @@ def _confidence_plots(trait: str, metrics: TraitMetrics, matched: MatchedTrait) 
             f"Confidence of correct and of wrong predictions of {trait}.",
             lambda axes: _draw_confidence(axes, matched),
         ),
-        _plot(
-            f"{trait}-coverage",
-            f"Accuracy of {trait} when users below a confidence are set aside.",
-            lambda axes: _draw_coverage(axes, metrics),
-        ),
     ]
+    if len({each.coverage for each in metrics.selections if each.coverage}) > 1:
+        caption = f"Accuracy of {trait} when users below a confidence are set aside."
+        plots.append(
+            _plot(f"{trait}-coverage", caption, lambda axes: _draw_coverage(axes, metrics))
+        )
+    return plots
 
 
 def training_plots(epochs: Sequence[Mapping[str, Any]]) -> list[Plot]:
     """Draw loss and macro-F1 by epoch, from the lines of a run's `metrics.jsonl`."""
-    return [
-        _plot("training-loss", "Loss by epoch.", lambda axes: _draw_loss(axes, epochs)),
-        _plot(
-            "training-macro-f1",
-            "Macro-F1 on the held-out users by epoch.",
-            lambda axes: _draw_macro_f1(axes, epochs),
-        ),
-    ]
+    plots = [_plot("training-loss", "Loss by epoch.", lambda axes: _draw_loss(axes, epochs))]
+    if curves := dict(_curves(epochs)):
+        caption = "Macro-F1 on the held-out users by epoch."
+        plots.append(_plot("training-macro-f1", caption, lambda axes: _draw_macro_f1(axes, curves)))
+    return plots
 
 
 def _plot(name: str, caption: str, draw: Any, size: tuple[float, float] = (4.6, 3.4)) -> Plot:
@@ -145,43 +148,55 @@ def _as_png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
-def _confusion_size(classes: int) -> tuple[float, float]:
-    shown = min(classes, _MAX_NAMED)
-    return 2.6 + 0.5 * shown, 2.2 + 0.42 * shown
+def _confusion_size(classes: Sequence[str]) -> tuple[float, float]:
+    """Return width and height in inches: cells of one size, and room for the longest name."""
+    shown = min(len(classes), MOST_NAMED) + 1
+    names = 0.085 * max(map(len, classes)) if len(classes) <= MOST_NAMED else 0
+    return 1.2 + names + _CELL * shown, 1.1 + 0.7 * names + _CELL * shown
 
 
 def _draw_confusion(axes: "Axes", metrics: TraitMetrics, classes: Sequence[str]) -> None:
-    counts = np.array(metrics.confusion, dtype=np.int64)
-    names = [*classes, "none"]
-    if not counts[:, -1].any():
-        counts, names = counts[:, :-1], names[:-1]
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    confusion = confusion_of(metrics)
+    shares = np.array([[cell.share for cell in row.cells] for row in confusion.rows])
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
     axes.grid(False)
-    axes.set(xlabel="predicted", ylabel="label", title="Confusion matrix")
-    if len(classes) > _MAX_NAMED:
+    axes.set(xlabel="predicted", ylabel="label", title="Confusion matrix (users, share of row)")
+    if len(classes) > MOST_NAMED:
         return
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), classes)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.55 else _INK
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
+    names = [*classes, NONE][: len(confusion.predicted)]
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    labels = [f"{name} ({row.users:,})" for name, row in zip(classes, confusion.rows, strict=True)]
+    axes.set_yticks(range(len(classes)), labels)
+    for number, row in enumerate(confusion.rows):
+        for column, cell in enumerate(row.cells):
+            if cell.count:
+                axes.text(
+                    column, number, f"{cell.count:,}\n{cell.share:.0%}", ha="center", va="center",
+                    color="white" if cell.share > 0.55 else _INK, fontsize=8, linespacing=1.3,
+                )  # fmt: skip
 
 
 def _draw_reliability(axes: "Axes", curve: ReliabilityCurve) -> None:
     axes.plot([0, 1], [0, 1], color=_PALE, linestyle="--", label="perfect calibration")
-    bins = curve.bins
-    most = max((each.users for each in bins), default=1)
-    axes.plot([e.confidence for e in bins], [e.accuracy for e in bins], color=_ACCENT, linewidth=1)
-    axes.scatter(
-        [each.confidence for each in bins],
-        [each.accuracy for each in bins],
-        s=[12 + 110 * each.users / most for each in bins],
+    points = curve.points
+    # An interval of a share near 0 or 1 may not contain it, to the last bit.
+    below = [max(0.0, each.accuracy - each.low) for each in points]
+    above = [max(0.0, each.high - each.accuracy) for each in points]
+    axes.errorbar(
+        [each.confidence for each in points],
+        [each.accuracy for each in points],
+        yerr=[below, above],
         color=_ACCENT,
-        label="users, by confidence",
+        ecolor="#9dc2f7",
+        marker="o",
+        markersize=5,
+        linewidth=1,
+        elinewidth=1.6,
+        capsize=3,
+        label=f"about {points[0].users:,} users each, 95% interval",
     )
     title = f"Reliability curve (ECE {curve.ece:.3f})"
-    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title=title)
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), title=title)
     axes.legend(fontsize=8, loc="upper left")
 
 
@@ -239,12 +254,11 @@ def _draw_loss(axes: "Axes", epochs: Sequence[Mapping[str, Any]]) -> None:
     axes.legend(fontsize=8)
 
 
-def _draw_macro_f1(axes: "Axes", epochs: Sequence[Mapping[str, Any]]) -> None:
-    for trait, points in _curves(epochs):
+def _draw_macro_f1(axes: "Axes", curves: Mapping[str, list[tuple[int, float]]]) -> None:
+    for trait, points in curves.items():
         axes.plot(*zip(*points, strict=True), label=trait)
     axes.set(xlabel="epoch", ylabel="macro-F1", ylim=(0, 1.02), title="Macro-F1, held-out users")
-    if axes.lines:
-        axes.legend(fontsize=8)
+    axes.legend(fontsize=8)
 
 
 def _curves(

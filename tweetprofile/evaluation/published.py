@@ -61,6 +61,14 @@ class Published:
     f1: float | None = None
     per_class: Mapping[str, float]
 
+    def as_printed(self, figure: float | None) -> str:
+        """Return a figure with as many digits as the publication gives; empty if it gives none."""
+        digits = _DIGITS[self.measured_on]
+        return "" if figure is None else f"{figure:.{digits}f}"
+
+
+_DIGITS = {MEX_A3T: 4, PAN_2018: 3}
+"""The decimals of published figures."""
 
 _CLASSES = {
     "location": ("center", "southeast", "northwest", "north", "northeast", "west"),
@@ -127,7 +135,7 @@ def published_results(schema: TraitSchema, trait: str) -> tuple[Published, ...]:
             are among them, with the same classes.
         trait: The name of the trait.
     """
-    found = _mex_a3t(trait) if _has_mex_a3t(schema) else []
+    found = _mex_a3t(trait) if has_mex_a3t(schema) else []
     if trait == "gender":
         found += [
             Published(
@@ -142,7 +150,8 @@ def published_results(schema: TraitSchema, trait: str) -> tuple[Published, ...]:
     return tuple(found)
 
 
-def _has_mex_a3t(schema: TraitSchema) -> bool:
+def has_mex_a3t(schema: TraitSchema) -> bool:
+    """Return whether the traits of MEX-A3T 2019, with the same classes, are among those."""
     classes = {trait.name: set(trait.classes) for trait in schema}
     return all(classes.get(trait.name) == set(trait.classes) for trait in PRESETS["mex-a3t-2019"])
 

@@ -10,9 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tweetprofile.errors import OptionError
+from tweetprofile.evaluation.confusion import MOST_NAMED, Confusion, confusion_of
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.plots import Plot, training_plots, trait_plots
-from tweetprofile.evaluation.published import CLASSES_NOTE, NOT_COMPARABLE, SOURCES
+from tweetprofile.evaluation.published import CLASSES_NOTE, NOT_COMPARABLE, SOURCES, has_mex_a3t
+from tweetprofile.evaluation.summary import ARTIFICIAL, TraitSummary, summarise
 from tweetprofile.evaluation.tables import (
     Cell,
     Table,
@@ -22,8 +24,10 @@ from tweetprofile.evaluation.tables import (
     parts_table,
     published_classes_table,
     published_table,
+    rounded,
     scores_table,
 )
+from tweetprofile.scoring.calibration import BINS
 from tweetprofile.scoring.epochs import METRICS as METRICS_OF_RUN
 from tweetprofile.scoring.epochs import read_metrics
 from tweetprofile.untrusted.fields import parse_json
@@ -52,15 +56,20 @@ class Section:
         trait: The name of the trait.
         scores: The scores of the predictions and of the baselines.
         intervals: The 95% bootstrap interval of each score, as text.
+        summary: What the figures mean, in sentences.
+        confusion: The confusion matrix; None if it has too many classes to be shown as a table.
         classes: The scores per class.
         published: Published results for the trait; None if there are none.
         published_classes: Published figures per class; None if there are none.
         confidence_cut: A sentence on coverage and accuracy at the requested confidence; empty
             without one.
         plots: The plots of the trait.
+        has_confidence: Whether the predictions say how sure they are.
     """
 
     trait: str
+    summary: TraitSummary
+    confusion: Confusion | None
     scores: Table
     intervals: Mapping[str, str]
     classes: Table
@@ -68,6 +77,7 @@ class Section:
     published_classes: Table | None
     confidence_cut: str
     plots: Sequence[Plot]
+    has_confidence: bool
 
 
 def read_epochs(run: Path) -> list[dict[str, Any]]:
@@ -121,7 +131,10 @@ def make_report(
         .render(
             evaluation=evaluation,
             sections=sections,
+            shown=_shown,
             training=training,
+            artificial=ARTIFICIAL if evaluation.is_artificial else None,
+            ranks_as_mex_a3t=has_mex_a3t(evaluation.matched.predictions.schema),
             baselines=baselines_table(evaluation),
             parts=parts_table(evaluation),
             fused_name=fused_name(evaluation),
@@ -129,6 +142,7 @@ def make_report(
             not_comparable=NOT_COMPARABLE,
             classes_note=CLASSES_NOTE,
             sources=_sources(sections),
+            bins=BINS,
             today=date.today().isoformat(),
             version=__version__,
         )
@@ -144,8 +158,12 @@ def _section(evaluation: Evaluation, trait: str) -> Section:
         name: f"{each.low:.3f} to {each.high:.3f}"
         for name, each in evaluation.intervals[trait].items()
     }
+    metrics = evaluation.traits[trait]
+    is_readable = len(metrics.per_class) <= MOST_NAMED
     return Section(
         trait=trait,
+        summary=summarise(evaluation, trait),
+        confusion=confusion_of(metrics) if is_readable else None,
         scores=scores_table(trait, [evaluation]),
         intervals=intervals,
         classes=classes_table(trait, evaluation),
@@ -153,7 +171,14 @@ def _section(evaluation: Evaluation, trait: str) -> Section:
         published_classes=published_classes_table(trait, [evaluation]),
         confidence_cut=_confidence_cut(evaluation, trait),
         plots=trait_plots(evaluation, trait),
+        has_confidence=metrics.calibration is not None,
     )
+
+
+def _shown(section: Section) -> list[Plot]:
+    """Return the plots that the page shows: a table stands for the confusion matrix, if it can."""
+    left_out = f"{section.trait}-confusion" if section.confusion is not None else ""
+    return [plot for plot in section.plots if plot.name != left_out]
 
 
 def _sources(sections: Sequence[Section]) -> list[str]:
@@ -192,6 +217,4 @@ def _environment() -> Environment:
 
 def _figure(value: Cell) -> str:
     """Format a cell: shares with three decimals, counts with commas, names unchanged."""
-    if isinstance(value, str):
-        return value
-    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+    return f"{value:,}" if isinstance(value, int) else str(rounded(value))

@@ -36,10 +36,19 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
     def to_csv(self) -> bytes:
-        """Return the table as CSV, with all digits of its numbers."""
+        """Return the table as CSV, with figures rounded as the report shows them."""
         text = io.StringIO(newline="")
-        write_rows(text, [self.columns, *self.rows])
+        rows = ([rounded(cell) for cell in row] for row in self.rows)
+        write_rows(text, [self.columns, *rows])
         return text.getvalue().encode()
+
+
+def rounded(cell: Cell) -> Cell:
+    """Return a share with three decimals, as text; counts and names unchanged.
+
+    The figures of 10,000 users differ from the third decimal on by chance alone.
+    """
+    return f"{cell:.3f}" if isinstance(cell, float) else cell
 
 
 def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
@@ -86,7 +95,7 @@ def classes_table(trait: str, evaluation: Evaluation, *, alone: bool = True) -> 
 def published_table(trait: str, evaluations: Sequence[Evaluation]) -> Table | None:
     """Make the table of published results, after those of the predictions; None if there are none.
 
-    Figures that were not published are empty.
+    Published figures have the digits that were published; those that were not are empty.
     """
     published = published_results(evaluations[0].matched.predictions.schema, trait)
     if not published:
@@ -96,8 +105,7 @@ def published_table(trait: str, evaluations: Sequence[Evaluation]) -> Table | No
     ]
     for one in published:
         scores = (one.accuracy, one.precision, one.recall, one.f1)
-        figures: list[Cell] = ["" if value is None else value for value in scores]
-        rows.append((f"{one.system} ({one.uses})", *figures, one.measured_on))
+        rows.append((f"{one.system} ({one.uses})", *map(one.as_printed, scores), one.measured_on))
     columns = ("Model", "Accuracy", "Precision", "Recall", "F1", "Measured on")
     return Table(f"{trait}-published", f"{trait}: published results", columns, tuple(rows))
 
@@ -117,7 +125,7 @@ def published_classes_table(trait: str, evaluations: Sequence[Evaluation]) -> Ta
         own = [each.traits[trait].per_class[name].f1 for name in classes]
         rows.append((each.name, *own, _OWN))
     for one in published:
-        figures = [one.per_class[name] for name in classes]
+        figures = [one.as_printed(one.per_class[name]) for name in classes]
         rows.append((f"{one.system} ({one.uses})", *figures, one.measured_on))
     return Table(
         f"{trait}-published-classes",

@@ -24,7 +24,7 @@ class ReliabilityBin:
 
     Attributes:
         low: The lowest confidence of the bin.
-        high: The confidence at which the next bin begins.
+        high: The confidence at which the next bin begins; for bins by equal counts, the highest.
         users: The number of users in the bin.
         confidence: Their mean confidence.
         accuracy: The share of them whose prediction is right.
@@ -60,6 +60,38 @@ def reliability_bins(
             )
         )
     return tuple(bins)
+
+
+def equal_count_bins(
+    confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_], most: int
+) -> tuple[ReliabilityBin, ...]:
+    """Group users by confidence into bins of about the same number of users.
+
+    Users of equal confidence share a bin, so there may be fewer bins, of different sizes.
+
+    Args:
+        confidence_N: The probability of each user's predicted class.
+        right_N: Whether each user's prediction is right.
+        most: The largest number of bins.
+    """
+    order = np.argsort(confidence_N, kind="stable")
+    confidence_N, right_N = confidence_N[order], right_N[order]
+    if not len(order):
+        return ()
+    edges = confidence_N[[len(order) * number // most for number in range(1, most)]]
+    begins = np.unique([0, *np.searchsorted(confidence_N, edges, "left")]).tolist()
+    ends = [*begins[1:], len(order)]
+    return tuple(
+        ReliabilityBin(
+            low=float(confidence_N[begin]),
+            high=float(confidence_N[end - 1]),
+            users=end - begin,
+            confidence=float(confidence_N[begin:end].mean()),
+            accuracy=float(right_N[begin:end].mean()),
+        )
+        for begin, end in zip(begins, ends, strict=True)
+        if end > begin
+    )
 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:

@@ -15,6 +15,7 @@ from tweetprofile.data.files.atomic import atomic_write
 from tweetprofile.data.files.protection import is_earlier, real_path
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.schemas import ARTIFICIAL_KEY
 from tweetprofile.data.manifests.texts import decoded
 from tweetprofile.errors import WriteError
 
@@ -39,6 +40,7 @@ class PartWriter:
 
     def __init__(self, manifest: Manifest, paths: list[Path], *, overwrite: bool) -> None:
         self._carries_bytes = manifest.carries_bytes
+        self._is_artificial = manifest.is_artificial
         self._has_images, self._has_texts = manifest.has_images, manifest.has_texts
         self._paths = paths
         self._may_replace = is_earlier(Kind.MANIFEST, overwrite=overwrite)
@@ -105,6 +107,8 @@ class PartWriter:
         """Complete all parts; they get their names when the block ends."""
         for part, file in self._files.items():
             file.add_key_value_metadata({METADATA_KEY: json.dumps(stamp(Kind.MANIFEST))})
+            if self._is_artificial:
+                file.add_key_value_metadata({ARTIFICIAL_KEY.decode(): "part of such a manifest"})
             try:
                 file.close()
             except OSError as error:

@@ -30,6 +30,7 @@ from tweetprofile.data.manifests.row_groups import (
     rechunk,
 )
 from tweetprofile.data.manifests.schemas import (
+    ARTIFICIAL_KEY,
     CONTENT_COLUMNS,
     IMAGE_COLUMNS,
     FileSchema,
@@ -72,6 +73,7 @@ class Manifest:
         schema: The Arrow schema that all files are read with, including partitions.
         partitions: The columns that folder names give.
         remarks: Sentences about how the files were combined, where that may be unexpected.
+        is_artificial: Whether a file records that its users were made up.
     """
 
     source: str
@@ -81,6 +83,7 @@ class Manifest:
     schema: pa.Schema
     partitions: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    is_artificial: bool = False
 
     @classmethod
     def open(cls, source: str | Path) -> "Manifest":
@@ -105,6 +108,7 @@ class Manifest:
             schema=schema,
             partitions=partitions,
             remarks=tuple(remarks_on(sources, files, schema, partitions)),
+            is_artificial=any(ARTIFICIAL_KEY in (file.schema.metadata or {}) for file in files),
         )
 
     @property

@@ -27,6 +27,8 @@ IMAGE_COLUMNS = ("images", "image")
 CONTENT_COLUMNS = (*IMAGE_COLUMNS, *TEXT_COLUMNS)
 """The columns whose types need not agree, since each file may give them in its own form."""
 
+ARTIFICIAL_KEY = b"artificial"
+"""The key in the metadata of a Parquet file which says that its users were made up by a program."""
 
 _IN_ORDER = (Form.HUGGING_FACE, Form.BYTES, Form.PATHS, Form.TEXTS)
 """Forms with one row per user; the first one that a file has is named as the manifest's."""
