@@ -24,23 +24,35 @@ SCHEMA = TraitSchema(
 @pytest.fixture
 def write_labels(tmp_path: Path) -> Callable[..., Path]:
     """`write_labels(ids, gender=[...], place=[...])` writes a manifest with labels."""
-
-    def write(
-        ids: Sequence[object], name: str = "manifest.parquet", **labels: Sequence[str | None]
-    ) -> Path:
-        images = pa.array([[]] * len(ids), pa.list_(pa.string()))
-        columns = {name: pa.array(values, pa.string()) for name, values in labels.items()}
-        pq.write_table(
-            pa.table({"user_id": pa.array(ids), "images": images, **columns}), tmp_path / name
-        )
-        return tmp_path / name
-
-    return write
+    return labels_in(tmp_path)
 
 
 @pytest.fixture
 def write_predictions(tmp_path: Path) -> Callable[..., Path]:
     """`write_predictions(ids, gender=[0, 1])` writes profiles of these classes, all at 0.9."""
+    return predictions_in(tmp_path)
+
+
+def labels_in(folder: Path) -> Callable[..., Path]:
+    """Return `write_labels` for a folder."""
+
+    def write(
+        ids: Sequence[object],
+        name: str = "manifest.parquet",
+        metadata: dict[str, str] | None = None,
+        **labels: Sequence[str | None],
+    ) -> Path:
+        images = pa.array([[]] * len(ids), pa.list_(pa.string()))
+        columns = {name: pa.array(values, pa.string()) for name, values in labels.items()}
+        table = pa.table({"user_id": pa.array(ids), "images": images, **columns})
+        pq.write_table(table.replace_schema_metadata(metadata), folder / name)
+        return folder / name
+
+    return write
+
+
+def predictions_in(folder: Path) -> Callable[..., Path]:
+    """Return `write_predictions` for a folder."""
 
     def write(
         ids: Sequence[str | int],
@@ -57,7 +69,7 @@ def write_predictions(tmp_path: Path) -> Callable[..., Path]:
         }
         facts = {"network": "model1", "schema": schema.to_dict()}
         table = make_profiles(schema, outcomes, rows)
-        path = tmp_path / name
+        path = folder / name
         pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(facts)}), path)
         return path
 
