@@ -46,6 +46,15 @@ def test_the_training_manifest_is_recognised(medium_dump: Path, trained: Path) -
     assert "how well it remembers" in seen.sentence
 
 
+def test_a_model_that_the_caller_names_is_compared_and_said_to_be_named(
+    medium_dump: Path, trained: Path
+) -> None:
+    manifest = Manifest.open(medium_dump / "train.parquet")
+    seen = find_leakage(manifest, None, [], None, made_by=trained)
+    assert seen.found
+    assert "that you named (the predictions record none) was trained on this" in seen.sentence
+
+
 def test_the_training_users_are_recognised_in_another_file(
     medium_dump: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -79,11 +88,16 @@ def test_without_the_checkpoint_leakage_is_reported_as_unchecked(
     medium_dump: Path, model: Path
 ) -> None:
     manifest = Manifest.open(medium_dump / "test.parquet")
-    for sha256, candidates in (("0" * 64, [model]), (None, []), ("1", [Path("no such file")])):
+    absent, unknown = "the checkpoint that made the predictions was not found", "do not record"
+    for sha256, candidates, reason in (
+        ("0" * 64, [model], absent),
+        ("1", [Path("no such file")], absent),
+        (None, [model], unknown),
+    ):
         seen = find_leakage(manifest, sha256, candidates, None)
         assert not seen.found
         assert "It was not checked whether the model was trained on these users" in seen.sentence
-        assert "the checkpoint that made the predictions was not found" in seen.sentence
+        assert reason in seen.sentence
     older = find_leakage(manifest, load_checkpoint(model).sha256, [model], None)
     assert "recorded no fingerprints" in older.sentence
 
