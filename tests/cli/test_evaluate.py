@@ -37,6 +37,8 @@ def test_scores_are_shown_next_to_their_baselines(
     for words in ("profiles: mean macro-F1", "gender", "95% interval", "majority: ", "random"):
         assert words in shown
     assert "occupation, confidence 0.9 or more:" in shown
+    assert "These users are artificial" in shown  # as the drawn manifest records
+    assert "…" not in shown.partition("random")[0]  # no figure is cut at 80 columns
 
 
 def test_labels_that_stand_for_missing_values_are_reported_and_spaces_stripped(

@@ -25,6 +25,7 @@ from tweetprofile.evaluation.output_folder import write_comparison, write_evalua
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.resampling import Interval
 from tweetprofile.evaluation.single_images import OnImages
+from tweetprofile.evaluation.summary import ARTIFICIAL
 from tweetprofile.evaluation.tables import Cell, baselines_table, fused_name, parts_table
 from tweetprofile.evaluation.tables import Table as PlainTable
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
@@ -86,8 +87,8 @@ def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
 
 def _show_evaluation(evaluation: Evaluation) -> None:
     table = _table(_title(evaluation))
-    for head in ("accuracy", "precision", "recall", "F1", "ECE"):
-        table.add_column(head, justify="right", no_wrap=True)
+    for head, width in _WIDTHS.items():
+        table.add_column(head, justify="right", no_wrap=True, min_width=width)
     for name, metrics in evaluation.traits.items():
         error = f"{metrics.calibration.ece:.3f}" if metrics.calibration is not None else "-"
         users = f"{name}, {metrics.users:,} users"
@@ -174,6 +175,9 @@ def _warn_of_few_users(evaluation: Evaluation) -> list[str]:
     ]
 
 
+_WIDTHS = {"accuracy": 9, "precision": 9, "recall": 9, "F1": 9, "ECE": 5}
+"""The columns of figures and what they need; the names of classes are cut before these are."""
+
 _LEGEND = (
     "Precision, recall and F1 are means over classes; ECE is the expected calibration error. 95% "
     "interval: over 1,000 resamplings of the users; majority: always the most frequent class; "
@@ -197,7 +201,8 @@ def _title(evaluation: Evaluation) -> str:
 def _sentences(evaluation: Evaluation) -> list[str]:
     matched = evaluation.matched
     leakage = "" if evaluation.says_missing_model else with_flags(evaluation.leakage.sentence)
-    said = [leakage, evaluation.missing or "", *matched.predictions.remarks]
+    artificial = ARTIFICIAL if evaluation.is_artificial else ""
+    said = [artificial, leakage, evaluation.missing or "", *matched.predictions.remarks]
     said = [*map(with_flags, filter(None, said)), *_warn_of_few_users(evaluation)]
     for name, chosen in evaluation.confidence_cuts.items():
         accuracy = "no users left" if chosen.accuracy is None else f"accuracy {chosen.accuracy:.3f}"
