@@ -38,7 +38,9 @@ def test_scores_are_shown_next_to_their_baselines(
         assert words in shown
     assert "occupation, confidence 0.9 or more:" in shown
     assert "These users are artificial" in shown  # as the drawn manifest records
-    assert "…" not in shown.partition("random")[0]  # no figure is cut at 80 columns
+    head, *rows = shown.split(" random ")[0].splitlines()[2:]
+    assert head.split() == ["accuracy", "precision", "recall", "F1", "ECE"]
+    assert not any("…" in row[-50:] for row in rows)  # no figure is cut at 80 columns
 
 
 def test_labels_that_stand_for_missing_values_are_reported_and_spaces_stripped(

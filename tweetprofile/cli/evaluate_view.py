@@ -87,6 +87,9 @@ def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
 
 def _show_evaluation(evaluation: Evaluation) -> None:
     table = _table(_title(evaluation))
+    # Rich would cut figures, too, where names are too long.
+    room = OUTPUT.width - sum(width + _GAP for width in _WIDTHS.values()) - _EDGES
+    table.columns[0].max_width = max(_GAP, room)
     for head, width in _WIDTHS.items():
         table.add_column(head, justify="right", no_wrap=True, min_width=width)
     for name, metrics in evaluation.traits.items():
@@ -177,6 +180,9 @@ def _warn_of_few_users(evaluation: Evaluation) -> list[str]:
 
 _WIDTHS = {"accuracy": 9, "precision": 9, "recall": 9, "F1": 9, "ECE": 5}
 """The columns of figures and what they need; the names of classes are cut before these are."""
+
+_GAP, _EDGES = 3, 2
+"""The spaces that a table has between its columns, and at its two edges."""
 
 _LEGEND = (
     "Precision, recall and F1 are means over classes; ECE is the expected calibration error. 95% "

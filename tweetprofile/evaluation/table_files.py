@@ -14,6 +14,7 @@ from tweetprofile.data.files.storage import AnyPath, RemotePath, size_of
 from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import SchemaError
 from tweetprofile.traits import Trait
+from tweetprofile.untrusted.text import printable
 from tweetprofile.workers.profiles import part_column, probabilities_column
 
 UNREADABLE = (
@@ -110,4 +111,5 @@ def probabilities_of(table: pa.Table, trait: Trait, part: str | None = None) -> 
 
 def first_line(error: Exception) -> str:
     """Return what an error says, for the middle of a sentence."""
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    said = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    return printable(said)
