@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -112,6 +113,15 @@ def test_in_folds_every_user_is_tested_once_on_images_that_were_not_learnt_from(
         assert frame.equals(everyone.filter(pl.col("user_id").is_in(frame["user_id"].to_list())))
         tested += frame["user_id"].to_list()
     assert sorted(tested) == sorted(pl.read_parquet(manifest)["user_id"].to_list())
+
+
+def test_parts_of_artificial_users_still_say_that_they_are_artificial(make_dump: MakeDump) -> None:
+    manifest = make_dump([[user] for user in range(12)])
+    for metadata in (None, {"artificial": "drawn"}):
+        pq.write_table(pq.read_table(manifest).replace_schema_metadata(metadata), manifest)
+        parts = split_manifest(manifest, options=SplitOptions(overwrite=True)).parts
+        found = {Manifest.open(part.path).is_artificial for part in parts}
+        assert found == {metadata is not None}
 
 
 def test_embedded_images_are_split_too(tmp_path: Path, make_dump: MakeDump) -> None:

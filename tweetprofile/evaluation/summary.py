@@ -21,20 +21,12 @@ class TraitSummary:
     """What the figures of one trait mean.
 
     Attributes:
-        trait: The name of the trait.
         accuracy: The share of users whose prediction is right, as text.
-        interval: Its 95% interval, as text.
-        majority: The share that the majority baseline gets right, as text.
-        difference: How many points the predictions are ahead of it, with its sign.
         verdict: `better`, `worse` or `no better` than the majority baseline.
-        sentence: All of this as a sentence.
+        sentence: How many predictions are right, and whether that is more than chance.
     """
 
-    trait: str
     accuracy: str
-    interval: str
-    majority: str
-    difference: str
     verdict: str
     sentence: str
 
@@ -42,25 +34,18 @@ class TraitSummary:
 def summarise(evaluation: Evaluation, trait: str) -> TraitSummary:
     """Summarise a trait: how many predictions are right, and whether that is more than chance."""
     metrics, ahead = evaluation.traits[trait], evaluation.ahead[trait]["accuracy"]
-    interval = evaluation.intervals[trait]["accuracy"]
-    right = round(metrics.scores.accuracy * metrics.users)
-    accuracy, majority = (
-        _share(each.accuracy, metrics.users) for each in (metrics.scores, metrics.majority)
-    )
-    between = f"{_share(interval.low, metrics.users)} to {_share(interval.high, metrics.users)}"
+    interval, users = evaluation.intervals[trait]["accuracy"], metrics.users
+    right = round(metrics.scores.accuracy * users)
+    accuracy = _share(metrics.scores.accuracy, users)
+    low, high = _share(interval.low, users), _share(interval.high, users)
     class_ = printable(metrics.majority_class, 60)
-    points = 100 * (metrics.scores.accuracy - metrics.majority.accuracy)
     return TraitSummary(
-        trait=trait,
         accuracy=accuracy,
-        interval=between,
-        majority=majority,
-        difference=f"{points:+.0f}" if metrics.users < _PER_CENT_OF else f"{points:+.1f}",
         verdict=_verdict(ahead),
         sentence=(
-            f"{right:,} of {metrics.users:,} users are predicted correctly: {accuracy} (95% "
-            f"interval {between}). Always answering “{class_}” is correct for {majority}. "
-            f"{_against(ahead, metrics.users)}{_few(metrics.users)}"
+            f"{right:,} of {users:,} users {'is' if right == 1 else 'are'} predicted correctly: "
+            f"{accuracy} (95% interval {low} to {high}). Always answering “{class_}” is correct "
+            f"for {_share(metrics.majority.accuracy, users)}. {_against(ahead, users)}{_few(users)}"
         ),
     )
 
