@@ -108,7 +108,7 @@ class PartWriter:
         for part, file in self._files.items():
             file.add_key_value_metadata({METADATA_KEY: json.dumps(stamp(Kind.MANIFEST))})
             if self._is_artificial:
-                file.add_key_value_metadata({ARTIFICIAL_KEY.decode(): "part of such a manifest"})
+                file.add_key_value_metadata({ARTIFICIAL_KEY: "part of such a manifest"})
             try:
                 file.close()
             except OSError as error:

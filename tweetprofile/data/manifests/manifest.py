@@ -30,7 +30,6 @@ from tweetprofile.data.manifests.row_groups import (
     rechunk,
 )
 from tweetprofile.data.manifests.schemas import (
-    ARTIFICIAL_KEY,
     CONTENT_COLUMNS,
     IMAGE_COLUMNS,
     FileSchema,
@@ -108,7 +107,7 @@ class Manifest:
             schema=schema,
             partitions=partitions,
             remarks=tuple(remarks_on(sources, files, schema, partitions)),
-            is_artificial=any(ARTIFICIAL_KEY in (file.schema.metadata or {}) for file in files),
+            is_artificial=any(file.is_artificial for file in files),
         )
 
     @property

@@ -27,8 +27,10 @@ IMAGE_COLUMNS = ("images", "image")
 CONTENT_COLUMNS = (*IMAGE_COLUMNS, *TEXT_COLUMNS)
 """The columns whose types need not agree, since each file may give them in its own form."""
 
-ARTIFICIAL_KEY = b"artificial"
+ARTIFICIAL_KEY = "artificial"
 """The key in the metadata of a Parquet file which says that its users were made up by a program."""
+
+_ARTIFICIAL = ARTIFICIAL_KEY.encode()
 
 _IN_ORDER = (Form.HUGGING_FACE, Form.BYTES, Form.PATHS, Form.TEXTS)
 """Forms with one row per user; the first one that a file has is named as the manifest's."""
@@ -42,11 +44,13 @@ class FileSchema:
         path: The path of the file.
         schema: The columns of the file.
         rows: The number of rows that the footer claims.
+        is_artificial: Whether the footer says that its users were made up.
     """
 
     path: AnyPath
     schema: pa.Schema
     rows: int
+    is_artificial: bool = False
 
     @classmethod
     def read(cls, path: AnyPath) -> "FileSchema":
@@ -67,7 +71,7 @@ class FileSchema:
                 f"{path} is not a readable Parquet file ({why(error)}); write it as Parquet."
             ) from error
         _refuse_repeated(names, path)
-        return cls(path, schema, metadata.num_rows)
+        return cls(path, schema, metadata.num_rows, _ARTIFICIAL in (metadata.metadata or {}))
 
 
 def unify(files: Sequence[FileSchema], partitions: Sequence[str] = ()) -> pa.Schema:
