@@ -49,6 +49,14 @@ def by_polars_classes_alone(ours: Path, folder: Path) -> Path:
     return folder / "again.parquet"
 
 
+def by_polars_in_a_folder(ours: Path, folder: Path) -> Path:
+    (folder / "again").mkdir()
+    profiles = pl.read_parquet(ours)
+    for number, part in enumerate((profiles[:15], profiles[15:])):
+        part.write_parquet(folder / "again" / f"{number}.parquet")
+    return folder / "again"
+
+
 def by_polars_as_csv(ours: Path, folder: Path) -> Path:
     pl.read_parquet(ours).select(CLASSES).write_csv(folder / "again.csv")
     return folder / "again.csv"
@@ -124,8 +132,9 @@ def figures(found: Evaluation) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "rewrite",
     [
-        by_polars, by_polars_classes_alone, by_polars_as_csv, by_pyarrow_without_metadata,
-        by_pyarrow_as_csv, by_our_flat_csv, by_pandas, by_pandas_as_csv,
+        by_polars, by_polars_in_a_folder, by_polars_classes_alone, by_polars_as_csv,
+        by_pyarrow_without_metadata, by_pyarrow_as_csv, by_our_flat_csv, by_pandas,
+        by_pandas_as_csv,
     ],
 )  # fmt: skip
 def test_predictions_that_are_written_again_have_the_same_figures(
@@ -291,6 +300,7 @@ def test_a_csv_file_beside_its_record_is_known_to_be_ours(
     assert "does not record its model and images, which --baselines need" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_named_is_taken_for_the_model_of_predictions_without_a_record(
     dump: Path, model: Path, tmp_path: Path
 ) -> None:
