@@ -18,6 +18,9 @@ GENDER = TraitSchema((MEX_A3T.traits[0],))
 USERS = [f"user-{number}" for number in range(96)]
 PHONE, DESKTOP = 390, 1200
 
+_TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""What a browser needs to find out, after a new layout, which tables scroll."""
+
 
 def evaluate(
     folder: Path, schema: TraitSchema, every: int = 10, metadata: dict[str, str] | None = None
@@ -55,6 +58,7 @@ def opened(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Ca
 
     def resized(width: int) -> Page:
         page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(_TWO_FRAMES)
         return page
 
     return resized
