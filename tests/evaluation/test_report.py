@@ -3,15 +3,14 @@
 import hashlib
 import io
 import json
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tweetprofile.errors import OptionError, OutputError, WriteError
 from tweetprofile.evaluation.evaluate import (
@@ -46,19 +45,6 @@ def evaluation(
     guesses = {"gender": [*gender, 0], "place": [*random.permutation(place), 1]}
     out = write_predictions([*users, "unheard of"], frames=frames, **guesses)
     return evaluate_predictions(manifest, out, EvaluateOptions(min_confidence=0.5))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on the PATH")
-    # Without the browser's own traffic, every request is one of the page.
-    quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=quiet)
-        yield started
-        started.close()
 
 
 class References(HTMLParser):
