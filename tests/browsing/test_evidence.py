@@ -34,6 +34,8 @@ def test_the_texts_that_contributed_most_to_some_trait_are_kept() -> None:
 def test_profiles_without_evidence_have_none() -> None:
     assert read_evidence({"status": "ok"}, SCHEMA) is None
     assert read_evidence({"evidence": None}, SCHEMA) is None
+
+
+def test_how_contributions_were_found_may_be_unknown() -> None:
     assert way_of({"evidence": "exact"}) == "exact"
-    assert way_of({"evidence": "guessed"}) is None
-    assert way_of({}) is None
+    assert way_of({"evidence": "guessed"}) == way_of({}) == "unknown"

@@ -21,6 +21,8 @@ COLUMNS = (EVIDENCE, TEXT_EVIDENCE, EVIDENCE_BASE)
 WAYS = ("exact", "leave_one_out")
 """How contributions may have been found."""
 
+UNKNOWN = "unknown"
+
 MOST_TEXTS = 8
 """The number of texts that are listed per trait, those that contributed most."""
 
@@ -45,10 +47,13 @@ class Evidence:
     texts_left_out: int = 0
 
 
-def way_of(description: Mapping[str, Any]) -> str | None:
-    """Return how contributions were found, by the description of profiles; None without them."""
+def way_of(description: Mapping[str, Any]) -> str:
+    """Return how contributions were found, as the description of profiles says it.
+
+    Profiles that went through another program have lost their description: `UNKNOWN`.
+    """
     way = description.get(EVIDENCE)
-    return way if way in WAYS else None
+    return way if way in WAYS else UNKNOWN
 
 
 def read_evidence(row: Mapping[str, Any], schema: TraitSchema) -> Evidence | None:

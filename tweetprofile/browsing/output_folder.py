@@ -69,6 +69,7 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _replace(target: Path, complete: Path, *, overwrite: bool) -> None:
+    """Move a complete page to its place; the folder that is there stays the same folder."""
     if not os.path.lexists(target):
         complete.rename(target)
         return
@@ -76,8 +77,10 @@ def _replace(target: Path, complete: Path, *, overwrite: bool) -> None:
         raise name_taken(target)
     _refuse_foreign(target)
     earlier = fresh_name(target.parent)
-    target.rename(earlier)
-    complete.rename(target)
+    if (target / FILES).exists():
+        (target / FILES).rename(earlier)
+    (complete / FILES).rename(target / FILES)
+    (complete / PAGE).replace(target / PAGE)
     shutil.rmtree(earlier, ignore_errors=True)
 
 

@@ -55,7 +55,8 @@ class ProfileRows:
 
     Attributes:
         rows: The profile of each user, in the order of the chosen rows.
-        way: How contributions were found: `exact`, `leave_one_out` or None.
+        way: How contributions were found: `exact`, `leave_one_out` or `unknown`; None if no profile
+            has any.
         frames: The number of images that the model looks at per user.
     """
 
@@ -76,9 +77,9 @@ def read_profile_rows(predictions: Predictions, rows: NDArray[np.int64]) -> Prof
     """
     path = predictions.path
     description = _description(path)
-    way, frames = way_of(description), _frames(description)
+    frames = _frames(description)
     try:
-        table = _take(path, rows, way=way)
+        table = _take(path, rows)
         if table is None:
             return ProfileRows(tuple(ProfileRow() for _ in rows), None, frames)
         read = tuple(_row(each, predictions) for each in table.to_pylist())
@@ -91,7 +92,7 @@ def read_profile_rows(predictions: Predictions, rows: NDArray[np.int64]) -> Prof
             "again."
         ) from None
     has_evidence = any(row.evidence is not None for row in read)
-    return ProfileRows(read, way if has_evidence else None, frames)
+    return ProfileRows(read, way_of(description) if has_evidence else None, frames)
 
 
 def _description(path: AnyPath) -> Mapping[str, Any]:
@@ -133,13 +134,13 @@ def _files(path: AnyPath) -> Sequence[AnyPath]:
     return [path]
 
 
-def _take(path: AnyPath, rows: NDArray[np.int64], *, way: str | None) -> pa.Table | None:
+def _take(path: AnyPath, rows: NDArray[np.int64]) -> pa.Table | None:
     """Return some rows of the further columns; None if the profiles have none."""
     if str(path).lower().endswith(".csv"):
         return None
     files = [SourceFile.of(file) for file in _files(path)]
     held = FileSchema.read(files[0].path).schema.names
-    names = [name for name in (*_OUTCOME, *(COLUMNS if way else ())) if name in held]
+    names = [name for name in (*_OUTCOME, *COLUMNS) if name in held]
     if not names:
         return None
     order = np.argsort(rows, kind="stable")

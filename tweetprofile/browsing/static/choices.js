@@ -64,9 +64,9 @@ function choose(changes, replace) {
 }
 
 function sorts() {
-  const mistakes = all.truth ? [["mistakes", "most confident mistakes"]] : [];
-  const confident = all.confidence.some((column) => column)
-    ? [["confident", "most confident"], ["unsure", "least confident"]] : [];
+  const known = all.confidence.some((column) => column);
+  const mistakes = all.truth ? [["mistakes", known ? "most confident mistakes" : "mistakes first"]] : [];
+  const confident = known ? [["confident", "most confident"], ["unsure", "least confident"]] : [];
   return [...mistakes, ...confident, ["images", "most images"], ["order", "order of the manifest"]];
 }
 

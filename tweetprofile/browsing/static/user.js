@@ -110,12 +110,13 @@ function explanation(user, trait, details) {
   const [name, classes] = all.traits[trait], guess = all.guess[trait][user];
   if (guess < 0) return element("p", "soft", `There is no prediction of ${name}.`);
   const what = `Each bar shows how much an image speaks for (right) or against (left) the prediction ${name}: ${classes[guess]}.`;
-  const how = all.way === "exact" ? "" : " It is how far the centred logit of this class falls if the image is left out.";
+  const how = all.way !== "leave_one_out" ? ""
+    : " It is how far the centred logit of this class falls if the image is left out.";
   const base = details.base && details.base[trait], total = details.totals && details.totals[trait];
   if (typeof base !== "number" || typeof total !== "number") return element("p", "", what + how);
   const known = details.texts.length ? "any image and text" : "any image";
   const rest = all.way === "exact" ? `which the model says before ${known}`
-    : "which holds what several images say only together";
+    : all.way === "leave_one_out" ? "which holds what several images say only together" : "which belongs to none of them";
   return element("p", "", `${what}${how} Together with ${signed(base)}, ${rest}, they add up to ${signed(total)}, `
     + "the centred logit of this class.");
 }
