@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page
 
@@ -14,10 +16,13 @@ from tests.browsing.conftest import (
     MANY,
     MARKUP,
     NONE,
+    SCHEMA,
     SHARED,
     USERS,
     Made,
 )
+from tweetprofile.browsing.options import BrowseOptions
+from tweetprofile.browsing.run import browse_profiles
 from tweetprofile.untrusted.text import printable
 
 TALL = {"width": 1280, "height": 4000}
@@ -314,6 +319,28 @@ def test_a_wall_is_printed_as_pages_of_users(browser: Browser, made: Made) -> No
         assert page.locator(".card").count() == USERS
         assert not page.locator("#bar").is_visible()
         assert len(page.pdf()) > 20_000
+
+
+def test_an_address_that_makes_no_sense_shows_all_users(browser: Browser, made: Made) -> None:
+    nonsense = "#trait=shoe&class=%E0%A4%A&result=maybe&from=-1&to=1e9&user=0&sort=__proto__"
+    with opened(browser, made, nonsense) as page:
+        assert page.locator("#count").inner_text() == f"{USERS} users"
+        page.evaluate("location.hash = '#user=99999999'")
+        assert not page.locator("dialog[open]").count()
+
+
+def test_a_page_without_users_says_so(
+    browser: Browser, made: Made, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("nobody")
+    truth = [None if code < 0 else SCHEMA.traits[0].classes[code] for code in made.guess[:, 0]]
+    labels = {"user_id": made.ids, "texts": [["a"]] * USERS, "gender": truth}
+    pl.DataFrame(labels).write_parquet(folder / "m.parquet")
+    options = BrowseOptions(mistakes=3)
+    summary = browse_profiles(made.profiles, folder / "m.parquet", folder / "page", options)
+    assert summary.users == 0
+    with opened(browser, replace(made, page=folder / "page")) as page:
+        assert page.locator("#nobody").is_visible()
 
 
 def test_a_page_without_its_files_says_so(

@@ -75,6 +75,7 @@ def _html(users: PageUsers, facts: PageFacts) -> bytes:
         facts=facts,
         scripts=[f"{FILES}/{name}" for name in SCRIPTS],
         style=f"{FILES}/{STYLE}",
+        shown=_sentence(len(users), facts),
         users=len(users),
         anonymous=users.ids is None,
         has_labels=users.truth_RT is not None,
@@ -83,3 +84,14 @@ def _html(users: PageUsers, facts: PageFacts) -> bytes:
         version=__version__,
     )
     return f"{browse_line('html')}\n{page}".encode(errors="backslashreplace")
+
+
+def _sentence(users: int, facts: PageFacts) -> str:
+    """Return how many users the page shows, and by which rules."""
+    if users == facts.of:
+        return (
+            f"This page shows all {users:,} users."
+            if users > 1
+            else "This page shows the only user."
+        )
+    return f"This page shows {users:,} of {facts.of:,} users: {', '.join(facts.rules)}."

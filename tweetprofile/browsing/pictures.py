@@ -92,7 +92,7 @@ def make_pictures(
     """
     texts = TextLimits() if options.texts and manifest.has_texts else None
     chosen = _Chosen(manifest, positions, profiles, options.max_images, texts)
-    if not manifest.has_images:
+    if not manifest.has_images or not positions:
         return chosen.without_images()
     size = FrameSize(chosen.frames, options.thumbnail_side, options.thumbnail_side)
     reading = options.reading(options.image_root or manifest.folder)

@@ -135,13 +135,13 @@ def _files(path: AnyPath) -> Sequence[AnyPath]:
 
 
 def _take(path: AnyPath, rows: NDArray[np.int64]) -> pa.Table | None:
-    """Return some rows of the further columns; None if the profiles have none."""
+    """Return some rows of the further columns; None if there are none."""
     if str(path).lower().endswith(".csv"):
         return None
     files = [SourceFile.of(file) for file in _files(path)]
     held = FileSchema.read(files[0].path).schema.names
     names = [name for name in (*_OUTCOME, *COLUMNS) if name in held]
-    if not names:
+    if not names or not len(rows):
         return None
     order = np.argsort(rows, kind="stable")
     found = [

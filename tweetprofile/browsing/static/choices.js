@@ -7,12 +7,7 @@ function wholeNumber(text, low, high) {
 }
 
 function readAddress() {
-  let given;
-  try {
-    given = new URLSearchParams(location.hash.slice(1));
-  } catch {
-    given = new URLSearchParams();
-  }
+  const given = new URLSearchParams(location.hash.slice(1));
   const trait = all.traits.findIndex(([name]) => name === given.get("trait"));
   const classes = trait < 0 ? [] : all.traits[trait][1];
   const status = all.statuses.indexOf(given.get("status"));
