@@ -89,9 +89,5 @@ def _html(users: PageUsers, facts: PageFacts) -> bytes:
 def _sentence(users: int, facts: PageFacts) -> str:
     """Return how many users the page shows, and by which rules."""
     if users == facts.of:
-        return (
-            f"This page shows all {users:,} users."
-            if users > 1
-            else "This page shows the only user."
-        )
+        return f"This page shows all {users:,} users."
     return f"This page shows {users:,} of {facts.of:,} users: {', '.join(facts.rules)}."
