@@ -117,15 +117,17 @@ def made(
         folder / "profiles.parquet", folder / "manifest.parquet", page, BrowseOptions(texts=True)
     )
     return Made(
-        folder,
-        ids,
-        truth,
-        np.where(seen, each, -1),
-        np.stack([odds[trait.name].max(axis=1) for trait in SCHEMA], axis=1).astype(np.float64),
-        [len(own) for own in names],
-        [outcome.status.value for outcome in outcomes],
-        page,
-        summary,
+        folder=folder,
+        ids=ids,
+        truth=truth,
+        guess=np.where(seen, each, -1),
+        confidence=np.stack([odds[trait.name].max(axis=1) for trait in SCHEMA], axis=1).astype(
+            float
+        ),
+        images=[len(own) for own in names],
+        status=[outcome.status.value for outcome in outcomes],
+        page=page,
+        summary=summary,
     )
 
 

@@ -32,7 +32,7 @@ OnSprite = Callable[[int, bytes], None]
 """A function that is called with the number of a sprite and its content."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownImages:
     """What the page shows of the images of one user.
 
@@ -45,11 +45,11 @@ class ShownImages:
         texts: The texts that are shown, by their position.
     """
 
-    indexes: tuple[int, ...]
-    failed: Mapping[int, str]
-    failed_count: int
+    indexes: tuple[int, ...] = ()
+    failed: Mapping[int, str] = field(default_factory=dict)
+    failed_count: int = 0
     status: str
-    images_given: int
+    images_given: int = 0
     texts: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -162,7 +162,7 @@ class _Chosen:
             for user in self._users():
                 self._note_texts(user)
         users = {
-            number: ShownImages((), {}, 0, Status.NO_IMAGES, 0, self._texts.get(number, {}))
+            number: ShownImages(status=Status.NO_IMAGES, texts=self._texts.get(number, {}))
             for number in self._numbers.values()
         }
         return Pictures(users, {}, dict.fromkeys(users, 0))
@@ -194,12 +194,12 @@ def _shown(
     used = choose_frames(len(own), frames, found.failed).used[:count] if count else ()
     failed = {own[place]: found.failed[place] for place in sorted(found.failed)[:MOST_FAILED]}
     return ShownImages(
-        tuple(own[place] for place in used),
-        failed,
-        len(found.failed),
-        found.status,
-        found.images_given,
-        texts,
+        indexes=tuple(own[place] for place in used),
+        failed=failed,
+        failed_count=len(found.failed),
+        status=found.status,
+        images_given=found.images_given,
+        texts=texts,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tweetprofile.browsing.choosing import Choice, choose_users
@@ -10,7 +11,7 @@ from tweetprofile.browsing.options import BrowseOptions, BrowseSummary
 from tweetprofile.browsing.output_folder import check_folder, new_folder
 from tweetprofile.browsing.page import PAGE, PageFacts, page_files, sprite_name
 from tweetprofile.browsing.page_data import PageUsers, require_small
-from tweetprofile.browsing.pictures import OnUser, make_pictures
+from tweetprofile.browsing.pictures import OnSprite, OnUser, make_pictures
 from tweetprofile.browsing.predicted import predicted_of
 from tweetprofile.browsing.profile_rows import read_profile_rows
 from tweetprofile.data.files.protection import Inputs
@@ -57,7 +58,8 @@ def browse_profiles(
     ids = joined.ids.gather(choice.rows).to_list()
     require_small(ids, predictions.schema, anonymous=options.anonymous)
     with new_folder(folder, overwrite=options.overwrite) as unfinished:
-        users = _read_users(opened, joined, choice, options, unfinished, on_user)
+        sprites = partial(_write_sprite, unfinished)
+        users = _read_users(opened, joined, choice, options, on_sprite=sprites, on_user=on_user)
         facts = PageFacts(
             title="profiles" if options.anonymous else predictions.name,
             rules=choice.rules,
@@ -84,19 +86,16 @@ def _read_users(
     joined: Joined,
     choice: Choice,
     options: BrowseOptions,
-    unfinished: Path,
+    *,
+    on_sprite: OnSprite,
     on_user: OnUser,
 ) -> PageUsers:
-    """Read what the page shows of the chosen users, and write their sprites."""
+    """Read what the page shows of the chosen users."""
     predictions = joined.predictions
     profiles = read_profile_rows(predictions, choice.rows)
-
-    def write_sprite(number: int, content: bytes) -> None:
-        (unfinished / sprite_name(number)).write_bytes(content)
-
     positions: Sequence[int] = joined.positions_P[choice.rows].tolist()
     pictures = make_pictures(
-        manifest, positions, profiles, options, on_sprite=write_sprite, on_user=on_user
+        manifest, positions, profiles, options, on_sprite=on_sprite, on_user=on_user
     )
     return PageUsers(
         ids=None if options.anonymous else joined.ids.gather(choice.rows).to_list(),
@@ -108,6 +107,10 @@ def _read_users(
         way=profiles.way,
         side=options.thumbnail_side,
     )
+
+
+def _write_sprite(folder: Path, number: int, content: bytes) -> None:
+    (folder / sprite_name(number)).write_bytes(content)
 
 
 def _inputs(

@@ -22,7 +22,7 @@ from tweetprofile.job import FrameSize, PredictorOptions, WorkerFacts
 from tweetprofile.workers.feature_rows import DIGESTS, FRAMES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractedUser:
     """One user with the frames of the user's images.
 
@@ -73,12 +73,12 @@ def extract_frames(
 def _extracted(batch: UserBatch, rows: pa.Table, size: FrameSize) -> ExtractedUser:
     (row,) = rows.to_pylist()
     return ExtractedUser(
-        batch,
-        np.frombuffer(row[FRAMES], np.uint8).reshape(-1, size.height, size.width, 3),
-        np.frombuffer(row[DIGESTS] or b"", np.uint64),
-        {error["index"]: error["reason"] for error in row["image_errors"]},
-        row["status"],
-        row["images_given"],
+        batch=batch,
+        frames_FHWC=np.frombuffer(row[FRAMES], np.uint8).reshape(-1, size.height, size.width, 3),
+        digests_F=np.frombuffer(row[DIGESTS], np.uint64),
+        failed={error["index"]: error["reason"] for error in row["image_errors"]},
+        status=row["status"],
+        images_given=row["images_given"],
     )
 
 
