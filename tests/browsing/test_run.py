@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -292,3 +293,17 @@ def test_the_command_says_where_the_page_is(
     assert capsys.readouterr().err.endswith(f"{tmp_path}/page/index.html\n")
     assert main([*command, "--mistakes", "3", "--overwrite"]) == 2
     assert "--mistakes needs labels" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_page_is_made_of_profiles_and_images_in_a_store(
+    made: Made, store: pafs.FileSystem, tmp_path: Path
+) -> None:
+    for path in made.folder.iterdir():
+        if path.is_file():
+            with store.open_output_stream(f"dumps/b/{path.name}") as file:
+                file.write(path.read_bytes())
+    sources = "s3://dumps/b/profiles.parquet", "s3://dumps/b/manifest.parquet"
+    summary = browse_profiles(*sources, tmp_path / "page", BrowseOptions(texts=True))
+    assert (summary.users, summary.images) == (made.summary.users, made.summary.images)
+    assert users_of(tmp_path / "page") == users_of(made.page)
