@@ -1,5 +1,6 @@
 """A real browser shows every user, filters and sorts them, and runs nothing of theirs."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -193,6 +194,20 @@ def test_a_user_has_a_bar_per_image_and_the_parts_add_up(browser: Browser, made:
         texts = figures(page.locator(".texts b").all_inner_texts())
         assert len(texts) == 3
         assert base + sum(images) + sum(texts) == pytest.approx(total, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [("leave_one_out", "falls if the image is left out"), ("unknown", "belongs to none of them")],
+)
+def test_what_bars_mean_depends_on_how_contributions_were_found(
+    browser: Browser, made: Made, tmp_path_factory: pytest.TempPathFactory, way: str, words: str
+) -> None:
+    page = shutil.copytree(made.page, tmp_path_factory.mktemp("ways") / "page")
+    users = page / "files" / "users.js"
+    users.write_text(users.read_text().replace('"way":"exact"', f'"way":"{way}"'))
+    with opened(browser, replace(made, page=page), f"#user={MANY + 1}") as tab:
+        assert words in tab.get_by_text("Each bar").inner_text()
 
 
 def test_bars_are_those_of_the_chosen_trait_in_the_chosen_order(

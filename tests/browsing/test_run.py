@@ -1,6 +1,7 @@
 """A page is made of any profiles and manifest, or one sentence says why not."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,18 @@ def test_every_file_says_what_it_is_and_only_the_page_is_on_top(made: Made) -> N
     files = [path for path in made.page.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".html", ".css", ".js", ".jpg"}
     assert {kind_of(path) for path in files} == {Kind.BROWSE}
+
+
+def test_the_browser_is_told_to_load_and_run_nothing_but_the_files_of_the_page(made: Made) -> None:
+    page = (made.page / "index.html").read_text()
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert policy is not None
+    assert policy[1].split("; ") == [
+        "default-src 'none'", "img-src 'self' data:", "style-src 'self'", "script-src 'self'",
+        "base-uri 'none'", "form-action 'none'",
+    ]  # fmt: skip
+    scripts = "".join(path.read_text() for path in (made.page / "files").glob("*.js"))
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", scripts)
 
 
 def test_thumbnails_are_the_images_of_their_users(made: Made) -> None:

@@ -79,7 +79,6 @@ def _html(users: PageUsers, facts: PageFacts) -> bytes:
         users=len(users),
         anonymous=users.ids is None,
         has_labels=users.truth_RT is not None,
-        has_images=any(users.images_of(user).images_given for user in range(len(users))),
         today=date.today().isoformat(),
         version=__version__,
     )

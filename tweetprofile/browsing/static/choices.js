@@ -123,11 +123,13 @@ function showChoices() {
   by("class").disabled = state.trait < 0;
   fill("result", [["", "right or wrong"], ["wrong", "wrong"], ["right", "right"],
     ["none", "no label or no prediction"]], state.result);
-  fill("status", [["-1", "any status"], ...all.statuses.map((name, each) => [String(each), name])], String(state.status));
+  const statuses = all.statuses.map((name, each) => [String(each), name]);
+  fill("status", [["-1", "any status"], ...statuses], String(state.status));
   fill("sort", sorts(), state.sort);
   for (const id of ["from", "to", "least", "most", "search"]) {
     if (document.activeElement !== by(id)) by(id).value = state[id] ?? "";
   }
+  by("images").hidden = !all.hasImages;
   by("confidence").hidden = !all.confidence.some((column) => column);
   for (const id of FIELDS) {
     const value = state[id], usual = id === "sort" ? sorts()[0][0] : "";
@@ -140,7 +142,9 @@ function showChoices() {
   by("nobody").hidden = found.length > 0;
 }
 
-const NOTHING = { trait: -1, class: -1, result: "", from: null, to: null, status: -1, least: null, most: null, search: "" };
+const NOTHING = {
+  trait: -1, class: -1, result: "", from: null, to: null, status: -1, least: null, most: null, search: "",
+};
 
 function listen() {
   by("bar").addEventListener("submit", (event) => event.preventDefault());

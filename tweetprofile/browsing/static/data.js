@@ -31,16 +31,21 @@ function append(parent, ...children) {
   return parent;
 }
 
+const unique = (values) => [...new Set(values)];
 const number = (value) => value.toLocaleString("en");
 const count = (value, noun) => `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
 const percent = (scaled) => (scaled >= 9950 ? ">99%" : scaled < 50 ? "<1%" : `${Math.round(scaled / 100)}%`);
-const signed = (value) => (Math.abs(value) < 0.005 ? "0.00" : (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(2));
+const signed = (value) => {
+  const size = Math.abs(value).toFixed(2);
+  return size === "0.00" ? size : (value < 0 ? "\u2212" : "+") + size;
+};
 
 function setUsers(data) {
   data.guess = data.guess.map((column) => Int16Array.from(column));
   data.confidence = data.confidence.map((column) => column && Uint16Array.from(column));
   data.truth = data.truth && data.truth.map((column) => Int16Array.from(column));
   for (const name of ["status", "given", "shown", "cell"]) data[name] = Int32Array.from(data[name]);
+  data.hasImages = data.given.some((images) => images > 0);
   all = data;
   start();
 }

@@ -10,7 +10,7 @@ function update() {
     select();
     active = 0;
     showChoices();
-    if (before.sort) scrollTo(0, Math.min(scrollY, wall.getBoundingClientRect().top + scrollY - by("bar").offsetHeight - GAP));
+    if (before.sort) scrollTo(0, Math.min(scrollY, topOfWall() - by("bar").offsetHeight - GAP));
     redraw();
   }
   if (state.user !== null) {

@@ -30,7 +30,8 @@ function titleOf(user) {
     return made;
   };
   return append(element("div", "title"), name,
-    element("span", "soft", place < 0 ? asideOf(user) : `${asideOf(user)} · ${number(place + 1)} of ${number(found.length)}`),
+    element("span", "soft", [asideOf(user), place < 0 ? "" : `${number(place + 1)} of ${number(found.length)}`]
+      .filter(Boolean).join(" · ")),
     button("before", "‹", "previous user", () => stepUser(-1), place <= 0),
     button("after", "›", "next user", () => stepUser(1), place < 0 || place + 1 >= found.length),
     button("shut", "Close", "close", () => view.close(), false));
@@ -67,11 +68,12 @@ function blockOf(user, trait, details) {
     const figure = element("span", "percent", percent(odds[each]));
     figure.setAttribute("aria-hidden", "true");
     append(list, label, meter(odds[each], top), figure,
-      element("span", `mark ${each === truth ? (each === guess ? "right" : "wrong") : ""}`, each === truth ? "◂ label" : ""));
+      each === truth ? element("span", `mark ${each === guess ? "right" : "wrong"}`, "◂ label") : element("span"));
   }
   append(block, list);
   const hidden = classes.length - shown.length;
-  return append(block, hidden > 0 ? element("p", "soft", `${count(hidden, "class").replace("classs", "classes")} more, less probable`) : null);
+  const words = `${number(hidden)} more ${hidden === 1 ? "class" : "classes"}, less probable`;
+  return append(block, hidden > 0 ? element("p", "soft", words) : null);
 }
 
 /** Return the trait whose contributions are shown: the chosen one, or else the first that is wrong. */
@@ -86,7 +88,7 @@ function imagesOf(user, details) {
   if (!given) return [];
   const has = Boolean(all.way) && images.some(([, own]) => own);
   const parts = [element("h3", "", "Images")], trait = shownTrait(user);
-  if (has) parts.push(explanation(user, trait, details), chooser(trait));
+  if (has) parts.push(explanation(user, trait, details, "image"), chooser(trait, true));
   const shown = images.map((_, place) => place);
   const weight = (place) => (images[place][1] ? images[place][1][trait] : null);
   if (has && state.order === "telling") {
@@ -94,7 +96,7 @@ function imagesOf(user, details) {
   }
   const largest = Math.max(1e-9, ...images.map((_, place) => Math.abs(weight(place) ?? 0)));
   const gallery = element("ul", "gallery");
-  for (const place of shown) gallery.append(figureOf(user, place, images[place], has ? weight(place) : undefined, largest));
+  for (const place of shown) gallery.append(figureOf(user, place, images[place], has ? weight(place) : null, largest));
   failed.forEach((index, place) => gallery.append(failedOf(index, all.reasons[all.failed[user][place]])));
   parts.push(gallery);
   const hidden = given - images.length - failed.length - details.moreFailed;
@@ -106,22 +108,29 @@ function imagesOf(user, details) {
   return parts;
 }
 
-function explanation(user, trait, details) {
+/** Return what the bars of images, or of texts alone, mean. */
+function explanation(user, trait, details, noun) {
   const [name, classes] = all.traits[trait], guess = all.guess[trait][user];
   if (guess < 0) return element("p", "soft", `There is no prediction of ${name}.`);
-  const what = `Each bar shows how much an image speaks for (right) or against (left) the prediction ${name}: ${classes[guess]}.`;
+  const what = `Each bar shows how much ${noun === "image" ? "an image" : "a text"} speaks for (right) or against (left) `
+    + `the prediction ${name}: ${classes[guess]}.`;
   const how = all.way !== "leave_one_out" ? ""
     : " It is how far the centred logit of this class falls if the image is left out.";
   const base = details.base && details.base[trait], total = details.totals && details.totals[trait];
   if (typeof base !== "number" || typeof total !== "number") return element("p", "", what + how);
-  const known = details.texts.length ? "any image and text" : "any image";
-  const rest = all.way === "exact" ? `which the model says before ${known}`
-    : all.way === "leave_one_out" ? "which holds what several images say only together" : "which belongs to none of them";
-  return element("p", "", `${what}${how} Together with ${signed(base)}, ${rest}, they add up to ${signed(total)}, `
-    + "the centred logit of this class.");
+  const known = noun === "text" ? "any text" : details.texts.length ? "any image and text" : "any image";
+  const others = noun === "text" ? (details.moreTexts ? " with those of all other texts" : "")
+    : details.texts.length ? " with those of the texts" : "";
+  const rest = {
+    exact: `which the model says before ${known}`,
+    leave_one_out: "which holds what several images say only together",
+    unknown: "which belongs to none of them",
+  }[all.way];
+  return element("p", "", `${what}${how} Together with ${signed(base)}, ${rest}, they add up${others} to `
+    + `${signed(total)}, the centred logit of this class.`);
 }
 
-function chooser(trait) {
+function chooser(trait, ordered) {
   const list = (id, words, options, chosen, act) => {
     const made = element("select");
     made.id = id;
@@ -137,8 +146,8 @@ function chooser(trait) {
   return append(element("div", "choices"),
     list("by", "Trait", all.traits.map(([name], each) => [String(each), name]), String(trait),
       (value) => choose({ by: +value }, true)),
-    list("order", "Order", [["telling", "most telling first"], ["list", "as in the manifest"]], state.order,
-      (value) => choose({ order: value }, true)));
+    ordered ? list("order", "Order", [["telling", "most telling first"], ["list", "as in the manifest"]], state.order,
+      (value) => choose({ order: value }, true)) : null);
 }
 
 function figureOf(user, place, [index, , shared], weight, largest) {
@@ -146,9 +155,9 @@ function figureOf(user, place, [index, , shared], weight, largest) {
   frame.setAttribute("role", "img");
   frame.setAttribute("aria-label", `image ${index + 1} of ${all.given[user]}`);
   append(item, frame);
-  if (weight !== undefined && weight !== null) append(item, barOf(weight, largest));
+  if (weight !== null) append(item, barOf(weight, largest));
   append(item, append(element("div", "line"), element("span", "", `image ${number(index + 1)}`),
-    weight === undefined || weight === null ? null : element("b", "", signed(weight))));
+    weight === null ? null : element("b", "", signed(weight))));
   if (shared) append(item, alsoOf(shared));
   return item;
 }
@@ -191,6 +200,7 @@ function textsOf(user, details) {
     list.append(said === undefined ? item : append(item, element("span", "said", said)));
   }
   const head = element("h3", "", `The most telling texts for ${all.traits[trait][0]}`);
-  const words = details.images.some(([, own]) => own) ? [] : [chooser(trait)];
+  const words = details.images.some(([, own]) => own) ? []
+    : [explanation(user, trait, details, "text"), chooser(trait, false)];
   return [head, ...words, list, element("p", "soft", "Texts are numbered from the oldest on, as in the manifest.")];
 }

@@ -21,6 +21,8 @@ function measure() {
   wall.style.setProperty("--high", `${high}px`);
 }
 
+const topOfWall = () => wall.getBoundingClientRect().top + scrollY;
+
 let scheduled = false;
 function schedule() {
   if (scheduled) return;
@@ -83,15 +85,17 @@ function makeCard(place) {
   const traits = all.traits.map((_, trait) => trait);
   if (state.trait >= 0) traits.sort((one, other) => (other === state.trait) - (one === state.trait) || one - other);
   for (const trait of traits.slice(0, MOST_TRAITS)) card.append(traitOf(user, trait));
-  if (traits.length > MOST_TRAITS) card.append(element("div", "rest", `and ${count(traits.length - MOST_TRAITS, "more trait")}`));
+  const rest = traits.length - MOST_TRAITS;
+  if (rest > 0) card.append(element("div", "rest", `and ${count(rest, "more trait")}`));
   const considered = state.trait >= 0 ? [state.trait] : traits;
   if (considered.some((trait) => outcome(user, trait) === "wrong")) card.classList.add("wrong");
   return card;
 }
 
+/** Return the status, unless all is well, and the number of images, if the manifest has any. */
 function asideOf(user) {
-  const status = all.statuses[all.status[user]], images = count(all.given[user], "image");
-  return status === "ok" ? images : `${status} · ${images}`;
+  const status = all.statuses[all.status[user]], images = all.hasImages ? count(all.given[user], "image") : "";
+  return [status === "ok" ? "" : status, images].filter(Boolean).join(" · ");
 }
 
 function stripOf(user) {
@@ -101,7 +105,7 @@ function stripOf(user) {
   const reasons = failed.map((code) => all.reasons[code]);
   strip.setAttribute("role", "img");
   strip.setAttribute("aria-label", shown + failed.length === 0 ? "no image"
-    : count(shown, "thumbnail") + (failed.length ? `, ${failed.length} unusable: ${[...new Set(reasons)].join(", ")}` : ""));
+    : count(shown, "thumbnail") + (failed.length ? `, ${failed.length} unusable: ${unique(reasons).join(", ")}` : ""));
   if (shown + failed.length === 0) return append(strip, element("div", "none", "no image"));
   const kept = shown + failed.length > room ? room - 1 : room;
   const bad = Math.min(failed.length, Math.max(kept - shown, Math.min(failed.length, 2)));
@@ -170,7 +174,7 @@ function moveTo(place) {
 
 function focusOn(place) {
   if (place < 0 || place >= found.length) return;
-  const top = wall.getBoundingClientRect().top + scrollY + Math.floor(place / grid.columns) * grid.step;
+  const top = topOfWall() + Math.floor(place / grid.columns) * grid.step;
   const hidden = by("bar").offsetHeight + GAP;
   if (top < scrollY + hidden) scrollTo(0, top - hidden);
   else if (top + grid.high > scrollY + innerHeight) scrollTo(0, top + grid.high - innerHeight + GAP);
