@@ -280,8 +280,10 @@ def test_texts_are_readable_on_their_ground_by_day_and_by_night(
     browser: Browser, made: Made
 ) -> None:
     for scheme in ("light", "dark"):
-        with opened(browser, made, color_scheme=scheme) as page:
-            assert page.evaluate(CONTRASTS) == []
+        for address, ready in (("", ".card"), (f"#user={MANY + 1}", ".gallery")):
+            with opened(browser, made, address, color_scheme=scheme) as page:
+                page.wait_for_selector(ready)
+                assert page.evaluate(CONTRASTS) == []
 
 
 CONTRASTS = """() => {
