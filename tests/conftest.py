@@ -21,6 +21,7 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.networks import (
@@ -267,6 +268,23 @@ def embedding_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("embedding-model") / "model.safetensors"
     save_checkpoint(path, network.eval(), {})
     return path
+
+
+# --- a browser -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium without a window, for pages on the disk."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on the PATH")
+    # Without the browser's own traffic, every request is one of the page.
+    quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=quiet)
+        yield started
+        started.close()
 
 
 # --- an object store -------------------------------------------------------------------------

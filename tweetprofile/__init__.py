@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tweetprofile.version import __version__
 
 if TYPE_CHECKING:
+    from tweetprofile.browsing.options import BrowseOptions, BrowseSummary
+    from tweetprofile.browsing.run import browse_profiles
     from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
     from tweetprofile.data.files.storage import RemotePath
     from tweetprofile.data.manifests.manifest import Manifest
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
     from tweetprofile.workers.predictor import Predictor
 
 _HOMES = {
+    "BrowseOptions": "browsing.options",
+    "BrowseSummary": "browsing.options",
     "ChangedInputError": "errors",
     "Checkpoint": "checkpoints.checkpoint",
     "CheckpointError": "errors",
@@ -107,6 +111,7 @@ _HOMES = {
     "SheetModel": "inspection.contact_sheets",
     "WorkerError": "errors",
     "WriteError": "errors",
+    "browse_profiles": "browsing.run",
     "compare_predictions": "evaluation.evaluate",
     "draw_contact_sheet": "inspection.contact_sheets",
     "draw_contact_sheets": "inspection.contact_sheets",
@@ -122,6 +127,8 @@ _HOMES = {
 """The module of each public name."""
 
 __all__ = [
+    "BrowseOptions",
+    "BrowseSummary",
     "ChangedInputError",
     "Checkpoint",
     "CheckpointError",
@@ -167,6 +174,7 @@ __all__ = [
     "WorkerError",
     "WriteError",
     "__version__",
+    "browse_profiles",
     "compare_predictions",
     "draw_contact_sheet",
     "draw_contact_sheets",

@@ -47,14 +47,18 @@ def require_short_names(path: str) -> None:
             )
 
 
-def _check_names(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    require_short_names(value)
+def check_names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Refuse a path, a glob or a URI with a name that is too long; for `callback` of parameters."""
+    if value is not None:
+        require_short_names(value)
     return value
 
 
 def manifest(command: FunctionT) -> FunctionT:
     """Add the argument MANIFEST: a path, a glob or a URI."""
-    return click.argument("manifest", callback=_check_names)(command)
+    return click.argument("manifest", callback=check_names)(command)
 
 
 def output(metavar: str, help_text: str) -> Callable[[FunctionT], FunctionT]:
@@ -66,7 +70,7 @@ def output(metavar: str, help_text: str) -> Callable[[FunctionT], FunctionT]:
         required=True,
         metavar=metavar,
         help=help_text,
-        callback=_check_names,
+        callback=check_names,
     )
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from PIL.PngImagePlugin import PngInfo
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
@@ -33,11 +31,10 @@ from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
-from tweetprofile.engines.jobs import ExtractJob
-from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.file_names import sheet_file_name
+from tweetprofile.inspection.frames import ExtractedUser, extract_frames, image_files
 from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.sheet_layout import CellKind, Filling, lay_out_sheet
 from tweetprofile.job import (
@@ -46,12 +43,10 @@ from tweetprofile.job import (
     MAX_PIXELS,
     Detail,
     PredictorOptions,
-    WorkerFacts,
 )
 from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
-from tweetprofile.workers.feature_rows import FRAMES
 
 OnDrawn = Callable[[int, int], None]
 """A function that is called with the number of sheets drawn and their total number."""
@@ -267,7 +262,8 @@ class _SheetDrawer:
         self._spec, self._filling = self.model.volume, self.model.filling
         root = options.image_root or manifest.folder
         check_image_root(root)
-        reading = PredictorOptions(
+        self._stall_seconds = options.stall_seconds
+        self._reading = PredictorOptions(
             root,
             decoder="pillow",
             max_pixels=options.max_pixels,
@@ -275,38 +271,34 @@ class _SheetDrawer:
             max_image_seconds=options.max_image_seconds,
             detail=self._spec.detail,
         )
-        self._job = ExtractJob(self._spec.frame_size(), options=reading)
-        self._engine_options = EngineOptions("cpu", options.stall_seconds)
 
     def draw(self, users: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, Sheet]]:
-        engine: LocalEngine[WorkerFacts]
-        with LocalEngine(self._job, self._engine_options) as engine:
-            for batch, rows in engine.run(users):
-                yield batch, self._sheet(batch, rows)
+        size = self._spec.frame_size()
+        for user in extract_frames(users, size, self._reading, self._stall_seconds):
+            yield user.batch, self._sheet(user)
 
-    def _sheet(self, batch: UserBatch, rows: pa.Table) -> Sheet:
-        (user,), (row,) = batch.users, rows.to_pylist()
+    def _sheet(self, found: ExtractedUser) -> Sheet:
+        (user,) = found.batch.users
         _, height, width = self._spec.shape
-        frames = np.frombuffer(row[FRAMES], np.uint8).reshape(-1, height, width, 3)
-        failed = {error["index"]: error["reason"] for error in row["image_errors"]}
-        cells = lay_out_sheet(user.images, frames, failed, self._spec.frames, self._filling)
+        frames = found.frames_FHWC
+        cells = lay_out_sheet(user.images, frames, found.failed, self._spec.frames, self._filling)
         repeated = sum(cell.kind is CellKind.REPEATED for cell in cells)
         return Sheet(
             title=str(user.user_id),
-            subtitle=_subtitle(row, repeated),
+            subtitle=_subtitle(found, repeated),
             frame_size=(height, width),
             cells=tuple(cells),
             network=self.model.description,
         )
 
 
-def _subtitle(row: dict[str, Any], repeated: int) -> str:
+def _subtitle(found: ExtractedUser, repeated: int) -> str:
     return ", ".join(
         [
-            f"status {row['status']}: {row['images_given']:,} images",
-            f"{row['frames_used']} used",
+            f"status {found.status}: {found.images_given:,} images",
+            f"{len(found.frames_FHWC)} used",
             *([f"{repeated} repeated"] if repeated else []),
-            *([f"{row['images_failed']:,} unusable"] if row["images_failed"] else []),
+            *([f"{len(found.failed):,} unusable"] if found.failed else []),
         ]
     )
 
@@ -323,11 +315,7 @@ def _inputs(manifest: Manifest, options: SheetOptions) -> Inputs:
 
 def _images_of(batch: UserBatch, manifest: Manifest, options: SheetOptions) -> Inputs:
     """Return the image files of a user: an earlier sheet may have become one of them."""
-    root = options.image_root or manifest.folder
-    if not isinstance(root, Path):
-        return Inputs()
-    paths = (image.path for user in batch.users for image in user.images if image.path is not None)
-    return Inputs(tuple(("an image", root / path) for path in paths if "\0" not in path))
+    return image_files(batch, options.image_root or manifest.folder)
 
 
 def _check_file(out: Path, inputs: Inputs, *, overwrite: bool) -> None:

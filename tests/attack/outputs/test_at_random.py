@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from tests.attack.outputs.helpers import TRAITS, leave_unfinished, snapshot, write_profiles
 from tests.facts import predictor_facts
+from tweetprofile.browsing.output_folder import check_folder as check_page
+from tweetprofile.browsing.output_folder import new_folder as new_page
 from tweetprofile.checkpoints.checkpoint import save_checkpoint
 from tweetprofile.data.files.logs import check_logs, open_log
 from tweetprofile.data.files.protection import check_file
-from tweetprofile.data.files.provenance import Kind
+from tweetprofile.data.files.provenance import Kind, browse_line
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import TweetprofileError
@@ -168,6 +170,15 @@ def evaluate(world: World, out: Path, manifest: Path, overwrite: bool, resume: b
     write_files(out, {"metrics.json": b"{}", name: os.urandom(8)})
 
 
+def browse(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
+    inputs = inputs_of(Manifest.open(manifest), world.root / "dump")
+    check_page(out, inputs, overwrite=overwrite)
+    with new_page(out, overwrite=overwrite) as unfinished:
+        for name in ("index.html", "files/more.js" if resume else "files/data.js"):
+            line = browse_line(name.rpartition(".")[2])
+            (unfinished / name).write_bytes(f"{line}\n".encode() + os.urandom(8))
+
+
 def train(world: World, out: Path, manifest: Path, overwrite: bool, resume: bool) -> None:
     inputs = inputs_of(Manifest.open(manifest), world.root)
     prepare_folder(out, inputs, FolderOptions(overwrite, resume))
@@ -187,6 +198,7 @@ COMMANDS: dict[str, Command] = {
     "import --embed": embed,
     "inspect": draw,
     "evaluate": evaluate,
+    "browse": browse,
     "train": train,
 }
 

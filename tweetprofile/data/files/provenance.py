@@ -2,10 +2,10 @@
 
 An earlier output may be replaced, and nothing else may. Whether a file is an earlier output depends
 on its content, never on its name: Parquet and safetensors files have the record in their metadata,
-PNG files in a text chunk, JSON files under a key, and text files in their first line. A CSV file
-has no room for a record that R, Stata and spreadsheets would ignore, so its record is a separate
-file next to it, which holds the checksum of the CSV file: a table that a person has edited is no
-longer an output.
+PNG files in a text chunk, JPEG files in a comment, JSON files under a key, and text files in their
+first line. A CSV file has no room for a record that R, Stata and spreadsheets would ignore, so its
+record is a separate file next to it, which holds the checksum of the CSV file: a table that a
+person has edited is no longer an output.
 """
 
 import hashlib
@@ -37,6 +37,10 @@ _JSON_BYTES = 16 << 20
 _EPOCH_BYTES = 1 << 20
 """Larger safetensors headers, JSON files and lines of metrics are not ours, and are not read."""
 
+_BROWSE_LINES = ("<!doctype html><!-- {} -->", "/* {} */", "// {}")
+_BROWSE_WORDS = "tweetprofile {}: users to browse"
+"""The first lines of the pages, styles and scripts of a page to browse."""
+
 _CHUNKS = 64
 """The largest number of chunks that are read of a PNG file before its pixels; ours have two."""
 
@@ -60,6 +64,7 @@ class Kind(StrEnum):
     METRICS = "the metrics of a training"
     VOCABULARY = "the vocabulary of a training"
     FOLDS = "the scores of a cross-validation"
+    BROWSE = "a file of a page to browse"
 
     @property
     def tag(self) -> str:
@@ -88,6 +93,11 @@ _FIRST_LINES = {
     Kind.VOCABULARY: re.compile(r"trait,class,kind,ngram,users,weight,written by tweetprofile \S+"),
     Kind.SETTINGS: re.compile(r"# tweetprofile \S+: every setting of this run\."),
     Kind.CARD: re.compile(r"# Model card: .+, .+"),
+    Kind.BROWSE: re.compile(
+        "|".join(
+            re.escape(line).replace(r"\{\}", _BROWSE_WORDS.format(r"\S+")) for line in _BROWSE_LINES
+        )
+    ),
 }
 _HEADERS = {
     Kind.MODEL: rb'{"__metadata__":{"tweetprofile":"{\"format\": ',
@@ -155,6 +165,16 @@ def stamp(kind: Kind) -> dict[str, str]:
     return {"kind": kind.tag, "version": __version__}
 
 
+def browse_line(ending: str) -> str:
+    """Return the first line of a file of a page to browse, without a line break.
+
+    Args:
+        ending: The ending of the file: `html`, `css` or `js`.
+    """
+    line = dict(zip(("html", "css", "js"), _BROWSE_LINES, strict=True))[ending]
+    return line.format(_BROWSE_WORDS.format(__version__))
+
+
 def kind_of(path: AnyPath) -> Kind | None:
     """Return the kind of output that a file is, by its record; None if it has no record of ours."""
     try:
@@ -217,6 +237,8 @@ def _kind(head: bytes, file: IO[bytes]) -> Kind | None:
         return _kind_of_parquet(file)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return _kind_of_png(file)
+    if head.startswith(b"\xff\xd8"):
+        return _kind_of_jpeg(file)
     if head[8:9] == b"{":
         return _kind_of_safetensors(file) or _kind_of_text(head, file)
     return _kind_of_text(head, file)
@@ -246,6 +268,22 @@ def _kind_of_png(file: IO[bytes]) -> Kind | None:
         if keyword == METADATA_KEY.encode():
             return Kind.SHEET if json.loads(text).get("kind") == Kind.SHEET.tag else None
         file.seek(4, os.SEEK_CUR)
+    return None
+
+
+def _kind_of_jpeg(file: IO[bytes]) -> Kind | None:
+    """Return the kind that is named in a comment before the pixels."""
+    file.seek(2)
+    for _ in range(_CHUNKS):
+        header = file.read(4)
+        if len(header) < 4 or header[0] != 0xFF or header[1] == 0xDA:  # the scan begins
+            break
+        length = int.from_bytes(header[2:], "big") - 2
+        if header[1] != 0xFE or not 0 < length <= _LINE_BYTES:
+            file.seek(max(0, length), os.SEEK_CUR)
+            continue
+        record = json.loads(file.read(length))
+        return Kind.BROWSE if record[METADATA_KEY]["kind"] == Kind.BROWSE.tag else None
     return None
 
 

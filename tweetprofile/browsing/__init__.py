@@ -1,0 +1,1 @@
+"""A page to browse: users with their images, what was predicted of them, and why."""

@@ -1,0 +1,96 @@
+"""Read what each image and text contributed to a prediction.
+
+The columns `evidence` and `text_evidence` of profiles list images and texts by their position, each
+with its contribution to the predicted class of every trait: to the logit of that class, centred
+over the classes. The description of the profiles says under `evidence` how contributions were
+known: `exact` if the network adds them up, `leave_one_out` if each is how much the logit falls
+when an image is left out. Together with `evidence_base` they add up to the logit.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tweetprofile.traits import TraitSchema
+from tweetprofile.workers.evidence import EVIDENCE, EVIDENCE_BASE, TEXT_EVIDENCE
+
+COLUMNS = (EVIDENCE, TEXT_EVIDENCE, EVIDENCE_BASE)
+"""The columns of profiles that hold evidence."""
+
+WAYS = ("exact", "leave_one_out")
+"""How contributions may have been found."""
+
+UNKNOWN = "unknown"
+
+MOST_TEXTS = 8
+"""The number of texts that are listed per trait, those that contributed most."""
+
+Contributions = tuple[float | None, ...]
+"""The contribution to each trait, in the order of the schema; None where it is not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was said for and against the predicted classes of one user.
+
+    Attributes:
+        base: What the model says before any image and text.
+        images: The contributions of images, by their position in the user's list.
+        texts: The contributions of the most telling texts, by their position.
+        texts_left_out: The number of further texts that contributed.
+    """
+
+    base: Contributions
+    images: Mapping[int, Contributions]
+    texts: Mapping[int, Contributions]
+    texts_left_out: int = 0
+
+
+def way_of(description: Mapping[str, Any]) -> str:
+    """Return how contributions were found, as the description of profiles says it.
+
+    Profiles that went through another program have lost their description: `UNKNOWN`.
+    """
+    way = description.get(EVIDENCE)
+    return way if way in WAYS else UNKNOWN
+
+
+def read_evidence(row: Mapping[str, Any], schema: TraitSchema) -> Evidence | None:
+    """Return the evidence in a row of profiles; None if it has none."""
+    images = row.get(EVIDENCE)
+    if images is None:
+        return None
+    texts = _by_index(row.get(TEXT_EVIDENCE) or (), schema)
+    telling = _most_telling(texts, len(schema.traits))
+    return Evidence(
+        _contributions(row.get(EVIDENCE_BASE) or {}, schema),
+        _by_index(images, schema),
+        telling,
+        len(texts) - len(telling),
+    )
+
+
+def _by_index(entries: Sequence[Any], schema: TraitSchema) -> dict[int, Contributions]:
+    return {
+        int(each["index"]): _contributions(each["contributions"] or {}, schema)
+        for each in entries
+        if each is not None and each.get("index") is not None and each["index"] >= 0
+    }
+
+
+def _contributions(given: Mapping[str, Any], schema: TraitSchema) -> Contributions:
+    return tuple(_finite(given.get(trait.name)) for trait in schema)
+
+
+def _finite(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _most_telling(texts: Mapping[int, Contributions], traits: int) -> dict[int, Contributions]:
+    """Return the texts that contributed most to some trait, in their order."""
+    kept: set[int] = set()
+    for trait in range(traits):
+        ranked = sorted(texts, key=lambda index: -abs(texts[index][trait] or 0.0))
+        kept.update(index for index in ranked[:MOST_TEXTS] if texts[index][trait])
+    return {index: texts[index] for index in sorted(kept)}

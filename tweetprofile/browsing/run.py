@@ -1,0 +1,150 @@
+"""Make a page to browse: users with their images, what was predicted of them, and why."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tweetprofile.browsing.choosing import Choice, choose_users
+from tweetprofile.browsing.joining import Joined, join, traits_with_labels
+from tweetprofile.browsing.options import BrowseOptions, BrowseSummary
+from tweetprofile.browsing.output_folder import check_folder, new_folder
+from tweetprofile.browsing.page import PAGE, PageFacts, page_files, sprite_name
+from tweetprofile.browsing.page_data import PageUsers, require_small
+from tweetprofile.browsing.pictures import OnSprite, OnUser, make_pictures
+from tweetprofile.browsing.predicted import predicted_of
+from tweetprofile.browsing.profile_rows import read_profile_rows
+from tweetprofile.data.files.protection import Inputs
+from tweetprofile.data.files.storage import AnyPath, as_path
+from tweetprofile.data.manifests.inputs import inputs_of
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.errors import OptionError
+from tweetprofile.evaluation.predictions import Predictions
+
+
+def browse_profiles(
+    profiles: str | AnyPath,
+    manifest: str | Path,
+    folder: str | Path,
+    options: BrowseOptions | None = None,
+    *,
+    on_user: OnUser = lambda done, total: None,
+) -> BrowseSummary:
+    """Make a page to browse, as a folder of files that a browser opens from the disk.
+
+    Args:
+        profiles: The file or folder of profiles that `predict` wrote.
+        manifest: The manifest that was predicted: a Parquet file, a folder of such files or a glob.
+        folder: The folder to write to; it is made if it does not exist.
+        options: Which users to show, and how; see `BrowseOptions`.
+        on_user: A function that is called with the number of users whose images have been read,
+            and of all.
+
+    Raises:
+        InputError: An input, an option or the output is unusable.
+        WriteError: The page could not be written.
+        WorkerError: Workers die before they can begin.
+    """
+    options, folder = options or BrowseOptions(), Path(folder)
+    opened = Manifest.open(manifest)
+    if options.texts and not opened.has_texts:
+        raise OptionError(f"`texts` needs a manifest with texts, and {opened.source} has none.")
+    labels = None if options.labels is None else Manifest.open(options.labels)
+    inputs = _inputs(opened, labels, profiles, options)
+    check_folder(folder, inputs, overwrite=options.overwrite)
+    predictions = Predictions.read(profiles)
+    joined = join(opened, predictions, _with_labels(opened, labels, predictions))
+    choice = choose_users(joined, options)
+    ids = joined.ids.gather(choice.rows).to_list()
+    require_small(ids, predictions.schema, anonymous=options.anonymous)
+    with new_folder(folder, overwrite=options.overwrite) as unfinished:
+        sprites = partial(_write_sprite, unfinished)
+        users = _read_users(opened, joined, choice, options, on_sprite=sprites, on_user=on_user)
+        facts = PageFacts(
+            title="profiles" if options.anonymous else predictions.name,
+            rules=choice.rules,
+            of=choice.of,
+            is_sample=choice.is_sample,
+            notes=_notes(joined, options),
+        )
+        for name, content in page_files(users, facts):
+            (unfinished / name).write_bytes(content)
+    return _summary(folder, users, choice, facts)
+
+
+def _with_labels(
+    manifest: Manifest, labels: Manifest | None, predictions: Predictions
+) -> Manifest | None:
+    """Return the manifest that has the labels; None if nothing has any."""
+    if labels is not None:
+        return labels
+    return manifest if traits_with_labels(manifest, predictions.schema.names) else None
+
+
+def _read_users(
+    manifest: Manifest,
+    joined: Joined,
+    choice: Choice,
+    options: BrowseOptions,
+    *,
+    on_sprite: OnSprite,
+    on_user: OnUser,
+) -> PageUsers:
+    """Read what the page shows of the chosen users."""
+    predictions = joined.predictions
+    profiles = read_profile_rows(predictions, choice.rows)
+    positions: Sequence[int] = joined.positions_P[choice.rows].tolist()
+    pictures = make_pictures(
+        manifest, positions, profiles, options, on_sprite=on_sprite, on_user=on_user
+    )
+    return PageUsers(
+        ids=None if options.anonymous else joined.ids.gather(choice.rows).to_list(),
+        schema=predictions.schema,
+        predicted=predicted_of(predictions, choice.rows),
+        truth_RT=None if joined.truth_PT is None else joined.truth_PT[choice.rows],
+        profiles=profiles.rows,
+        pictures=pictures,
+        way=profiles.way,
+        side=options.thumbnail_side,
+    )
+
+
+def _write_sprite(folder: Path, number: int, content: bytes) -> None:
+    (folder / sprite_name(number)).write_bytes(content)
+
+
+def _inputs(
+    manifest: Manifest, labels: Manifest | None, profiles: str | AnyPath, options: BrowseOptions
+) -> Inputs:
+    path = as_path(profiles)
+    files = [path] if isinstance(path, Path) and path.is_file() else []
+    inputs = inputs_of(manifest, options.image_root)
+    inputs += Inputs.of_tables("the profiles", str(profiles), files, ("**",))
+    if labels is not None:
+        inputs += Inputs.of_tables("the labels", labels.source, labels.files)
+    return inputs
+
+
+def _notes(joined: Joined, options: BrowseOptions) -> tuple[str, ...]:
+    notes = []
+    if missing := joined.not_in_manifest:
+        are = "profile is of a user whom" if missing == 1 else "profiles are of users whom"
+        notes.append(f"{missing:,} {are} the manifest lacks; the page leaves them out.")
+    if missing := joined.without_profile:
+        have = "user of the manifest has" if missing == 1 else "users of the manifest have"
+        notes.append(f"{missing:,} {have} no profile; the page leaves them out.")
+    # A sentence about labels quotes values, which the hidden users may have given themselves.
+    return (*notes, *(() if options.anonymous else joined.label_notes))
+
+
+def _summary(folder: Path, users: PageUsers, choice: Choice, facts: PageFacts) -> BrowseSummary:
+    shown = [users.images_of(user) for user in range(len(users))]
+    return BrowseSummary(
+        page=folder / PAGE,
+        users=len(users),
+        of=choice.of,
+        statuses=dict(Counter(users.status_of(user) for user in range(len(users)))),
+        images=sum(len(each.indexes) for each in shown),
+        failed=sum(each.failed_count for each in shown),
+        notes=facts.notes,
+    )
