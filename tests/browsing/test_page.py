@@ -338,6 +338,24 @@ def test_a_wall_is_printed_as_pages_of_users(browser: Browser, made: Made) -> No
         assert len(page.pdf()) > 20_000
 
 
+def test_predictions_without_probabilities_have_classes_and_marks_alone(
+    browser: Browser, made: Made, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("classes")
+    columns = {"user_id": made.ids, "gender": ["male"] * USERS}
+    pl.DataFrame(columns).write_csv(folder / "other.csv")
+    labels = pl.read_parquet(made.manifest).select("user_id", "texts", "gender")
+    labels.write_parquet(folder / "m.parquet")
+    browse_profiles(folder / "other.csv", folder / "m.parquet", folder / "page")
+    with opened(browser, replace(made, page=folder / "page"), "#user=1") as page:
+        assert "male" in page.locator(".blocks").inner_text()
+        page.keyboard.press("Escape")
+        assert page.locator(".card .meter").count() == 0
+        assert page.locator("#sort option").first.inner_text() == "mistakes first"
+        assert page.locator(".trait.wrong").count() == int((made.truth[:, 0] == 0).sum())
+        assert not page.locator("#confidence").is_visible()
+
+
 def test_an_address_that_makes_no_sense_shows_all_users(browser: Browser, made: Made) -> None:
     nonsense = "#trait=shoe&class=%E0%A4%A&result=maybe&from=-1&to=1e9&user=0&sort=__proto__"
     with opened(browser, made, nonsense) as page:

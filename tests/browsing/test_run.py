@@ -320,3 +320,19 @@ def test_a_page_is_made_of_profiles_and_images_in_a_store(
     summary = browse_profiles(*sources, tmp_path / "page", BrowseOptions(texts=True))
     assert (summary.users, summary.images) == (made.summary.users, made.summary.images)
     assert users_of(tmp_path / "page") == users_of(made.page)
+
+
+def test_predictions_of_another_program_are_shown_without_probabilities(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    _, manifest = texts(gender=["female", "male", "other", None] * (ALL // 4))
+    rows = "".join(f"user-{user:02},female\n" for user in range(ALL))
+    (tmp_path / "other.csv").write_text(f"user_id,gender\n{rows}")
+    browse_profiles(tmp_path / "other.csv", manifest, tmp_path / "page")
+    found = users_of(tmp_path / "page")
+    assert found["traits"] == [["gender", ["female", "male", "other"]]]
+    assert found["truth"][0][:4] == [0, 1, 2, -1]
+    assert found["confidence"] == [None]
+    with pytest.raises(OptionError, match="`mistakes` needs probabilities"):
+        options = BrowseOptions(mistakes=3)
+        browse_profiles(tmp_path / "other.csv", manifest, tmp_path / "other", options)

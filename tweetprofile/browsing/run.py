@@ -19,6 +19,7 @@ from tweetprofile.data.files.storage import AnyPath, as_path
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError
+from tweetprofile.evaluation.label_traits import label_classes
 from tweetprofile.evaluation.predictions import Predictions
 
 
@@ -52,7 +53,8 @@ def browse_profiles(
     labels = None if options.labels is None else Manifest.open(options.labels)
     inputs = _inputs(opened, labels, profiles, options)
     check_folder(folder, inputs, overwrite=options.overwrite)
-    predictions = Predictions.read(profiles)
+    classes = label_classes(labels or opened)
+    predictions = Predictions.read(profiles, labels=classes or None)
     joined = join(opened, predictions, _with_labels(opened, labels, predictions))
     choice = choose_users(joined, options)
     ids = joined.ids.gather(choice.rows).to_list()
@@ -133,6 +135,7 @@ def _notes(joined: Joined, options: BrowseOptions) -> tuple[str, ...]:
     if missing := joined.without_profile:
         have = "user of the manifest has" if missing == 1 else "users of the manifest have"
         notes.append(f"{missing:,} {have} no profile; the page leaves them out.")
+    notes += [] if options.anonymous else joined.predictions.remarks
     # A sentence about labels quotes values, which the hidden users may have given themselves.
     return (*notes, *(() if options.anonymous else joined.label_notes))
 
