@@ -51,6 +51,15 @@ _MOST_PASSES = 1000
 frames."""
 
 
+PROCESSORS_PER_WORKER = 4
+"""The threads of one process share Python's lock; where images are decoded, each holds it for about
+a tenth of its time."""
+
+MOST_SMALL_WORKERS = 16
+"""The most workers of fewer processors each, so that memory does not grow with processors: reading
+texts, a worker takes some 250 MB."""
+
+
 def usable_processors() -> int:
     """Return the number of processors that this process may use, which a scheduler may limit."""
     if hasattr(os, "sched_getaffinity"):
@@ -184,12 +193,24 @@ class WorkerFacts:
         batch_size: The number of users that it processes best at a time; when predicting, the
             number of users per forward pass.
         cuda_devices: The number of CUDA devices on its machine.
+        processors_per_worker: The number of processors that one worker keeps busy on a CPU. With
+            more of them, its threads would wait for each other's Python code.
     """
 
     device: str
     decoder: DecoderName
     batch_size: int
     cuda_devices: int
+    processors_per_worker: int = PROCESSORS_PER_WORKER
+
+    def workers_on_cpu(self, processors: int) -> int:
+        """Return the number of workers that together use all processors of a machine.
+
+        There are at most `MOST_SMALL_WORKERS` of workers that keep few processors busy.
+        """
+        usual = -(-processors // PROCESSORS_PER_WORKER)
+        wanted = -(-processors // self.processors_per_worker)
+        return max(usual, min(wanted, MOST_SMALL_WORKERS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,6 @@ _MOST_FAILED_STARTS = 3
 _LOG_BYTES = 16 * 1024 * 1024
 """A log that is not to be kept is emptied when it grows beyond this."""
 
-_PROCESSORS_PER_WORKER = 4
-"""The threads of one process share Python's lock; each holds it for about a tenth of its time."""
-
 _BATCHES_PER_STRETCH = 32
 """Successive batches of a worker that reads its images itself: on a GPU, some 2,000 users, which it
 predicts in about a second."""
@@ -103,6 +100,11 @@ class EngineOptions:
         return self.processors or usable_processors()
 
     @property
+    def uses_all(self) -> bool:
+        """Whether all devices of a kind are used, or all processors."""
+        return self.devices in ("auto", "cpu", "cuda")
+
+    @property
     def device_names(self) -> tuple[str, ...]:
         """The names of the devices."""
         return tuple(self.devices.split(","))
@@ -153,10 +155,9 @@ class LocalEngine(Closing, Generic[FactsT]):
 
     def __enter__(self) -> Self:
         try:
-            names = self._options.device_names
-            self._start_workers(names)
+            self._start_workers(self._options.device_names)
             self._wait_until_ready()
-            if names in (("auto",), ("cpu",), ("cuda",)):
+            if self._options.uses_all:
                 self._start_workers(self._further_devices())
             if self.facts.device == "cuda":  # more workers on the CPU need not be awaited
                 self._wait_until_ready()
@@ -223,7 +224,7 @@ class LocalEngine(Closing, Generic[FactsT]):
         """Return the devices besides the first one, if all devices of a kind are to be used."""
         if self.facts.device == "cuda":
             return [f"cuda:{number}" for number in range(1, self.facts.cuda_devices)]
-        return ["cpu"] * (_workers_on_cpu(self._options.usable_processors) - 1)
+        return ["cpu"] * (self.facts.workers_on_cpu(self._options.usable_processors) - 1)
 
     # --- starting and replacing workers ------------------------------------------------------
 
@@ -234,6 +235,7 @@ class LocalEngine(Closing, Generic[FactsT]):
                 self._job,
                 options=options,
                 processors=self._processors_for(device),
+                divided=self._options.uses_all,
                 worker_threads=self._options.worker_threads,
             )
             number = len(self._slots)
@@ -243,13 +245,16 @@ class LocalEngine(Closing, Generic[FactsT]):
             self._slots.append(slot)
 
     def _processors_for(self, device: str) -> int:
-        """Return the number of processors for each worker on devices like this one."""
+        """Return the number of processors for each worker on devices like this one.
+
+        If all processors are to be used, it is the number of all: how many workers share them, is
+        known once a worker has started.
+        """
         usable, workers = self._options.usable_processors, len(self._options.device_names)
         if device.startswith("cuda:"):
             known = self.facts.cuda_devices if hasattr(self, "facts") else 1
             return -(-usable // max(workers, known))
-        # On CPUs, a single worker gets as many as it can use.
-        return -(-usable // (workers if workers > 1 else _workers_on_cpu(usable)))
+        return -(-usable // workers)
 
     def _open_log(self, number: int) -> BinaryIO:
         if (path := self._options.log) is None:
@@ -388,7 +393,3 @@ class LocalEngine(Closing, Generic[FactsT]):
                 yield slot.in_flight.pop(number).attempt, unpack(table)
             case _:
                 yield from self._replace_failed(slot, slot.process.why_ended(), workload)
-
-
-def _workers_on_cpu(processors: int) -> int:
-    return -(-processors // _PROCESSORS_PER_WORKER)

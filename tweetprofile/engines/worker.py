@@ -113,10 +113,12 @@ class Worker:
         options = replace(job.options, device=str(device), threads=settings.decoding_threads)
         torch.set_num_threads(settings.decoding_threads)
         make_actor: MakeActor = partial(imported(job.actor), *job.actor_arguments())
-        self.ready = Ready(
-            _try_out(make_actor, options, device), settings.worker_threads, settings.compute_slots
-        )
-        self._tasks = TaskQueue(_rows_for(job, self.ready.facts))
+        facts = _try_out(make_actor, options, device)
+        if device.type == "cpu" and job.divided:
+            share = -(-job.processors // facts.workers_on_cpu(job.processors))
+            settings = device_settings(device, share, job.worker_threads)
+        self.ready = Ready(facts, settings.worker_threads, settings.compute_slots)
+        self._tasks = TaskQueue(_rows_for(job, facts))
         compute_slots = BoundedSemaphore(settings.compute_slots)
         for _ in range(settings.worker_threads):
             reporter = ProgressReporter(progress)
