@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import absolute
-from tweetprofile.data.manifests.image_rows import ImageRows
+from tweetprofile.data.manifests.content_rows import ContentRows
 from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
 from tweetprofile.texts.spec import TextSpec
 from tweetprofile.workers.feature_rows import (
@@ -64,7 +64,7 @@ class Job(ABC, Generic[FactsT]):
     processors: int = 1
     divided: bool = False
     worker_threads: int | None = None
-    rows: ImageRows | None = None
+    rows: ContentRows | None = None
     actor: ClassVar[str]
 
     def absolute(self) -> Self:

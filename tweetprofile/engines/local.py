@@ -209,7 +209,7 @@ class LocalEngine(Closing, Generic[FactsT]):
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
         """See `ShardEngine.run_shards`."""
-        batches = source.batches(shards, self.users_per_task, images=self._job.rows is None)
+        batches = source.batches(shards, self.users_per_task, content=self._job.rows is None)
         yield from self.run(self._timed(batches))
 
     def _timed(self, batches: Iterator[UserBatch]) -> Iterator[UserBatch]:

@@ -34,7 +34,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from tweetprofile.data.manifests.image_rows import ImageRows
+from tweetprofile.data.manifests.content_rows import ContentRows
 from tweetprofile.data.manifests.users import ImageRef, UserImages, users_of
 from tweetprofile.engines.jobs import Job, imported
 from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack
@@ -221,7 +221,7 @@ def _try_out(make_actor: MakeActor, options: PredictorOptions, device: torch.dev
     return actor.facts
 
 
-def _rows_for(job: Job[Any], facts: WorkerFacts) -> ImageRows | None:
+def _rows_for(job: Job[Any], facts: WorkerFacts) -> ContentRows | None:
     """Return the manifest to read, without texts if the model reads none."""
     if job.rows is None or not isinstance(facts, PredictorFacts) or facts.reads_texts:
         return job.rows

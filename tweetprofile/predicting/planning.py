@@ -92,7 +92,7 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
         """Return the engine that does the work; it starts when its block is entered."""
         if self.options.engine == "ray":
             return self._ray_engine()
-        job = replace(self.job, rows=self.source.image_rows)
+        job = replace(self.job, rows=self.source.content_rows)
         return LocalEngine(job, self.engine_options)
 
     def _ray_engine(self) -> ShardEngine[RunFactsT]:

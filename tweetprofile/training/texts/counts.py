@@ -143,7 +143,7 @@ def _count(
     """Count the texts of every user in supervised workers; return the bytes that were written."""
     total = manifest.count_users()
     shards = ShardSource(manifest, total, _USERS_PER_SHARD, (), MAX_IMAGES, texts=limits)
-    job = CountJob(spec, options=PredictorOptions(), rows=shards.image_rows)
+    job = CountJob(spec, options=PredictorOptions(), rows=shards.content_rows)
     lengths, texts = np.zeros(total, np.int64), np.zeros(total, np.int64)
     done = 0
     with (folder / BUCKETS).open("wb") as buckets, (folder / COUNTS).open("wb") as counts:
