@@ -77,6 +77,14 @@ class Job(ABC, Generic[FactsT]):
     def actor_arguments(self) -> tuple[Any, ...]:
         """Return the first arguments of the actor. Only a worker calls this."""
 
+    def suits_gpu(self, arguments: tuple[Any, ...]) -> bool:
+        """Return whether a GPU is of use for the job; otherwise `auto` means the CPU.
+
+        Args:
+            arguments: What `actor_arguments` has returned.
+        """
+        return True
+
     @abstractmethod
     def crashed_row(self, facts: FactsT, images_given: int) -> pa.Table:
         """Return the row of a user whose images crashed the worker.
@@ -107,6 +115,10 @@ class PredictJob(Job[PredictorFacts]):
         """See `Job.actor_arguments`."""
         load_checkpoint = imported("tweetprofile.checkpoints.checkpoint:load_checkpoint")
         return (load_checkpoint(self.checkpoint),)
+
+    def suits_gpu(self, arguments: tuple[Any, ...]) -> bool:
+        """See `Job.suits_gpu`; texts are read on processors."""
+        return bool(arguments[0].sees_images)
 
     def crashed_row(self, facts: PredictorFacts, images_given: int) -> pa.Table:
         """See `Job.crashed_row`."""

@@ -109,10 +109,13 @@ class Worker:
         # Pillow refuses twice this number; it also checks images inside other images (ICO).
         Image.MAX_IMAGE_PIXELS = (job.options.max_pixels + 1) // 2
         device = resolve_only_device(job.options.device)
+        arguments = job.actor_arguments()
+        if job.options.device == "auto" and not job.suits_gpu(arguments):
+            device = torch.device("cpu")
         settings = device_settings(device, _processors_for(job, device), job.worker_threads)
         options = replace(job.options, device=str(device), threads=settings.decoding_threads)
         torch.set_num_threads(settings.decoding_threads)
-        make_actor: MakeActor = partial(imported(job.actor), *job.actor_arguments())
+        make_actor: MakeActor = partial(imported(job.actor), *arguments)
         facts = _try_out(make_actor, options, device)
         if device.type == "cpu" and job.divided:
             share = -(-job.processors // facts.workers_on_cpu(job.processors))
