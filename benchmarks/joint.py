@@ -20,14 +20,17 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
 from joint_network import predict_joint
 from joint_parts import JOINT, LATE, MODELS, Predictions, Probabilities, predict_late
 from joint_users import Fold, Users, folds_of, join_users, load
 from numpy.typing import NDArray
 from report import report, show_table
+from torch.nn.functional import cross_entropy
 
 from tweetprofile.scoring.calibration import calibration_error, reliability_bins
 from tweetprofile.scoring.classes import ClassCounts
+from tweetprofile.training.calibration import calibrate
 
 DRAWS = 2000
 
@@ -107,27 +110,44 @@ class Figures:
         accuracy: The share of users whose most probable class is right.
         macro_f1: The mean F1 of the classes.
         log_loss: The mean negative logarithm of the probability of the right class.
+        lowest_loss: The same at the temperature that is best for these users, with which no
+            calibration can compete.
         calibration: The calibration error.
     """
 
     accuracy: float
     macro_f1: float
     log_loss: float
+    lowest_loss: float
     calibration: float
 
     @classmethod
     def of(cls, probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> "Figures":
         """Score the probabilities (N, K) of users."""
-        guesses = probabilities.argmax(axis=1)
-        counts = ClassCounts.of(labels, guesses, probabilities.shape[1])
-        own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
         confidence = probabilities.max(axis=1).astype(np.float64)
+        right = probabilities.argmax(axis=1) == labels
         return cls(
-            accuracy=float(counts.accuracy),
-            macro_f1=float(counts.macro_f1),
-            log_loss=float(-np.log(np.maximum(own, 1e-9)).mean()),
-            calibration=calibration_error(reliability_bins(confidence, guesses == labels)),
+            *score(probabilities, labels),
+            lowest_loss=lowest_loss(probabilities, labels),
+            calibration=calibration_error(reliability_bins(confidence, right)),
         )
+
+
+def score(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """Return the accuracy, the macro-F1 and the log loss of the probabilities (N, K) of users."""
+    counts = ClassCounts.of(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    loss = float(-np.log(np.maximum(own, 1e-9)).mean())
+    return float(counts.accuracy), float(counts.macro_f1), loss
+
+
+def lowest_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the mean negative logarithm of the right class's probability, best calibrated."""
+    logits = torch.from_numpy(np.log(np.maximum(probabilities, 1e-9)))
+    targets = torch.from_numpy(labels)
+    return float(cross_entropy(logits / calibrate(logits, targets).temperature, targets))
 
 
 def differences(
@@ -146,11 +166,10 @@ def differences(
         drawn = random.integers(len(labels_NT), size=len(labels_NT))
         for column, name in enumerate(joint):
             one, other = (
-                asdict(Figures.of(rows[name][drawn], labels_NT[drawn, column]))
-                for rows in (joint, late)
+                score(rows[name][drawn], labels_NT[drawn, column]) for rows in (joint, late)
             )
-            for metric in METRICS:
-                draws[name][metric].append(one[metric] - other[metric])
+            for metric, first, second in zip(METRICS, one, other, strict=True):
+                draws[name][metric].append(first - second)
         for metric in METRICS:
             each = [draws[name][metric][-1] for name in joint]
             draws["mean"][metric].append(float(np.mean(each)))
