@@ -57,7 +57,17 @@ a tenth of its time."""
 
 MOST_SMALL_WORKERS = 16
 """The most workers of fewer processors each, so that memory does not grow with processors: reading
-texts, a worker takes some 250 MB."""
+texts, a worker takes some 350 MB."""
+
+USERS_PER_SMALL_WORKER = 4_000
+"""The users that are worth one more of them: at 2 ms each they take 8 s, and its start 3 s."""
+
+
+def most_small_workers(users: int | None) -> int:
+    """Return the most workers of fewer processors each for a number of users; None for many."""
+    if users is None:
+        return MOST_SMALL_WORKERS
+    return min(MOST_SMALL_WORKERS, max(1, users // USERS_PER_SMALL_WORKER))
 
 
 def usable_processors() -> int:
@@ -203,14 +213,16 @@ class WorkerFacts:
     cuda_devices: int
     processors_per_worker: int = PROCESSORS_PER_WORKER
 
-    def workers_on_cpu(self, processors: int) -> int:
+    def workers_on_cpu(self, processors: int, most_small: int) -> int:
         """Return the number of workers that together use all processors of a machine.
 
-        There are at most `MOST_SMALL_WORKERS` of workers that keep few processors busy.
+        Args:
+            processors: The number of processors.
+            most_small: The largest number of workers if each keeps few processors busy.
         """
         usual = -(-processors // PROCESSORS_PER_WORKER)
         wanted = -(-processors // self.processors_per_worker)
-        return max(usual, min(wanted, MOST_SMALL_WORKERS))
+        return max(usual, min(wanted, most_small))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

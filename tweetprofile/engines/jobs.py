@@ -53,7 +53,8 @@ class Job(ABC, Generic[FactsT]):
     Attributes:
         options: Where images are and how to decode them; see `PredictorOptions`.
         processors: The number of processors that the worker may use.
-        divided: Whether these are the processors of all workers, of which this one takes its share.
+        most_small_workers: The most workers among which these processors are divided, if each keeps
+            few processors busy; None if they are not divided.
         worker_threads: The number of its worker threads; None for the number that suits its device.
         rows: The manifest from which the worker reads images if a task names only rows.
         actor: The class of the actors, as `module:name`. It is called with `actor_arguments()` and
@@ -62,7 +63,7 @@ class Job(ABC, Generic[FactsT]):
 
     options: PredictorOptions
     processors: int = 1
-    divided: bool = False
+    most_small_workers: int | None = None
     worker_threads: int | None = None
     rows: ContentRows | None = None
     actor: ClassVar[str]

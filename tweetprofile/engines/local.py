@@ -31,7 +31,7 @@ from tweetprofile.engines.slots import TaskInFlight, WorkerSlot
 from tweetprofile.engines.visible_devices import only_visible
 from tweetprofile.engines.watchdog import SlowImage, Watchdog
 from tweetprofile.errors import OptionError, WorkerError
-from tweetprofile.job import usable_processors
+from tweetprofile.job import most_small_workers, usable_processors
 from tweetprofile.stages import Stage, StageClock
 
 _START_SECONDS = 300.0
@@ -66,6 +66,8 @@ class EngineOptions:
             use.
         worker_threads: The number of worker threads per worker, all of which may compute at the
             same time; None for the number that suits the device.
+        users: The number of users of the run, which decides whether more workers are worth their
+            start where each keeps few processors busy; None if it is not known.
 
     Raises:
         OptionError: A value is out of range.
@@ -76,6 +78,7 @@ class EngineOptions:
     log: Path | None = None
     processors: int | None = None
     worker_threads: int | None = None
+    users: int | None = None
 
     def __post_init__(self) -> None:
         if self.worker_threads is not None and self.worker_threads < 1:
@@ -224,7 +227,8 @@ class LocalEngine(Closing, Generic[FactsT]):
         """Return the devices besides the first one, if all devices of a kind are to be used."""
         if self.facts.device == "cuda":
             return [f"cuda:{number}" for number in range(1, self.facts.cuda_devices)]
-        return ["cpu"] * (self.facts.workers_on_cpu(self._options.usable_processors) - 1)
+        usable, most = self._options.usable_processors, most_small_workers(self._options.users)
+        return ["cpu"] * (self.facts.workers_on_cpu(usable, most) - 1)
 
     # --- starting and replacing workers ------------------------------------------------------
 
@@ -235,7 +239,9 @@ class LocalEngine(Closing, Generic[FactsT]):
                 self._job,
                 options=options,
                 processors=self._processors_for(device),
-                divided=self._options.uses_all,
+                most_small_workers=(
+                    most_small_workers(self._options.users) if self._options.uses_all else None
+                ),
                 worker_threads=self._options.worker_threads,
             )
             number = len(self._slots)

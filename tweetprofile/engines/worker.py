@@ -117,8 +117,9 @@ class Worker:
         torch.set_num_threads(settings.decoding_threads)
         make_actor: MakeActor = partial(imported(job.actor), *arguments)
         facts = _try_out(make_actor, options, device)
-        if device.type == "cpu" and job.divided:
-            share = -(-job.processors // facts.workers_on_cpu(job.processors))
+        if device.type == "cpu" and job.most_small_workers is not None:
+            workers = facts.workers_on_cpu(job.processors, job.most_small_workers)
+            share = -(-job.processors // workers)
             settings = device_settings(device, share, job.worker_threads)
         self.ready = Ready(facts, settings.worker_threads, settings.compute_slots)
         self._tasks = TaskQueue(_rows_for(job, facts))

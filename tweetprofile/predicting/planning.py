@@ -93,7 +93,7 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
         if self.options.engine == "ray":
             return self._ray_engine()
         job = replace(self.job, rows=self.source.content_rows)
-        return LocalEngine(job, self.engine_options)
+        return LocalEngine(job, replace(self.engine_options, users=self.users))
 
     def _ray_engine(self) -> ShardEngine[RunFactsT]:
         try:

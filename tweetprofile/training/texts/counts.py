@@ -150,7 +150,7 @@ def _count(
         # Tasks end in any order, and their place in the files is not known before.
         waiting: dict[int, Any] = {}
         following = 0
-        with LocalEngine(job, EngineOptions("cpu")) as engine:
+        with LocalEngine(job, EngineOptions("cpu", users=total)) as engine:
             every = range(-(-total // _USERS_PER_SHARD))
             for batch, rows in engine.run_shards(shards, every):
                 waiting[batch.first] = rows
