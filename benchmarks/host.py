@@ -81,7 +81,7 @@ def measure(manifest: Path, checkpoint: Path, rounds: int, threads: int) -> list
     options = PredictorOptions(manifest.parent, decoder="dali", batch_size=_BATCH_SIZE)
     users = opened.count_users()
     source = ShardSource(opened, users, users, (), MAX_IMAGES)
-    job = FreeJob(checkpoint, options=options, rows=source.image_rows)
+    job = FreeJob(checkpoint, options=options, rows=source.content_rows)
     engine_options = EngineOptions("cpu", worker_threads=threads)
     with LocalEngine(job, engine_options) as engine:
         passes = [measure_pass(source, engine) for _ in range(rounds + 1)]

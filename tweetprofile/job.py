@@ -51,6 +51,25 @@ _MOST_PASSES = 1000
 frames."""
 
 
+PROCESSORS_PER_WORKER = 4
+"""The threads of one process share Python's lock; where images are decoded, each holds it for about
+a tenth of its time."""
+
+MOST_SMALL_WORKERS = 16
+"""The most workers of fewer processors each, so that memory does not grow with processors: reading
+texts, a worker takes some 350 MB."""
+
+USERS_PER_SMALL_WORKER = 4_000
+"""The users that are worth one more of them: at 2 ms each they take 8 s, and its start 3 s."""
+
+
+def most_small_workers(users: int | None) -> int:
+    """Return the most workers of fewer processors each for a number of users; None for many."""
+    if users is None:
+        return MOST_SMALL_WORKERS
+    return min(MOST_SMALL_WORKERS, max(1, users // USERS_PER_SMALL_WORKER))
+
+
 def usable_processors() -> int:
     """Return the number of processors that this process may use, which a scheduler may limit."""
     if hasattr(os, "sched_getaffinity"):
@@ -184,12 +203,26 @@ class WorkerFacts:
         batch_size: The number of users that it processes best at a time; when predicting, the
             number of users per forward pass.
         cuda_devices: The number of CUDA devices on its machine.
+        processors_per_worker: The number of processors that one worker keeps busy on a CPU. With
+            more of them, its threads would wait for each other's Python code.
     """
 
     device: str
     decoder: DecoderName
     batch_size: int
     cuda_devices: int
+    processors_per_worker: int = PROCESSORS_PER_WORKER
+
+    def workers_on_cpu(self, processors: int, most_small: int) -> int:
+        """Return the number of workers that together use all processors of a machine.
+
+        Args:
+            processors: The number of processors.
+            most_small: The largest number of workers if each keeps few processors busy.
+        """
+        usual = -(-processors // PROCESSORS_PER_WORKER)
+        wanted = -(-processors // self.processors_per_worker)
+        return max(usual, min(wanted, most_small))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

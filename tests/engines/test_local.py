@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from PIL import Image
 
+from tests.text_users import labelled_texts, save_text_model
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import CheckpointError, OptionError, WorkerError
+from tweetprofile.job import WorkerFacts, most_small_workers
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
 
 WriteUsers = Callable[..., Path]
@@ -104,6 +107,32 @@ def test_a_machine_with_many_processors_gets_one_worker_per_four(
         assert sorted(batch.first for batch, _ in engine.run(plan.manifest.batches(8, 2))) == [
             *range(0, USERS, 2)
         ]
+
+
+def test_texts_get_one_worker_per_processor_and_the_rows_of_a_single_worker(tmp_path: Path) -> None:
+    manifest = labelled_texts(tmp_path / "texts.parquet", 60)
+    model = save_text_model(tmp_path / "texts.safetensors", ["el sol sale", "lira"], images=False)
+    options = PredictOptions(checkpoint=model, devices="cpu", batch_size=4)
+    plan = plan_prediction(manifest, tmp_path / "never written", options)
+    rows = {}
+    for processors in (1, 2):
+        own = replace(plan.engine_options, processors=processors)
+        before = children()
+        with LocalEngine(replace(plan.job, rows=plan.source.content_rows), own) as engine:
+            assert len(children() - before) == len(engine.devices) == processors
+            done = {batch.first: part for batch, part in engine.run_shards(plan.source, [0])}
+            assert engine.compute_slots <= processors  # each worker computes in one thread
+        rows[processors] = pa.concat_tables([done[first] for first in sorted(done)])
+    assert len(rows[1]) == 60
+    assert rows[2].equals(rows[1])
+
+
+def test_workers_that_read_texts_are_limited_on_large_machines_and_for_few_users() -> None:
+    images = WorkerFacts(device="cpu", decoder="pillow", batch_size=4, cuda_devices=0)
+    texts, many = replace(images, processors_per_worker=1), most_small_workers(None)
+    assert [images.workers_on_cpu(each, many) for each in (1, 4, 10, 128)] == [1, 1, 3, 32]
+    assert [texts.workers_on_cpu(each, many) for each in (1, 4, 10, 64, 128)] == [1, 4, 10, 16, 32]
+    assert [most_small_workers(users) for users in (0, 7_999, 8_000, 10**6)] == [1, 1, 2, 16]
 
 
 @slow

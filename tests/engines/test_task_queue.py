@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tweetprofile.data.manifests.image_rows import ImageRows
+from tweetprofile.data.manifests.content_rows import ContentRows
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import RowRange, users_of
 from tweetprofile.engines.messages import Task, pack
@@ -19,7 +19,7 @@ def queue(tmp_path: Path) -> TaskQueue:
     path = tmp_path / "manifest.parquet"
     images = [[b"image of %d" % user] * 2 for user in range(20)]
     pq.write_table(pa.table({"user_id": [f"u{n}" for n in range(20)], "images": images}), path)
-    return TaskQueue(ImageRows(Manifest.open(path), max_images=10))
+    return TaskQueue(ContentRows(Manifest.open(path), max_images=10))
 
 
 def take(queue: TaskQueue) -> tuple[Task, pa.Table, dict[Stage, float]]:

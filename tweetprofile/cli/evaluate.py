@@ -119,6 +119,10 @@ def command(
     Each score is shown with a 95% interval from resampling the users, and next to the scores of
     two baselines: always the most frequent class, and every class with equal probability. Several
     PREDICTIONS are compared user by user.
+
+    If the model looks at images and reads texts, another table shows what images alone, texts
+    alone, the mean of the two and the model score on the users who have both. PREDICTIONS need
+    predict --parts for it.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.data.files.protection import Inputs

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import absolute
-from tweetprofile.data.manifests.image_rows import ImageRows
+from tweetprofile.data.manifests.content_rows import ContentRows
 from tweetprofile.job import EmbedderFacts, FrameSize, PredictorFacts, PredictorOptions, WorkerFacts
 from tweetprofile.texts.spec import TextSpec
 from tweetprofile.workers.feature_rows import (
@@ -53,6 +53,8 @@ class Job(ABC, Generic[FactsT]):
     Attributes:
         options: Where images are and how to decode them; see `PredictorOptions`.
         processors: The number of processors that the worker may use.
+        most_small_workers: The most workers among which these processors are divided, if each keeps
+            few processors busy; None if they are not divided.
         worker_threads: The number of its worker threads; None for the number that suits its device.
         rows: The manifest from which the worker reads images if a task names only rows.
         actor: The class of the actors, as `module:name`. It is called with `actor_arguments()` and
@@ -61,8 +63,9 @@ class Job(ABC, Generic[FactsT]):
 
     options: PredictorOptions
     processors: int = 1
+    most_small_workers: int | None = None
     worker_threads: int | None = None
-    rows: ImageRows | None = None
+    rows: ContentRows | None = None
     actor: ClassVar[str]
 
     def absolute(self) -> Self:
@@ -74,6 +77,14 @@ class Job(ABC, Generic[FactsT]):
     @abstractmethod
     def actor_arguments(self) -> tuple[Any, ...]:
         """Return the first arguments of the actor. Only a worker calls this."""
+
+    def suits_gpu(self, arguments: tuple[Any, ...]) -> bool:
+        """Return whether a GPU is of use for the job; otherwise `auto` means the CPU.
+
+        Args:
+            arguments: What `actor_arguments` has returned.
+        """
+        return True
 
     @abstractmethod
     def crashed_row(self, facts: FactsT, images_given: int) -> pa.Table:
@@ -105,6 +116,10 @@ class PredictJob(Job[PredictorFacts]):
         """See `Job.actor_arguments`."""
         load_checkpoint = imported("tweetprofile.checkpoints.checkpoint:load_checkpoint")
         return (load_checkpoint(self.checkpoint),)
+
+    def suits_gpu(self, arguments: tuple[Any, ...]) -> bool:
+        """See `Job.suits_gpu`; texts are read on processors."""
+        return bool(arguments[0].sees_images)
 
     def crashed_row(self, facts: PredictorFacts, images_given: int) -> pa.Table:
         """See `Job.crashed_row`."""

@@ -31,7 +31,7 @@ from tweetprofile.engines.slots import TaskInFlight, WorkerSlot
 from tweetprofile.engines.visible_devices import only_visible
 from tweetprofile.engines.watchdog import SlowImage, Watchdog
 from tweetprofile.errors import OptionError, WorkerError
-from tweetprofile.job import usable_processors
+from tweetprofile.job import most_small_workers, usable_processors
 from tweetprofile.stages import Stage, StageClock
 
 _START_SECONDS = 300.0
@@ -42,9 +42,6 @@ _MOST_FAILED_STARTS = 3
 
 _LOG_BYTES = 16 * 1024 * 1024
 """A log that is not to be kept is emptied when it grows beyond this."""
-
-_PROCESSORS_PER_WORKER = 4
-"""The threads of one process share Python's lock; each holds it for about a tenth of its time."""
 
 _BATCHES_PER_STRETCH = 32
 """Successive batches of a worker that reads its images itself: on a GPU, some 2,000 users, which it
@@ -69,6 +66,8 @@ class EngineOptions:
             use.
         worker_threads: The number of worker threads per worker, all of which may compute at the
             same time; None for the number that suits the device.
+        users: The number of users of the run, which decides whether more workers are worth their
+            start where each keeps few processors busy; None if it is not known.
 
     Raises:
         OptionError: A value is out of range.
@@ -79,6 +78,7 @@ class EngineOptions:
     log: Path | None = None
     processors: int | None = None
     worker_threads: int | None = None
+    users: int | None = None
 
     def __post_init__(self) -> None:
         if self.worker_threads is not None and self.worker_threads < 1:
@@ -101,6 +101,11 @@ class EngineOptions:
     def usable_processors(self) -> int:
         """The number of processors that workers share."""
         return self.processors or usable_processors()
+
+    @property
+    def uses_all(self) -> bool:
+        """Whether all devices of a kind are used, or all processors."""
+        return self.devices in ("auto", "cpu", "cuda")
 
     @property
     def device_names(self) -> tuple[str, ...]:
@@ -153,10 +158,9 @@ class LocalEngine(Closing, Generic[FactsT]):
 
     def __enter__(self) -> Self:
         try:
-            names = self._options.device_names
-            self._start_workers(names)
+            self._start_workers(self._options.device_names)
             self._wait_until_ready()
-            if names in (("auto",), ("cpu",), ("cuda",)):
+            if self._options.uses_all:
                 self._start_workers(self._further_devices())
             if self.facts.device == "cuda":  # more workers on the CPU need not be awaited
                 self._wait_until_ready()
@@ -208,7 +212,7 @@ class LocalEngine(Closing, Generic[FactsT]):
         self, source: ShardSource, shards: Sequence[int]
     ) -> Iterator[tuple[UserBatch, pa.Table]]:
         """See `ShardEngine.run_shards`."""
-        batches = source.batches(shards, self.users_per_task, images=self._job.rows is None)
+        batches = source.batches(shards, self.users_per_task, content=self._job.rows is None)
         yield from self.run(self._timed(batches))
 
     def _timed(self, batches: Iterator[UserBatch]) -> Iterator[UserBatch]:
@@ -223,7 +227,8 @@ class LocalEngine(Closing, Generic[FactsT]):
         """Return the devices besides the first one, if all devices of a kind are to be used."""
         if self.facts.device == "cuda":
             return [f"cuda:{number}" for number in range(1, self.facts.cuda_devices)]
-        return ["cpu"] * (_workers_on_cpu(self._options.usable_processors) - 1)
+        usable, most = self._options.usable_processors, most_small_workers(self._options.users)
+        return ["cpu"] * (self.facts.workers_on_cpu(usable, most) - 1)
 
     # --- starting and replacing workers ------------------------------------------------------
 
@@ -234,6 +239,9 @@ class LocalEngine(Closing, Generic[FactsT]):
                 self._job,
                 options=options,
                 processors=self._processors_for(device),
+                most_small_workers=(
+                    most_small_workers(self._options.users) if self._options.uses_all else None
+                ),
                 worker_threads=self._options.worker_threads,
             )
             number = len(self._slots)
@@ -243,13 +251,16 @@ class LocalEngine(Closing, Generic[FactsT]):
             self._slots.append(slot)
 
     def _processors_for(self, device: str) -> int:
-        """Return the number of processors for each worker on devices like this one."""
+        """Return the number of processors for each worker on devices like this one.
+
+        If all processors are to be used, it is the number of all: how many workers share them, is
+        known once a worker has started.
+        """
         usable, workers = self._options.usable_processors, len(self._options.device_names)
         if device.startswith("cuda:"):
             known = self.facts.cuda_devices if hasattr(self, "facts") else 1
             return -(-usable // max(workers, known))
-        # On CPUs, a single worker gets as many as it can use.
-        return -(-usable // (workers if workers > 1 else _workers_on_cpu(usable)))
+        return -(-usable // workers)
 
     def _open_log(self, number: int) -> BinaryIO:
         if (path := self._options.log) is None:
@@ -388,7 +399,3 @@ class LocalEngine(Closing, Generic[FactsT]):
                 yield slot.in_flight.pop(number).attempt, unpack(table)
             case _:
                 yield from self._replace_failed(slot, slot.process.why_ended(), workload)
-
-
-def _workers_on_cpu(processors: int) -> int:
-    return -(-processors // _PROCESSORS_PER_WORKER)

@@ -263,7 +263,7 @@ class _ShardActor:
         try:
             manifest = source.manifest.reopened(expected.fingerprint)
             self._source = replace(source, manifest=manifest)
-            own_job = replace(job, rows=self._source.image_rows)
+            own_job = replace(job, rows=self._source.content_rows)
             self._engine = LocalEngine(own_job, options).__enter__()
             require_same_model(expected.facts, self._engine.facts, socket.gethostname())
         except TweetprofileError as error:

@@ -20,7 +20,7 @@ from typing import Generic
 
 import pyarrow as pa
 
-from tweetprofile.data.manifests.image_rows import ImageRowReader, only_images_of
+from tweetprofile.data.manifests.content_rows import ContentRowReader, only_content_of
 from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.jobs import FactsT, Job
 from tweetprofile.engines.messages import Task
@@ -75,7 +75,7 @@ class Attempt:
         """
         table = self.batch.table.select(["images", "images_given"])
         table = table.append_column("user_id", pa.array(range(len(table)), pa.int64()))
-        return table if self.only_user is None else only_images_of(table, self.only_user)
+        return table if self.only_user is None else only_content_of(table, self.only_user)
 
 
 class Workload(Generic[FactsT]):
@@ -191,7 +191,7 @@ class Workload(Generic[FactsT]):
         table = batch.table
         if batch.rows is not None:  # only workers have read the images, and they crashed
             assert self._job.rows is not None
-            table = ImageRowReader(self._job.rows).read(batch.rows)
+            table = ContentRowReader(self._job.rows).read(batch.rows)
         return int(table["images_given"][position].as_py())
 
     def _add_single_row(self, batch: UserBatch, position: int, row: pa.Table) -> pa.Table | None:

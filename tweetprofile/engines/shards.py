@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from tweetprofile.data.manifests.image_rows import ImageRows, batches_without_images
+from tweetprofile.data.manifests.content_rows import ContentRows, batches_without_content
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import UserBatch
@@ -37,34 +37,34 @@ class ShardSource:
     texts: TextLimits | None = None
 
     @property
-    def image_rows(self) -> ImageRows | None:
+    def content_rows(self) -> ContentRows | None:
         """The manifest for workers to read, if it holds images or texts; otherwise None."""
         if not self.manifest.carries_bytes and self.texts is None:
             return None
-        return ImageRows(self.manifest, self.max_images, self.texts)
+        return ContentRows(self.manifest, self.max_images, self.texts)
 
     def batches(
-        self, shards: Sequence[int], users_per_batch: int, *, images: bool = True
+        self, shards: Sequence[int], users_per_batch: int, *, content: bool = True
     ) -> Iterator[UserBatch]:
         """Read these shards in manifest order.
 
         Args:
             shards: The numbers of the shards.
             users_per_batch: The largest number of users per batch.
-            images: Whether to read the images, too. If not, the batches name their rows.
+            content: Whether to read images and texts, too. If not, the batches name their rows.
         """
         if not shards:
             return
         wanted, last = frozenset(shards), max(shards)
         size = min(users_per_batch, self.users_per_shard)
-        read = self._with_images if images else self._without_images
+        read = self._with_content if content else self._without_content
         for batch in takewhile(lambda each: each.shard <= last, read(size, min(shards))):
             if batch.first >= self.users:
                 return
             if batch.shard in wanted:
                 yield batch.first_users(self.users - batch.first)
 
-    def _with_images(self, users_per_batch: int, first_shard: int) -> Iterator[UserBatch]:
+    def _with_content(self, users_per_batch: int, first_shard: int) -> Iterator[UserBatch]:
         return self.manifest.batches(
             self.users_per_shard,
             users_per_batch,
@@ -74,8 +74,8 @@ class ShardSource:
             texts=self.texts,
         )
 
-    def _without_images(self, users_per_batch: int, first_shard: int) -> Iterator[UserBatch]:
-        return batches_without_images(
+    def _without_content(self, users_per_batch: int, first_shard: int) -> Iterator[UserBatch]:
+        return batches_without_content(
             self.manifest,
             self.users_per_shard,
             users_per_batch,

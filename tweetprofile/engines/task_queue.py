@@ -6,7 +6,7 @@ from threading import Lock
 
 import pyarrow as pa
 
-from tweetprofile.data.manifests.image_rows import ImageRowReader, ImageRows, only_images_of
+from tweetprofile.data.manifests.content_rows import ContentRowReader, ContentRows, only_content_of
 from tweetprofile.data.manifests.users import RowRange
 from tweetprofile.engines.messages import Task, unpack
 from tweetprofile.stages import Stage, StageClock
@@ -22,9 +22,9 @@ class TaskQueue:
         rows: The manifest to read the images of tasks from that name rows.
     """
 
-    def __init__(self, rows: ImageRows | None) -> None:
+    def __init__(self, rows: ContentRows | None) -> None:
         self._queue: SimpleQueue[_PackedTask] = SimpleQueue()
-        self._reader = None if rows is None else ImageRowReader(rows)
+        self._reader = None if rows is None else ContentRowReader(rows)
         self._single: tuple[RowRange, pa.Table] | None = None
         self._lock = Lock()
         self._clock = StageClock()
@@ -67,4 +67,4 @@ class TaskQueue:
         positions = pa.array(range(len(table)), pa.int64())
         column = table.schema.get_field_index("user_id")
         table = table.set_column(column, "user_id", positions)
-        return table if task.only_user is None else only_images_of(table, task.only_user)
+        return table if task.only_user is None else only_content_of(table, task.only_user)

@@ -34,7 +34,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from tweetprofile.data.manifests.image_rows import ImageRows
+from tweetprofile.data.manifests.content_rows import ContentRows
 from tweetprofile.data.manifests.users import ImageRef, UserImages, users_of
 from tweetprofile.engines.jobs import Job, imported
 from tweetprofile.engines.messages import Begun, Done, Ready, Refused, Task, pack
@@ -109,14 +109,20 @@ class Worker:
         # Pillow refuses twice this number; it also checks images inside other images (ICO).
         Image.MAX_IMAGE_PIXELS = (job.options.max_pixels + 1) // 2
         device = resolve_only_device(job.options.device)
+        arguments = job.actor_arguments()
+        if job.options.device == "auto" and not job.suits_gpu(arguments):
+            device = torch.device("cpu")
         settings = device_settings(device, _processors_for(job, device), job.worker_threads)
         options = replace(job.options, device=str(device), threads=settings.decoding_threads)
         torch.set_num_threads(settings.decoding_threads)
-        make_actor: MakeActor = partial(imported(job.actor), *job.actor_arguments())
-        self.ready = Ready(
-            _try_out(make_actor, options, device), settings.worker_threads, settings.compute_slots
-        )
-        self._tasks = TaskQueue(_rows_for(job, self.ready.facts))
+        make_actor: MakeActor = partial(imported(job.actor), *arguments)
+        facts = _try_out(make_actor, options, device)
+        if device.type == "cpu" and job.most_small_workers is not None:
+            workers = facts.workers_on_cpu(job.processors, job.most_small_workers)
+            share = -(-job.processors // workers)
+            settings = device_settings(device, share, job.worker_threads)
+        self.ready = Ready(facts, settings.worker_threads, settings.compute_slots)
+        self._tasks = TaskQueue(_rows_for(job, facts))
         compute_slots = BoundedSemaphore(settings.compute_slots)
         for _ in range(settings.worker_threads):
             reporter = ProgressReporter(progress)
@@ -219,7 +225,7 @@ def _try_out(make_actor: MakeActor, options: PredictorOptions, device: torch.dev
     return actor.facts
 
 
-def _rows_for(job: Job[Any], facts: WorkerFacts) -> ImageRows | None:
+def _rows_for(job: Job[Any], facts: WorkerFacts) -> ContentRows | None:
     """Return the manifest to read, without texts if the model reads none."""
     if job.rows is None or not isinstance(facts, PredictorFacts) or facts.reads_texts:
         return job.rows

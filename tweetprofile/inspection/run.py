@@ -12,7 +12,7 @@ from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.columns import label_columns, other_columns
 from tweetprofile.data.labels.values import ValueKind
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
+from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, LimitsTexts
 from tweetprofile.data.manifests.types import is_text
 from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
 from tweetprofile.engines.jobs import ExamineJob
@@ -42,7 +42,7 @@ _USERS_PER_SHARD = 256
 
 
 @dataclass(frozen=True, slots=True)
-class InspectOptions:
+class InspectOptions(LimitsTexts):
     """How to inspect a manifest.
 
     Attributes:
@@ -89,12 +89,7 @@ class InspectOptions:
             raise OptionError(f"`sample` is {self.sample}; it must be at least 1.")
         if self.max_images < 1:
             raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
-        TextLimits(self.max_texts, self.max_text_bytes)
-
-    @property
-    def text_limits(self) -> TextLimits:
-        """How much of the users' texts is read."""
-        return TextLimits(self.max_texts, self.max_text_bytes)
+        _ = self.text_limits  # which checks them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

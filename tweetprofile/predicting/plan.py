@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tweetprofile.checkpoints.choice import find_checkpoint
-from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
+from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, LimitsTexts
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.errors import OptionError
 from tweetprofile.job import PredictorFacts, PredictorOptions, refuse_averages
@@ -14,7 +14,7 @@ from tweetprofile.predicting.rows import ProfileRows
 
 
 @dataclass(frozen=True, slots=True)
-class PredictOptions(RunOptions):
+class PredictOptions(LimitsTexts, RunOptions):
     """How `predict_manifest` works.
 
     Attributes:
@@ -48,14 +48,9 @@ class PredictOptions(RunOptions):
 
     def __post_init__(self) -> None:
         RunOptions.__post_init__(self)
-        TextLimits(self.max_texts, self.max_text_bytes)
+        _ = self.text_limits  # which checks them
         if self.evidence:
             refuse_averages({"clips": self.clips, "orders": self.orders, "views": self.views})
-
-    @property
-    def text_limits(self) -> TextLimits:
-        """How much of the users' texts is read."""
-        return TextLimits(self.max_texts, self.max_text_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,8 +92,8 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
         """Return the engine that does the work; it starts when its block is entered."""
         if self.options.engine == "ray":
             return self._ray_engine()
-        job = replace(self.job, rows=self.source.image_rows)
-        return LocalEngine(job, self.engine_options)
+        job = replace(self.job, rows=self.source.content_rows)
+        return LocalEngine(job, replace(self.engine_options, users=self.users))
 
     def _ray_engine(self) -> ShardEngine[RunFactsT]:
         try:

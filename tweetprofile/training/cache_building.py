@@ -24,7 +24,7 @@ import pyarrow as pa
 import torch
 
 from tweetprofile.data.files.storage import AnyPath, canonical
-from tweetprofile.data.manifests.image_rows import ImageRows
+from tweetprofile.data.manifests.content_rows import ContentRows
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.engines.jobs import EmbedJob, ExtractJob, Job
@@ -172,7 +172,7 @@ class CacheSource:
             embedding=embedding,
         )
 
-    def job(self, rows: ImageRows | None) -> ExtractJob | EmbedJob:
+    def job(self, rows: ContentRows | None) -> ExtractJob | EmbedJob:
         """Return the job of the workers that decode the frames, and embed them.
 
         Args:
@@ -293,7 +293,7 @@ class _Builder:
         """Decode the images of every user, in supervised workers."""
         source = self._source
         shards = ShardSource(source.manifest, self._total, _USERS_PER_SHARD, (), MAX_IMAGES)
-        job: Job[Any] = source.job(shards.image_rows)
+        job: Job[Any] = source.job(shards.content_rows)
         with LocalEngine(job, EngineOptions(source.device)) as engine:
             every = range(-(-self._total // _USERS_PER_SHARD))
             for batch, rows in engine.run_shards(shards, every):

@@ -10,7 +10,7 @@ from tweetprofile.checkpoints.header import MAX_MEMBERS
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
-from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, TextLimits
+from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, LimitsTexts
 from tweetprofile.errors import OptionError, WriteError
 from tweetprofile.job import DETAIL, FRAME_SIDE, DecoderName, Detail, check_detail
 from tweetprofile.networks import DeepSetSpec, Learned, NetworkSpec, Norm, network_spec
@@ -42,7 +42,7 @@ _FROM_RECIPE = (
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
+class TrainOptions(LimitsTexts):
     """The options of `train_manifest`; all of them are written to `train.toml`.
 
     Attributes:
@@ -168,16 +168,11 @@ class TrainOptions:
             raise OptionError(f"`minutes` is {self.minutes:g}; it must be above 0 and finite.")
         if self.use not in (None, *get_args(Use)):
             raise OptionError(f"`use` is {self.use}; it must be images, texts or both.")
-        TextLimits(self.max_texts, self.max_text_bytes)
+        _ = self.text_limits  # which checks them
         check_detail(self.detail)
         check_backbone(self.backbone_options)
         if not 0 <= self.seed < 1 << 63:
             raise OptionError(f"`seed` is {self.seed}; it must be from 0 to {(1 << 63) - 1}.")
-
-    @property
-    def text_limits(self) -> TextLimits:
-        """How much of the users' texts is read."""
-        return TextLimits(self.max_texts, self.max_text_bytes)
 
     @property
     def backbone_options(self) -> BackboneOptions:

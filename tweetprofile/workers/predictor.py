@@ -18,7 +18,7 @@ from tweetprofile.data.images.reader import ImageReader
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.decoders import DecodeOptions, make_decoder
 from tweetprofile.errors import OptionError
-from tweetprofile.job import PredictorFacts, PredictorOptions
+from tweetprofile.job import PROCESSORS_PER_WORKER, PredictorFacts, PredictorOptions
 from tweetprofile.networks import (
     EmbeddingSetSpec,
 )
@@ -43,6 +43,7 @@ from tweetprofile.workers.profiles import (
     make_profiles,
 )
 from tweetprofile.workers.text_reading import (
+    PROCESSORS_PER_READER,
     TEXT_BATCH_SIZE,
     combine,
     explain_texts,
@@ -129,6 +130,9 @@ class Predictor:
             precision=precision_name(self._precision),
             batch_size=self._batch_size,
             cuda_devices=torch.cuda.device_count(),
+            processors_per_worker=(
+                PROCESSORS_PER_WORKER if self._checkpoint.sees_images else PROCESSORS_PER_READER
+            ),
             origin=describe_origin(self._checkpoint.training),
             sees_images=self._checkpoint.sees_images,
             reads_texts=self._checkpoint.texts is not None,

@@ -14,6 +14,7 @@ from tweetprofile.texts.spec import TextSpec
 from tweetprofile.workers.feature_rows import make_count_rows
 from tweetprofile.workers.observers import ImageObserver
 from tweetprofile.workers.profiles import TextOutcome, UserOutcome
+from tweetprofile.workers.text_reading import PROCESSORS_PER_READER
 
 USERS_AT_ONCE = 32
 """The number of users per task: half a second of work, and some megabytes of texts."""
@@ -44,6 +45,7 @@ class TextCounter:
             decoder="pillow",
             batch_size=options.batch_size or USERS_AT_ONCE,
             cuda_devices=torch.cuda.device_count(),
+            processors_per_worker=PROCESSORS_PER_READER,
         )
 
     def take_seconds(self) -> dict[Stage, float]:

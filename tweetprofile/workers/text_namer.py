@@ -16,6 +16,7 @@ from tweetprofile.workers.feature_rows import make_name_rows
 from tweetprofile.workers.observers import ImageObserver
 from tweetprofile.workers.profiles import UserOutcome
 from tweetprofile.workers.text_counter import USERS_AT_ONCE
+from tweetprofile.workers.text_reading import PROCESSORS_PER_READER
 
 
 class TextNamer:
@@ -45,6 +46,7 @@ class TextNamer:
             decoder="pillow",
             batch_size=USERS_AT_ONCE,
             cuda_devices=torch.cuda.device_count(),
+            processors_per_worker=PROCESSORS_PER_READER,
         )
 
     def take_seconds(self) -> dict[Stage, float]:

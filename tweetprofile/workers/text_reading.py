@@ -15,6 +15,9 @@ from tweetprofile.workers.profiles import Probabilities, UserOutcome
 TEXT_BATCH_SIZE = 32
 """The users per batch of a model that reads texts alone, which takes some 60 ms for them."""
 
+PROCESSORS_PER_READER = 1
+"""The processors that a worker keeps busy with texts alone, which are counted by Python in part."""
+
 
 def probabilities_by_texts(part: TextPart, users: Sequence[UserImages]) -> Probabilities:
     """Return the calibrated probabilities of users by their texts alone."""

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tweetprofile.data.manifests.forms import Form, group_rows
-from tweetprofile.data.manifests.image_rows import (
-    ImageRowReader,
-    ImageRows,
-    batches_without_images,
-    only_images_of,
+from tweetprofile.data.manifests.content_rows import (
+    ContentRowReader,
+    ContentRows,
+    batches_without_content,
+    only_content_of,
 )
+from tweetprofile.data.manifests.forms import Form, group_rows
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import UserBatch, UserImages, users_of
@@ -187,10 +187,10 @@ def in_long_form(path: Path) -> Manifest:
 def test_a_worker_reads_the_texts_that_the_supervisor_would_read(tmp_path: Path, make: Any) -> None:
     manifest = make(tmp_path / "m.parquet")
     limits = TextLimits(max_texts=4, max_text_bytes=5)
-    reader = ImageRowReader(ImageRows(manifest, 1, limits))
+    reader = ContentRowReader(ContentRows(manifest, 1, limits))
     read = [
         user
-        for batch in batches_without_images(manifest, 6, 4)
+        for batch in batches_without_content(manifest, 6, 4)
         if batch.rows is not None
         for user in users_of(reader.read(batch.rows))
     ]
@@ -202,6 +202,6 @@ def test_a_worker_reads_the_texts_that_the_supervisor_would_read(tmp_path: Path,
 
 def test_a_user_who_is_tried_alone_is_the_only_one_with_texts(tmp_path: Path) -> None:
     (batch,) = in_lists(tmp_path / "m.parquet").batches(9, 9, texts=TextLimits())
-    alone = UserBatch(0, 0, only_images_of(batch.table, 5)).users
+    alone = UserBatch(0, 0, only_content_of(batch.table, 5)).users
     assert alone[5] == batch.users[5]
     assert [len(user.texts) for user in alone] == [0, 0, 0, 0, 0, 5, 0, 0, 0]

@@ -307,7 +307,7 @@ def test_a_missing_media_folder_is_named(tmp_path: Path, write_lines: Callable[.
         import_dump("twitter-api", source, tmp_path / "m.parquet", options)
 
 
-@pytest.mark.parametrize("fills_up", ["media.sqlite", "00-000000.arrow"])
+@pytest.mark.parametrize("fills_up", ["scratch.sqlite", "00-000000.arrow"])
 def test_a_full_disk_for_temporary_files_is_reported_in_one_sentence(
     fills_up: str,
     tmp_path: Path,

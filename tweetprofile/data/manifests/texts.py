@@ -62,6 +62,29 @@ class TextLimits:
             )
 
 
+class LimitsTexts:
+    """Base of options that say how much of the users' texts is read.
+
+    Attributes:
+        max_texts: See `TextLimits`.
+        max_text_bytes: See `TextLimits`.
+    """
+
+    __slots__ = ()
+
+    max_texts: int
+    max_text_bytes: int
+
+    @property
+    def text_limits(self) -> TextLimits:
+        """How much of the users' texts is read.
+
+        Raises:
+            OptionError: A limit is out of range.
+        """
+        return TextLimits(self.max_texts, self.max_text_bytes)
+
+
 def require_list_of_texts(kind: pa.DataType, file: AnyPath) -> None:
     """Raise ManifestError for a column `texts` that does not hold lists of strings."""
     if pa.types.is_null(kind):

@@ -8,11 +8,8 @@ need not be adjacent. Other columns of text, integers or booleans become labels.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-import pyarrow as pa
 
 from tweetprofile.data.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.errors import OptionError
@@ -21,23 +18,21 @@ from tweetprofile.importers.layouts.table_columns import (
     LISTS,
     NAMES,
     SINGLE,
+    Records,
     TableColumns,
-    error_text,
     floating_id_message,
+    parquet_records,
 )
 from tweetprofile.importers.readers.csv_rows import read_header, read_rows
 from tweetprofile.importers.readers.encodings import encoding_remark
 from tweetprofile.importers.readers.folders import is_file
-from tweetprofile.importers.readers.json_records import damage_text, read_records
-from tweetprofile.importers.readers.parquet_rows import read_parquet_rows
+from tweetprofile.importers.readers.json_records import read_records
 from tweetprofile.importers.skipped import Line, Skipped, SkipReason, brief
 from tweetprofile.importers.users import LONGEST_ID, TEXT_COLUMNS, is_id, is_text
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
 
 _NAMES_SHOWN = 20
 """The largest number of column names in a sentence."""
-
-Rows = Iterator[tuple[int, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +110,13 @@ class Metadata:
         if (fault := rounded.sentence) is not None:
             raise OptionError(f"{self.file}: {fault}.")
 
-    def _read(self, skipped: Skipped) -> Rows:
+    def _read(self, skipped: Skipped) -> Records:
         """Yield rows with the number of their last line, or in Parquet with the row's number."""
         match self.file.suffix:
             case ".csv":
                 return _csv_rows(self.file, skipped)
             case ".parquet":
-                return _parquet_rows(self.file, ["user_id", self.images, *self.labels], skipped)
+                return parquet_records(self.file, ["user_id", self.images, *self.labels], skipped)
             case _:
                 return read_records(self.file, skipped, self.encoding)
 
@@ -180,16 +175,6 @@ def _parse_names(value: Any, *, is_list: bool) -> list[str] | None:
     return value
 
 
-def _csv_rows(file: Path, skipped: Skipped) -> Rows:
+def _csv_rows(file: Path, skipped: Skipped) -> Records:
     header, rows = read_header(file), read_rows(file, skipped)
     return ((line, dict(zip(header, cells, strict=True))) for line, cells in rows)
-
-
-def _parquet_rows(file: Path, columns: list[str], skipped: Skipped) -> Rows:
-    number = 0
-    on_skip = partial(skipped.add, SkipReason.MALFORMED, file)
-    try:
-        for number, row in read_parquet_rows(file, columns, on_skip):
-            yield number, row
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        skipped.add(SkipReason.CUT, file, number + 1, damage_text(error_text(error)))

@@ -1,9 +1,11 @@
-"""Find out which columns a table of users has, and which of them can be used."""
+"""Find out which columns a table of users has, and which of them can be used; read its rows."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -11,9 +13,9 @@ from tweetprofile.data.manifests.types import is_text as is_text_type
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.readers.csv_rows import read_header
 from tweetprofile.importers.readers.encodings import UTF8, find_encoding
-from tweetprofile.importers.readers.json_records import read_records
+from tweetprofile.importers.readers.json_records import damage_text, read_records
 from tweetprofile.importers.readers.parquet_rows import read_parquet_rows, read_schema
-from tweetprofile.importers.skipped import Skipped
+from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import is_text
 
 LISTS, SINGLE = "file_names", "file_name"
@@ -21,6 +23,9 @@ LISTS, SINGLE = "file_names", "file_name"
 
 MOST_COLUMNS = 1_000
 """The largest number of columns in a table of users."""
+
+Records = Iterator[tuple[int, dict[str, Any]]]
+"""The rows of a table by column, each with its number, or with the number of its last line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,23 @@ def floating_id_message(file: Path, row: int, user_id: object) -> str:
 def error_text(error: Exception) -> str:
     """Return what an error about a file says, on one line."""
     return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())
+
+
+def parquet_records(file: Path, columns: Sequence[str], skipped: Skipped) -> Records:
+    """Yield the rows of a Parquet table with their numbers, up to where it is damaged.
+
+    Args:
+        file: The table.
+        columns: The columns to read.
+        skipped: Records rows that are too long, and the damage.
+    """
+    number = 0
+    on_skip = partial(skipped.add, SkipReason.MALFORMED, file)
+    try:
+        for number, row in read_parquet_rows(file, columns, on_skip):
+            yield number, row
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        skipped.add(SkipReason.CUT, file, number + 1, damage_text(error_text(error)))
 
 
 def _csv_columns(file: Path) -> TableColumns:

@@ -7,24 +7,25 @@ memory does not grow with it.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 
-from tweetprofile.data.files.scratch import UsesScratch, no_room
+from tweetprofile.data.files.scratch import no_room
+from tweetprofile.data.files.scratch_database import ScratchDatabase
 from tweetprofile.data.manifests.user_ids import RoundedIds, is_floating
 from tweetprofile.errors import OptionError
-from tweetprofile.importers.layouts.table_columns import error_text, floating_id_message
+from tweetprofile.importers.layouts.table_columns import (
+    Records,
+    error_text,
+    floating_id_message,
+    parquet_records,
+)
 from tweetprofile.importers.readers.csv_rows import read_header, read_rows
 from tweetprofile.importers.readers.encodings import encoding_remark, find_encoding
-from tweetprofile.importers.readers.json_records import (
-    damage_text,
-    is_record_file,
-    read_records,
-)
-from tweetprofile.importers.readers.parquet_rows import read_parquet_rows, read_schema
+from tweetprofile.importers.readers.json_records import is_record_file, read_records
+from tweetprofile.importers.readers.parquet_rows import read_schema
 from tweetprofile.importers.skipped import Line, Skipped, SkipReason, brief
 from tweetprofile.importers.users import (
     EMPTY_TEXTS,
@@ -38,10 +39,8 @@ from tweetprofile.importers.users import (
 _TEXT, _TEXTS = "text", "texts"
 _NAMES_SHOWN = 20
 
-_Rows = Iterator[tuple[int, dict[str, Any]]]
 
-
-class TextTable(UsesScratch):
+class TextTable(ScratchDatabase):
     """The texts of users, from a table; use it in a `with` block.
 
     Args:
@@ -56,23 +55,6 @@ class TextTable(UsesScratch):
     def __init__(self, file: Path, skipped: Skipped) -> None:
         self._file = file
         self._skipped = skipped
-
-    def __enter__(self) -> Self:
-        rows = _open_rows(self._file, self._skipped)
-        self._database = sqlite3.connect(self.scratch / "texts.sqlite")
-        try:
-            self._fill(rows)
-        except BaseException as error:
-            self.close()
-            if isinstance(error, sqlite3.Error):
-                raise no_room(error) from error
-            raise
-        return self
-
-    def close(self) -> None:
-        """Close the database and remove it."""
-        self._database.close()
-        super().close()
 
     def attach(self, users: Iterable[DumpUser]) -> Iterator[DumpUser]:
         """Yield users with their texts, and then the users of whom there are only texts.
@@ -105,21 +87,19 @@ class TextTable(UsesScratch):
                 texts = newest_texts(texts, self._skipped.leave_out)
         return newest_texts(texts, self._skipped.leave_out)
 
-    def _fill(self, rows: _Rows) -> None:
-        # The database is worthless after a crash, so it need not survive one.
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute("CREATE TABLE texts (user_id TEXT NOT NULL, text TEXT NOT NULL)")
-        self._database.execute("CREATE TABLE seen (user_id TEXT PRIMARY KEY) WITHOUT ROWID")
-        with self._database:
-            self._database.executemany("INSERT INTO texts VALUES (?, ?)", self._texts_in(rows))
-        if self._database.execute("SELECT 1 FROM texts LIMIT 1").fetchone() is None:
+    def _fill(self, database: sqlite3.Connection) -> None:
+        rows = _open_rows(self._file, self._skipped)
+        database.execute("CREATE TABLE texts (user_id TEXT NOT NULL, text TEXT NOT NULL)")
+        database.execute("CREATE TABLE seen (user_id TEXT PRIMARY KEY) WITHOUT ROWID")
+        with database:
+            database.executemany("INSERT INTO texts VALUES (?, ?)", self._texts_in(rows))
+        if database.execute("SELECT 1 FROM texts LIMIT 1").fetchone() is None:
             raise OptionError(
                 f"{self._file} holds no text; it needs a 'user_id' and a 'text' or 'texts' per row."
             )
-        self._database.execute("CREATE INDEX by_user ON texts (user_id)")
+        database.execute("CREATE INDEX by_user ON texts (user_id)")
 
-    def _texts_in(self, rows: _Rows) -> Iterator[tuple[str, str]]:
+    def _texts_in(self, rows: Records) -> Iterator[tuple[str, str]]:
         rounded = RoundedIds()
         for number, row in rows:
             line = Line(self._skipped, self._file, number)
@@ -152,7 +132,7 @@ class TextTable(UsesScratch):
         return str(user_id)
 
 
-def _open_rows(file: Path, skipped: Skipped) -> _Rows:
+def _open_rows(file: Path, skipped: Skipped) -> Records:
     """Return the rows of a table, with the numbers of their lines.
 
     Raises:
@@ -173,27 +153,17 @@ def _open_rows(file: Path, skipped: Skipped) -> _Rows:
         ) from error
 
 
-def _csv_rows(file: Path, skipped: Skipped) -> _Rows:
+def _csv_rows(file: Path, skipped: Skipped) -> Records:
     header = read_header(file)
     _require_columns(file, header, (_TEXT,))
     rows = read_rows(file, skipped)
     return ((line, dict(zip(header, cells, strict=True))) for line, cells in rows)
 
 
-def _parquet_rows(file: Path, skipped: Skipped) -> _Rows:
+def _parquet_rows(file: Path, skipped: Skipped) -> Records:
     names = read_schema(file).names
     texts = _require_columns(file, names, (_TEXT, _TEXTS))
-    return _read_parquet(file, ["user_id", texts], skipped)
-
-
-def _read_parquet(file: Path, columns: list[str], skipped: Skipped) -> _Rows:
-    number = 0
-    on_skip = partial(skipped.add, SkipReason.MALFORMED, file)
-    try:
-        for number, row in read_parquet_rows(file, columns, on_skip):
-            yield number, row
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        skipped.add(SkipReason.CUT, file, number + 1, damage_text(error_text(error)))
+    return parquet_records(file, ["user_id", texts], skipped)
 
 
 def _require_columns(file: Path, names: list[str], texts: tuple[str, ...]) -> str:

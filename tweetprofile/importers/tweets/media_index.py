@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Self
 
-from tweetprofile.data.files.scratch import UsesScratch, no_room
+from tweetprofile.data.files.scratch import no_room
+from tweetprofile.data.files.scratch_database import ScratchDatabase
 from tweetprofile.errors import OptionError
 from tweetprofile.importers.readers.folders import is_file, walk_files
 from tweetprofile.importers.readers.streams import open_regular
@@ -32,7 +32,7 @@ _MOST_FILES = 100
 """The largest number of files of one photo that are compared."""
 
 
-class MediaIndex(UsesScratch):
+class MediaIndex(ScratchDatabase):
     """Index all images below a folder by their names in a temporary database.
 
     Use it in a `with` block. It takes some 100 bytes per file on the disk, and no memory that grows
@@ -51,22 +51,6 @@ class MediaIndex(UsesScratch):
     def __init__(self, folder: Path, skipped: Skipped) -> None:
         self._folder = folder
         self._skipped = skipped
-
-    def __enter__(self) -> Self:
-        self._database = sqlite3.connect(self.scratch / "media.sqlite")
-        try:
-            self._fill()
-        except BaseException as error:
-            self.close()
-            if isinstance(error, sqlite3.Error):
-                raise no_room(error) from error
-            raise
-        return self
-
-    def close(self) -> None:
-        """Close the database and remove it."""
-        self._database.close()
-        super().close()
 
     def find(self, photo: Photo) -> str | None:
         """Return the path of a photo's file below the folder, or None if there is none.
@@ -104,19 +88,14 @@ class MediaIndex(UsesScratch):
             (key, _MOST_FILES),
         ).fetchall()
 
-    def _fill(self) -> None:
-        # The database is worthless after a crash, so it need not survive one.
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(
+    def _fill(self, database: sqlite3.Connection) -> None:
+        database.execute(
             "CREATE TABLE media (key TEXT, rank INTEGER, path TEXT, "
             "PRIMARY KEY (key, rank, path)) WITHOUT ROWID"
         )
-        self._database.execute("CREATE TABLE further (path TEXT PRIMARY KEY) WITHOUT ROWID")
-        with self._database:
-            self._database.executemany(
-                "INSERT OR IGNORE INTO media VALUES (?, ?, ?)", self._files()
-            )
+        database.execute("CREATE TABLE further (path TEXT PRIMARY KEY) WITHOUT ROWID")
+        with database:
+            database.executemany("INSERT OR IGNORE INTO media VALUES (?, ?, ?)", self._files())
 
     def _files(self) -> Iterator[tuple[str, int, str]]:
         """Yield the key, rank and path of each file, once per key."""

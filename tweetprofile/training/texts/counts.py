@@ -143,14 +143,14 @@ def _count(
     """Count the texts of every user in supervised workers; return the bytes that were written."""
     total = manifest.count_users()
     shards = ShardSource(manifest, total, _USERS_PER_SHARD, (), MAX_IMAGES, texts=limits)
-    job = CountJob(spec, options=PredictorOptions(), rows=shards.image_rows)
+    job = CountJob(spec, options=PredictorOptions(), rows=shards.content_rows)
     lengths, texts = np.zeros(total, np.int64), np.zeros(total, np.int64)
     done = 0
     with (folder / BUCKETS).open("wb") as buckets, (folder / COUNTS).open("wb") as counts:
         # Tasks end in any order, and their place in the files is not known before.
         waiting: dict[int, Any] = {}
         following = 0
-        with LocalEngine(job, EngineOptions("cpu")) as engine:
+        with LocalEngine(job, EngineOptions("cpu", users=total)) as engine:
             every = range(-(-total // _USERS_PER_SHARD))
             for batch, rows in engine.run_shards(shards, every):
                 waiting[batch.first] = rows

@@ -125,7 +125,7 @@ def _users_of(
         model.terms.spec,
         np.array(buckets, np.uint32).tobytes(),
         options=PredictorOptions(),
-        rows=shards.image_rows,
+        rows=shards.content_rows,
     )
     found: Counter[tuple[int, str]] = Counter()
     writers = 0

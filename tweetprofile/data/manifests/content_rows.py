@@ -34,7 +34,7 @@ _ROWS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRows:
+class ContentRows:
     """The images and texts of a manifest, as a worker is told to read them.
 
     Attributes:
@@ -48,7 +48,7 @@ class ImageRows:
     texts: TextLimits | None = None
 
 
-def batches_without_images(
+def batches_without_content(
     manifest: Manifest,
     users_per_shard: int,
     users_per_batch: int,
@@ -82,7 +82,7 @@ def batches_without_images(
         first += len(users)
 
 
-def only_images_of(table: pa.Table, position: int) -> pa.Table:
+def only_content_of(table: pa.Table, position: int) -> pa.Table:
     """Return a batch's table with the images and texts of one user; all other lists are empty."""
     for name in ("images", "texts"):
         if name in table.column_names:
@@ -93,14 +93,14 @@ def only_images_of(table: pa.Table, position: int) -> pa.Table:
     return table
 
 
-class ImageRowReader:
+class ContentRowReader:
     """Reads images and texts of ranges of rows; fastest if each range follows the one before it.
 
     Args:
         rows: The manifest to read.
     """
 
-    def __init__(self, rows: ImageRows) -> None:
+    def __init__(self, rows: ContentRows) -> None:
         self._manifest = rows.manifest
         self._most = rows.max_images
         self._is_long = self._manifest.form is Form.LONG

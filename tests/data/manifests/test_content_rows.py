@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tweetprofile.data.manifests.image_rows import (
-    ImageRowReader,
-    ImageRows,
-    batches_without_images,
-    only_images_of,
+from tweetprofile.data.manifests.content_rows import (
+    ContentRowReader,
+    ContentRows,
+    batches_without_content,
+    only_content_of,
 )
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.users import RowRange, UserBatch, UserImages
@@ -69,10 +69,10 @@ def usual(manifest: Manifest) -> list[UserBatch]:
 
 
 def without_images(manifest: Manifest) -> list[UserBatch]:
-    return list(batches_without_images(manifest, 10, 4, ["city"]))
+    return list(batches_without_content(manifest, 10, 4, ["city"]))
 
 
-def users_read(reader: ImageRowReader, batch: UserBatch) -> list[UserImages]:
+def users_read(reader: ContentRowReader, batch: UserBatch) -> list[UserImages]:
     assert batch.rows is not None
     return UserBatch(0, 0, reader.read(batch.rows)).users
 
@@ -82,7 +82,7 @@ def test_the_rows_of_each_batch_hold_its_users(
     tmp_path: Path, table: Callable[[], pa.Table]
 ) -> None:
     manifest = write(tmp_path / "manifest", table())
-    reader = ImageRowReader(ImageRows(manifest, MOST))
+    reader = ContentRowReader(ContentRows(manifest, MOST))
     for expected, batch in zip(usual(manifest), without_images(manifest), strict=True):
         assert (batch.shard, batch.first) == (expected.shard, expected.first)
         assert batch.table == expected.table.select(["user_id", "city"])
@@ -93,7 +93,7 @@ def test_the_rows_of_each_batch_hold_its_users(
 def test_rows_are_read_in_any_order(tmp_path: Path, table: Callable[[], pa.Table]) -> None:
     manifest = write(tmp_path / "manifest", table())
     expected, batches = usual(manifest), without_images(manifest)
-    reader = ImageRowReader(ImageRows(manifest, MOST))
+    reader = ContentRowReader(ContentRows(manifest, MOST))
     for position in (3, 4, 1, 1, 0, 5, 2):
         assert users_read(reader, batches[position]) == expected[position].users
 
@@ -104,8 +104,8 @@ def test_a_later_shard_is_read_without_those_before_it(
     tmp_path: Path, table: Callable[[], pa.Table], first_shard: int
 ) -> None:
     manifest = write(tmp_path / "manifest", table())
-    reader = ImageRowReader(ImageRows(manifest, MOST))
-    left = list(batches_without_images(manifest, 10, 4, first_shard=first_shard))
+    reader = ContentRowReader(ContentRows(manifest, MOST))
+    left = list(batches_without_content(manifest, 10, 4, first_shard=first_shard))
     expected = list(manifest.batches(10, 4, (), MOST, first_shard=first_shard))
     assert [users_read(reader, batch) for batch in left] == [batch.users for batch in expected]
 
@@ -115,7 +115,7 @@ def test_the_first_users_of_a_batch_can_be_taken(
     tmp_path: Path, table: Callable[[], pa.Table]
 ) -> None:
     manifest = write(tmp_path / "manifest", table())
-    reader = ImageRowReader(ImageRows(manifest, MOST))
+    reader = ContentRowReader(ContentRows(manifest, MOST))
     two, next_batch = without_images(manifest)[1].first_users(2), without_images(manifest)[2]
     assert len(two) == 2
     assert users_read(reader, two) == usual(manifest)[1].users[:2]
@@ -125,8 +125,8 @@ def test_the_first_users_of_a_batch_can_be_taken(
 def test_a_long_user_may_span_files_and_row_groups(tmp_path: Path) -> None:
     many = pa.table({"user_id": [1] * 3 + [2] * 30 + [3], "image": [b"%d" % n for n in range(34)]})
     manifest = write(tmp_path / "manifest", many)
-    reader = ImageRowReader(ImageRows(manifest, 40))
-    batches = list(batches_without_images(manifest, 10, 1))
+    reader = ContentRowReader(ContentRows(manifest, 40))
+    batches = list(batches_without_content(manifest, 10, 1))
     assert [batch.rows.count for batch in batches if batch.rows] == [3, 30, 1]
     images = [len(user.images) for batch in batches for user in users_read(reader, batch)]
     assert images == [3, 30, 1]
@@ -134,7 +134,7 @@ def test_a_long_user_may_span_files_and_row_groups(tmp_path: Path) -> None:
 
 def test_the_images_of_one_user_can_be_kept_alone() -> None:
     table = pa.table({"user_id": [0, 1, 2], "images": [[b"a"], [b"b", b"c"], [b"d"]]})
-    kept = only_images_of(table, 1)
+    kept = only_content_of(table, 1)
     assert kept["images"].to_pylist() == [[], [b"b", b"c"], []]
 
 
@@ -143,7 +143,7 @@ def test_a_manifest_that_has_changed_is_refused_before_a_row_is_used(tmp_path: P
     batch = without_images(manifest)[0]
     pq.write_table(lists().slice(0, 12), manifest.files[0])
     with pytest.raises(ChangedInputError, match="was changed while it was being read"):
-        users_read(ImageRowReader(ImageRows(manifest, MOST)), batch)
+        users_read(ContentRowReader(ContentRows(manifest, MOST)), batch)
 
 
 def test_rows_beyond_the_end_are_an_error_and_no_shorter_batch(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_rows_beyond_the_end_are_an_error_and_no_shorter_batch(tmp_path: Path) -
     assert batch.rows is not None
     beyond: Any = replace(batch.rows, count=batch.rows.count + 1)
     with pytest.raises(ManifestError, match="has fewer rows than at the start of the run"):
-        ImageRowReader(ImageRows(manifest, MOST)).read(beyond)
+        ContentRowReader(ContentRows(manifest, MOST)).read(beyond)
 
 
 def test_progress_is_reported_while_rows_are_skipped_and_read(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_progress_is_reported_while_rows_are_skipped_and_read(tmp_path: Path) ->
     images = [[b"image"]] * 100
     pq.write_table(pa.table({"user_id": range(100), "images": images}), path)
     reported: list[int] = []
-    reader = ImageRowReader(ImageRows(Manifest.open(path), MOST))
+    reader = ContentRowReader(ContentRows(Manifest.open(path), MOST))
     reader.read(RowRange(90, 4, 4), lambda: reported.append(1))
     assert len(reported) >= 90 // 8
     before = len(reported)
@@ -171,4 +171,4 @@ def test_progress_is_reported_while_rows_are_skipped_and_read(tmp_path: Path) ->
 def test_a_column_that_no_file_has_is_named(tmp_path: Path) -> None:
     manifest = write(tmp_path / "manifest", lists())
     with pytest.raises(ManifestError, match="has no column 'town'"):
-        list(batches_without_images(manifest, 10, 4, ["town"]))
+        list(batches_without_content(manifest, 10, 4, ["town"]))
