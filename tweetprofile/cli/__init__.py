@@ -32,7 +32,7 @@ EXIT_INTERRUPTED = 130
 _COMMANDS = {
     "import": "import_dump",
     **{name: name for name in ("inspect", "split", "train", "use", "predict", "embed")},
-    **{name: name for name in ("evaluate", "info")},
+    **{name: name for name in ("evaluate", "info", "runs")},
 }
 """Maps the name of a command to the module of this package that defines it as `command`."""
 

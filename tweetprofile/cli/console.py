@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from tweetprofile.cli import streams
+from tweetprofile.cli.shortening import cut_middle
 from tweetprofile.untrusted.text import LONGEST_LINE, printable
 
 _SIZES = {"COLUMNS": range(20, 1001), "LINES": range(5, 1001)}
@@ -97,10 +98,18 @@ class SafeConsole(Console):
 
     def text(self, text: str, style: str = "", **options: Any) -> Text:
         """Return styled text, with characters escaped that are unprintable or not encodable."""
-        shown = printable(text, LONGEST_LINE)
+        return Text(self.printable(text), style, **options)
+
+    def printable(self, text: str) -> str:
+        """Return text with characters escaped that are unprintable or not encodable."""
         encoding = self.encoding
-        shown = shown.encode(encoding, "backslashreplace").decode(encoding)
-        return Text(shown, style, **options)
+        shown = printable(text, LONGEST_LINE)
+        return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+    def cut(self, text: str, width: int) -> str:
+        """Return printable text without its middle, if it is wider than so many columns."""
+        ellipsis = "…" if self.encoding.startswith("utf") else "..."
+        return cut_middle(self.printable(text), width, ellipsis)
 
     def waiting(self, words: str) -> AbstractContextManager[object]:
         """Show on a terminal what is being waited for, until the `with` block ends."""
