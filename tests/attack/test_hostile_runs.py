@@ -65,7 +65,7 @@ def check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(30), pytest.param(range(30, 2000), marks=pytest.mark.slow)], ids=["few", "many"]
+    "seeds", [range(30), pytest.param(range(30, 500), marks=pytest.mark.slow)], ids=["few", "many"]
 )
 def test_damaged_files_of_a_run_are_described(
     sound: Path, tmp_path: Path, seeds: range, capsys: pytest.CaptureFixture[str]

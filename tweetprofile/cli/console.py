@@ -15,8 +15,9 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -111,6 +112,10 @@ class SafeConsole(Console):
         ellipsis = "…" if self.encoding.startswith("utf") else "..."
         return cut_middle(self.printable(text), width, ellipsis)
 
+    def warn(self, sentence: str) -> None:
+        """Print a sentence that a person should read before trusting the result."""
+        self.print(self.text("warning: ", "bold yellow") + self.text(sentence))
+
     def waiting(self, words: str) -> AbstractContextManager[object]:
         """Show on a terminal what is being waited for, until the `with` block ends."""
         if not self.is_animated:
@@ -135,16 +140,35 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + "s" * (number != 1)
 
 
+def clock(seconds: float) -> str:
+    """Return a duration as clocks show it: `0:07`, `12:30`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _TimesColumn(ProgressColumn):
+    """How long a task has taken, and how long it will take yet."""
+
+    max_refresh = 0.5  # the estimate would jump otherwise
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        left = "" if task.time_remaining is None else f", {clock(task.time_remaining)} left"
+        return Text(f"{clock(elapsed or 0)} elapsed{left}", "cyan")
+
+
 def make_bar(*texts: str) -> Progress:
     """Return a progress bar that disappears at its end; `texts` format fields of its task."""
     return Progress(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=None),  # what the others leave of the terminal
         MofNCompleteColumn(),
         *(TextColumn(text, markup=False) for text in texts),
-        TimeRemainingColumn(),
+        _TimesColumn(),
         console=CONSOLE,
         transient=True,
+        expand=True,
     )
 
 

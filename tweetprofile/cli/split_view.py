@@ -27,8 +27,8 @@ def show_split(summary: SplitSummary) -> None:
         f"other; {count_of(summary.shared, 'image')} of several users, counting unusable files",
     )
     if summary.unreadable:
-        CONSOLE.print(
-            f"warning: {summary.unreadable:,} of the images could not be read under "
+        CONSOLE.warn(
+            f"{summary.unreadable:,} of the images could not be read under "
             f"{summary.folder} (--image-root) and were compared by path",
         )
     for part in summary.parts:
