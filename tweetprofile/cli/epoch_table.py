@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.text import Text
 
 from tweetprofile.cli.columns import Column, FittedColumns, fit
-from tweetprofile.cli.console import CONSOLE, clock, count_of
+from tweetprofile.cli.console import CONSOLE, clock
+from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import METRICS, EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
 

@@ -20,6 +20,7 @@ from tweetprofile.networks import (
     NoImagesSpec,
     spec_to_dict,
 )
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -42,7 +43,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     members = f", mean of {checkpoint.members} networks" if checkpoint.members > 1 else ""
     if not isinstance(spec, NoImagesSpec):
         norm = "" if isinstance(spec, EmbeddingSetSpec) else f", normalisation {spec.norm}"
-        table.add_row("network", f"{spec.name}{members}, {weights:,} weights{norm}")
+        table.add_row("network", f"{spec.name}{members}, {count_of(weights, 'weight')}{norm}")
         table.add_row("layers", _layers(spec))
         table.add_row("volume", _volume(spec, volume))
     if checkpoint.texts is not None:
@@ -61,7 +62,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
 
 
 def _volume(spec: NetworkSpec, volume: VolumeSpec) -> str:
-    size = f"{volume.frames} frames of {volume.width} x {volume.height}"
+    size = f"{count_of(volume.frames, 'frame')} of {volume.width} x {volume.height}"
     filled = (
         ""
         if isinstance(spec, DeepSetSpec | EmbeddingSetSpec)
@@ -78,15 +79,15 @@ def _texts(texts: TextPart) -> str:
         for block in texts.header.spec.blocks
     )
     known = len(texts.model.terms.buckets_F)
-    return f"a linear model of {known:,} n-grams, which are hashed ({'; '.join(blocks)})"
+    return f"a linear model of {count_of(known, 'n-gram')}, hashed ({'; '.join(blocks)})"
 
 
 def _layers(spec: Cnn3dSpec | DeepSetSpec | EmbeddingSetSpec) -> str:
     if isinstance(spec, EmbeddingSetSpec):
         hidden = f"a layer of {spec.hidden}, " if spec.hidden else ""
         return (
-            f"{spec.backbone} makes {spec.features:,} features of each frame; {hidden}then the "
-            f"{spec.pool} over frames"
+            f"{spec.backbone} makes {count_of(spec.features, 'feature')} of each frame; "
+            f"{hidden}then the {spec.pool} over frames"
         )
     widths = " ".join(map(str, spec.widths))
     if isinstance(spec, DeepSetSpec):
@@ -103,8 +104,8 @@ def _backbone(source: Mapping[str, Any]) -> str:
 def _score(score: dict[str, Any], temperature: float) -> str:
     return (
         f"accuracy {score['accuracy']:.3f}, macro-F1 {score.get('macro_f1', math.nan):.3f} on "
-        f"{score['users']} held-out users (majority baseline: {score['majority']:.3f}); "
-        f"temperature {temperature:.2f}"
+        f"{count_of(score['users'], 'held-out user')} (majority baseline: "
+        f"{score['majority']:.3f}); temperature {temperature:.2f}"
     )
 
 
@@ -120,9 +121,10 @@ def _training(checkpoint: Checkpoint) -> str:
     if not checkpoint.sees_images:  # there are no epochs
         return f"{describe_origin(training)}; tweetprofile {training.get('version', '?')}"
     kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
+    epochs = training.get("epochs")
+    most = "? epochs" if epochs is None else count_of(epochs, "epoch")
     return (
-        f"{describe_origin(training)}; kept {console.kept_epochs(kept)}, of at most "
-        f"{training.get('epochs', '?')} epochs; "
+        f"{describe_origin(training)}; kept {console.kept_epochs(kept)}, of at most {most}; "
         f"tweetprofile {training.get('version', '?')}"
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tweetprofile.cli.command import FunctionT, Section, option
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import shorten
 
 _MAX_NAME_BYTES = 220
@@ -42,8 +43,8 @@ def require_short_names(path: str) -> None:
     for name in path.split("/"):
         if len(os.fsencode(name)) > _MAX_NAME_BYTES:
             raise click.UsageError(
-                f"the name '{shorten(name, 60)}' has {len(os.fsencode(name))} bytes, more than "
-                f"{_MAX_NAME_BYTES}; give a shorter one"
+                f"the name '{shorten(name, 60)}' has {count_of(len(os.fsencode(name)), 'byte')}, "
+                f"more than {_MAX_NAME_BYTES}; give a shorter one"
             )
 
 

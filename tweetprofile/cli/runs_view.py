@@ -2,7 +2,8 @@
 
 from tweetprofile.cli import console
 from tweetprofile.cli.columns import Column, fit
-from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of
+from tweetprofile.cli.console import CONSOLE, OUTPUT
+from tweetprofile.plurals import count_of
 from tweetprofile.runs.finding import LeftOut
 from tweetprofile.runs.listing import RunList
 from tweetprofile.runs.reading import Run, RunStatus

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from rich.progress import Progress, TaskID
 
-from tweetprofile.cli.console import CONSOLE, count_of, kept_epochs, make_bar
+from tweetprofile.cli.console import CONSOLE, kept_epochs, make_bar
 from tweetprofile.cli.epoch_table import EpochTable
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.labels.reading import FoundSchema
+from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.scoring.uncertainty import wilson_interval
@@ -51,18 +52,20 @@ class TrainView(Closing, TrainObserver):
         if self._live:
             self._move_bar(users, total, "decoding users")
         if users == total:
-            self._say(f"decoded the images of {total:,} users; later runs reuse them")
+            self._say(f"decoded the images of {count_of(total, 'user')}; later runs reuse them")
 
     def on_counted(self, users: int, total: int) -> None:
         """Advance the bar of counting, and show a line at its end."""
         if self._live:
             self._move_bar(users, total, "counting texts of users")
         if users == total:
-            self._say(f"counted the texts of {total:,} users; later runs reuse the counts")
+            self._say(
+                f"counted the texts of {count_of(total, 'user')}; later runs reuse the counts"
+            )
 
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Show which weights of the network the file lacks, and which others it has."""
-        self._say(f"--init: {weights.loaded} weights loaded")
+        self._say(f"--init: {count_of(weights.loaded, 'weight')} loaded")
         for words, names in (
             ("initialised at random", weights.missing),
             ("not used", weights.unexpected),
@@ -130,7 +133,7 @@ def show_training(summary: TrainSummary) -> None:
             f"{name}, cross-validated: accuracy {fold.accuracy:.2f} (95%: {low:.2f} to {high:.2f}; "
             f"spread over the folds {fold.accuracy_spread:.2f}), macro-F1 {fold.macro_f1:.2f} "
             f"(spread {fold.macro_f1_spread:.2f}), majority {fold.majority:.2f}, on "
-            f"{fold.users:,} users",
+            f"{count_of(fold.users, 'user')}",
         )
     for name, score in summary.best.scores.items():
         calibration = summary.calibration[name]
@@ -140,8 +143,9 @@ def show_training(summary: TrainSummary) -> None:
             how = "with fitted weights of images and texts"
         CONSOLE.print(
             f"{name}: accuracy {score.accuracy:.2f} (95%: {low:.2f} to {high:.2f}), macro-F1 "
-            f"{score.macro_f1:.2f} (majority {score.majority:.2f}) on {score.users:,} users; "
-            f"calibration error {calibration.ece_before:.3f}, {how} {calibration.ece_after:.3f}",
+            f"{score.macro_f1:.2f} (majority {score.majority:.2f}) on "
+            f"{count_of(score.users, 'user')}; calibration error {calibration.ece_before:.3f}, "
+            f"{how} {calibration.ece_after:.3f}",
         )
         _show_parts(name, summary.parts)
     CONSOLE.print(

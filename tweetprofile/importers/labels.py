@@ -11,6 +11,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.importers.label_files import LabelFile
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import DumpUser
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 
 _USERS_PER_BATCH = 1 << 12
@@ -78,7 +79,7 @@ class LabelTable:
             return
         ids = self._table["user_id"].drop_nulls()
         raise OptionError(
-            f"{self.file}: none of its {len(ids):,} users is in the dump; it has "
+            f"{self.file}: none of its {count_of(len(ids), 'user')} is in the dump; it has "
             f"{_quoted(ids[:_IDS_SHOWN])}, and the dump has {_quoted(self._first_users)}; write "
             "the dump's ids into the column user_id."
         )

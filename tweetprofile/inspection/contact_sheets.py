@@ -49,6 +49,7 @@ from tweetprofile.job import (
     WorkerFacts,
 )
 from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.workers.feature_rows import FRAMES
@@ -303,7 +304,7 @@ class _SheetDrawer:
 def _subtitle(row: dict[str, Any], repeated: int) -> str:
     return ", ".join(
         [
-            f"status {row['status']}: {row['images_given']:,} images",
+            f"status {row['status']}: {count_of(row['images_given'], 'image')}",
             f"{row['frames_used']} used",
             *([f"{repeated} repeated"] if repeated else []),
             *([f"{row['images_failed']:,} unusable"] if row["images_failed"] else []),
