@@ -301,6 +301,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     help="Gigabytes of decoded frames to keep there; the least recently used are removed.",
 )
 @option(
+    Section.OUTPUT,
+    "--log-to",
+    type=click.Choice(["tensorboard"]),
+    help="Write losses and scores per epoch as curves for TensorBoard, too, into RUN/tensorboard. "
+    "Needs the extra tensorboard.",
+)
+@option(
     Section.ROBUSTNESS,
     "--resume",
     is_flag=True,
