@@ -120,8 +120,9 @@ def _run(arguments: Sequence[str]) -> int:
         cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False, obj=running)
     except click.exceptions.Exit as request:
         return request.exit_code
-    except SystemExit:
-        return ReaderGoneError.exit_code  # how click ends if nothing reads the pipe
+    except SystemExit as request:
+        # Click ends so after it has completed a command line, and if nothing reads the pipe.
+        return 0 if request.code == 0 else ReaderGoneError.exit_code
     except Exception as error:
         code, sentence, more = _explain(error, running.context)
         if sentence:

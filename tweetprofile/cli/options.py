@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tweetprofile.cli.command import FunctionT, Section, option
 from tweetprofile.plurals import count_of
@@ -48,6 +49,13 @@ def require_short_names(path: str) -> None:
             )
 
 
+def complete_files(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Let the shell complete a parameter with the names of files, for one that is a text here."""
+    return [CompletionItem(incomplete, type="file")]
+
+
 def _check_names(context: click.Context, parameter: click.Parameter, value: str) -> str:
     require_short_names(value)
     return value
@@ -55,7 +63,7 @@ def _check_names(context: click.Context, parameter: click.Parameter, value: str)
 
 def manifest(command: FunctionT) -> FunctionT:
     """Add the argument MANIFEST: a path, a glob or a URI."""
-    return click.argument("manifest", callback=_check_names)(command)
+    return click.argument("manifest", callback=_check_names, shell_complete=complete_files)(command)
 
 
 def output(metavar: str, help_text: str) -> Callable[[FunctionT], FunctionT]:
@@ -68,6 +76,7 @@ def output(metavar: str, help_text: str) -> Callable[[FunctionT], FunctionT]:
         metavar=metavar,
         help=help_text,
         callback=_check_names,
+        shell_complete=complete_files,
     )
 
 
@@ -100,6 +109,11 @@ class _Root(click.ParamType[Any]):
             if is_remote(str(value)):
                 return as_path(value)
         return FOLDER.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return FOLDER.shell_complete(ctx, param, incomplete)
 
 
 def _note_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
