@@ -37,7 +37,7 @@ def test_the_table_has_a_row_per_run_within_80_columns(
     assert best.split()[1:] == ["2026-11-11", "deepset", "1,500", "7/40", "0.50", "0.500"]
     assert second.split()[5:] == ["0.30", "0.50", "0.40", "0.400"]
     assert stopped.split()[:4] == ["stopped", "unfinished", "deepset", "1/40"]
-    assert "stopped is unfinished: 1 of at most 40 epochs are done; repeat its command" in " ".join(
+    assert "stopped is unfinished: 1 of at most 40 epochs done; repeat its command" in " ".join(
         lines
     )
     assert "\x1b" not in "".join(lines)

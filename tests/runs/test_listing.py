@@ -64,7 +64,7 @@ def test_an_interrupted_run_shows_its_best_epoch_so_far(tmp_path: Path) -> None:
         metrics.write('{"epoch": 4, "lo')  # it was killed while it wrote
     (run,) = list_runs(folder).runs
     assert run.status == "unfinished"
-    assert run.reason == "3 of at most 40 epochs are done"
+    assert run.reason == "3 of at most 40 epochs done"
     assert run.kept_epochs == (2,)
     assert run.score("gender", "macro-f1") == 0.7
     assert run.score("gender", "accuracy") == pytest.approx(0.8)

@@ -24,6 +24,7 @@ class Column:
         least: The width below which it is not cut; None if it is never cut.
         numbers: Whether it holds numbers, which are aligned at their ends.
         goes: How early it is left out if there is no room; 0 for never.
+        spare: Whether it is left out before any column is cut.
     """
 
     heading: str
@@ -31,6 +32,7 @@ class Column:
     least: int | None = None
     numbers: bool = True
     goes: int = 0
+    spare: bool = False
 
     @property
     def width(self) -> int:
@@ -77,10 +79,13 @@ def fit(columns: Sequence[Column], console: SafeConsole) -> FittedColumns:
         columns: The columns, uncut.
         console: Where they will be shown.
     """
-    if _room([each.width for each in columns], _GAP, console) >= 0:
-        return FittedColumns(columns, _GAP)
     shown = list(columns)
-    for each in sorted(columns, key=lambda column: column.goes, reverse=True):
+    for each in (None, *(column for column in columns if column.spare)):
+        if each is not None:
+            shown.remove(each)
+        if _room([column.width for column in shown], _GAP, console) >= 0:
+            return FittedColumns(shown, _GAP, len(columns) - len(shown))
+    for each in sorted(shown, key=lambda column: column.goes, reverse=True):
         least = [column.least_width for column in shown]
         if _room(least, _NARROW_GAP, console) >= 0 or not each.goes:
             break

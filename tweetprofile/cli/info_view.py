@@ -24,6 +24,9 @@ from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
 
+_LONGEST_NAME, _GAP = 14, 2
+"""Columns for the name of a trait, and between the columns: with a checksum, 80 in all."""
+
 _FILLS = {"repeat": "repeated frames", "zeros": "zeros"}
 """What fills the volume of a user with too few images."""
 
@@ -37,8 +40,10 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     """Print the description of a checkpoint as a table to stdout."""
     spec, volume = checkpoint.network_spec, checkpoint.volume_spec
     weights = sum(tensor.numel() for tensor in checkpoint.state.values())
-    table = Table(title=str(checkpoint.path), title_justify="left", show_header=False)
-    table.add_column()
+    OUTPUT.print(OUTPUT.text(str(checkpoint.path), "bold"))
+    # Without lines, so that a checksum fits into 80 columns.
+    table = Table(box=None, show_header=False, padding=(0, _GAP, 0, 0), pad_edge=False)
+    table.add_column(style="dim")
     table.add_column(overflow="fold")
     members = f", mean of {checkpoint.members} networks" if checkpoint.members > 1 else ""
     if not isinstance(spec, NoImagesSpec):
@@ -51,7 +56,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
         temperature = _temperatures(checkpoint)[trait.name]
-        table.add_row(trait.name, ", ".join(trait.classes))
+        table.add_row(OUTPUT.cut(trait.name, _LONGEST_NAME), ", ".join(trait.classes))
         if score := scores.get(trait.name):
             table.add_row("", _score(score, temperature))
     if source := checkpoint.training.get("weights"):

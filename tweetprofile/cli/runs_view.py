@@ -84,7 +84,7 @@ def _columns(listed: RunList) -> list[Column]:
         Column(heading="epoch", cells=epochs, goes=traits + 2),
         *(_trait(listed, name, place) for place, name in enumerate(listed.traits, 1)),
         Column(heading="mean", cells=means),
-        Column(heading="calib. error", cells=errors, goes=traits + 4),
+        Column(heading="calib. error", cells=errors, spare=True),
     ]
 
 

@@ -19,7 +19,7 @@ from tweetprofile.checkpoints.header import CheckpointHeader
 from tweetprofile.data.files.provenance import Kind, kind_of
 from tweetprofile.errors import CheckpointError
 from tweetprofile.networks import EmbeddingSetSpec, NoImagesSpec
-from tweetprofile.plurals import count_of, one_or_many
+from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import METRICS, EpochMetrics, read_metrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.calibration import read_temperature_fit
@@ -200,12 +200,8 @@ def _unfinished(folder: Path) -> Run:
 def _progress(folder: Path, metrics: Sequence[EpochMetrics], epochs: int | None) -> str:
     """Return how far a run has come."""
     if metrics and (folder / STATE).exists():
-        done = metrics[-1].epoch
-        if epochs is None:
-            return f"{count_of(done, 'epoch')} {one_or_many(done, 'is', 'are')} done"
-        return (
-            f"{done:,} of at most {count_of(epochs, 'epoch')} {one_or_many(done, 'is', 'are')} done"
-        )
+        done, most = metrics[-1].epoch, 0 if epochs is None else epochs
+        return f"{done:,} of at most {count_of(max(done, most), 'epoch')} done"
     return "no model was written"
 
 
