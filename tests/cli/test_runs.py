@@ -54,7 +54,7 @@ def test_the_table_fits_every_terminal_and_says_what_does_not(
     lines = shown(folder, capsys)
     assert max(map(len, lines)) <= columns
     assert lines[0].split()[-1] in ("mean", "error")
-    assert ("columns did not fit" in " ".join(lines)) is (columns <= 60)
+    assert ("no room for" in " ".join(lines)) is (columns <= 120)
 
 
 def test_accuracies_are_shown_on_request_and_json_has_everything(

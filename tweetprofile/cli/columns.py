@@ -52,12 +52,12 @@ class FittedColumns:
     Attributes:
         columns: The columns, cut.
         gap: The number of spaces between two of them.
-        left_out: The number of columns that do not fit.
+        left_out: The headings of the columns that do not fit.
     """
 
     columns: Sequence[Column]
     gap: int
-    left_out: int = 0
+    left_out: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Return the headings and the rows as lines."""
@@ -80,11 +80,8 @@ def fit(columns: Sequence[Column], console: SafeConsole) -> FittedColumns:
         console: Where they will be shown.
     """
     shown = list(columns)
-    for each in (None, *(column for column in columns if column.spare)):
-        if each is not None:
-            shown.remove(each)
-        if _room([column.width for column in shown], _GAP, console) >= 0:
-            return FittedColumns(shown, _GAP, len(columns) - len(shown))
+    if _room([each.width for each in shown], _GAP, console) < 0:
+        shown = [each for each in shown if not each.spare]
     for each in sorted(shown, key=lambda column: column.goes, reverse=True):
         least = [column.least_width for column in shown]
         if _room(least, _NARROW_GAP, console) >= 0 or not each.goes:
@@ -93,7 +90,8 @@ def fit(columns: Sequence[Column], console: SafeConsole) -> FittedColumns:
     gap = _GAP if _room([each.least_width for each in shown], _GAP, console) >= 0 else _NARROW_GAP
     widths = _shrink(shown, gap, console)
     cut = [_cut(each, width, console) for each, width in zip(shown, widths, strict=True)]
-    return FittedColumns(cut, gap, len(columns) - len(shown))
+    left_out = tuple(each.heading for each in columns if each not in shown)
+    return FittedColumns(cut, gap, left_out)
 
 
 def _shrink(columns: Sequence[Column], gap: int, console: SafeConsole) -> list[int]:

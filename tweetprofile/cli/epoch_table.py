@@ -135,7 +135,7 @@ class EpochTable:
 
 
 def _what_is_hidden(fitted: FittedColumns) -> str:
-    hidden = fitted.left_out
+    hidden = len(fitted.left_out)
     return f"; {count_of(hidden, 'trait')} in {METRICS} alone" if hidden else ""
 
 

@@ -11,6 +11,11 @@ from tweetprofile.runs.reading import Run, RunStatus
 _LEAST_NAME, _LEAST_MODEL, _LEAST_TRAIT = 14, 10, 6
 """Widths below which a column is not cut."""
 
+_FIRST_TRAITS = 3
+"""The traits that stay longest on a narrow terminal; others go before anything else does."""
+
+_NAMES_SHOWN = 5
+
 _RESUME = "; repeat its command with --resume to continue it"
 
 _STYLES = {RunStatus.FINISHED: "", RunStatus.UNFINISHED: "yellow", RunStatus.DAMAGED: "red"}
@@ -33,9 +38,9 @@ def show_runs(listed: RunList) -> None:
         _say(row, _STYLES[run.status])
     score = {"macro-f1": "macro-F1", "accuracy": "accuracy"}[listed.options.score]
     _say(f"{score} on the held-out users of each run; mean is that of its traits", "dim")
-    if fitted.left_out:
-        columns_left_out = count_of(fitted.left_out, "column")
-        _say(f"{columns_left_out} did not fit into {OUTPUT.width} places; --json has all", "dim")
+    if hidden := fitted.left_out:
+        more = f" and {len(hidden) - _NAMES_SHOWN} more" * (len(hidden) > _NAMES_SHOWN)
+        _say(f"no room for {', '.join(hidden[:_NAMES_SHOWN])}{more}; --json has all", "dim")
     if not listed.same_held_out:
         _say(
             "The runs held out different users, so small differences mean little: evaluate the "
@@ -73,15 +78,15 @@ def _columns(listed: RunList) -> list[Column]:
     models = ["" if run.model is None else OUTPUT.printable(run.model) for run in runs]
     users = ["" if run.users is None else f"{run.users:,}" for run in runs]
     dates, epochs = [_finished(run) for run in runs], [_epochs(run) for run in runs]
-    traits = len(listed.traits)
+    first, last = _FIRST_TRAITS + 1, _FIRST_TRAITS + 3
     means = [_shown(run.mean(score), ".3f") for run in runs]
     errors = [_shown(run.mean_calibration_error, ".3f") for run in runs]
     return [
         Column(heading="run", cells=names, least=_LEAST_NAME, numbers=False),
-        Column(heading="finished", cells=dates, numbers=False, goes=traits + 1),
+        Column(heading="finished", cells=dates, numbers=False, goes=first),
         Column(heading="model", cells=models, least=_LEAST_MODEL, numbers=False),
-        Column(heading="users", cells=users, goes=traits + 3),
-        Column(heading="epoch", cells=epochs, goes=traits + 2),
+        Column(heading="users", cells=users, goes=last),
+        Column(heading="epoch", cells=epochs, goes=last - 1),
         *(_trait(listed, name, place) for place, name in enumerate(listed.traits, 1)),
         Column(heading="mean", cells=means),
         Column(heading="calib. error", cells=errors, spare=True),
@@ -91,7 +96,8 @@ def _columns(listed: RunList) -> list[Column]:
 def _trait(listed: RunList, name: str, place: int) -> Column:
     cells = [_shown(run.score(name, listed.options.score), ".2f") for run in listed.runs]
     heading = OUTPUT.printable(name)
-    return Column(heading=heading, cells=cells, least=_LEAST_TRAIT, goes=place)
+    goes = place if place <= _FIRST_TRAITS else _FIRST_TRAITS + 3 + place
+    return Column(heading=heading, cells=cells, least=_LEAST_TRAIT, goes=goes)
 
 
 def _finished(run: Run) -> str:
