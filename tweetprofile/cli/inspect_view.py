@@ -13,7 +13,7 @@ from tweetprofile.cli.console import CONSOLE, OUTPUT, images_beyond, make_bar
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.inspection.report import FailedExample, Inspection, Range, TextTotals
 from tweetprofile.plurals import count_of, one_or_many
-from tweetprofile.untrusted.text import printable, shorten
+from tweetprofile.untrusted.text import printable
 
 if TYPE_CHECKING:
     from tweetprofile.inspection.contact_sheets import SheetModel  # which loads torch
@@ -131,7 +131,7 @@ def _show_failed(found: Inspection) -> None:
     _head("Unusable images", f"{found.images.failed:,} of {examined:,} examined")
     table = _table("reason", ">images", ">share", "for example")
     for reason, count in found.reasons.items():
-        example = shorten(
+        example = OUTPUT.cut(
             _words_of_example(found.examples[reason][0]), OUTPUT.width - _BEFORE_EXAMPLE
         )
         table.add_row(reason, f"{count:,}", _share(count, examined), OUTPUT.text(example, "dim"))
@@ -247,7 +247,7 @@ def _show_bars(counts: Mapping[str, int], total: int) -> None:
         bar = Text("\u2588" * round(_BAR * count / max(1, longest)), "cyan")
         if count and not bar:
             bar = Text("\u258f", "cyan")
-        shown = shorten(printable(name), _NAME_SHOWN)
+        shown = OUTPUT.cut(name, _NAME_SHOWN)
         table.add_row(shown, f"{count:,}", _share(count, total), bar)
     OUTPUT.print(table)
 
