@@ -16,7 +16,6 @@ import torch
 from tweetprofile.checkpoints.tensors import first_not_finite, open_tensors
 from tweetprofile.errors import CheckpointError
 from tweetprofile.networks import DeepSet, Network
-from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.fields import FieldError
 from tweetprofile.untrusted.text import printable
 
@@ -59,9 +58,8 @@ def load_weights(network: Network, path: Path) -> LoadedWeights:
     fitting = {name: key for name, key in names.items() if given[key].shape == wanted[name].shape}
     if not any(name.endswith("weight") for name in fitting):
         raise CheckpointError(
-            f"none of the {count_of(len(given), 'weight')} of the `init` file {path} fits "
-            f"{network.spec.name}; give a checkpoint of the same network or, for a deepset "
-            "network, torchvision weights of its backbone."
+            f"no weight of the `init` file {path} fits {network.spec.name}; give a checkpoint of "
+            "the same network or, for a deepset network, torchvision weights of its backbone."
         )
     weights = {name: given[key] for name, key in fitting.items()}
     if (name := first_not_finite(weights)) is not None:
