@@ -99,10 +99,11 @@ class Reader:
                 path.unlink()
 
 
-def run_page(page: Path, folder: Path, wanted: Callable[[Block], bool]) -> None:
-    """Run the commands of the blocks that are wanted, and compare what the page shows of them.
+def run_page(page: Path, folder: Path, wanted: Callable[[Block], bool]) -> list[str]:
+    """Run the commands of the blocks that are wanted; name the first one that fails.
 
-    All commands are run before what they printed is compared, so that one failure names all.
+    Returns:
+        What the page shows wrongly of what they print.
     """
     wrong = []
     with pytest.MonkeyPatch.context() as patch:
@@ -114,15 +115,18 @@ def run_page(page: Path, folder: Path, wanted: Callable[[Block], bool]) -> None:
                 assert code == 0, f"{where}\n{printed}"
                 if (difference := differences(output, printed)) is not None:
                     wrong.append(f"{where}\n{difference}")
-    assert not wrong, "\n\n".join(wrong)
+    return wrong
 
 
 @pytest.mark.parametrize(
     ("page", "folder"), [(page, page) for page in WITH_COMMANDS], indirect=["folder"],
     ids=[name_of(page) for page in WITH_COMMANDS],
 )  # fmt: skip
-def test_the_commands_of_a_page_work_in_its_order(page: Path, folder: Path) -> None:
-    run_page(page, folder, lambda block: not block.mark)
+def test_the_commands_of_a_page_work_in_its_order_and_print_what_it_shows(
+    page: Path, folder: Path
+) -> None:
+    wrong = run_page(page, folder, lambda block: not block.mark)
+    assert not wrong, "\n\n".join(wrong)
 
 
 # --- slow ---------------------------------------------------------------------------------------
@@ -267,6 +271,13 @@ def test_commands_are_in_console_blocks_only() -> None:
                 )
         for number, line in outside_blocks(page):
             assert not re.match(r"\s*(\$ |```|~~~)", line), f"{name_of(page)}:{number}"
+
+
+def test_output_is_shown_of_commands_that_are_always_run() -> None:
+    for page in documents():
+        for block in console(page):
+            shows_output = any(output for _, output in block.transcripts)
+            assert not (block.mark and shows_output), f"{name_of(page)}:{block.line}"
 
 
 def test_the_pages_show_the_output_of_every_command() -> None:
