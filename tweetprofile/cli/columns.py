@@ -81,24 +81,32 @@ def fit(columns: Sequence[Column], console: SafeConsole) -> FittedColumns:
     """
     shown = list(columns)
     if _room([each.width for each in shown], _GAP, console) < 0:
-        shown = [each for each in shown if not each.spare]
-    for each in sorted(shown, key=lambda column: column.goes, reverse=True):
-        least = [column.least_width for column in shown]
-        if _room(least, _NARROW_GAP, console) >= 0 or not each.goes:
-            break
-        shown.remove(each)
+        shown = _without_late_ones([each for each in shown if not each.spare], console)
     gap = _GAP if _room([each.least_width for each in shown], _GAP, console) >= 0 else _NARROW_GAP
     widths = _shrink(shown, gap, console)
     cut = [_cut(each, width, console) for each, width in zip(shown, widths, strict=True)]
-    left_out = tuple(each.heading for each in columns if each not in shown)
+    kept = set(map(id, shown))
+    left_out = tuple(each.heading for each in columns if id(each) not in kept)
     return FittedColumns(cut, gap, left_out)
+
+
+def _without_late_ones(columns: Sequence[Column], console: SafeConsole) -> list[Column]:
+    """Leave out columns in their order until the others fit, if these are cut."""
+    least = [each.least_width for each in columns]
+    missing, gone = -_room(least, _NARROW_GAP, console), set()
+    for number in sorted(range(len(columns)), key=lambda number: -columns[number].goes):
+        if missing <= 0 or not columns[number].goes:
+            break
+        gone.add(number)
+        missing -= least[number] + _NARROW_GAP
+    return [each for number, each in enumerate(columns) if number not in gone]
 
 
 def _shrink(columns: Sequence[Column], gap: int, console: SafeConsole) -> list[int]:
     """Return widths that fit, if there are any: the widest that may be cut lose most."""
-    widths = [each.width for each in columns]
+    widths, least = [each.width for each in columns], [each.least_width for each in columns]
     for _ in range(-_room(widths, gap, console)):
-        may = [number for number, each in enumerate(columns) if widths[number] > each.least_width]
+        may = [number for number, width in enumerate(widths) if width > least[number]]
         if may:
             widths[max(may, key=lambda number: widths[number])] -= 1
     return widths
