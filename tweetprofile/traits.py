@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tweetprofile.errors import SchemaError
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.toml_files import read_toml
 
 MOST_TRAITS = 1_000
@@ -82,8 +83,8 @@ class Trait:
             )
         if len(self.classes) < 2:
             raise SchemaError(
-                f"trait '{self.name}' has {len(self.classes)} class(es) and needs at least two "
-                "to be worth predicting; add classes or leave the trait out."
+                f"trait '{self.name}' has {count_of(len(self.classes), 'class', 'classes')} "
+                "and needs at least two to be worth predicting; add classes or leave the trait out."
             )
         if len(self.classes) > MOST_CLASSES_PER_TRAIT:
             raise SchemaError(

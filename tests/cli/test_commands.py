@@ -307,7 +307,7 @@ def test_after_train_and_use_predict_needs_no_checkpoint(
     assert run("train", dump / "train.parquet", "-o", run_folder, *QUICK) == 0
     said = capsys.readouterr().err
     assert "gender: female, male" in said
-    assert "epoch   1/1" in said
+    assert "  1/1  " in said
     assert sorted(path.name for path in run_folder.iterdir()) == [
         "MODEL_CARD.md",
         "metrics.jsonl",

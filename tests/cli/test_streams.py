@@ -156,8 +156,8 @@ def test_characters_that_the_encoding_lacks_are_escaped(
     assert r"\u25" not in printed  # boxes are drawn in ASCII
 
 
-def on_a_terminal(arguments: list[object], **environment: str | None) -> bytes:
-    """Return what a command draws on a terminal, on both streams."""
+def on_a_terminal(arguments: list[object], code: int = 0, **environment: str | None) -> bytes:
+    """Return what a command that ends with a code draws on a terminal, on both streams."""
     inherited = {name: value for name, value in os.environ.items() if name not in environment}
     wanted = {name: value for name, value in environment.items() if value is not None}
     ours, theirs = pty.openpty()
@@ -170,7 +170,7 @@ def on_a_terminal(arguments: list[object], **environment: str | None) -> bytes:
         except OSError:  # on Linux, the other end is closed
             pass
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == code
     return drawn
 
 
@@ -197,6 +197,17 @@ def test_no_color_turns_colours_off(model: Path) -> None:
     assert b"gender" in plain
     assert not re.search(rb"\x1b\[[0-9;]*3[0-9]", plain)
     assert b"gender" in coloured
+
+
+def test_an_error_is_red_on_a_terminal_that_has_colours() -> None:
+    wrong: list[object] = ["runs", "nowhere"]
+    coloured = on_a_terminal(wrong, code=2, TERM="xterm-256color", NO_COLOR=None)
+    assert coloured.startswith(b"\x1b[1;31mtweetprofile:\x1b[0m nowhere is not a folder")
+    for environment in ({"TERM": "xterm-256color", "NO_COLOR": "1"}, {"TERM": "dumb"}):
+        plain = on_a_terminal(wrong, code=2, **environment)
+        assert plain.startswith(b"tweetprofile: nowhere is not a folder"), environment
+    piped = subprocess.run([*COMMAND, *map(str, wrong)], capture_output=True, check=False)
+    assert piped.stderr.startswith(b"tweetprofile: nowhere is not a folder")
 
 
 # --- where a command runs, and how it ends -----------------------------------------------------

@@ -120,6 +120,19 @@ def dump_folder(tmp_path_factory: pytest.TempPathFactory, draw: Draw) -> Path:
     return folder
 
 
+def _write_manifest(folder: Path, labelled: pl.DataFrame) -> None:
+    """The first users without their labels, as a crawl leaves them: some images are no use."""
+    broken, page = folder / "dump/user-01/broken.jpg", folder / "dump/user-02/page.jpg"
+    broken.write_bytes((folder / "dump/user-01/0.jpg").read_bytes()[:600])
+    page.write_text("<!DOCTYPE html><html><body>404 Not Found</body></html>")
+    users = {each["user_id"]: each["images"] for each in labelled[:6].to_dicts()}
+    users["user-01"] = [*users["user-01"], "dump/user-01/broken.jpg"]
+    users["user-02"] = ["dump/user-02/page.jpg", "dump/user-02/gone.jpg"]
+    users["user-03"] = []
+    rows = {"user_id": list(users), "images": list(users.values())}
+    pl.DataFrame(rows).write_parquet(folder / "manifest.parquet")
+
+
 @pytest.fixture(scope="session")
 def prepared_folder(
     tmp_path_factory: pytest.TempPathFactory,
@@ -140,7 +153,7 @@ def prepared_folder(
     parts = {"train": labelled[:28], "validation": labelled[28:32], "test": labelled[32:]}
     for name, users in parts.items():
         users.write_parquet(folder / f"labelled.{name}.parquet")
-    labelled.select("user_id", "images")[:6].write_parquet(folder / "manifest.parquet")
+    _write_manifest(folder, labelled)
     (folder / "run").mkdir()
     shutil.copy(model, folder / "run" / "model.safetensors")
     (folder / "run-lite0").mkdir()

@@ -1,8 +1,8 @@
 """Read the documentation: its pages, and the commands and snippets on them.
 
 A command is a line that begins with `$ ` in a ```console block; a backslash continues it on the
-next line. The other lines of such a block show output. A snippet is a ```python block. An HTML
-comment on the line before a block says how the tests treat it:
+next line. The lines below it show its output; see `transcripts.py`. A snippet is a ```python block.
+An HTML comment on the line before a block says how the tests treat it:
 
 - `<!-- slow: WHY -->`: it takes more than a few seconds, and runs with `--slow` only.
 - `<!-- not run: WHY -->`: it cannot run on the machine of the tests.
@@ -39,8 +39,18 @@ class Block:
     @property
     def commands(self) -> list[str]:
         """The commands of a console block, each as one line."""
-        joined = re.sub(r"\\\n\s*", " ", self.text)
-        return [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ ")]
+        return [command for command, _ in self.transcripts]
+
+    @property
+    def transcripts(self) -> list[tuple[str, list[str]]]:
+        """The commands of a console block, each with the lines of its output; there may be none."""
+        found: list[tuple[str, list[str]]] = []
+        for line in re.sub(r"\\\n\s*", " ", self.text).splitlines():
+            if line.startswith("$ "):
+                found.append((line.removeprefix("$ "), []))
+            elif found:
+                found[-1][1].append(line)
+        return found
 
 
 def documents() -> list[Path]:

@@ -16,18 +16,22 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import click
 import pyarrow.fs as pafs
 import pytest
 
 from tests.docs.pages import ROOT, Block, blocks, documents, name_of, outside_blocks
-from tweetprofile.cli import main
+from tests.docs.transcripts import differences, on_a_terminal
+from tweetprofile.cli import cli, main
 
 NOT_RUN = {
     "README.md": 1,
     "docs/clusters.md": 3,
+    "docs/completion.md": 6,
     "docs/gpu.md": 1,
     "docs/ten-million-users.md": 3,
     "docs/texts.md": 3,
+    "docs/training.md": 1,
 }
 """By page, the number of commands that are marked `not run`."""
 
@@ -63,20 +67,25 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 class Reader:
     """Somebody who types the commands of a page, one after the other, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._untouched = {path.name for path in folder.iterdir()}
-        self._folder = folder
+        self._folder, self._patch = folder, patch
 
-    def type(self, command: str) -> int:
-        """Run a command and return its exit code."""
+    def type(self, command: str) -> tuple[int, str]:
+        """Run a command; return its exit code, and what it printed."""
         words = shlex.split(command, comments=True)
         self._clear_output(words)
         if words[0] != "tweetprofile":
-            return subprocess.run(["bash", "-c", command], check=False).returncode
+            done = subprocess.run(
+                ["bash", "-c", command], check=False, capture_output=True, text=True
+            )
+            return done.returncode, done.stdout + done.stderr
         arguments = words[1:]
         if arguments[0] == "train":
             arguments += SHORT_TRAINING
-        return main(arguments)
+        with on_a_terminal(self._patch) as shown:
+            code = main(arguments)
+        return code, shown.getvalue()
 
     def _clear_output(self, words: list[str]) -> None:
         """Remove an output that the folder began with: the page makes it again."""
@@ -90,20 +99,34 @@ class Reader:
                 path.unlink()
 
 
-def run_page(page: Path, folder: Path, wanted: Callable[[Block], bool]) -> None:
-    """Run the commands of the blocks that are wanted; name the first one that fails."""
-    reader = Reader(folder)
-    for block in filter(wanted, console(page)):
-        for command in block.commands:
-            assert reader.type(command) == 0, f"{name_of(page)}:{block.line}: {command}"
+def run_page(page: Path, folder: Path, wanted: Callable[[Block], bool]) -> list[str]:
+    """Run the commands of the blocks that are wanted; name the first one that fails.
+
+    Returns:
+        What the page shows wrongly of what they print.
+    """
+    wrong = []
+    with pytest.MonkeyPatch.context() as patch:
+        reader = Reader(folder, patch)
+        for block in filter(wanted, console(page)):
+            for command, output in block.transcripts:
+                where = f"{name_of(page)}:{block.line}: {command}"
+                code, printed = reader.type(command)
+                assert code == 0, f"{where}\n{printed}"
+                if (difference := differences(output, printed)) is not None:
+                    wrong.append(f"{where}\n{difference}")
+    return wrong
 
 
 @pytest.mark.parametrize(
     ("page", "folder"), [(page, page) for page in WITH_COMMANDS], indirect=["folder"],
     ids=[name_of(page) for page in WITH_COMMANDS],
 )  # fmt: skip
-def test_the_commands_of_a_page_work_in_its_order(page: Path, folder: Path) -> None:
-    run_page(page, folder, lambda block: not block.mark)
+def test_the_commands_of_a_page_work_in_its_order_and_print_what_it_shows(
+    page: Path, folder: Path
+) -> None:
+    wrong = run_page(page, folder, lambda block: not block.mark)
+    assert not wrong, "\n\n".join(wrong)
 
 
 # --- slow ---------------------------------------------------------------------------------------
@@ -248,3 +271,22 @@ def test_commands_are_in_console_blocks_only() -> None:
                 )
         for number, line in outside_blocks(page):
             assert not re.match(r"\s*(\$ |```|~~~)", line), f"{name_of(page)}:{number}"
+
+
+def test_output_is_shown_of_commands_that_are_always_run() -> None:
+    for page in documents():
+        for block in console(page):
+            shows_output = any(output for _, output in block.transcripts)
+            assert not (block.mark and shows_output), f"{name_of(page)}:{block.line}"
+
+
+def test_the_pages_show_the_output_of_every_command() -> None:
+    shown = {
+        shlex.split(command)[1]
+        for page in documents()
+        for block in console(page)
+        for command, output in block.transcripts
+        if output and command.startswith("tweetprofile ")
+    }
+    commands = set(cli.list_commands(click.Context(cli)))
+    assert commands <= shown, f"no page shows what these print: {commands - shown}"

@@ -145,8 +145,8 @@ def test_an_interrupted_run_says_how_to_resume_and_leaves_no_process(
     assert process.returncode == 130
     kept = len(shards_of(out))
     assert said == (
-        f"tweetprofile: interrupted; {kept} of {SHARDS} shards are kept in {out}.partial: run the "
-        "same command with --resume to continue."
+        f"tweetprofile: interrupted; {kept} of {SHARDS} shards {'is' if kept == 1 else 'are'} kept "
+        f"in {out}.partial: run the same command with --resume to continue."
     )
     assert not any(map(is_running, workers))
     left = [path.name for path in (tmp_path / "out.parquet.partial").iterdir()]

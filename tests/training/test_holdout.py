@@ -61,7 +61,7 @@ def test_users_without_an_image_of_their_own_are_left_out() -> None:
         assert (parts.images, parts.affected, parts.dropped) == (1, 1, 1)
         assert len(parts.train) + len(parts.val) == 9
         assert parts.note is not None
-        assert "1 of these users have no other images and are left out" in parts.note
+        assert "1 of these users has no other images and is left out" in parts.note
 
 
 def test_users_who_share_no_image_are_divided_without_a_note() -> None:
@@ -107,7 +107,7 @@ def test_a_run_reports_shared_images_and_records_the_users_it_was_trained_on(
     summary = train_manifest(manifest, tmp_path / "run", replace(options), told)
     advice, note = told.notes
     assert "`backbone=" in advice
-    assert "users have 1 images in common with held-out users" in note
+    assert "users have 1 image in common with held-out users" in note
     assert note in (tmp_path / "run" / CARD).read_text()
     training = load_checkpoint(summary.checkpoint).training
     trained_on = read_training_fingerprint(training["seen"], "it")

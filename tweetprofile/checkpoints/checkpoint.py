@@ -6,7 +6,8 @@ classes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -160,23 +161,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             says which.
     """
     path = Path(path)
-    try:
-        with open_tensors(path) as file:
-            header = _parse_header(path, file.metadata)
-            _check_kinds(path, header, file.kinds)
-            state, sha256 = file.read()
-            texts = (
-                None if header.texts is None else TextPart.of(header.texts, header.schema, state)
-            )
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"checkpoint {path} does not exist; name an existing model file."
-        ) from None
-    except (FieldError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is not a readable safetensors file ({_reason(error)}); use one that "
-            "'tweetprofile train' wrote."
-        ) from None
+    with _explained(path), open_tensors(path) as file:
+        header = _parse_header(path, file.metadata)
+        _check_kinds(path, header, file.kinds)
+        state, sha256 = file.read()
+        texts = None if header.texts is None else TextPart.of(header.texts, header.schema, state)
     _check_numbers(path, state)
     return Checkpoint(
         path=path,
@@ -190,6 +179,36 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         state={name: each for name, each in state.items() if not name.startswith(PREFIX)},
         texts=texts,
     )
+
+
+def read_header(path: str | Path) -> CheckpointHeader:
+    """Read what a checkpoint says of itself, without its weights.
+
+    The size of the file is checked, so that a file that was cut short is noticed.
+
+    Raises:
+        CheckpointError: The file is missing, foreign, damaged or of a newer format; the message
+            says which.
+    """
+    path = Path(path)
+    with _explained(path), open_tensors(path) as file:
+        return _parse_header(path, file.metadata)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn errors of reading a file into CheckpointError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"checkpoint {path} does not exist; name an existing model file."
+        ) from None
+    except (FieldError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({_reason(error)}); use one that "
+            "'tweetprofile train' wrote."
+        ) from None
 
 
 def _parse_header(path: Path, metadata: Mapping[str, str]) -> CheckpointHeader:

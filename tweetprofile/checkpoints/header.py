@@ -13,6 +13,7 @@ from tweetprofile.checkpoints.temperatures import read_temperatures
 from tweetprofile.checkpoints.text_part import TextHeader
 from tweetprofile.checkpoints.weights_record import read_weights_record
 from tweetprofile.networks import NetworkSpec, NoImagesSpec, spec_from_dict, spec_to_dict
+from tweetprofile.plurals import count_of
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted.fields import (
     FieldError,
@@ -120,7 +121,7 @@ def describe_origin(training: Mapping[str, Any]) -> str:
     parts = [
         f"run '{run}'" if run else "",
         f"trained {finished}" if finished else "",
-        f"on {users:,} users" + (f" of {manifest}" if manifest else "") if users else "",
+        f"on {count_of(users, 'user')}" + (f" of {manifest}" if manifest else "") if users else "",
     ]
     return ", ".join(filter(None, parts)) or "it does not say how it was trained"
 
@@ -151,7 +152,7 @@ _READERS = {
 
 def _members(members: int) -> int:
     if not 1 <= members <= MAX_MEMBERS:
-        raise FieldError(f"it has {members} members; 1 to {MAX_MEMBERS} are possible")
+        raise FieldError(f"it has {count_of(members, 'member')}; 1 to {MAX_MEMBERS} are possible")
     return members
 
 

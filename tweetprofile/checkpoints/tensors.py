@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.fields import (
     FieldError,
     list_of,
@@ -144,7 +145,9 @@ class TensorFile:
     def _read_exactly(self, count: int) -> bytes:
         data = self._file.read(count)
         if len(data) < count:
-            raise FieldError(f"it ends after {len(data)} of the {count:,} bytes of its header")
+            raise FieldError(
+                f"it ends after {len(data):,} of the {count_of(count, 'byte')} of its header"
+            )
         return data
 
 
@@ -216,7 +219,9 @@ def _check_offsets(entries: Mapping[str, _Entry], size: int) -> None:
             raise FieldError(f"{where} does not start where the one before it ends")
         end = entry.end
     if end != size:
-        raise FieldError(f"it contains {size:,} bytes of tensors, but its header lists {end:,}")
+        raise FieldError(
+            f"it contains {count_of(size, 'byte')} of tensors, but its header lists {end:,}"
+        )
 
 
 def _tensor(data: NDArray[np.uint8], entry: _Entry) -> torch.Tensor:

@@ -32,7 +32,7 @@ EXIT_INTERRUPTED = 130
 _COMMANDS = {
     "import": "import_dump",
     **{name: name for name in ("inspect", "split", "train", "use", "predict", "embed")},
-    **{name: name for name in ("evaluate", "browse", "info")},
+    **{name: name for name in ("evaluate", "browse", "info", "runs")},
 }
 """Maps the name of a command to the module of this package that defines it as `command`."""
 
@@ -120,11 +120,15 @@ def _run(arguments: Sequence[str]) -> int:
         cli.main(args=arguments, prog_name="tweetprofile", standalone_mode=False, obj=running)
     except click.exceptions.Exit as request:
         return request.exit_code
-    except SystemExit:
-        return ReaderGoneError.exit_code  # how click ends if nothing reads the pipe
+    except SystemExit as request:
+        # Click ends so after it has completed a command line, and if nothing reads the pipe.
+        return 0 if request.code == 0 else ReaderGoneError.exit_code
     except Exception as error:
-        code, lines = _explain(error, running.context)
-        streams.say(lines)
+        code, sentence, more = _explain(error, running.context)
+        if sentence:
+            streams.say_error(sentence, more)
+        else:
+            streams.say(more)
         return code
     return 0
 
@@ -136,7 +140,7 @@ def _finish(code: int) -> int:
     except ReaderGoneError as error:
         code = code or error.exit_code
     except WriteError as error:
-        streams.say([f"tweetprofile: {error}"])
+        streams.say_error(str(error))
         code = code or error.exit_code
     streams.stderr().flush()
     return code
@@ -164,14 +168,14 @@ def _require_utf8(arguments: Sequence[str]) -> None:
             ) from None
 
 
-def _explain(error: Exception, context: click.Context | None) -> tuple[int, list[str]]:
-    """Return the exit code and the lines to show for an error: a sentence, and any details."""
+def _explain(error: Exception, context: click.Context | None) -> tuple[int, str, list[str]]:
+    """Return the exit code of an error, its sentence, and further lines; any may be empty."""
     code, more = 1, []
     match error:
         case click.exceptions.NoArgsIsHelpError():
-            return 2, error.format_message().splitlines()
+            return 2, "", error.format_message().splitlines()
         case ReaderGoneError():
-            return error.exit_code, []
+            return error.exit_code, "", []
         case click.Abort():
             code = EXIT_INTERRUPTED
             sentence = "interrupted; unfinished work was discarded, run the command again."
@@ -195,7 +199,7 @@ def _explain(error: Exception, context: click.Context | None) -> tuple[int, list
             sentence = (
                 f"this is a fault of tweetprofile itself ({fault}); add --debug and report it."
             )
-    return code, [f"tweetprofile: {sentence}", *more]
+    return code, sentence, more
 
 
 def _describe(error: OSError) -> str:

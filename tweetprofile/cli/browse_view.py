@@ -6,9 +6,10 @@ from pathlib import Path
 
 from tweetprofile.browsing.options import BrowseOptions, BrowseSummary
 from tweetprofile.browsing.run import browse_profiles
-from tweetprofile.cli.console import CONSOLE, count_of, make_bar
+from tweetprofile.cli.console import CONSOLE, make_bar
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.cli.interruptions import interruptions
+from tweetprofile.plurals import count_of
 
 
 def browse(

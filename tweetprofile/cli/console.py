@@ -6,21 +6,23 @@ markup, and characters that control a terminal are escaped.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from tweetprofile.cli import streams
+from tweetprofile.cli.shortening import cut_middle
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.untrusted.text import LONGEST_LINE, printable
 
 _SIZES = {"COLUMNS": range(20, 1001), "LINES": range(5, 1001)}
@@ -97,10 +99,22 @@ class SafeConsole(Console):
 
     def text(self, text: str, style: str = "", **options: Any) -> Text:
         """Return styled text, with characters escaped that are unprintable or not encodable."""
-        shown = printable(text, LONGEST_LINE)
+        return Text(self.printable(text), style, **options)
+
+    def printable(self, text: str) -> str:
+        """Return text with characters escaped that are unprintable or not encodable."""
         encoding = self.encoding
-        shown = shown.encode(encoding, "backslashreplace").decode(encoding)
-        return Text(shown, style, **options)
+        shown = printable(text, LONGEST_LINE)
+        return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+    def cut(self, text: str, width: int) -> str:
+        """Return printable text without its middle, if it is wider than so many columns."""
+        ellipsis = "…" if self.encoding.startswith("utf") else "..."
+        return cut_middle(self.printable(text), width, ellipsis)
+
+    def warn(self, sentence: str) -> None:
+        """Print a sentence that a person should read before trusting the result."""
+        self.print(self.text("warning: ", "bold yellow") + self.text(sentence))
 
     def waiting(self, words: str) -> AbstractContextManager[object]:
         """Show on a terminal what is being waited for, until the `with` block ends."""
@@ -121,21 +135,60 @@ def print_json(facts: Mapping[str, Any], indent: int = 2) -> None:
     output.flush()
 
 
-def count_of(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 user`, `2,000 users`."""
-    return f"{number:,} {noun}" + "s" * (number != 1)
+def images_beyond(number: int) -> str:
+    """Say that some images were not read, because their users have too many."""
+    return (
+        f"{count_of(number, 'image')} beyond --max-images {one_or_many(number, 'was', 'were')} not "
+        "read"
+    )
 
 
-def make_bar(*texts: str) -> Progress:
-    """Return a progress bar that disappears at its end; `texts` format fields of its task."""
-    return Progress(
+def clock(seconds: float) -> str:
+    """Return a duration as clocks show it: `0:07`, `12:30`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class _CountColumn(ProgressColumn):
+    """How much of a task is done, and how much there is in all if that is known."""
+
+    def render(self, task: Task) -> Text:
+        of = "" if task.total is None else f"/{int(task.total):,}"
+        return Text(f"{int(task.completed):,}{of}", "green", no_wrap=True)
+
+
+class _TimesColumn(ProgressColumn):
+    """How long a task has taken, and how long it will take yet."""
+
+    max_refresh = 0.5  # the estimate would jump otherwise
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        left = "" if task.time_remaining is None else f", {clock(task.time_remaining)} left"
+        return Text(f"{clock(elapsed or 0)} elapsed{left}", "cyan", no_wrap=True)
+
+
+class _Bars(Progress):
+    """A bar per task, with the task's field `below` as a line below it."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            yield self.make_tasks_table([task])
+            if below := task.fields.get("below"):
+                yield CONSOLE.text(below, "dim", no_wrap=True, overflow="ellipsis")
+
+
+def make_bar() -> Progress:
+    """Return a progress bar that disappears at its end; a task may have a text `below` it."""
+    return _Bars(
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        *(TextColumn(text, markup=False) for text in texts),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=None),  # what the others leave of the terminal
+        _CountColumn(),
+        _TimesColumn(),
         console=CONSOLE,
         transient=True,
+        expand=True,
     )
 
 

@@ -42,6 +42,7 @@ from tweetprofile.cli.command import Command, Section, option
     Section.MODEL,
     "--weights",
     metavar="SOURCE",
+    shell_complete=shared.complete_files,
     help="Weights of --backbone: package (of efficientnet-lite0), cache (of Hugging Face, on this "
     "machine), hub (downloaded from it), either with @COMMIT, or a file.",
 )

@@ -4,6 +4,7 @@ from tweetprofile.cli.console import CONSOLE
 from tweetprofile.cli.predict_view import how, show_users
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.job import EmbedderFacts
+from tweetprofile.plurals import count_of
 from tweetprofile.predicting.embedding import EmbedPlan
 
 
@@ -18,7 +19,7 @@ def show_plan(plan: EmbedPlan, engine: ShardEngine[EmbedderFacts]) -> None:
     show_users(plan, plan.out)
     facts = engine.facts
     CONSOLE.print(
-        f"{facts.backbone} from {plan.origin}: {facts.features:,} numbers per {plan.rows.per}, of "
-        f"up to {facts.size.frames:,} images of {facts.size.width} x {facts.size.height} pixels; "
-        f"{how(engine)}",
+        f"{facts.backbone} from {plan.origin}: {count_of(facts.features, 'number')} per "
+        f"{plan.rows.per}, of up to {count_of(facts.size.frames, 'image')} of {facts.size.width} "
+        f"x {facts.size.height} pixels; {how(engine)}",
     )

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     "evaluate", cls=Command, short_help="Measure predictions on labels, next to simple baselines."
 )
 @shared.manifest
-@click.argument("others", nargs=-1, metavar="[PREDICTIONS]...")
+@click.argument(
+    "others", nargs=-1, metavar="[PREDICTIONS]...", shell_complete=shared.complete_files
+)
 @option(
     Section.INPUT,
     "--predictions",
     "-p",
     multiple=True,
     metavar="PREDICTIONS",
+    shell_complete=shared.complete_files,
     help="Output of predict, or a table of another program as Parquet or CSV; several are "
     "compared.  [default: predict with --checkpoint]",
 )

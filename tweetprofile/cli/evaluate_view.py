@@ -28,6 +28,7 @@ from tweetprofile.evaluation.single_images import OnImages
 from tweetprofile.evaluation.summary import ARTIFICIAL
 from tweetprofile.evaluation.tables import Cell, baselines_table, fused_name, parts_table
 from tweetprofile.evaluation.tables import Table as PlainTable
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
 from tweetprofile.traits import PRESETS
 
@@ -81,7 +82,8 @@ def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
     read = Predictions.read(predictions, labels=labels)
     for path, left_out in submission.write_submission(read, folder):
         if not quiet:
-            without = f"; {left_out:,} users have no prediction and no line" if left_out else ""
+            users = f"{count_of(left_out, 'user')} {one_or_many(left_out, 'has', 'have')}"
+            without = f"; {users} no prediction and no line" if left_out else ""
             CONSOLE.print(f"{path}{without}")
 
 
@@ -94,7 +96,7 @@ def _show_evaluation(evaluation: Evaluation) -> None:
         table.add_column(head, justify="right", no_wrap=True, min_width=width)
     for name, metrics in evaluation.traits.items():
         error = f"{metrics.calibration.ece:.3f}" if metrics.calibration is not None else "-"
-        users = f"{name}, {metrics.users:,} users"
+        users = f"{name}, {count_of(metrics.users, 'user')}"
         table.add_row(users, *_figures(metrics.scores), error, style="bold")
         spread = [f"{each.low:.2f}-{each.high:.2f}" for each in evaluation.intervals[name].values()]
         table.add_row("  95% interval", *spread, style="dim")
@@ -136,7 +138,7 @@ def _show_compared(found: PlainTable, title: str, own: str, users: Mapping[str, 
     for trait, name, _, *figures in found.rows:
         if trait != before:
             table.add_section()
-            counted = f", {users[str(trait)]:,} users" if users else ""
+            counted = f", {count_of(users[str(trait)], 'user')}" if users else ""
             table.add_row(f"{trait}{counted}", style="bold")
         before = trait
         accuracy, low, high, f1, f1_low, f1_high = map(float, figures[:6])
@@ -216,14 +218,23 @@ def _sentences(evaluation: Evaluation) -> list[str]:
             f"{name}, confidence {chosen.min_confidence:g} or more: coverage "
             f"{chosen.coverage:.1%}, {accuracy}."
         )
-    for users, words in (
-        (matched.only_in_manifest, "have no prediction and count as predicted wrongly"),
-        (matched.only_in_predictions, "have a prediction but are not in the manifest"),
+    for users, (one, many), words in (
+        (
+            matched.only_in_manifest,
+            ("has no prediction and counts", "have no prediction and count"),
+            "as predicted wrongly",
+        ),
+        (
+            matched.only_in_predictions,
+            ("has a prediction but is", "have a prediction but are"),
+            "not in the manifest",
+        ),
     ):
         if users:
             names = ", ".join(users[:_NAMES_SHOWN])
             more = ", ..." if len(users) > _NAMES_SHOWN else ""
-            said.append(f"{len(users):,} users {words}: {names}{more}")
+            verbs = one_or_many(len(users), one, many)
+            said.append(f"{count_of(len(users), 'user')} {verbs} {words}: {names}{more}")
     return [*said, *map(with_flags, matched.label_notes)]
 
 

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tweetprofile.cli.console import CONSOLE, count_of
+from tweetprofile.cli.console import CONSOLE
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.importers.run import ImportSummary
 from tweetprofile.importers.skipped import MOST_LISTED
+from tweetprofile.plurals import count_of
 
 _LINE_EVERY = 30.0
 """Seconds between progress lines if there is no terminal."""

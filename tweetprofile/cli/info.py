@@ -7,7 +7,7 @@ from tweetprofile.cli.command import Command, Section, option
 
 
 @click.command("info", cls=Command, short_help="Show what a checkpoint is and how it was trained.")
-@click.argument("checkpoint", required=False)
+@click.argument("checkpoint", required=False, shell_complete=shared.complete_files)
 @option(Section.OUTPUT, "--json", "as_json", is_flag=True, help="Print JSON.")
 @shared.messages
 def command(checkpoint: str | None, as_json: bool, quiet: bool) -> None:

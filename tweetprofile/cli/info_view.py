@@ -20,8 +20,12 @@ from tweetprofile.networks import (
     NoImagesSpec,
     spec_to_dict,
 )
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
+
+_LONGEST_NAME, _GAP = 14, 2
+"""Columns for the name of a trait, and between the columns: with a checksum, 80 in all."""
 
 _FILLS = {"repeat": "repeated frames", "zeros": "zeros"}
 """What fills the volume of a user with too few images."""
@@ -36,13 +40,15 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     """Print the description of a checkpoint as a table to stdout."""
     spec, volume = checkpoint.network_spec, checkpoint.volume_spec
     weights = sum(tensor.numel() for tensor in checkpoint.state.values())
-    table = Table(title=str(checkpoint.path), title_justify="left", show_header=False)
-    table.add_column()
+    OUTPUT.print(OUTPUT.text(str(checkpoint.path), "bold"))
+    # Without lines, so that a checksum fits into 80 columns.
+    table = Table(box=None, show_header=False, padding=(0, _GAP, 0, 0), pad_edge=False)
+    table.add_column(style="dim")
     table.add_column(overflow="fold")
     members = f", mean of {checkpoint.members} networks" if checkpoint.members > 1 else ""
     if not isinstance(spec, NoImagesSpec):
         norm = "" if isinstance(spec, EmbeddingSetSpec) else f", normalisation {spec.norm}"
-        table.add_row("network", f"{spec.name}{members}, {weights:,} weights{norm}")
+        table.add_row("network", f"{spec.name}{members}, {count_of(weights, 'weight')}{norm}")
         table.add_row("layers", _layers(spec))
         table.add_row("volume", _volume(spec, volume))
     if checkpoint.texts is not None:
@@ -50,7 +56,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
         temperature = _temperatures(checkpoint)[trait.name]
-        table.add_row(trait.name, ", ".join(trait.classes))
+        table.add_row(OUTPUT.cut(trait.name, _LONGEST_NAME), ", ".join(trait.classes))
         if score := scores.get(trait.name):
             table.add_row("", _score(score, temperature))
     if source := checkpoint.training.get("weights"):
@@ -61,7 +67,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
 
 
 def _volume(spec: NetworkSpec, volume: VolumeSpec) -> str:
-    size = f"{volume.frames} frames of {volume.width} x {volume.height}"
+    size = f"{count_of(volume.frames, 'frame')} of {volume.width} x {volume.height}"
     filled = (
         ""
         if isinstance(spec, DeepSetSpec | EmbeddingSetSpec)
@@ -78,15 +84,15 @@ def _texts(texts: TextPart) -> str:
         for block in texts.header.spec.blocks
     )
     known = len(texts.model.terms.buckets_F)
-    return f"a linear model of {known:,} n-grams, which are hashed ({'; '.join(blocks)})"
+    return f"a linear model of {count_of(known, 'n-gram')}, hashed ({'; '.join(blocks)})"
 
 
 def _layers(spec: Cnn3dSpec | DeepSetSpec | EmbeddingSetSpec) -> str:
     if isinstance(spec, EmbeddingSetSpec):
         hidden = f"a layer of {spec.hidden}, " if spec.hidden else ""
         return (
-            f"{spec.backbone} makes {spec.features:,} features of each frame; {hidden}then the "
-            f"{spec.pool} over frames"
+            f"{spec.backbone} makes {count_of(spec.features, 'feature')} of each frame; "
+            f"{hidden}then the {spec.pool} over frames"
         )
     widths = " ".join(map(str, spec.widths))
     if isinstance(spec, DeepSetSpec):
@@ -103,8 +109,8 @@ def _backbone(source: Mapping[str, Any]) -> str:
 def _score(score: dict[str, Any], temperature: float) -> str:
     return (
         f"accuracy {score['accuracy']:.3f}, macro-F1 {score.get('macro_f1', math.nan):.3f} on "
-        f"{score['users']} held-out users (majority baseline: {score['majority']:.3f}); "
-        f"temperature {temperature:.2f}"
+        f"{count_of(score['users'], 'held-out user')} (majority baseline: "
+        f"{score['majority']:.3f}); temperature {temperature:.2f}"
     )
 
 
@@ -120,9 +126,10 @@ def _training(checkpoint: Checkpoint) -> str:
     if not checkpoint.sees_images:  # there are no epochs
         return f"{describe_origin(training)}; tweetprofile {training.get('version', '?')}"
     kept = training.get("kept_epochs", [training.get("best", {}).get("epoch", "?")])
+    epochs = training.get("epochs")
+    most = "? epochs" if epochs is None else count_of(epochs, "epoch")
     return (
-        f"{describe_origin(training)}; kept {console.kept_epochs(kept)}, of at most "
-        f"{training.get('epochs', '?')} epochs; "
+        f"{describe_origin(training)}; kept {console.kept_epochs(kept)}, of at most {most}; "
         f"tweetprofile {training.get('version', '?')}"
     )
 

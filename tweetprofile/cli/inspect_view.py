@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tweetprofile.cli import console
-from tweetprofile.cli.console import CONSOLE, OUTPUT, count_of, make_bar
+from tweetprofile.cli.console import CONSOLE, OUTPUT, images_beyond, make_bar
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.inspection.report import FailedExample, Inspection, Range, TextTotals
-from tweetprofile.untrusted.text import printable, shorten
+from tweetprofile.plurals import count_of, one_or_many
+from tweetprofile.untrusted.text import printable
 
 if TYPE_CHECKING:
     from tweetprofile.inspection.contact_sheets import SheetModel  # which loads torch
@@ -70,7 +71,7 @@ def drawing_progress(sheets: int, *, quiet: bool) -> Iterator[Callable[[int, int
 def show_sheet_model(model: "SheetModel") -> None:
     """Show which model's volumes will be drawn."""
     frames, height, width = model.volume.shape
-    size = f"{frames} frames of {width} x {height} (detail {model.volume.detail})"
+    size = f"{count_of(frames, 'frame')} of {width} x {height} (detail {model.volume.detail})"
     if model.network is None:
         CONSOLE.print(f"drawing volumes of {size}, which belong to no model")
     else:
@@ -116,7 +117,7 @@ def _show_usable(found: Inspection) -> None:
 
 def _show_sharing(found: Inspection) -> None:
     sharing = found.sharing
-    _head("The same image more than once", f"{sharing.distinct:,} different images")
+    _head("The same image more than once", count_of(sharing.distinct, "different image"))
     table = _table("", ">")
     table.add_row("different images that several users have", f"{sharing.at_several_users:,}")
     table.add_row("users who have one of them", f"{sharing.users:,} of {found.users:,}")
@@ -130,7 +131,7 @@ def _show_failed(found: Inspection) -> None:
     _head("Unusable images", f"{found.images.failed:,} of {examined:,} examined")
     table = _table("reason", ">images", ">share", "for example")
     for reason, count in found.reasons.items():
-        example = shorten(
+        example = OUTPUT.cut(
             _words_of_example(found.examples[reason][0]), OUTPUT.width - _BEFORE_EXAMPLE
         )
         table.add_row(reason, f"{count:,}", _share(count, examined), OUTPUT.text(example, "dim"))
@@ -162,25 +163,28 @@ def _show_labels(found: Inspection) -> None:
         unlabelled = (
             f"; {count_of(labels.unlabelled, 'user')} without a label" if labels.unlabelled else ""
         )
-        _head(f"Label {trait}", f"{len(labels.classes)} classes{unlabelled}")
+        _head(f"Label {trait}", f"{count_of(len(labels.classes), 'class', 'classes')}{unlabelled}")
         labelled = sum(labels.classes.values())
         _show_bars(_most(labels.classes, _CLASSES_SHOWN, "other classes"), labelled)
 
 
 def _show_outlook(found: Inspection, *, from_checkpoint: bool) -> None:
     outlook = found.outlook
-    _head("What predict would make of it", f"it looks for {outlook.frames} usable images per user")
+    _head(
+        "What predict would make of it",
+        f"it looks for {count_of(outlook.frames, 'usable image')} per user",
+    )
     _show_bars(outlook.statuses, found.users)
     none = found.users - outlook.full - outlook.short
     _say(
-        f"Volumes: {outlook.full:,} full, {outlook.short:,} with fewer than {outlook.frames} "
-        f"frames, {count_of(none, 'user')} without any. "
+        f"Volumes: {outlook.full:,} full, {outlook.short:,} with fewer than "
+        f"{count_of(outlook.frames, 'frame')}, {count_of(none, 'user')} without any. "
         f"{count_of(outlook.tried_in_vain, 'image')} would be tried and found unusable.",
     )
     if not from_checkpoint:
         _say(
-            f"This assumes {outlook.frames} frames per volume; pass --checkpoint to use the "
-            "number of your model."
+            f"This assumes {count_of(outlook.frames, 'frame')} per volume; pass --checkpoint to "
+            "use the number of your model."
         )
 
 
@@ -194,13 +198,15 @@ def _show_footnotes(found: Inspection) -> None:
         _say(f"Every image that could be read was decoded.{rest}", "dim")
     else:
         _say(
-            f"{images.decoded:,} images were decoded; {not_decoded:,} were checked by header and "
-            "end only, or could not be read. Damage inside the pixel data of such images is found "
+            f"{count_of(images.decoded, 'image')} "
+            f"{one_or_many(images.decoded, 'was', 'were')} decoded; {not_decoded:,} "
+            f"{one_or_many(not_decoded, 'was', 'were')} checked by header and end only, or could "
+            "not be read. Damage inside the pixel data of such images is found "
             "by --full-decode only.",
             "dim",
         )
     if images.left_out:
-        _say(f"{images.left_out:,} images beyond --max-images were not read.", "dim")
+        _say(f"{images_beyond(images.left_out)}.", "dim")
     for name, reason in found.no_traits.items():
         _say(f"Column {name} is not a label: it {with_flags(reason)}.", "dim")
     for note in found.label_notes:
@@ -241,7 +247,7 @@ def _show_bars(counts: Mapping[str, int], total: int) -> None:
         bar = Text("\u2588" * round(_BAR * count / max(1, longest)), "cyan")
         if count and not bar:
             bar = Text("\u258f", "cyan")
-        shown = shorten(printable(name), _NAME_SHOWN)
+        shown = OUTPUT.cut(name, _NAME_SHOWN)
         table.add_row(shown, f"{count:,}", _share(count, total), bar)
     OUTPUT.print(table)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tweetprofile.cli.command import FunctionT, Section, option
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import shorten
 
 _MAX_NAME_BYTES = 220
@@ -42,9 +44,16 @@ def require_short_names(path: str) -> None:
     for name in path.split("/"):
         if len(os.fsencode(name)) > _MAX_NAME_BYTES:
             raise click.UsageError(
-                f"the name '{shorten(name, 60)}' has {len(os.fsencode(name))} bytes, more than "
-                f"{_MAX_NAME_BYTES}; give a shorter one"
+                f"the name '{shorten(name, 60)}' has {count_of(len(os.fsencode(name)), 'byte')}, "
+                f"more than {_MAX_NAME_BYTES}; give a shorter one"
             )
+
+
+def complete_files(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Let the shell complete a parameter with the names of files, for one that is a text here."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def check_names(
@@ -58,7 +67,7 @@ def check_names(
 
 def manifest(command: FunctionT) -> FunctionT:
     """Add the argument MANIFEST: a path, a glob or a URI."""
-    return click.argument("manifest", callback=check_names)(command)
+    return click.argument("manifest", callback=check_names, shell_complete=complete_files)(command)
 
 
 def output(metavar: str, help_text: str) -> Callable[[FunctionT], FunctionT]:
@@ -71,6 +80,7 @@ def output(metavar: str, help_text: str) -> Callable[[FunctionT], FunctionT]:
         metavar=metavar,
         help=help_text,
         callback=check_names,
+        shell_complete=complete_files,
     )
 
 
@@ -103,6 +113,11 @@ class _Root(click.ParamType[Any]):
             if is_remote(str(value)):
                 return as_path(value)
         return FOLDER.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return FOLDER.shell_complete(ctx, param, incomplete)
 
 
 def _note_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TypeVar
 
-from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.cli.console import CONSOLE, images_beyond, make_bar
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.job import EmbedderFacts, PredictorFacts
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.predicting.destination import Destination
 from tweetprofile.predicting.plan import PredictPlan
 from tweetprofile.predicting.planning import CheckedRun, RunPlan
@@ -59,7 +60,7 @@ def show_users(plan: CheckedRun, out: str) -> None:
     for remark in manifest.remarks:
         CONSOLE.print(with_flags(remark))
     CONSOLE.print(
-        f"{plan.users:,} users of {manifest.source} (form: {manifest.form}; images under "
+        f"{count_of(plan.users, 'user')} of {manifest.source} (form: {manifest.form}; images under "
         f"{plan.image_root}) -> {out}",
     )
 
@@ -95,8 +96,9 @@ def how_to_resume(plan: RunPlan[PredictorFacts] | RunPlan[EmbedderFacts]) -> str
     if not (kept := destination.kept_shards()):
         return "interrupted before the first shard was finished; run the command again."
     return (
-        f"interrupted; {kept} of {plan.shards} shards are kept in {destination.partial}: run the "
-        "same command with --resume to continue."
+        f"interrupted; {kept:,} of {count_of(plan.shards, 'shard')} "
+        f"{one_or_many(kept, 'is', 'are')} kept in {destination.partial}: run the same command "
+        "with --resume to continue."
     )
 
 
@@ -106,10 +108,10 @@ def predict_progress(users: int, *, quiet: bool) -> Iterator[Callable[[Progress]
     if quiet:
         yield lambda progress: None
     elif CONSOLE.is_animated:
-        with make_bar("{task.fields[rates]}") as bar:
-            task = bar.add_task("users", total=users, rates="")
+        with make_bar() as bar:
+            task = bar.add_task("users", total=users, below="")
             yield lambda progress: bar.update(
-                task, completed=progress.counts.users, rates=_rates(progress)
+                task, completed=progress.counts.users, below=_rates(progress)
             )
     else:
         yield _line_reporter()
@@ -121,14 +123,16 @@ def show_summary(summary: PredictSummary) -> None:
     statuses = ", ".join(
         f"{counts.statuses[status]:,} {status}" for status in Status if status in counts.statuses
     )
-    if summary.deaths:
+    if deaths := len(summary.deaths):
         CONSOLE.print(
-            f"{len(summary.deaths)} workers were replaced: {with_flags(_shorten(summary.deaths))}",
+            f"{count_of(deaths, 'worker')} {one_or_many(deaths, 'was', 'were')} replaced: "
+            f"{with_flags(_shorten(summary.deaths))}",
         )
     if counts.left_out:
-        CONSOLE.print(f"{counts.left_out:,} images beyond --max-images were not read.")
+        CONSOLE.print(f"{images_beyond(counts.left_out)}.")
     CONSOLE.print(
-        f"{counts.users:,} users ({statuses or 'none'}), {counts.images:,} images, "
+        f"{count_of(counts.users, 'user')} ({statuses or 'none'}), "
+        f"{count_of(counts.images, 'image')}, "
         f"{counts.failed:,} failed, {_how_fast(summary)} -> {summary.out}",
     )
 
@@ -165,7 +169,7 @@ def _line_reporter() -> Callable[[Progress], None]:
         nonlocal last
         if time.monotonic() - last >= _LINE_EVERY:
             last = time.monotonic()
-            done = f"{progress.counts.users:,} of {progress.users_total:,} users"
+            done = f"{progress.counts.users:,} of {count_of(progress.users_total, 'user')}"
             CONSOLE.print(f"{done}, {_rates(progress)}")
 
     return report

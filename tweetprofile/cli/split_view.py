@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tweetprofile.cli.console import CONSOLE, count_of, make_bar
+from tweetprofile.cli.console import CONSOLE, make_bar
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.splitting.run import SplitSummary
 
 _CLASSES_SHOWN = 6
@@ -23,12 +24,13 @@ def split_progress(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 def show_split(summary: SplitSummary) -> None:
     """Show how users and images were divided, then one line per part."""
     CONSOLE.print(
-        f"{summary.users:,} users in {summary.groups:,} groups that share no image with each "
-        f"other; {count_of(summary.shared, 'image')} of several users, counting unusable files",
+        f"{count_of(summary.users, 'user')} in {count_of(summary.groups, 'group')} that share no "
+        f"image with each other; {count_of(summary.shared, 'image')} of several users, counting "
+        "unusable files",
     )
     if summary.unreadable:
-        CONSOLE.print(
-            f"warning: {summary.unreadable:,} of the images could not be read under "
+        CONSOLE.warn(
+            f"{summary.unreadable:,} of the images could not be read under "
             f"{summary.folder} (--image-root) and were compared by path",
         )
     for part in summary.parts:
@@ -37,11 +39,16 @@ def show_split(summary: SplitSummary) -> None:
             shown = [f"{name} {count:,}" for name, count in classes.items()]
             more = f", and {len(shown) - _CLASSES_SHOWN} more" * (len(shown) > _CLASSES_SHOWN)
             traits.append(f"{trait}: {', '.join(shown[:_CLASSES_SHOWN])}{more}")
-        CONSOLE.print(f"{part.users:,} users ({'; '.join(traits) or 'no labels'}) -> {part.path}")
+        CONSOLE.print(
+            f"{count_of(part.users, 'user')} ({'; '.join(traits) or 'no labels'}) -> {part.path}"
+        )
         if part.images_removed:
             CONSOLE.print(
-                f"  {part.images_removed:,} images were removed from their lists because held-out "
-                f"or test users have them too; {part.emptied:,} users have none left",
+                f"  {count_of(part.images_removed, 'image')} "
+                f"{one_or_many(part.images_removed, 'was', 'were')} removed from their lists "
+                "because held-out or test users have them too; "
+                f"{count_of(part.emptied, 'user')} {one_or_many(part.emptied, 'has', 'have')} none "
+                "left",
             )
     parts = {part.path.parent for part in summary.parts}
     if parts != {summary.folder}:

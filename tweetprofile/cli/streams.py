@@ -17,6 +17,9 @@ from tweetprofile.untrusted.text import LONGEST_LINE, printable
 _PLAIN = str.maketrans({"…": "~", "━": "-", "─": "-", "█": "#", "▏": "|", "╸": "-", "╺": "-"})
 """What replaces the characters of bars and tables if the encoding lacks them."""
 
+_RED, _PLAIN_STYLE = "\x1b[1;31m", "\x1b[0m"
+"""The codes for bold red, and for no style."""
+
 
 class Stream:
     """A stream that accepts any text; characters that its encoding lacks are escaped.
@@ -127,6 +130,28 @@ def say(lines: Iterable[str]) -> None:
     for line in lines:
         stream.write(printable(line, LONGEST_LINE) + "\n")
     stream.flush()
+
+
+def say_error(sentence: str, more: Iterable[str] = ()) -> None:
+    """Write why the command failed to stderr, in red on a terminal that has colours.
+
+    Args:
+        sentence: The sentence, which follows the name of the program.
+        more: Further lines.
+    """
+    stream = stderr()
+    name = f"{_RED}tweetprofile:{_PLAIN_STYLE}" if _has_colours(stream) else "tweetprofile:"
+    stream.write(f"{name} {printable(sentence, LONGEST_LINE)}\n")
+    say(more)
+
+
+def _has_colours(stream: Stream) -> bool:
+    """Return whether a stream is a terminal with colours, and nobody has said NO_COLOR."""
+    return (
+        stream.isatty()
+        and not os.environ.get("NO_COLOR")  # https://no-color.org
+        and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+    )
 
 
 def open_closed_streams() -> None:

@@ -81,6 +81,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     Section.MODEL,
     "--weights",
     metavar="SOURCE",
+    shell_complete=shared.complete_files,
     help="Weights of the backbone: 'package' for efficientnet-lite0, a file, 'cache' for the cache "
     "of the Hugging Face hub on this machine, or 'hub' to download them.  [default: random]",
 )
@@ -135,6 +136,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     Section.HELD_OUT,
     "--val",
     metavar="MANIFEST",
+    shell_complete=shared.complete_files,
     help="Manifest of the held-out users. Images that they share with training users make their "
     "scores too good; a warning says how many there are.  [default: hold out some training users]",
 )
@@ -265,6 +267,7 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @option(
     Section.INPUT,
     "--schema",
+    shell_complete=shared.complete_files,
     default="labels",
     show_default=True,
     help="Traits and their classes: 'labels' for those found in MANIFEST, the preset mex-a3t-2019, "
@@ -299,6 +302,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     default=100.0,
     show_default=True,
     help="Gigabytes of decoded frames to keep there; the least recently used are removed.",
+)
+@option(
+    Section.OUTPUT,
+    "--log-to",
+    type=click.Choice(["tensorboard"]),
+    help="Write losses and scores per epoch as curves for TensorBoard, too, into RUN/tensorboard. "
+    "Needs the extra tensorboard.",
 )
 @option(
     Section.ROBUSTNESS,

@@ -1,27 +1,21 @@
 """Shows the traits, the decoding, the epochs and the summary of `train`."""
 
-from collections import deque
 from collections.abc import Mapping
 
-from rich.console import RenderableType
-from rich.live import Live
 from rich.progress import Progress, TaskID
-from rich.table import Table
-from rich.text import Text
 
-from tweetprofile.cli.console import CONSOLE, count_of, kept_epochs, make_bar
+from tweetprofile.cli.console import CONSOLE, kept_epochs, make_bar
+from tweetprofile.cli.epoch_table import EpochTable
 from tweetprofile.cli.flags import with_flags
 from tweetprofile.data.files.scratch import Closing
 from tweetprofile.data.labels.reading import FoundSchema
+from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.pretrained import LoadedWeights
 from tweetprofile.training.summary import TrainSummary
-
-_EPOCHS_SHOWN = 12
-"""Rows of the live table, so that it fits on any terminal; `metrics.jsonl` has all epochs."""
 
 _NAMES_SHOWN = 5
 
@@ -34,15 +28,13 @@ class TrainView(Closing, TrainObserver):
         self._live = CONSOLE.is_animated and not quiet
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._table: Live | None = None
-        self._epochs: deque[EpochMetrics] = deque(maxlen=_EPOCHS_SHOWN)
-        self._best: EpochMetrics | None = None
+        self._table = EpochTable(live=self._live)
 
     def close(self) -> None:
         """Stop what is drawn on the terminal."""
-        for shown in (self._bar, self._table):
-            if shown is not None:
-                shown.stop()
+        if self._bar is not None:
+            self._bar.stop()
+        self._table.stop()
 
     def on_schema(self, found: FoundSchema) -> None:
         """Show the traits with their classes, and the columns that are not traits."""
@@ -60,18 +52,20 @@ class TrainView(Closing, TrainObserver):
         if self._live:
             self._move_bar(users, total, "decoding users")
         if users == total:
-            self._say(f"decoded the images of {total:,} users; later runs reuse them")
+            self._say(f"decoded the images of {count_of(total, 'user')}; later runs reuse them")
 
     def on_counted(self, users: int, total: int) -> None:
         """Advance the bar of counting, and show a line at its end."""
         if self._live:
             self._move_bar(users, total, "counting texts of users")
         if users == total:
-            self._say(f"counted the texts of {total:,} users; later runs reuse the counts")
+            self._say(
+                f"counted the texts of {count_of(total, 'user')}; later runs reuse the counts"
+            )
 
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Show which weights of the network the file lacks, and which others it has."""
-        self._say(f"--init: {weights.loaded} weights loaded")
+        self._say(f"--init: {count_of(weights.loaded, 'weight')} loaded")
         for words, names in (
             ("initialised at random", weights.missing),
             ("not used", weights.unexpected),
@@ -82,10 +76,7 @@ class TrainView(Closing, TrainObserver):
 
     def on_fold(self, number: int, folds: int) -> None:
         """Show which fold the next epochs belong to."""
-        if self._table is not None:
-            self._table.stop()
-        self._table, self._best = None, None
-        self._epochs.clear()
+        self._table.stop()
         self._say(f"fold {number} of {folds}")
 
     def on_note(self, sentence: str) -> None:
@@ -94,17 +85,12 @@ class TrainView(Closing, TrainObserver):
 
     def on_warning(self, sentence: str) -> None:
         """Show a warning, even if quiet."""
-        CONSOLE.print(f"warning: {with_flags(sentence)}")
+        CONSOLE.warn(with_flags(sentence))
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """Show an epoch, as a row of the table or as a line."""
-        if metrics.beats(self._best):
-            self._best = metrics
-        self._epochs.append(metrics)
-        if self._live:
-            self._show_table(epochs)
-        else:
-            self._say_epoch(metrics, epochs)
+        if not self._quiet:
+            self._table.add(metrics, epochs)
 
     def _move_bar(self, users: int, total: int, what: str) -> None:
         if self._bar is None or self._task is None:
@@ -116,48 +102,9 @@ class TrainView(Closing, TrainObserver):
             self._bar.stop()
             self._bar = self._task = None
 
-    def _show_table(self, epochs: int) -> None:
-        if self._table is None:
-            self._table = Live(console=CONSOLE, auto_refresh=False)
-            self._table.start()
-        self._table.update(self._draw_table(epochs), refresh=True)
-
-    def _draw_table(self, epochs: int) -> RenderableType:
-        table = Table(caption="accuracy / macro-F1 on the held-out users (majority baseline)")
-        # Two lines, so that the scores of three traits fit into 80 columns.
-        headings: list[str | Text] = ["epoch", "loss", Text("held\nout")]
-        headings += [*self._epochs[-1].scores, "mean F1", "s"]
-        for heading in headings:
-            table.add_column(heading, justify="right", overflow="fold")
-        for metrics in self._epochs:
-            scores = [_score(score) for score in metrics.scores.values()]
-            table.add_row(
-                f"{metrics.epoch}/{epochs}",
-                f"{metrics.loss:.3f}",
-                "" if metrics.val_loss is None else f"{metrics.val_loss:.3f}",
-                *scores,
-                f"{metrics.mean_macro_f1:.3f}" if scores else "",
-                f"{metrics.seconds:.1f}",
-                style="bold" if metrics is self._best and scores else "",
-            )
-        return table
-
-    def _say_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
-        scores = "  ".join(f"{name} {_score(score)}" for name, score in metrics.scores.items())
-        if metrics.epoch == 1 and scores:
-            self._say("accuracy / macro-F1 on the held-out users (majority baseline)")
-        self._say(
-            f"epoch {metrics.epoch:>3}/{epochs}  loss {metrics.loss:.3f}  {scores}  "
-            f"{metrics.seconds:.1f} s"
-        )
-
     def _say(self, line: str) -> None:
         if not self._quiet:
             CONSOLE.print(line)
-
-
-def _score(score: TraitScore) -> str:
-    return f"{score.accuracy:.2f}/{score.macro_f1:.2f} ({score.majority:.2f})"
 
 
 def _show_parts(trait: str, parts: Mapping[str, Mapping[str, TraitScore]]) -> None:
@@ -186,7 +133,7 @@ def show_training(summary: TrainSummary) -> None:
             f"{name}, cross-validated: accuracy {fold.accuracy:.2f} (95%: {low:.2f} to {high:.2f}; "
             f"spread over the folds {fold.accuracy_spread:.2f}), macro-F1 {fold.macro_f1:.2f} "
             f"(spread {fold.macro_f1_spread:.2f}), majority {fold.majority:.2f}, on "
-            f"{fold.users:,} users",
+            f"{count_of(fold.users, 'user')}",
         )
     for name, score in summary.best.scores.items():
         calibration = summary.calibration[name]
@@ -196,8 +143,9 @@ def show_training(summary: TrainSummary) -> None:
             how = "with fitted weights of images and texts"
         CONSOLE.print(
             f"{name}: accuracy {score.accuracy:.2f} (95%: {low:.2f} to {high:.2f}), macro-F1 "
-            f"{score.macro_f1:.2f} (majority {score.majority:.2f}) on {score.users:,} users; "
-            f"calibration error {calibration.ece_before:.3f}, {how} {calibration.ece_after:.3f}",
+            f"{score.macro_f1:.2f} (majority {score.majority:.2f}) on "
+            f"{count_of(score.users, 'user')}; calibration error {calibration.ece_before:.3f}, "
+            f"{how} {calibration.ece_after:.3f}",
         )
         _show_parts(name, summary.parts)
     CONSOLE.print(

@@ -11,6 +11,7 @@ from tweetprofile.errors import OptionError
 from tweetprofile.importers.label_files import LabelFile
 from tweetprofile.importers.skipped import Skipped, SkipReason
 from tweetprofile.importers.users import DumpUser
+from tweetprofile.plurals import one_or_many
 from tweetprofile.untrusted.text import printable
 
 _USERS_PER_BATCH = 1 << 12
@@ -77,8 +78,10 @@ class LabelTable:
         if self._found.any() or not self._first_users:
             return
         ids = self._table["user_id"].drop_nulls()
+        none = f"none of its {len(ids):,} users is in the dump"
+        none = one_or_many(len(ids), "its only user is not in the dump", none)
         raise OptionError(
-            f"{self.file}: none of its {len(ids):,} users is in the dump; it has "
+            f"{self.file}: {none}; it has "
             f"{_quoted(ids[:_IDS_SHOWN])}, and the dump has {_quoted(self._first_users)}; write "
             "the dump's ids into the column user_id."
         )

@@ -45,6 +45,7 @@ from tweetprofile.job import (
     PredictorOptions,
 )
 from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -295,7 +296,7 @@ class _SheetDrawer:
 def _subtitle(found: ExtractedUser, repeated: int) -> str:
     return ", ".join(
         [
-            f"status {found.status}: {found.images_given:,} images",
+            f"status {found.status}: {count_of(found.images_given, 'image')}",
             f"{len(found.frames_FHWC)} used",
             *([f"{repeated} repeated"] if repeated else []),
             *([f"{len(found.failed):,} unusable"] if found.failed else []),

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tweetprofile.inspection.sheet_layout import CellKind, SheetCell
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import escape, printable, shorten
 
 # All lengths are in pixels.
@@ -94,7 +95,7 @@ class _Drawing:
 
     def _volume_heading(self) -> str:
         height, width = self._sheet.frame_size
-        frames = f"{len(self._volume)} frames of {width} x {height}"
+        frames = f"{count_of(len(self._volume), 'frame')} of {width} x {height}"
         return f"The volume: {frames}, the input of {self._sheet.network}"
 
     def _failed_heading(self) -> str:

@@ -13,6 +13,7 @@ from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.shards import ShardEngine
 from tweetprofile.errors import ManifestError, OptionError, TooManyFailuresError
 from tweetprofile.job import RunFactsT
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.predicting.embedding import EmbedOptions, planned_embedding
 from tweetprofile.predicting.finished import take_finished
 from tweetprofile.predicting.output import RowWriter
@@ -95,7 +96,8 @@ def _write_rows(
         if run.counts.users != plan.users:
             raise ManifestError(
                 f"{plan.manifest.source} was changed while it was being read: it has "
-                f"{run.counts.users} users instead of {plan.users}; start the run again."
+                f"{count_of(run.counts.users, 'user')} instead of {plan.users}; start the run "
+                "again."
             )
         run.finish()
     run.clock.add(engine.supervisor_clock.take())
@@ -249,12 +251,12 @@ def _require_few_failures(summary: PredictSummary, plan: RunPlan[RunFactsT]) -> 
     if counts.images and not counts.users_with_frames:
         hints = explain_missing(plan.manifest, plan.job.options.image_root)
         why = hints[0].rstrip(".") if hints else "see its column image_errors"
-        raise TooManyFailuresError(
-            f"{summary.out} is complete, but not one of its {counts.images:,} images was usable: "
-            f"{why}."
-        )
+        none = f"not one of its {counts.images:,} images was usable"
+        none = one_or_many(counts.images, "its only image was not usable", none)
+        raise TooManyFailuresError(f"{summary.out} is complete, but {none}: {why}.")
     if counts.failed > max_failed * counts.images:
         raise TooManyFailuresError(
-            f"{summary.out} is complete, but {counts.failed} of {counts.images} images failed, "
-            f"more than `max_failed` {max_failed} allows; see its column image_errors."
+            f"{summary.out} is complete, but {counts.failed:,} of "
+            f"{count_of(counts.images, 'image')} failed, more than `max_failed` {max_failed} "
+            "allows; see its column image_errors."
         )

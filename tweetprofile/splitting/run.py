@@ -24,6 +24,7 @@ from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.errors import ManifestError, OptionError, OutputError
+from tweetprofile.plurals import count_of
 from tweetprofile.splitting.writing import PartWriter
 from tweetprofile.traits import TraitSchema
 
@@ -181,8 +182,8 @@ def split_manifest(
     users = opened.count_users()
     if users < len(options.shares) * 2:
         raise ManifestError(
-            f"{opened.source} has {users} users, too few for {len(options.shares)} parts; each "
-            "part needs at least two users, and about a hundred to measure anything."
+            f"{opened.source} has {count_of(users, 'user')}, too few for {len(options.shares)} "
+            "parts; each part needs at least two users, and about a hundred to measure anything."
         )
     paths = _part_paths(opened, folder, options)
     schema, labels = _labels(opened, users)

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any, Literal, get_args
 
 from tweetprofile.errors import OptionError
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.fields import build, list_of, read_fields, text, truth, whole
 
 Unit = Literal["word", "character"]
@@ -92,11 +93,13 @@ class TextSpec:
     def __post_init__(self) -> None:
         if not 1 <= len(self.blocks) <= _MOST_BLOCKS:
             raise OptionError(
-                f"there are {len(self.blocks)} blocks of n-grams; 1 to {_MOST_BLOCKS} are possible."
+                f"there are {count_of(len(self.blocks), 'block')} of n-grams; 1 to {_MOST_BLOCKS} "
+                "are possible."
             )
         if self.buckets > _MOST_BUCKETS:
             raise OptionError(
-                f"the blocks have {self.buckets:,} buckets; at most {_MOST_BUCKETS:,} are possible."
+                f"the blocks have {count_of(self.buckets, 'bucket')}; at most {_MOST_BUCKETS:,} "
+                "are possible."
             )
         if not 1 <= self.longest_run <= 1000:
             raise OptionError(f"`longest_run` is {self.longest_run}; it must be from 1 to 1000.")

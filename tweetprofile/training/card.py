@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tweetprofile.networks import EmbeddingSetSpec, NetworkSpec, NoImagesSpec
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.text import printable
@@ -62,7 +63,8 @@ def make_card(
         schema: The traits that it predicts.
         training: The description of the training in the checkpoint.
     """
-    size = f"{volume_spec.frames} images per user, each {volume_spec.width} x {volume_spec.height}"
+    images = count_of(volume_spec.frames, "image")
+    size = f"{images} per user, each {volume_spec.width} x {volume_spec.height}"
     alone = isinstance(network, NoImagesSpec)
     lacking = "text" if alone else "usable image"
     recipe = "" if alone else f" (recipe `{training['settings']['recipe']}`)"
@@ -75,7 +77,7 @@ def make_card(
         *_parts(training),
         *_folds(training),
         "## What it was trained on",
-        f"{training['users']:,} users{recipe}. {_held_out(training)}; "
+        f"{count_of(training['users'], 'user')}{recipe}. {_held_out(training)}; "
         f"{training['left_out']:,} had no {lacking} and {training['unlabelled']:,} had no label."
         + ("" if alone else f" Images were decoded with the detail `{volume_spec.detail}`."),
         "\n".join(map(_classes, schema)),
@@ -166,7 +168,8 @@ def _held_out(training: Mapping[str, Any]) -> str:
             "Each head held out a part of the users, from whom other heads learned: "
             f"{training['val_users']:,} in all"
         )
-    return f"A further {training['val_users']:,} users were held out"
+    held_out = training["val_users"]
+    return f"A further {count_of(held_out, 'user')} {one_or_many(held_out, 'was', 'were')} held out"
 
 
 def _together(training: Mapping[str, Any]) -> str:
@@ -202,8 +205,9 @@ def _scores(training: Mapping[str, Any]) -> list[str]:
     if not scores:
         return ["Not measured: no users were held out. Measure it with `tweetprofile evaluate`."]
     lines = [
-        f"Measured on {training['val_users']:,} held-out users. The best epoch was chosen and the "
-        "confidences were calibrated on the same users, which flatters the figures a little.",
+        f"Measured on {count_of(training['val_users'], 'held-out user')}. The best epoch was "
+        "chosen and the confidences were calibrated on the same users, which flatters the "
+        "figures a little.",
         *(f"**{warning}**" for warning in training.get("warnings", [])),
         *training.get("notes", []),
         "",

@@ -81,6 +81,7 @@ def choose_head(plan: TrainingPlan, setup: TrainingSetup) -> HeadChoice:
                     minutes=None,
                     folder=Path(folder),
                     resume=False,
+                    log_to=None,
                 )
                 with all_ranks(plan.devices[:1], train_rank, fold) as rank:
                     metrics = Trainer(fold, rank, TrainObserver()).run()

@@ -12,6 +12,7 @@ import numpy as np
 from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.data.labels.split import split_users
 from tweetprofile.errors import TrainingError
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
 from tweetprofile.training.cache import Subset
 from tweetprofile.traits import TraitSchema
@@ -40,10 +41,16 @@ class Holdout:
         """A sentence on the shared images; None if there are none."""
         if not self.images:
             return None
-        dropped = f" {self.dropped:,} of these users have no other images and are left out."
+        dropped = (
+            f" {self.dropped:,} of these users {one_or_many(self.dropped, 'has', 'have')} no other "
+            f"images and {one_or_many(self.dropped, 'is', 'are')} left out."
+        )
         return (
-            f"{self.affected:,} training users have {self.images:,} images in common with held-out "
-            f"users; training leaves these images out.{dropped * bool(self.dropped)}"
+            f"{count_of(self.affected, 'training user')} "
+            f"{one_or_many(self.affected, 'has', 'have')} {count_of(self.images, 'image')} in "
+            "common with held-out users; training leaves "
+            f"{one_or_many(self.images, 'this image', 'these images')} out."
+            f"{dropped * bool(self.dropped)}"
         )
 
 
@@ -96,9 +103,11 @@ def warn_of_shared_images(train: Subset, val: Subset) -> str | None:
     shared = np.intersect1d(train.hashes, val.hashes)
     if not len(shared):
         return None
+    affected = users_with(val, shared)
     return (
-        f"{users_with(val, shared):,} of the {len(val):,} held-out users have {len(shared):,} "
-        "images in common with training users: their scores are flattered."
+        f"{affected:,} of the {count_of(len(val), 'held-out user')} "
+        f"{one_or_many(affected, 'has', 'have')} {count_of(len(shared), 'image')} in common with "
+        "training users: their scores are flattered."
     )
 
 

@@ -17,6 +17,7 @@ from tweetprofile.scoring.traits import mean_macro_f1
 from tweetprofile.training.batches import Batches, DeviceFrames
 from tweetprofile.training.best_weights import BestWeights
 from tweetprofile.training.cache import Subset
+from tweetprofile.training.curves import Curves
 from tweetprofile.training.distributed import Rank
 from tweetprofile.training.feed import Feed
 from tweetprofile.training.forward import training_dtype
@@ -65,6 +66,7 @@ class Trainer:
         self._inputs = make_inputs(setup, rank.device)
         self._enter_member(0)
         self._writer = StateWriter(setup.folder)
+        self._curves = Curves(setup.folder, setup.log_to if rank.number == 0 else None)
         self._best = BestWeights()
         self._epochs = setup.recipe.epochs
         self.result: AnyNetwork = self._learner.average.network
@@ -73,7 +75,7 @@ class Trainer:
         """Train for all epochs, and return the metrics of `result`."""
         epoch = self._next_epoch(self._restore())
         with self._exact():
-            with self._writer:
+            with self._writer, self._curves:
                 while epoch <= self._epochs:
                     self._finish_epoch(self._run_epoch(epoch))
                     epoch = self._next_epoch(epoch)
@@ -203,6 +205,7 @@ class Trainer:
 
     def _save(self, metrics: EpochMetrics) -> None:
         append_metrics(self._setup.folder, metrics)
+        self._curves.add(metrics)
         state = TrainingState(
             settings=self._setup.settings,
             epoch=metrics.epoch,

@@ -16,6 +16,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.networks import NetworkSpec, NoImagesSpec
 from tweetprofile.training.cache_building import CacheOptions
+from tweetprofile.training.curves import require_tensorboard
 from tweetprofile.training.embeddings import LoadedBackbone, load_backbone
 from tweetprofile.training.folder import FolderOptions, prepare_folder
 from tweetprofile.training.settings import TrainOptions, Use
@@ -86,6 +87,8 @@ def plan_training(
         check_image_root(image_root_of(options, validation))
     inputs = _inputs(options, opened, validation)
     loaded = None if options.use == "texts" else load_backbone(options)
+    if options.log_to is not None:
+        require_tensorboard(run)
     folder = prepare_folder(run, inputs, usage)
     resolved = options.resolved
     plan = TrainingPlan(
@@ -178,7 +181,7 @@ def _settings(
     found: FoundSchema,
     loaded: LoadedBackbone | None,
 ) -> dict[str, Any]:
-    free = ("devices", "cache", "cache_gb")
+    free = ("devices", "cache", "cache_gb", "log_to")
     fixed = {name: value for name, value in asdict(options).items() if name not in free}
     if loaded is not None:
         fixed["backbone_digest"] = loaded.backbone.digest

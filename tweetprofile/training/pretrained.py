@@ -58,9 +58,8 @@ def load_weights(network: Network, path: Path) -> LoadedWeights:
     fitting = {name: key for name, key in names.items() if given[key].shape == wanted[name].shape}
     if not any(name.endswith("weight") for name in fitting):
         raise CheckpointError(
-            f"none of the {len(given)} weights of the `init` file {path} fits {network.spec.name}; "
-            "give a checkpoint of the same network or, for a deepset network, torchvision weights "
-            "of its backbone."
+            f"no weight of the `init` file {path} fits {network.spec.name}; give a checkpoint of "
+            "the same network or, for a deepset network, torchvision weights of its backbone."
         )
     weights = {name: given[key] for name, key in fitting.items()}
     if (name := first_not_finite(weights)) is not None:

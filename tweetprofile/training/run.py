@@ -16,6 +16,7 @@ from tweetprofile.scoring.traits import TraitScore, score_traits
 from tweetprofile.training.backbones import advice
 from tweetprofile.training.cache import Subset
 from tweetprofile.training.calibration import TemperatureFit, calibrate_mean
+from tweetprofile.training.curves import Curves
 from tweetprofile.training.distributed import all_ranks
 from tweetprofile.training.embeddings import embedding_source, whole_network
 from tweetprofile.training.fingerprint import fingerprint_users
@@ -107,6 +108,8 @@ def train_manifest(
         parts=trained.parts,
         texts_alone=plan.options.use == "texts",
     )
+    with Curves(plan.folder, plan.options.log_to) as curves:
+        curves.add_result(summary.best, begins=summary.texts_alone)
     write_model(summary, plan, trained)
     return summary
 
@@ -267,6 +270,7 @@ def _set_up(plan: TrainingPlan, users: TrainingUsers, *, resume: bool) -> Traini
         frozen=users.train.cache.items_M.dtype == np.float16,
         learned=options.learned or "all",
         parts=users.parts,
+        log_to=options.log_to,
     )
 
 

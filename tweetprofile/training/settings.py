@@ -23,6 +23,7 @@ from tweetprofile.training.backbones import (
     embedding_spec,
     learned_of,
 )
+from tweetprofile.training.curves import LogTo
 from tweetprofile.training.folds import MOST_FOLDS
 from tweetprofile.training.recipes import HEADS, MOST_HEADS, RECIPES, Recipe, RecipeName, recipe_for
 from tweetprofile.version import __version__
@@ -97,6 +98,8 @@ class TrainOptions(LimitsTexts):
         image_root: The image root; None for the folder of each manifest.
         cache: The folder that keeps decoded frames; None for the user's cache folder.
         cache_gb: The gigabytes that the decoded frames of all runs may take there.
+        log_to: Where the losses and scores of epochs go besides `metrics.jsonl`: `tensorboard`,
+            into a subfolder of the run folder; None for nowhere.
 
     Raises:
         OptionError: A value is out of range.
@@ -138,11 +141,16 @@ class TrainOptions(LimitsTexts):
     image_root: str | None = None
     cache: str | None = None
     cache_gb: float = 100.0
+    log_to: LogTo | None = None
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
             raise OptionError(
                 f"`recipe` is {self.recipe}, which is unknown; give one of {', '.join(RECIPES)}."
+            )
+        if self.log_to not in (None, *get_args(LogTo)):
+            raise OptionError(
+                f"`log_to` is {self.log_to}, which is unknown; give {', '.join(get_args(LogTo))}."
             )
         if self.members is not None and not 1 <= self.members <= MAX_MEMBERS:
             raise OptionError(f"`members` is {self.members}; it must be from 1 to {MAX_MEMBERS}.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from tweetprofile.networks import Learned, NetworkSpec
 from tweetprofile.training.cache import Subset
+from tweetprofile.training.curves import LogTo
 from tweetprofile.training.recipes import Recipe
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
@@ -35,6 +36,7 @@ class TrainingSetup:
         parts: The users to learn from and the held-out users of each member, in place of `train`
             and `val`, who are then all users; empty if they are the same for all members.
         resume: Whether to resume from the state in the run folder, if there is one.
+        log_to: Where the scores of epochs go besides `metrics.jsonl`; None for nowhere.
     """
 
     network: NetworkSpec
@@ -53,6 +55,7 @@ class TrainingSetup:
     backbone: Path | None = None
     learned: Learned = "all"
     parts: tuple[tuple[Subset, Subset], ...] = ()
+    log_to: LogTo | None = None
 
     def of_member(self, member: int) -> "TrainingSetup":
         """Return the training of a member, with its own users.

@@ -23,6 +23,7 @@ from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
 from tweetprofile.errors import OutputError, WriteError
 from tweetprofile.networks import Network
+from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import read_metrics
 from tweetprofile.training.best_weights import KeptWeights, Tensors
 from tweetprofile.training.same_settings import differing_settings
@@ -166,7 +167,9 @@ class TrainingState:
 
     def _check(self, network: Network, optimiser: torch.optim.Optimizer) -> None:
         if not 1 <= self.epoch <= self.epochs or not 1 <= len(self.kept) <= MAX_MEMBERS:
-            raise FieldError(f"it has {len(self.kept)} members after epoch {self.epoch}")
+            raise FieldError(
+                f"it has {count_of(len(self.kept), 'member')} after epoch {self.epoch}"
+            )
         wanted = _kinds(network.state_dict())
         for tensors in (self.network, self.average, *(kept.weights for kept in self.kept)):
             if _kinds(tensors) != wanted:

@@ -11,6 +11,7 @@ import torch
 
 from tweetprofile.errors import OptionError
 from tweetprofile.job import DETAIL, DETAILS, FRAME_SIDE, VOLUME_FRAMES, Detail, FrameSize
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.fields import FieldError, Reader, build, list_of, number, text, whole
 
 Fill = Literal["repeat", "zeros"]
@@ -138,7 +139,9 @@ def _number_or_three(value: object, what: str) -> float | PerChannel:
     if not isinstance(value, list | tuple):
         return number(value, what)
     if len(value) != 3:
-        raise FieldError(f"{what} has {len(value)} numbers; it must be one number, or three")
+        raise FieldError(
+            f"{what} has {count_of(len(value), 'number')}; it must be one number, or three"
+        )
     red, green, blue = list_of(number)(value, what)
     return red, green, blue
 

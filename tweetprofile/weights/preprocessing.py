@@ -13,6 +13,7 @@ import torch
 
 from tweetprofile.errors import CheckpointError
 from tweetprofile.networks.timm_backbones import BackboneFacts, Channels, normalisations
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.fields import (
     FieldError,
     list_of,
@@ -137,7 +138,7 @@ def _grey_levels(shares: tuple[float, ...] | None, what: str) -> Channels | None
     if shares is None:
         return None
     if len(shares) != 3:
-        raise FieldError(f"{what} has {len(shares)} values and must have 3")
+        raise FieldError(f"{what} has {count_of(len(shares), 'value')} and must have 3")
     red, green, blue = (255 * share for share in shares)
     return red, green, blue
 

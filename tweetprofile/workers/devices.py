@@ -10,6 +10,7 @@ import torch
 
 from tweetprofile.errors import OptionError
 from tweetprofile.job import Precision
+from tweetprofile.plurals import count_of
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
@@ -138,8 +139,9 @@ def _resolve_cuda(name: str, number: int) -> torch.device:
         )
     if number >= torch.cuda.device_count():
         raise OptionError(
-            f"`devices` is '{name}', but this machine has {torch.cuda.device_count()} CUDA "
-            "device(s), counted from 0; name one of them."
+            f"`devices` is '{name}', but this machine has "
+            f"{count_of(torch.cuda.device_count(), 'CUDA device')}, counted from 0; name one of "
+            "them."
         )
     return torch.device("cuda", number)
 

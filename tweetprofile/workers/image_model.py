@@ -30,6 +30,7 @@ from tweetprofile.networks import (
     contributions_of,
     for_inference,
 )
+from tweetprofile.plurals import count_of
 from tweetprofile.stages import Stage, StageClock
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.volumes.stacking import draw_orders, frame_mask, split_clips, stack_volumes
@@ -195,8 +196,8 @@ class ImageModel:
             fix = f"pass `batch_size={self._batch_size // 2}`"
         where = "the GPU" if self._device.type == "cuda" else "this machine"
         return OptionError(
-            f"{where} has too little memory for the network and {self._batch_size} user(s) at a "
-            f"time; {fix}."
+            f"{where} has too little memory for the network and "
+            f"{count_of(self._batch_size, 'user')} at a time; {fix}."
         )
 
     @torch.inference_mode()

@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 
 from tweetprofile.data.manifests.users import Encoded
 from tweetprofile.errors import CONTINUE, Reason, StoreError
+from tweetprofile.plurals import count_of, one_or_many
 
 SECONDS = 20.0
 """The time in seconds for a read of any size, enough for several requests to a throttling store."""
@@ -150,8 +151,9 @@ class Fetcher(Generic[Item]):
             stuck = self._stuck
         if stuck > _MOST_STUCK:
             raise StoreError(
-                f"the store does not answer: {stuck} reads have been stuck for more than "
-                f"{self._seconds:g} s each; check the connection, and {CONTINUE}."
+                f"the store does not answer: {count_of(stuck, 'read')} "
+                f"{one_or_many(stuck, 'has', 'have')} been stuck for more than {self._seconds:g} s "
+                f"each; check the connection, and {CONTINUE}."
             )
         self._start_thread()
         return True

@@ -34,6 +34,7 @@ from tweetprofile.data.labels.values import (
 from tweetprofile.data.manifests.forms import Form, run_starts
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import ManifestError
+from tweetprofile.plurals import count_of
 from tweetprofile.traits import MOST_TRAITS, Trait, TraitSchema, load_schema
 from tweetprofile.untrusted.text import printable
 
@@ -271,7 +272,7 @@ def _refuse_contradictions(manifest: Manifest, columns: Sequence[Values]) -> Non
 def _in_one_sentence(left_out: Mapping[str, str]) -> str:
     """Return the reasons for the first columns, to follow "no label column" in a message."""
     shown = [f"'{printable(name, 60)}' {reason}" for name, reason in list(left_out.items())[:8]]
-    more = [f"and {len(left_out) - 8:,} more columns"] if len(left_out) > 8 else []
+    more = [f"and {count_of(len(left_out) - 8, 'more column')}"] if len(left_out) > 8 else []
     return ": " + "; ".join([*shown, *more]) if shown else ""
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import combinations
 
+from tweetprofile.plurals import count_of
 from tweetprofile.traits import why_not_a_class
 
 UNKNOWN_WORDS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>", "#n/a"})
@@ -166,7 +167,7 @@ def _why_not_a_trait(
         only = next(iter(classes), "")
         return f"is always '{only[:_MOST_SHOWN]}'" if classes else "has no labels"
     if len(classes) > MOST_CLASSES or labelled < _LEAST_USERS_PER_CLASS * len(classes):
-        return f"has too many different values ({len(classes):,} in {labelled:,} labels)"
+        return f"has too many different values ({len(classes):,} in {count_of(labelled, 'label')})"
     if numeric and len(classes) > MOST_NUMBERS:
         return (
             f"has {len(classes)} different numbers, more than {MOST_NUMBERS}, like a count or an "

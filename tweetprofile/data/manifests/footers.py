@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from tweetprofile.plurals import count_of
+
 _MOST_NESTED = 16
 """The deepest nesting of structures; Parquet's own footers have six levels."""
 
@@ -132,8 +134,8 @@ def require_sound_pages(file: BinaryIO, column: ColumnClaims) -> None:
         position = page.begins + page.packed
     if values != column.values:
         raise ValueError(
-            f"the pages of column '{column.path}' hold {values:,} values; the footer claims "
-            f"{column.values:,}"
+            f"the pages of column '{column.path}' hold {count_of(values, 'value')}; the footer "
+            f"claims {column.values:,}"
         )
 
 

@@ -41,6 +41,7 @@ from tweetprofile.errors import (
     ManifestError,
     StoreError,
 )
+from tweetprofile.plurals import count_of
 
 _READ_BUFFER = 1 << 20
 """Bytes read from a column at a time, so that a row group larger than memory can be streamed."""
@@ -252,8 +253,8 @@ def _rows_of_group(
         in_lists = parquet.schema.column(number).max_repetition_level > 0
         if not in_lists and claimed.values != claims.rows:
             raise ValueError(
-                f"column '{claimed.path}' holds {claimed.values:,} values in {claims.rows:,} rows "
-                f"of row group {group}"
+                f"column '{claimed.path}' holds {count_of(claimed.values, 'value')} in "
+                f"{count_of(claims.rows, 'row')} of row group {group}"
             )
         _require_plausible(claimed, file.path, group, in_lists=in_lists)
         values = claimed.values if in_lists else min(rows, claimed.values)
@@ -277,8 +278,9 @@ def _require_plausible(claimed: ColumnClaims, path: AnyPath, group: int, *, in_l
     else:
         return
     raise ManifestError(
-        f"{path}: row group {group} claims {claim} of '{claimed.path}' in {claimed.packed:,} "
-        "bytes, which cannot be read in bounded memory; write the file in smaller row groups."
+        f"{path}: row group {group} claims {claim} of '{claimed.path}' in "
+        f"{count_of(claimed.packed, 'byte')}, which cannot be read in bounded memory; write the "
+        "file in smaller row groups."
     )
 
 

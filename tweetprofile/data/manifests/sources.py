@@ -20,6 +20,7 @@ from tweetprofile.data.files.storage import (
 )
 from tweetprofile.data.manifests.suggestions import command_for_folder
 from tweetprofile.errors import ManifestError
+from tweetprofile.plurals import count_of
 
 ENDINGS = (".parquet", ".pq", ".parq")
 """The suffixes, in upper or lower case, of the files that are read in a folder."""
@@ -182,7 +183,7 @@ def describe_files(names: Iterable[str]) -> str:
     """Return the number of files and the names of the first ones, in words."""
     every = list(names)
     more = f" and {len(every) - _SHOWN:,} more" if len(every) > _SHOWN else ""
-    count = f"{len(every):,} file{'s' * (len(every) > 1)}"
+    count = count_of(len(every), "file")
     return f"{count} ({', '.join(every[:_SHOWN])}{more})"
 
 

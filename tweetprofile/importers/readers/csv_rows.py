@@ -17,6 +17,7 @@ from tweetprofile.importers.readers.encodings import find_encoding
 from tweetprofile.importers.readers.json_records import LONGEST_RECORD, damage_text
 from tweetprofile.importers.readers.streams import DumpFile
 from tweetprofile.importers.skipped import Skipped, SkipReason
+from tweetprofile.plurals import count_of
 
 _MOST_LINES = 1 << 16
 """The largest number of lines in one row: a list of paths may have each on a line of its own."""
@@ -159,7 +160,9 @@ class _RowReader:
             elif width is None or len(cells) == width:
                 yield self.number, cells
             elif any(map(str.strip, cells)):
-                self._skip(self.number, f"{len(cells)} cells, but {width} columns")
+                self._skip(
+                    self.number, f"{count_of(len(cells), 'cell')}, but {count_of(width, 'column')}"
+                )
 
     def __iter__(self) -> Iterator[str]:
         return self

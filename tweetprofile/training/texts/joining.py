@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tweetprofile.checkpoints.text_part import TextHeader, TextPart
 from tweetprofile.networks import NoImages, NoImagesSpec
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.fusion import Fusion
 from tweetprofile.scoring.traits import mean_macro_f1
 from tweetprofile.training.fingerprint import fingerprint_text_users
@@ -75,9 +76,9 @@ def _with_even_weights(
 ) -> Trained:
     """Return a model in which images and texts count half each, as cautious as either alone."""
     warning = (
-        f"{users:,} held-out users have a usable image, a text and a label, too few to weigh "
-        f"images against texts ({_FEWEST_USERS} are needed): each counts half, and the scores are "
-        "those of images alone."
+        f"{count_of(users, 'held-out user')} {one_or_many(users, 'has', 'have')} a usable image, a "
+        f"text and a label, too few to weigh images against texts ({_FEWEST_USERS} are needed): "
+        "each counts half, and the scores are those of images alone."
     )
     observer.on_warning(warning)
     fusion = {

@@ -15,6 +15,7 @@ from tweetprofile.data.files.scratch import no_room
 from tweetprofile.data.labels.reading import UNKNOWN, read_labels
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import TrainingError
+from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import mean_macro_f1, score_traits
 from tweetprofile.texts.model import TextModel
@@ -74,8 +75,8 @@ def learn_texts(plan: TrainingPlan, observer: TrainObserver) -> LearnedTexts:
     chosen = np.flatnonzero(has_texts & labelled)
     if len(chosen) < _FEWEST_USERS:
         raise TrainingError(
-            f"{plan.manifest.source} has {len(chosen)} users with a label and a text; a model of "
-            f"texts needs at least {_FEWEST_USERS}."
+            f"{plan.manifest.source} has {count_of(len(chosen), 'user')} with a label and a "
+            f"text; a model of texts needs at least {_FEWEST_USERS}."
         )
     users = TextUsers(counts=counts, users_N=chosen, labels_NT=labels[chosen])
     try:
@@ -140,9 +141,11 @@ def _describe(fit: TextFit, held_out: HeldOut, *, alone: bool) -> str:
     }
     chosen = "; ".join(f"{name} {weights}" for name, weights in words.items())
     how = "by the users of `val`" if alone else f"in {FOLDS} folds, by models that held them out"
+    scored = len(held_out.users_R)
     return (
-        f"texts: {len(fit.model.terms.buckets_F):,} n-grams; words, pairs of words and characters "
-        f"weigh {chosen}; {len(held_out.users_R):,} users were scored {how}."
+        f"texts: {count_of(len(fit.model.terms.buckets_F), 'n-gram')}; words, pairs of words and "
+        f"characters weigh {chosen}; {count_of(scored, 'user')} "
+        f"{one_or_many(scored, 'was', 'were')} scored {how}."
     )
 
 

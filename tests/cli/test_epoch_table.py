@@ -1,0 +1,88 @@
+"""A training shows one line per epoch, within the width of the terminal, and the best epoch."""
+
+import re
+
+import pytest
+
+from tweetprofile.cli import epoch_table
+from tweetprofile.cli.console import SafeConsole, clock
+from tweetprofile.cli.epoch_table import EpochTable
+from tweetprofile.scoring.epochs import EpochMetrics
+from tweetprofile.scoring.traits import TraitScore
+
+LONG_NAMES = (
+    "gender_of_the_account",
+    "location_by_region_of_mexico",
+    "occupation_socioeconomic_group",
+)
+
+
+def epoch(number: int, macro_f1: float, names: tuple[str, ...] = LONG_NAMES) -> EpochMetrics:
+    score = TraitScore(accuracy=macro_f1, macro_f1=macro_f1, majority=0.25, users=40)
+    return EpochMetrics(
+        epoch=number,
+        loss=4.5,
+        val_loss=4.6 if names else None,
+        scores=dict.fromkeys(names, score),
+        mean_macro_f1=macro_f1,
+        learning_rate=0.001,
+        seconds=90.0,
+    )
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    return [line.rstrip() for line in printed.splitlines()]
+
+
+@pytest.fixture
+def of_width(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> SafeConsole:
+    console = SafeConsole(stderr=True, width=request.param, force_terminal=True)
+    monkeypatch.setattr(epoch_table, "CONSOLE", console)
+    return console
+
+
+def test_each_epoch_is_a_line_of_at_most_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    table = EpochTable(live=False)
+    for number, score in enumerate((0.4, 0.6, 0.5), 1):
+        table.add(epoch(number, score), 100)
+    lines = lines_of(capsys)
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == [
+        "epoch", "loss", "held", "out", "gender…unt", "loc…mexico", "occup…group", "mean", "F1",
+        "time",
+    ]  # fmt: skip
+    assert lines[2].split() == ["majority", "0.25", "0.25", "0.25"]
+    assert [line.split()[0] for line in lines[3:]] == ["1/100", "2/100", "3/100"]
+    assert [line.split()[-3] for line in lines[3:]] == ["0.400*", "0.600*", "0.500"]
+
+
+@pytest.mark.parametrize("of_width", [40, 80, 120], indirect=True)
+def test_a_terminal_shows_the_best_epoch_and_the_time_that_is_left(
+    of_width: SafeConsole, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = EpochTable(live=True)
+    for number, score in enumerate((0.4, 0.6, 0.5), 1):
+        table.add(epoch(number, score), 5)
+    table.stop()
+    lines = lines_of(capsys)
+    assert max(map(len, lines)) <= of_width.width
+    assert " ".join(lines[-2:]).endswith("mean F1 0.600; 1:30 elapsed, at most 3:00 left")
+    (best,) = [line for line in lines[-8:] if "*" in line and "/5" in line]
+    assert best.split()[0] == "2/5"
+    hidden = " ".join(lines)
+    assert ("traits in metrics.jsonl alone" in hidden) is (of_width.width == 40)
+
+
+def test_without_held_out_users_there_are_no_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    table = EpochTable(live=False)
+    table.add(epoch(1, 0.0, ()), 2)
+    heading, row = lines_of(capsys)
+    assert heading.split() == ["epoch", "loss", "time"]
+    assert row.split() == ["1/2", "4.500", "90.0", "s"]
+
+
+def test_a_duration_is_shown_as_on_a_clock() -> None:
+    assert [clock(seconds) for seconds in (0.2, 7, 750, 3723)] == [
+        "0:00", "0:07", "12:30", "1:02:03",
+    ]  # fmt: skip

@@ -1,0 +1,17 @@
+"""Counts in messages: `1 user has`, `2,000 users have`."""
+
+
+def count_of(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: `1 user`, `2,000 users`.
+
+    Args:
+        number: The number.
+        one: The noun for one.
+        many: The noun for any other number; None for that of one with an s.
+    """
+    return f"{number:,} {one_or_many(number, one, many or one + 's')}"
+
+
+def one_or_many(number: int, one: str, many: str) -> str:
+    """Return the word that fits a number: `has` or `have`."""
+    return one if number == 1 else many
