@@ -157,7 +157,8 @@ def because(page: Path, why: str) -> list[Block]:
     ids=[name_of(page) for page in WITH_REPEATS],
 )  # fmt: skip
 def test_all_commands_of_a_page_work_in_its_order(page: Path, folder: Path) -> None:
-    run_page(page, folder, lambda block: not block.mark or block.why.startswith(REPEATS))
+    wrong = run_page(page, folder, lambda block: not block.mark or block.why.startswith(REPEATS))
+    assert not wrong, "\n\n".join(wrong)
 
 
 @pytest.mark.slow

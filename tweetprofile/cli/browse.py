@@ -12,13 +12,14 @@ from tweetprofile.cli.command import Command, Section, option
 @click.command(
     "browse", cls=Command, short_help="Look at users with their images and what was predicted."
 )
-@click.argument("profiles", callback=shared.check_names)
+@click.argument("profiles", callback=shared.check_names, shell_complete=shared.complete_files)
 @option(
     Section.INPUT,
     "--manifest",
     "-m",
     required=True,
     metavar="MANIFEST",
+    shell_complete=shared.complete_files,
     callback=shared.check_names,
     help="Manifest that was predicted, with the images.",
 )
@@ -26,6 +27,7 @@ from tweetprofile.cli.command import Command, Section, option
     Section.INPUT,
     "--labels",
     metavar="LABELS",
+    shell_complete=shared.complete_files,
     callback=shared.check_names,
     help="Manifest with labels.  [default: the label columns of MANIFEST, if there are any]",
 )
