@@ -57,7 +57,7 @@ a tenth of its time."""
 
 MOST_SMALL_WORKERS = 16
 """The most workers of fewer processors each, so that memory does not grow with processors: reading
-texts, a worker takes some 350 MB."""
+texts, a worker takes some 300 MB."""
 
 USERS_PER_SMALL_WORKER = 4_000
 """The users that are worth one more of them: at 2 ms each they take 8 s, and its start 3 s."""

@@ -22,10 +22,10 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.cli import info_view
+from tweetprofile.cli.console import SafeConsole
 from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import TweetprofileError
 from tweetprofile.job import PredictorOptions
@@ -252,7 +252,7 @@ def attack(folder: Path, count: int, seed: int) -> tuple[int, int]:
 
 @pytest.fixture
 def quiet_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(info_view, "OUTPUT", Console(file=io.StringIO()))
+    monkeypatch.setattr(info_view, "OUTPUT", SafeConsole(file=io.StringIO()))
     monkeypatch.setattr(sys, "stdout", io.StringIO())
 
 

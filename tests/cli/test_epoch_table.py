@@ -57,6 +57,27 @@ def test_each_epoch_is_a_line_of_at_most_80_columns(capsys: pytest.CaptureFixtur
     assert [line.split()[-3] for line in lines[3:]] == ["0.400*", "0.600*", "0.500"]
 
 
+def test_each_training_has_a_table_and_a_best_epoch_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = EpochTable(live=False)
+    table.begin(None)
+    table.add(epoch(1, 0.9), 1)  # a fold
+    table.begin(None)
+    table.add(epoch(1, 0.4), 2)
+    lines = lines_of(capsys)
+    assert sum(line.split()[0] == "epoch" for line in lines) == 2
+    assert lines[-1].split()[-3] == "0.400*"
+
+
+def test_a_resumed_training_knows_its_best_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    table = EpochTable(live=False)
+    table.begin(epoch(3, 0.6))
+    table.add(epoch(4, 0.5), 9)
+    table.add(epoch(5, 0.7), 9)
+    assert [line.split()[-3] for line in lines_of(capsys)[-2:]] == ["0.500", "0.700*"]
+
+
 @pytest.mark.parametrize("of_width", [40, 80, 120], indirect=True)
 def test_a_terminal_shows_the_best_epoch_and_the_time_that_is_left(
     of_width: SafeConsole, capsys: pytest.CaptureFixture[str]

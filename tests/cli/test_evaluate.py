@@ -181,6 +181,7 @@ def packages_without(name: str, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_report_is_refused_with_the_fix(
     manifest: Path, predictions: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_predict_uses_and_names_the_chosen_run_whatever_is_trained_later(
     dump: Path, tmp_path: Path
 ) -> None:

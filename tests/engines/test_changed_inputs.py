@@ -54,6 +54,7 @@ def train_another(checkpoint: Path) -> None:
     save_checkpoint(checkpoint, network, {})
 
 
+@pytest.mark.slow
 def test_a_worker_that_finds_another_checkpoint_ends_the_run(
     write_users: WriteUsers,
     faulty_library: None,

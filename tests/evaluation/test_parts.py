@@ -271,6 +271,7 @@ def test_texts_are_said_to_be_compared_with_none_of_the_training(
     assert found.sentence == f"The model was trained on {said}"
 
 
+@pytest.mark.slow
 def test_baselines_beside_texts_say_that_single_images_go_without(
     users: Path, tmp_path: Path
 ) -> None:

@@ -350,6 +350,7 @@ def failures_of(manifest: Path, root: Path, *, full_decode: bool = False) -> dic
     return {row["image"]: row["reason"] for row in rows}
 
 
+@pytest.mark.slow
 def test_every_finding_on_a_real_image_agrees_with_predict_and_with_the_index(
     real_manifest: Path, real_damaged: list[Path], model: Path, tmp_path: Path
 ) -> None:

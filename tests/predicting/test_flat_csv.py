@@ -112,6 +112,14 @@ def test_evidence_is_one_line_per_user_and_its_base_a_column_per_trait(tmp_path:
     assert float(row["evidence_base_mood"]) == pytest.approx(np.log(3) * 2 / 3 - 0.5, abs=1e-6)
 
 
+def test_a_column_of_the_manifest_that_is_called_evidence_is_written_as_it_is(
+    tmp_path: Path,
+) -> None:
+    table = pa.table({"user_id": [1, 2], "evidence": ["seen", None], "text_evidence": [3, 4]})
+    write_flat(tmp_path / "kept.csv", table.schema, [table])
+    assert (tmp_path / "kept.csv").read_text().splitlines()[1:] == ["1,seen,3", "2,,4"]
+
+
 def test_the_description_next_to_the_table_recognises_it_by_its_checksum(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     write(out, profiles("ada"))

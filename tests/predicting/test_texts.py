@@ -173,6 +173,7 @@ def test_the_file_says_how_it_is_known_what_images_contribute(
     assert "evidence" not in read_description(out)
 
 
+@pytest.mark.slow
 def test_a_run_without_evidence_is_not_resumed_with_it(manifest: Path, text_model: Path) -> None:
     out = manifest.with_suffix(".out.parquet")
     predict(manifest, text_model)

@@ -25,8 +25,10 @@ def scores_of(macro_f1: Mapping[str, float]) -> dict[str, TraitScore]:
     }
 
 
-def finished_run(folder: Path, macro_f1: Mapping[str, float], seed: int = 0) -> Path:
-    """Write a finished run with scores by trait."""
+def finished_run(
+    folder: Path, macro_f1: Mapping[str, float], seed: int = 0, **facts: object
+) -> Path:
+    """Write a finished run with scores by trait, and with facts in place of the usual ones."""
     folder.mkdir(parents=True)
     scores = {name: asdict(each) for name, each in scores_of(macro_f1).items()}
     fit = {"temperature": 1.5, "ece_before": 0.2, "ece_after": 0.05, "users": 40}
@@ -40,6 +42,7 @@ def finished_run(folder: Path, macro_f1: Mapping[str, float], seed: int = 0) -> 
         "settings": {"manifest": "a digest", "seed": seed, "val_fraction": 0.1},
         "finished": f"2026-11-{10 + seed} 12:00 UTC",
         "manifest": "labelled.parquet",
+        **facts,
     }
     volume = VolumeSpec(frames=3, height=16, width=16)
     network = build_network(network_spec("deepset"), volume, SCHEMA)

@@ -113,6 +113,28 @@ def test_what_decided_on_the_held_out_users_is_compared(tmp_path: Path) -> None:
     assert not list_runs(tmp_path).same_held_out
 
 
+def test_users_who_are_held_out_in_turn_are_others_than_a_tenth_of_them(tmp_path: Path) -> None:
+    finished_run(tmp_path / "tenth", {"gender": 0.5})
+    finished_run(tmp_path / "all", {"gender": 0.5}, held_out_in_turn=True, val_users=1500)
+    assert not list_runs(tmp_path).same_held_out
+
+
+def test_the_users_of_one_validation_manifest_are_the_same_whatever_else_differs(
+    tmp_path: Path,
+) -> None:
+    for seed in (1, 2):
+        settings = {"manifest": f"digest {seed}", "seed": seed, "val": "the digest of a manifest"}
+        finished_run(tmp_path / f"run-{seed}", {"gender": 0.5}, seed, settings=settings)
+    assert list_runs(tmp_path).same_held_out
+
+
+def test_a_score_with_a_field_of_a_later_version_is_listed(tmp_path: Path) -> None:
+    score = {"accuracy": 0.6, "macro_f1": 0.5, "majority": 0.5, "users": 40, "kappa": 0.1}
+    finished_run(tmp_path / "run", {}, best={"epoch": 7, "scores": {"gender": score}})
+    (run,) = list_runs(tmp_path).runs
+    assert run.score("gender", "macro-f1") == 0.5
+
+
 def test_only_columns_and_traits_can_be_sorted_by(three: Path) -> None:
     with pytest.raises(OptionError, match=r"give one of mean, name, date, users, gender, location"):
         list_runs(three, ListOptions(sort="age"))

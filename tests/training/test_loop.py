@@ -27,6 +27,7 @@ from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.plan import plan_training
 from tweetprofile.training.recipes import RECIPES, Recipe
 from tweetprofile.training.run import train_manifest
+from tweetprofile.training.same_settings import ADDED
 from tweetprofile.training.settings import TrainOptions
 from tweetprofile.training.state import STATE
 
@@ -167,7 +168,8 @@ def test_a_run_that_recorded_no_detail_is_resumed_with_that_of_frames_and_no_oth
     with safe_open(run / STATE, "pt") as file:
         header = json.loads(file.metadata()["state"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    del header["settings"]["detail"]  # as version 0.1.0 wrote it
+    for name in ADDED:  # version 0.1.0 did not write these
+        header["settings"].pop(name, None)
     save_file(tensors, run / STATE, {"state": json.dumps(header)})
     resume, full = FolderOptions(resume=True), replace(QUICK, detail="full")
     with pytest.raises(OutputError, match="holds a run with another detail; give the same"):
@@ -223,6 +225,7 @@ def test_training_ends_when_patience_is_over(dump: Path, tmp_path: Path) -> None
     assert len(recorder.epochs) - summary.kept_epochs[0] == 3
 
 
+@pytest.mark.slow
 def test_minutes_limit_the_number_of_epochs(dump: Path, tmp_path: Path) -> None:
     recorder = Recorder()
     hasty = replace(QUICK, epochs=10_000, minutes=0.1, val_fraction=0.0)

@@ -168,3 +168,18 @@ def test_a_user_who_crashed_a_worker_has_the_same_columns_and_no_evidence(tmp_pa
     assert row.schema == table.schema
     assert row["evidence"].to_pylist() == row["text_evidence"].to_pylist() == [[]]
     assert row["evidence_base"].to_pylist() == [None]
+
+
+def test_what_images_and_texts_add_to_both_leaves_the_same_base_for_everybody(
+    tmp_path: Path,
+) -> None:
+    model = save_text_model(tmp_path / "model.safetensors", TEXTS)
+    users = [user(f"{seed}", seed, texts=TEXTS[seed % 3 :]) for seed in range(8)]
+    bases: dict[tuple[str, str], list[float]] = {}
+    for row in explain(model, users):
+        for trait in SCHEMA.names:
+            # Below 1e-6, fusion rounds the probabilities of a part.
+            if min(row[f"{trait}_probabilities"].values()) > 1e-4:
+                bases.setdefault((trait, row[trait]), []).append(row["evidence_base"][trait])
+    assert max(map(len, bases.values())) > 3
+    assert all(np.ptp(each) < 1e-4 for each in bases.values())

@@ -338,7 +338,7 @@ class Greedy(torch.nn.Module):
 
 @pytest.mark.parametrize(
     ("batch_size", "fix"),
-    [(8, r"8 user\(s\) at a time; pass `batch_size=4`"), (1, r"let other programs free some")],
+    [(8, r"8 users at a time; pass `batch_size=4`"), (1, r"let other programs free some")],
 )
 def test_a_batch_that_does_not_fit_into_memory_is_refused_with_a_smaller_one(
     model: Path, dump: Path, users: list[UserImages], batch_size: int, fix: str

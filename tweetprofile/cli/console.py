@@ -108,7 +108,7 @@ class SafeConsole(Console):
         return shown.encode(encoding, "backslashreplace").decode(encoding)
 
     def cut(self, text: str, width: int) -> str:
-        """Return printable text without its middle, if it is wider than so many columns."""
+        """Return printable text without its middle, if it is wider than `width` columns."""
         ellipsis = "…" if self.encoding.startswith("utf") else "..."
         return cut_middle(self.printable(text), width, ellipsis)
 
@@ -159,7 +159,7 @@ class _CountColumn(ProgressColumn):
 
 
 class _TimesColumn(ProgressColumn):
-    """How long a task has taken, and how long it will take yet."""
+    """How long a task has taken, and how long it will still take."""
 
     max_refresh = 0.5  # the estimate would jump otherwise
 

@@ -42,6 +42,15 @@ class EpochTable:
         self._epochs = 0
         self._began = self._last = time.monotonic()
 
+    def begin(self, best: EpochMetrics | None) -> None:
+        """Start another table.
+
+        Args:
+            best: The best epoch that was finished before; None if there is none.
+        """
+        self.stop()
+        self._best = best
+
     def add(self, metrics: EpochMetrics, epochs: int) -> None:
         """Show an epoch.
 

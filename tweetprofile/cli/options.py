@@ -194,8 +194,8 @@ def devices(command: FunctionT) -> FunctionT:
         metavar="DEVICES",
         help="Devices to predict on: auto (all CUDA devices, else the CPU), cpu, cuda, cuda:N, or "
         "several separated by commas, as in cuda:0,cuda:1. Each device has one worker process; "
-        "cpu, and auto without CUDA, start one per four processors; for a model of texts alone one "
-        "per processor, with 4,000 users or more each (at most 16).",
+        "cpu, and auto without CUDA, start one per four processors; for a model of texts alone up "
+        "to one per processor, as many as have 4,000 users each (at most 16), if that is more.",
     )(command)
 
 

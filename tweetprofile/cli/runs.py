@@ -46,9 +46,9 @@ def command(folder: Path, as_json: bool, quiet: bool, **choices: Any) -> None:
       tweetprofile runs .
 
     One row per run: its name, when it finished, the network or backbone, the number of training
-    users, the epoch that was kept of the largest number of epochs, and the scores on the held-out
-    users of the run. Runs that are unfinished or damaged are listed with the reason. Links and
-    hidden folders are not followed.
+    users, the epoch that was kept and the largest number of epochs (7/40), and the scores on the
+    held-out users of the run. Runs that are unfinished or damaged are listed with the reason. Links
+    and hidden folders are not followed.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import runs_view as view
     from tweetprofile.runs.listing import ListOptions, list_runs

@@ -56,7 +56,7 @@ def show_runs(listed: RunList) -> None:
 def show_left_out(left_out: LeftOut) -> None:
     """Show on stderr what was not searched, which may hold further runs."""
     for count, what, why in (
-        (left_out.too_deep, "folder", "at the deepest level (--depth)"),
+        (left_out.too_deep, "folder", "below the deepest level (--depth)"),
         (left_out.links, "link", "to other folders"),
         (left_out.unreadable, "folder", "that cannot be read"),
     ):
@@ -68,7 +68,7 @@ def show_left_out(left_out: LeftOut) -> None:
             f"left out: {folders} with a model.safetensors that tweetprofile did not write"
         )
     if left_out.stopped:
-        CONSOLE.warn("there are too many files to search all; name a folder below")
+        CONSOLE.warn("there are too many files to search; name a subfolder")
 
 
 def _columns(listed: RunList) -> list[Column]:

@@ -79,6 +79,10 @@ class TrainView(Closing, TrainObserver):
         self._table.stop()
         self._say(f"fold {number} of {folds}")
 
+    def on_training(self, best: EpochMetrics | None) -> None:
+        """Start a table for the epochs of a network."""
+        self._table.begin(best)
+
     def on_note(self, sentence: str) -> None:
         """Show a note."""
         self._say(with_flags(sentence))

@@ -253,8 +253,8 @@ class LocalEngine(Closing, Generic[FactsT]):
     def _processors_for(self, device: str) -> int:
         """Return the number of processors for each worker on devices like this one.
 
-        If all processors are to be used, it is the number of all: how many workers share them, is
-        known once a worker has started.
+        If all processors are to be used, it is the number of all of them; how many workers share
+        them is known only once a worker has started.
         """
         usable, workers = self._options.usable_processors, len(self._options.device_names)
         if device.startswith("cuda:"):

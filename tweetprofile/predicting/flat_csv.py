@@ -8,6 +8,7 @@
 `frames_used` ... `status`  as in Parquet
 `image_errors`              `0 a.jpg: missing; 3 b.jpg: truncated`
 `evidence`                  `0: gender 0.31, location -0.02; 3: gender 0.12, location 0.4`
+`text_evidence`             the same of texts
 `evidence_base_<trait>`     what the model says of the trait before any image and text
 ==========================  ================================================================
 
@@ -132,7 +133,8 @@ def _cells(table: pa.Table, column: _Column) -> list[Cell]:
         return [None if each is None else round(each[column.field], _DIGITS) for each in values]
     if column.source == _ERRORS:
         return [_errors_as_text(errors) for errors in values]
-    if column.source in (EVIDENCE, TEXT_EVIDENCE):
+    # A column of the manifest may have the same name.
+    if column.source in (EVIDENCE, TEXT_EVIDENCE) and pa.types.is_list(table[column.source].type):
         return [_evidence_as_text(each) for each in values]
     return [_cell(value) for value in values]
 

@@ -134,7 +134,12 @@ def _finished(folder: Path, header: CheckpointHeader) -> Run:
     kept = training.get("kept_epochs", ())
     calibration = mapping_of(read_temperature_fit)(training.get("calibration", {}), "calibration")
     scores = {
-        name: TraitScore(**{"macro_f1": math.nan, **score})
+        name: TraitScore(
+            accuracy=score["accuracy"],
+            macro_f1=score.get("macro_f1", math.nan),
+            majority=score["majority"],
+            users=score["users"],
+        )
         for name, score in training.get("best", {}).get("scores", {}).items()
     }
     return Run(
@@ -151,14 +156,19 @@ def _finished(folder: Path, header: CheckpointHeader) -> Run:
         calibration_errors={
             name: _share(each.ece_after, name) for name, each in calibration.items()
         },
-        held_out=_held_out(training.get("settings", {})),
+        held_out=_held_out(training),
     )
 
 
-def _held_out(settings: Mapping[str, Any]) -> str | None:
-    """Return what decided which users were held out."""
-    found = {name: settings.get(name) for name in ("manifest", "val", "val_fraction", "seed")}
-    return json.dumps(found, sort_keys=True) if found["manifest"] else None
+def _held_out(training: Mapping[str, Any]) -> str | None:
+    """Return what decided which users were held out, and how many there were."""
+    settings = training.get("settings", {})
+    if not settings.get("manifest"):
+        return None
+    names = ("val",) if settings.get("val") else ("manifest", "val_fraction", "seed")
+    found = {name: settings.get(name) for name in names}
+    found |= {name: training.get(name) for name in ("held_out_in_turn", "val_users")}
+    return json.dumps(found, sort_keys=True)
 
 
 def _model_of(header: CheckpointHeader) -> str:

@@ -7,6 +7,7 @@ first process validates, writes files and reports to an observer.
 import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import torch
@@ -74,6 +75,8 @@ class Trainer:
     def run(self) -> EpochMetrics:
         """Train for all epochs, and return the metrics of `result`."""
         epoch = self._next_epoch(self._restore())
+        kept = [each.metrics for each in self._best.kept]
+        self._observer.on_training(max(kept, key=attrgetter("mean_macro_f1"), default=None))
         with self._exact():
             with self._writer, self._curves:
                 while epoch <= self._epochs:

@@ -23,6 +23,13 @@ class TrainObserver:
     def on_fold(self, number: int, folds: int) -> None:
         """Receive the start of a fold of a cross-validation; the next epochs belong to it."""
 
+    def on_training(self, best: EpochMetrics | None) -> None:
+        """Receive the start of the training of a network, to which the next epochs belong.
+
+        Args:
+            best: The best epoch that a resumed training had finished; None if there is none.
+        """
+
     def on_note(self, sentence: str) -> None:
         """Receive a sentence on how users or labels were handled."""
 

@@ -132,7 +132,7 @@ def _learn(
         return _learn_images(plan, observer, resume=resume)
     texts = learn_texts(plan, observer)
     if plan.options.keep_vocabulary:
-        write_vocabulary(plan, texts.model)
+        write_vocabulary(plan, texts.model, texts.users_N)
     if plan.options.use == "texts":
         return model_of_texts(plan, texts), {}
     trained, folds = _learn_images(plan, observer, resume=resume)

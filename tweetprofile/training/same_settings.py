@@ -4,11 +4,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-_ADDED: Mapping[str, Any] = {
+ADDED: Mapping[str, Any] = {
     "detail": "frame",
     "fine_tune": False,
     "head": "auto",
     "embed_views": 1,
+    "use": "images",
+    "max_texts": 3200,
+    "max_text_bytes": 100_000,
+    "keep_vocabulary": False,
 }
 """Settings that version 0.1.0 did not record, with the values that a run must have to resume one of
 its runs."""
@@ -22,7 +26,7 @@ def differing_settings(settings: Mapping[str, Any], before: Mapping[str, Any]) -
         before: The settings of the interrupted run, as read from JSON.
     """
     given = json.loads(json.dumps(dict(settings)))
-    added = {name: value for name, value in _ADDED.items() if name in given}
+    added = {name: value for name, value in ADDED.items() if name in given}
     earlier = {**added, **before}
     names = sorted(given.keys() | earlier.keys())
     return [name for name in names if given.get(name) != earlier.get(name)]

@@ -62,7 +62,7 @@ class ImageModel:
     """The network of a checkpoint, ready to look at the frames of users.
 
     Args:
-        checkpoint: The checkpoint, which looks at images.
+        checkpoint: The checkpoint; the network of one of texts alone says nothing.
         options: How to predict; `batch_size` must have been chosen.
         spec: The volumes, with the detail that is used.
         device: The device to compute on.

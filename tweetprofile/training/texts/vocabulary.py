@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ _MOST = 100
 """The largest number of n-grams per class and block."""
 
 _FEWEST_USERS, _FEWEST_SHARE = 5, 0.01
-"""An n-gram is kept if at least so many users, and this share of them, wrote it."""
+"""An n-gram is kept if at least this number and this share of the training users wrote it."""
 
 _USERS_PER_SHARD = 1 << 16
 
@@ -53,7 +54,8 @@ class Telling:
         name: The class.
         kind: What the n-gram is: `word`, `2 words`, `3 to 5 characters`.
         bucket: Its bucket.
-        weight: What it adds to the centred logit of the class if it is all that a user wrote once.
+        weight: Its weight for the class minus the mean over all classes, times its inverse document
+            frequency. It ranks n-grams of one kind, and is no logit.
     """
 
     trait: str
@@ -63,14 +65,19 @@ class Telling:
     weight: float
 
 
-def write_vocabulary(plan: TrainingPlan, model: TextModel) -> None:
+def write_vocabulary(plan: TrainingPlan, model: TextModel, users_N: NDArray[np.int64]) -> None:
     """Write the n-grams that speak most for each class, as far as enough users wrote them.
+
+    Args:
+        plan: The training.
+        model: The model that it led to.
+        users_N: The numbers of the training users in the manifest.
 
     Raises:
         WriteError: The file cannot be written.
     """
     telling = list(most_telling(model, plan.found.schema))
-    users, fewest = _users_of(plan, model, sorted({each.bucket for each in telling}))
+    users, fewest = _users_of(plan, model, sorted({each.bucket for each in telling}), users_N)
     rows: list[list[Cell]] = [[*_COLUMNS, f"written by tweetprofile {__version__}"]]
     for each in telling:
         if each.bucket in users and users[each.bucket][1] >= fewest:
@@ -114,7 +121,7 @@ def _kind(block: NgramBlock) -> str:
 
 
 def _users_of(
-    plan: TrainingPlan, model: TextModel, buckets: list[int]
+    plan: TrainingPlan, model: TextModel, buckets: list[int], users_N: NDArray[np.int64]
 ) -> tuple[dict[int, tuple[str, int]], int]:
     """Return the most frequent n-gram of each bucket with its users, and how many are enough."""
     manifest = plan.manifest
@@ -128,13 +135,14 @@ def _users_of(
         rows=shards.content_rows,
     )
     found: Counter[tuple[int, str]] = Counter()
-    writers = 0
-    with LocalEngine(job, EngineOptions("cpu")) as engine:
-        for _, rows in engine.run_shards(shards, range(-(-total // _USERS_PER_SHARD))):
-            for named in rows[NGRAMS].to_pylist():
-                writers += bool(named)
-                found.update(named)
+    is_training_user = np.isin(np.arange(total), users_N)
+    with LocalEngine(job, EngineOptions("cpu", users=total)) as engine:
+        for batch, rows in engine.run_shards(shards, range(-(-total // _USERS_PER_SHARD))):
+            named = rows[NGRAMS].to_pylist()
+            chosen = is_training_user[batch.first : batch.first + len(named)]
+            for ngrams in compress(named, chosen):
+                found.update(ngrams)
     best: dict[int, tuple[str, int]] = {}
     for (bucket, ngram), users in found.most_common():
         best.setdefault(bucket, (ngram, users))
-    return best, max(_FEWEST_USERS, math.ceil(_FEWEST_SHARE * writers))
+    return best, max(_FEWEST_USERS, math.ceil(_FEWEST_SHARE * len(users_N)))
