@@ -46,6 +46,7 @@ from tweetprofile.workers.text_reading import (
     PROCESSORS_PER_READER,
     TEXT_BATCH_SIZE,
     combine,
+    count_texts,
     explain_texts,
     probabilities_by_texts,
     seen_in,
@@ -183,9 +184,10 @@ class Predictor:
                     of_images += self._images.explain(frames, each)
                 if (texts := self._checkpoint.texts) is not None:
                     with self._clock.timing(Stage.TEXTS):
-                        by_texts.append(probabilities_by_texts(texts, batch))
+                        counts = count_texts(texts, batch)
+                        by_texts.append(probabilities_by_texts(texts, counts))
                         if self._images.contributions is not None:
-                            of_texts += explain_texts(texts, batch)
+                            of_texts += explain_texts(texts, batch, counts)
         with self._clock.timing(Stage.PROFILE):
             return self._profiles(
                 outcomes,

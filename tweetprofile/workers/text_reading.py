@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tweetprofile.checkpoints.text_part import TextPart
 from tweetprofile.data.manifests.users import UserImages
 from tweetprofile.scoring.fusion import fuse
-from tweetprofile.texts.ngrams import count_ngrams
+from tweetprofile.texts.ngrams import NgramCounts, count_ngrams
 from tweetprofile.workers.evidence import Explanation, Explanations
 from tweetprofile.workers.profiles import Probabilities, UserOutcome
 
@@ -19,9 +19,14 @@ PROCESSORS_PER_READER = 1
 """The processors that a worker keeps busy with texts alone, which are counted by Python in part."""
 
 
-def probabilities_by_texts(part: TextPart, users: Sequence[UserImages]) -> Probabilities:
-    """Return the calibrated probabilities of users by their texts alone."""
-    rows = [part.model.logits(count_ngrams(user.texts, part.header.spec)) for user in users]
+def count_texts(part: TextPart, users: Sequence[UserImages]) -> list[NgramCounts]:
+    """Count the n-grams of the texts of each user."""
+    return [count_ngrams(user.texts, part.header.spec) for user in users]
+
+
+def probabilities_by_texts(part: TextPart, counts: Sequence[NgramCounts]) -> Probabilities:
+    """Return the calibrated probabilities of users by the n-grams of their texts alone."""
+    rows = [part.model.logits(each) for each in counts]
     return {
         trait: _softmax(
             np.stack([row[trait] for row in rows]) / part.header.temperatures[trait]
@@ -32,16 +37,23 @@ def probabilities_by_texts(part: TextPart, users: Sequence[UserImages]) -> Proba
     }
 
 
-def explain_texts(part: TextPart, users: Sequence[UserImages]) -> list[Explanation]:
-    """Return what each text that is not blank adds to the calibrated logits of texts alone."""
+def explain_texts(
+    part: TextPart, users: Sequence[UserImages], counts: Sequence[NgramCounts]
+) -> list[Explanation]:
+    """Return what each text that is not blank adds to the calibrated logits of texts alone.
+
+    Args:
+        part: The model of texts.
+        users: The users.
+        counts: The n-grams of all texts of each user.
+    """
     found = []
-    for user in users:
+    for user, together in zip(users, counts, strict=True):
         used = [index for index, text in enumerate(user.texts) if text and not text.isspace()]
-        counts = count_ngrams(user.texts, part.header.spec)
         each = [count_ngrams([user.texts[index]], part.header.spec) for index in used]
         added = {
             trait: rows / part.header.temperatures[trait]
-            for trait, rows in part.model.contributions(counts, each).items()
+            for trait, rows in part.model.contributions(together, each).items()
         }
         # Of too many texts, the first ones are left out.
         found.append(Explanation([user.texts_left_out + index for index in used], added))
