@@ -1,33 +1,31 @@
 """Users in, the n-grams behind some buckets out, as far as the users' texts have them."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from tweetprofile.data.manifests.users import UserImages
-from tweetprofile.job import PredictorOptions, WorkerFacts
-from tweetprofile.stages import Stage, StageClock
+from tweetprofile.job import PredictorOptions
+from tweetprofile.stages import Stage
 from tweetprofile.texts.naming import name_ngrams
 from tweetprofile.texts.spec import TextSpec
 from tweetprofile.workers.feature_rows import make_name_rows
 from tweetprofile.workers.observers import ImageObserver
 from tweetprofile.workers.profiles import UserOutcome
-from tweetprofile.workers.text_counter import USERS_AT_ONCE
-from tweetprofile.workers.text_reading import PROCESSORS_PER_READER
+from tweetprofile.workers.text_worker import TextWorker
 
 
-class TextNamer:
+class TextNamer(TextWorker):
     """Names the n-grams of users' texts that are in some buckets.
 
     Args:
         spec: How to normalise texts, and which n-grams to count.
         buckets: The buckets, as the bytes of uint32 in rising order.
-        options: Not used: no image is read.
+        options: See `TextWorker`, as for the others.
         compute_slot: The context entered to compute; None for no limit.
-        observer: Not used: no image is decoded.
+        observer: Not used.
     """
 
     def __init__(
@@ -38,20 +36,8 @@ class TextNamer:
         compute_slot: AbstractContextManager[object] | None = None,
         observer: ImageObserver | None = None,
     ) -> None:
-        self._spec, self._buckets_W = spec, np.frombuffer(buckets, np.uint32)
-        self._compute_slot = compute_slot or nullcontext()
-        self._clock = StageClock()
-        self.facts = WorkerFacts(
-            device="cpu",
-            decoder="pillow",
-            batch_size=USERS_AT_ONCE,
-            cuda_devices=torch.cuda.device_count(),
-            processors_per_worker=PROCESSORS_PER_READER,
-        )
-
-    def take_seconds(self) -> dict[Stage, float]:
-        """Return the seconds per stage since this method was last called."""
-        return self._clock.take()
+        super().__init__(spec, options, compute_slot, observer)
+        self._buckets_W = np.frombuffer(buckets, np.uint32)
 
     def __call__(self, users: Sequence[UserImages]) -> pa.Table:
         """Return the n-grams of each user that are in the buckets, one row per user, in order."""
