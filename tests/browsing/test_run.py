@@ -1,7 +1,9 @@
 """A page is made of any profiles and manifest, or one sentence says why not."""
 
+import gzip
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ from PIL import Image
 from tests.browsing.conftest import SCHEMA, Made, write_profiles
 from tests.browsing.tables import add_evidence
 from tweetprofile.browsing.options import BrowseOptions
+from tweetprofile.browsing.profile_rows import read_profile_rows
 from tweetprofile.browsing.run import browse_profiles
 from tweetprofile.cli import main
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of, read_description
 from tweetprofile.errors import ManifestError, OptionError, OutputError, PredictionsError
+from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.workers.profiles import TextOutcome, UserOutcome
 
 ALL = 40
@@ -102,6 +106,21 @@ def test_a_sample_is_spread_evenly_and_always_the_same(
     assert "8 of 40 users: 8 users spread evenly" in (tmp_path / "one/index.html").read_text()
 
 
+def test_one_user_is_counted_as_one(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    profiles, manifest = texts(gender=["female"] * ALL)
+    browse_profiles(profiles, manifest, tmp_path / "one", BrowseOptions(sample=1, mistakes=1))
+    page = (tmp_path / "one" / "index.html").read_text()
+    assert "1 user spread evenly over the manifest, the most confident mistake of each" in page
+    pl.read_parquet(manifest).head(1).write_parquet(manifest)
+    summary = browse_profiles(profiles, manifest, tmp_path / "only")
+    assert "This page shows the only user." in (tmp_path / "only" / "index.html").read_text()
+    assert summary.notes == (
+        "39 profiles are of users whom the manifest lacks; the page leaves them out.",
+    )
+
+
 def test_the_most_confident_mistakes_and_named_users_are_added_to_the_sample(
     texts: Callable[..., tuple[Path, Path]], tmp_path: Path
 ) -> None:
@@ -155,7 +174,7 @@ def test_users_without_a_profile_or_a_place_in_the_manifest_are_counted(
     summary = browse_profiles(profiles, manifest, tmp_path / "page")
     assert summary.users == ALL - 3
     assert summary.notes == (
-        "1 profile is of a user whom the manifest lacks; the page leaves them out.",
+        "1 profile is of a user whom the manifest lacks; the page leaves it out.",
         "2 users of the manifest have no profile; the page leaves them out.",
     )
     assert "1 profile is of a user" in (tmp_path / "page" / "index.html").read_text()
@@ -175,6 +194,92 @@ def test_no_id_and_no_text_is_in_an_anonymous_page(
     page = (tmp_path / "page" / "index.html").read_text()
     assert "faces and what is written in images are not" in page
     assert users_of(tmp_path / "page")["ids"] is None
+
+
+def test_a_status_that_predict_does_not_write_is_not_shown(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    _, manifest = texts()
+    ids = [f"user-{user:02}" for user in range(ALL)]
+    columns = {"user_id": ids, "gender": ["female", "male"] * (ALL // 2)}
+    odd = pl.DataFrame({**columns, "status": ["my name is Ada", "partial"] * (ALL // 2)})
+    odd.write_parquet(tmp_path / "odd.parquet")
+    options = BrowseOptions(anonymous=True)
+    browse_profiles(tmp_path / "odd.parquet", manifest, tmp_path / "page", options)
+    assert users_of(tmp_path / "page")["statuses"] == ["no_images", "partial"]
+
+
+def test_profiles_of_a_manifest_whose_other_columns_vary_within_users(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    profiles, manifest = texts()
+    long = pl.read_parquet(manifest).explode("texts").rename({"texts": "text"})
+    long.with_columns(lang=pl.Series(["en", "es"] * ALL)).write_parquet(manifest)
+    assert browse_profiles(profiles, manifest, tmp_path / "page").users == ALL
+    pl.read_parquet(profiles).select("user_id", "gender").write_csv(tmp_path / "p.csv")
+    assert browse_profiles(tmp_path / "p.csv", manifest, tmp_path / "other").users == ALL
+
+
+def test_all_traits_of_another_program_are_shown_with_labels_or_without(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    ages, half = ["old", "young"], ALL // 2
+    for number, labels in enumerate(({"lang": ["en"] * ALL}, {"gender": ["f", "m"] * half})):
+        profiles, manifest = texts(**labels)
+        columns = {
+            "user_id": [f"user-{user:02}" for user in range(ALL)],
+            "gender": ["f", "m"] * half,
+        }
+        pl.DataFrame({**columns, "age": ages * half}).write_parquet(profiles)
+        browse_profiles(profiles, manifest, tmp_path / f"page-{number}")
+        assert users_of(tmp_path / f"page-{number}")["traits"] == [
+            ["gender", ["f", "m"]], ["age", ages],
+        ]  # fmt: skip
+
+
+def test_users_keep_their_evidence_wherever_their_profiles_are(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    profiles, _ = texts()
+    add_evidence(profiles, SCHEMA, texts=[2] * ALL)
+    rows = np.array([33, 2, 39, 0])
+    read = read_profile_rows(Predictions.read(profiles), rows)
+    bases = pq.read_table(profiles)["evidence_base"].to_pylist()
+    for place, row in zip(read.rows, rows, strict=True):
+        assert place.evidence is not None
+        assert place.evidence.base == (bases[row]["gender"], bases[row]["place"])
+
+
+def test_the_evidence_of_all_users_is_never_in_memory_at_once(tmp_path: Path) -> None:
+    users, random = 160, np.random.default_rng(0)
+    odds = {
+        each.name: random.dirichlet(np.ones(len(each.classes)), users).astype(np.float32)
+        for each in SCHEMA
+    }
+    outcomes = [UserOutcome(f"{user}", 1, 1, ()) for user in range(users)]
+    write_profiles(tmp_path / "p.parquet", outcomes, odds)
+    add_evidence(tmp_path / "p.parquet", SCHEMA, texts=[100] * users)
+    predictions = Predictions.read(tmp_path / "p.parquet")
+    tracemalloc.start()
+    read_profile_rows(predictions, np.arange(users))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4_000_000
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz"])
+def test_csv_of_any_ending_is_shown_and_what_it_cannot_say_is_named(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path, ending: str
+) -> None:
+    profiles, manifest = texts()
+    table = pl.read_parquet(profiles).select("user_id", "gender", "status", evidence=pl.lit("0: x"))
+    with (gzip.open if ending.endswith("gz") else open)(tmp_path / f"p.{ending}", "wb") as file:
+        file.write(table.write_csv(separator="\t" if ending == "tsv" else ",").encode())
+    summary = browse_profiles(tmp_path / f"p.{ending}", manifest, tmp_path / "page")
+    assert summary.notes == (
+        "The profiles are CSV, so their columns status, evidence are not used: status and evidence "
+        "are read from Parquet only.",
+    )
 
 
 def test_texts_are_shown_only_if_they_are_wanted(
@@ -269,7 +374,10 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(
     for options, words in (
         (BrowseOptions(mistakes=2), "`mistakes` needs labels to compare with"),
         (BrowseOptions(users=("nobody",)), "`users` names 'nobody', who has no profile"),
-        (BrowseOptions(labels=str(manifest)), "no label column for any trait"),
+        (
+            BrowseOptions(labels=str(manifest)),
+            "any trait .* that has labels of these",
+        ),
     ):
         with pytest.raises((OptionError, PredictionsError), match=words):
             browse_profiles(profiles, manifest, tmp_path / "page", options)

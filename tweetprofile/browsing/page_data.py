@@ -175,7 +175,6 @@ def _details(users: PageUsers, user: int, shared: Sequence[SharedImage | None]) 
         ],
         "failed": sorted(images.failed),
         "moreFailed": images.failed_count - len(images.failed),
-        "used": profile.frames_used,
         "base": _rounded(evidence.base) if evidence else 0,
         "totals": _rounded(_logits(users.predicted, user)) if evidence else 0,
         "texts": [
