@@ -174,7 +174,7 @@ def test_unusable_images_are_marked_with_their_reason(browser: Browser, made: Ma
         reasons = page.locator(".card .bad").all_inner_texts()
         assert sorted(reasons) == ["missing", "not an image"]
         label = page.locator(".card .strip").get_attribute("aria-label")
-        assert label == "1 thumbnail, 2 unusable: not_an_image, missing"
+        assert label == "1 thumbnail, 2 unusable: not an image, missing"
         page.click(".card .open")
         page.wait_for_selector(".gallery")
         assert page.locator(".gallery").inner_text().count("unusable") == 2
@@ -223,6 +223,31 @@ def test_bars_are_those_of_the_chosen_trait_in_the_chosen_order(
         assert numbers == [f"image {number}" for number in range(1, 12)]
         page.select_option("#by", label="gender")
         assert sorted(page.locator(".gallery b").all_inner_texts()) != sorted(before)
+
+
+def test_the_sentence_on_the_sum_names_the_contributions_that_have_no_bar(
+    browser: Browser, made: Made
+) -> None:
+    with opened(browser, made) as page:
+        for images, texts, noun, bars, words in (
+            (11, 0, "image", 11, "they add up to"),
+            (11, 3, "image", 11, "they add up with those of the texts to"),
+            (60, 0, "image", 48, "they add up with those of 12 images without a bar to"),
+            (60, 9, "image", 59, "with those of 1 image without a bar and of the texts to"),
+            (0, 8, "text", 8, "they add up to"),
+            (0, 9, "text", 8, "they add up with those of all other texts to"),
+        ):
+            details = {"base": [1], "totals": [2], "imageCounts": [images], "textCounts": [texts]}
+            said = page.evaluate(
+                "([details, noun, bars]) => explanation(0, 0, details, noun, bars).textContent",
+                [details, noun, bars],
+            )
+            assert words in said
+
+
+def test_a_hidden_user_is_found_by_number(browser: Browser, made: Made) -> None:
+    with opened(browser, made) as page:
+        assert page.evaluate("(all.ids = null, nameOf(1233))") == "user 1234"
 
 
 def figures(words: Iterable[str]) -> list[float]:

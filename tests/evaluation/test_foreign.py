@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tweetprofile.evaluation.evaluate import (
     compare_predictions,
     evaluate_predictions,
 )
+from tweetprofile.evaluation.leakage import Leakage
 from tweetprofile.evaluation.output_folder import write_evaluation
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.submission import write_submission
@@ -311,6 +313,18 @@ def test_a_checkpoint_that_is_named_is_taken_for_the_model_of_predictions_withou
     assert found.leakage.unchecked == (
         "its checkpoint was written by a version that recorded no fingerprints"
     )
+    assert found.leakage.is_stated
+
+
+def test_a_model_that_was_named_is_not_said_to_be_unknown(
+    manifest: Path, ours: Path, tmp_path: Path
+) -> None:
+    found = evaluate_predictions(manifest, by_polars(ours, tmp_path))
+    assert found.missing is not None
+    assert found.says_missing_model
+    named = replace(found, leakage=Leakage("its checkpoint has none", is_stated=True))
+    assert named.missing is None
+    assert not named.says_missing_model
 
 
 def test_labels_that_the_predictions_lack_may_differ_from_row_to_row_of_a_user(

@@ -181,7 +181,8 @@ def _details(users: PageUsers, user: int, shared: Sequence[SharedImage | None]) 
             [index, _rounded(each), *([images.texts[index]] if index in images.texts else [])]
             for index, each in (evidence.texts.items() if evidence else ())
         ],
-        "moreTexts": evidence.texts_left_out if evidence else 0,
+        "imageCounts": evidence.image_counts if evidence else 0,
+        "textCounts": evidence.text_counts if evidence else 0,
     }
 
 

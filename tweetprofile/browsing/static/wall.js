@@ -105,7 +105,7 @@ function stripOf(user) {
   const reasons = failed.map((code) => all.reasons[code]);
   strip.setAttribute("role", "img");
   strip.setAttribute("aria-label", shown + failed.length === 0 ? "no image"
-    : count(shown, "thumbnail") + (failed.length ? `, ${failed.length} unusable: ${unique(reasons).join(", ")}` : ""));
+    : count(shown, "thumbnail") + (failed.length ? `, ${failed.length} unusable: ${unique(reasons).join(", ").replaceAll("_", " ")}` : ""));
   if (shown + failed.length === 0) return append(strip, element("div", "none", "no image"));
   const kept = shown + failed.length > room ? room - 1 : room;
   const bad = Math.min(failed.length, Math.max(kept - shown, Math.min(failed.length, 2)));
