@@ -16,14 +16,21 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.browsing.conftest import SCHEMA, Made, write_profiles
+from tests.browsing.conftest import SCHEMA, USERS, Made, write_profiles
 from tests.browsing.tables import add_evidence
 from tweetprofile.browsing.options import BrowseOptions
+from tweetprofile.browsing.output_folder import new_folder
 from tweetprofile.browsing.profile_rows import read_profile_rows
 from tweetprofile.browsing.run import browse_profiles
 from tweetprofile.cli import main
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of, read_description
-from tweetprofile.errors import ManifestError, OptionError, OutputError, PredictionsError
+from tweetprofile.errors import (
+    ManifestError,
+    OptionError,
+    OutputError,
+    PredictionsError,
+    WriteError,
+)
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.workers.profiles import TextOutcome, UserOutcome
 
@@ -196,6 +203,18 @@ def test_no_id_and_no_text_is_in_an_anonymous_page(
     assert users_of(tmp_path / "page")["ids"] is None
 
 
+def test_no_id_and_no_name_of_an_image_is_in_an_anonymous_page(made: Made, tmp_path: Path) -> None:
+    options = BrowseOptions(anonymous=True)
+    summary = browse_profiles(made.profiles, made.manifest, tmp_path / "page", options)
+    assert summary.images > USERS
+    names = pl.read_parquet(made.manifest)["images"].explode().drop_nulls().to_list()
+    hidden = [each.encode() for each in (*made.ids, *names)]
+    hidden += [json.dumps(each)[1:-1].encode() for each in (*made.ids, *names)]
+    for path in (tmp_path / "page").rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert [each for each in hidden if each in content] == [], path
+
+
 def test_a_status_that_predict_does_not_write_is_not_shown(
     texts: Callable[..., tuple[Path, Path]], tmp_path: Path
 ) -> None:
@@ -349,6 +368,19 @@ def test_an_earlier_page_is_replaced_only_on_request_and_a_foreign_file_never(
         assert (page / name).read_text() == "mine"
         (page / name).unlink() if kept is None else (page / name).write_bytes(kept)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("lost", ["files", "index.html"])
+def test_an_earlier_page_comes_back_if_it_cannot_be_replaced(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path, lost: str
+) -> None:
+    page = browse_profiles(*texts(), tmp_path / "page").page.parent
+    before = {path: path.read_bytes() for path in page.rglob("*") if path.is_file()}
+    with pytest.raises(WriteError), new_folder(page, overwrite=True) as unfinished:
+        assert unfinished.parent == page, "on the same file system, even if `page` is a mount point"
+        (unfinished / "index.html").write_bytes(b"")
+        (unfinished / lost).rename(tmp_path / "lost")
+    assert {path: path.read_bytes() for path in page.rglob("*") if path.is_file()} == before
 
 
 def test_a_page_is_never_written_over_what_it_is_made_of(

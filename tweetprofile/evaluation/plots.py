@@ -105,7 +105,7 @@ def _confidence_plots(trait: str, metrics: TraitMetrics, matched: MatchedTrait) 
     plots = [
         _plot(
             f"{trait}-reliability",
-            f"Reliability of {trait}: each point is {_users_of(curve.points)} of similar "
+            f"Reliability of {trait}: each point is {users_of(curve.points)} of similar "
             "confidence, with the 95% interval of their accuracy.",
             lambda axes: _draw_reliability(axes, curve),
         ),
@@ -123,7 +123,7 @@ def _confidence_plots(trait: str, metrics: TraitMetrics, matched: MatchedTrait) 
     return plots
 
 
-def _users_of(points: Sequence[ReliabilityPoint]) -> str:
+def users_of(points: Sequence[ReliabilityPoint]) -> str:
     """Return how many users a point is; those of one confidence are never divided."""
     fewest, most = (each(point.users for point in points) for each in (min, max))
     return count_of(fewest, "user") if fewest == most else f"{fewest:,} to {most:,} users"
@@ -200,7 +200,7 @@ def _draw_reliability(axes: "Axes", curve: ReliabilityCurve) -> None:
         linewidth=1,
         elinewidth=1.6,
         capsize=3,
-        label=f"{_users_of(points)} each, 95% interval",
+        label=f"{users_of(points)} each, 95% interval",
     )
     title = f"Reliability curve (ECE {curve.ece:.3f})"
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), title=title)
