@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +134,7 @@ def test_the_evidence_of_all_users_is_never_in_memory_at_once(tmp_path: Path) ->
     [
         ("evidence", pa.array([["a"]] * ALL)),
         ("evidence", pa.array([[{"index": 1, "contributions": "much"}]] * ALL)),
+        ("evidence", pa.array([[{"index": math.inf, "contributions": {"gender": 1.0}}]] * ALL)),
         ("text_evidence", pa.array([7] * ALL)),
         ("evidence_base", pa.array(["low"] * ALL)),
         ("image_errors", pa.array([[3]] * ALL)),

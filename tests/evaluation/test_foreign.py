@@ -359,12 +359,13 @@ def test_without_labels_names_and_texts_of_users_are_no_traits(tmp_path: Path) -
         "user_id": ids, "gender": ["male", "female"] * 35, "name": ["Ada", "Bo"] * 35,
         "screen_name": ["ada", "bo"] * 35, "description": ["I am A", "I am B"] * 35,
         "quote": [f"I am {user}" for user in ids], "prose": ["a" * 300, "b"] * 35,
+        "nick": ["Ada", "Bo", "Cy", *[None] * 67],
     }  # fmt: skip
     pl.DataFrame(columns).write_parquet(tmp_path / "table.parquet")
     read = Predictions.read(tmp_path / "table.parquet")
     assert read.schema.names == ("gender",)
     assert [remark.partition(":")[0] for remark in read.remarks] == [
-        "quote is left out", "prose is left out",
+        "quote is left out", "prose is left out", "nick is left out",
     ]  # fmt: skip
 
 

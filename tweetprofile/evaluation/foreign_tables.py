@@ -75,7 +75,9 @@ def traits_of_table(path: AnyPath, labels: Collection[str] | None) -> list[str]:
         PredictionsError: The table cannot be read.
     """
     with _reading(path):
-        return [each.name for each in find_traits(_schema_of(path), labels)[0]]
+        columns = _schema_of(path)
+        _check_names(columns.names, path)
+        return [each.name for each in find_traits(columns, labels)[0]]
 
 
 def read_foreign(
@@ -153,6 +155,8 @@ def _why_no_classes(column: pa.ChunkedArray, name: str) -> str | None:
         return f"has more than {_MOST_UNDECLARED} different values"
     if len(classes) > _MOST_UNDECLARED:
         return f"has more than {_MOST_UNDECLARED} different values"
+    if len(classes) > 2 and max(classes.values()) == 1:
+        return "has a different value for every user"
     reasons = (why_not_a_class(each) for each in classes)
     return next((f"has a value that {reason}" for reason in reasons if reason), None)
 

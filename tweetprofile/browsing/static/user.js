@@ -155,8 +155,8 @@ function chooser(trait, ordered) {
   return append(element("div", "choices"),
     list("by", "Trait", all.traits.map(([name], each) => [String(each), name]), String(trait),
       (value) => choose({ by: +value }, true)),
-    ordered ? list("order", "Order", [["telling", "for the prediction first"], ["list", "as in the manifest"]], state.order,
-      (value) => choose({ order: value }, true)) : null);
+    ordered ? list("order", "Order", [["telling", "for the prediction first"], ["list", "as in the manifest"]],
+      state.order, (value) => choose({ order: value }, true)) : null);
 }
 
 function figureOf(user, place, [index, , shared], weight, largest) {
