@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +21,7 @@ from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.data.images.reader import FailedImage
 from tweetprofile.errors import Reason
 from tweetprofile.traits import Trait, TraitSchema
-from tweetprofile.workers.profiles import UserOutcome, make_profiles
+from tweetprofile.workers.profiles import TextOutcome, UserOutcome, make_profiles
 
 MARKUP = "<img src=x onerror=hacked=1>"
 HOSTILE_ID = "</script><script>hacked=1</script>\u2028&amp;"
@@ -32,6 +33,9 @@ USERS = 30
 SHARED, FAILING, MANY, NONE, HOSTILE = 3, 5, 7, 9, 11
 """Users with an image that user 4 has, too; with damaged images; with 15 images; without any;
 with an id, an image and a text that are markup."""
+
+ALL = 40
+"""Users of the manifest without images."""
 
 
 @dataclass(frozen=True)
@@ -156,3 +160,30 @@ def _outcome(user: int, user_id: str, names: Sequence[str]) -> UserOutcome:
     )
     used = min(11, len(names) - len(errors))
     return UserOutcome(user_id, len(names), used, errors)
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """`texts(**labels)` writes a manifest of texts alone, and profiles of its users."""
+
+    def write(**labels: list[Any]) -> tuple[Path, Path]:
+        ids = [f"user-{user:02}" for user in range(ALL)]
+        columns = {
+            "user_id": ids,
+            "texts": [[f"text {each} of user {user}" for each in range(2)] for user in range(ALL)],
+            **labels,
+        }
+        pl.DataFrame(columns).write_parquet(tmp_path / "m.parquet")
+        random = np.random.default_rng(0)
+        odds = {
+            trait.name: random.dirichlet(np.ones(len(trait.classes)), ALL).astype(np.float32)
+            for trait in SCHEMA
+        }
+        outcomes = [
+            UserOutcome(user, 0, 0, (), texts=TextOutcome(2, 2, 0), texts_alone=True)
+            for user in ids
+        ]
+        write_profiles(tmp_path / "p.parquet", outcomes, odds)
+        return tmp_path / "p.parquet", tmp_path / "m.parquet"
+
+    return write

@@ -74,3 +74,9 @@ def _entries(indexes: Sequence[int], named: Sequence[Mapping[str, float]]) -> li
     return [
         {"index": index, "contributions": each} for index, each in zip(indexes, named, strict=False)
     ]
+
+
+def users_of(page: Path) -> Any:
+    """Return the list of users of a page, as its script has it."""
+    script = (page / "files" / "users.js").read_text()
+    return json.loads(script[script.index("setUsers(") + 9 : script.rindex(");")])

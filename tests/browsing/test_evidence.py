@@ -19,6 +19,7 @@ def test_contributions_are_read_by_the_position_of_the_image() -> None:
     found = read_evidence(row, SCHEMA)
     assert found is not None
     assert found.images == {4: (1.5, 0.5), 0: (None, 0.5)}
+    assert found.image_counts == (1, 2)
     assert found.base == (-0.25, None)
     assert found.texts == {}
 
@@ -28,7 +29,8 @@ def test_the_texts_that_contributed_most_to_some_trait_are_kept() -> None:
     found = read_evidence({"evidence": [], "text_evidence": texts}, SCHEMA)
     assert found is not None
     assert list(found.texts) == [1, *range(50 - MOST_TEXTS, 50)]
-    assert found.texts_left_out == 50 - MOST_TEXTS - 1
+    assert found.text_counts == (50, 50)
+    assert found.image_counts == (0, 0)
 
 
 def test_profiles_without_evidence_have_none() -> None:

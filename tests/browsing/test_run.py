@@ -8,56 +8,25 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.browsing.conftest import SCHEMA, Made, write_profiles
-from tests.browsing.tables import add_evidence
+from tests.browsing.conftest import ALL, SCHEMA, USERS, Made
+from tests.browsing.tables import add_evidence, users_of
 from tweetprofile.browsing.options import BrowseOptions
+from tweetprofile.browsing.output_folder import new_folder
 from tweetprofile.browsing.run import browse_profiles
 from tweetprofile.cli import main
-from tweetprofile.data.files.provenance import METADATA_KEY, Kind, kind_of, read_description
-from tweetprofile.errors import ManifestError, OptionError, OutputError, PredictionsError
-from tweetprofile.workers.profiles import TextOutcome, UserOutcome
-
-ALL = 40
-"""Users of the manifest without images."""
-
-
-@pytest.fixture
-def texts(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
-    """`texts(**labels)` writes a manifest of texts alone, and profiles of its users."""
-
-    def write(**labels: list[Any]) -> tuple[Path, Path]:
-        ids = [f"user-{user:02}" for user in range(ALL)]
-        columns = {
-            "user_id": ids,
-            "texts": [[f"text {each} of user {user}" for each in range(2)] for user in range(ALL)],
-            **labels,
-        }
-        pl.DataFrame(columns).write_parquet(tmp_path / "m.parquet")
-        random = np.random.default_rng(0)
-        odds = {
-            trait.name: random.dirichlet(np.ones(len(trait.classes)), ALL).astype(np.float32)
-            for trait in SCHEMA
-        }
-        outcomes = [
-            UserOutcome(user, 0, 0, (), texts=TextOutcome(2, 2, 0), texts_alone=True)
-            for user in ids
-        ]
-        write_profiles(tmp_path / "p.parquet", outcomes, odds)
-        return tmp_path / "p.parquet", tmp_path / "m.parquet"
-
-    return write
-
-
-def users_of(page: Path) -> Any:
-    """The list of users of a page, as its script has it."""
-    script = (page / "files" / "users.js").read_text()
-    return json.loads(script[script.index("setUsers(") + 9 : script.rindex(");")])
+from tweetprofile.data.files.provenance import Kind, kind_of
+from tweetprofile.errors import (
+    ManifestError,
+    OptionError,
+    OutputError,
+    PredictionsError,
+    WriteError,
+)
 
 
 def test_every_file_says_what_it_is_and_only_the_page_is_on_top(made: Made) -> None:
@@ -100,6 +69,21 @@ def test_a_sample_is_spread_evenly_and_always_the_same(
         assert (summary.users, summary.of) == (8, ALL)
         assert users_of(tmp_path / page)["ids"] == [f"user-{user:02}" for user in range(0, ALL, 5)]
     assert "8 of 40 users: 8 users spread evenly" in (tmp_path / "one/index.html").read_text()
+
+
+def test_one_user_is_counted_as_one(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    profiles, manifest = texts(gender=["female"] * ALL)
+    browse_profiles(profiles, manifest, tmp_path / "one", BrowseOptions(sample=1, mistakes=1))
+    page = (tmp_path / "one" / "index.html").read_text()
+    assert "1 user spread evenly over the manifest, the most confident mistake of each" in page
+    pl.read_parquet(manifest).head(1).write_parquet(manifest)
+    summary = browse_profiles(profiles, manifest, tmp_path / "only")
+    assert "This page shows the only user." in (tmp_path / "only" / "index.html").read_text()
+    assert summary.notes == (
+        "39 profiles are of users whom the manifest lacks; the page leaves them out.",
+    )
 
 
 def test_the_most_confident_mistakes_and_named_users_are_added_to_the_sample(
@@ -155,7 +139,7 @@ def test_users_without_a_profile_or_a_place_in_the_manifest_are_counted(
     summary = browse_profiles(profiles, manifest, tmp_path / "page")
     assert summary.users == ALL - 3
     assert summary.notes == (
-        "1 profile is of a user whom the manifest lacks; the page leaves them out.",
+        "1 profile is of a user whom the manifest lacks; the page leaves it out.",
         "2 users of the manifest have no profile; the page leaves them out.",
     )
     assert "1 profile is of a user" in (tmp_path / "page" / "index.html").read_text()
@@ -177,6 +161,18 @@ def test_no_id_and_no_text_is_in_an_anonymous_page(
     assert users_of(tmp_path / "page")["ids"] is None
 
 
+def test_no_id_and_no_name_of_an_image_is_in_an_anonymous_page(made: Made, tmp_path: Path) -> None:
+    options = BrowseOptions(anonymous=True)
+    summary = browse_profiles(made.profiles, made.manifest, tmp_path / "page", options)
+    assert summary.images > USERS
+    names = pl.read_parquet(made.manifest)["images"].explode().drop_nulls().to_list()
+    hidden = [each.encode() for each in (*made.ids, *names)]
+    hidden += [json.dumps(each)[1:-1].encode() for each in (*made.ids, *names)]
+    for path in (tmp_path / "page").rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert [each for each in hidden if each in content] == [], path
+
+
 def test_texts_are_shown_only_if_they_are_wanted(
     texts: Callable[..., tuple[Path, Path]], tmp_path: Path
 ) -> None:
@@ -187,41 +183,6 @@ def test_texts_are_shown_only_if_they_are_wanted(
         browse_profiles(profiles, manifest, page, BrowseOptions(texts=shown))
         details = (page / "files" / "details-0.js").read_text()
         assert ("text 1 of user 6" in details) is shown
-
-
-@pytest.mark.parametrize(
-    ("column", "values"),
-    [
-        ("evidence", pa.array([["a"]] * ALL)),
-        ("evidence", pa.array([[{"index": 1, "contributions": "much"}]] * ALL)),
-        ("text_evidence", pa.array([7] * ALL)),
-        ("evidence_base", pa.array(["low"] * ALL)),
-        ("image_errors", pa.array([[3]] * ALL)),
-    ],
-)
-def test_a_damaged_column_is_one_sentence(
-    texts: Callable[..., tuple[Path, Path]], tmp_path: Path, column: str, values: pa.Array
-) -> None:
-    profiles, manifest = texts()
-    add_evidence(profiles, SCHEMA, texts=[2] * ALL)
-    table, facts = pq.read_table(profiles), read_description(profiles)
-    table = table.drop_columns([column]).append_column(column, values)
-    metadata = {METADATA_KEY: json.dumps(facts)}
-    pq.write_table(table.replace_schema_metadata(metadata), profiles)
-    with pytest.raises(PredictionsError, match="has a damaged column of outcomes or evidence"):
-        browse_profiles(profiles, manifest, tmp_path / "page")
-    assert not (tmp_path / "page").exists()
-
-
-def test_columns_that_are_missing_are_no_error(
-    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
-) -> None:
-    profiles, manifest = texts()
-    table, facts = pq.read_table(profiles), read_description(profiles)
-    table = table.drop_columns(["status", "image_errors", "images_given"])
-    metadata = {METADATA_KEY: json.dumps(facts)}
-    pq.write_table(table.replace_schema_metadata(metadata), profiles)
-    assert browse_profiles(profiles, manifest, tmp_path / "page").users == ALL
 
 
 def test_an_earlier_page_is_replaced_only_on_request_and_a_foreign_file_never(
@@ -244,6 +205,19 @@ def test_an_earlier_page_is_replaced_only_on_request_and_a_foreign_file_never(
         assert (page / name).read_text() == "mine"
         (page / name).unlink() if kept is None else (page / name).write_bytes(kept)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("lost", ["files", "index.html"])
+def test_an_earlier_page_comes_back_if_it_cannot_be_replaced(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path, lost: str
+) -> None:
+    page = browse_profiles(*texts(), tmp_path / "page").page.parent
+    before = {path: path.read_bytes() for path in page.rglob("*") if path.is_file()}
+    with pytest.raises(WriteError), new_folder(page, overwrite=True) as unfinished:
+        assert unfinished.parent == page, "on the same file system, even if `page` is a mount point"
+        (unfinished / "index.html").write_bytes(b"")
+        (unfinished / lost).rename(tmp_path / "lost")
+    assert {path: path.read_bytes() for path in page.rglob("*") if path.is_file()} == before
 
 
 def test_a_page_is_never_written_over_what_it_is_made_of(
@@ -269,7 +243,10 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(
     for options, words in (
         (BrowseOptions(mistakes=2), "`mistakes` needs labels to compare with"),
         (BrowseOptions(users=("nobody",)), "`users` names 'nobody', who has no profile"),
-        (BrowseOptions(labels=str(manifest)), "no label column for any trait"),
+        (
+            BrowseOptions(labels=str(manifest)),
+            "any trait .* that has labels of these",
+        ),
     ):
         with pytest.raises((OptionError, PredictionsError), match=words):
             browse_profiles(profiles, manifest, tmp_path / "page", options)
@@ -320,19 +297,3 @@ def test_a_page_is_made_of_profiles_and_images_in_a_store(
     summary = browse_profiles(*sources, tmp_path / "page", BrowseOptions(texts=True))
     assert (summary.users, summary.images) == (made.summary.users, made.summary.images)
     assert users_of(tmp_path / "page") == users_of(made.page)
-
-
-def test_predictions_of_another_program_are_shown_without_probabilities(
-    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
-) -> None:
-    _, manifest = texts(gender=["female", "male", "other", None] * (ALL // 4))
-    rows = "".join(f"user-{user:02},female\n" for user in range(ALL))
-    (tmp_path / "other.csv").write_text(f"user_id,gender\n{rows}")
-    browse_profiles(tmp_path / "other.csv", manifest, tmp_path / "page")
-    found = users_of(tmp_path / "page")
-    assert found["traits"] == [["gender", ["female", "male", "other"]]]
-    assert found["truth"][0][:4] == [0, 1, 2, -1]
-    assert found["confidence"] == [None]
-    with pytest.raises(OptionError, match="`mistakes` needs probabilities"):
-        options = BrowseOptions(mistakes=3)
-        browse_profiles(tmp_path / "other.csv", manifest, tmp_path / "other", options)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tweetprofile.evaluation.evaluate import (
     compare_predictions,
     evaluate_predictions,
 )
+from tweetprofile.evaluation.leakage import Leakage
 from tweetprofile.evaluation.output_folder import write_evaluation
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.submission import write_submission
@@ -211,7 +213,7 @@ def test_labels_that_were_kept_beside_predictions_are_not_evaluated_as_predictio
     assert remark.startswith("place: not evaluated; there are confidences of gender only")
 
 
-def test_a_class_that_only_one_side_has_is_named_and_compared_as_what_it_is(
+def test_a_class_that_only_one_side_has_is_named_and_counts_as_a_class_of_its_own(
     write_labels: Callable[..., Path], write_table: Callable[..., Path]
 ) -> None:
     labels = write_labels(["a", "b", "c", "d"], gender=["male", "male", "female", "other"])
@@ -219,7 +221,7 @@ def test_a_class_that_only_one_side_has_is_named_and_compared_as_what_it_is(
     found = evaluate_predictions(labels, table)
     assert found.traits["gender"].scores.accuracy == 0.5
     assert found.matched.predictions.remarks == (
-        "gender, only in the predictions: 'Male' (1 row, compared as another class than 'male'); "
+        "gender, only in the predictions: 'Male' (1 row, not the same class as 'male'); "
         "only in the labels: 'other'.",
     )
 
@@ -311,6 +313,28 @@ def test_a_checkpoint_that_is_named_is_taken_for_the_model_of_predictions_withou
     assert found.leakage.unchecked == (
         "its checkpoint was written by a version that recorded no fingerprints"
     )
+    assert found.leakage.is_stated
+
+
+def test_a_model_that_was_named_is_not_said_to_be_unknown(
+    manifest: Path, ours: Path, tmp_path: Path
+) -> None:
+    found = evaluate_predictions(manifest, by_polars(ours, tmp_path))
+    assert found.missing is not None
+    assert found.says_missing_model
+    named = replace(found, leakage=Leakage("its checkpoint has none", is_stated=True))
+    assert named.missing is None
+    assert not named.says_missing_model
+
+
+def test_labels_that_the_predictions_lack_may_differ_from_row_to_row_of_a_user(
+    tmp_path: Path, write_table: Callable[..., Path]
+) -> None:
+    long = {"user_id": ["a", "a", "b"], "image": ["1", "2", "3"], "lang": ["en", "es", "en"]}
+    manifest = tmp_path / "long.parquet"
+    pl.DataFrame({**long, "gender": ["male", None, "female"]}).write_parquet(manifest)
+    table = write_table(user_id=["a", "b"], gender=["male", "female"])
+    assert evaluate_predictions(manifest, table).traits["gender"].scores.accuracy == 1
 
 
 def test_a_submission_takes_the_columns_of_the_track(
@@ -327,6 +351,22 @@ def test_without_labels_every_column_of_classes_is_a_trait(ours: Path, tmp_path:
         read = Predictions.read(rewrite(ours, tmp_path))
         assert read.schema.to_dict() == {name: list(each) for name, each in TRAITS.items()}
         assert read.remarks == ()
+
+
+def test_without_labels_names_and_texts_of_users_are_no_traits(tmp_path: Path) -> None:
+    ids = [f"u{number}" for number in range(70)]
+    columns = {
+        "user_id": ids, "gender": ["male", "female"] * 35, "name": ["Ada", "Bo"] * 35,
+        "screen_name": ["ada", "bo"] * 35, "description": ["I am A", "I am B"] * 35,
+        "quote": [f"I am {user}" for user in ids], "prose": ["a" * 300, "b"] * 35,
+        "nick": ["Ada", "Bo", "Cy", *[None] * 67],
+    }  # fmt: skip
+    pl.DataFrame(columns).write_parquet(tmp_path / "table.parquet")
+    read = Predictions.read(tmp_path / "table.parquet")
+    assert read.schema.names == ("gender",)
+    assert [remark.partition(":")[0] for remark in read.remarks] == [
+        "quote is left out", "prose is left out", "nick is left out",
+    ]  # fmt: skip
 
 
 GOOD = {"user_id": ["a", "b"], "gender": ["male", "female"]}
@@ -367,7 +407,7 @@ def test_a_table_that_cannot_be_evaluated_is_one_sentence(
     ("text", "sentence"),
     [
         (b"", "has no column 'user_id'; it has none"),
-        (b"user_id,gender\na\n", r"table\.csv:2: 1 cells, but 2 columns; correct the table"),
+        (b"user_id,gender\na\n", r"table\.csv:2: 1 cell, but 2 columns; correct the table"),
         (b"user_id,gender,gender\na,male,male\n", "column 'gender' occurs twice; rename one"),
         (b"user_id,gender\n,male\n", "row 0 has no user_id"),
         ("user_id,gender\né,m".encode() + b"\xff\n", r"table\.csv:2: 'm.*' is not UTF-8; save"),

@@ -124,7 +124,7 @@ def test_files_without_predictions_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "error", "sentence"),
     [
-        ({}, PredictionsError, "no label column for any trait of .* pass a manifest with labels"),
+        ({}, PredictionsError, "no label column for any trait of .* that has labels of these"),
         ({"gender": [None]}, ManifestError, "has no label for any user"),
         ({"gender": ["robot"]}, ManifestError, "row 0, column 'gender': 'robot' is not a class"),
     ],

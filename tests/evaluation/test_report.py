@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tweetprofile.evaluation.evaluate import (
     evaluate_predictions,
 )
 from tweetprofile.evaluation.output_folder import prepare_folder, write_comparison, write_evaluation
+from tweetprofile.evaluation.plots import trait_plots, users_of
 from tweetprofile.evaluation.report import read_epochs
 from tweetprofile.traits import Trait, TraitSchema
 
@@ -113,6 +115,21 @@ def test_plots_are_also_written_as_png_files(evaluation: Evaluation, tmp_path: P
         with Image.open(io.BytesIO(path.read_bytes())) as picture:
             assert picture.format == "PNG"
             assert min(picture.size) > 300
+
+
+def test_a_reliability_curve_says_how_many_users_its_points_have(
+    write_labels: Callable[..., Path], write_predictions: Callable[..., Path]
+) -> None:
+    users = [f"{number}" for number in range(40)]
+    out = write_predictions(users, gender=[0] * 40)  # all at the same confidence
+    manifest = write_labels(users, gender=["female", "male"] * 20)
+    found = evaluate_predictions(manifest, out)
+    curve = found.traits["gender"].calibration
+    assert curve is not None
+    captions = {plot.name: plot.caption for plot in trait_plots(found, "gender")}
+    assert "each point is 40 users of similar" in captions["gender-reliability"]
+    few = replace(curve.points[0], users=2)
+    assert users_of((few, *curve.points)) == "2 to 40 users"
 
 
 def test_a_class_that_is_markup_is_shown_as_text(

@@ -12,6 +12,7 @@ from tweetprofile.browsing.options import MOST_USERS, BrowseOptions
 from tweetprofile.browsing.predicted import Predicted, in_parts
 from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.errors import OptionError
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 
 
@@ -45,17 +46,16 @@ def choose_users(joined: Joined, options: BrowseOptions) -> Choice:
     if options.sampled:
         chosen.append(_evenly(every, options.sampled))
         rules.append(
-            f"{len(chosen[-1]):,} users spread evenly over the manifest"
+            f"{count_of(len(chosen[-1]), 'user')} spread evenly over the manifest"
             if len(chosen[-1]) < len(every)
             else "all users"
         )
     if options.mistakes:
         chosen.append(_mistakes(joined, options.mistakes))
-        rules.append(f"the {options.mistakes:,} most confident mistakes of each trait")
+        rules.append(f"the {_most_confident(options.mistakes)} of each trait")
     if options.users:
         chosen.append(_named(joined, options.users))
-        count = len(chosen[-1])
-        rules.append("1 user chosen by id" if count == 1 else f"{count:,} users chosen by id")
+        rules.append(f"{count_of(len(chosen[-1]), 'user')} chosen by id")
     rows = every[np.isin(every, np.concatenate(chosen))]
     if len(rows) > MOST_USERS:
         raise OptionError(
@@ -63,6 +63,10 @@ def choose_users(joined: Joined, options: BrowseOptions) -> Choice:
             "smaller `sample` or fewer `mistakes`."
         )
     return Choice(rows, len(every), tuple(rules), not (options.mistakes or options.users))
+
+
+def _most_confident(mistakes: int) -> str:
+    return f"{mistakes:,} most confident mistakes" if mistakes > 1 else "most confident mistake"
 
 
 def _evenly(rows: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:

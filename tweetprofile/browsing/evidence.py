@@ -30,7 +30,7 @@ Contributions = tuple[float | None, ...]
 """The contribution to each trait, in the order of the schema; None where it is not given."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What was said for and against the predicted classes of one user.
 
@@ -38,13 +38,15 @@ class Evidence:
         base: What the model says before any image and text.
         images: The contributions of images, by their position in the user's list.
         texts: The contributions of the most telling texts, by their position.
-        texts_left_out: The number of further texts that contributed.
+        image_counts: The number of images that have a contribution to each trait.
+        text_counts: The number of texts that have a contribution to each trait.
     """
 
     base: Contributions
     images: Mapping[int, Contributions]
     texts: Mapping[int, Contributions]
-    texts_left_out: int = 0
+    image_counts: tuple[int, ...]
+    text_counts: tuple[int, ...]
 
 
 def way_of(description: Mapping[str, Any]) -> str:
@@ -61,13 +63,15 @@ def read_evidence(row: Mapping[str, Any], schema: TraitSchema) -> Evidence | Non
     images = row.get(EVIDENCE)
     if images is None:
         return None
+    seen = _by_index(images, schema)
     texts = _by_index(row.get(TEXT_EVIDENCE) or (), schema)
-    telling = _most_telling(texts, len(schema.traits))
+    traits = len(schema.traits)
     return Evidence(
-        _contributions(row.get(EVIDENCE_BASE) or {}, schema),
-        _by_index(images, schema),
-        telling,
-        len(texts) - len(telling),
+        base=_contributions(row.get(EVIDENCE_BASE) or {}, schema),
+        images=seen,
+        texts=_most_telling(texts, traits),
+        image_counts=_counts(seen, traits),
+        text_counts=_counts(texts, traits),
     )
 
 
@@ -77,6 +81,11 @@ def _by_index(entries: Sequence[Any], schema: TraitSchema) -> dict[int, Contribu
         for each in entries
         if each is not None and each.get("index") is not None and each["index"] >= 0
     }
+
+
+def _counts(parts: Mapping[int, Contributions], traits: int) -> tuple[int, ...]:
+    """Return the number of images or texts that have a contribution to each trait."""
+    return tuple(sum(each[trait] is not None for each in parts.values()) for trait in range(traits))
 
 
 def _contributions(given: Mapping[str, Any], schema: TraitSchema) -> Contributions:

@@ -1,6 +1,5 @@
 """How to make a page to browse, and what was made."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +114,6 @@ class BrowseSummary:
         page: The page to open.
         users: The number of users on the page.
         of: The number of users that they were chosen from.
-        statuses: The number of these users per status.
         images: The number of images shown.
         failed: The number of images that are marked as unusable.
         notes: Sentences about users that the page leaves out and about labels.
@@ -124,7 +122,6 @@ class BrowseSummary:
     page: Path
     users: int
     of: int
-    statuses: Mapping[str, int]
     images: int
     failed: int
     notes: tuple[str, ...] = ()

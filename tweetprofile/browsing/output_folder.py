@@ -49,14 +49,16 @@ def check_folder(folder: Path, inputs: Inputs, *, overwrite: bool) -> None:
 def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `folder` at the end of the block.
 
-    If the block raises, it is removed, and an earlier page stays as it was.
+    If the block raises or the files cannot be moved, it is removed, and an earlier page stays as
+    it was. Unfinished files are in `folder` itself if it exists, which may be a mount point: a
+    folder cannot be renamed from one file system to another.
 
     Raises:
         OutputError: A foreign file has appeared in the folder.
         WriteError: The files cannot be written.
     """
     target = real_path(folder)
-    complete = fresh_name(target.parent)
+    complete = fresh_name(target if target.is_dir() else target.parent)
     try:
         with atomic_folder(complete) as unfinished:
             (unfinished / FILES).mkdir()
@@ -73,14 +75,20 @@ def _replace(target: Path, complete: Path, *, overwrite: bool) -> None:
     if not os.path.lexists(target):
         complete.rename(target)
         return
-    if any(target.iterdir()) and not overwrite:
+    if not overwrite and not all(is_fresh_name(each.name) for each in target.iterdir()):
         raise name_taken(target)
     _refuse_foreign(target)
-    earlier = fresh_name(target.parent)
-    if (target / FILES).exists():
-        (target / FILES).rename(earlier)
-    (complete / FILES).rename(target / FILES)
-    (complete / PAGE).replace(target / PAGE)
+    earlier, files = fresh_name(complete.parent), target / FILES
+    if files.exists():
+        files.rename(earlier)
+    try:
+        (complete / FILES).rename(files)
+        (complete / PAGE).replace(target / PAGE)
+    except OSError:
+        if earlier.exists():
+            shutil.rmtree(files, ignore_errors=True)
+            earlier.rename(files)
+        raise
     shutil.rmtree(earlier, ignore_errors=True)
 
 

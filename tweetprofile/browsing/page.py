@@ -14,6 +14,7 @@ from tweetprofile.browsing.page_data import (
     script_of,
 )
 from tweetprofile.data.files.provenance import browse_line
+from tweetprofile.plurals import count_of
 from tweetprofile.version import __version__
 
 PAGE = "index.html"
@@ -88,5 +89,6 @@ def _html(users: PageUsers, facts: PageFacts) -> bytes:
 def _sentence(users: int, facts: PageFacts) -> str:
     """Return how many users the page shows, and by which rules."""
     if users == facts.of:
-        return f"This page shows all {users:,} users."
-    return f"This page shows {users:,} of {facts.of:,} users: {', '.join(facts.rules)}."
+        return f"This page shows {'the only user' if users == 1 else f'all {users:,} users'}."
+    of = count_of(facts.of, "user")
+    return f"This page shows {users:,} of {of}: {', '.join(facts.rules)}."

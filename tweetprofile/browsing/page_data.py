@@ -175,14 +175,14 @@ def _details(users: PageUsers, user: int, shared: Sequence[SharedImage | None]) 
         ],
         "failed": sorted(images.failed),
         "moreFailed": images.failed_count - len(images.failed),
-        "used": profile.frames_used,
         "base": _rounded(evidence.base) if evidence else 0,
         "totals": _rounded(_logits(users.predicted, user)) if evidence else 0,
         "texts": [
             [index, _rounded(each), *([images.texts[index]] if index in images.texts else [])]
             for index, each in (evidence.texts.items() if evidence else ())
         ],
-        "moreTexts": evidence.texts_left_out if evidence else 0,
+        "imageCounts": evidence.image_counts if evidence else 0,
+        "textCounts": evidence.text_counts if evidence else 0,
     }
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.labels.reading import encode_labels
 from tweetprofile.evaluation.predictions import Predictions
+from tweetprofile.evaluation.table_files import probabilities_of
 from tweetprofile.traits import Trait
 from tweetprofile.workers.profiles import confidence_column, probabilities_column
 
@@ -60,17 +60,10 @@ def _predicted(predictions: Predictions, table: pa.Table) -> Predicted:
 
 
 def _probabilities(table: pa.Table, trait: Trait) -> NDArray[np.float64] | None:
-    """Return the probabilities of all classes; 0 for a class that the profiles do not name."""
+    """Return the probabilities of all classes, (R, K); None if the profiles do not hold them."""
     if probabilities_column(trait.name) not in table.column_names:
         return None
-    column = table[probabilities_column(trait.name)].combine_chunks()
-    rows = np.zeros((len(table), len(trait.classes)))
-    for number, name in enumerate(trait.classes):
-        place = column.type.get_field_index(name)
-        if place >= 0:
-            values = pc.fill_null(pc.struct_field(column, [place]), 0.0)
-            rows[:, number] = values.to_numpy(zero_copy_only=False)
-    return rows
+    return probabilities_of(table, trait)
 
 
 def _confidence(

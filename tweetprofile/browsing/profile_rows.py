@@ -18,17 +18,28 @@ from tweetprofile.data.files.storage import AnyPath, RemotePath
 from tweetprofile.data.manifests.row_groups import SourceFile, read_rows
 from tweetprofile.data.manifests.schemas import FileSchema
 from tweetprofile.errors import ChangedInputError, ManifestError, PredictionsError
+from tweetprofile.evaluation.foreign_csv import csv_names, is_csv
 from tweetprofile.evaluation.predictions import Predictions
+from tweetprofile.evaluation.table_files import first_line
 from tweetprofile.job import VOLUME_FRAMES
+from tweetprofile.workers.profiles import Status
 
-_OUTCOME = ("status", "images_given", "frames_used", "image_errors")
+_OUTCOME = ("status", "image_errors")
+
+_STATUSES = frozenset(Status)
 
 MOST_FRAMES = 48
 """The largest number of images that are shown of a user."""
 
 _ROWS_AT_ONCE = 256
+"""Rows that are read at a time."""
 
-_DAMAGED = (pa.ArrowException, AttributeError, KeyError, OSError, TypeError, ValueError)
+_USERS_AT_ONCE = 16
+"""Users whose evidence is in memory as objects at a time: each may have thousands of texts."""
+
+_DAMAGED = (
+    pa.ArrowException, AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError,
+)  # fmt: skip
 """Errors raised by reading columns that hold something else than they should."""
 
 
@@ -38,13 +49,11 @@ class ProfileRow:
 
     Attributes:
         status: How complete the user's images were; None if it is not given.
-        frames_used: The number of images that the prediction is based on; None if it is not given.
         failed: The positions of the images that were unusable.
         evidence: What each image and text contributed; None if it is not given.
     """
 
     status: str | None = None
-    frames_used: int | None = None
     failed: tuple[int, ...] = ()
     evidence: Evidence | None = None
 
@@ -79,20 +88,24 @@ def read_profile_rows(predictions: Predictions, rows: NDArray[np.int64]) -> Prof
     description = _description(path)
     frames = _frames(description)
     try:
-        table = _take(path, rows)
-        if table is None:
-            return ProfileRows(tuple(ProfileRow() for _ in rows), None, frames)
-        read = tuple(_row(each, predictions) for each in table.to_pylist())
+        read = _read_rows(predictions, rows)
     except (ManifestError, ChangedInputError) as error:  # a table is read as a manifest is
         raise PredictionsError(str(error)) from None
     except _DAMAGED as error:
-        said = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise PredictionsError(
-            f"{path} has a damaged column of outcomes or evidence ({said}); predict that manifest "
-            "again."
+            f"{path} has a damaged column of outcomes or evidence ({first_line(error)}); predict "
+            "that manifest again."
         ) from None
     has_evidence = any(row.evidence is not None for row in read)
     return ProfileRows(read, way_of(description) if has_evidence else None, frames)
+
+
+def columns_of_csv(path: AnyPath) -> list[str]:
+    """Return the columns of CSV that would be read from Parquet; none for other files."""
+    if not is_csv(path) or not isinstance(path, Path):
+        return []
+    names = csv_names(path)
+    return [name for name in (*_OUTCOME, *COLUMNS) if name in names]
 
 
 def _description(path: AnyPath) -> Mapping[str, Any]:
@@ -106,10 +119,10 @@ def _description(path: AnyPath) -> Mapping[str, Any]:
 def _row(row: Mapping[str, Any], predictions: Predictions) -> ProfileRow:
     errors = row.get("image_errors") or ()
     failed = (each["index"] for each in errors if each is not None) if _is_list(errors) else ()
-    status, used = row.get("status"), row.get("frames_used")
+    status = row.get("status")
     return ProfileRow(
-        status if isinstance(status, str) else None,
-        used if isinstance(used, int) else None,
+        # Any other text may be one of the user's own.
+        status if isinstance(status, str) and status in _STATUSES else None,
         tuple(index for index in failed if isinstance(index, int) and index >= 0),
         read_evidence(row, predictions.schema),
     )
@@ -134,27 +147,37 @@ def _files(path: AnyPath) -> Sequence[AnyPath]:
     return [path]
 
 
-def _take(path: AnyPath, rows: NDArray[np.int64]) -> pa.Table | None:
-    """Return some rows of the further columns; None if there are none."""
-    if str(path).lower().endswith(".csv"):
+def _read_rows(predictions: Predictions, rows: NDArray[np.int64]) -> tuple[ProfileRow, ...]:
+    """Return what some rows say, in their order, without holding the columns of all of them."""
+    order = np.argsort(rows, kind="stable")
+    parts = _take(predictions.path, rows[order])
+    if parts is None:
+        return tuple(ProfileRow() for _ in rows)
+    found = [
+        _row(each, predictions)
+        for part in parts
+        for batch in part.to_batches(max_chunksize=_USERS_AT_ONCE)
+        for each in batch.to_pylist()
+    ]
+    if len(found) != len(rows):
+        raise ValueError("its files have changed")
+    return tuple(found[place] for place in np.argsort(order, kind="stable"))
+
+
+def _take(path: AnyPath, rows: NDArray[np.int64]) -> Iterator[pa.Table] | None:
+    """Yield ascending rows of the further columns, part by part; None if there are none."""
+    if is_csv(path):
         return None
     files = [SourceFile.of(file) for file in _files(path)]
     held = FileSchema.read(files[0].path).schema.names
     names = [name for name in (*_OUTCOME, *COLUMNS) if name in held]
     if not names or not len(rows):
         return None
-    order = np.argsort(rows, kind="stable")
-    found = [
+    return (
         part
-        for stretch in stretches(rows[order].tolist())
+        for stretch in stretches(rows.tolist())
         for part in _read_stretch(files, names, np.array(stretch))
-    ]
-    taken = pa.concat_tables(found, promote_options="default")
-    if len(taken) != len(rows):
-        raise ValueError("its files have changed")
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    return taken.take(pa.array(back))
+    )
 
 
 def _read_stretch(

@@ -1,6 +1,5 @@
 """Make a page to browse: users with their images, what was predicted of them, and why."""
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,14 +12,15 @@ from tweetprofile.browsing.page import PAGE, PageFacts, page_files, sprite_name
 from tweetprofile.browsing.page_data import PageUsers, require_small
 from tweetprofile.browsing.pictures import OnSprite, OnUser, make_pictures
 from tweetprofile.browsing.predicted import predicted_of
-from tweetprofile.browsing.profile_rows import read_profile_rows
+from tweetprofile.browsing.profile_rows import columns_of_csv, read_profile_rows
 from tweetprofile.data.files.protection import Inputs
 from tweetprofile.data.files.storage import AnyPath, as_path
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import OptionError
-from tweetprofile.evaluation.label_traits import label_classes
 from tweetprofile.evaluation.predictions import Predictions
+from tweetprofile.evaluation.reading import read_every_trait
+from tweetprofile.plurals import count_of, one_or_many
 
 
 def browse_profiles(
@@ -53,8 +53,7 @@ def browse_profiles(
     labels = None if options.labels is None else Manifest.open(options.labels)
     inputs = _inputs(opened, labels, profiles, options)
     check_folder(folder, inputs, overwrite=options.overwrite)
-    classes = label_classes(labels or opened)
-    predictions = Predictions.read(profiles, labels=classes or None)
+    predictions = read_every_trait(labels or opened, profiles)
     joined = join(opened, predictions, _with_labels(opened, labels, predictions))
     choice = choose_users(joined, options)
     ids = joined.ids.gather(choice.rows).to_list()
@@ -130,11 +129,20 @@ def _inputs(
 def _notes(joined: Joined, options: BrowseOptions) -> tuple[str, ...]:
     notes = []
     if missing := joined.not_in_manifest:
-        are = "profile is of a user whom" if missing == 1 else "profiles are of users whom"
-        notes.append(f"{missing:,} {are} the manifest lacks; the page leaves them out.")
+        are = one_or_many(missing, "is of a user whom", "are of users whom")
+        them = one_or_many(missing, "it", "them")
+        profiles = count_of(missing, "profile")
+        notes.append(f"{profiles} {are} the manifest lacks; the page leaves {them} out.")
     if missing := joined.without_profile:
-        have = "user of the manifest has" if missing == 1 else "users of the manifest have"
-        notes.append(f"{missing:,} {have} no profile; the page leaves them out.")
+        have = one_or_many(missing, "has", "have")
+        users = f"{count_of(missing, 'user')} of the manifest"
+        notes.append(f"{users} {have} no profile; the page leaves them out.")
+    if unread := columns_of_csv(joined.predictions.path):
+        are = one_or_many(len(unread), "column {} is", "columns {} are").format(", ".join(unread))
+        notes.append(
+            f"The profiles are CSV, so their {are} not used: status and evidence are read from "
+            "Parquet only."
+        )
     notes += [] if options.anonymous else joined.predictions.remarks
     # A sentence about labels quotes values, which the hidden users may have given themselves.
     return (*notes, *(() if options.anonymous else joined.label_notes))
@@ -146,7 +154,6 @@ def _summary(folder: Path, users: PageUsers, choice: Choice, facts: PageFacts) -
         page=folder / PAGE,
         users=len(users),
         of=choice.of,
-        statuses=dict(Counter(users.status_of(user) for user in range(len(users)))),
         images=sum(len(each.indexes) for each in shown),
         failed=sum(each.failed_count for each in shown),
         notes=facts.notes,

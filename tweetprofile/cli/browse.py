@@ -84,7 +84,7 @@ from tweetprofile.cli.command import Command, Section, option
     metavar="PIXELS",
     default=128,
     show_default=True,
-    help="Width and height of the images in pixels.",
+    help="Width and height of the thumbnails in pixels.",
 )
 @shared.image_root
 @shared.detail("frame", "frame")
@@ -100,7 +100,9 @@ def command(
     quiet: bool,
     **choices: Any,
 ) -> None:
-    """Make a page to browse the users in PROFILES, which predict has written.
+    """Make a page to browse the users in PROFILES.
+
+    PROFILES is what predict has written, or a table of another program.
 
     \b
       tweetprofile browse profiles.parquet --manifest manifest.parquet -o page

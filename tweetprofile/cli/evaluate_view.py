@@ -30,7 +30,6 @@ from tweetprofile.evaluation.tables import Cell, baselines_table, fused_name, pa
 from tweetprofile.evaluation.tables import Table as PlainTable
 from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.uncertainty import FEWEST_USERS
-from tweetprofile.traits import PRESETS
 
 _NAMES_SHOWN = 5
 
@@ -78,8 +77,10 @@ def compare(
 
 def write_submission(predictions: str, folder: Path, *, quiet: bool) -> None:
     """Write the submission files of MEX-A3T and show their paths."""
-    labels = PRESETS["mex-a3t-2019"].to_dict()
-    read = Predictions.read(predictions, labels=labels)
+    read = Predictions.read(predictions, labels=submission.TRACK.to_dict())
+    if not quiet:
+        for remark in read.remarks:
+            CONSOLE.print(remark)
     for path, left_out in submission.write_submission(read, folder):
         if not quiet:
             users = f"{count_of(left_out, 'user')} {one_or_many(left_out, 'has', 'have')}"

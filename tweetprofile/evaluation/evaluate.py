@@ -114,8 +114,8 @@ class Evaluation:
     def says_missing_model(self) -> bool:
         """Whether `missing` says why leakage was not checked."""
         predictions = self.matched.predictions
-        is_unknown = predictions.is_foreign and not predictions.knows_checkpoint
-        return is_unknown and self.leakage.unchecked is not None
+        is_named = predictions.knows_checkpoint or self.leakage.is_stated
+        return predictions.is_foreign and not is_named and self.leakage.unchecked is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `metrics.json`."""

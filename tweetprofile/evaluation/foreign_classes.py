@@ -96,7 +96,7 @@ class ClassColumn:
     def _described(self, name: str) -> str:
         meant = nearest(name, tuple(self.labels or ()))
         rows = f"{self.counts[name]:,} row{'s' * (self.counts[name] != 1)}"
-        like = f", compared as another class than {_quoted(meant)}" if meant is not None else ""
+        like = f", not the same class as {_quoted(meant)}" if meant is not None else ""
         return f"{_quoted(name)} ({rows}{like})"
 
 

@@ -15,9 +15,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tweetprofile.data.labels.columns import kind_of_column
+from tweetprofile.data.manifests.texts import PROFILE_COLUMNS
 from tweetprofile.predicting.flat_csv import flat_prefix
 from tweetprofile.traits import RESERVED_COLUMNS
+from tweetprofile.workers.evidence import EVIDENCE, EVIDENCE_BASE, TEXT_EVIDENCE
 from tweetprofile.workers.profiles import confidence_column, probabilities_column
+
+_NO_TRAITS = RESERVED_COLUMNS | {*PROFILE_COLUMNS, EVIDENCE, TEXT_EVIDENCE}
+"""Columns of manifests and profiles that are no traits, whatever they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,9 @@ def _columns_of(trait: str, columns: pa.Schema) -> TraitColumns:
 
 def _may_be_a_trait(name: str, columns: pa.Schema) -> bool:
     """Return whether a column can hold classes, by its type, its name and those of the others."""
-    if name in RESERVED_COLUMNS or not name.isidentifier() or _belongs_to_another(name, columns):
+    if name in _NO_TRAITS or not name.isidentifier() or name.startswith(EVIDENCE_BASE):
+        return False
+    if _belongs_to_another(name, columns):
         return False
     return kind_of_column(columns.field(name).type) is not None
 

@@ -6,7 +6,7 @@ labels are: trimmed, and without words that mean a missing value. Probabilities,
 itself is refused in one sentence, and what looks odd becomes a remark.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +34,15 @@ from tweetprofile.evaluation.table_files import (
     first_line,
     open_parquet,
 )
-from tweetprofile.traits import Trait, TraitSchema
+from tweetprofile.traits import Trait, TraitSchema, why_not_a_class
 from tweetprofile.untrusted.text import printable
 
 FRAMES = "frames_used"
 
 _NAMES_SHOWN = 20
+
+_MOST_UNDECLARED = 64
+"""The largest number of classes of a trait that has neither labels nor confidences."""
 
 Labels = Mapping[str, Sequence[str]]
 """The classes of the labels, by trait."""
@@ -61,13 +64,31 @@ class ForeignTable:
     remarks: tuple[str, ...]
 
 
-def read_foreign(path: AnyPath, labels: Labels | None) -> ForeignTable:
+def traits_of_table(path: AnyPath, labels: Collection[str] | None) -> list[str]:
+    """Return the columns of a table that are read as traits, if they hold classes.
+
+    Args:
+        path: The file or folder.
+        labels: The names of the labels; None for any column that could be a trait.
+
+    Raises:
+        PredictionsError: The table cannot be read.
+    """
+    with _reading(path):
+        columns = _schema_of(path)
+        _check_names(columns.names, path)
+        return [each.name for each in find_traits(columns, labels)[0]]
+
+
+def read_foreign(
+    path: AnyPath, labels: Labels | None, *, every_trait: bool = False
+) -> ForeignTable:
     """Read a CSV file, a Parquet file or a folder of Parquet files.
 
     Args:
         path: The file or folder; CSV is read from this machine only.
-        labels: The classes of the labels, by trait; None to take every column for a trait that
-            could be one.
+        labels: The classes of the labels, by trait; None if they are not known.
+        every_trait: Whether every column that could be a trait is one, as without `labels`.
 
     Raises:
         PredictionsError: The table cannot be read, lacks `user_id` or any trait, or contradicts
@@ -76,12 +97,13 @@ def read_foreign(path: AnyPath, labels: Labels | None) -> ForeignTable:
     with _reading(path):
         columns = _schema_of(path)
         _check_names(columns.names, path)
-        found, kept = find_traits(columns, labels)
+        wanted_traits = None if every_trait else labels
+        found, kept = find_traits(columns, wanted_traits)
         if not found:
-            raise PredictionsError(_no_trait(columns.names, labels, path))
+            raise PredictionsError(_no_trait(columns.names, wanted_traits, path))
         wanted = ["user_id", *([FRAMES] if FRAMES in columns.names else [])]
         table = _read(path, wanted + [name for each in found for name in each.all])
-        remarks = _remarks_on_kept(kept, found) if labels is not None else []
+        remarks = _remarks_on_kept([name for name in kept if name in (labels or ())], found)
         return _assemble(table, found, labels, path, remarks)
 
 
@@ -94,9 +116,14 @@ def _assemble(
 ) -> ForeignTable:
     """Return the table as an evaluation takes it."""
     made = {"user_id": _ids(table["user_id"], path)}
+    labels = labels or {}
     traits = []
     for each in found:
-        classes = ClassColumn.read(table[each.name], each.name, (labels or {}).get(each.name))
+        is_declared = each.name in labels or each.has_confidence
+        if not is_declared and (reason := _why_no_classes(table[each.name], each.name)):
+            remarks.append(f"{each.name} is left out: it {reason}.")
+            continue
+        classes = ClassColumn.read(table[each.name], each.name, labels.get(each.name))
         given, said = classes_with_probabilities(table.schema, each, classes)
         names = classes.union(list(given or ()))
         remarks += [*said, *classes.remarks(given)]
@@ -115,6 +142,23 @@ def _assemble(
     return ForeignTable(
         schema=TraitSchema(tuple(traits)), table=pa.table(made), remarks=(*remarks, *said)
     )
+
+
+def _why_no_classes(column: pa.ChunkedArray, name: str) -> str | None:
+    """Return why a column that is neither a label nor has confidences is no trait; None if it is.
+
+    It may be anything, such as texts or names of users.
+    """
+    try:
+        classes = ClassColumn.read(column, name, None).counts
+    except TableError:
+        return f"has more than {_MOST_UNDECLARED} different values"
+    if len(classes) > _MOST_UNDECLARED:
+        return f"has more than {_MOST_UNDECLARED} different values"
+    if len(classes) > 2 and max(classes.values()) == 1:
+        return "has a different value for every user"
+    reasons = (why_not_a_class(each) for each in classes)
+    return next((f"has a value that {reason}" for reason in reasons if reason), None)
 
 
 def _schema_of(path: AnyPath) -> pa.Schema:
@@ -185,7 +229,7 @@ def _frames(table: pa.Table) -> tuple[dict[str, pa.ChunkedArray], list[str]]:
     return {}, [f"`{FRAMES}` is left out: it does not hold a whole number for every user."]
 
 
-def _no_trait(names: Sequence[str], labels: Labels | None, path: AnyPath) -> str:
+def _no_trait(names: Sequence[str], labels: Collection[str] | None, path: AnyPath) -> str:
     wanted = (
         "that could hold classes" if labels is None else f"named after a label ({_some(labels)})"
     )
@@ -205,7 +249,7 @@ def _remarks_on_kept(kept: Sequence[str], found: Sequence[TraitColumns]) -> list
     ]
 
 
-def _some(names: Sequence[str] | Labels) -> str:
+def _some(names: Collection[str]) -> str:
     """Return the first of some names."""
     shown = [printable(name, 60) for name in list(names)[:_NAMES_SHOWN]]
     return ", ".join([*shown, *(["..."] if len(names) > _NAMES_SHOWN else [])]) or "none"

@@ -123,7 +123,10 @@ def find_leakage(
     if checkpoint is None:
         return Leakage("the checkpoint that made the predictions was not found; pass it to check")
     if "seen" not in checkpoint.training:
-        return Leakage("its checkpoint was written by a version that recorded no fingerprints")
+        return Leakage(
+            "its checkpoint was written by a version that recorded no fingerprints",
+            is_stated=is_stated,
+        )
     seen = read_training_fingerprint(checkpoint.training["seen"], "seen")
     ids = np.array([user_digest(each) for each in read_user_ids(manifest)], np.uint64)
     sees_images = checkpoint.sees_images

@@ -177,8 +177,7 @@ def _known_traits(manifest: Manifest, schema: TraitSchema, source: AnyPath) -> T
     if not known:
         raise PredictionsError(
             f"{manifest.source} has no label column for any trait of {source} "
-            f"({', '.join(schema.names)}); pass a manifest with labels first, then the "
-            "predictions."
+            f"({', '.join(schema.names)}); pass a manifest that has labels of these traits."
         )
     return TraitSchema(tuple(known))
 

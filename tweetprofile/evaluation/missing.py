@@ -24,7 +24,8 @@ def sentence_on_missing(matched: MatchedUsers, leakage: Leakage) -> str | None:
     if not predictions.knows_frames:
         absent.append("no numbers of images")
         left_out.append("no accuracy by number of images")
-    if leakage.unchecked is not None and not predictions.knows_checkpoint:
+    is_named = predictions.knows_checkpoint or leakage.is_stated
+    if leakage.unchecked is not None and not is_named:
         absent.append("no record of their model")
         left_out.append("no check whether it was trained on these users")
     if not absent:

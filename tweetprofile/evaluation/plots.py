@@ -11,7 +11,8 @@ from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.confusion import MOST_NAMED, NONE, confusion_of
 from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.matching import NO_GUESS, MatchedTrait
-from tweetprofile.evaluation.metrics import ReliabilityCurve, TraitMetrics
+from tweetprofile.evaluation.metrics import ReliabilityCurve, ReliabilityPoint, TraitMetrics
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable, shorten
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def _confidence_plots(trait: str, metrics: TraitMetrics, matched: MatchedTrait) 
     plots = [
         _plot(
             f"{trait}-reliability",
-            f"Reliability of {trait}: each point is about {curve.points[0].users:,} users of "
-            "similar confidence, with the 95% interval of their accuracy.",
+            f"Reliability of {trait}: each point is {users_of(curve.points)} of similar "
+            "confidence, with the 95% interval of their accuracy.",
             lambda axes: _draw_reliability(axes, curve),
         ),
         _plot(
@@ -120,6 +121,12 @@ def _confidence_plots(trait: str, metrics: TraitMetrics, matched: MatchedTrait) 
             _plot(f"{trait}-coverage", caption, lambda axes: _draw_coverage(axes, metrics))
         )
     return plots
+
+
+def users_of(points: Sequence[ReliabilityPoint]) -> str:
+    """Return how many users a point is; those of one confidence are never divided."""
+    fewest, most = (each(point.users for point in points) for each in (min, max))
+    return count_of(fewest, "user") if fewest == most else f"{fewest:,} to {most:,} users"
 
 
 def training_plots(epochs: Sequence[Mapping[str, Any]]) -> list[Plot]:
@@ -193,7 +200,7 @@ def _draw_reliability(axes: "Axes", curve: ReliabilityCurve) -> None:
         linewidth=1,
         elinewidth=1.6,
         capsize=3,
-        label=f"about {points[0].users:,} users each, 95% interval",
+        label=f"{users_of(points)} each, 95% interval",
     )
     title = f"Reliability curve (ECE {curve.ece:.3f})"
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02), title=title)
@@ -229,7 +236,7 @@ def _draw_coverage(axes: "Axes", metrics: TraitMetrics) -> None:
 
 def _draw_frames(axes: "Axes", metrics: TraitMetrics) -> None:
     bands = metrics.by_frames
-    names = [f"{each.frames}\n{each.users:,} users" for each in bands]
+    names = [f"{each.frames}\n{count_of(each.users, 'user')}" for each in bands]
     axes.bar(range(len(bands)), [each.accuracy for each in bands], color=_ACCENT, width=0.6)
     axes.axhline(metrics.majority.accuracy, color=_WARM, linestyle="--", label="majority baseline")
     axes.set_xticks(range(len(bands)), names, fontsize=8)

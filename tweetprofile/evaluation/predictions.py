@@ -51,7 +51,9 @@ class Predictions:
     remarks: tuple[str, ...] = field(default=(), kw_only=True)
 
     @classmethod
-    def read(cls, path: str | AnyPath, *, labels: Labels | None = None) -> "Predictions":
+    def read(
+        cls, path: str | AnyPath, *, labels: Labels | None = None, every_trait: bool = False
+    ) -> "Predictions":
         """Read Parquet (a file, or a folder of files, also in an object store) or a CSV file.
 
         Args:
@@ -59,6 +61,7 @@ class Predictions:
             labels: The classes of the labels, by trait. In a table that `predict` did not write,
                 the columns of these names are the traits, and their classes are those of labels and
                 predictions. Without `labels`, every column that can hold classes is a trait.
+            every_trait: Whether columns that are not named after a label are traits, too.
 
         Raises:
             PredictionsError: The path does not exist or contains something other than predictions.
@@ -76,8 +79,8 @@ class Predictions:
             )
         recorded = _recorded(path)
         if recorded is not None:
-            labels = recorded.schema.to_dict()
-        found = read_foreign(path, labels)
+            labels, every_trait = recorded.schema.to_dict(), False
+        found = read_foreign(path, labels, every_trait=every_trait)
         return cls(
             name,
             path,

@@ -1,12 +1,14 @@
 """Read the predictions to evaluate on a manifest, one set or several that are to be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tweetprofile.data.files.storage import as_path, canonical
+from tweetprofile.data.files.storage import AnyPath, as_path, canonical
+from tweetprofile.data.labels.columns import label_columns
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import PredictionsError
+from tweetprofile.evaluation.foreign_tables import traits_of_table
 from tweetprofile.evaluation.label_traits import label_classes
 from tweetprofile.evaluation.matching import labelled_traits
 from tweetprofile.evaluation.predictions import Predictions, is_foreign
@@ -26,8 +28,36 @@ def read_predictions(manifest: Manifest, path: str | Path) -> Predictions:
             "first, then the predictions."
         )
     exists = not isinstance(source, Path) or source.exists()
-    labels = label_classes(manifest) if exists and is_foreign(source) else None
-    return Predictions.read(source, labels=labels)
+    if not (exists and is_foreign(source)):
+        return Predictions.read(source)
+    traits = traits_of_table(source, label_columns(manifest))
+    return Predictions.read(source, labels=_labels(manifest, traits))
+
+
+def read_every_trait(manifest: Manifest, path: str | AnyPath) -> Predictions:
+    """Read predictions of any origin with all of their traits, whether they have labels or not.
+
+    Args:
+        manifest: A manifest that may have labels: their classes belong to a trait, too.
+        path: The predictions.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    source = as_path(path)
+    exists = not isinstance(source, Path) or source.exists()
+    if not (exists and is_foreign(source)):
+        return Predictions.read(source)
+    labels = _labels(manifest, traits_of_table(source, None))
+    return Predictions.read(source, labels=labels, every_trait=True)
+
+
+def _labels(manifest: Manifest, traits: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the classes of the labels of some traits; the other labels are named without any."""
+    unread: dict[str, tuple[str, ...]] = {
+        name: () for name in label_columns(manifest) if name not in traits
+    }
+    return unread | label_classes(manifest, traits)
 
 
 def read_several(manifest: Manifest, paths: Sequence[str | Path]) -> list[Predictions]:

@@ -14,6 +14,7 @@ from tweetprofile.evaluation.evaluate import Evaluation
 from tweetprofile.evaluation.metrics import Scores
 from tweetprofile.evaluation.published import published_results
 from tweetprofile.evaluation.resampling import Interval
+from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.spreadsheets import write_rows
 
 Cell = str | int | float
@@ -71,7 +72,7 @@ def scores_table(trait: str, evaluations: Sequence[Evaluation]) -> Table:
         (f"majority class ({metrics.majority_class})", *astuple(metrics.majority)),
         ("random draw", *astuple(metrics.random)),
     ]
-    title = f"{trait}: {metrics.users:,} users with a label"
+    title = f"{trait}: {count_of(metrics.users, 'user')} with a label"
     columns = ("Model", "Accuracy", "Precision", "Recall", "F1")
     return Table(trait, title, columns, tuple(rows))
 

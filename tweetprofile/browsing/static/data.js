@@ -80,7 +80,7 @@ function detailsOf(user) {
   return null;
 }
 
-const nameOf = (user) => (all.ids ? all.ids[user] : `user ${number(user + 1)}`);
+const nameOf = (user) => (all.ids ? all.ids[user] : `user ${user + 1}`);
 
 /** Return "right", "wrong", or "" if the label or the prediction is missing. */
 function outcome(user, trait) {

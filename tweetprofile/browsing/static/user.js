@@ -88,9 +88,10 @@ function imagesOf(user, details) {
   if (!given) return [];
   const has = Boolean(all.way) && images.some(([, own]) => own);
   const parts = [element("h3", "", "Images")], trait = shownTrait(user);
-  if (has) parts.push(explanation(user, trait, details, "image"), chooser(trait, true));
-  const shown = images.map((_, place) => place);
   const weight = (place) => (images[place][1] ? images[place][1][trait] : null);
+  const bars = images.filter((_, place) => weight(place) !== null).length;
+  if (has) parts.push(explanation(user, trait, details, "image", bars), chooser(trait, true));
+  const shown = images.map((_, place) => place);
   if (has && state.order === "telling") {
     shown.sort((one, other) => (weight(other) ?? -1e9) - (weight(one) ?? -1e9) || one - other);
   }
@@ -108,8 +109,8 @@ function imagesOf(user, details) {
   return parts;
 }
 
-/** Return what the bars of images, or of texts alone, mean. */
-function explanation(user, trait, details, noun) {
+/** Return what the bars of images, or of texts alone, mean; `bars` is their number. */
+function explanation(user, trait, details, noun, bars) {
   const [name, classes] = all.traits[trait], guess = all.guess[trait][user];
   if (guess < 0) return element("p", "soft", `There is no prediction of ${name}.`);
   const what = `Each bar shows how much ${noun === "image" ? "an image" : "a text"} speaks for (right) or against (left) `
@@ -118,16 +119,24 @@ function explanation(user, trait, details, noun) {
     : " It is how far the centred logit of this class falls if the image is left out.";
   const base = details.base && details.base[trait], total = details.totals && details.totals[trait];
   if (typeof base !== "number" || typeof total !== "number") return element("p", "", what + how);
-  const known = noun === "text" ? "any text" : details.texts.length ? "any image and text" : "any image";
-  const others = noun === "text" ? (details.moreTexts ? " with those of all other texts" : "")
-    : details.texts.length ? " with those of the texts" : "";
-  const rest = {
+  const imagesCount = details.imageCounts[trait], textsCount = details.textCounts[trait];
+  const known = !textsCount ? "any image" : noun === "text" && !imagesCount ? "any text" : "any image and text";
+  const rest = restOf(imagesCount - (noun === "image" ? bars : 0), textsCount - (noun === "text" ? bars : 0), noun);
+  const origin = {
     exact: `which the model says before ${known}`,
     leave_one_out: "which holds what several images say only together",
     unknown: "which belongs to none of them",
   }[all.way];
-  return element("p", "", `${what}${how} Together with ${signed(base)}, ${rest}, they add up${others} to `
+  return element("p", "", `${what}${how} Together with ${signed(base)}, ${origin}, they add up${rest} to `
     + `${signed(total)}, the centred logit of this class.`);
+}
+
+/** Return whose contributions have no bar among those that are explained, and count for the sum as well. */
+function restOf(hiddenImages, hiddenTexts, noun) {
+  const parts = [];
+  if (hiddenImages > 0) parts.push(`${count(hiddenImages, "image")} without a bar`);
+  if (hiddenTexts > 0) parts.push(noun === "text" ? "all other texts" : "the texts");
+  return parts.length ? ` with those of ${parts.join(" and of ")}` : "";
 }
 
 function chooser(trait, ordered) {
@@ -146,8 +155,8 @@ function chooser(trait, ordered) {
   return append(element("div", "choices"),
     list("by", "Trait", all.traits.map(([name], each) => [String(each), name]), String(trait),
       (value) => choose({ by: +value }, true)),
-    ordered ? list("order", "Order", [["telling", "most telling first"], ["list", "as in the manifest"]], state.order,
-      (value) => choose({ order: value }, true)) : null);
+    ordered ? list("order", "Order", [["telling", "for the prediction first"], ["list", "as in the manifest"]],
+      state.order, (value) => choose({ order: value }, true)) : null);
 }
 
 function figureOf(user, place, [index, , shared], weight, largest) {
@@ -201,6 +210,6 @@ function textsOf(user, details) {
   }
   const head = element("h3", "", `The most telling texts for ${all.traits[trait][0]}`);
   const words = details.images.some(([, own]) => own) ? []
-    : [explanation(user, trait, details, "text"), chooser(trait, false)];
+    : [explanation(user, trait, details, "text", ranked.length), chooser(trait, false)];
   return [head, ...words, list, element("p", "soft", "Texts are numbered from the oldest on, as in the manifest.")];
 }

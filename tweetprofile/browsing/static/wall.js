@@ -102,7 +102,7 @@ function stripOf(user) {
   const strip = element("div", "strip");
   strip.style.height = `${grid.rows * grid.cell + 3 * (grid.rows - 1)}px`;
   const shown = all.shown[user], failed = all.failed[user], room = grid.rows * CELLS_PER_ROW;
-  const reasons = failed.map((code) => all.reasons[code]);
+  const reasons = failed.map((code) => all.reasons[code].replaceAll("_", " "));
   strip.setAttribute("role", "img");
   strip.setAttribute("aria-label", shown + failed.length === 0 ? "no image"
     : count(shown, "thumbnail") + (failed.length ? `, ${failed.length} unusable: ${unique(reasons).join(", ")}` : ""));
@@ -111,7 +111,7 @@ function stripOf(user) {
   const bad = Math.min(failed.length, Math.max(kept - shown, Math.min(failed.length, 2)));
   const good = Math.min(shown, kept - bad);
   for (let image = 0; image < good; image++) strip.append(thumbnail(user, image, "cell"));
-  for (const reason of reasons.slice(0, bad)) strip.append(element("div", "cell bad", reason.replaceAll("_", " ")));
+  for (const reason of reasons.slice(0, bad)) strip.append(element("div", "cell bad", reason));
   const more = shown + failed.length - good - bad;
   if (more > 0) strip.append(element("div", "cell plus", `+${more}`));
   return strip;

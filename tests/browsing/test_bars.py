@@ -1,0 +1,81 @@
+"""A real browser shows what each image and text contributed, and what that adds up to."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browsing.conftest import (
+    MANY,
+    Made,
+)
+from tests.browsing.test_page import opened, outcome
+
+
+def figures(words: Iterable[str]) -> list[float]:
+    return [float(each.strip(",").replace("\u2212", "-")) for each in words]
+
+
+def test_a_user_has_a_bar_per_image_and_the_parts_add_up(browser: Browser, made: Made) -> None:
+    with opened(browser, made, f"#user={MANY + 1}") as page:
+        page.wait_for_selector(".gallery")
+        images = figures(page.locator(".gallery b").all_inner_texts())
+        assert len(images) == 11
+        assert images == sorted(images, reverse=True)
+        assert "4 more images in the manifest" in page.locator("#view").inner_text()
+        sentence = page.get_by_text("Together with").inner_text()
+        base, total = figures(each for each in sentence.split() if each[0] in "+\u2212")
+        texts = figures(page.locator(".texts b").all_inner_texts())
+        assert len(texts) == 3
+        assert base + sum(images) + sum(texts) == pytest.approx(total, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [("leave_one_out", "falls if the image is left out"), ("unknown", "belongs to none of them")],
+)
+def test_what_bars_mean_depends_on_how_contributions_were_found(
+    browser: Browser, made: Made, tmp_path_factory: pytest.TempPathFactory, way: str, words: str
+) -> None:
+    page = shutil.copytree(made.page, tmp_path_factory.mktemp("ways") / "page")
+    users = page / "files" / "users.js"
+    users.write_text(users.read_text().replace('"way":"exact"', f'"way":"{way}"'))
+    with opened(browser, replace(made, page=page), f"#user={MANY + 1}") as tab:
+        assert words in tab.get_by_text("Each bar").inner_text()
+
+
+def test_bars_are_those_of_the_chosen_trait_in_the_chosen_order(
+    browser: Browser, made: Made
+) -> None:
+    with opened(browser, made, f"#user={MANY + 1}") as page:
+        page.wait_for_selector(".gallery")
+        assert outcome(made, MANY, 1) == "wrong", "and is shown first, for that reason"
+        assert page.locator("#by option:checked").inner_text() == "place"
+        before = page.locator(".gallery b").all_inner_texts()
+        page.select_option("#order", "list")
+        numbers = page.locator(".gallery .line span").all_inner_texts()
+        assert numbers == [f"image {number}" for number in range(1, 12)]
+        page.select_option("#by", label="gender")
+        assert sorted(page.locator(".gallery b").all_inner_texts()) != sorted(before)
+
+
+def test_the_sentence_on_the_sum_names_the_contributions_that_have_no_bar(
+    browser: Browser, made: Made
+) -> None:
+    with opened(browser, made) as page:
+        for images, texts, noun, bars, words in (
+            (11, 0, "image", 11, "they add up to"),
+            (11, 3, "image", 11, "they add up with those of the texts to"),
+            (60, 0, "image", 48, "they add up with those of 12 images without a bar to"),
+            (60, 9, "image", 59, "with those of 1 image without a bar and of the texts to"),
+            (0, 8, "text", 8, "they add up to"),
+            (0, 9, "text", 8, "they add up with those of all other texts to"),
+        ):
+            details = {"base": [1], "totals": [2], "imageCounts": [images], "textCounts": [texts]}
+            said = page.evaluate(
+                "([details, noun, bars]) => explanation(0, 0, details, noun, bars).textContent",
+                [details, noun, bars],
+            )
+            assert words in said
