@@ -92,7 +92,10 @@ FILTERS: dict[str, Fits] = {
     "trait=gender&result=none": lambda made, user: outcome(made, user, 0) == "none",
     "result=wrong": lambda made, user: "wrong" in (outcome(made, user, 0), outcome(made, user, 1)),
     "trait=place&from=60&to=80": lambda made, user: (
-        made.guess[user, 1] >= 0 and 0.6 <= made.confidence[user, 1].round(4) <= 0.8
+        made.guess[user, 1] >= 0 and 0.595 <= made.confidence[user, 1].round(4) < 0.805
+    ),
+    "trait=place&from=60.25&to=79.5": lambda made, user: (
+        made.guess[user, 1] >= 0 and 0.6025 <= made.confidence[user, 1].round(4) <= 0.795
     ),
     "status=partial": lambda made, user: made.status[user] == "partial",
     "least=3": lambda made, user: made.images[user] >= 3,
@@ -114,6 +117,13 @@ def test_every_filter_keeps_the_users_who_fit(browser: Browser, made: Made) -> N
             page.wait_for_function(f"{NAMES}.length === {len(wanted)}")
             assert sorted(shown(page)) == sorted(names_of(made, wanted)), address
             assert page.locator("#count").inner_text() == f"{len(wanted)} of {USERS} users"
+
+
+def test_a_confidence_that_is_none_is_marked(browser: Browser, made: Made) -> None:
+    with opened(browser, made) as page:
+        for typed, is_wrong in (("101", True), ("-5", True), ("79.7", False)):
+            page.fill("#from", typed)
+            assert page.evaluate("by('from').matches(':invalid')") is is_wrong
 
 
 def test_every_order_is_that_of_its_name(browser: Browser, made: Made) -> None:

@@ -260,6 +260,30 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(
     assert not (tmp_path / "page").exists()
 
 
+def test_labels_of_other_users_and_the_manifest_as_profiles_are_refused(
+    texts: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    profiles, manifest = texts()
+    others = {"user_id": ["x"], "gender": ["male"], "images": [["x.png"]]}
+    pl.DataFrame(others).write_parquet(tmp_path / "others.parquet")
+    options = BrowseOptions(labels=str(tmp_path / "others.parquet"))
+    with pytest.raises(ManifestError, match=r"others\.parquet has none of the users in"):
+        browse_profiles(profiles, manifest, tmp_path / "page", options)
+    with pytest.raises(PredictionsError, match="is the manifest itself, whose labels are no"):
+        browse_profiles(manifest, manifest, tmp_path / "page")
+
+
+def test_a_wall_of_missing_images_comes_with_the_cause(made: Made, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    manifest = elsewhere / "manifest.parquet"
+    manifest.write_bytes(made.manifest.read_bytes())
+    summary = browse_profiles(made.profiles, manifest, tmp_path / "page")
+    assert summary.images == 0
+    assert "not one image is usable" in summary.notes[-1]
+    assert "`image_root`" in summary.notes[-1]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -1,8 +1,7 @@
 """Files of labels and of predictions, for users without images: evaluation needs none."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, sync_playwright
 
 from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.traits import Trait, TraitSchema
@@ -80,16 +78,3 @@ def _sure(classes: Sequence[int], of: int) -> NDArray[np.float32]:
     rows = np.full((len(classes), of), 0.1 / (of - 1), np.float32)
     rows[np.arange(len(classes)), list(classes)] = 0.9
     return rows
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on the PATH")
-    # Without the browser's own traffic, every request is one of the page.
-    quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=quiet)
-        yield started
-        started.close()

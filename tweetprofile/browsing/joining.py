@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tweetprofile.data.labels.reading import UNKNOWN, check_labels, read_labels, read_user_ids
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.errors import PredictionsError
+from tweetprofile.errors import ManifestError, PredictionsError
 from tweetprofile.evaluation.matching import labelled_traits
 from tweetprofile.evaluation.predictions import Predictions
 
@@ -95,6 +95,11 @@ def _truth(
     notes = check_labels(labels, schema)
     truth_UT = read_labels(labels, schema).astype(np.int16)
     rows = _positions(ids, read_user_ids(labels))
+    if (rows == NOWHERE).all():
+        raise ManifestError(
+            f"{labels.source} has none of the users in {predictions.path}; pass the labels of "
+            "these users."
+        )
     unlabelled = np.full((1, truth_UT.shape[1]), UNKNOWN, np.int16)
     return np.concatenate([truth_UT, unlabelled])[rows], notes  # `NOWHERE` is the last row
 

@@ -1,6 +1,6 @@
 """Make a page to browse: users with their images, what was predicted of them, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from tweetprofile.browsing.predicted import predicted_of
 from tweetprofile.browsing.profile_rows import columns_of_csv, read_profile_rows
 from tweetprofile.data.files.protection import Inputs
 from tweetprofile.data.files.storage import AnyPath, as_path
+from tweetprofile.data.images.missing import explain_missing
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.errors import OptionError
+from tweetprofile.errors import OptionError, PredictionsError
 from tweetprofile.evaluation.predictions import Predictions
-from tweetprofile.evaluation.reading import read_every_trait
+from tweetprofile.evaluation.reading import is_of, read_every_trait
 from tweetprofile.plurals import count_of, one_or_many
 
 
@@ -53,6 +54,11 @@ def browse_profiles(
     labels = None if options.labels is None else Manifest.open(options.labels)
     inputs = _inputs(opened, labels, profiles, options)
     check_folder(folder, inputs, overwrite=options.overwrite)
+    if is_of(opened, as_path(profiles)):
+        raise PredictionsError(
+            f"{profiles} is the manifest itself, whose labels are no predictions; pass the "
+            "profiles that 'tweetprofile predict' made of it."
+        )
     predictions = read_every_trait(labels or opened, profiles)
     joined = join(opened, predictions, _with_labels(opened, labels, predictions))
     choice = choose_users(joined, options)
@@ -70,7 +76,10 @@ def browse_profiles(
         )
         for name, content in page_files(users, facts):
             (unfinished / name).write_bytes(content)
-    return _summary(folder, users, choice, facts)
+    root = options.image_root or opened.folder
+    shown = any(users.images_of(user).indexes for user in range(len(users)))
+    hints = () if shown else _missing(opened, root)
+    return _summary(folder, users, choice, (*facts.notes, *hints))
 
 
 def _with_labels(
@@ -148,7 +157,16 @@ def _notes(joined: Joined, options: BrowseOptions) -> tuple[str, ...]:
     return (*notes, *(() if options.anonymous else joined.label_notes))
 
 
-def _summary(folder: Path, users: PageUsers, choice: Choice, facts: PageFacts) -> BrowseSummary:
+def _missing(manifest: Manifest, root: AnyPath) -> Iterator[str]:
+    """Yield sentences on why not one image of a manifest was usable."""
+    if manifest.has_images:
+        for hint in explain_missing(manifest, root):
+            yield f"not one image is usable: {hint}"
+
+
+def _summary(
+    folder: Path, users: PageUsers, choice: Choice, notes: tuple[str, ...]
+) -> BrowseSummary:
     shown = [users.images_of(user) for user in range(len(users))]
     return BrowseSummary(
         page=folder / PAGE,
@@ -156,5 +174,5 @@ def _summary(folder: Path, users: PageUsers, choice: Choice, facts: PageFacts) -
         of=choice.of,
         images=sum(len(each.indexes) for each in shown),
         failed=sum(each.failed_count for each in shown),
-        notes=facts.notes,
+        notes=notes,
     )

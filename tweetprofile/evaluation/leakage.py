@@ -121,7 +121,9 @@ def find_leakage(
     else:
         checkpoint = _find(checkpoint_sha256, candidates)
     if checkpoint is None:
-        return Leakage("the checkpoint that made the predictions was not found; pass it to check")
+        return Leakage(
+            "the checkpoint that made the predictions was not found; name the checkpoint to check"
+        )
     if "seen" not in checkpoint.training:
         return Leakage(
             "its checkpoint was written by a version that recorded no fingerprints",

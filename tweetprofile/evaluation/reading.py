@@ -22,7 +22,7 @@ def read_predictions(manifest: Manifest, path: str | Path) -> Predictions:
         InputError: They cannot be read, or the path is that of the manifest itself.
     """
     source = as_path(str(path))
-    if canonical(source) in map(canonical, manifest.files):
+    if is_of(manifest, source):
         raise PredictionsError(
             f"{path} is the manifest itself, whose labels are no predictions; pass the manifest "
             "first, then the predictions."
@@ -32,6 +32,11 @@ def read_predictions(manifest: Manifest, path: str | Path) -> Predictions:
         return Predictions.read(source)
     traits = traits_of_table(source, label_columns(manifest))
     return Predictions.read(source, labels=_labels(manifest, traits))
+
+
+def is_of(manifest: Manifest, path: AnyPath) -> bool:
+    """Return whether a path is that of a file of a manifest."""
+    return canonical(path) in map(canonical, manifest.files)
 
 
 def read_every_trait(manifest: Manifest, path: str | AnyPath) -> Predictions:

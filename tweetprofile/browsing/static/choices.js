@@ -6,6 +6,11 @@ function wholeNumber(text, low, high) {
   return /^\d{1,9}$/.test(text ?? "") && +text >= low && +text <= high ? +text : null;
 }
 
+/** Return a percentage with up to two decimals; null if the text is none. */
+function percentage(text) {
+  return /^\d{1,3}(\.\d{1,2})?$/.test(text ?? "") && +text <= 100 ? +text : null;
+}
+
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   const trait = all.traits.findIndex(([name]) => name === given.get("trait"));
@@ -18,8 +23,8 @@ function readAddress() {
     trait,
     class: classes.indexOf(given.get("class")),
     result: all.truth && ["right", "wrong", "none"].includes(given.get("result")) ? given.get("result") : "",
-    from: wholeNumber(given.get("from"), 0, 100),
-    to: wholeNumber(given.get("to"), 0, 100),
+    from: percentage(given.get("from")),
+    to: percentage(given.get("to")),
     status,
     least: wholeNumber(given.get("least"), 0, 1e9),
     most: wholeNumber(given.get("most"), 0, 1e9),
@@ -67,7 +72,10 @@ function sorts() {
 
 function select() {
   const traits = state.trait < 0 ? all.traits.map((_, trait) => trait) : [state.trait];
-  const low = state.from === null ? -1 : state.from * 100, high = state.to === null ? 1e9 : state.to * 100;
+  // A confidence of 79.6% is shown as 80%, and 80 finds it.
+  const reach = (bound, beyond) => bound * 100 + (Number.isInteger(bound) ? beyond : 0);
+  const low = state.from === null ? -1 : reach(state.from, -50);
+  const high = state.to === null ? 1e9 : reach(state.to, 49);
   const ranged = state.from !== null || state.to !== null;
   const words = state.search.trim().toLowerCase();
   const keys = new Float64Array(all.count);
@@ -157,7 +165,7 @@ function listen() {
   by("bar").addEventListener("input", (event) => {
     const { id, value } = event.target;
     if (id === "search") choose({ search: value }, true);
-    if (id === "from" || id === "to") choose({ [id]: wholeNumber(value, 0, 100) }, true);
+    if (id === "from" || id === "to") choose({ [id]: percentage(value) }, true);
     if (id === "least" || id === "most") choose({ [id]: wholeNumber(value, 0, 1e9) }, true);
   });
   for (const id of ["reset", "again"]) by(id).addEventListener("click", () => choose(NOTHING));
