@@ -102,15 +102,14 @@ def command(
 ) -> None:
     """Make a page to browse the users in PROFILES.
 
-    PROFILES is what predict has written, or a table of another program.
-
     \b
       tweetprofile browse profiles.parquet --manifest manifest.parquet -o page
 
-    Open FOLDER/index.html in a browser; it needs neither a server nor a network. It shows users
-    with their images, the predicted classes with their probabilities, and the labels if there are
-    any. Unusable images are marked with the reason. Users can be filtered, sorted and searched for,
-    and a user's own view shows what each image contributed, if the profiles say so.
+    PROFILES is what predict has written, or a table of another program. Open FOLDER/index.html in a
+    browser; it needs neither a server nor a network. It shows users with their images, the
+    predicted classes with their probabilities, and the labels if there are any. Unusable images are
+    marked with the reason. Users can be filtered, sorted and searched for, and a user's own view
+    shows what each image contributed, if the profiles say so.
 
     The page shows images of people: keep it as confidential as the images themselves.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
