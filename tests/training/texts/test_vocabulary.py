@@ -1,6 +1,7 @@
 """`keep_vocabulary` writes the words that speak for each class, and no words of single users."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -45,6 +46,11 @@ def test_the_telling_words_lead_their_classes(run: Path) -> None:
     assert all(float(row["weight"]) > 0 and int(row["users"]) >= 5 for row in rows)
     kinds = {row["kind"] for row in rows_of(run)}
     assert kinds == {"word", "2 words", "3 to 5 characters"}
+
+
+def test_at_most_a_hundred_of_a_kind_are_written_per_class(run: Path) -> None:
+    per_class = Counter((row["class"], row["kind"]) for row in rows_of(run))
+    assert max(per_class.values()) == 100  # there are more runs of characters than that
 
 
 def test_words_of_few_users_are_left_out_and_the_model_has_none(run: Path) -> None:

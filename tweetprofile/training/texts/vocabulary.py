@@ -34,8 +34,9 @@ from tweetprofile.untrusted.spreadsheets import Cell, write_rows
 from tweetprofile.version import __version__
 from tweetprofile.workers.feature_rows import NGRAMS
 
-_MOST = 100
-"""The largest number of n-grams per class and block."""
+_MOST, _CANDIDATES = 100, 400
+"""The largest number of n-grams per class and block: written, and looked for. Too few users wrote
+some of those that are looked for."""
 
 _FEWEST_USERS, _FEWEST_SHARE = 5, 0.01
 """An n-gram is kept if at least this number and this share of the training users wrote it."""
@@ -79,9 +80,12 @@ def write_vocabulary(plan: TrainingPlan, model: TextModel, users_N: NDArray[np.i
     telling = list(most_telling(model, plan.found.schema))
     users, fewest = _users_of(plan, model, sorted({each.bucket for each in telling}), users_N)
     rows: list[list[Cell]] = [[*_COLUMNS, f"written by tweetprofile {__version__}"]]
+    written: Counter[tuple[str, str, str]] = Counter()
     for each in telling:
-        if each.bucket in users and users[each.bucket][1] >= fewest:
-            ngram, count = users[each.bucket]
+        ngram, count = users.get(each.bucket, ("", 0))
+        place = each.trait, each.name, each.kind
+        if count >= fewest and written[place] < _MOST:
+            written[place] += 1
             weight = round(each.weight, 4)
             rows.append([each.trait, each.name, each.kind, ngram, count, weight])
     text = io.StringIO(newline="")
@@ -109,7 +113,7 @@ def most_telling(model: TextModel, schema: TraitSchema) -> Iterator[Telling]:
 
 def _largest(weights: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return the places of the largest positive weights, the largest first."""
-    order = np.argsort(-weights, kind="stable")[:_MOST]
+    order = np.argsort(-weights, kind="stable")[:_CANDIDATES]
     return order[weights[order] > 0]
 
 
