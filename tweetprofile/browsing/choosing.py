@@ -70,7 +70,7 @@ def _most_confident(mistakes: int) -> str:
 
 
 def _evenly(rows: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
-    """Return rows spread evenly; all of them if there are no more than wanted."""
+    """Return `wanted` rows that are spread evenly, or all rows if there are fewer."""
     if len(rows) <= wanted:
         return rows
     return rows[np.arange(wanted) * len(rows) // wanted]

@@ -60,7 +60,7 @@ def join(manifest: Manifest, predictions: Predictions, labels: Manifest | None) 
     Args:
         manifest: The manifest with the images, in which no user occurs twice.
         predictions: The profiles.
-        labels: The manifest with the labels, which may be the same one; None for no labels.
+        labels: The manifest that has the labels, which may be the same one; None if none has any.
 
     Raises:
         InputError: No profile is of a user of the manifest, a user has two profiles, or labels are

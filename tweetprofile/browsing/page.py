@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from tweetprofile.browsing.page_data import (
     PageUsers,
     chunks_of_details,
@@ -14,6 +12,7 @@ from tweetprofile.browsing.page_data import (
     script_of,
 )
 from tweetprofile.data.files.provenance import browse_line
+from tweetprofile.evaluation.templates import page_environment
 from tweetprofile.plurals import count_of
 from tweetprofile.version import __version__
 
@@ -65,13 +64,7 @@ def page_files(users: PageUsers, facts: PageFacts) -> Iterator[tuple[str, bytes]
 
 
 def _html(users: PageUsers, facts: PageFacts) -> bytes:
-    environment = Environment(
-        loader=PackageLoader("tweetprofile.browsing", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("tweetprofile.browsing")
     page = environment.get_template("page.html.jinja").render(
         facts=facts,
         scripts=[f"{FILES}/{name}" for name in SCRIPTS],

@@ -115,9 +115,8 @@ def command(
 
     PREDICTIONS are files or folders that predict has written, or any table with user_id and one
     column of classes per trait (Parquet or CSV); without any, the users of MANIFEST are predicted
-    first. Labels are columns of classes named after their trait. Users whose label is
-    null are left out of that trait only. A labelled user without a prediction counts as predicted
-    wrongly.
+    first. Labels are columns of classes named after their trait. Users whose label is null are left
+    out of that trait only. A labelled user without a prediction counts as predicted wrongly.
 
     Each score is shown with a 95% interval from resampling the users, and next to the scores of
     two baselines: always the most frequent class, and every class with equal probability. Several
@@ -128,9 +127,7 @@ def command(
     predict --parts for it.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
     from tweetprofile.cli import evaluate_view as view
-    from tweetprofile.data.files.protection import Inputs
     from tweetprofile.evaluation.evaluate import EvaluateOptions
-    from tweetprofile.evaluation.output_folder import inputs_of_evaluation, prepare_folder
 
     given = (*others, *predictions)
     options = EvaluateOptions(
@@ -146,11 +143,7 @@ def command(
     epochs = _check(folder, layout, given, choices["run"])
     with ExitStack() as stack:
         if folder is not None:
-            inputs = inputs_of_evaluation(
-                manifest, given, run=choices["run"], image_root=choices["image_root"]
-            )
-            checkpoint = Inputs.of(checkpoint=choices["checkpoint"])
-            prepare_folder(folder, overwrite=overwrite, inputs=inputs + checkpoint)
+            _prepare(folder, manifest, given, choices, overwrite=overwrite)
         if not given:
             target = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             given = (
@@ -163,6 +156,20 @@ def command(
             view.compare(manifest, given, options, folder, as_json=as_json, quiet=quiet)
         else:
             view.evaluate(manifest, given[0], options, folder, epochs, as_json=as_json, quiet=quiet)
+
+
+def _prepare(
+    folder: Path, manifest: str, given: tuple[str, ...], choices: dict[str, Any], *, overwrite: bool
+) -> None:
+    """Make the folder, and refuse one that holds what the command reads or did not write."""
+    from tweetprofile.data.files.protection import Inputs
+    from tweetprofile.evaluation.output_folder import inputs_of_evaluation, prepare_folder
+
+    inputs = inputs_of_evaluation(
+        manifest, given, run=choices["run"], image_root=choices["image_root"]
+    )
+    checkpoint = Inputs.of(checkpoint=choices["checkpoint"])
+    prepare_folder(folder, overwrite=overwrite, inputs=inputs + checkpoint)
 
 
 def _baselines(

@@ -253,8 +253,7 @@ class LocalEngine(Closing, Generic[FactsT]):
     def _processors_for(self, device: str) -> int:
         """Return the number of processors for each worker on devices like this one.
 
-        If all processors are to be used, it is the number of all of them; how many workers share
-        them is known only once a worker has started.
+        Where all are to be used, the number of workers is known only once one has started.
         """
         usable, workers = self._options.usable_processors, len(self._options.device_names)
         if device.startswith("cuda:"):

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from tweetprofile.errors import OptionError
 from tweetprofile.evaluation.confusion import MOST_NAMED, Confusion, confusion_of
@@ -27,6 +27,7 @@ from tweetprofile.evaluation.tables import (
     rounded,
     scores_table,
 )
+from tweetprofile.evaluation.templates import page_environment
 from tweetprofile.scoring.calibration import BINS
 from tweetprofile.scoring.epochs import METRICS as METRICS_OF_RUN
 from tweetprofile.scoring.epochs import read_metrics
@@ -201,13 +202,7 @@ def _confidence_cut(evaluation: Evaluation, trait: str) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tweetprofile.evaluation", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("tweetprofile.evaluation")
     environment.filters["figure"] = _figure
     environment.filters["data_uri"] = lambda png: (
         f"data:image/png;base64,{base64.b64encode(png).decode()}"

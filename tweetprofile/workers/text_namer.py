@@ -24,7 +24,7 @@ class TextNamer(TextWorker):
         spec: How to normalise texts, and which n-grams to count.
         buckets: The buckets, as the bytes of uint32 in rising order.
         options: See `TextWorker`, as for the others.
-        compute_slot: The context entered to compute; None for no limit.
+        compute_slot: The context in which to compute; None to compute at any time.
         observer: Not used.
     """
 

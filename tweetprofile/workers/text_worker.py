@@ -20,7 +20,7 @@ class TextWorker:
     Args:
         spec: How to normalise texts, and which n-grams to count.
         options: Only the batch size is used.
-        compute_slot: The context entered to compute; None for no limit.
+        compute_slot: The context in which to compute; None to compute at any time.
         observer: Not used: no image is decoded.
     """
 
