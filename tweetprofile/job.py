@@ -260,6 +260,7 @@ class PredictorFacts(WorkerFacts):
             was trained.
         sees_images: Whether the model looks at images.
         reads_texts: Whether the model reads texts.
+        profile_fields: The fields of users' own profiles that the model reads, too.
         parts: What the probabilities are given by alone, too: `images`, `texts`.
         evidence: How it is known what images contribute: `exact` or `leave_one_out`; None if
             contributions are not given.
@@ -273,6 +274,7 @@ class PredictorFacts(WorkerFacts):
     origin: str = ""
     sees_images: bool = True
     reads_texts: bool = False
+    profile_fields: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     evidence: str | None = None
 

@@ -26,7 +26,8 @@ LONGEST_CLASS_NAME = 256
 RESERVED_COLUMNS = frozenset(
     {
         "user_id", "images", "image", "frames_used", "images_given", "images_failed", "status",
-        "image_errors", "texts", "text", "texts_used", "texts_given", "texts_cut", "split",
+        "image_errors", "texts", "text", "texts_used", "texts_given", "texts_cut",
+        "profile_fields_used", "split",
     }
 )  # fmt: skip
 """Columns of the manifest and the output, whose names a trait must not have.

@@ -1,10 +1,11 @@
 """Read what each image and text contributed to a prediction.
 
-The columns `evidence` and `text_evidence` of profiles list images and texts by their position, each
-with its contribution to the predicted class of every trait: to the logit of that class, centred
-over the classes. The description of the profiles says under `evidence` how contributions were
-known: `exact` if the network adds them up, `leave_one_out` if each is how much the logit falls
-when an image is left out. Together with `evidence_base` they add up to the logit.
+The columns `evidence` and `text_evidence` of profiles list images and texts by their position, and
+`profile_evidence` lists the fields of users' own profiles by name, each with its contribution to
+the predicted class of every trait: to the logit of that class, centred over the classes. The
+description of the profiles says under `evidence` how contributions were known: `exact` if the
+network adds them up, `leave_one_out` if each is how much the logit falls when an image is left out.
+Together with `evidence_base` they add up to the logit.
 """
 
 import math
@@ -12,10 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
 from tweetprofile.traits import TraitSchema
-from tweetprofile.workers.evidence import EVIDENCE, EVIDENCE_BASE, TEXT_EVIDENCE
+from tweetprofile.workers.evidence import (
+    EVIDENCE,
+    EVIDENCE_BASE,
+    EVIDENCE_COLUMNS,
+    PROFILE_EVIDENCE,
+    TEXT_EVIDENCE,
+)
 
-COLUMNS = (EVIDENCE, TEXT_EVIDENCE, EVIDENCE_BASE)
+COLUMNS = EVIDENCE_COLUMNS
 """The columns of profiles that hold evidence."""
 
 WAYS = ("exact", "leave_one_out")
@@ -38,6 +46,7 @@ class Evidence:
         base: What the model says before any image and text.
         images: The contributions of images, by their position in the user's list.
         texts: The contributions of the most telling texts, by their position.
+        fields: The contributions of the fields of the user's own profile, by their names.
         image_counts: The number of images that have a contribution to each trait.
         text_counts: The number of texts that have a contribution to each trait.
     """
@@ -45,6 +54,7 @@ class Evidence:
     base: Contributions
     images: Mapping[int, Contributions]
     texts: Mapping[int, Contributions]
+    fields: Mapping[str, Contributions]
     image_counts: tuple[int, ...]
     text_counts: tuple[int, ...]
 
@@ -70,6 +80,7 @@ def read_evidence(row: Mapping[str, Any], schema: TraitSchema) -> Evidence | Non
         base=_contributions(row.get(EVIDENCE_BASE) or {}, schema),
         images=seen,
         texts=_most_telling(texts, traits),
+        fields=_by_field(row.get(PROFILE_EVIDENCE) or (), schema),
         image_counts=_counts(seen, traits),
         text_counts=_counts(texts, traits),
     )
@@ -81,6 +92,15 @@ def _by_index(entries: Sequence[Any], schema: TraitSchema) -> dict[int, Contribu
         for each in entries
         if each is not None and each.get("index") is not None and each["index"] >= 0
     }
+
+
+def _by_field(entries: Sequence[Any], schema: TraitSchema) -> dict[str, Contributions]:
+    given = {
+        str(each.get("field")): each.get("contributions") or {}
+        for each in entries
+        if each is not None
+    }
+    return {name: _contributions(given[name], schema) for name in PROFILE_COLUMNS if name in given}
 
 
 def _counts(parts: Mapping[int, Contributions], traits: int) -> tuple[int, ...]:

@@ -181,6 +181,9 @@ def _details(users: PageUsers, user: int, shared: Sequence[SharedImage | None]) 
             [index, _rounded(each), *([images.texts[index]] if index in images.texts else [])]
             for index, each in (evidence.texts.items() if evidence else ())
         ],
+        "fields": [
+            [name, _rounded(each)] for name, each in (evidence.fields.items() if evidence else ())
+        ],
         "imageCounts": evidence.image_counts if evidence else 0,
         "textCounts": evidence.text_counts if evidence else 0,
     }

@@ -78,11 +78,7 @@ def _volume(spec: NetworkSpec, volume: VolumeSpec) -> str:
 
 def _texts(texts: TextPart) -> str:
     """Describe what a model counts in texts."""
-    blocks = (
-        f"{block.unit}s {block.shortest}"
-        + (f" to {block.longest}" if block.longest > block.shortest else "")
-        for block in texts.header.spec.blocks
-    )
+    blocks = (block.kind for block in texts.header.spec.blocks)
     known = len(texts.model.terms.buckets_F)
     return f"a linear model of {count_of(known, 'n-gram')}, hashed ({'; '.join(blocks)})"
 

@@ -126,6 +126,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 )
 @option(
     Section.TEXTS,
+    "--profile-fields",
+    is_flag=True,
+    help="Also read the columns name, screen_name and description of users' own profiles, as far "
+    "as MANIFEST has them. They can identify people.",
+)
+@option(
+    Section.TEXTS,
     "--keep-vocabulary",
     is_flag=True,
     help="Also write vocabulary.csv: the words, pairs of words and characters that speak most for "

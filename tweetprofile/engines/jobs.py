@@ -128,6 +128,7 @@ class PredictJob(Job[PredictorFacts]):
             "",
             images_given,
             texts=facts.reads_texts,
+            profile=bool(facts.profile_fields),
             parts=facts.parts,
             evidence=facts.evidence is not None,
         )

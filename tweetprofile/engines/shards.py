@@ -27,6 +27,7 @@ class ShardSource:
         keep: The columns to copy to the output.
         max_images: The largest number of images per user.
         texts: How much of the users' texts is read; None for nothing.
+        profile: The columns of users' own profiles that are read, too, if texts are.
     """
 
     manifest: Manifest
@@ -35,13 +36,14 @@ class ShardSource:
     keep: tuple[str, ...]
     max_images: int
     texts: TextLimits | None = None
+    profile: tuple[str, ...] = ()
 
     @property
     def content_rows(self) -> ContentRows | None:
         """The manifest for workers to read, if it holds images or texts; otherwise None."""
         if not self.manifest.carries_bytes and self.texts is None:
             return None
-        return ContentRows(self.manifest, self.max_images, self.texts)
+        return ContentRows(self.manifest, self.max_images, self.texts, self.profile)
 
     def batches(
         self, shards: Sequence[int], users_per_batch: int, *, content: bool = True

@@ -226,10 +226,11 @@ def _try_out(make_actor: MakeActor, options: PredictorOptions, device: torch.dev
 
 
 def _rows_for(job: Job[Any], facts: WorkerFacts) -> ContentRows | None:
-    """Return the manifest to read, without texts if the model reads none."""
-    if job.rows is None or not isinstance(facts, PredictorFacts) or facts.reads_texts:
+    """Return the manifest to read, without texts and fields of profiles that the model ignores."""
+    if job.rows is None or not isinstance(facts, PredictorFacts):
         return job.rows
-    return replace(job.rows, texts=None)
+    profile = tuple(name for name in job.rows.profile if name in facts.profile_fields)
+    return replace(job.rows, texts=job.rows.texts if facts.reads_texts else None, profile=profile)
 
 
 def _processors_for(job: Job[Any], device: torch.device) -> int:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tweetprofile.data.labels.columns import kind_of_column
-from tweetprofile.data.manifests.texts import PROFILE_COLUMNS
+from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
 from tweetprofile.predicting.flat_csv import flat_prefix
 from tweetprofile.traits import RESERVED_COLUMNS
-from tweetprofile.workers.evidence import EVIDENCE, EVIDENCE_BASE, TEXT_EVIDENCE
+from tweetprofile.workers.evidence import EVIDENCE_BASE, EVIDENCE_COLUMNS
 from tweetprofile.workers.profiles import confidence_column, probabilities_column
 
-_NO_TRAITS = RESERVED_COLUMNS | {*PROFILE_COLUMNS, EVIDENCE, TEXT_EVIDENCE}
+_NO_TRAITS = RESERVED_COLUMNS | {*PROFILE_COLUMNS, *EVIDENCE_COLUMNS}
 """Columns of manifests and profiles that are no traits, whatever they hold."""
 
 

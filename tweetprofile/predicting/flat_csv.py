@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from tweetprofile.untrusted.spreadsheets import Cell, write_rows
-from tweetprofile.workers.evidence import EVIDENCE, TEXT_EVIDENCE
+from tweetprofile.workers.evidence import EVIDENCE_COLUMNS
 from tweetprofile.workers.profiles import probabilities_column
 
 _DIGITS = 6
@@ -134,7 +134,7 @@ def _cells(table: pa.Table, column: _Column) -> list[Cell]:
     if column.source == _ERRORS:
         return [_errors_as_text(errors) for errors in values]
     # A column of the manifest may have the same name.
-    if column.source in (EVIDENCE, TEXT_EVIDENCE) and pa.types.is_list(table[column.source].type):
+    if column.source in EVIDENCE_COLUMNS and pa.types.is_list(table[column.source].type):
         return [_evidence_as_text(each) for each in values]
     return [_cell(value) for value in values]
 
@@ -157,9 +157,9 @@ def _errors_as_text(errors: Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def _evidence_as_text(evidence: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the images, or the texts, of a user contribute as one line."""
+    """Return what the images, the texts or the profile of a user contribute as one line."""
     return "; ".join(
-        f"{one['index']}: "
+        f"{one['field'] if 'field' in one else one['index']}: "
         + ", ".join(f"{trait} {each:.{_DIGITS}g}" for trait, each in one["contributions"].items())
         for one in evidence
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tweetprofile.checkpoints.choice import find_checkpoint
+from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, LimitsTexts
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.errors import OptionError
@@ -66,13 +67,20 @@ class PredictPlan(RunPlan[PredictorFacts]):
             found.append("The model looks at images alone: the texts are not read.")
         if manifest.has_images and not facts.sees_images:
             found.append("The model reads texts alone: the images are not looked at.")
+        texts = manifest.has_texts or bool(_fields_there(manifest, facts))
         if facts.sees_images and facts.reads_texts:
-            for name, there in (("images", manifest.has_images), ("texts", manifest.has_texts)):
+            for name, there in (("images", manifest.has_images), ("texts", texts)):
                 if not there:
                     found.append(
                         f"The manifest has no column of {name}: all users are predicted by the "
                         "rest, less surely."
                     )
+        lacking = [name for name in facts.profile_fields if name not in manifest.profile_columns]
+        if lacking and texts:
+            found.append(
+                f"The model also reads {' and '.join(lacking)} of users' own profiles, which the "
+                "manifest lacks: users are predicted by the rest, less surely."
+            )
         if facts.evidence == "leave_one_out":
             found.append(
                 f"{facts.network} does not add up what it sees in images: contributions are found "
@@ -84,13 +92,18 @@ class PredictPlan(RunPlan[PredictorFacts]):
         """See `RunPlan.require_input`; a model may also read texts."""
         manifest = self.manifest
         images = facts.sees_images and manifest.has_images
-        texts = facts.reads_texts and manifest.has_texts
+        texts = facts.reads_texts and (manifest.has_texts or bool(_fields_there(manifest, facts)))
         if not images and not texts:
             wanted = "images" if facts.sees_images else "texts"
             raise OptionError(
                 f"{manifest.source} has no column of {wanted}, and the model "
                 f"{self.job.checkpoint} looks at nothing else; add it, or use another model."
             )
+
+
+def _fields_there(manifest: Manifest, facts: PredictorFacts) -> list[str]:
+    """Return the fields of users' own profiles that the model reads and the manifest has."""
+    return [name for name in facts.profile_fields if name in manifest.profile_columns]
 
 
 def plan_prediction(

@@ -109,8 +109,10 @@ class RunPlan(CheckedRun, Generic[RunFactsT]):
     def source(self) -> ShardSource:
         """The shards of the manifest, for the engine to read."""
         options = self.options
+        has_texts = self.manifest.has_texts or self.manifest.profile_columns
         return ShardSource(
-            texts=options.text_limits if self.manifest.has_texts else None,
+            texts=options.text_limits if has_texts else None,
+            profile=self.manifest.profile_columns,
             manifest=self.manifest,
             users=self.users,
             users_per_shard=options.users_per_shard,

@@ -69,6 +69,7 @@ class ProfileRows(Rows[PredictorFacts]):
             facts.schema,
             user_id_type,
             texts=facts.reads_texts,
+            profile=bool(facts.profile_fields),
             parts=facts.parts,
             evidence=facts.evidence is not None,
         )

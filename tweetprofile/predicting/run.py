@@ -22,7 +22,7 @@ from tweetprofile.predicting.planning import RunPlan
 from tweetprofile.predicting.record import RunRecord
 from tweetprofile.predicting.summary import PredictSummary, StageTimes, write_stats
 from tweetprofile.stages import Stage, StageClock
-from tweetprofile.workers.evidence import EVIDENCE, EVIDENCE_BASE, TEXT_EVIDENCE
+from tweetprofile.workers.evidence import EVIDENCE_COLUMNS
 from tweetprofile.workers.profiles import Counts
 
 
@@ -239,7 +239,7 @@ def _require_free_names(plan: RunPlan[RunFactsT], facts: RunFactsT) -> None:
     """Raise OptionError if a kept column has the name of a column of the output."""
     names = plan.rows.schema(facts, pa.string()).names
     taken = set(names)
-    for name in taken & {EVIDENCE, TEXT_EVIDENCE, EVIDENCE_BASE}:
+    for name in taken & set(EVIDENCE_COLUMNS):
         if names.count(name) > 1:
             raise OptionError(
                 f"`evidence` adds a column '{name}', which is also the name of a trait of the "

@@ -3,13 +3,13 @@
 A model keeps buckets only. Whoever has texts can look there for what the buckets stand for.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tweetprofile.texts.ngrams import Units, bucket_numbers
-from tweetprofile.texts.normalising import END, LINK, MENTION, normalised_pieces
+from tweetprofile.texts.ngrams import Units, bucket_numbers, pieces_of
+from tweetprofile.texts.normalising import END, LINK, MENTION
 from tweetprofile.texts.spec import NgramBlock, TextSpec
 
 _SHOWN = {LINK: "<link>", MENTION: "<mention>", END: "<end>"}
@@ -17,7 +17,10 @@ _SHOWN = {LINK: "<link>", MENTION: "<mention>", END: "<end>"}
 
 
 def name_ngrams(
-    texts: Iterable[str], spec: TextSpec, buckets_W: NDArray[np.uint32]
+    texts: Iterable[str],
+    spec: TextSpec,
+    buckets_W: NDArray[np.uint32],
+    profile: Mapping[str, str] | None = None,
 ) -> dict[int, str]:
     """Return the first n-gram of some texts in each of the wanted buckets that they have.
 
@@ -25,11 +28,12 @@ def name_ngrams(
         texts: The texts of a user.
         spec: How to normalise them, and which n-grams to count.
         buckets_W: The wanted buckets, in rising order.
+        profile: The fields of the user's profile, of which the spec may name some.
     """
     found: dict[int, str] = {}
-    for piece in normalised_pieces(texts, spec):
+    for piece, source in pieces_of(texts, spec, profile or {}):
         units = Units.of(piece, spec)
-        for start, block in zip(spec.starts, spec.blocks, strict=True):
+        for start, block in spec.blocks_of(source):
             for bucket, ngram in _in_block(units, block, start, buckets_W):
                 found.setdefault(bucket, ngram)
     return found

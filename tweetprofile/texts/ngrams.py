@@ -10,7 +10,7 @@ Shapes: L characters, W words, J buckets that occur.
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tweetprofile.texts.normalising import END, normalised_pieces
-from tweetprofile.texts.spec import NgramBlock, TextSpec
+from tweetprofile.texts.spec import PROFILE_FIELDS, NgramBlock, Source, TextSpec
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 """The base of the polynomials: odd, and otherwise of no meaning."""
@@ -62,18 +62,21 @@ class NgramCounts:
     counts_J: NDArray[np.uint16]
 
 
-def count_ngrams(texts: Sequence[str], spec: TextSpec) -> NgramCounts:
+def count_ngrams(
+    texts: Sequence[str], spec: TextSpec, profile: Mapping[str, str] | None = None
+) -> NgramCounts:
     """Count the n-grams of a user's texts.
 
-    The result depends on nothing but the texts and the spec, to the last count.
+    The result depends on nothing but the texts, the profile and the spec, to the last count.
 
     Args:
         texts: The texts of a user, in any order.
         spec: How to normalise them, and which n-grams to count.
+        profile: The fields of the user's profile, of which the spec may name some.
     """
     found: list[_Occurrences] = []
-    for piece in normalised_pieces(texts, spec):
-        found.append(_buckets_of(piece, spec))
+    for piece, source in pieces_of(texts, spec, profile or {}):
+        found.append(_buckets_of(piece, spec, source))
         # Merged only when what is new is as large as the rest, so that long texts take no longer
         # per character than short ones, and memory stays bounded.
         if sum(len(buckets) for buckets, _ in found[1:]) > len(found[0][0]):
@@ -105,11 +108,24 @@ def _firsts(buckets: NDArray[np.uint32]) -> NDArray[np.intp]:
     return np.flatnonzero(is_first)
 
 
-def _buckets_of(piece: str, spec: TextSpec) -> _Occurrences:
+def pieces_of(
+    texts: Iterable[str], spec: TextSpec, profile: Mapping[str, str]
+) -> Iterator[tuple[str, Source]]:
+    """Yield what a spec counts of a user in normalised pieces, each with where it comes from."""
+    for piece in normalised_pieces(texts if "texts" in spec.sources else (), spec):
+        yield piece, "texts"
+    for source, names in PROFILE_FIELDS.items():
+        if source in spec.sources:
+            fields = [profile[name] for name in names if name in profile]
+            for piece in normalised_pieces(fields, spec):
+                yield piece, source
+
+
+def _buckets_of(piece: str, spec: TextSpec, source: Source) -> _Occurrences:
     """Return the buckets that occur in a piece, in rising order, and how often each occurs."""
     units = Units.of(piece, spec)
     found = []
-    for start, block in zip(spec.starts, spec.blocks, strict=True):
+    for start, block in spec.blocks_of(source):
         hashes = [np.empty(0, np.uint64), *(each for _, _, each in units.ngrams(block))]
         buckets = bucket_numbers(np.concatenate(hashes), block)
         buckets.sort()

@@ -1,6 +1,6 @@
 """What a model counts in texts; its checkpoint says so, and `predict` counts the same."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any, Literal, get_args
@@ -11,6 +11,15 @@ from tweetprofile.untrusted.fields import build, list_of, read_fields, text, tru
 
 Unit = Literal["word", "character"]
 """What an n-gram consists of. Characters run across words, but not across texts."""
+
+Source = Literal["texts", "names", "description"]
+"""Where an n-gram is counted: in texts that users posted, or in their own profiles."""
+
+PROFILE_FIELDS: Mapping[Source, tuple[str, ...]] = {
+    "names": ("name", "screen_name"),
+    "description": ("description",),
+}
+"""The fields of a profile that each source consists of."""
 
 LONGEST_NGRAM = 8
 """The largest length of an n-gram."""
@@ -33,6 +42,8 @@ class NgramBlock:
         shortest: The smallest number of units per n-gram.
         longest: The largest number of units per n-gram.
         bits: The base-2 logarithm of the number of buckets that n-grams are hashed into.
+        source: Where they are counted: in `texts`, or in the `names` or the `description` of
+            profiles.
 
     Raises:
         OptionError: A value is out of range.
@@ -42,8 +53,11 @@ class NgramBlock:
     shortest: int
     longest: int
     bits: int
+    source: Source = "texts"
 
     def __post_init__(self) -> None:
+        if self.source not in get_args(Source):
+            raise OptionError(f"`source` is {self.source}; it must be texts, names or description.")
         if self.unit not in get_args(Unit):
             raise OptionError(f"`unit` is {self.unit}; it must be word or character.")
         if not 1 <= self.shortest <= self.longest <= LONGEST_NGRAM:
@@ -54,6 +68,15 @@ class NgramBlock:
         low, high = _BITS
         if not low <= self.bits <= high:
             raise OptionError(f"`bits` is {self.bits}; it must be from {low} to {high}.")
+
+    @property
+    def kind(self) -> str:
+        """What the n-grams are: `word`, `2 words`, `3 to 5 characters`, `word of names`."""
+        lengths = f"{self.shortest}"
+        if self.longest > self.shortest:
+            lengths += f" to {self.longest}"
+        kind = self.unit if lengths == "1" else f"{lengths} {self.unit}s"
+        return kind if self.source == "texts" else f"{kind} of {self.source}"
 
     @property
     def buckets(self) -> int:
@@ -67,6 +90,14 @@ BLOCKS = (
     NgramBlock("character", 3, 5, 21),
 )
 """The default n-grams: single words, pairs of words, and 3 to 5 characters."""
+
+PROFILE_BLOCKS = (
+    NgramBlock("word", 1, 1, 18, "names"),
+    NgramBlock("character", 2, 5, 19, "names"),
+    NgramBlock("word", 1, 2, 19, "description"),
+    NgramBlock("character", 3, 5, 20, "description"),
+)
+"""The n-grams of profiles. Names are short, so two characters of them tell something, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +145,32 @@ class TextSpec:
         """The number of buckets of all blocks."""
         return sum(block.buckets for block in self.blocks)
 
+    def blocks_of(self, source: Source) -> Iterator[tuple[int, NgramBlock]]:
+        """Yield the blocks of a source, each with its first bucket."""
+        for start, block in zip(self.starts, self.blocks, strict=True):
+            if block.source == source:
+                yield start, block
+
+    @property
+    def sources(self) -> frozenset[Source]:
+        """Where n-grams are counted."""
+        return frozenset(block.source for block in self.blocks)
+
+    @property
+    def profile_fields(self) -> tuple[str, ...]:
+        """The fields of profiles in which n-grams are counted."""
+        own = self.sources
+        return tuple(
+            name for source, names in PROFILE_FIELDS.items() if source in own for name in names
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as JSON."""
-        return asdict(self)
+        """Return the spec as JSON; a block of posted texts has no `source`, as in version 0.1."""
+        spec = asdict(self)
+        for block in spec["blocks"]:
+            if block["source"] == "texts":
+                del block["source"]
+        return spec
 
 
 def text_spec_from_dict(data: Mapping[str, Any]) -> TextSpec:
@@ -138,5 +192,5 @@ def text_spec_from_dict(data: Mapping[str, Any]) -> TextSpec:
 
 
 def _block(value: object, what: str) -> NgramBlock:
-    readers = {"unit": text, "shortest": whole, "longest": whole, "bits": whole}
+    readers = {"unit": text, "shortest": whole, "longest": whole, "bits": whole, "source": text}
     return build(NgramBlock, value, what, readers)

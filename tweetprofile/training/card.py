@@ -48,6 +48,12 @@ language, region or time that the training users did not write count for nothing
 quote others are taken for them.
 """
 
+_PROFILES = """\
+It also reads names and descriptions of users' own profiles. Names identify people, and tell where
+their parents come from as well as their gender. Expect the model to be wrong more often where names
+are other ones than those of the training users, and for users who go by a name that is not theirs.
+"""
+
 
 def make_card(
     network: NetworkSpec,
@@ -84,6 +90,7 @@ def make_card(
         *_backbone(network, training),
         _LABELS,
         *([_TEXTS] if _reads_texts(training) else []),
+        *([_PROFILES] if _reads_profiles(training) else []),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -100,11 +107,16 @@ def _reads_texts(training: Mapping[str, Any]) -> bool:
     return str(training["settings"].get("use", "images")) != "images"
 
 
+def _reads_profiles(training: Mapping[str, Any]) -> bool:
+    return bool(training["settings"].get("profile_fields"))
+
+
 def _what_it_sees(network: NetworkSpec, size: str, training: Mapping[str, Any]) -> str:
     """Return sentences on what the model takes and what it does not see."""
+    profiles = " and of the user's own profile" if _reads_profiles(training) else ""
     reads = (
-        "counts word and character n-grams of the texts of a user, and assigns a probability to "
-        "each class of each trait"
+        f"counts word and character n-grams of the texts of a user{profiles}, and assigns a "
+        "probability to each class of each trait"
     )
     if isinstance(network, NoImagesSpec):
         return f"The model {reads}. It looks at no images."

@@ -13,6 +13,7 @@ from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.reading import FoundSchema, check_labels, find_schema
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.networks import NetworkSpec, NoImagesSpec
 from tweetprofile.training.cache_building import CacheOptions
@@ -116,23 +117,31 @@ def _what_to_use(options: TrainOptions, manifest: Manifest, validation: Manifest
     Raises:
         OptionError: A manifest has no column for it.
     """
-    has: dict[Use, bool] = {"images": manifest.has_images, "texts": manifest.has_texts}
-    use = options.use or ("both" if all(has.values()) else "texts" if has["texts"] else "images")
-    for each in (manifest, validation):
-        for name, there in (
-            ("images", each is None or each.has_images),
-            ("texts", each is None or each.has_texts),
-        ):
-            if use in (name, "both") and not there and each is not None:
+    fields = options.profile_fields
+    has_texts = manifest.has_texts or (fields and bool(manifest.profile_columns))
+    use: Use = "images"
+    if has_texts:
+        use = "both" if manifest.has_images else "texts"
+    use = options.use or use
+    for each in (manifest,) if validation is None else (manifest, validation):
+        if fields and not each.profile_columns:
+            raise OptionError(
+                f"`profile_fields` needs a column {', '.join(PROFILE_COLUMNS[:-1])} or "
+                f"{PROFILE_COLUMNS[-1]}, and {each.source} has none; add one, or leave it out."
+            )
+        has = {"images": each.has_images, "texts": each.has_texts or fields}
+        for name, there in has.items():
+            if use in (name, "both") and not there:
                 raise OptionError(
                     f"`use` is {use}, but {each.source} has no column of {name}; add it, or train "
                     "on what there is."
                 )
-    if options.keep_vocabulary and use == "images":
-        raise OptionError(
-            "`keep_vocabulary` is for models that read texts, and this one looks at images alone; "
-            "leave it out."
-        )
+    for name in ("keep_vocabulary", "profile_fields"):
+        if getattr(options, name) and use == "images":
+            raise OptionError(
+                f"`{name}` is for models that read texts, and this one looks at images alone; "
+                "leave it out."
+            )
     if use == "texts":
         given = [
             name

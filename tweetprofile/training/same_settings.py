@@ -13,6 +13,7 @@ ADDED: Mapping[str, Any] = {
     "max_texts": 3200,
     "max_text_bytes": 100_000,
     "keep_vocabulary": False,
+    "profile_fields": False,
 }
 """Settings that version 0.1.0 did not record, with the values that a run must have to resume one of
 its runs."""

@@ -67,6 +67,8 @@ class TrainOptions(LimitsTexts):
         max_texts: The largest number of texts per user; of more, the last ones are read, which are
             the newest.
         max_text_bytes: The largest size of a text; a longer one is cut.
+        profile_fields: Whether to read `name`, `screen_name` and `description` of users' own
+            profiles as texts, too, as far as the manifest has these columns.
         keep_vocabulary: Whether to write the n-grams that speak most for each class, which many
             users wrote, next to the model.
         norm: The normalisation: `batch`, or `none` as in the paper.
@@ -116,6 +118,7 @@ class TrainOptions(LimitsTexts):
     use: Use | None = None
     max_texts: int = MAX_TEXTS
     max_text_bytes: int = MAX_TEXT_BYTES
+    profile_fields: bool = False
     keep_vocabulary: bool = False
     norm: Norm | None = None
     dropout: float | None = None

@@ -23,23 +23,29 @@ EVIDENCE = "evidence"
 TEXT_EVIDENCE = "text_evidence"
 """The column of what texts contribute."""
 
+PROFILE_EVIDENCE = "profile_evidence"
+"""The column of what the fields of users' own profiles contribute."""
+
 EVIDENCE_BASE = "evidence_base"
 """The column of what a model says before any image and text."""
+
+EVIDENCE_COLUMNS = (EVIDENCE, TEXT_EVIDENCE, PROFILE_EVIDENCE, EVIDENCE_BASE)
+"""All columns that evidence may have."""
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the images, or the texts, of one user contribute.
+    """What the images, the texts, or the fields of the profile of one user contribute.
 
     Attributes:
-        indexes: (F,) their positions in the user's list.
+        indexes: (F,) their positions in the user's list; of fields, their names.
         contributions: (F, K) by trait name: what each adds to the calibrated logits. Traits that
             are missing have no contribution.
     """
 
-    indexes: Sequence[int] = ()
+    indexes: Sequence[int] | Sequence[str] = ()
     contributions: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
 
     def weighted(self, weights: Mapping[str, float]) -> "Explanation":
@@ -55,10 +61,12 @@ class Explanations:
     Attributes:
         images: What the images of each user contribute.
         texts: What the texts of each user contribute; None if the model reads no texts.
+        profile: What the fields of each user's profile contribute; None if it reads none.
     """
 
     images: Sequence[Explanation]
     texts: Sequence[Explanation] | None = None
+    profile: Sequence[Explanation] | None = None
 
 
 def centred_logits(probabilities_NK: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -95,17 +103,23 @@ def leave_one_out(
     return found
 
 
-def evidence_fields(schema: TraitSchema, *, texts: bool) -> list[pa.Field]:
+def evidence_fields(schema: TraitSchema, *, texts: bool, profile: bool) -> list[pa.Field]:
     """Return the columns of evidence.
 
     Args:
         schema: The traits.
         texts: Whether the model reads texts.
+        profile: Whether it reads fields of users' profiles, too.
     """
     per_trait = pa.struct([(name, pa.float32()) for name in schema.names])
     item = pa.struct([("index", pa.int32()), ("contributions", per_trait)])
-    lists = [EVIDENCE, *([TEXT_EVIDENCE] if texts else [])]
-    return [*(pa.field(name, pa.list_(item)) for name in lists), pa.field(EVIDENCE_BASE, per_trait)]
+    field_item = pa.struct([("field", pa.string()), ("contributions", per_trait)])
+    return [
+        pa.field(EVIDENCE, pa.list_(item)),
+        *([pa.field(TEXT_EVIDENCE, pa.list_(item))] if texts else []),
+        *([pa.field(PROFILE_EVIDENCE, pa.list_(field_item))] if profile else []),
+        pa.field(EVIDENCE_BASE, per_trait),
+    ]
 
 
 def evidence_columns(
@@ -126,11 +140,11 @@ def evidence_columns(
     for name in schema.names:
         rows = probabilities[name]
         bases[name] = centred_logits(rows)[np.arange(len(rows)), rows.argmax(axis=1)]
-    fields = evidence_fields(schema, texts=explanations.texts is not None)
+    texts, profile = explanations.texts, explanations.profile
+    fields = evidence_fields(schema, texts=texts is not None, profile=profile is not None)
     columns = []
-    for given, column in zip((explanations.images, explanations.texts), fields, strict=False):
-        if given is None:
-            continue
+    every = [each for each in (explanations.images, texts, profile) if each is not None]
+    for given, column in zip(every, fields[:-1], strict=True):
         source = _only(given, is_seen)
         lengths = [len(each.indexes) for each in source]
         owners_M = np.repeat(np.arange(len(source)), lengths)
@@ -173,7 +187,7 @@ def _lists(
     lengths: Sequence[int],
     kind: pa.DataType,
 ) -> pa.ListArray:
-    """Return a list per user with the position and the contributions of each image or text."""
+    """Return a list per user with the position, or the name, and the contributions of each."""
     item = kind.value_type
     indexes = [index for each in source for index in each.indexes]
     contributions = pa.StructArray.from_arrays(
@@ -181,7 +195,7 @@ def _lists(
         fields=list(item.field(1).type),
     )
     items = pa.StructArray.from_arrays(
-        [pa.array(indexes, pa.int32()), contributions], fields=list(item)
+        [pa.array(indexes, item.field(0).type), contributions], fields=list(item)
     )
     ends = np.cumsum([0, *lengths]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(ends), items)

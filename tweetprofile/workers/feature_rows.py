@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from tweetprofile.workers.profiles import (
     OUTCOME_FIELDS,
+    PROFILE_FIELD,
     TEXT_FIELDS,
     UserOutcome,
     ids_column,
     outcome_columns,
+    profile_column,
     text_columns,
 )
 
@@ -91,9 +93,10 @@ def make_count_rows(
         NGRAM_COUNTS: pa.array([each for _, each in counts], pa.large_binary()),
     }
     ids = ids_column(outcomes)
-    fields = [pa.field("user_id", ids.type), *OUTCOME_FIELDS, *TEXT_FIELDS]
+    fields = [pa.field("user_id", ids.type), *OUTCOME_FIELDS, *TEXT_FIELDS, PROFILE_FIELD]
     fields += [pa.field(name, column.type) for name, column in columns.items()]
-    every = [ids, *outcome_columns(outcomes), *text_columns(outcomes), *columns.values()]
+    every = [ids, *outcome_columns(outcomes), *text_columns(outcomes), profile_column(outcomes)]
+    every += columns.values()
     return pa.Table.from_arrays(every, schema=pa.schema(fields))
 
 

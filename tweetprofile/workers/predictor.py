@@ -137,9 +137,15 @@ class Predictor:
             origin=describe_origin(self._checkpoint.training),
             sees_images=self._checkpoint.sees_images,
             reads_texts=self._checkpoint.texts is not None,
+            profile_fields=self._profile_fields,
             parts=self._parts,
             evidence=self._images.contributions,
         )
+
+    @property
+    def _profile_fields(self) -> tuple[str, ...]:
+        texts = self._checkpoint.texts
+        return () if texts is None else texts.header.spec.profile_fields
 
     def _require_images(self, options: PredictorOptions) -> None:
         """Refuse options that concern images if the model looks at none."""
@@ -173,7 +179,7 @@ class Predictor:
         by_images: list[Probabilities] = []
         by_texts: list[Probabilities] = []
         of_images: list[Explanation] = []
-        of_texts: list[Explanation] = []
+        of_texts: list[tuple[Explanation, Explanation]] = []
         for batch in _batches(users, self._batch_size):
             frames = self._load(batch)
             outcomes += map(self._outcome, batch, frames)
@@ -209,7 +215,7 @@ class Predictor:
         return replace(
             outcome,
             images_given=len(user.images) + user.left_out,
-            texts=TextOutcome.of(user),
+            texts=TextOutcome.of(user, self._checkpoint.texts.header.spec),
             texts_alone=not self._checkpoint.sees_images,
         )
 
@@ -217,7 +223,7 @@ class Predictor:
         self,
         outcomes: list[UserOutcome],
         images: list[Explanation],
-        texts: list[Explanation],
+        texts: list[tuple[Explanation, Explanation]],
     ) -> Explanations | None:
         if self._images.contributions is None:
             return None
@@ -225,7 +231,9 @@ class Predictor:
         part = self._checkpoint.texts
         if part is None:
             return Explanations(images)
-        return weigh_explanations(part, Explanations(images, texts), outcomes)
+        of_texts, of_profiles = [each for each, _ in texts], [each for _, each in texts]
+        every = Explanations(images, of_texts, of_profiles if self._profile_fields else None)
+        return weigh_explanations(part, every, outcomes)
 
     def _profiles(
         self,
@@ -243,6 +251,7 @@ class Predictor:
             outcomes,
             combine(texts, by_images, by_texts, outcomes),
             texts=True,
+            profile=bool(self._profile_fields),
             parts={name: (seen, rows) for name, seen, rows in each if name in self._parts},
             explanations=explanations,
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tweetprofile.data.images.reader import FailedImage
 from tweetprofile.data.manifests.users import UserId, UserImages
+from tweetprofile.texts.spec import TextSpec
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.evidence import (
     Explanation,
@@ -59,18 +60,37 @@ class TextOutcome:
         used: The number of texts that the prediction is based on; those without a character that
             is not a space are not among them.
         given: The number of texts that the manifest lists.
-        cut: The number of texts that were longer than the limit, of which only the start is used.
+        cut: The number of texts that were longer than the limit, of which only the start is used,
+            fields of the profile included.
+        fields: The number of fields of the user's profile that the prediction is based on.
     """
 
     used: int
     given: int
     cut: int
+    fields: int = 0
 
     @classmethod
-    def of(cls, user: UserImages) -> "TextOutcome":
-        """Return the outcome of a user whose texts were read."""
-        used = sum(not text.isspace() for text in user.texts if text)
-        return cls(used, len(user.texts) + user.texts_left_out, user.texts_cut)
+    def of(cls, user: UserImages, spec: TextSpec) -> "TextOutcome":
+        """Return the outcome of a user whose texts were read.
+
+        Args:
+            user: The user.
+            spec: What is counted of users.
+        """
+        texts = user.texts if "texts" in spec.sources else ()
+        profile = [user.profile[name] for name in spec.profile_fields if name in user.profile]
+        given = len(user.texts) + user.texts_left_out
+        return cls(_count_used(texts), given, user.texts_cut, _count_used(profile))
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether there is a text or a field of the profile that a prediction can be based on."""
+        return self.used > 0 or self.fields > 0
+
+
+def _count_used(texts: Iterable[str]) -> int:
+    return sum(not text.isspace() for text in texts if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +123,7 @@ class UserOutcome:
     @property
     def is_seen(self) -> bool:
         """Whether there is anything that a prediction can be based on."""
-        return self.frames_used > 0 or (self.texts is not None and self.texts.used > 0)
+        return self.frames_used > 0 or (self.texts is not None and self.texts.is_seen)
 
     @property
     def status(self) -> Status:
@@ -184,6 +204,9 @@ TEXT_FIELDS = (
 )
 """The columns for the outcome of users' texts, where texts are read."""
 
+PROFILE_FIELD = pa.field("profile_fields_used", pa.int32())
+"""The column for the number of fields of users' profiles, where these are read."""
+
 
 def probabilities_column(trait: str) -> str:
     """Return the name of the column with the probabilities of a trait."""
@@ -205,6 +228,7 @@ def profile_schema(
     user_id_type: pa.DataType,
     *,
     texts: bool = False,
+    profile: bool = False,
     parts: Sequence[str] = (),
     evidence: bool = False,
 ) -> pa.Schema:
@@ -214,6 +238,7 @@ def profile_schema(
         schema: The traits.
         user_id_type: The type of `user_id`.
         texts: Whether the model reads texts.
+        profile: Whether it reads fields of users' profiles, too.
         parts: What the probabilities are given by alone, too: `images`, `texts`.
         evidence: Whether to say what each image and text contributes.
     """
@@ -227,7 +252,10 @@ def profile_schema(
             *(pa.field(part_column(trait.name, part), each) for part in parts),
         ]
     fields += [*OUTCOME_FIELDS, *(TEXT_FIELDS if texts else ())]
-    return pa.schema(fields + (evidence_fields(schema, texts=texts) if evidence else []))
+    fields += [PROFILE_FIELD] if profile else []
+    if evidence:
+        fields += evidence_fields(schema, texts=texts, profile=profile)
+    return pa.schema(fields)
 
 
 def make_profiles(
@@ -236,6 +264,7 @@ def make_profiles(
     probabilities: Probabilities,
     *,
     texts: bool = False,
+    profile: bool = False,
     parts: Mapping[str, tuple[NDArray[np.bool_], Probabilities]] | None = None,
     explanations: Explanations | None = None,
 ) -> pa.Table:
@@ -247,6 +276,7 @@ def make_profiles(
         probabilities: The probabilities, one row per user; rows of users without frames and texts
             are not used.
         texts: Whether the model reads texts.
+        profile: Whether it reads fields of users' profiles, too.
         parts: The probabilities by images alone and by texts alone, and which users have them.
         explanations: What each image and text contributes; None to leave that out.
     """
@@ -260,11 +290,16 @@ def make_profiles(
         ]
     columns += outcome_columns(outcomes)
     columns += text_columns(outcomes) if texts else []
+    columns += [profile_column(outcomes)] if profile else []
     if explanations is not None:
         columns += evidence_columns(schema, is_seen, probabilities, explanations)
-    explained = explanations is not None
     fields = profile_schema(
-        schema, columns[0].type, texts=texts, parts=tuple(parts), evidence=explained
+        schema,
+        columns[0].type,
+        texts=texts,
+        profile=profile,
+        parts=tuple(parts),
+        evidence=explanations is not None,
     )
     return pa.Table.from_arrays(columns, schema=fields)
 
@@ -275,6 +310,7 @@ def crashed_profile(
     images_given: int,
     *,
     texts: bool = False,
+    profile: bool = False,
     parts: Sequence[str] = (),
     evidence: bool = False,
 ) -> pa.Table:
@@ -282,13 +318,15 @@ def crashed_profile(
     outcome = UserOutcome(user_id, images_given, 0, (), crashed=True)
     unused = {trait.name: np.zeros((1, len(trait.classes)), np.float32) for trait in schema}
     nobody, nothing = np.zeros(1, bool), [Explanation()]
+    explanations = Explanations(nothing, nothing if texts else None, nothing if profile else None)
     return make_profiles(
         schema,
         [outcome],
         unused,
         texts=texts,
+        profile=profile,
         parts=dict.fromkeys(parts, (nobody, unused)),
-        explanations=Explanations(nothing, nothing if texts else None) if evidence else None,
+        explanations=explanations if evidence else None,
     )
 
 
@@ -340,6 +378,12 @@ def text_columns(outcomes: Sequence[UserOutcome]) -> list[pa.Array]:
         pa.array([None if each is None else each.given for each in texts], pa.int32()),
         pa.array([None if each is None else each.cut for each in texts], pa.int32()),
     ]
+
+
+def profile_column(outcomes: Sequence[UserOutcome]) -> pa.Array:
+    """Return the column `PROFILE_FIELD`; null for users who crashed the worker."""
+    texts = [outcome.texts for outcome in outcomes]
+    return pa.array([None if each is None else each.fields for each in texts], pa.int32())
 
 
 def _dictionary(words: Sequence[str], values: Iterable[str]) -> pa.DictionaryArray:

@@ -20,9 +20,9 @@ class TextCounter(TextWorker):
         outcomes, rows = [], []
         with self._compute_slot, self._clock.timing(Stage.TEXTS):
             for user in users:
-                counts = count_ngrams(user.texts, self._spec)
+                counts = count_ngrams(user.texts, self._spec, user.profile)
                 rows.append((counts.buckets_J.tobytes(), counts.counts_J.tobytes()))
                 images_given = len(user.images) + user.left_out
-                texts = TextOutcome.of(user)
+                texts = TextOutcome.of(user, self._spec)
                 outcomes.append(UserOutcome(user.user_id, images_given, 0, (), texts=texts))
         return make_count_rows(outcomes, rows)

@@ -44,6 +44,6 @@ class TextNamer(TextWorker):
         outcomes, rows = [], []
         with self._compute_slot, self._clock.timing(Stage.TEXTS):
             for user in users:
-                rows.append(name_ngrams(user.texts, self._spec, self._buckets_W))
+                rows.append(name_ngrams(user.texts, self._spec, self._buckets_W, user.profile))
                 outcomes.append(UserOutcome(user.user_id, len(user.images), 0, ()))
         return make_name_rows(outcomes, rows)

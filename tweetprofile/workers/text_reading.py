@@ -21,7 +21,7 @@ PROCESSORS_PER_READER = 1
 
 def count_texts(part: TextPart, users: Sequence[UserImages]) -> list[NgramCounts]:
     """Count the n-grams of the texts of each user."""
-    return [count_ngrams(user.texts, part.header.spec) for user in users]
+    return [count_ngrams(user.texts, part.header.spec, user.profile) for user in users]
 
 
 def probabilities_by_texts(part: TextPart, counts: Sequence[NgramCounts]) -> Probabilities:
@@ -39,40 +39,57 @@ def probabilities_by_texts(part: TextPart, counts: Sequence[NgramCounts]) -> Pro
 
 def explain_texts(
     part: TextPart, users: Sequence[UserImages], counts: Sequence[NgramCounts]
-) -> list[Explanation]:
-    """Return what each text that is not blank adds to the calibrated logits of texts alone.
+) -> list[tuple[Explanation, Explanation]]:
+    """Return what texts, and fields of profiles, add to the calibrated logits of texts alone.
+
+    Blank texts and fields are left out.
 
     Args:
         part: The model of texts.
         users: The users.
-        counts: The n-grams of all texts of each user.
+        counts: The n-grams of all texts and fields of each user.
+
+    Returns:
+        For each user, what each text adds, and what each field adds.
     """
-    found = []
+    spec, found = part.header.spec, []
     for user, together in zip(users, counts, strict=True):
-        used = [index for index, text in enumerate(user.texts) if text and not text.isspace()]
-        each = [count_ngrams([user.texts[index]], part.header.spec) for index in used]
+        texts = user.texts if "texts" in spec.sources else ()
+        used = [index for index, text in enumerate(texts) if text and not text.isspace()]
+        fields = [name for name in spec.profile_fields if user.profile.get(name, "").strip()]
+        each = [count_ngrams([user.texts[index]], spec) for index in used]
+        each += [count_ngrams([], spec, {name: user.profile[name]}) for name in fields]
         added = {
             trait: rows / part.header.temperatures[trait]
             for trait, rows in part.model.contributions(together, each).items()
         }
+        by_texts = {trait: rows[: len(used)] for trait, rows in added.items()}
+        by_fields = {trait: rows[len(used) :] for trait, rows in added.items()}
         # Of too many texts, the first ones are left out.
-        found.append(Explanation([user.texts_left_out + index for index in used], added))
+        indexes = [user.texts_left_out + index for index in used]
+        found.append((Explanation(indexes, by_texts), Explanation(fields, by_fields)))
     return found
 
 
 def weigh_explanations(
     part: TextPart, explanations: Explanations, outcomes: Sequence[UserOutcome]
 ) -> Explanations:
-    """Return what images and texts add to the logits of both, where there are both of a user."""
+    """Return what images and texts add to the logits of both, where there are both of a user.
+
+    The fields of profiles are weighted as texts are.
+    """
     if not part.header.fusion or explanations.texts is None:
         return explanations
     by_images = {trait: fusion.images for trait, fusion in part.header.fusion.items()}
     by_texts = {trait: fusion.texts for trait, fusion in part.header.fusion.items()}
     images, texts = list(explanations.images), list(explanations.texts)
+    profile = list(explanations.profile or ())
     for user in np.flatnonzero(np.logical_and(*seen_in(outcomes))):
         images[user] = images[user].weighted(by_images)
         texts[user] = texts[user].weighted(by_texts)
-    return Explanations(images, texts)
+        if profile:
+            profile[user] = profile[user].weighted(by_texts)
+    return Explanations(images, texts, profile if explanations.profile is not None else None)
 
 
 def combine(
@@ -94,7 +111,7 @@ def combine(
 def seen_in(outcomes: Sequence[UserOutcome]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which users have usable images, and which have texts (N,) each."""
     images = np.array([each.frames_used > 0 for each in outcomes], bool)
-    texts = np.array([each.texts is not None and each.texts.used > 0 for each in outcomes], bool)
+    texts = np.array([each.texts is not None and each.texts.is_seen for each in outcomes], bool)
     return images, texts
 
 

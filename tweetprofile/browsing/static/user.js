@@ -45,7 +45,7 @@ function bodyOf(user) {
     return [loading];
   }
   const blocks = append(element("div", "blocks"), ...all.traits.map((_, trait) => blockOf(user, trait, details)));
-  return [blocks, ...imagesOf(user, details), ...textsOf(user, details)];
+  return [blocks, ...imagesOf(user, details), ...fieldsOf(user, details), ...textsOf(user, details)];
 }
 
 function blockOf(user, trait, details) {
@@ -109,21 +109,24 @@ function imagesOf(user, details) {
   return parts;
 }
 
-/** Return what the bars of images, or of texts alone, mean; `bars` is their number. */
+const NOUNS = { image: "an image", text: "a text", field: "a field of the profile" };
+
+/** Return what the bars of images, of fields or of texts mean; `bars` is their number. */
 function explanation(user, trait, details, noun, bars) {
   const [name, classes] = all.traits[trait], guess = all.guess[trait][user];
   if (guess < 0) return element("p", "soft", `There is no prediction of ${name}.`);
-  const what = `Each bar shows how much ${noun === "image" ? "an image" : "a text"} speaks for (right) or against (left) `
+  const what = `Each bar shows how much ${NOUNS[noun]} speaks for (right) or against (left) `
     + `the prediction ${name}: ${classes[guess]}.`;
   const how = all.way !== "leave_one_out" ? ""
     : " It is how far the centred logit of this class falls if the image is left out.";
   const base = details.base && details.base[trait], total = details.totals && details.totals[trait];
   if (typeof base !== "number" || typeof total !== "number") return element("p", "", what + how);
-  const imagesCount = details.imageCounts[trait], textsCount = details.textCounts[trait];
-  const known = !textsCount ? "any image" : noun === "text" && !imagesCount ? "any text" : "any image and text";
-  const rest = restOf(imagesCount - (noun === "image" ? bars : 0), textsCount - (noun === "text" ? bars : 0), noun);
+  const counts = { image: details.imageCounts[trait], field: fieldCount(details, trait), text: details.textCounts[trait] };
+  const known = Object.keys(NOUNS).filter((each) => counts[each] || each === noun)
+    .map((each) => NOUNS[each].replace(/^an? /, ""));
+  const rest = restOf({ ...counts, [noun]: counts[noun] - bars }, noun);
   const origin = {
-    exact: `which the model says before ${known}`,
+    exact: `which the model says before any ${known.join(" and ")}`,
     leave_one_out: "which holds what several images say only together",
     unknown: "which belongs to none of them",
   }[all.way];
@@ -132,10 +135,11 @@ function explanation(user, trait, details, noun, bars) {
 }
 
 /** Return whose contributions have no bar among those that are explained, and count for the sum as well. */
-function restOf(hiddenImages, hiddenTexts, noun) {
+function restOf(hidden, noun) {
   const parts = [];
-  if (hiddenImages > 0) parts.push(`${count(hiddenImages, "image")} without a bar`);
-  if (hiddenTexts > 0) parts.push(noun === "text" ? "all other texts" : "the texts");
+  if (hidden.image > 0) parts.push(`${count(hidden.image, "image")} without a bar`);
+  if (hidden.field > 0) parts.push("the profile");
+  if (hidden.text > 0) parts.push(noun === "text" ? "all other texts" : "the texts");
   return parts.length ? ` with those of ${parts.join(" and of ")}` : "";
 }
 
@@ -195,6 +199,24 @@ function alsoOf([total, users]) {
   });
   if (total > Math.min(users.length, 6)) also.append(` and ${number(total - Math.min(users.length, 6))} more`);
   return also;
+}
+
+/** Return the number of fields of the user's own profile that have a contribution to a trait. */
+function fieldCount(details, trait) {
+  return (details.fields ?? []).filter(([, own]) => own && own[trait] !== null).length;
+}
+
+function fieldsOf(user, details) {
+  if (!details.fields.length) return [];
+  const trait = shownTrait(user), given = details.fields.filter(([, own]) => own && own[trait] !== null);
+  const largest = Math.max(1e-9, ...given.map(([, own]) => Math.abs(own[trait])));
+  const list = element("ol", "texts");
+  for (const [name, own] of given) {
+    append(list, append(element("li"), element("span", "", name), barOf(own[trait], largest), element("b", "", signed(own[trait]))));
+  }
+  const head = element("h3", "", `The user's own profile for ${all.traits[trait][0]}`);
+  const alone = !details.texts.length && !details.images.some(([, own]) => own);
+  return [head, ...(alone ? [explanation(user, trait, details, "field", given.length), chooser(trait, false)] : []), list];
 }
 
 function textsOf(user, details) {

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tweetprofile.data.labels.values import MOST_VALUES, ValueKind, class_of
 from tweetprofile.data.manifests.forms import Form, run_starts
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
 from tweetprofile.data.manifests.schemas import IMAGE_COLUMNS
-from tweetprofile.data.manifests.texts import PROFILE_COLUMNS, TEXT_COLUMNS
+from tweetprofile.data.manifests.texts import TEXT_COLUMNS
 from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import ManifestError
 from tweetprofile.traits import RESERVED_COLUMNS, SPLIT_COLUMN
@@ -94,7 +95,7 @@ def _why_not_named(name: str) -> str | None:
     if name in TEXT_COLUMNS:
         return "holds texts of users"
     if name in PROFILE_COLUMNS:
-        return "is a text of users' profiles"
+        return "is a text of users' own profiles, which only `profile_fields` of a training reads"
     if name in RESERVED_COLUMNS:
         return "has the name of a column of the manifest or of the predictions; rename it"
     if not name.isidentifier():

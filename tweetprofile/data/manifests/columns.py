@@ -7,6 +7,7 @@ import pyarrow as pa
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.manifests.schemas import FileSchema, merge
 from tweetprofile.data.manifests.sources import Sources, describe_files
+from tweetprofile.data.manifests.texts import as_bytes, require_text
 from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import ManifestError
 
@@ -53,3 +54,16 @@ def remarks_on(
         lacking = [file.path.name for file in files if file.rows and name not in file.schema.names]
         if lacking and name not in partitions:
             yield f"Column '{name}' is missing, and read as null, in {describe_files(lacking)}."
+
+
+def bytes_of(name: str, table: pa.Table, file: AnyPath) -> pa.ChunkedArray:
+    """Return a column of texts as bytes, which may not be UTF-8; null if the file has none.
+
+    Raises:
+        ManifestError: The column does not hold texts.
+    """
+    column = table[name] if name in table.column_names else None
+    if column is None or column.null_count == len(column):  # of whichever type
+        return pa.chunked_array([pa.nulls(len(table), pa.large_binary())])
+    require_text(name, column.type, file)
+    return pa.chunked_array([as_bytes(chunk) for chunk in column.chunks], pa.large_binary())

@@ -21,6 +21,7 @@ from tweetprofile.data.manifests.forms import (
     users_from_lists,
 )
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.profile_fields import join_fields
 from tweetprofile.data.manifests.row_groups import batch_sizes, drop_rows, rechunk
 from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import RowRange, UserBatch
@@ -41,11 +42,13 @@ class ContentRows:
         manifest: The manifest, which holds its images, or texts that are wanted.
         max_images: The largest number of images per user.
         texts: The limits of the texts; None to not read texts.
+        profile: The columns of users' own profiles to read, too, if texts are read.
     """
 
     manifest: Manifest
     max_images: int
     texts: TextLimits | None = None
+    profile: tuple[str, ...] = ()
 
 
 def batches_without_content(
@@ -105,7 +108,9 @@ class ContentRowReader:
         self._most = rows.max_images
         self._is_long = self._manifest.form is Form.LONG
         self._texts = rows.texts
-        self._columns = ["user_id", *self._manifest.content_columns(rows.texts is not None)]
+        self._profile = rows.profile if rows.texts is not None else ()
+        content = self._manifest.content_columns(rows.texts is not None)
+        self._columns = ["user_id", *content, *self._profile]
         self._tables: Iterator[pa.Table] = iter(())
         self._ahead: pa.Table | None = None
         self._next = -1
@@ -131,11 +136,16 @@ class ContentRowReader:
         else:
             users = users_from_lists(tables, self._texts)
         table = pa.concat_tables(list(users), promote_options="permissive")
-        return cap_images(table.slice(0, rows.users), self._most)
+        table = table.slice(0, rows.users)
+        if self._texts is not None and self._profile:
+            table = join_fields(table, self._profile, self._texts)
+        return cap_images(table, self._most)
 
     def _seek(self, row: int) -> None:
         rows = self._manifest.rows_at_once(_ROWS_AT_ONCE)
-        self._tables = self._manifest.read(rows, self._columns, row, self._report)
+        self._tables = self._manifest.read(
+            rows, self._columns, row, self._report, raw=self._profile
+        )
         self._ahead, self._next = None, row
 
     def _report(self) -> None:

@@ -111,7 +111,7 @@ def _list_form(schema: pa.Schema, file: AnyPath) -> Form:
 
 def _long_form(schema: pa.Schema, file: AnyPath) -> Form:
     if "text" in schema.names:
-        require_text(schema.field("text").type, file)
+        require_text("text", schema.field("text").type, file)
     if "image" not in schema.names:
         return Form.LONG
     kind = schema.field("image").type

@@ -7,7 +7,7 @@ batches of successive users: Arrow tables of `user_id`, `images: large_list<stru
 0.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ import numpy as np
 import pyarrow as pa
 
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.manifests.columns import cast, remarks_on, require_utf8
+from tweetprofile.data.manifests.columns import bytes_of, cast, remarks_on, require_utf8
 from tweetprofile.data.manifests.forms import (
     Form,
     cap_images,
     group_rows,
     users_from_lists,
 )
+from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
 from tweetprofile.data.manifests.row_groups import (
     SourceFile,
     batch_sizes,
@@ -283,6 +284,15 @@ class Manifest:
         return self._text_column in self.schema.names
 
     @property
+    def profile_columns(self) -> tuple[str, ...]:
+        """The columns with texts of users' own profiles that a file has."""
+        return tuple(
+            name
+            for name in PROFILE_COLUMNS
+            if name in self.schema.names and name not in self.partitions
+        )
+
+    @property
     def carries_bytes(self) -> bool:
         """Whether the manifest may hold the images themselves."""
         return self.has_images and holds_bytes(self.schema.field(self._image_column).type)
@@ -334,13 +344,28 @@ class Manifest:
         columns: list[str],
         begin: int = 0,
         on_rows: Callable[[], None] = lambda: None,
+        raw: Collection[str] = (),
     ) -> Iterator[pa.Table]:
         """Yield the rows from row `begin` on, at most `rows` at a time, with all columns.
 
-        `on_rows` is called whenever rows have been decoded, including those before row `begin`.
+        Args:
+            rows: The largest number of rows at a time.
+            columns: The columns.
+            begin: The first row.
+            on_rows: A function that is called whenever rows have been decoded, including those
+                before row `begin`.
+            raw: Those of the columns that are read as bytes, since their texts may not be UTF-8.
+
+        Raises:
+            ManifestError: A file is damaged, or its columns contradict those of other files.
         """
         for file, table in read_rows(self.opened, rows, columns, begin, on_rows):
-            given = [self._column(name, table, file.path) for name in columns]
+            given = [
+                bytes_of(name, table, file.path)
+                if name in raw
+                else self._column(name, table, file.path)
+                for name in columns
+            ]
             yield pa.table(given, names=columns)
 
     def _column(self, name: str, table: pa.Table, file: AnyPath) -> pa.ChunkedArray:

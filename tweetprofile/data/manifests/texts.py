@@ -21,9 +21,6 @@ from tweetprofile.errors import ManifestError, OptionError
 TEXT_COLUMNS = ("texts", "text")
 """The columns of texts: the lists of users, and single texts in the long form."""
 
-PROFILE_COLUMNS = ("name", "screen_name", "description")
-"""Columns with the texts of a user's profile."""
-
 MAX_TEXTS = 3_200
 """The default for the most texts per user: the longest timeline that Twitter returned."""
 
@@ -93,10 +90,10 @@ def require_list_of_texts(kind: pa.DataType, file: AnyPath) -> None:
         raise ManifestError(f"{file}: 'texts' is {kind}; it must be a list of strings.")
 
 
-def require_text(kind: pa.DataType, file: AnyPath) -> None:
-    """Raise ManifestError for a column `text` that does not hold strings."""
+def require_text(name: str, kind: pa.DataType, file: AnyPath) -> None:
+    """Raise ManifestError for a column that does not hold strings."""
     if not (is_text(kind) or pa.types.is_null(kind)):
-        raise ManifestError(f"{file}: 'text' is {kind}; it must be a string.")
+        raise ManifestError(f"{file}: '{name}' is {kind}; it must be a string.")
 
 
 def unify_text_lists(table: pa.Table, limits: TextLimits) -> pa.Table:
@@ -138,7 +135,7 @@ def text_lists(
     if (kept < lengths).any():
         ends = np.repeat(np.cumsum(lengths), lengths)
         values = values.filter(pa.array(ends - np.arange(len(values)) <= limits.max_texts))
-    data = _shortened(_as_bytes(values), limits.max_text_bytes + 1)
+    data = _shortened(as_bytes(values), limits.max_text_bytes + 1)
     return _lists_of(data, kept)
 
 
@@ -156,17 +153,26 @@ def cut_texts(table: pa.Table, limits: TextLimits) -> pa.Table:
     """Cut texts that are too long at the end of a character, and add a column with their number."""
     lists = joined(table["texts"])
     values, lengths = lists.flatten(), pc.list_value_length(lists).to_numpy()
-    sizes = pc.binary_length(values).to_numpy(zero_copy_only=False)
-    too_long = sizes > limits.max_text_bytes
+    values, too_long = cut_values(values, limits.max_text_bytes)
     owners = np.repeat(np.arange(len(lengths)), lengths)
     cut = np.bincount(owners[too_long], minlength=len(lengths)).astype(np.int64)
     if too_long.any():
-        mask = pa.array(too_long)
-        ends = [_cut(text, limits.max_text_bytes) for text in values.filter(mask).to_pylist()]
-        values = pc.replace_with_mask(values, mask, pa.array(ends, pa.large_binary()))
         position = table.schema.get_field_index("texts")
         table = table.set_column(position, "texts", _lists_of(values, lengths))
     return table.append_column("texts_cut", pa.array(cut))
+
+
+def cut_values(
+    values: pa.LargeBinaryArray, size: int
+) -> tuple[pa.LargeBinaryArray, NDArray[np.bool_]]:
+    """Cut texts that have more bytes at the end of a character; return them, and which they are."""
+    sizes = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
+    too_long = sizes > size
+    if too_long.any():
+        mask = pa.array(too_long)
+        ends = [_cut(text, size) for text in values.filter(mask).to_pylist()]
+        values = pc.replace_with_mask(values, mask, pa.array(ends, pa.large_binary()))
+    return values, too_long
 
 
 def decoded(values: pa.Array) -> pa.Array:
@@ -193,7 +199,8 @@ def texts_of(lists: pa.ChunkedArray) -> list[tuple[str, ...]]:
     return found
 
 
-def _as_bytes(values: pa.Array) -> pa.LargeBinaryArray:
+def as_bytes(values: pa.Array) -> pa.LargeBinaryArray:
+    """Return texts of any Arrow type as bytes, without a check of them."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     return _without_views(values).cast(pa.large_binary())

@@ -1,12 +1,14 @@
 """Users and the images and texts that they posted: what a manifest says once it is read."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tweetprofile.data.manifests.profile_fields import profiles_of
 from tweetprofile.data.manifests.texts import texts_of
 from tweetprofile.errors import Reason
 
@@ -53,6 +55,8 @@ class UserImages:
         texts: The texts, oldest first, up to the limit per user; empty if they are not wanted.
         texts_left_out: The number of further texts in the manifest, which are older.
         texts_cut: The number of texts that were longer than the limit and are cut.
+        profile: The texts of the user's own profile, by the column that they come from; empty if
+            they are not wanted.
     """
 
     user_id: UserId
@@ -61,6 +65,7 @@ class UserImages:
     texts: tuple[str, ...] = ()
     texts_left_out: int = 0
     texts_cut: int = 0
+    profile: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +140,15 @@ def users_of(table: pa.Table, *, copy: bool = True) -> list[UserImages]:
 def _with_texts(users: list[UserImages], table: pa.Table) -> list[UserImages]:
     given, cut = (table[name].to_pylist() for name in ("texts_given", "texts_cut"))
     return [
-        replace(user, texts=own, texts_left_out=count - len(own), texts_cut=shortened)
-        for user, own, count, shortened in zip(
-            users, texts_of(table["texts"]), given, cut, strict=True
+        replace(
+            user,
+            texts=own,
+            texts_left_out=count - len(own),
+            texts_cut=shortened,
+            profile=profile,
+        )
+        for user, own, count, shortened, profile in zip(
+            users, texts_of(table["texts"]), given, cut, profiles_of(table), strict=True
         )
     ]
 

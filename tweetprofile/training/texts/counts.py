@@ -18,6 +18,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tweetprofile.data.manifests.manifest import Manifest
@@ -41,11 +42,12 @@ from tweetprofile.training.cache_folders import (
     unfinished,
 )
 from tweetprofile.workers.feature_rows import NGRAM_BUCKETS, NGRAM_COUNTS
+from tweetprofile.workers.profiles import PROFILE_FIELD
 
 _FORMAT = 1
 """The version of the files; caches of other versions are not used."""
 
-_USERS_PER_SHARD = 1 << 16
+USERS_PER_SHARD = 1 << 16
 """The size of a shard; it only matters because no task reaches beyond the end of one."""
 
 
@@ -55,7 +57,7 @@ class TextCounts:
 
     Attributes:
         starts: The first entry of each user, and the number of entries (N + 1,).
-        texts: The number of texts per user that were counted (N,).
+        texts: The number of texts and fields of the profile per user that were counted (N,).
         buckets_J: The bucket of each entry, uint32, in rising order per user.
         counts_J: How often the bucket occurs, uint16.
     """
@@ -142,7 +144,7 @@ def _count(
 ) -> int:
     """Count the texts of every user in supervised workers; return the bytes that were written."""
     total = manifest.count_users()
-    shards = ShardSource(manifest, total, _USERS_PER_SHARD, (), MAX_IMAGES, texts=limits)
+    shards = source_of(manifest, total, spec, limits)
     job = CountJob(spec, options=PredictorOptions(), rows=shards.content_rows)
     lengths, texts = np.zeros(total, np.int64), np.zeros(total, np.int64)
     done = 0
@@ -151,7 +153,7 @@ def _count(
         waiting: dict[int, Any] = {}
         following = 0
         with LocalEngine(job, EngineOptions("cpu", users=total)) as engine:
-            every = range(-(-total // _USERS_PER_SHARD))
+            every = range(-(-total // USERS_PER_SHARD))
             for batch, rows in engine.run_shards(shards, every):
                 waiting[batch.first] = rows
                 while (rows := waiting.pop(following, None)) is not None:
@@ -160,8 +162,9 @@ def _count(
                         lengths[following + row] = len(own) // 4
                         buckets.write(own)
                         counts.write(rows[NGRAM_COUNTS][row].as_buffer())
-                    used = rows["texts_used"].fill_null(0)  # null for users who crashed a worker
-                    texts[following : following + len(rows)] = used.to_numpy()
+                    used = pc.add(rows["texts_used"], rows[PROFILE_FIELD.name])
+                    # Null for users who crashed a worker.
+                    texts[following : following + len(rows)] = used.fill_null(0).to_numpy()
                     following += len(rows)
                 done += len(batch)
                 on_progress(done, total)
@@ -170,6 +173,14 @@ def _count(
     np.savez(folder / USERS, starts=starts, texts=texts)
     (folder / FACTS).write_text(json.dumps({"manifest": manifest.source}), encoding="utf-8")
     return size
+
+
+def source_of(manifest: Manifest, users: int, spec: TextSpec, limits: TextLimits) -> ShardSource:
+    """Return the users of a manifest with everything that a spec counts of them."""
+    profile = tuple(name for name in spec.profile_fields if name in manifest.profile_columns)
+    return ShardSource(
+        manifest, users, USERS_PER_SHARD, (), MAX_IMAGES, texts=limits, profile=profile
+    )
 
 
 def mapped(path: Path, dtype: type[np.generic], size: int) -> NDArray[Any]:

@@ -8,6 +8,7 @@ Shapes: N users, B problems, K classes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.texts.model import TermWeights, TextModel
-from tweetprofile.texts.spec import TextSpec
+from tweetprofile.texts.spec import PROFILE_FIELDS, NgramBlock, Source, TextSpec
 from tweetprofile.training.calibration import calibrate
 from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.texts.counts import TextCounts
@@ -34,6 +35,9 @@ _BIAS = 0.1
 
 _COSTS = (10.0, 100.0, 1e3, 1e4, 1e5)
 """The weights of the loss relative to the penalty to choose from."""
+
+_FACTORS = (0.0, 0.25, 4.0)
+"""The factors of the weight of each field of profiles to choose from, besides 1."""
 
 _FOLDS_TO_CHOOSE, FOLDS = 5, 10
 """The number of folds that settings are chosen in, and in which users are scored."""
@@ -143,8 +147,10 @@ class _Similarities:
 
     def multiply_sample(self, block_weights: Sequence[float]) -> Multiply:
         """Return how to multiply by the similarities of the sample."""
-        pairs = zip(block_weights, self.kernels, strict=True)
-        kernel = torch.stack([weight * each for weight, each in pairs]).sum(dim=0).add_(_BIAS)
+        kernel = torch.full_like(self.kernels[0], _BIAS)
+        for weight, each in zip(block_weights, self.kernels, strict=True):
+            if weight:
+                kernel.add_(each, alpha=weight)
         return lambda matrix: kernel @ matrix
 
     def multiply_all(self, block_weights: Sequence[float]) -> Multiply:
@@ -221,13 +227,18 @@ def _problems(
 def _choose(
     similar: _Similarities, labels_N: NDArray[np.int64], trait: Trait, folds_N: NDArray[np.int64]
 ) -> TextSetting:
-    """Return the setting under which the labels of held-out users are most probable."""
+    """Return the setting under which the labels of held-out users are most probable.
+
+    The weights of the blocks of texts are chosen first, and then that of each field of profiles.
+    """
     labels_S, folds_S = labels_N[similar.sample], folds_N[similar.sample]
     known = np.flatnonzero(labels_S != UNKNOWN)
     learns = [(labels_S != UNKNOWN) & (folds_S != fold) for fold in range(_FOLDS_TO_CHOOSE)]
     labels = torch.from_numpy(labels_S[known])
-    best: tuple[float, TextSetting] | None = None
-    for block_weights in _block_weights(len(similar.kernels)):
+
+    def try_out(weights: Sequence[float]) -> tuple[float, TextSetting]:
+        """Return the smallest loss with some weights of blocks, and the setting."""
+        block_weights = tuple(each / sum(weights) for each in weights)
         problems = _problems(
             labels_S, learns * len(_COSTS), np.repeat(_COSTS, len(learns)).tolist(), trait
         )
@@ -235,18 +246,31 @@ def _choose(
         logits = solutions.logits_BNK.reshape(
             len(_COSTS), len(learns), *solutions.logits_BNK.shape[1:]
         )
-        for cost, each in zip(_COSTS, logits[:, folds_S[known], known], strict=True):
+        losses = []
+        for each in logits[:, folds_S[known], known]:
             temperature = calibrate(each, labels).temperature
-            loss = float(cross_entropy(each / temperature, labels))
-            if best is None or loss < best[0]:
-                best = loss, TextSetting(block_weights, cost)
-    assert best is not None
+            losses.append(float(cross_entropy(each / temperature, labels)))
+        best = int(np.argmin(losses))
+        return losses[best], TextSetting(block_weights, _COSTS[best])
+
+    blocks = similar.terms.spec.blocks
+    best = min(map(try_out, _text_weights(blocks)), key=itemgetter(0))
+    for source in PROFILE_FIELDS:
+        if source in similar.terms.spec.sources:
+            start = best[1].block_weights
+            others = [_with_factor(start, blocks, source, factor) for factor in _FACTORS]
+            # A weight of 0 for all blocks would leave nothing to learn from.
+            tried = [try_out(weights) for weights in others if any(weights)]
+            best = min([best, *tried], key=itemgetter(0))
     return best[1]
 
 
-def _block_weights(blocks: int) -> list[tuple[float, ...]]:
-    """Return the weights of blocks to choose from: single words, pairs of words, characters."""
-    choices: list[tuple[int, ...]] = [
+def _text_weights(blocks: Sequence[NgramBlock]) -> list[tuple[float, ...]]:
+    """Return the weights of blocks to choose from; all blocks of profiles weigh 1.
+
+    Those of texts are single words, pairs of words, and characters.
+    """
+    choices: list[tuple[float, ...]] = [
         (1, 1, 1),
         (2, 1, 1),
         (4, 1, 1),
@@ -255,9 +279,19 @@ def _block_weights(blocks: int) -> list[tuple[float, ...]]:
         (1, 0, 1),
         (1, 0, 2),
     ]
-    if blocks != len(choices[0]):
-        choices = [(1,) * blocks]
-    return [tuple(each / sum(choice) for each in choice) for choice in choices]
+    of_texts = sum(block.source == "texts" for block in blocks)
+    if of_texts != len(choices[0]):
+        choices = [(1.0,) * of_texts]
+    own = (1.0,) * (len(blocks) - of_texts)
+    return [choice + own for choice in choices]  # blocks of texts come first
+
+
+def _with_factor(
+    weights: Sequence[float], blocks: Sequence[NgramBlock], source: Source, factor: float
+) -> list[float]:
+    """Return the weights of blocks, with those of a source multiplied by a factor."""
+    pairs = zip(weights, blocks, strict=True)
+    return [each * factor if block.source == source else each for each, block in pairs]
 
 
 def _scales(terms: TermWeights, block_weights: Sequence[float]) -> torch.Tensor:

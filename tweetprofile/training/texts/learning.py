@@ -19,7 +19,7 @@ from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import mean_macro_f1, score_traits
 from tweetprofile.texts.model import TextModel
-from tweetprofile.texts.spec import TextSpec
+from tweetprofile.texts.spec import BLOCKS, PROFILE_BLOCKS, PROFILE_FIELDS, TextSpec
 from tweetprofile.training.calibration import TemperatureFit, calibrate
 from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.observer import TrainObserver
@@ -69,7 +69,7 @@ def learn_texts(plan: TrainingPlan, observer: TrainObserver) -> LearnedTexts:
         WriteError: There is not enough space for temporary files.
     """
     began = time.monotonic()
-    schema, spec = plan.found.schema, TextSpec()
+    schema, spec = plan.found.schema, _spec_for(plan)
     counts, labels = _read(plan, plan.manifest, spec, observer)
     has_texts, labelled = counts.texts > 0, (labels != UNKNOWN).any(axis=1)
     chosen = np.flatnonzero(has_texts & labelled)
@@ -108,6 +108,15 @@ def learn_texts(plan: TrainingPlan, observer: TrainObserver) -> LearnedTexts:
     )
 
 
+def _spec_for(plan: TrainingPlan) -> TextSpec:
+    """Return what is counted: the n-grams of all that the manifest has, and that is wanted."""
+    fields = plan.manifest.profile_columns if plan.options.profile_fields else ()
+    sources = [source for source, names in PROFILE_FIELDS.items() if set(names) & set(fields)]
+    of_texts = BLOCKS if plan.manifest.has_texts else ()
+    of_profiles = tuple(block for block in PROFILE_BLOCKS if block.source in sources)
+    return TextSpec((*of_texts, *of_profiles))
+
+
 def _read(
     plan: TrainingPlan, manifest: Manifest, spec: TextSpec, observer: TrainObserver
 ) -> tuple[TextCounts, NDArray[np.int64]]:
@@ -140,11 +149,12 @@ def _describe(fit: TextFit, held_out: HeldOut, *, alone: bool) -> str:
         for name, each in fit.settings.items()
     }
     chosen = "; ".join(f"{name} {weights}" for name, weights in words.items())
+    kinds = [block.kind for block in fit.model.terms.spec.blocks]
     how = "by the users of `val`" if alone else f"in {FOLDS} folds, by models that held them out"
     scored = len(held_out.users_R)
     return (
-        f"texts: {count_of(len(fit.model.terms.buckets_F), 'n-gram')}; words, pairs of words and "
-        f"characters weigh {chosen}; {count_of(scored, 'user')} "
+        f"texts: {count_of(len(fit.model.terms.buckets_F), 'n-gram')}; "
+        f"{' : '.join(kinds)} weigh {chosen}; {count_of(scored, 'user')} "
         f"{one_or_many(scored, 'was', 'were')} scored {how}."
     )
 

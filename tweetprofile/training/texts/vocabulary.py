@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 from tweetprofile.data.files.atomic import write_atomically
 from tweetprofile.data.files.protection import is_earlier
 from tweetprofile.data.files.provenance import Kind
-from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.engines.jobs import NameJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
-from tweetprofile.engines.shards import ShardSource
 from tweetprofile.job import PredictorOptions
 from tweetprofile.texts.model import TextModel
-from tweetprofile.texts.spec import NgramBlock
 from tweetprofile.training.folder import VOCABULARY
 from tweetprofile.training.plan import TrainingPlan
+from tweetprofile.training.texts.counts import USERS_PER_SHARD, source_of
 from tweetprofile.training.writing import explain_write_errors
 from tweetprofile.traits import TraitSchema
 from tweetprofile.untrusted.spreadsheets import Cell, write_rows
@@ -41,8 +39,6 @@ some of those that are looked for."""
 _FEWEST_USERS, _FEWEST_SHARE = 5, 0.01
 """An n-gram is kept if at least this number and this share of the training users wrote it."""
 
-_USERS_PER_SHARD = 1 << 16
-
 _COLUMNS = ("trait", "class", "kind", "ngram", "users", "weight")
 
 
@@ -53,7 +49,7 @@ class Telling:
     Attributes:
         trait: The trait.
         name: The class.
-        kind: What the n-gram is: `word`, `2 words`, `3 to 5 characters`.
+        kind: What the n-gram is; see `NgramBlock.kind`.
         bucket: Its bucket.
         weight: Its weight for the class minus the mean over all classes, times its inverse document
             frequency. It ranks n-grams of one kind, and is no logit.
@@ -108,7 +104,7 @@ def most_telling(model: TextModel, schema: TraitSchema) -> Iterator[Telling]:
                 for place in _largest(weights_FK[start:end, number]):
                     weight = float(weights_FK[start + place, number])
                     bucket = int(terms.buckets_F[start + place])
-                    yield Telling(trait.name, name, _kind(block), bucket, weight)
+                    yield Telling(trait.name, name, block.kind, bucket, weight)
 
 
 def _largest(weights: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -117,21 +113,13 @@ def _largest(weights: NDArray[np.float32]) -> NDArray[np.intp]:
     return order[weights[order] > 0]
 
 
-def _kind(block: NgramBlock) -> str:
-    lengths = f"{block.shortest}"
-    if block.longest > block.shortest:
-        lengths += f" to {block.longest}"
-    return block.unit if lengths == "1" else f"{lengths} {block.unit}s"
-
-
 def _users_of(
     plan: TrainingPlan, model: TextModel, buckets: list[int], users_N: NDArray[np.int64]
 ) -> tuple[dict[int, tuple[str, int]], int]:
     """Return the most frequent n-gram of each bucket with its users, and how many are enough."""
     manifest = plan.manifest
     total = manifest.count_users()
-    limits = plan.options.text_limits
-    shards = ShardSource(manifest, total, _USERS_PER_SHARD, (), MAX_IMAGES, texts=limits)
+    shards = source_of(manifest, total, model.terms.spec, plan.options.text_limits)
     job = NameJob(
         model.terms.spec,
         np.array(buckets, np.uint32).tobytes(),
@@ -141,7 +129,7 @@ def _users_of(
     found: Counter[tuple[int, str]] = Counter()
     is_training_user = np.isin(np.arange(total), users_N)
     with LocalEngine(job, EngineOptions("cpu", users=total)) as engine:
-        for batch, rows in engine.run_shards(shards, range(-(-total // _USERS_PER_SHARD))):
+        for batch, rows in engine.run_shards(shards, range(-(-total // USERS_PER_SHARD))):
             named = rows[NGRAMS].to_pylist()
             chosen = is_training_user[batch.first : batch.first + len(named)]
             for ngrams in compress(named, chosen):
