@@ -1,6 +1,6 @@
 """Invented texts whose words tell the classes of users, and small models of texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,14 @@ SCHEMA = PRESETS["mex-a3t-2019"]
 
 SPEC = TextSpec((NgramBlock("word", 1, 1, 12), NgramBlock("character", 2, 3, 12)))
 
+PROFILE_SPEC = TextSpec(
+    (
+        *SPEC.blocks,
+        NgramBlock("character", 2, 3, 12, "names"),
+        NgramBlock("word", 1, 1, 12, "description"),
+    )
+)
+
 _TELLING = {"female": "lira", "male": "tambor"}
 _COMMON = ["el", "sol", "sale", "y", "la", "luna", "canta", "sobre", "un", "monte", "de", "papel"]
 
@@ -52,15 +60,22 @@ def labelled_texts(path: Path, users: int, seed: int = 0) -> Path:
     return path
 
 
-def text_part(texts: Sequence[str], schema: TraitSchema = SCHEMA, *, fused: bool) -> TextPart:
-    """Return a model with random weights that knows the n-grams of some texts."""
+def text_part(
+    texts: Sequence[str],
+    schema: TraitSchema = SCHEMA,
+    *,
+    fused: bool,
+    profile: Mapping[str, str] | None = None,
+) -> TextPart:
+    """Return a model with random weights that knows the n-grams of some texts and of a profile."""
     rng = np.random.default_rng(0)
-    buckets = count_ngrams(texts, SPEC).buckets_J
+    spec = SPEC if profile is None else PROFILE_SPEC
+    buckets = count_ngrams(texts, spec, profile).buckets_J
     classes = {trait.name: len(trait.classes) for trait in schema}
     columns = sum(classes.values())
     model = TextModel(
         terms=TermWeights(
-            spec=SPEC,
+            spec=spec,
             buckets_F=buckets,
             idf_F=rng.uniform(1, 3, len(buckets)).astype(np.float32),
         ),
@@ -71,10 +86,16 @@ def text_part(texts: Sequence[str], schema: TraitSchema = SCHEMA, *, fused: bool
     fusion = {
         name: Fusion(0.8, 0.9, (1 / count,) * count) for name, count in classes.items() if fused
     }
-    return TextPart(model, TextHeader(SPEC, dict.fromkeys(classes, 1.5), fusion))
+    return TextPart(model, TextHeader(spec, dict.fromkeys(classes, 1.5), fusion))
 
 
-def save_text_model(path: Path, texts: Sequence[str], *, images: bool = True) -> Path:
+def save_text_model(
+    path: Path,
+    texts: Sequence[str],
+    *,
+    images: bool = True,
+    profile: Mapping[str, str] | None = None,
+) -> Path:
     """Write a model of texts, and of images if they are wanted, with random weights."""
     volume = VolumeSpec(11, 32, 32)
     network: AnyNetwork = NoImages(NoImagesSpec(), volume, SCHEMA)
@@ -83,5 +104,6 @@ def save_text_model(path: Path, texts: Sequence[str], *, images: bool = True) ->
         network = build_network(spec, volume, SCHEMA)
         assert isinstance(network, DeepSet)
         network.initialise()
-    save_checkpoint(path, network.eval(), {}, texts=text_part(texts, fused=images))
+    part = text_part(texts, fused=images, profile=profile)
+    save_checkpoint(path, network.eval(), {}, texts=part)
     return path

@@ -46,3 +46,11 @@ def test_only_wanted_buckets_are_named() -> None:
     assert "luna" not in name_ngrams(texts, SPEC, wanted).values()
     assert name_ngrams(texts, SPEC, NOTHING) == {}
     assert name_ngrams(["", "\ud800\0"], SPEC, wanted) == {}
+
+
+def test_ngrams_of_profiles_are_named_in_profiles_only() -> None:
+    spec = TextSpec((NgramBlock("word", 1, 1, 20), NgramBlock("word", 1, 1, 20, "names")))
+    profile = {"name": "Ada"}
+    wanted = count_ngrams([], spec, profile).buckets_J
+    assert list(name_ngrams(["ada"], spec, wanted, profile).values()) == ["ada"]
+    assert name_ngrams(["ada"], spec, wanted) == {}

@@ -159,3 +159,30 @@ def test_counts_are_the_same_on_every_machine() -> None:
     counts = count_ngrams(["¡Qué día! 😀", "hola @ana https://t.example"], TextSpec())
     total = int((counts.buckets_J.astype(np.uint64) * counts.counts_J).sum())
     assert (len(counts.buckets_J), total) == (69, 130_191_706)
+
+
+def test_each_source_is_counted_in_blocks_of_its_own() -> None:
+    words = TextSpec((NgramBlock("word", 1, 1, 20),))
+    names = NgramBlock("word", 1, 1, 20, "names")
+    spec = TextSpec((*words.blocks, names, replace(names, source="description")))
+    profile = {"name": "Ada Lara", "screen_name": "ada", "description": "el sol"}
+
+    def parts(texts: list[str], profile: dict[str, str]) -> list[dict[int, int]]:
+        counts = count_ngrams(texts, spec, profile)
+        found: list[dict[int, int]] = [{} for _ in spec.blocks]
+        for bucket, count in zip(counts.buckets_J.tolist(), counts.counts_J.tolist(), strict=True):
+            block = int(np.searchsorted(spec.starts, bucket, "right")) - 1
+            found[block][bucket - spec.starts[block]] = count
+        return found
+
+    assert parts(["sol"], profile) == [
+        counted(["sol"], words),
+        counted(["Ada Lara", "ada"], words),
+        counted(["el sol"], words),
+    ]
+    assert parts(["sol"], {}) == [counted(["sol"], words), {}, {}]
+
+
+def test_a_spec_without_profiles_does_not_look_at_them() -> None:
+    with_profile = count_ngrams(["sol"], WORDS, {"name": "Ada", "description": "luna"})
+    assert with_profile.buckets_J.tolist() == count_ngrams(["sol"], WORDS).buckets_J.tolist()

@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
+from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
 from tweetprofile.errors import OptionError
-from tweetprofile.texts.spec import BLOCKS, NgramBlock, TextSpec, text_spec_from_dict
+from tweetprofile.texts.spec import (
+    BLOCKS,
+    PROFILE_BLOCKS,
+    NgramBlock,
+    TextSpec,
+    text_spec_from_dict,
+)
 from tweetprofile.untrusted.fields import FieldError
 
 OTHER = TextSpec(
@@ -19,7 +26,7 @@ OTHER = TextSpec(
 )
 
 
-@pytest.mark.parametrize("spec", [TextSpec(), OTHER])
+@pytest.mark.parametrize("spec", [TextSpec(), OTHER, TextSpec((*BLOCKS, *PROFILE_BLOCKS))])
 def test_json_brings_a_spec_there_and_back(spec: TextSpec) -> None:
     assert text_spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
@@ -101,3 +108,34 @@ def test_a_missing_field_is_refused(name: str) -> None:
 def test_values_out_of_range_are_refused_in_untrusted_json_too(change: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=r"must be from|are possible"):
         text_spec_from_dict(TextSpec().to_dict() | change)
+
+
+def test_a_spec_of_posted_texts_alone_is_written_as_by_version_0_1() -> None:
+    (block, *_) = TextSpec().to_dict()["blocks"]
+    assert block == {"unit": "word", "shortest": 1, "longest": 1, "bits": 18}
+
+
+def test_the_fields_of_profiles_are_those_that_a_block_counts() -> None:
+    assert TextSpec().profile_fields == ()
+    every = TextSpec((*BLOCKS, *PROFILE_BLOCKS))
+    assert every.profile_fields == PROFILE_COLUMNS
+    assert TextSpec(PROFILE_BLOCKS[:1]).profile_fields == ("name", "screen_name")
+
+
+def test_an_unknown_source_is_refused() -> None:
+    with pytest.raises(OptionError, match="`source` is url; it must be texts, names or desc"):
+        NgramBlock("word", 1, 1, 18, "url")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        (BLOCKS[0], "word"),
+        (BLOCKS[1], "2 words"),
+        (BLOCKS[2], "3 to 5 characters"),
+        (PROFILE_BLOCKS[0], "word of names"),
+        (PROFILE_BLOCKS[3], "3 to 5 characters of description"),
+    ],
+)
+def test_a_block_says_what_its_ngrams_are(block: NgramBlock, kind: str) -> None:
+    assert block.kind == kind

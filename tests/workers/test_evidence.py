@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def centred_logit(row: Mapping[str, Any], trait: str) -> float:
 
 
 def contributed(row: Mapping[str, Any], trait: str) -> float:
-    each = [*row["evidence"], *row.get("text_evidence", [])]
+    each = [*row["evidence"], *row.get("text_evidence", []), *row.get("profile_evidence", [])]
     return float(sum(one["contributions"][trait] for one in each))
 
 
@@ -131,6 +132,25 @@ def test_texts_and_images_add_up_together(images: bool, tmp_path: Path) -> None:
     assert same == (np.sign(less["evidence_base"]["gender"]) == np.sign(base))
 
 
+@pytest.mark.parametrize("images", [False, True])
+def test_fields_of_profiles_add_up_with_texts_and_images(images: bool, tmp_path: Path) -> None:
+    profile = {"name": "Ada Lara", "screen_name": "", "description": "la luna y el sol"}
+    path = save_text_model(tmp_path / "m.safetensors", TEXTS, images=images, profile=profile)
+    users = [
+        replace(user("all", 1, 2, texts=TEXTS), profile=profile),
+        replace(user("no texts", 1), profile={"name": "Ada"}),
+        replace(user("fields"), profile=profile),
+        user("no fields", 1, texts=TEXTS),
+        replace(user("nothing"), profile={"name": "  "}),
+    ]
+    rows = explain(path, users)
+    assert_adds_up(rows)
+    fields = [[one["field"] for one in row["profile_evidence"]] for row in rows]
+    assert fields == [["name", "description"], ["name"], ["name", "description"], [], []]
+    assert [row["profile_fields_used"] for row in rows] == [2, 1, 2, 0, 0]
+    assert rows[4]["gender"] is None
+
+
 def test_positions_count_texts_beyond_the_limit(tmp_path: Path) -> None:
     model = save_text_model(tmp_path / "model.safetensors", TEXTS)
     late = UserImages("late", (), texts=TEXTS, texts_left_out=7)
@@ -161,12 +181,14 @@ def test_averages_are_refused(passes: dict[str, int]) -> None:
 
 
 def test_a_user_who_crashed_a_worker_has_the_same_columns_and_no_evidence(tmp_path: Path) -> None:
-    model = save_text_model(tmp_path / "model.safetensors", TEXTS)
+    model = save_text_model(tmp_path / "model.safetensors", TEXTS, profile={"name": "Ada"})
     options = PredictorOptions(device="cpu", evidence=True)
     table = Predictor(load_checkpoint(model), options)([USERS[1]])
-    row = crashed_profile(SCHEMA, "ada", 3, texts=True, evidence=True)
+    row = crashed_profile(SCHEMA, "ada", 3, texts=True, profile=True, evidence=True)
     assert row.schema == table.schema
-    assert row["evidence"].to_pylist() == row["text_evidence"].to_pylist() == [[]]
+    for name in ("evidence", "text_evidence", "profile_evidence"):
+        assert row[name].to_pylist() == [[]]
+    assert row["profile_fields_used"].to_pylist() == [None]
     assert row["evidence_base"].to_pylist() == [None]
 
 
