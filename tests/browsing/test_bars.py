@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -65,17 +66,54 @@ def test_the_sentence_on_the_sum_names_the_contributions_that_have_no_bar(
     browser: Browser, made: Made
 ) -> None:
     with opened(browser, made) as page:
-        for images, texts, noun, bars, words in (
-            (11, 0, "image", 11, "they add up to"),
-            (11, 3, "image", 11, "they add up with those of the texts to"),
-            (60, 0, "image", 48, "they add up with those of 12 images without a bar to"),
-            (60, 9, "image", 59, "with those of 1 image without a bar and of the texts to"),
-            (0, 8, "text", 8, "they add up to"),
-            (0, 9, "text", 8, "they add up with those of all other texts to"),
+        for images, texts, fields, noun, bars, words in (
+            (11, 0, 0, "image", 11, "before any image, they add up to"),
+            (
+                11,
+                3,
+                0,
+                "image",
+                11,
+                "before any image and text, they add up with those of",
+            ),
+            (60, 0, 0, "image", 48, "they add up with those of 12 images without a bar to"),
+            (60, 9, 0, "image", 59, "with those of 1 image without a bar and of the texts to"),
+            (0, 8, 0, "text", 8, "before any text, they add up to"),
+            (0, 9, 0, "text", 8, "they add up with those of all other texts to"),
+            (
+                0,
+                8,
+                2,
+                "text",
+                8,
+                "before any text and field of the profile, they add up",
+            ),
+            (0, 8, 2, "text", 8, "they add up with those of the profile to"),
+            (0, 0, 2, "field", 2, "before any field of the profile, they add up to"),
+            (11, 3, 1, "image", 11, "with those of the profile and of the texts to"),
         ):
-            details = {"base": [1], "totals": [2], "imageCounts": [images], "textCounts": [texts]}
+            details: dict[str, Any] = {
+                "base": [1],
+                "totals": [2],
+                "imageCounts": [images],
+                "textCounts": [texts],
+            }
+            details["fields"] = [["name", [0.5]]] * fields
             said = page.evaluate(
                 "([details, noun, bars]) => explanation(0, 0, details, noun, bars).textContent",
                 [details, noun, bars],
             )
             assert words in said
+
+
+def test_each_field_of_a_profile_has_a_bar(browser: Browser, made: Made) -> None:
+    with opened(browser, made) as page:
+        details: dict[str, Any] = {
+            "fields": [["name", [0.5, -2]], ["description", [None, 1]]],
+            "images": [],
+        }
+        details |= {"texts": [[0, [1, 1]]], "totals": 0}
+        said = page.evaluate("(each) => fieldsOf(0, each).map((one) => one.innerText)", details)
+        trait = page.evaluate("() => all.traits[shownTrait(0)][0]")
+        assert said[0] == f"The user's own profile for {trait}"
+        assert said[1].replace("\n", "").startswith("name")

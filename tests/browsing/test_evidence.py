@@ -41,3 +41,12 @@ def test_profiles_without_evidence_have_none() -> None:
 def test_how_contributions_were_found_may_be_unknown() -> None:
     assert way_of({"evidence": "exact"}) == "exact"
     assert way_of({"evidence": "guessed"}) == way_of({}) == "unknown"
+
+
+def test_fields_of_profiles_are_those_that_manifests_have() -> None:
+    each = {"gender": 0.5, "place": math.inf}
+    fields = [{"field": name, "contributions": each} for name in ("description", "name", "<b>")]
+    row = {"evidence": [], "profile_evidence": [*fields, None, {"field": None}]}
+    found = read_evidence(row, SCHEMA)
+    assert found is not None
+    assert found.fields == {"name": (0.5, None), "description": (0.5, None)}

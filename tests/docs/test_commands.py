@@ -30,7 +30,7 @@ NOT_RUN = {
     "docs/completion.md": 6,
     "docs/gpu.md": 1,
     "docs/ten-million-users.md": 3,
-    "docs/texts.md": 3,
+    "docs/texts.md": 4,
     "docs/training.md": 1,
 }
 """By page, the number of commands that are marked `not run`."""

@@ -52,6 +52,9 @@ def show_inspection(inspection: Inspection, *, from_checkpoint: bool) -> None:
         _say(with_flags(hint), "yellow")
     if inspection.texts is not None:
         _show_texts(inspection.texts, inspection.users)
+    if inspection.profile_fields:
+        _head("Users' own profiles", "which train --profile-fields reads")
+        _show_bars(inspection.profile_fields, inspection.users_in_manifest)
     _show_labels(inspection)
     _show_outlook(inspection, from_checkpoint=from_checkpoint)
     _show_footnotes(inspection)

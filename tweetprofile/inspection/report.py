@@ -150,6 +150,8 @@ class Inspection:
         examples: The first unusable images of each reason.
         sharing: How many usable images occur more than once.
         texts: What is known of the texts; None if the manifest has no column of texts.
+        profile_fields: The number of users of the whole manifest who have a name, a screen name and
+            a description, by column; empty if the manifest has no such column.
         outlook: The expected outcome of predicting.
         labels: The number of users per class, by trait.
         no_traits: The reason why a column is not a trait, by column.
@@ -177,6 +179,7 @@ class Inspection:
     examples: Mapping[str, tuple[FailedExample, ...]]
     sharing: Sharing
     texts: TextTotals | None
+    profile_fields: Mapping[str, int]
     outlook: Forecast
     labels: Mapping[str, LabelCounts]
     no_traits: Mapping[str, str]

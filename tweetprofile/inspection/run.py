@@ -19,6 +19,7 @@ from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import ManifestError, OptionError
 from tweetprofile.inspection.counting import InspectionCounter, ranked
+from tweetprofile.inspection.profile_fields import count_profile_fields
 from tweetprofile.inspection.report import Inspection
 from tweetprofile.inspection.sampling import sample_batches
 from tweetprofile.inspection.sharing import SharedImageCounter
@@ -293,6 +294,7 @@ def _report(
         examples=counter.failures.examples(),
         sharing=shared_images.count(),
         texts=None,
+        profile_fields=count_profile_fields(plan.manifest),
         outlook=counter.forecast(),
         labels=counter.labels.labels(),
         no_traits={**other_columns(plan.manifest), **counter.labels.no_traits()},

@@ -1,0 +1,38 @@
+"""Count the users who have a name, a screen name or a description."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tweetprofile.data.manifests.forms import Form, run_starts
+from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.types import is_text
+
+_ROWS_AT_ONCE = 1 << 12
+_BLANK = rb"^\s*$"
+
+
+def count_profile_fields(manifest: Manifest) -> dict[str, int]:
+    """Return the number of users of the whole manifest who have each field, blank ones left out.
+
+    Columns that are no texts are left out. In the long form, the first row of a user counts.
+
+    Raises:
+        ManifestError: The manifest is damaged.
+    """
+    schema = manifest.schema
+    names = [name for name in manifest.profile_columns if is_text(schema.field(name).type)]
+    counts = dict.fromkeys(names, 0)
+    if not names:
+        return counts
+    last: pa.Scalar | None = None
+    for rows in manifest.read(_ROWS_AT_ONCE, ["user_id", *names], raw=names):
+        users = rows
+        if manifest.form is Form.LONG and len(rows):
+            ids = rows["user_id"].combine_chunks()
+            starts = run_starts(ids)
+            users = rows.take(starts[1:] if ids[0] == last else starts)
+            last = ids[-1]
+        for name in names:
+            blank = pc.fill_null(pc.match_substring_regex(users[name], _BLANK), True)
+            counts[name] += len(users) - (pc.sum(blank).as_py() or 0)
+    return counts
