@@ -10,6 +10,7 @@ import pytest
 from tests.text_users import draw_texts
 from tweetprofile.checkpoints.checkpoint import load_checkpoint
 from tweetprofile.errors import OptionError
+from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
 from tweetprofile.training.summary import TrainSummary
@@ -33,14 +34,31 @@ def users_with_names(path: Path, users: int = 60) -> Path:
     return path
 
 
-def train(manifest: Path, tmp_path: Path, resume: bool = False, **options: Any) -> TrainSummary:
+class _Listener(TrainObserver):
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def on_note(self, sentence: str) -> None:
+        self._told.append(sentence)
+
+
+def train(
+    manifest: Path,
+    tmp_path: Path,
+    resume: bool = False,
+    told: list[str] | None = None,
+    **options: Any,
+) -> TrainSummary:
     chosen = TrainOptions(devices="cpu", cache=str(tmp_path / "cache"), **options)
-    return train_manifest(manifest, tmp_path / "run", chosen, overwrite=not resume, resume=resume)
+    observer, run = _Listener([] if told is None else told), tmp_path / "run"
+    return train_manifest(manifest, run, chosen, observer, overwrite=not resume, resume=resume)
 
 
 def test_names_are_read_on_request_only(tmp_path: Path) -> None:
     manifest = users_with_names(tmp_path / "users.parquet")
-    plain = train(manifest, tmp_path)
+    told: list[str] = []
+    plain = train(manifest, tmp_path, told=told)
+    assert any("also has name and description, which `profile_fields`" in note for note in told)
     assert plain.best.scores["gender"].accuracy < 0.7
     assert "own profile" not in (tmp_path / "run" / "MODEL_CARD.md").read_text()
     named = train(manifest, tmp_path, profile_fields=True, keep_vocabulary=True)

@@ -90,11 +90,8 @@ def train_manifest(
     if not is_resumed(plan.folder, usage):  # a resumed run has the same settings already
         write_settings(plan.folder / SETTINGS, manifest, plan.options)
     observer.on_schema(plan.found)
-    sentence = advice((options or TrainOptions()).backbone_options)
-    if sentence is not None and plan.options.use != "texts":
-        observer.on_note(sentence)
-    for note in plan.validation_notes:
-        observer.on_note(f"held-out users: {note}")
+    for note in _notes(plan, options or TrainOptions()):
+        observer.on_note(note)
     trained, folds = _learn(plan, observer, resume=resume)
     summary = TrainSummary(
         checkpoint=plan.folder / MODEL_FILE,
@@ -112,6 +109,21 @@ def train_manifest(
         curves.add_result(summary.best, begins=summary.texts_alone)
     write_model(summary, plan, trained)
     return summary
+
+
+def _notes(plan: TrainingPlan, options: TrainOptions) -> Iterator[str]:
+    """Yield sentences on what the user may want to know before the training begins."""
+    sentence = advice(options.backbone_options)
+    if sentence is not None and plan.options.use != "texts":
+        yield sentence
+    fields = plan.manifest.profile_columns
+    if fields and plan.options.use != "images" and not plan.options.profile_fields:
+        yield (
+            f"the manifest also has {' and '.join(fields)}, which `profile_fields` would read; "
+            "they can identify people."
+        )
+    for note in plan.validation_notes:
+        yield f"held-out users: {note}"
 
 
 def _finished(plan: TrainingPlan) -> TrainSummary | None:

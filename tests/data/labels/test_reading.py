@@ -52,7 +52,7 @@ def test_columns_that_are_not_traits_are_left_out_with_the_reason(tmp_path: Path
     found = find_schema(manifest, "labels")
     assert found.schema.names == ("mood",)
     assert found.left_out == {
-        "name": "is a text of users' own profiles, which are read on request only",
+        "name": "is a text of users' own profiles",
         "lang": "is always 'es'",
         "note": "has no labels",
         "age": "has too many different values (6 in 6 labels)",

@@ -95,7 +95,7 @@ def _why_not_named(name: str) -> str | None:
     if name in TEXT_COLUMNS:
         return "holds texts of users"
     if name in PROFILE_COLUMNS:
-        return "is a text of users' own profiles, which are read on request only"
+        return "is a text of users' own profiles"
     if name in RESERVED_COLUMNS:
         return "has the name of a column of the manifest or of the predictions; rename it"
     if not name.isidentifier():

@@ -33,7 +33,7 @@ _FEWEST_USERS_PER_TERM = 2
 _BIAS = 0.1
 """What every two users have in common, from which biases are learned."""
 
-_COSTS = (10.0, 100.0, 1e3, 1e4, 1e5)
+_COSTS = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5)
 """The weights of the loss relative to the penalty to choose from."""
 
 _FACTORS = (0.0, 0.25, 4.0)
