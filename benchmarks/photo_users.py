@@ -2,8 +2,8 @@
 
     python benchmarks/photo_users.py PHOTOS FOLDER
     tweetprofile train FOLDER/train.parquet --image-root PHOTOS -o run
-    tweetprofile predict FOLDER/test.parquet --image-root PHOTOS --checkpoint run -o profiles.parquet
-    tweetprofile evaluate FOLDER/test.parquet profiles.parquet -o FOLDER/report
+    tweetprofile predict FOLDER/test.parquet --image-root PHOTOS --checkpoint run -o out.parquet
+    tweetprofile evaluate FOLDER/test.parquet out.parquet -o FOLDER/report
 
 The subjects of a user's photographs depend on two traits: `gender` prefers one half of the
 subjects, `occupation` a single one. No photograph of a test user is one of a training user, while
