@@ -6,6 +6,7 @@ is imported when the command runs, so that `--help` answers at once.
 
 import errno
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -24,6 +25,7 @@ from tweetprofile.errors import (
     WorkerError,
     WriteError,
 )
+from tweetprofile.thread_waiting import PASSIVE_WAITING
 from tweetprofile.untrusted.text import printable
 from tweetprofile.version import __version__
 
@@ -104,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments is None:
             streams.open_closed_streams()
+            for name, value in PASSIVE_WAITING.items():
+                os.environ.setdefault(name, value)  # before a command loads PyTorch
         code = _finish(_run(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
