@@ -1,10 +1,10 @@
-"""Batch normalisation of timm's networks, folded into convolutions without changing a result."""
+"""What follows the convolutions of timm's networks is computed along, without changing a result."""
 
 import pytest
 import torch
 from torch import nn
 
-from tweetprofile.networks.folding import fold_batch_norms
+from tweetprofile.networks.folding import fold_batch_norms, fuse_activations
 from tweetprofile.networks.timm_backbones import build_backbone
 
 CONVOLUTIONAL = {
@@ -54,10 +54,38 @@ def test_folding_changes_no_vector_and_leaves_what_no_convolution_precedes(
     assert len(norms(network)) == left
 
 
+FUSED = {
+    "timm/test_resnet": 8,
+    "timm/test_efficientnet": 11,
+    "efficientnet-lite0": 33,
+    "timm/mobilenetv3_small_050": 33,
+    "timm/regnetx_002": 27,
+    "timm/repvgg_a0": 0,  # its branches are added up first
+    "timm/test_vit": 0,
+}
+"""Networks, and how many of their convolutions apply an activation."""
+
+
+@pytest.mark.parametrize(("name", "count"), FUSED.items())
+def test_convolutions_that_apply_activations_change_no_vector(name: str, count: int) -> None:
+    network = trained(name)
+    fold_batch_norms(network)
+    frames = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = network(frames)
+        fuse_activations(network)
+        found = network(frames)
+        assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+        other = network.bfloat16()(frames.bfloat16()).float()  # which applies them afterwards
+    assert (other - expected).abs().max() <= 0.1 * expected.abs().max()
+    assert sum(type(module).__name__ == "_FusedConv" for module in network.modules()) == count
+
+
 def test_a_network_without_batch_normalisation_stays_as_it_is() -> None:
     network = build_backbone("timm/test_vit", 64, 64).eval()
     expected = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     fold_batch_norms(network)
+    fuse_activations(network)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, expected[name])
 
@@ -70,13 +98,16 @@ class _Shared(nn.Module):
         self.conv1, self.bn1 = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
         self.conv2, self.bn2 = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
         self.conv3, self.bn3 = _Standardised(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+        self.conv4, self.act = nn.Conv2d(3, 3, 1), nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv1(x)
         x = x + self.bn1(x)
         x = self.bn2(self.conv2(self.conv2(x)))
         result: torch.Tensor = self.bn3(self.conv3(x))
-        return result
+        seen: torch.Tensor = self.conv4(result)  # once as it is, and once activated
+        activated: torch.Tensor = self.act(seen)
+        return activated + seen.sum()
 
 
 class _Standardised(nn.Conv2d):
@@ -94,5 +125,6 @@ def test_a_convolution_that_does_more_than_feed_a_normalisation_stays_as_it_is()
     network(frames)
     expected = network.eval()(frames)
     fold_batch_norms(network)
+    fuse_activations(network)
     assert torch.equal(network(frames), expected)
     assert len(norms(network)) == 3

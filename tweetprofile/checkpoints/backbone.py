@@ -20,7 +20,12 @@ from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tweetprofile.checkpoints.tensors import TensorKind, first_not_finite, open_tensors
 from tweetprofile.errors import CheckpointError, InputError
 from tweetprofile.job import Detail
-from tweetprofile.networks import EmbeddingSetSpec, build_backbone, fold_batch_norms
+from tweetprofile.networks import (
+    EmbeddingSetSpec,
+    build_backbone,
+    fold_batch_norms,
+    fuse_activations,
+)
 from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.untrusted.fields import FieldError, mapping, parse_json, read_fields, text, whole
 from tweetprofile.untrusted.text import printable, shorten
@@ -98,12 +103,13 @@ class Backbone:
 
     @cached_property
     def network(self) -> nn.Module:
-        """The backbone in eval mode, normalisation folded: (M, 3, H, W) to (M, features)."""
+        """The backbone in eval mode, simplified: (M, 3, H, W) to (M, features)."""
         spec = self.volume_spec
         network = build_backbone(self.name, spec.height, spec.width)
         network.load_state_dict(self.state, assign=True)
         network = network.eval().requires_grad_(False)
         fold_batch_norms(network)
+        fuse_activations(network)
         return network
 
     def save(self, path: Path) -> None:

@@ -18,7 +18,7 @@ from tweetprofile.networks.embedding_head import EmbeddingHead
 from tweetprofile.networks.embedding_set import EmbeddingSet, Learned, build_head
 from tweetprofile.networks.ensemble import Ensemble
 from tweetprofile.networks.explained import Explained
-from tweetprofile.networks.folding import Foldable, fold_batch_norms
+from tweetprofile.networks.folding import Foldable, fold_batch_norms, fuse_activations
 from tweetprofile.networks.no_images import NoImages
 from tweetprofile.networks.specs import (
     PRESETS,
@@ -66,6 +66,7 @@ __all__ = [
     "fold_batch_norms",
     "fold_normalisation",
     "for_inference",
+    "fuse_activations",
     "network_spec",
     "spec_from_dict",
     "spec_to_dict",
