@@ -54,9 +54,10 @@ from tweetprofile.workers.profiles import Counts
 _FORMAT = 2
 """The version of the files; caches of other versions are not used."""
 
-_EMBEDDINGS_FORMAT = 2
+_EMBEDDINGS_FORMAT = 3
 """The version of the files of embeddings. In version 1, frames were hashed instead: held-out users
-with a cache of it would seem to share no image with training users with one of version 2."""
+with a cache of it would seem to share no image with training users with one of later versions. In
+version 2, the last bits of embeddings were others."""
 
 _VOLUMES_PER_USER = 4
 """The number of volumes that the frames kept per user would fill, for epochs to choose from."""

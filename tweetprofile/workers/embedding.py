@@ -38,7 +38,7 @@ _BATCH_SIZES = {"cpu": 16, "cuda": 64}
 """The default number of users per batch. 16 users with 11 images each fill eleven groups."""
 
 _STORE_FORMAT = 3
-"""The version of stored embeddings; those of other versions are not used."""
+"""The version of stored embeddings; those of other versions, with other last bits, are not used."""
 
 _LARGEST = float(torch.finfo(torch.float16).max)
 
