@@ -45,7 +45,7 @@ function bodyOf(user) {
     return [loading];
   }
   const blocks = append(element("div", "blocks"), ...all.traits.map((_, trait) => blockOf(user, trait, details)));
-  return [blocks, ...imagesOf(user, details), ...fieldsOf(user, details), ...textsOf(user, details)];
+  return [blocks, ...imagesOf(user, details), ...textsOf(user, details), ...fieldsOf(user, details)];
 }
 
 function blockOf(user, trait, details) {
@@ -212,7 +212,7 @@ function fieldsOf(user, details) {
   const largest = Math.max(1e-9, ...given.map(([, own]) => Math.abs(own[trait])));
   const list = element("ol", "texts");
   for (const [name, own] of given) {
-    append(list, append(element("li"), element("span", "", name), barOf(own[trait], largest), element("b", "", signed(own[trait]))));
+    append(list, append(element("li"), element("span", "", name.replace("_", " ")), barOf(own[trait], largest), element("b", "", signed(own[trait]))));
   }
   const head = element("h3", "", `The user's own profile for ${all.traits[trait][0]}`);
   const alone = !details.texts.length && !details.images.some(([, own]) => own);

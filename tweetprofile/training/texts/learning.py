@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,13 @@ from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import mean_macro_f1, score_traits
 from tweetprofile.texts.model import TextModel
-from tweetprofile.texts.spec import BLOCKS, PROFILE_BLOCKS, PROFILE_FIELDS, TextSpec
+from tweetprofile.texts.spec import BLOCKS, PROFILE_BLOCKS, PROFILE_FIELDS, NgramBlock, TextSpec
 from tweetprofile.training.calibration import TemperatureFit, calibrate
 from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.plan import TrainingPlan
 from tweetprofile.training.texts.counts import TextCounts, open_counts
-from tweetprofile.training.texts.fitting import FOLDS, TextFit, TextUsers, fit_texts
+from tweetprofile.training.texts.fitting import FOLDS, TextFit, TextSetting, TextUsers, fit_texts
 from tweetprofile.traits import TraitSchema
 
 _FEWEST_USERS = 2 * FOLDS
@@ -144,19 +144,24 @@ def _validate(
 
 def _describe(fit: TextFit, held_out: HeldOut, *, alone: bool) -> str:
     """Return a sentence on the settings, and on how users were held out."""
-    words = {
-        name: " : ".join(f"{weight:.2f}" for weight in each.block_weights)
-        for name, each in fit.settings.items()
-    }
-    chosen = "; ".join(f"{name} {weights}" for name, weights in words.items())
-    kinds = [block.kind for block in fit.model.terms.spec.blocks]
+    blocks = fit.model.terms.spec.blocks
+    chosen = "; ".join(f"{name} by {_weights(blocks, each)}" for name, each in fit.settings.items())
     how = "by the users of `val`" if alone else f"in {FOLDS} folds, by models that held them out"
     scored = len(held_out.users_R)
     return (
-        f"texts: {count_of(len(fit.model.terms.buckets_F), 'n-gram')}; "
-        f"{' : '.join(kinds)} weigh {chosen}; {count_of(scored, 'user')} "
+        f"texts: {count_of(len(fit.model.terms.buckets_F), 'n-gram')}, "
+        f"weighted for {chosen}; {count_of(scored, 'user')} "
         f"{one_or_many(scored, 'was', 'were')} scored {how}."
     )
+
+
+def _weights(blocks: Sequence[NgramBlock], setting: TextSetting) -> str:
+    """Return how much each kind of n-grams of texts, and each field of profiles, counts."""
+    weights: dict[str, float] = {}
+    for block, weight in zip(blocks, setting.block_weights, strict=True):
+        name = block.kind if block.source == "texts" else block.source
+        weights[name] = weights.get(name, 0.0) + weight
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
 
 
 def _measure(
