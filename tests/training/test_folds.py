@@ -18,6 +18,7 @@ from tweetprofile.scoring.uncertainty import wilson_interval
 from tweetprofile.training.cache import FrameCache, Subset
 from tweetprofile.training.card import CARD
 from tweetprofile.training.folds import FOLDS, make_folds, read_folds, summarise, write_folds
+from tweetprofile.training.holdout import hold_out
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
@@ -29,7 +30,9 @@ QUICK = TrainOptions(
 )  # fmt: skip
 
 
-def test_no_fold_tests_on_an_image_that_it_learns_from() -> None:
+@pytest.fixture
+def sharers() -> Subset:
+    """60 users who share many of their images."""
     random = np.random.default_rng(0)
     counts = random.integers(1, 6, 60)
     hashes = random.integers(0, 80, counts.sum()).astype(np.uint64)
@@ -43,14 +46,24 @@ def test_no_fold_tests_on_an_image_that_it_learns_from() -> None:
         digests=hashes,
         outcome=Counts(),
     )
-    users = Subset(cache, np.arange(60), random.integers(0, 2, (60, 1)))
+    return Subset(cache, np.arange(60), random.integers(0, 2, (60, 1)))
+
+
+def test_no_fold_tests_on_an_image_that_it_learns_from(sharers: Subset) -> None:
     tested = []
-    for rest, test in make_folds(users, 5, seed=0):
+    for rest, test in make_folds(sharers, 5, seed=0):
         assert not np.intersect1d(rest.hashes, test.hashes).size
         assert not np.intersect1d(rest.users, test.users).size
         assert 10 <= len(test) <= 14
         tested += test.users.tolist()
     assert sorted(tested) == list(range(60))
+
+
+def test_images_of_tested_users_stay_out_when_other_users_are_held_out(sharers: Subset) -> None:
+    for rest, test in make_folds(sharers, 5, seed=0):
+        learnt_from = hold_out(rest, 0.2, seed=0)
+        assert learnt_from.images, "the held-out users share images with others"
+        assert not np.intersect1d(learnt_from.train.hashes, test.hashes).size
 
 
 def test_means_over_folds_are_weighted_by_users() -> None:

@@ -127,7 +127,10 @@ class Subset:
 
     def without_images(self, hashes: NDArray[np.uint64]) -> "Subset":
         """Return the users without frames of these hashes, and without users who have no others."""
-        kept = replace(self, excluded=np.isin(self.cache.hashes, hashes))
+        excluded = np.isin(self.cache.hashes, hashes)
+        if self.excluded is not None:  # what was left out before stays out
+            excluded |= self.excluded
+        kept = replace(self, excluded=excluded)
         left = [position for position in range(len(kept)) if len(kept.frames_of(position))]
         return kept.take(np.array(left, np.int64))
 
