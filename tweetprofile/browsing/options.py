@@ -18,6 +18,9 @@ MOST_USERS = 20_000
 THUMBNAIL_SIDE = 128
 """The default width and height of a thumbnail in pixels."""
 
+PROFILES_FIRST = "give the profiles first, and the manifest as `manifest`"
+"""How to give the two inputs of a page."""
+
 
 @dataclass(frozen=True, slots=True)
 class BrowseOptions:
