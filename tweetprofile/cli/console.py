@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any, TextIO, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -27,6 +27,9 @@ from tweetprofile.untrusted.text import LONGEST_LINE, printable
 
 _SIZES = {"COLUMNS": range(20, 1001), "LINES": range(5, 1001)}
 """Plausible terminal sizes; shells that do not know theirs set `COLUMNS=0`."""
+
+_UNLIMITED = 100_000
+"""The columns of a file or a pipe, in which nothing needs to be cut or wrapped."""
 
 
 def _sane_environment() -> dict[str, str]:
@@ -77,10 +80,26 @@ class SafeConsole(Console):
         return self.is_terminal and not self.is_dumb_terminal
 
     @property
+    def size(self) -> ConsoleDimensions:
+        """The size of the terminal; what is not a terminal has as many columns as are needed.
+
+        A file or a pipe is read by programs, which need every name whole and a line per row. The
+        environment variable COLUMNS sets another width.
+        """
+        size = super().size
+        if self._width is None and not self.is_terminal:
+            return ConsoleDimensions(_UNLIMITED, size.height)
+        return size
+
+    @size.setter
+    def size(self, size: tuple[int, int]) -> None:
+        self._width, self._height = size
+
+    @property
     def soft_wrap(self) -> bool:
         """Whether lines stay whole, for programs that read them; people get them wrapped at words.
 
-        The report on stdout is a page with a width of its own.
+        The report on stdout is a page, which COLUMNS can make narrower.
         """
         return self.stderr and not self.is_terminal
 
@@ -108,7 +127,12 @@ class SafeConsole(Console):
         return shown.encode(encoding, "backslashreplace").decode(encoding)
 
     def cut(self, text: str, width: int) -> str:
-        """Return printable text without its middle, if it is wider than `width` columns."""
+        """Return printable text without its middle, if it is wider than `width` columns.
+
+        What is not a terminal gets all of it.
+        """
+        if self.width == _UNLIMITED:
+            return self.printable(text)
         ellipsis = "…" if self.encoding.startswith("utf") else "..."
         return cut_middle(self.printable(text), width, ellipsis)
 

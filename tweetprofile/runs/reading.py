@@ -23,6 +23,7 @@ from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import METRICS, EpochMetrics, read_metrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.calibration import read_temperature_fit
+from tweetprofile.training.folds import count_folds
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
 from tweetprofile.untrusted.fields import FieldError, mapping_of, parse_json, read_known, whole
@@ -188,7 +189,11 @@ def _unfinished(folder: Path) -> Run:
         for each in metrics:
             best = each if each.beats(best) else best
         scores = _checked({} if best is None else best.scores)
-        epochs = read_known(settings, SETTINGS, {"epochs": whole}).get("epochs")
+        known = read_known(settings, SETTINGS, {"epochs": whole, "folds": whole})
+        epochs, folds = known.get("epochs"), known.get("folds")
+        reason = _progress(metrics if (folder / STATE).exists() else (), epochs)
+        if folds is not None:
+            reason = _progress_of_folds(folder, folds, reason)
     except (OSError, ValueError) as error:
         return _damaged(folder, f"it has no {MODEL_FILE}, and cannot be resumed: {_words(error)}")
     model = str(settings.get("backbone") or settings.get("model"))
@@ -197,7 +202,7 @@ def _unfinished(folder: Path) -> Run:
     return Run(
         folder=folder,
         status=RunStatus.UNFINISHED,
-        reason=_progress(folder, metrics, None if use == "texts" else epochs),
+        reason=reason,
         date=_last_written(folder),
         model=model,
         manifest=Path(str(settings.get("manifest", ""))).name or None,
@@ -207,12 +212,29 @@ def _unfinished(folder: Path) -> Run:
     )
 
 
-def _progress(folder: Path, metrics: Sequence[EpochMetrics], epochs: int | None) -> str:
-    """Return how far a run has come."""
-    if metrics and (folder / STATE).exists():
-        done, most = metrics[-1].epoch, 0 if epochs is None else epochs
-        return f"{done:,} of at most {count_of(max(done, most), 'epoch')} done"
-    return "no model was written"
+def _progress(metrics: Sequence[EpochMetrics], epochs: int | None) -> str:
+    """Return how far a training has come.
+
+    Args:
+        metrics: The epochs that it would continue after.
+        epochs: The largest number of epochs; None if that is unknown.
+    """
+    if not metrics:
+        return "no model was written"
+    done = metrics[-1].epoch
+    return f"{done:,} of at most {count_of(max(done, epochs or 0), 'epoch')} done"
+
+
+def _progress_of_folds(folder: Path, folds: int, training: str) -> str:
+    """Return how far a cross-validation has come, and then the training that follows it.
+
+    Raises:
+        FieldError: The file of the folds is damaged.
+        OSError: It cannot be read.
+    """
+    done = count_folds(folder)
+    finished = f"{done:,} of {count_of(max(done, folds), 'fold')} done"
+    return f"{finished}, {training}" if done >= folds else finished
 
 
 def _read_metrics(path: Path) -> list[EpochMetrics]:
