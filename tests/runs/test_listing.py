@@ -97,7 +97,7 @@ def test_a_damaged_run_is_listed_with_the_reason(tmp_path: Path) -> None:
     folds = unfinished_run(tmp_path / "folds", folds=2)
     write_folds(folds, {}, [])
     written = json.loads((folds / "folds.json").read_text())
-    (folds / "folds.json").write_text(json.dumps(written | {"folds": "many"}))
+    (folds / "folds.json").write_text(json.dumps(written | {"folds": [3]}, indent=1))
     settings = unfinished_run(tmp_path / "settings", 0.5) / "train.toml"
     settings.write_text(settings.read_text() + "epochs = twice\n")
     listed = list_runs(tmp_path, ListOptions(sort="name"))
