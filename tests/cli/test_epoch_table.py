@@ -91,6 +91,37 @@ def test_a_terminal_shows_the_best_epoch_and_the_time_that_is_left(
     assert ("traits in metrics.jsonl alone" in hidden) is (of_width.width == 40)
 
 
+def test_a_terminal_shows_how_far_the_first_epoch_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = SafeConsole(stderr=True, width=80, force_terminal=True)
+    monkeypatch.setattr(epoch_table, "CONSOLE", terminal)
+    table = EpochTable(live=True)
+    table.begin(None)
+    table.advance(1, 0, 1200)
+    assert lines_of(capsys)[0] == "epoch 1: 0 of 1,200 batches done"
+    table.advance(1, 1200, 1200)
+    table.add(epoch(1, 0.4), 5)
+    assert "batches" not in lines_of(capsys)[-1]
+    table.advance(2, 3, 1200)
+    table.stop()
+    *_, of_epoch, status = lines_of(capsys)
+    assert of_epoch == "epoch 2: 3 of 1,200 batches done"
+    assert status.startswith("best: epoch 1, mean F1 0.400; ")
+
+
+def test_a_log_gets_few_lines_on_a_long_epoch_and_none_on_a_short_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    short, long = EpochTable(live=False), EpochTable(live=False, seconds_per_line=0)
+    for table in (short, long):
+        table.begin(None)
+        for done in range(4):
+            table.advance(1, done, 3)
+    lines = [f"epoch 1: {done} of 3 batches done" for done in range(3)]
+    assert lines_of(capsys) == lines  # those of `long`, until the epoch is done
+
+
 def test_without_held_out_users_there_are_no_scores(capsys: pytest.CaptureFixture[str]) -> None:
     table = EpochTable(live=False)
     table.add(epoch(1, 0.0, ()), 2)

@@ -21,7 +21,7 @@ _NAMES_SHOWN = 5
 
 
 class TrainView(Closing, TrainObserver):
-    """Shows a bar and a live table on a terminal, and one line per epoch elsewhere."""
+    """Shows a bar and a live table on a terminal, and one line per epoch or minute elsewhere."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -90,6 +90,11 @@ class TrainView(Closing, TrainObserver):
     def on_warning(self, sentence: str) -> None:
         """Show a warning, even if quiet."""
         CONSOLE.warn(with_flags(sentence))
+
+    def on_batch(self, epoch: int, done: int, batches: int) -> None:
+        """Show how far the epoch is."""
+        if not self._quiet:
+            self._table.advance(epoch, done, batches)
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """Show an epoch, as a row of the table or as a line."""

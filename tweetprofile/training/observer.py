@@ -36,5 +36,8 @@ class TrainObserver:
     def on_warning(self, sentence: str) -> None:
         """Receive a sentence that a person should read before trusting the result."""
 
+    def on_batch(self, epoch: int, done: int, batches: int) -> None:
+        """Receive how many batches of an epoch have been learned from, of how many."""
+
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """Receive the metrics of an epoch, and how many epochs there will be at most."""
