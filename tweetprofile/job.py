@@ -28,6 +28,9 @@ DETAILS: tuple[Detail, ...] = get_args(Detail)
 DETAIL: Detail = "frame"
 """The default detail."""
 
+TEXTS_ALONE = "texts"
+"""The name of the network of a model that looks at no images, in checkpoints and profiles."""
+
 VOLUME_FRAMES = 11
 """The default number of frames per volume, as in the paper."""
 

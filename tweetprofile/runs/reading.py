@@ -18,6 +18,7 @@ from tweetprofile.checkpoints.choice import MODEL_FILE
 from tweetprofile.checkpoints.header import CheckpointHeader
 from tweetprofile.data.files.provenance import Kind, kind_of
 from tweetprofile.errors import CheckpointError
+from tweetprofile.job import TEXTS_ALONE
 from tweetprofile.networks import EmbeddingSetSpec, NoImagesSpec
 from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import METRICS, EpochMetrics, read_metrics
@@ -33,8 +34,6 @@ from tweetprofile.untrusted.toml_files import read_toml
 _LARGEST_METRICS = 64 << 20
 _LONGEST_LINE = 1 << 20
 """Bytes; the lines of an epoch with thousands of traits, and of many epochs, take less."""
-
-_TEXTS = NoImagesSpec().name
 
 Measure = Literal["macro-f1", "accuracy"]
 """What runs are compared by."""
@@ -87,7 +86,7 @@ class Run:
     @property
     def reads_texts_alone(self) -> bool:
         """Whether the model reads texts alone, so that there are no epochs."""
-        return self.model == _TEXTS
+        return self.model == TEXTS_ALONE
 
     def score(self, trait: str, measure: Measure) -> float | None:
         """Return how well a trait is predicted; None if that is unknown."""
@@ -198,7 +197,7 @@ def _unfinished(folder: Path) -> Run:
         return _damaged(folder, f"it has no {MODEL_FILE}, and cannot be resumed: {_words(error)}")
     model = str(settings.get("backbone") or settings.get("model"))
     use = settings.get("use")
-    model = {"texts": _TEXTS, "both": f"{model} + texts"}.get(str(use), model)
+    model = {"texts": TEXTS_ALONE, "both": f"{model} + texts"}.get(str(use), model)
     return Run(
         folder=folder,
         status=RunStatus.UNFINISHED,
