@@ -28,9 +28,6 @@ from tweetprofile.untrusted.text import LONGEST_LINE, printable
 _SIZES = {"COLUMNS": range(20, 1001), "LINES": range(5, 1001)}
 """Plausible terminal sizes; shells that do not know theirs set `COLUMNS=0`."""
 
-_UNLIMITED = 100_000
-"""The columns of a file or a pipe, in which nothing needs to be cut or wrapped."""
-
 
 def _sane_environment() -> dict[str, str]:
     """Return the environment without implausible terminal sizes, and with TERM set."""
@@ -81,19 +78,22 @@ class SafeConsole(Console):
 
     @property
     def size(self) -> ConsoleDimensions:
-        """The size of the terminal; what is not a terminal has as many columns as are needed.
-
-        A file or a pipe is read by programs, which need every name whole and a line per row. The
-        environment variable COLUMNS sets another width.
-        """
+        """The size of the terminal; a file or a pipe has as many columns as the longest line."""
         size = super().size
-        if self._width is None and not self.is_terminal:
-            return ConsoleDimensions(_UNLIMITED, size.height)
-        return size
+        return ConsoleDimensions(LONGEST_LINE, size.height) if self.is_wide else size
 
     @size.setter
     def size(self, size: tuple[int, int]) -> None:
         self._width, self._height = size
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether nothing needs to be cut or wrapped, as in a file or a pipe.
+
+        Programs read these, which need every name whole and a line per row. The environment
+        variable COLUMNS sets another width.
+        """
+        return self._width is None and not self.is_terminal
 
     @property
     def soft_wrap(self) -> bool:
@@ -127,14 +127,13 @@ class SafeConsole(Console):
         return shown.encode(encoding, "backslashreplace").decode(encoding)
 
     def cut(self, text: str, width: int) -> str:
-        """Return printable text without its middle, if it is wider than `width` columns.
-
-        What is not a terminal gets all of it.
-        """
-        if self.width == _UNLIMITED:
-            return self.printable(text)
+        """Return printable text without its middle, if it is wider than `width` columns."""
         ellipsis = "…" if self.encoding.startswith("utf") else "..."
         return cut_middle(self.printable(text), width, ellipsis)
+
+    def cut_name(self, name: str, width: int) -> str:
+        """Return a name like `cut`, but whole in a file or a pipe."""
+        return self.printable(name) if self.is_wide else self.cut(name, width)
 
     def warn(self, sentence: str) -> None:
         """Print a sentence that a person should read before trusting the result."""
