@@ -63,6 +63,11 @@ class TrainView(Closing, TrainObserver):
                 f"counted the texts of {count_of(total, 'user')}; later runs reuse the counts"
             )
 
+    def on_compared(self, done: int, total: int) -> None:
+        """Advance the bar of the comparison of heads; a note says at its end which is chosen."""
+        if self._live:
+            self._move_bar(done, total, "comparing heads")
+
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Show which weights of the network the file lacks, and which others it has."""
         self._say(f"--init: {count_of(weights.loaded, 'weight')} loaded")
@@ -101,13 +106,13 @@ class TrainView(Closing, TrainObserver):
         if not self._quiet:
             self._table.add(metrics, epochs)
 
-    def _move_bar(self, users: int, total: int, what: str) -> None:
+    def _move_bar(self, done: int, total: int, what: str) -> None:
         if self._bar is None or self._task is None:
             self._bar = make_bar()
             self._task = self._bar.add_task(what)
             self._bar.start()
-        self._bar.update(self._task, completed=users, total=total)
-        if users == total:
+        self._bar.update(self._task, completed=done, total=total)
+        if done == total:
             self._bar.stop()
             self._bar = self._task = None
 

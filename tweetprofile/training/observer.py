@@ -17,6 +17,9 @@ class TrainObserver:
     def on_counted(self, users: int, total: int) -> None:
         """Receive of how many of all users the texts are counted; never called for cached ones."""
 
+    def on_compared(self, done: int, total: int) -> None:
+        """Receive how many of the trainings are done that compare heads to choose one."""
+
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Receive which of the initial weights the network took."""
 
