@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
+from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.errors import OptionError
 from tweetprofile.traits import TraitSchema
 
@@ -26,6 +27,9 @@ DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 DETAIL: Detail = "frame"
 """The default detail."""
+
+TEXTS_ALONE = "texts"
+"""The name of the network of a model that looks at no images, in checkpoints and profiles."""
 
 VOLUME_FRAMES = 11
 """The default number of frames per volume, as in the paper."""
@@ -93,8 +97,74 @@ def refuse_averages(passes: Mapping[str, int]) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsDecoding:
+    """Base of options that say which images are decoded.
+
+    Attributes:
+        max_pixels: The largest width x height of an image.
+        max_image_bytes: The largest size of an encoded image, in bytes.
+        max_image_seconds: The longest processor time for decoding one image, in seconds, which a
+            supervisor enforces if there is one.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    max_image_bytes: int = MAX_IMAGE_BYTES
+    max_image_seconds: float = MAX_IMAGE_SECONDS
+
+    def __post_init__(self) -> None:
+        if not self.max_image_seconds > 0:
+            raise OptionError(
+                f"`max_image_seconds` is {self.max_image_seconds}; it must be above 0."
+            )
+        for name, value in (
+            ("max_pixels", self.max_pixels),
+            ("max_image_bytes", self.max_image_bytes),
+        ):
+            if value < 1:
+                raise OptionError(f"`{name}` is {value}; it must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsImages(LimitsDecoding):
+    """Base of options that say how much of the users' images is read.
+
+    Attributes:
+        max_images: The largest number of images per user; further ones are counted and not read.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    max_images: int = MAX_IMAGES
+
+    def __post_init__(self) -> None:
+        LimitsDecoding.__post_init__(self)
+        if self.max_images < 1:
+            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
+
+    def reading(self, root: AnyPath, detail: Detail | None) -> "PredictorOptions":
+        """Return how Pillow reads and decodes the images below a root within these limits.
+
+        Args:
+            root: The image root.
+            detail: How much of an image is decoded; see `PredictorOptions`.
+        """
+        return PredictorOptions(
+            root,
+            decoder="pillow",
+            max_pixels=self.max_pixels,
+            max_image_bytes=self.max_image_bytes,
+            max_image_seconds=self.max_image_seconds,
+            detail=detail,
+        )
+
+
 @dataclass(frozen=True, slots=True)
-class PredictorOptions:
+class PredictorOptions(LimitsDecoding):
     """How a `Predictor` works.
 
     Only the limits, `detail`, `clips`, `orders` and `views` change what it predicts.
@@ -105,8 +175,6 @@ class PredictorOptions:
         decoder: `auto`, `dali`, `pillow` or `pillow-alone`.
         precision: `auto`, `bf16`, `fp16` or `fp32`.
         batch_size: The number of users per forward pass; 0 for a number that suits the device.
-        max_pixels: The limit on the width x height of an image.
-        max_image_bytes: The limit on the size of an encoded image.
         threads: The number of threads that decode and compute on a CPU; 0 for one per processor.
         clips: The number of volumes for a user with more images than one volume holds;
             predictions are averaged over them.
@@ -114,8 +182,6 @@ class PredictorOptions:
             that depend on the order.
         views: The number of views that predictions are averaged over: 2 adds the mirrored volume,
             4 adds the enlarged middle of both.
-        max_image_seconds: The limit on the processor time for decoding one image, which a
-            supervisor enforces if there is one.
         detail: How much of an image is decoded: `full` or `frame`. None for the checkpoint's own,
             or for `frame` where there is no checkpoint.
         embedding_cache: The folder that keeps the embeddings of frames, for networks that have a
@@ -136,13 +202,10 @@ class PredictorOptions:
     decoder: DecoderName = "auto"
     precision: Precision = "auto"
     batch_size: int = 0
-    max_pixels: int = MAX_PIXELS
-    max_image_bytes: int = MAX_IMAGE_BYTES
     threads: int = 0
     clips: int = 1
     orders: int = 1
     views: int = 1
-    max_image_seconds: float = MAX_IMAGE_SECONDS
     detail: Detail | None = None
     embedding_cache: Path | None = None
     embedding_cache_gb: float = EMBEDDING_CACHE_GB
@@ -150,15 +213,12 @@ class PredictorOptions:
     evidence: bool = False
 
     def __post_init__(self) -> None:
+        LimitsDecoding.__post_init__(self)
         if self.evidence:
             refuse_averages({"clips": self.clips, "orders": self.orders, "views": self.views})
         if not self.embedding_cache_gb > 0:
             raise OptionError(
                 f"`embedding_cache_gb` is {self.embedding_cache_gb:g}; it must be above 0."
-            )
-        if not self.max_image_seconds > 0:
-            raise OptionError(
-                f"`max_image_seconds` is {self.max_image_seconds}; it must be above 0."
             )
         if not 1 <= self.clips <= _MOST_PASSES:
             raise OptionError(f"`clips` is {self.clips}; it must be from 1 to {_MOST_PASSES}.")
@@ -168,12 +228,6 @@ class PredictorOptions:
             raise OptionError(f"`views` is {self.views}; it must be 1, 2 or 4.")
         if self.batch_size < 0:
             raise OptionError(f"`batch_size` is {self.batch_size}; it must be at least 0.")
-        if self.max_pixels < 1:
-            raise OptionError(f"`max_pixels` is {self.max_pixels}; it must be at least 1.")
-        if self.max_image_bytes < 1:
-            raise OptionError(
-                f"`max_image_bytes` is {self.max_image_bytes}; it must be at least 1."
-            )
         if self.detail is not None:
             check_detail(self.detail)
 

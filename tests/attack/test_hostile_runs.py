@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.folders import finished_run, unfinished_run
+from tests.runs.folders import finished_run, scores_of, unfinished_run
 from tweetprofile.cli import runs_view
 from tweetprofile.runs.listing import list_runs
+from tweetprofile.training.folds import write_folds
 
-FILES = ("model.safetensors", "train.toml", "metrics.jsonl")
+FILES = ("model.safetensors", "train.toml", "metrics.jsonl", "folds.json")
 
 JUNK = (
     b"\x1b[31m", b"\x00", b"1e400", b"-1", b"9" * 4000, b"[" * 5000, b'"', b"\xff", b"\n", b"{}\n",
@@ -50,7 +51,8 @@ DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sound")
     finished_run(folder / "finished", {"gender": 0.5, "location": 0.4})
-    unfinished_run(folder / "unfinished", 0.1, 0.2)
+    unfinished = unfinished_run(folder / "unfinished", 0.1, 0.2, folds=3)
+    write_folds(unfinished, {}, [scores_of({"gender": 0.3}), scores_of({"gender": 0.4})])
     return folder
 
 

@@ -62,6 +62,25 @@ def test_bars_are_those_of_the_chosen_trait_in_the_chosen_order(
         assert sorted(page.locator(".gallery b").all_inner_texts()) != sorted(before)
 
 
+def test_a_mistake_says_that_the_bars_explain_the_wrong_class_alone(
+    browser: Browser, made: Made
+) -> None:
+    with opened(browser, made, f"#user={MANY + 1}") as page:
+        page.wait_for_selector(".gallery")
+        for trait in ("gender", "place"):
+            page.select_option("#by", label=trait)
+            note = page.get_by_text("This prediction is wrong")
+            is_wrong = outcome(made, MANY, ("gender", "place").index(trait)) == "wrong"
+            assert note.count() == is_wrong
+        guess, label = page.evaluate(
+            "[all.guess, all.truth].map((each) => all.traits[1][1][each[1][state.user]])"
+        )
+        assert note.inner_text() == (
+            f"This prediction is wrong: the label is {label}. The bars explain {guess} only; the "
+            f"profiles do not say what speaks for {label}."
+        )
+
+
 def test_the_sentence_on_the_sum_names_the_contributions_that_have_no_bar(
     browser: Browser, made: Made
 ) -> None:

@@ -271,6 +271,9 @@ def test_labels_of_other_users_and_the_manifest_as_profiles_are_refused(
         browse_profiles(profiles, manifest, tmp_path / "page", options)
     with pytest.raises(PredictionsError, match="is the manifest itself, whose labels are no"):
         browse_profiles(manifest, manifest, tmp_path / "page")
+    advice = "swapped; give the profiles first, and the manifest as `manifest`"
+    with pytest.raises(ManifestError, match=advice):
+        browse_profiles(manifest, profiles, tmp_path / "page")
 
 
 def test_a_wall_of_missing_images_comes_with_the_cause(made: Made, tmp_path: Path) -> None:

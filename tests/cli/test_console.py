@@ -16,3 +16,10 @@ def test_lines_are_wrapped_at_words_on_a_terminal_only(
     lines = capsys.readouterr().err.splitlines()
     assert " ".join(line.strip() for line in lines) == SENTENCE
     assert (len(lines) > 1) is to_people
+
+
+def test_a_name_is_whole_in_a_file_or_a_pipe_and_cut_on_a_terminal() -> None:
+    assert SafeConsole().cut_name("political_orientation", 14) == "political_orientation"
+    terminal = SafeConsole(force_terminal=True)
+    assert terminal.cut_name("political_orientation", 14) == "political…tion"
+    assert SafeConsole(width=80).cut_name("political_orientation", 14) == "political…tion"

@@ -42,16 +42,12 @@ def of_width(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
     return console
 
 
-def test_each_epoch_is_a_line_of_at_most_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_epoch_is_a_line_with_all_traits_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     table = EpochTable(live=False)
     for number, score in enumerate((0.4, 0.6, 0.5), 1):
         table.add(epoch(number, score), 100)
     lines = lines_of(capsys)
-    assert max(map(len, lines)) <= 80
-    assert lines[1].split() == [
-        "epoch", "loss", "held", "out", "gender…unt", "loc…mexico", "occup…group", "mean", "F1",
-        "time",
-    ]  # fmt: skip
+    assert lines[1].split() == ["epoch", "loss", "held", "out", *LONG_NAMES, "mean", "F1", "time"]
     assert lines[2].split() == ["majority", "0.25", "0.25", "0.25"]
     assert [line.split()[0] for line in lines[3:]] == ["1/100", "2/100", "3/100"]
     assert [line.split()[-3] for line in lines[3:]] == ["0.400*", "0.600*", "0.500"]
@@ -93,6 +89,37 @@ def test_a_terminal_shows_the_best_epoch_and_the_time_that_is_left(
     assert best.split()[0] == "2/5"
     hidden = " ".join(lines)
     assert ("traits in metrics.jsonl alone" in hidden) is (of_width.width == 40)
+
+
+def test_a_terminal_shows_how_far_the_first_epoch_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = SafeConsole(stderr=True, width=80, force_terminal=True)
+    monkeypatch.setattr(epoch_table, "CONSOLE", terminal)
+    table = EpochTable(live=True)
+    table.begin(None)
+    table.advance(1, 0, 1200)
+    assert lines_of(capsys)[0] == "epoch 1: 0 of 1,200 batches done"
+    table.advance(1, 1200, 1200)
+    table.add(epoch(1, 0.4), 5)
+    assert "batches" not in lines_of(capsys)[-1]
+    table.advance(2, 3, 1200)
+    table.stop()
+    *_, of_epoch, status = lines_of(capsys)
+    assert of_epoch == "epoch 2: 3 of 1,200 batches done"
+    assert status.startswith("best: epoch 1, mean F1 0.400; ")
+
+
+def test_a_log_gets_few_lines_on_a_long_epoch_and_none_on_a_short_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    short, long = EpochTable(live=False), EpochTable(live=False, seconds_per_line=0)
+    for table in (short, long):
+        table.begin(None)
+        for done in range(4):
+            table.advance(1, done, 3)
+    lines = [f"epoch 1: {done} of 3 batches done" for done in range(3)]
+    assert lines_of(capsys) == lines  # those of `long`, until the epoch is done
 
 
 def test_without_held_out_users_there_are_no_scores(capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,14 +155,14 @@ def test_quiet_prints_nothing(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nowhere", "-o", "m.parquet"], "nowhere is not a folder; give the folder"),
+        (["nowhere", "-o", "m.parquet"], "nowhere does not exist; name an existing"),
         ([".", "-o", "no/m.parquet"], "does not exist; make it first"),
         ([".", "-o", "m.parquet", "--embed"], "named with a '/' at its end"),
         (
             [".", "-o", "m.parquet", "--min-images", "3", "--max-images", "2"],
             "--max-images is 2; it must",
         ),
-        ([".", "-o", "m.parquet", "--labels", "none.csv"], "none.csv cannot be read"),
+        ([".", "-o", "m.parquet", "--labels", "none.csv"], "none.csv does not exist"),
     ],
 )
 def test_unusable_input_is_one_sentence_and_exit_code_2(

@@ -183,7 +183,7 @@ def wrong_inputs(manifest: Path, tmp_path: Path) -> dict[str, tuple[list[object]
         "sheet of sample": ([*sheets, "--sample", 2], "--sample has no effect on contact sheets"),
         "sheet decoded": ([*sheet, "--full-decode"], "--full-decode has no effect"),
         "two frame sizes": (
-            [*sheet, "--checkpoint", tmp_path / "gone", "--frame-size", 32],
+            [*sheet, "--checkpoint", manifest, "--frame-size", 32],
             "leave --frame-size out",
         ),
     }

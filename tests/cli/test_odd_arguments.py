@@ -132,5 +132,9 @@ def test_malformed_metrics_are_refused(
     manifest: Path, tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "metrics.jsonl").write_text(line + "\n")
-    said = refusal(capsys, "evaluate", manifest, "p", "-o", tmp_path / "out", "--run", tmp_path)
+    profiles = tmp_path / "profiles.csv"
+    profiles.write_text("user_id,gender\n")
+    said = refusal(
+        capsys, "evaluate", manifest, profiles, "-o", tmp_path / "out", "--run", tmp_path
+    )
     assert "metrics.jsonl cannot be read" in said

@@ -28,8 +28,9 @@ def shown(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> 
 
 
 def test_the_table_has_a_row_per_run_within_80_columns(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(runs_view, "OUTPUT", SafeConsole(width=80))
     lines = shown(folder, capsys)
     assert max(map(len, lines)) <= 80
     heading, best, second, stopped = lines[:4]
@@ -41,6 +42,19 @@ def test_the_table_has_a_row_per_run_within_80_columns(
         lines
     )
     assert "\x1b" not in "".join(lines)
+
+
+def test_a_file_or_a_pipe_gets_every_column_in_full_and_a_line_per_run(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heading, first, second, third, *notes = shown(folder, capsys)
+    assert heading.split() == ["run", "finished", "model", "users", "epoch", "occupation",
+                               *list(LONG)[:2], "gender", "mean", "calib.", "error"]  # fmt: skip
+    assert first.startswith("first\\x1b[31m ")
+    assert second.startswith("experiments-with-long-names/second-try ")
+    assert third.startswith("stopped ")
+    assert len(notes) == 3  # a sentence is one line
+    assert "no room for" not in "".join(notes)
 
 
 @pytest.mark.parametrize("columns", [30, 40, 50, 60, 80, 100, 120, 200])
@@ -60,7 +74,7 @@ def test_the_table_fits_every_terminal_and_says_what_does_not(
 def test_accuracies_are_shown_on_request_and_json_has_everything(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert shown(folder, capsys, "--score", "accuracy")[1].split()[-1] == "0.600"
+    assert shown(folder, capsys, "--score", "accuracy")[1].split()[-2] == "0.600"
     facts = json.loads("\n".join(shown(folder, capsys, "--json")))
     assert [run["status"] for run in facts["runs"]] == ["finished", "finished", "unfinished"]
     assert facts["runs"][1]["scores"]["occupation"]["accuracy"] == pytest.approx(0.4)

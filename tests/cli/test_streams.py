@@ -202,12 +202,12 @@ def test_no_color_turns_colours_off(model: Path) -> None:
 def test_an_error_is_red_on_a_terminal_that_has_colours() -> None:
     wrong: list[object] = ["runs", "nowhere"]
     coloured = on_a_terminal(wrong, code=2, TERM="xterm-256color", NO_COLOR=None)
-    assert coloured.startswith(b"\x1b[1;31mtweetprofile:\x1b[0m nowhere is not a folder")
+    assert coloured.startswith(b"\x1b[1;31mtweetprofile:\x1b[0m nowhere does not exist")
     for environment in ({"TERM": "xterm-256color", "NO_COLOR": "1"}, {"TERM": "dumb"}):
         plain = on_a_terminal(wrong, code=2, **environment)
-        assert plain.startswith(b"tweetprofile: nowhere is not a folder"), environment
+        assert plain.startswith(b"tweetprofile: nowhere does not exist"), environment
     piped = subprocess.run([*COMMAND, *map(str, wrong)], capture_output=True, check=False)
-    assert piped.stderr.startswith(b"tweetprofile: nowhere is not a folder")
+    assert piped.stderr.startswith(b"tweetprofile: nowhere does not exist")
 
 
 # --- where a command runs, and how it ends -----------------------------------------------------

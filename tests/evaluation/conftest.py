@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+from tests.evaluation.rewriting import TRAITS, USERS
 from tweetprofile.data.files.provenance import METADATA_KEY
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.workers.profiles import UserOutcome, make_profiles
@@ -29,6 +31,37 @@ def write_labels(tmp_path: Path) -> Callable[..., Path]:
 def write_predictions(tmp_path: Path) -> Callable[..., Path]:
     """`write_predictions(ids, gender=[0, 1])` writes profiles of these classes, all at 0.9."""
     return predictions_in(tmp_path)
+
+
+@pytest.fixture
+def manifest(write_labels: Callable[..., Path]) -> Path:
+    """A manifest of 40 users with random labels."""
+    random = np.random.default_rng(0)
+    return write_labels(
+        USERS,
+        **{trait: [names[at] for at in random.integers(0, len(names), 40)]
+           for trait, names in TRAITS.items()},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ours(write_predictions: Callable[..., Path]) -> Path:
+    """Profiles of these users with random classes, as `predict` writes them."""
+    random = np.random.default_rng(1)
+    guesses = {trait: random.integers(0, len(names), 40) for trait, names in TRAITS.items()}
+    frames = random.integers(0, 4, 40).tolist()  # those without an image have no prediction
+    return write_predictions(USERS, frames=frames, **guesses)
+
+
+@pytest.fixture
+def write_table(tmp_path: Path) -> Callable[..., Path]:
+    """`write_table(user_id=[...], gender=[...])` writes a table as other programs would."""
+
+    def write(name: str = "foreign.parquet", **columns: Any) -> Path:
+        pq.write_table(pa.table(columns), tmp_path / name)
+        return tmp_path / name
+
+    return write
 
 
 def labels_in(folder: Path) -> Callable[..., Path]:

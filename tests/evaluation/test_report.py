@@ -233,3 +233,15 @@ def test_a_run_folder_without_epochs_is_refused(content: str | None, tmp_path: P
         (tmp_path / "metrics.jsonl").write_text(content)
     with pytest.raises(OptionError, match=r"metrics\.jsonl cannot be read"):
         read_epochs(tmp_path)
+
+
+def test_nothing_lies_over_the_bars_of_a_plot_but_the_line_of_the_baseline(
+    evaluation: Evaluation,
+) -> None:
+    plots = {each.name: each for each in trait_plots(evaluation, "gender")}
+    picture = Image.open(io.BytesIO(plots["gender-frames"].png)).convert("RGB")
+    blue_HW = (np.asarray(picture) == (0x1F, 0x6F, 0xEB)).all(axis=2)
+    bars = [np.flatnonzero(column) for column in blue_HW.T if column.sum() > 100]
+    assert len(bars) > 100, "all predictions are right, so the bars fill the plot"
+    for rows in bars:
+        assert np.ptp(rows) + 1 - len(rows) < 10

@@ -50,10 +50,11 @@ def finished_run(
     return folder
 
 
-def unfinished_run(folder: Path, *macro_f1: float) -> Path:
+def unfinished_run(folder: Path, *macro_f1: float, folds: int | None = None) -> Path:
     """Write a run that was interrupted after some epochs, each with this score for gender."""
     folder.mkdir(parents=True)
-    write_settings(folder / "train.toml", "labelled.parquet", TrainOptions(epochs=40).resolved)
+    options = TrainOptions(epochs=40, folds=folds)
+    write_settings(folder / "train.toml", "labelled.parquet", options.resolved)
     lines = [
         EpochMetrics(
             epoch=number,

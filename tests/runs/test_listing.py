@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.folders import finished_run, unfinished_run
+from tests.runs.folders import finished_run, scores_of, unfinished_run
 from tweetprofile.errors import OptionError
 from tweetprofile.runs.listing import ListOptions, RunList, list_runs
+from tweetprofile.training.folds import write_folds
 from tweetprofile.training.run import train_manifest
 from tweetprofile.training.settings import TrainOptions
 
@@ -70,12 +71,33 @@ def test_an_interrupted_run_shows_its_best_epoch_so_far(tmp_path: Path) -> None:
     assert run.score("gender", "accuracy") == pytest.approx(0.8)
 
 
+def test_an_interrupted_cross_validation_shows_how_many_folds_are_done(tmp_path: Path) -> None:
+    folder = unfinished_run(tmp_path / "run", folds=5)
+    (folder / "state.safetensors").unlink()  # the training itself has not begun
+    (before,) = list_runs(folder).runs
+    assert before.reason == "0 of 5 folds done"
+    write_folds(folder, {}, [scores_of({"gender": 0.4})] * 2)
+    (during,) = list_runs(folder).runs
+    assert (during.status, during.reason) == ("unfinished", "2 of 5 folds done")
+
+
+def test_the_training_after_a_cross_validation_shows_its_epochs(tmp_path: Path) -> None:
+    folder = unfinished_run(tmp_path / "run", 0.3, 0.7, folds=2)
+    write_folds(folder, {}, [scores_of({"gender": 0.4})] * 2)
+    (run,) = list_runs(folder).runs
+    assert run.reason == "2 of 2 folds done, 2 of at most 40 epochs done"
+
+
 def test_a_damaged_run_is_listed_with_the_reason(tmp_path: Path) -> None:
     finished_run(tmp_path / "good", {"gender": 0.5})
     cut = finished_run(tmp_path / "cut", {"gender": 0.5}) / "model.safetensors"
     cut.write_bytes(cut.read_bytes()[:-10])
     lines = unfinished_run(tmp_path / "lines", 0.5) / "metrics.jsonl"
     lines.write_text(lines.read_text() + "{}\n")
+    folds = unfinished_run(tmp_path / "folds", folds=2)
+    write_folds(folds, {}, [])
+    written = json.loads((folds / "folds.json").read_text())
+    (folds / "folds.json").write_text(json.dumps(written | {"folds": [3]}, indent=1))
     settings = unfinished_run(tmp_path / "settings", 0.5) / "train.toml"
     settings.write_text(settings.read_text() + "epochs = twice\n")
     listed = list_runs(tmp_path, ListOptions(sort="name"))
@@ -83,8 +105,10 @@ def test_a_damaged_run_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert reasons["good"] == ""
     assert reasons["cut"].startswith("model.safetensors is not a readable safetensors file")
     assert "line 2 of metrics.jsonl lacks 'epoch'" in reasons["lines"]
+    assert "cannot be resumed: folds.json" in reasons["folds"]
     assert "cannot be resumed" in reasons["settings"]
-    assert [run.status for run in listed.runs] == ["damaged", "finished", "damaged", "damaged"]
+    assert [name for name, reason in reasons.items() if not reason] == ["good"]
+    assert {run.status for run in listed.runs if run.reason} == {"damaged"}
 
 
 def test_nothing_outside_of_the_folder_is_read_and_what_is_left_out_is_counted(

@@ -39,6 +39,7 @@ class Recorder(TrainObserver):
         self.epochs: list[EpochMetrics] = []
         self.notes: list[str] = []
         self.decoded = 0
+        self.compared: list[tuple[int, int]] = []
         self._stop_after = stop_after
 
     def on_note(self, sentence: str) -> None:
@@ -46,6 +47,9 @@ class Recorder(TrainObserver):
 
     def on_decoded(self, users: int, total: int) -> None:
         self.decoded = users
+
+    def on_compared(self, done: int, total: int) -> None:
+        self.compared.append((done, total))
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         self.epochs.append(metrics)
@@ -205,6 +209,8 @@ def test_the_head_is_chosen_by_cross_validation(dump: Path, tmp_path: Path, weig
     assert "clusters " in note
     assert "attention " in note
     assert "linear " in note
+    trainings = 3 * len(HEADS)
+    assert observer.compared == [(done, trainings) for done in range(trainings + 1)]
 
 
 @pytest.mark.slow

@@ -48,6 +48,7 @@ class Recorder(TrainObserver):
         self.epochs: list[EpochMetrics] = []
         self.notes: list[str] = []
         self.decoded = (0, 0)
+        self.batches: list[tuple[int, int, int]] = []
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         self.epochs.append(metrics)
@@ -58,8 +59,13 @@ class Recorder(TrainObserver):
     def on_decoded(self, users: int, total: int) -> None:
         self.decoded = users, total
 
+    def on_batch(self, epoch: int, done: int, batches: int) -> None:
+        self.batches.append((epoch, done, batches))
 
-def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> None:
+
+def test_a_run_leaves_model_metrics_and_settings_and_reports_its_progress(
+    dump: Path, tmp_path: Path
+) -> None:
     observer = Recorder()
     summary = train_manifest(dump / "train.parquet", tmp_path / "run", QUICK, observer)
     checkpoint = load_checkpoint(summary.checkpoint)
@@ -76,6 +82,10 @@ def test_a_run_leaves_model_metrics_and_settings(dump: Path, tmp_path: Path) -> 
     total = pl.read_parquet(dump / "train.parquet").height
     assert observer.decoded == (total, total)
     assert summary.users + summary.val_users + summary.left_out == total
+    batches = summary.users // 4
+    assert observer.batches == [
+        (epoch, done, batches) for epoch in (1, 2) for done in range(batches + 1)
+    ]
 
 
 def test_two_members_are_trained_in_turn_and_predict_together(dump: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tweetprofile.browsing.options import MOST_USERS, BrowseOptions
 from tweetprofile.browsing.predicted import Predicted, in_parts
 from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.errors import OptionError
+from tweetprofile.inspection.sampling import spread_evenly
 from tweetprofile.plurals import count_of
 from tweetprofile.untrusted.text import printable
 
@@ -73,7 +74,7 @@ def _evenly(rows: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
     """Return `wanted` rows that are spread evenly, or all rows if there are fewer."""
     if len(rows) <= wanted:
         return rows
-    return rows[np.arange(wanted) * len(rows) // wanted]
+    return rows[np.fromiter(spread_evenly(len(rows), wanted), np.int64, wanted)]
 
 
 def _named(joined: Joined, users: Sequence[str]) -> NDArray[np.int64]:

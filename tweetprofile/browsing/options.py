@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
-from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.errors import OptionError
-from tweetprofile.job import DETAIL, MAX_IMAGE_SECONDS, MAX_PIXELS, Detail, PredictorOptions
+from tweetprofile.job import DETAIL, Detail, LimitsImages
 
 SAMPLE = 500
 """The number of users of a page if nothing else says which ones."""
@@ -18,10 +16,13 @@ MOST_USERS = 20_000
 THUMBNAIL_SIDE = 128
 """The default width and height of a thumbnail in pixels."""
 
+PROFILES_FIRST = "give the profiles first, and the manifest as `manifest`"
+"""How to give the two inputs of a page."""
+
 
 @dataclass(frozen=True, slots=True)
-class BrowseOptions:
-    """How to make a page to browse.
+class BrowseOptions(LimitsImages):
+    """How to make a page to browse; for the limits of images, see `LimitsImages`.
 
     The users of a page are those that `sample`, `mistakes` and `users` choose together.
 
@@ -38,10 +39,6 @@ class BrowseOptions:
         thumbnail_side: The width and height of a thumbnail in pixels.
         image_root: The folder that image paths are relative to and never leave; None for the
             manifest's folder.
-        max_images: The largest number of images per user; further images are counted but not read.
-        max_pixels: The largest width x height of an image.
-        max_image_bytes: The largest size of an encoded image, in bytes.
-        max_image_seconds: The longest processor time for decoding one image, in seconds.
         detail: How much of an image is decoded: `full` or `frame`.
         stall_seconds: The time, in seconds, after which a worker that has not even finished one
             image is considered to hang.
@@ -59,15 +56,12 @@ class BrowseOptions:
     texts: bool = False
     thumbnail_side: int = THUMBNAIL_SIDE
     image_root: AnyPath | None = None
-    max_images: int = MAX_IMAGES
-    max_pixels: int = MAX_PIXELS
-    max_image_bytes: int = MAX_IMAGE_BYTES
-    max_image_seconds: float = MAX_IMAGE_SECONDS
     detail: Detail = DETAIL
     stall_seconds: float = 300.0
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        LimitsImages.__post_init__(self)
         for name, value in (("sample", self.sampled), ("mistakes", self.mistakes)):
             if not 0 <= value <= MOST_USERS:
                 raise OptionError(f"`{name}` is {value:,}; it must be from 0 to {MOST_USERS:,}.")
@@ -79,8 +73,6 @@ class BrowseOptions:
             raise OptionError(
                 f"`thumbnail_side` is {self.thumbnail_side}; it must be from 16 to 512 pixels."
             )
-        if self.max_images < 1:
-            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
         if self.anonymous and self.texts:
             raise OptionError(
                 "`texts` would name the users that `anonymous` hides, since a text can be searched "
@@ -93,17 +85,6 @@ class BrowseOptions:
         if self.sample is not None:
             return self.sample
         return 0 if self.mistakes or self.users else SAMPLE
-
-    def reading(self, root: AnyPath) -> PredictorOptions:
-        """Return how workers read and decode images below a root."""
-        return PredictorOptions(
-            root,
-            decoder="pillow",
-            max_pixels=self.max_pixels,
-            max_image_bytes=self.max_image_bytes,
-            max_image_seconds=self.max_image_seconds,
-            detail=self.detail,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ def make_pictures(
     if not manifest.has_images or not positions:
         return chosen.without_images()
     size = FrameSize(chosen.frames, options.thumbnail_side, options.thumbnail_side)
-    reading = options.reading(options.image_root or manifest.folder)
+    reading = options.reading(options.image_root or manifest.folder, options.detail)
     sprites = Sprites(len(positions), options.thumbnail_side)
     users: dict[int, ShownImages] = {}
     digests: dict[int, NDArray[np.uint64]] = {}

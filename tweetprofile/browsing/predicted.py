@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from tweetprofile.data.labels.reading import encode_labels
 from tweetprofile.evaluation.predictions import Predictions
-from tweetprofile.evaluation.table_files import probabilities_of
+from tweetprofile.evaluation.table_files import confidences_if_given, probabilities_if_given
 from tweetprofile.traits import Trait
-from tweetprofile.workers.profiles import confidence_column, probabilities_column
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -51,19 +50,12 @@ def in_parts(predictions: Predictions) -> Iterator[tuple[int, Predicted]]:
 def _predicted(predictions: Predictions, table: pa.Table) -> Predicted:
     schema = predictions.schema
     classes = encode_labels(table, schema)
-    probabilities = tuple(_probabilities(table, trait) for trait in schema)
+    probabilities = tuple(probabilities_if_given(table, trait) for trait in schema)
     confidences = tuple(
         _confidence(table, trait, classes[:, place], probabilities[place])
         for place, trait in enumerate(schema)
     )
     return Predicted(classes, confidences, probabilities)
-
-
-def _probabilities(table: pa.Table, trait: Trait) -> NDArray[np.float64] | None:
-    """Return the probabilities of all classes, (R, K); None if the profiles do not hold them."""
-    if probabilities_column(trait.name) not in table.column_names:
-        return None
-    return probabilities_of(table, trait)
 
 
 def _confidence(
@@ -72,12 +64,7 @@ def _confidence(
     classes_R: NDArray[np.int64],
     probabilities_RK: NDArray[np.float64] | None,
 ) -> NDArray[np.float64] | None:
-    confidence: NDArray[np.float64]
-    if probabilities_RK is not None:
-        confidence = probabilities_RK[np.arange(len(classes_R)), classes_R.clip(0)]
-        return confidence
-    if confidence_column(trait.name) not in table.column_names:
-        return None
-    given = table[confidence_column(trait.name)].cast(pa.float64()).combine_chunks()
-    confidence = np.nan_to_num(given.to_numpy(zero_copy_only=False))
-    return confidence.clip(0.0, 1.0)
+    if probabilities_RK is None:
+        return confidences_if_given(table, trait)
+    confidence: NDArray[np.float64] = probabilities_RK[np.arange(len(classes_R)), classes_R.clip(0)]
+    return confidence

@@ -15,6 +15,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.errors import ManifestError
+from tweetprofile.inspection.sampling import pick
 
 _BLOCK = 64
 """Users in a block. A manifest can be read from the start of any block."""
@@ -49,7 +50,7 @@ def read_users(
             _BLOCK, _USERS_PER_BATCH, max_images=max_images, first_shard=block, texts=texts
         )
         found = 0
-        for user in _pick(batches, stretch):
+        for user in pick(batches, stretch):
             found += 1
             yield user
         if found < len(stretch):
@@ -67,18 +68,6 @@ def stretches(positions: Sequence[int], *, one: bool = False) -> list[list[int]]
         else:
             divided.append([position])
     return divided
-
-
-def _pick(batches: Iterator[UserBatch], positions: Sequence[int]) -> Iterator[UserBatch]:
-    wanted = iter(positions)
-    position = next(wanted, None)
-    for batch in batches:
-        while position is not None and position < batch.first + len(batch):
-            one = batch.table.slice(position - batch.first, 1)
-            yield UserBatch(batch.shard, position, one)
-            position = next(wanted, None)
-        if position is None:
-            return
 
 
 def with_images(user: UserBatch, indexes: Sequence[int]) -> UserBatch:

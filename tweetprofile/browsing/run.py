@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tweetprofile.browsing.choosing import Choice, choose_users
 from tweetprofile.browsing.joining import Joined, join, traits_with_labels
-from tweetprofile.browsing.options import BrowseOptions, BrowseSummary
+from tweetprofile.browsing.options import PROFILES_FIRST, BrowseOptions, BrowseSummary
 from tweetprofile.browsing.output_folder import check_folder, new_folder
 from tweetprofile.browsing.page import PAGE, PageFacts, page_files, sprite_name
 from tweetprofile.browsing.page_data import PageUsers, require_small
@@ -18,9 +18,10 @@ from tweetprofile.data.files.storage import AnyPath, as_path
 from tweetprofile.data.images.missing import explain_missing
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.errors import OptionError, PredictionsError
+from tweetprofile.errors import OptionError
+from tweetprofile.evaluation.opening import open_manifest
 from tweetprofile.evaluation.predictions import Predictions
-from tweetprofile.evaluation.reading import is_of, read_every_trait
+from tweetprofile.evaluation.reading import read_every_trait
 from tweetprofile.plurals import count_of, one_or_many
 
 
@@ -48,17 +49,12 @@ def browse_profiles(
         WorkerError: Workers die before they can begin.
     """
     options, folder = options or BrowseOptions(), Path(folder)
-    opened = Manifest.open(manifest)
+    opened = open_manifest(manifest, [profiles], PROFILES_FIRST)
     if options.texts and not opened.has_texts:
         raise OptionError(f"`texts` needs a manifest with texts, and {opened.source} has none.")
     labels = None if options.labels is None else Manifest.open(options.labels)
     inputs = _inputs(opened, labels, profiles, options)
     check_folder(folder, inputs, overwrite=options.overwrite)
-    if is_of(opened, as_path(profiles)):
-        raise PredictionsError(
-            f"{profiles} is the manifest itself, whose labels are no predictions; pass the "
-            "profiles that 'tweetprofile predict' made of it."
-        )
     predictions = read_every_trait(labels or opened, profiles)
     joined = join(opened, predictions, _with_labels(opened, labels, predictions))
     choice = choose_users(joined, options)

@@ -113,8 +113,14 @@ def command(
 
     The page shows images of people: keep it as confidential as the images themselves.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
-    from tweetprofile.browsing.options import BrowseOptions
-    from tweetprofile.cli import browse_view as view
+    from tweetprofile.browsing.options import PROFILES_FIRST, BrowseOptions
+    from tweetprofile.cli.given import require_manifests
+    from tweetprofile.evaluation.opening import open_manifest
 
     options = BrowseOptions(users=users, **choices)
+    open_manifest(manifest, [profiles], PROFILES_FIRST)
+    require_manifests(options.labels)
+
+    from tweetprofile.cli import browse_view as view
+
     view.browse(profiles, manifest, folder, options, quiet=quiet)

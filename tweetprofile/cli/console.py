@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any, TextIO, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -77,10 +77,29 @@ class SafeConsole(Console):
         return self.is_terminal and not self.is_dumb_terminal
 
     @property
+    def size(self) -> ConsoleDimensions:
+        """The size of the terminal; a file or a pipe has as many columns as the longest line."""
+        size = super().size
+        return ConsoleDimensions(LONGEST_LINE, size.height) if self.is_wide else size
+
+    @size.setter
+    def size(self, size: tuple[int, int]) -> None:
+        self._width, self._height = size
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether nothing needs to be cut or wrapped, as in a file or a pipe.
+
+        Programs read these, which need every name whole and a line per row. The environment
+        variable COLUMNS sets another width.
+        """
+        return self._width is None and not self.is_terminal
+
+    @property
     def soft_wrap(self) -> bool:
         """Whether lines stay whole, for programs that read them; people get them wrapped at words.
 
-        The report on stdout is a page with a width of its own.
+        The report on stdout is a page, which COLUMNS can make narrower.
         """
         return self.stderr and not self.is_terminal
 
@@ -111,6 +130,10 @@ class SafeConsole(Console):
         """Return printable text without its middle, if it is wider than `width` columns."""
         ellipsis = "…" if self.encoding.startswith("utf") else "..."
         return cut_middle(self.printable(text), width, ellipsis)
+
+    def cut_name(self, name: str, width: int) -> str:
+        """Return a name like `cut`, but whole in a file or a pipe."""
+        return self.printable(name) if self.is_wide else self.cut(name, width)
 
     def warn(self, sentence: str) -> None:
         """Print a sentence that a person should read before trusting the result."""

@@ -112,6 +112,10 @@ def command(manifest: str, out: str, dry_run: bool, quiet: bool, **choices: Any)
       3    finished, but more images failed than --max-failed allows, or all did
       130  interrupted
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
+    from tweetprofile.cli.given import require_paths
+
+    require_paths(choices["checkpoint"])
+
     from tweetprofile.cli import embed_view, predict_view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.predicting.embedding import EmbedOptions, planned_embedding

@@ -23,6 +23,9 @@ _EPOCHS_TIMED = 5
 _LEAST_TRAIT = 9
 """Width of a pair of scores, 0.50/0.33; headings are cut to it if there is no room."""
 
+_SECONDS_PER_LINE = 60.0
+"""Where there is no live table, a long epoch has one line per so many seconds."""
+
 _PAIR = "accuracy/macro-F1 on the held-out users"
 
 
@@ -30,17 +33,21 @@ class EpochTable:
     """Shows epochs one after the other; a live table moves until it is stopped.
 
     Args:
-        live: Whether to draw a live table; otherwise there is a line per epoch.
+        live: Whether to draw a live table; otherwise there is a line per epoch, and further ones in
+            long epochs.
+        seconds_per_line: The fewest seconds between two lines in an epoch.
     """
 
-    def __init__(self, *, live: bool) -> None:
+    def __init__(self, *, live: bool, seconds_per_line: float = _SECONDS_PER_LINE) -> None:
         self._is_live = live
+        self._seconds_per_line = seconds_per_line
         self._live: Live | None = None
         # Replaced and never changed, because the live table is drawn in a thread.
         self._shown: tuple[EpochMetrics, ...] = ()
         self._best: EpochMetrics | None = None
         self._epochs = 0
-        self._began = self._last = time.monotonic()
+        self._current = ""  # how far the current epoch is
+        self._began = self._last = self._said = time.monotonic()
 
     def begin(self, best: EpochMetrics | None) -> None:
         """Start another table.
@@ -50,6 +57,16 @@ class EpochTable:
         """
         self.stop()
         self._best = best
+        self._began = self._said = time.monotonic()
+
+    def advance(self, epoch: int, done: int, batches: int) -> None:
+        """Show how many batches of an epoch are done."""
+        self._current = f"epoch {epoch:,}: {done:,} of {count_of(batches, 'batch', 'batches')} done"
+        if self._is_live:
+            self._start()
+        elif done < batches and time.monotonic() - self._said >= self._seconds_per_line:
+            self._said = time.monotonic()
+            CONSOLE.print(self._current)
 
     def add(self, metrics: EpochMetrics, epochs: int) -> None:
         """Show an epoch.
@@ -59,26 +76,31 @@ class EpochTable:
             epochs: The number of epochs that there will be at most.
         """
         is_first = not self._shown
-        self._epochs, self._last = epochs, time.monotonic()
+        self._epochs, self._current = epochs, ""
+        self._last = self._said = time.monotonic()
         if is_first:
-            self._began = self._last - metrics.seconds
+            self._began = min(self._began, self._last - metrics.seconds)
         is_best = metrics.beats(self._best)
         self._shown = (*self._shown, metrics)[-_EPOCHS_SHOWN:]
         if is_best:
             self._best = metrics
         if not self._is_live:
             self._print(metrics, heading=is_first)
-        elif self._live is None:
-            self._live = Live(get_renderable=self._draw, console=CONSOLE, refresh_per_second=1)
-            self._live.start(refresh=True)
         else:
-            self._live.refresh()
+            self._start().refresh()
 
     def stop(self) -> None:
         """Leave the last state of the live table on the terminal; the next epoch starts another."""
         if self._live is not None:
             self._live.stop()
-        self._live, self._shown, self._best = None, (), None
+        self._live, self._shown, self._best, self._current = None, (), None, ""
+
+    def _start(self) -> Live:
+        """Return the live table, which is drawn from now on."""
+        if self._live is None:
+            self._live = Live(get_renderable=self._draw, console=CONSOLE, refresh_per_second=1)
+            self._live.start(refresh=True)
+        return self._live
 
     def _print(self, metrics: EpochMetrics, *, heading: bool) -> None:
         fitted = self._fit([metrics])
@@ -92,7 +114,14 @@ class EpochTable:
         CONSOLE.print(row)
 
     def _draw(self) -> RenderableType:
-        shown = self._shown
+        shown, current = self._shown, self._current
+        lines = self._rows(shown) if shown else []
+        if current:
+            lines.append(Text(current, no_wrap=True, overflow="crop"))
+        return Group(*lines, CONSOLE.text(self._status(shown)))
+
+    def _rows(self, shown: Sequence[EpochMetrics]) -> list[Text]:
+        """Return the table of some epochs, and what its figures are."""
         fitted = self._fit(shown)
         head, baseline, *rows = fitted.lines()
         lines = [Text(head, "dim")]
@@ -104,7 +133,7 @@ class EpochTable:
             line.no_wrap, line.overflow = True, "crop"
         if shown[-1].scores:
             lines.append(Text(f"{_PAIR}; * is the best epoch{_what_is_hidden(fitted)}", "dim"))
-        return Group(*lines, CONSOLE.text(self._status(shown)))
+        return lines
 
     def _status(self, shown: Sequence[EpochMetrics]) -> str:
         """Return the best epoch so far, and how long the training takes."""
@@ -113,7 +142,7 @@ class EpochTable:
         if self._best is not None and self._best.scores:
             best = f"best: epoch {self._best.epoch}, mean F1 {self._best.mean_macro_f1:.3f}; "
         left = ""
-        if (following := self._epochs - shown[-1].epoch) > 0:
+        if shown and (following := self._epochs - shown[-1].epoch) > 0:
             timed = [each.seconds for each in shown[-_EPOCHS_TIMED:]]
             seconds = following * sum(timed) / len(timed) - (now - self._last)
             left = f", at most {clock(max(0.0, seconds))} left"

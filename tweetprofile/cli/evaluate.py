@@ -126,21 +126,25 @@ def command(
     alone, the mean of the two and the model score on the users who have both. PREDICTIONS need
     predict --parts for it.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
+    given = (*others, *predictions)
+    _check_choices(folder, layout, given, choices, as_json=as_json)
+    _check_inputs(manifest, given, choices)
+
     from tweetprofile.cli import evaluate_view as view
     from tweetprofile.evaluation.evaluate import EvaluateOptions
+    from tweetprofile.evaluation.plots import require_matplotlib
 
-    given = (*others, *predictions)
     options = EvaluateOptions(
         min_confidence=choices["min_confidence"],
         seed=choices["seed"],
         checkpoints=tuple(_candidates(choices["checkpoint"], choices["run"])),
         image_root=choices["image_root"],
-        baselines=_baselines(choices, given, layout),
+        baselines=_baselines(choices),
         made_by=choices["checkpoint"],
     )
-    if layout == "mex-a3t" and (as_json or choices["min_confidence"]):
-        raise click.UsageError("--format mex-a3t takes neither --json nor --min-confidence")
-    epochs = _check(folder, layout, given, choices["run"])
+    epochs = _epochs(choices["run"])
+    if folder is not None and layout == "report" and len(given) < 2:
+        require_matplotlib()
     with ExitStack() as stack:
         if folder is not None:
             _prepare(folder, manifest, given, choices, overwrite=overwrite)
@@ -158,6 +162,38 @@ def command(
             view.evaluate(manifest, given[0], options, folder, epochs, as_json=as_json, quiet=quiet)
 
 
+def _check_choices(
+    folder: Path | None,
+    layout: str,
+    given: tuple[str, ...],
+    choices: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Raise UsageError for options that do not go together."""
+    one_report = layout == "report" and len(given) < 2
+    if choices["baselines"] and (choices["checkpoint"] is None or not one_report):
+        raise click.UsageError("--baselines needs --checkpoint and is about one model's scores")
+    if layout == "mex-a3t" and (as_json or choices["min_confidence"]):
+        raise click.UsageError("--format mex-a3t takes neither --json nor --min-confidence")
+    if layout == "mex-a3t" and (folder is None or len(given) > 1):
+        raise click.UsageError("--format mex-a3t needs -o FOLDER and one set of predictions")
+    if choices["run"] is not None and (folder is None or not one_report):
+        raise click.UsageError("--run adds to the report, which needs -o FOLDER and one model")
+
+
+def _check_inputs(manifest: str, given: tuple[str, ...], choices: dict[str, Any]) -> None:
+    """Refuse inputs that are missing or swapped."""
+    from tweetprofile.checkpoints.choice import find_checkpoint
+    from tweetprofile.cli.given import require_paths
+    from tweetprofile.evaluation.opening import open_manifest
+
+    open_manifest(manifest, given)
+    require_paths(choices["checkpoint"], choices["run"])
+    if not given:
+        require_paths(find_checkpoint(choices["checkpoint"]))
+
+
 def _prepare(
     folder: Path, manifest: str, given: tuple[str, ...], choices: dict[str, Any], *, overwrite: bool
 ) -> None:
@@ -172,17 +208,11 @@ def _prepare(
     prepare_folder(folder, overwrite=overwrite, inputs=inputs + checkpoint)
 
 
-def _baselines(
-    choices: dict[str, Any], given: tuple[str, ...], layout: str
-) -> "PredictOptions | None":
+def _baselines(choices: dict[str, Any]) -> "PredictOptions | None":
     """Return how to predict single images; None without --baselines."""
     from tweetprofile.predicting.plan import PredictOptions
 
-    if not choices["baselines"]:
-        return None
-    if choices["checkpoint"] is None or layout != "report" or len(given) > 1:
-        raise click.UsageError("--baselines needs --checkpoint and is about one model's scores")
-    return PredictOptions(**_chosen(choices))
+    return PredictOptions(**_chosen(choices)) if choices["baselines"] else None
 
 
 def _chosen(choices: dict[str, Any]) -> dict[str, Any]:
@@ -201,19 +231,10 @@ def _candidates(checkpoint: Path | None, run: Path | None) -> list[Path]:
     return [path for path in named if path is not None]
 
 
-def _check(
-    folder: Path | None, layout: str, given: tuple[str, ...], run: Path | None
-) -> list[dict[str, Any]]:
-    """Refuse options that do not go together, before any work; return the epochs of the run."""
-    from tweetprofile.evaluation.plots import require_matplotlib
+def _epochs(run: Path | None) -> list[dict[str, Any]]:
+    """Return the epochs of the run whose curves are added to the report."""
     from tweetprofile.evaluation.report import read_epochs
 
-    if layout == "mex-a3t" and (folder is None or len(given) > 1):
-        raise click.UsageError("--format mex-a3t needs -o FOLDER and one set of predictions")
-    if run is not None and (folder is None or layout != "report" or len(given) > 1):
-        raise click.UsageError("--run adds to the report, which needs -o FOLDER and one model")
-    if folder is not None and layout == "report" and len(given) < 2:
-        require_matplotlib()
     return read_epochs(run) if run is not None else []
 
 

@@ -215,6 +215,10 @@ def twitter_archive(source: Path, out: str, quiet: bool, **choices: Any) -> None
 
 
 def _import(layout: Any, source: Path, out: str, choices: dict[str, Any], *, quiet: bool) -> None:
+    from tweetprofile.cli.given import require_paths
+
+    require_paths(source, *(choices.get(name) for name in ("labels", "texts", "media_dir")))
+
     from tweetprofile.cli import import_view as view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.importers.run import ImportOptions, import_dump

@@ -19,11 +19,16 @@ def command(checkpoint: str | None, as_json: bool, quiet: bool) -> None:
     Without CHECKPOINT, shows the checkpoint that predict would use. With --quiet, only checks that
     it can be loaded.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
-    from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.checkpoints.choice import find_checkpoint
+    from tweetprofile.cli.given import require_paths
+
+    path = find_checkpoint(checkpoint)
+    require_paths(path)
+
+    from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.cli import info_view as view
 
-    loaded = load_checkpoint(find_checkpoint(checkpoint))
+    loaded = load_checkpoint(path)
     if quiet:
         return
     if as_json:

@@ -56,7 +56,7 @@ def show_checkpoint(checkpoint: Checkpoint) -> None:
     scores = checkpoint.training.get("best", {}).get("scores", {})
     for trait in checkpoint.schema:
         temperature = _temperatures(checkpoint)[trait.name]
-        table.add_row(OUTPUT.cut(trait.name, _LONGEST_NAME), ", ".join(trait.classes))
+        table.add_row(OUTPUT.cut_name(trait.name, _LONGEST_NAME), ", ".join(trait.classes))
         if score := scores.get(trait.name):
             table.add_row("", _score(score, temperature))
     if source := checkpoint.training.get("weights"):

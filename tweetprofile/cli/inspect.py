@@ -127,6 +127,10 @@ def _refuse(choices: dict[str, Any], names: dict[str, str], why: str) -> None:
 
 
 def _report(manifest: str, choices: dict[str, Any], limits: dict[str, Any], *, quiet: bool) -> None:
+    from tweetprofile.cli.given import require_paths
+
+    require_paths(choices["checkpoint"])
+
     from tweetprofile.cli import inspect_view as view
     from tweetprofile.cli.console import CONSOLE
     from tweetprofile.cli.flags import with_flags
@@ -154,6 +158,11 @@ def _report(manifest: str, choices: dict[str, Any], limits: dict[str, Any], *, q
 def _draw(
     manifest: str, user: str | None, sheets: int | None, choices: dict[str, Any], *, quiet: bool
 ) -> None:
+    from tweetprofile.cli.given import require_manifests, require_paths
+
+    require_manifests(manifest)
+    require_paths(choices["checkpoint"])
+
     from tweetprofile.cli import inspect_view as view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.inspection.contact_sheets import (

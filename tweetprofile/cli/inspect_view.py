@@ -250,7 +250,7 @@ def _show_bars(counts: Mapping[str, int], total: int) -> None:
         bar = Text("\u2588" * round(_BAR * count / max(1, longest)), "cyan")
         if count and not bar:
             bar = Text("\u258f", "cyan")
-        shown = OUTPUT.cut(name, _NAME_SHOWN)
+        shown = OUTPUT.cut_name(name, _NAME_SHOWN)
         table.add_row(shown, f"{count:,}", _share(count, total), bar)
     OUTPUT.print(table)
 

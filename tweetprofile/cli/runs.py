@@ -50,6 +50,10 @@ def command(folder: Path, as_json: bool, quiet: bool, **choices: Any) -> None:
     held-out users of the run. Runs that are unfinished or damaged are listed with the reason. Links
     and hidden folders are not followed.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
+    from tweetprofile.cli.given import require_paths
+
+    require_paths(folder)
+
     from tweetprofile.cli import runs_view as view
     from tweetprofile.runs.listing import ListOptions, list_runs
 

@@ -73,6 +73,10 @@ def command(manifest: str, folder: Path | None, quiet: bool, **choices: Any) -> 
     part gets its share of every class. If an image would tie nearly all users together, the test
     users keep it and it is removed from the image lists of the others.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
+    from tweetprofile.cli.given import require_manifests
+
+    require_manifests(manifest)
+
     from tweetprofile.cli import split_view as view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.splitting.run import SplitOptions, split_manifest

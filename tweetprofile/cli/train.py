@@ -359,6 +359,11 @@ def command(
     are calibrated on the same users. After an interruption, --resume continues with the epoch that
     was unfinished.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
+    from tweetprofile.cli.given import require_manifests, require_paths
+
+    require_manifests(manifest, choices["val"])
+    require_paths(choices["init"])
+
     from tweetprofile.cli import train_view as view
     from tweetprofile.cli.interruptions import interruptions
     from tweetprofile.data.files.storage import RemotePath

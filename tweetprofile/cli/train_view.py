@@ -21,7 +21,7 @@ _NAMES_SHOWN = 5
 
 
 class TrainView(Closing, TrainObserver):
-    """Shows a bar and a live table on a terminal, and one line per epoch elsewhere."""
+    """Shows a bar and a live table on a terminal, and one line per epoch or minute elsewhere."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -63,6 +63,11 @@ class TrainView(Closing, TrainObserver):
                 f"counted the texts of {count_of(total, 'user')}; later runs reuse the counts"
             )
 
+    def on_compared(self, done: int, total: int) -> None:
+        """Advance the bar of the comparison of heads; a note says at its end which is chosen."""
+        if self._live:
+            self._move_bar(done, total, "comparing heads")
+
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Show which weights of the network the file lacks, and which others it has."""
         self._say(f"--init: {count_of(weights.loaded, 'weight')} loaded")
@@ -91,18 +96,23 @@ class TrainView(Closing, TrainObserver):
         """Show a warning, even if quiet."""
         CONSOLE.warn(with_flags(sentence))
 
+    def on_batch(self, epoch: int, done: int, batches: int) -> None:
+        """Show how far the epoch is."""
+        if not self._quiet:
+            self._table.advance(epoch, done, batches)
+
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """Show an epoch, as a row of the table or as a line."""
         if not self._quiet:
             self._table.add(metrics, epochs)
 
-    def _move_bar(self, users: int, total: int, what: str) -> None:
+    def _move_bar(self, done: int, total: int, what: str) -> None:
         if self._bar is None or self._task is None:
             self._bar = make_bar()
             self._task = self._bar.add_task(what)
             self._bar.start()
-        self._bar.update(self._task, completed=users, total=total)
-        if users == total:
+        self._bar.update(self._task, completed=done, total=total)
+        if done == total:
             self._bar.stop()
             self._bar = self._task = None
 

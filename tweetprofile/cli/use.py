@@ -20,12 +20,16 @@ def command(run: Path, quiet: bool) -> None:
     RUN is a run folder of train, or a checkpoint. A copy is kept in your data folder, so the run
     may be moved or removed afterwards. Training never changes the choice.
     """  # noqa: D301 - \b is click's mark for lines to be left as they are
-    from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.checkpoints.choice import find_checkpoint, set_default_checkpoint
+    from tweetprofile.cli.given import require_paths
+
+    path = find_checkpoint(run)
+    require_paths(path)
+
+    from tweetprofile.checkpoints.checkpoint import load_checkpoint
     from tweetprofile.checkpoints.header import describe_origin
     from tweetprofile.cli.console import CONSOLE
 
-    path = find_checkpoint(run)
     checkpoint = load_checkpoint(path)
     kept = set_default_checkpoint(path)
     if not quiet:

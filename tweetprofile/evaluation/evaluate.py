@@ -13,6 +13,7 @@ from tweetprofile.evaluation.leakage import Leakage, find_leakage
 from tweetprofile.evaluation.matching import MatchedUsers, match_users
 from tweetprofile.evaluation.metrics import ConfidenceCut, TraitMetrics, cut_at_confidence, measure
 from tweetprofile.evaluation.missing import sentence_on_missing
+from tweetprofile.evaluation.opening import open_manifest
 from tweetprofile.evaluation.parts import Parts, measure_parts
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.published import published_results
@@ -211,7 +212,7 @@ def evaluate_predictions(
             predictions were made by another checkpoint than that of the baselines.
     """
     options = options or EvaluateOptions()
-    opened = Manifest.open(manifest)
+    opened = open_manifest(manifest, [predictions])
     opened.count_users()  # refuses a manifest with users who would count twice
     read = read_predictions(opened, predictions)
     if options.baselines is not None and read.is_foreign:
@@ -249,7 +250,7 @@ def compare_predictions(
         raise OptionError(
             "`baselines` belong to a single model; evaluate one set of predictions with them."
         )
-    opened = Manifest.open(manifest)
+    opened = open_manifest(manifest, predictions)
     opened.count_users()  # refuses a manifest with users who would count twice
     options = replace(options, made_by=None)  # one checkpoint cannot have made all of them
     read = read_several(opened, predictions)

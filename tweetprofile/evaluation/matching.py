@@ -28,10 +28,13 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import ManifestError, PredictionsError
 from tweetprofile.evaluation.foreign_tables import FRAMES
 from tweetprofile.evaluation.predictions import Predictions
-from tweetprofile.evaluation.table_files import probabilities_of
+from tweetprofile.evaluation.table_files import (
+    confidences_if_given,
+    probabilities_if_given,
+    probabilities_of,
+)
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.text import printable
-from tweetprofile.workers.profiles import confidence_column, probabilities_column
 
 NO_GUESS = -1
 """Class number that stands for a missing prediction."""
@@ -212,13 +215,16 @@ def _match_trait(
     users = np.flatnonzero(truth != UNKNOWN)
     place = _Places(rows[users])
     given = {part: probabilities_of(predictions.table, trait, part) for part in predictions.parts}
-    confidence = _confidences(trait, predictions)
+    probabilities, confidence = probabilities_if_given(predictions.table, trait), None
+    if probabilities is None:
+        probabilities = np.zeros((len(predictions.table), len(trait.classes)))
+        confidence = confidences_if_given(predictions.table, trait)
     return MatchedTrait(
         trait=trait,
         rows_N=users,
         truth_N=truth[users],
         guess_N=place.take(guesses, NO_GUESS),
-        probabilities_NK=place.take(_probabilities(trait, predictions), 0.0),
+        probabilities_NK=place.take(probabilities, 0.0),
         frames_N=place.take(_frames(predictions), 0),
         confidence_N=None if confidence is None else place.take(confidence, 0.0),
         knows_confidence=predictions.knows_confidence(trait.name),
@@ -238,22 +244,6 @@ class _Places:
         known = self.rows_N >= 0
         taken[known] = values[self.rows_N[known]]
         return taken
-
-
-def _probabilities(trait: Trait, predictions: Predictions) -> NDArray[np.float64]:
-    """(rows, K) probabilities; zeros if the predictions give none."""
-    if probabilities_column(trait.name) in predictions.table.column_names:
-        return probabilities_of(predictions.table, trait)
-    return np.zeros((len(predictions.table), len(trait.classes)))
-
-
-def _confidences(trait: Trait, predictions: Predictions) -> NDArray[np.float64] | None:
-    """(rows,) confidences, if the predictions give them instead of probabilities."""
-    names, own = predictions.table.column_names, confidence_column(trait.name)
-    if own not in names or probabilities_column(trait.name) in names:
-        return None
-    confidence: NDArray[np.float64] = pc.fill_null(predictions.table[own], 0.0).to_numpy()
-    return confidence
 
 
 def _frames(predictions: Predictions) -> NDArray[np.int64]:

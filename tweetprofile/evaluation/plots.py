@@ -214,7 +214,7 @@ def _draw_confidence(axes: "Axes", matched: MatchedTrait) -> None:
     bins = np.linspace(0, 1, 21).tolist()
     axes.hist(parts, bins=bins, stacked=True, color=[_ACCENT, _WARM], label=["correct", "wrong"])
     axes.set(xlabel="confidence", ylabel="users", xlim=(0, 1), title="Confidence")
-    axes.legend(fontsize=8)
+    _legend_below(axes)
 
 
 def _draw_coverage(axes: "Axes", metrics: TraitMetrics) -> None:
@@ -246,7 +246,14 @@ def _draw_frames(axes: "Axes", metrics: TraitMetrics) -> None:
         ylim=(0, 1.02),
         title="Accuracy by images per user",
     )
-    axes.legend(fontsize=8)
+    _legend_below(axes)
+
+
+def _legend_below(axes: "Axes") -> None:
+    """Put the legend where it cannot lie over a bar."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
 
 
 def _draw_loss(axes: "Axes", epochs: Sequence[Mapping[str, Any]]) -> None:

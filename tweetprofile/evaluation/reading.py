@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tweetprofile.data.files.storage import AnyPath, as_path, canonical
+from tweetprofile.data.files.storage import AnyPath, as_path
 from tweetprofile.data.labels.columns import label_columns
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.errors import PredictionsError
@@ -19,24 +19,14 @@ def read_predictions(manifest: Manifest, path: str | Path) -> Predictions:
     """Read predictions of any origin.
 
     Raises:
-        InputError: They cannot be read, or the path is that of the manifest itself.
+        InputError: They cannot be read.
     """
     source = as_path(str(path))
-    if is_of(manifest, source):
-        raise PredictionsError(
-            f"{path} is the manifest itself, whose labels are no predictions; pass the manifest "
-            "first, then the predictions."
-        )
     exists = not isinstance(source, Path) or source.exists()
     if not (exists and is_foreign(source)):
         return Predictions.read(source)
     traits = traits_of_table(source, label_columns(manifest))
     return Predictions.read(source, labels=_labels(manifest, traits))
-
-
-def is_of(manifest: Manifest, path: AnyPath) -> bool:
-    """Return whether a path is that of a file of a manifest."""
-    return canonical(path) in map(canonical, manifest.files)
 
 
 def read_every_trait(manifest: Manifest, path: str | AnyPath) -> Predictions:

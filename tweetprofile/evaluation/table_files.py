@@ -15,7 +15,7 @@ from tweetprofile.data.manifests.types import is_text
 from tweetprofile.errors import SchemaError
 from tweetprofile.traits import Trait
 from tweetprofile.untrusted.text import printable
-from tweetprofile.workers.profiles import part_column, probabilities_column
+from tweetprofile.workers.profiles import confidence_column, part_column, probabilities_column
 
 UNREADABLE = (
     pa.ArrowException, AssertionError, AttributeError, LookupError, OSError, RecursionError,
@@ -107,6 +107,25 @@ def probabilities_of(table: pa.Table, trait: Trait, part: str | None = None) -> 
             values = pc.fill_null(pc.struct_field(column, [place]), 0.0)
             rows[:, number] = values.to_numpy(zero_copy_only=False)
     return rows
+
+
+def probabilities_if_given(table: pa.Table, trait: Trait) -> NDArray[np.float64] | None:
+    """Return the probabilities of a trait as `probabilities_of`; None if the table has none."""
+    if probabilities_column(trait.name) not in table.column_names:
+        return None
+    return probabilities_of(table, trait)
+
+
+def confidences_if_given(table: pa.Table, trait: Trait) -> NDArray[np.float64] | None:
+    """Return the column of confidences, (rows,), from 0 to 1; None if the table has none.
+
+    Users without a confidence have 0.
+    """
+    if confidence_column(trait.name) not in table.column_names:
+        return None
+    given = table[confidence_column(trait.name)].cast(pa.float64()).combine_chunks()
+    confidence: NDArray[np.float64] = np.nan_to_num(given.to_numpy(zero_copy_only=False))
+    return confidence.clip(0.0, 1.0)
 
 
 def first_line(error: Exception) -> str:

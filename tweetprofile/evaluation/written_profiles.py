@@ -19,7 +19,7 @@ from tweetprofile.evaluation.table_files import (
     open_parquet,
     probabilities_of,
 )
-from tweetprofile.networks import NoImagesSpec
+from tweetprofile.job import TEXTS_ALONE
 from tweetprofile.traits import Trait, TraitSchema
 from tweetprofile.untrusted.fields import list_of, mapping, optional, read_known, text, whole
 from tweetprofile.workers.profiles import IMAGES, TEXTS, part_column, probabilities_column
@@ -106,7 +106,7 @@ def _parts(recorded: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _evidence(recorded: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
     """Return what the model looks at."""
-    if recorded.get("network") == NoImagesSpec().name:
+    if recorded.get("network") == TEXTS_ALONE:
         return (TEXTS,)
     return (IMAGES, TEXTS) if _TEXTS_USED in columns else (IMAGES,)
 

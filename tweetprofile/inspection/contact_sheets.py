@@ -26,11 +26,10 @@ from tweetprofile.data.files.protection import (
 )
 from tweetprofile.data.files.provenance import METADATA_KEY, Kind, stamp
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
-from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.errors import CheckpointError, ManifestError, OptionError, OutputError, WriteError
 from tweetprofile.inspection.drawing import Sheet, draw_sheet
 from tweetprofile.inspection.file_names import sheet_file_name
@@ -39,10 +38,8 @@ from tweetprofile.inspection.sampling import sample_batches, user_at
 from tweetprofile.inspection.sheet_layout import CellKind, Filling, lay_out_sheet
 from tweetprofile.job import (
     DETAIL,
-    MAX_IMAGE_SECONDS,
-    MAX_PIXELS,
     Detail,
-    PredictorOptions,
+    LimitsImages,
 )
 from tweetprofile.networks import DeepSetSpec, EmbeddingSetSpec
 from tweetprofile.plurals import count_of
@@ -90,8 +87,8 @@ OnModel = Callable[[SheetModel], None]
 
 
 @dataclass(frozen=True, slots=True)
-class SheetOptions:
-    """How to draw contact sheets.
+class SheetOptions(LimitsImages):
+    """How to draw contact sheets; for the limits of images, see `LimitsImages`.
 
     Attributes:
         image_root: The folder that image paths are relative to and never leave; None for the
@@ -100,11 +97,6 @@ class SheetOptions:
             use, or for volumes of the default size if there is none.
         frame_size: The side of a frame in pixels, regardless of any checkpoint; None for the
             frame size of the checkpoint.
-        max_images: The largest number of images per user; further images are counted but not
-            examined.
-        max_pixels: The largest width x height of an image.
-        max_image_bytes: The largest size of an encoded image, in bytes.
-        max_image_seconds: The longest processor time for decoding one image, in seconds.
         detail: How much of an image is decoded: `full` or `frame`. None for the checkpoint's own,
             or for `frame` where there is no checkpoint.
         stall_seconds: The time, in seconds, after which a worker that has not even finished one
@@ -118,19 +110,14 @@ class SheetOptions:
     image_root: AnyPath | None = None
     checkpoint: Path | None = None
     frame_size: int | None = None
-    max_images: int = MAX_IMAGES
-    max_pixels: int = MAX_PIXELS
-    max_image_bytes: int = MAX_IMAGE_BYTES
-    max_image_seconds: float = MAX_IMAGE_SECONDS
     detail: Detail | None = None
     stall_seconds: float = 300.0
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        LimitsImages.__post_init__(self)
         if self.checkpoint is not None and self.frame_size is not None:
             raise OptionError("the checkpoint determines the frame size; leave `frame_size` out.")
-        if self.max_images < 1:
-            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
 
     def find_model(self) -> SheetModel:
         """Find the model whose volumes to show.
@@ -264,14 +251,7 @@ class _SheetDrawer:
         root = options.image_root or manifest.folder
         check_image_root(root)
         self._stall_seconds = options.stall_seconds
-        self._reading = PredictorOptions(
-            root,
-            decoder="pillow",
-            max_pixels=options.max_pixels,
-            max_image_bytes=options.max_image_bytes,
-            max_image_seconds=options.max_image_seconds,
-            detail=self._spec.detail,
-        )
+        self._reading = options.reading(root, self._spec.detail)
 
     def draw(self, users: Iterator[UserBatch]) -> Iterator[tuple[UserBatch, Sheet]]:
         size = self._spec.frame_size()

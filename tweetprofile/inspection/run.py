@@ -7,14 +7,13 @@ from pathlib import Path
 
 from tweetprofile.data.files.storage import AnyPath
 from tweetprofile.data.images.missing import explain_missing
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.columns import label_columns, other_columns
 from tweetprofile.data.labels.values import ValueKind
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, LimitsTexts
 from tweetprofile.data.manifests.types import is_text
-from tweetprofile.data.manifests.users import MAX_IMAGES, UserBatch
+from tweetprofile.data.manifests.users import UserBatch
 from tweetprofile.engines.jobs import ExamineJob
 from tweetprofile.engines.local import EngineOptions, LocalEngine
 from tweetprofile.errors import ManifestError, OptionError
@@ -27,12 +26,10 @@ from tweetprofile.inspection.texts import LANGUAGE_COLUMNS, TextCounter
 from tweetprofile.job import (
     DETAIL,
     FRAME_SIDE,
-    MAX_IMAGE_SECONDS,
-    MAX_PIXELS,
     VOLUME_FRAMES,
     Detail,
     FrameSize,
-    PredictorOptions,
+    LimitsImages,
     WorkerFacts,
 )
 from tweetprofile.predicting.run import Progress
@@ -43,8 +40,8 @@ _USERS_PER_SHARD = 256
 
 
 @dataclass(frozen=True, slots=True)
-class InspectOptions(LimitsTexts):
-    """How to inspect a manifest.
+class InspectOptions(LimitsTexts, LimitsImages):
+    """How to inspect a manifest; for the limits of images, see `LimitsImages`.
 
     Attributes:
         image_root: The folder that image paths are relative to and never leave; None for the
@@ -56,13 +53,8 @@ class InspectOptions(LimitsTexts):
         sample: The number of users to inspect, spread over the manifest; None for all.
         full_decode: Whether to decode every image. Otherwise an image is decoded only if its
             header and its end do not show whether it is usable.
-        max_images: The largest number of images per user; further images are counted but not
-            examined.
         max_texts: The largest number of texts per user; further ones are only counted.
         max_text_bytes: The largest size of a text; a longer one is cut, and counted.
-        max_pixels: The largest width x height of an image.
-        max_image_bytes: The largest size of an encoded image, in bytes.
-        max_image_seconds: The longest processor time for decoding one image, in seconds.
         detail: How much of an image is decoded, if it is: `full` or `frame`. None for the
             checkpoint's own, or for `frame` where there is no checkpoint.
         stall_seconds: The time, in seconds, after which a worker that has not even finished one
@@ -76,20 +68,15 @@ class InspectOptions(LimitsTexts):
     checkpoint: Path | None = None
     sample: int | None = None
     full_decode: bool = False
-    max_images: int = MAX_IMAGES
     max_texts: int = MAX_TEXTS
     max_text_bytes: int = MAX_TEXT_BYTES
-    max_pixels: int = MAX_PIXELS
-    max_image_bytes: int = MAX_IMAGE_BYTES
-    max_image_seconds: float = MAX_IMAGE_SECONDS
     detail: Detail | None = None
     stall_seconds: float = 300.0
 
     def __post_init__(self) -> None:
+        LimitsImages.__post_init__(self)
         if self.sample is not None and self.sample < 1:
             raise OptionError(f"`sample` is {self.sample}; it must be at least 1.")
-        if self.max_images < 1:
-            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
         _ = self.text_limits  # which checks them
 
 
@@ -166,15 +153,8 @@ def plan_inspection(manifest: str | Path, options: InspectOptions | None = None)
     root = options.image_root or opened.folder
     check_image_root(root)
     frames, detail = _volume_of(options)
-    predictor_options = PredictorOptions(
-        root,
-        decoder="pillow",
-        max_pixels=options.max_pixels,
-        max_image_bytes=options.max_image_bytes,
-        max_image_seconds=options.max_image_seconds,
-        detail=detail,
-    )
-    job = ExamineJob(frames, options=predictor_options, full_decode=options.full_decode)
+    reading = options.reading(root, detail)
+    job = ExamineJob(frames, options=reading, full_decode=options.full_decode)
     columns = {
         name: kind for name, kind in label_columns(opened).items() if _is_everywhere(opened, name)
     }

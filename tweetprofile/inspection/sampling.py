@@ -50,7 +50,7 @@ def sample_batches(
     """
     if 2 * wanted > users:
         batches = manifest.batches(_BLOCK, _USERS_PER_BATCH, columns, max_images, texts=texts)
-        yield from _thin_out(batches, users, wanted)
+        yield from pick(batches, spread_evenly(users, wanted))
         return
     block, stretches = _plan_stretches(users, wanted)
     if manifest.form is Form.LONG:  # it can only be read from its beginning
@@ -98,13 +98,27 @@ def _first_ones(
             return
 
 
-def _thin_out(batches: Iterable[UserBatch], users: int, wanted: int) -> Iterator[UserBatch]:
-    """Yield all users except some, which are spread evenly."""
+def spread_evenly(users: int, wanted: int) -> Iterator[int]:
+    """Yield the positions of `wanted` of `users` users, ascending and spread evenly."""
+    return (number * users // wanted for number in range(wanted))
+
+
+def pick(batches: Iterable[UserBatch], positions: Iterable[int]) -> Iterator[UserBatch]:
+    """Yield the users at some positions as batches of one.
+
+    Args:
+        batches: Batches of users, in the order of the manifest.
+        positions: The positions of the users in the manifest, ascending.
+    """
+    wanted = iter(positions)
+    position = next(wanted, None)
     for batch in batches:
-        for position in range(len(batch)):
-            number = batch.first + position
-            if (number + 1) * wanted // users > number * wanted // users:
-                yield UserBatch(batch.shard, number, batch.table.slice(position, 1))
+        while position is not None and position < batch.first + len(batch):
+            one = batch.table.slice(position - batch.first, 1)
+            yield UserBatch(batch.shard, position, one)
+            position = next(wanted, None)
+        if position is None:
+            return
 
 
 def user_at(manifest: Manifest, position: int, max_images: int) -> UserBatch:

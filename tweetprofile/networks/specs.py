@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from tweetprofile.errors import OptionError
+from tweetprofile.job import TEXTS_ALONE
 from tweetprofile.untrusted.fields import Reader, build, list_of, number, text, whole
 from tweetprofile.untrusted.text import printable
 
@@ -173,7 +174,7 @@ class NoImagesSpec:
         OptionError: The name is too long.
     """
 
-    name: str = "texts"
+    name: str = TEXTS_ALONE
 
     def __post_init__(self) -> None:
         _check_common(self.name, (), "none", 0.0)

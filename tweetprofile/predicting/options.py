@@ -5,16 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 from tweetprofile.data.files.storage import AnyPath
-from tweetprofile.data.images.reader import MAX_IMAGE_BYTES
 from tweetprofile.data.manifests.texts import TextLimits
-from tweetprofile.data.manifests.users import MAX_IMAGES
 from tweetprofile.errors import OptionError
 from tweetprofile.job import (
     EMBEDDING_CACHE_GB,
-    MAX_IMAGE_SECONDS,
-    MAX_PIXELS,
     DecoderName,
     Detail,
+    LimitsImages,
     Precision,
     PredictorOptions,
 )
@@ -23,8 +20,8 @@ EngineName = Literal["local", "ray"]
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How a run works that writes a row per user.
+class RunOptions(LimitsImages):
+    """How a run works that writes a row per user; for the limits, see `LimitsImages`.
 
     Attributes:
         checkpoint: The file of the model; None for the one that $TWEETPROFILE_CHECKPOINT names, or
@@ -41,10 +38,6 @@ class RunOptions:
             may have to repeat.
         limit: The number of users to process, from the first one; None for all.
         keep: The columns of the manifest to copy to the output.
-        max_images: The largest number of images per user; further ones are counted and not decoded.
-        max_pixels: The largest width x height of an image.
-        max_image_bytes: The largest size of an encoded image.
-        max_image_seconds: The processor time that decoding one image may take.
         detail: How much of an image is decoded: all of it (`full`), or as much as a frame can show
             (`frame`). None for the checkpoint's own, with which its network was trained.
         embedding_cache: The folder that keeps embeddings for later runs, for models that have a
@@ -75,10 +68,6 @@ class RunOptions:
     users_per_shard: int = 256
     limit: int | None = None
     keep: tuple[str, ...] = ()
-    max_images: int = MAX_IMAGES
-    max_pixels: int = MAX_PIXELS
-    max_image_bytes: int = MAX_IMAGE_BYTES
-    max_image_seconds: float = MAX_IMAGE_SECONDS
     detail: Detail | None = None
     embedding_cache: Path | None = None
     embedding_cache_gb: float = EMBEDDING_CACHE_GB
@@ -90,6 +79,7 @@ class RunOptions:
     keep_logs: bool = False
 
     def __post_init__(self) -> None:
+        LimitsImages.__post_init__(self)
         if self.ray_address is not None and self.engine != "ray":
             raise OptionError('`ray_address` is for `engine="ray"`; give both or neither.')
         if self.users_per_shard < 1:
@@ -98,8 +88,6 @@ class RunOptions:
             )
         if self.limit is not None and self.limit < 0:
             raise OptionError(f"`limit` is {self.limit}; it must be at least 0.")
-        if self.max_images < 1:
-            raise OptionError(f"`max_images` is {self.max_images}; it must be at least 1.")
         if not 0.0 <= self.max_failed <= 1.0:
             raise OptionError(f"`max_failed` is {self.max_failed}; it must be from 0 to 1.")
 

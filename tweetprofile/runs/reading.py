@@ -18,11 +18,13 @@ from tweetprofile.checkpoints.choice import MODEL_FILE
 from tweetprofile.checkpoints.header import CheckpointHeader
 from tweetprofile.data.files.provenance import Kind, kind_of
 from tweetprofile.errors import CheckpointError
+from tweetprofile.job import TEXTS_ALONE
 from tweetprofile.networks import EmbeddingSetSpec, NoImagesSpec
 from tweetprofile.plurals import count_of
 from tweetprofile.scoring.epochs import METRICS, EpochMetrics, read_metrics
 from tweetprofile.scoring.traits import TraitScore
 from tweetprofile.training.calibration import read_temperature_fit
+from tweetprofile.training.folds import count_folds
 from tweetprofile.training.settings import SETTINGS
 from tweetprofile.training.state import STATE
 from tweetprofile.untrusted.fields import FieldError, mapping_of, parse_json, read_known, whole
@@ -32,8 +34,6 @@ from tweetprofile.untrusted.toml_files import read_toml
 _LARGEST_METRICS = 64 << 20
 _LONGEST_LINE = 1 << 20
 """Bytes; the lines of an epoch with thousands of traits, and of many epochs, take less."""
-
-_TEXTS = NoImagesSpec().name
 
 Measure = Literal["macro-f1", "accuracy"]
 """What runs are compared by."""
@@ -86,7 +86,7 @@ class Run:
     @property
     def reads_texts_alone(self) -> bool:
         """Whether the model reads texts alone, so that there are no epochs."""
-        return self.model == _TEXTS
+        return self.model == TEXTS_ALONE
 
     def score(self, trait: str, measure: Measure) -> float | None:
         """Return how well a trait is predicted; None if that is unknown."""
@@ -188,16 +188,20 @@ def _unfinished(folder: Path) -> Run:
         for each in metrics:
             best = each if each.beats(best) else best
         scores = _checked({} if best is None else best.scores)
-        epochs = read_known(settings, SETTINGS, {"epochs": whole}).get("epochs")
+        known = read_known(settings, SETTINGS, {"epochs": whole, "folds": whole})
+        epochs, folds = known.get("epochs"), known.get("folds")
+        reason = _progress(metrics if (folder / STATE).exists() else (), epochs)
+        if folds is not None:
+            reason = _progress_of_folds(folder, folds, reason)
     except (OSError, ValueError) as error:
         return _damaged(folder, f"it has no {MODEL_FILE}, and cannot be resumed: {_words(error)}")
     model = str(settings.get("backbone") or settings.get("model"))
     use = settings.get("use")
-    model = {"texts": _TEXTS, "both": f"{model} + texts"}.get(str(use), model)
+    model = {"texts": TEXTS_ALONE, "both": f"{model} + texts"}.get(str(use), model)
     return Run(
         folder=folder,
         status=RunStatus.UNFINISHED,
-        reason=_progress(folder, metrics, None if use == "texts" else epochs),
+        reason=reason,
         date=_last_written(folder),
         model=model,
         manifest=Path(str(settings.get("manifest", ""))).name or None,
@@ -207,12 +211,29 @@ def _unfinished(folder: Path) -> Run:
     )
 
 
-def _progress(folder: Path, metrics: Sequence[EpochMetrics], epochs: int | None) -> str:
-    """Return how far a run has come."""
-    if metrics and (folder / STATE).exists():
-        done, most = metrics[-1].epoch, 0 if epochs is None else epochs
-        return f"{done:,} of at most {count_of(max(done, most), 'epoch')} done"
-    return "no model was written"
+def _progress(metrics: Sequence[EpochMetrics], epochs: int | None) -> str:
+    """Return how far a training has come.
+
+    Args:
+        metrics: The epochs that it would continue after.
+        epochs: The largest number of epochs; None if that is unknown.
+    """
+    if not metrics:
+        return "no model was written"
+    done = metrics[-1].epoch
+    return f"{done:,} of at most {count_of(max(done, epochs or 0), 'epoch')} done"
+
+
+def _progress_of_folds(folder: Path, folds: int, training: str) -> str:
+    """Return how far a cross-validation has come, and then the training that follows it.
+
+    Raises:
+        FieldError: The file of the folds is damaged.
+        OSError: It cannot be read.
+    """
+    done = count_folds(folder)
+    finished = f"{done:,} of {count_of(max(done, folds), 'fold')} done"
+    return f"{finished}, {training}" if done >= folds else finished
 
 
 def _read_metrics(path: Path) -> list[EpochMetrics]:

@@ -19,7 +19,14 @@ from tweetprofile.training.cache import Subset
 from tweetprofile.training.holdout import without_shared_images
 from tweetprofile.training.same_settings import differing_settings
 from tweetprofile.training.writing import explain_write_errors
-from tweetprofile.untrusted.fields import FieldError, mapping_of, parse_json
+from tweetprofile.untrusted.fields import (
+    FieldError,
+    list_of,
+    mapping,
+    mapping_of,
+    parse_json,
+    read_known,
+)
 
 FOLDS = "folds.json"
 """The name of the file in a run folder that holds the scores of the finished folds."""
@@ -135,9 +142,7 @@ def read_folds(folder: Path, settings: Mapping[str, Any]) -> list[Scores]:
     if kind_of(path) is not Kind.FOLDS:
         return []
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise FieldError("it is too large")
-        fields = parse_json(path.read_text(encoding="utf-8"), FOLDS)
+        fields = _read(path)
         if differing_settings(settings, fields["settings"]):
             raise FieldError("it belongs to a run with other settings")
         read = mapping_of(read_score)
@@ -147,3 +152,25 @@ def read_folds(folder: Path, settings: Mapping[str, Any]) -> list[Scores]:
             f"cannot resume the cross-validation of {path} ({error}); pass `overwrite=True` to "
             "start again."
         ) from None
+
+
+def count_folds(folder: Path) -> int:
+    """Return how many folds of a cross-validation a run has finished.
+
+    Args:
+        folder: The run folder, which may hold anything.
+
+    Raises:
+        FieldError: The file of the folds is damaged.
+        OSError: It cannot be read.
+    """
+    path = folder / FOLDS
+    if kind_of(path) is not Kind.FOLDS:
+        return 0
+    return len(read_known(_read(path), FOLDS, {"folds": list_of(mapping)}, ("folds",))["folds"])
+
+
+def _read(path: Path) -> Any:
+    if path.stat().st_size > _LARGEST_FILE:
+        raise FieldError("it is too large")
+    return parse_json(path.read_bytes(), FOLDS)

@@ -51,12 +51,13 @@ class HeadChoice:
         )
 
 
-def choose_head(plan: TrainingPlan, setup: TrainingSetup) -> HeadChoice:
+def choose_head(plan: TrainingPlan, setup: TrainingSetup, observer: TrainObserver) -> HeadChoice:
     """Choose the head that predicts best in a cross-validation.
 
     Args:
         plan: The training.
         setup: The training of the head that is chosen, with its users.
+        observer: Receives how many trainings are done.
     """
     if len(setup.train) < _FEWEST_USERS:
         return HeadChoice("sum", {})
@@ -65,6 +66,8 @@ def choose_head(plan: TrainingPlan, setup: TrainingSetup) -> HeadChoice:
     except TrainingError:  # all users have all images in common
         return HeadChoice("sum", {})
     scores: dict[HeadName, float] = {}
+    done, total = 0, len(HEADS) * len(folds)
+    observer.on_compared(done, total)
     for name in HEADS:
         network = with_head(setup.network, name)
         recipe = replace(setup.recipe, epochs=_EPOCHS, members=1)
@@ -86,6 +89,8 @@ def choose_head(plan: TrainingPlan, setup: TrainingSetup) -> HeadChoice:
                 with all_ranks(plan.devices[:1], train_rank, fold) as rank:
                     metrics = Trainer(fold, rank, TrainObserver()).run()
             each.append(mean_macro_f1(metrics.scores))
+            done += 1
+            observer.on_compared(done, total)
         scores[name] = float(np.mean(each))
     return HeadChoice(max(scores, key=lambda name: scores[name]), scores)
 

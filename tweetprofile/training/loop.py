@@ -137,12 +137,14 @@ class Trainer:
             self._learner.start_member(self._setup.of_member(member.member))
         steps = self._steps
         self._learner.start_epoch()
+        self._observer.on_batch(epoch, 0, steps)
         losses, rate = EpochLoss(epoch, steps, recipe, self._rank), 0.0
         for number, batch in enumerate(self._batches.draw(random)):
             step = (epoch - member.first) * steps + number
             rate = recipe.learning_rate_at(step, steps, member.count)
             kept = recipe.average_kept(step, member.count * steps)
             losses.add(self._learner.step(batch, rate=rate, kept=kept))
+            self._observer.on_batch(epoch, number + 1, steps)
         loss = losses.mean()  # a loss that is not finite ends the training before anything is kept
         val_loss, scores = (
             self._validator.score(self.result) if self._rank.number == 0 else (None, {})

@@ -17,6 +17,9 @@ class TrainObserver:
     def on_counted(self, users: int, total: int) -> None:
         """Receive of how many of all users the texts are counted; never called for cached ones."""
 
+    def on_compared(self, done: int, total: int) -> None:
+        """Receive how many of the trainings are done that compare heads to choose one."""
+
     def on_loaded(self, weights: LoadedWeights) -> None:
         """Receive which of the initial weights the network took."""
 
@@ -35,6 +38,9 @@ class TrainObserver:
 
     def on_warning(self, sentence: str) -> None:
         """Receive a sentence that a person should read before trusting the result."""
+
+    def on_batch(self, epoch: int, done: int, batches: int) -> None:
+        """Receive how many batches of an epoch have been learned from, of how many."""
 
     def on_epoch(self, metrics: EpochMetrics, epochs: int) -> None:
         """Receive the metrics of an epoch, and how many epochs there will be at most."""

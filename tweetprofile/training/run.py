@@ -180,7 +180,7 @@ def _learn_head(
     setup = _set_up(plan, users, resume=resume)
     notes: tuple[str, ...] = ()
     if options.head == "auto":
-        choice = choose_head(plan, setup)
+        choice = choose_head(plan, setup, observer)
         observer.on_note(choice.note)
         notes = (choice.note,)
         plan = replace(plan, network=with_head(plan.network, choice.name))

@@ -90,7 +90,7 @@ function imagesOf(user, details) {
   const parts = [element("h3", "", "Images")], trait = shownTrait(user);
   const weight = (place) => (images[place][1] ? images[place][1][trait] : null);
   const bars = images.filter((_, place) => weight(place) !== null).length;
-  if (has) parts.push(explanation(user, trait, details, "image", bars), chooser(trait, true));
+  if (has) parts.push(...introduction(user, trait, details, "image", bars));
   const shown = images.map((_, place) => place);
   if (has && state.order === "telling") {
     shown.sort((one, other) => (weight(other) ?? -1e9) - (weight(one) ?? -1e9) || one - other);
@@ -107,6 +107,11 @@ function imagesOf(user, details) {
   notes.push("Images are squeezed into squares, as the model sees them.");
   parts.push(element("p", "soft", notes.join(" ")));
   return parts;
+}
+
+/** Return what stands above the first bars of a user. */
+function introduction(user, trait, details, noun, bars) {
+  return [explanation(user, trait, details, noun, bars), ...noteOnMistake(user, trait), chooser(trait, noun === "image")];
 }
 
 const NOUNS = { image: "an image", text: "a text", field: "a field of the profile" };
@@ -132,6 +137,15 @@ function explanation(user, trait, details, noun, bars) {
   }[all.way];
   return element("p", "", `${what}${how} Together with ${signed(base)}, ${origin}, they add up${rest} to `
     + `${signed(total)}, the centred logit of this class.`);
+}
+
+/** Return a paragraph, for a mistake, on what the bars do not show. */
+function noteOnMistake(user, trait) {
+  if (outcome(user, trait) !== "wrong") return [];
+  const classes = all.traits[trait][1];
+  const [guess, truth] = [all.guess, all.truth].map((each) => classes[each[trait][user]]);
+  return [element("p", "", `This prediction is wrong: the label is ${truth}. The bars explain ${guess} only; the `
+    + `profiles do not say what speaks for ${truth}.`)];
 }
 
 /** Return whose contributions have no bar among those that are explained, and count for the sum as well. */
@@ -216,7 +230,7 @@ function fieldsOf(user, details) {
   }
   const head = element("h3", "", `The user's own profile for ${all.traits[trait][0]}`);
   const alone = !details.texts.length && !details.images.some(([, own]) => own);
-  return [head, ...(alone ? [explanation(user, trait, details, "field", given.length), chooser(trait, false)] : []), list];
+  return [head, ...(alone ? introduction(user, trait, details, "field", given.length) : []), list];
 }
 
 function textsOf(user, details) {
@@ -232,6 +246,6 @@ function textsOf(user, details) {
   }
   const head = element("h3", "", `The most telling texts for ${all.traits[trait][0]}`);
   const words = details.images.some(([, own]) => own) ? []
-    : [explanation(user, trait, details, "text", ranked.length), chooser(trait, false)];
+    : introduction(user, trait, details, "text", ranked.length);
   return [head, ...words, list, element("p", "soft", "Texts are numbered from the oldest on, as in the manifest.")];
 }
