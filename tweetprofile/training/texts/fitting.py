@@ -22,6 +22,7 @@ from tweetprofile.texts.spec import PROFILE_FIELDS, NgramBlock, Source, TextSpec
 from tweetprofile.training.calibration import calibrate
 from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.texts.counts import TextCounts
+from tweetprofile.training.texts.directions import SharedDirections, corrected
 from tweetprofile.training.texts.kernels import block_kernels
 from tweetprofile.training.texts.solver import Multiply, Problems, solve
 from tweetprofile.training.texts.weighted import Weighted
@@ -201,10 +202,9 @@ def _fit_trait(
     if len(similar.sample) < users:  # one fold is enough, and all would take as much memory again
         folds = range(1)
     learns = [known_N, *(known_N & (folds_N != fold) for fold in folds)]
-    solutions = solve(
-        _problems(labels_N, learns, [setting.cost] * len(learns), trait),
-        similar.multiply_all(setting.block_weights),
-    )
+    multiply = similar.multiply_all(setting.block_weights)
+    problems = _problems(labels_N, learns, [setting.cost] * len(learns), trait)
+    solutions = corrected(solve(problems, multiply), _directions(learns, multiply), multiply)
     held_out = np.flatnonzero(known_N & (folds_N < len(folds)))
     logits = solutions.logits_BNK[1 + folds_N[held_out], held_out]
     return _TrainedTrait(setting, solutions.coefficients_BNK[0], held_out, logits)
@@ -222,6 +222,16 @@ def _problems(
         torch.tensor(costs),
         len(trait.classes),
     )
+
+
+def _directions(
+    learns: Sequence[NDArray[np.bool_]], multiply: Multiply
+) -> list[SharedDirections]:
+    """Return the directions of several sets of users to learn from; empty sets have none."""
+    found = []
+    for each in learns:
+        found.append(SharedDirections.of(torch.from_numpy(each), multiply))
+    return found
 
 
 def _choose(
@@ -242,7 +252,9 @@ def _choose(
         problems = _problems(
             labels_S, learns * len(_COSTS), np.repeat(_COSTS, len(learns)).tolist(), trait
         )
-        solutions = solve(problems, similar.multiply_sample(block_weights))
+        multiply = similar.multiply_sample(block_weights)
+        directions = _directions(learns, multiply) * len(_COSTS)
+        solutions = corrected(solve(problems, multiply), directions, multiply)
         logits = solutions.logits_BNK.reshape(
             len(_COSTS), len(learns), *solutions.logits_BNK.shape[1:]
         )
