@@ -45,10 +45,12 @@ class SharedDirections:
         """Find the directions of the users to learn from.
 
         Args:
-            learns_N: Whether each user is learned from, bool; at least one is.
+            learns_N: Whether each user is learned from, bool.
             multiply: Multiplies a matrix by the kernel of all users, whose similarity with
                 themselves is about 1.
         """
+        if not learns_N.any():
+            return cls(torch.zeros(len(learns_N), 0), torch.zeros(0))
         mask_N1 = learns_N[:, None].float()
         generator = torch.Generator().manual_seed(0)  # the directions do not depend on it
         size = len(learns_N), min(_MOST, int(learns_N.sum()))

@@ -43,6 +43,10 @@ _FACTORS = (0.0, 0.25, 4.0)
 _FOLDS_TO_CHOOSE, FOLDS = 5, 10
 """The number of folds that settings are chosen in, and in which users are scored."""
 
+_COLUMNS_AT_ONCE = 16
+"""The columns of a matrix that are multiplied at once if similarities are not in memory; each takes
+4 bytes per n-gram."""
+
 MOST_BY_KERNEL = 6000
 """The most users whose similarities are kept in memory, 144 MB per block of n-grams."""
 
@@ -159,7 +163,15 @@ class _Similarities:
         if len(self.sample) == len(self.weighted):
             return self.multiply_sample(block_weights)
         scaled = self.weighted.scaled(_scales(self.terms, block_weights))
-        return lambda matrix: scaled.kernel_times(matrix) + _BIAS * matrix.sum(dim=0)
+
+        def multiply(matrix: torch.Tensor) -> torch.Tensor:
+            product = torch.empty_like(matrix)
+            for first in range(0, matrix.shape[1], _COLUMNS_AT_ONCE):
+                columns = slice(first, first + _COLUMNS_AT_ONCE)
+                product[:, columns] = scaled.kernel_times(matrix[:, columns])
+            return product.add_(matrix.sum(dim=0), alpha=_BIAS)
+
+        return multiply
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +236,9 @@ def _problems(
     )
 
 
-def _directions(
-    learns: Sequence[NDArray[np.bool_]], multiply: Multiply
-) -> list[SharedDirections]:
-    """Return the directions of several sets of users to learn from; empty sets have none."""
-    found = []
-    for each in learns:
-        found.append(SharedDirections.of(torch.from_numpy(each), multiply))
-    return found
+def _directions(learns: Sequence[NDArray[np.bool_]], multiply: Multiply) -> list[SharedDirections]:
+    """Return the shared directions of several sets of users to learn from."""
+    return [SharedDirections.of(torch.from_numpy(each), multiply) for each in learns]
 
 
 def _choose(
