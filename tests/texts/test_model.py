@@ -1,6 +1,7 @@
 """Weights are those of TF-IDF per block of n-grams, and logits their products with the model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,14 @@ def test_weights_agree_with_scikit_learn_block_by_block() -> None:
             positions, values = terms.weigh(counts)
             found[row, terms.buckets_F[positions]] = values
         assert np.allclose(found[:, columns], expected, atol=1e-6)
+
+
+def test_saturating_frequencies_grow_to_twice_the_weight_of_a_single_one() -> None:
+    terms = replace(terms_of(draw_counts(20)), spec=replace(SPEC, frequencies="saturating"))
+    buckets = terms.buckets_F[:4]
+    terms = replace(terms, buckets_F=buckets, idf_F=np.ones(4, np.float32))
+    _, values = terms.weigh(NgramCounts(buckets, np.array([1, 2, 3, 65535], np.uint16)))
+    assert values / values[0] == pytest.approx([1, 4 / 3, 3 / 2, 2], abs=1e-4)
 
 
 def small_terms() -> TermWeights:

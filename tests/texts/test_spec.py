@@ -23,12 +23,25 @@ OTHER = TextSpec(
     hide_links=False,
     hide_mentions=False,
     longest_run=1,
+    frequencies="saturating",
 )
 
 
 @pytest.mark.parametrize("spec", [TextSpec(), OTHER, TextSpec((*BLOCKS, *PROFILE_BLOCKS))])
 def test_json_brings_a_spec_there_and_back(spec: TextSpec) -> None:
     assert text_spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_a_spec_of_version_0_1_has_logarithmic_frequencies() -> None:
+    data = TextSpec().to_dict()
+    assert "frequencies" not in data
+    assert text_spec_from_dict(data).frequencies == "logarithmic"
+
+
+def test_unknown_frequencies_are_refused() -> None:
+    message = r"`frequencies` is binary; it must be logarithmic or saturating\."
+    with pytest.raises(OptionError, match=message):
+        text_spec_from_dict({**TextSpec().to_dict(), "frequencies": "binary"})
 
 
 def test_buckets_are_numbered_over_all_blocks() -> None:

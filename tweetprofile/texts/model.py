@@ -1,7 +1,7 @@
 """A linear model of the n-grams of a user's texts: a vector of logits per trait.
 
-Counts become term weights (1 + log count) times the inverse document frequency of the n-gram
-(sublinear TF-IDF); the vector of each block of n-grams is scaled to length 1.
+Counts become term weights, 1 + log count or 2 count / (1 + count), times the inverse document
+frequency of the n-gram; the vector of each block of n-grams is scaled to length 1.
 
 Shapes: F n-grams that the model knows, J n-grams that occur in a user's texts, K classes of all
 traits.
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tweetprofile.texts.ngrams import NgramCounts
-from tweetprofile.texts.spec import TextSpec
+from tweetprofile.texts.spec import Frequencies, TextSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class TermWeights:
         The weights of each block have length 1, unless there are none.
         """
         positions_J, counts_J = self.counted(counts)
-        values_J = _TERM_FREQUENCIES[np.minimum(counts_J, _LARGEST_COUNT)]
+        values_J = _TERM_FREQUENCIES[self.spec.frequencies][np.minimum(counts_J, _LARGEST_COUNT)]
         values_J = values_J * self.idf_F[positions_J]
         starts = np.searchsorted(positions_J, self.block_starts)
         for start, end in zip(starts, np.append(starts[1:], len(positions_J)), strict=True):
@@ -68,9 +68,11 @@ class TermWeights:
 
 
 _LARGEST_COUNT = 0xFFFF
-_TERM_FREQUENCIES = np.concatenate(
-    [[0], 1 + np.log(np.arange(1, _LARGEST_COUNT + 1, dtype=np.float64))]
-).astype(np.float32)
+_COUNTS = np.arange(1, _LARGEST_COUNT + 1, dtype=np.float64)
+_TERM_FREQUENCIES: Mapping[Frequencies, NDArray[np.float32]] = {
+    "logarithmic": np.append(0, 1 + np.log(_COUNTS)).astype(np.float32),
+    "saturating": np.append(0, 2 * _COUNTS / (1 + _COUNTS)).astype(np.float32),
+}
 """The weight of an n-gram by its count, before its inverse document frequency."""
 
 

@@ -21,6 +21,9 @@ PROFILE_FIELDS: Mapping[Source, tuple[str, ...]] = {
 }
 """The fields of a profile that each source consists of."""
 
+Frequencies = Literal["logarithmic", "saturating"]
+"""What an n-gram that occurs c times weighs: 1 + log c, or 2c / (1 + c), which is at most 2."""
+
 LONGEST_NGRAM = 8
 """The largest length of an n-gram."""
 
@@ -110,6 +113,7 @@ class TextSpec:
         hide_links: Whether every link counts as the same word.
         hide_mentions: Whether every `@name` counts as the same word.
         longest_run: The number of equal characters in a row that more of them are cut to.
+        frequencies: What an n-gram weighs that occurs several times.
 
     Raises:
         OptionError: A value is out of range.
@@ -120,8 +124,13 @@ class TextSpec:
     hide_links: bool = True
     hide_mentions: bool = True
     longest_run: int = 3
+    frequencies: Frequencies = "logarithmic"
 
     def __post_init__(self) -> None:
+        if self.frequencies not in get_args(Frequencies):
+            raise OptionError(
+                f"`frequencies` is {self.frequencies}; it must be logarithmic or saturating."
+            )
         if not 1 <= len(self.blocks) <= _MOST_BLOCKS:
             raise OptionError(
                 f"there are {count_of(len(self.blocks), 'block')} of n-grams; 1 to {_MOST_BLOCKS} "
@@ -165,8 +174,13 @@ class TextSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as JSON; a block of posted texts has no `source`, as in version 0.1."""
+        """Return the spec as JSON; what version 0.1 knew is written as it wrote it.
+
+        A block of posted texts has no `source`, and logarithmic frequencies are not mentioned.
+        """
         spec = asdict(self)
+        if self.frequencies == "logarithmic":
+            del spec["frequencies"]
         for block in spec["blocks"]:
             if block["source"] == "texts":
                 del block["source"]
@@ -187,7 +201,7 @@ def text_spec_from_dict(data: Mapping[str, Any]) -> TextSpec:
         "hide_mentions": truth,
         "longest_run": whole,
     }
-    found = read_fields(data, "texts", readers, readers)
+    found = read_fields(data, "texts", {**readers, "frequencies": text}, readers)
     return TextSpec(**{**found, "blocks": tuple(found["blocks"])})
 
 

@@ -22,6 +22,7 @@ from tweetprofile.texts.spec import PROFILE_FIELDS, NgramBlock, Source, TextSpec
 from tweetprofile.training.calibration import calibrate
 from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.texts.counts import TextCounts
+from tweetprofile.training.texts.directions import SharedDirections, corrected
 from tweetprofile.training.texts.kernels import block_kernels
 from tweetprofile.training.texts.solver import Multiply, Problems, solve
 from tweetprofile.training.texts.weighted import Weighted
@@ -41,6 +42,10 @@ _FACTORS = (0.0, 0.25, 4.0)
 
 _FOLDS_TO_CHOOSE, FOLDS = 5, 10
 """The number of folds that settings are chosen in, and in which users are scored."""
+
+_COLUMNS_AT_ONCE = 16
+"""The columns of a matrix that are multiplied at once if similarities are not in memory; each takes
+4 bytes per n-gram."""
 
 MOST_BY_KERNEL = 6000
 """The most users whose similarities are kept in memory, 144 MB per block of n-grams."""
@@ -158,7 +163,15 @@ class _Similarities:
         if len(self.sample) == len(self.weighted):
             return self.multiply_sample(block_weights)
         scaled = self.weighted.scaled(_scales(self.terms, block_weights))
-        return lambda matrix: scaled.kernel_times(matrix) + _BIAS * matrix.sum(dim=0)
+
+        def multiply(matrix: torch.Tensor) -> torch.Tensor:
+            product = torch.empty_like(matrix)
+            for first in range(0, matrix.shape[1], _COLUMNS_AT_ONCE):
+                columns = slice(first, first + _COLUMNS_AT_ONCE)
+                product[:, columns] = scaled.kernel_times(matrix[:, columns])
+            return product.add_(matrix.sum(dim=0), alpha=_BIAS)
+
+        return multiply
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +214,9 @@ def _fit_trait(
     if len(similar.sample) < users:  # one fold is enough, and all would take as much memory again
         folds = range(1)
     learns = [known_N, *(known_N & (folds_N != fold) for fold in folds)]
-    solutions = solve(
-        _problems(labels_N, learns, [setting.cost] * len(learns), trait),
-        similar.multiply_all(setting.block_weights),
-    )
+    multiply = similar.multiply_all(setting.block_weights)
+    problems = _problems(labels_N, learns, [setting.cost] * len(learns), trait)
+    solutions = corrected(solve(problems, multiply), _directions(learns, multiply), multiply)
     held_out = np.flatnonzero(known_N & (folds_N < len(folds)))
     logits = solutions.logits_BNK[1 + folds_N[held_out], held_out]
     return _TrainedTrait(setting, solutions.coefficients_BNK[0], held_out, logits)
@@ -222,6 +234,11 @@ def _problems(
         torch.tensor(costs),
         len(trait.classes),
     )
+
+
+def _directions(learns: Sequence[NDArray[np.bool_]], multiply: Multiply) -> list[SharedDirections]:
+    """Return the shared directions of several sets of users to learn from."""
+    return [SharedDirections.of(torch.from_numpy(each), multiply) for each in learns]
 
 
 def _choose(
@@ -242,7 +259,9 @@ def _choose(
         problems = _problems(
             labels_S, learns * len(_COSTS), np.repeat(_COSTS, len(learns)).tolist(), trait
         )
-        solutions = solve(problems, similar.multiply_sample(block_weights))
+        multiply = similar.multiply_sample(block_weights)
+        directions = _directions(learns, multiply) * len(_COSTS)
+        solutions = corrected(solve(problems, multiply), directions, multiply)
         logits = solutions.logits_BNK.reshape(
             len(_COSTS), len(learns), *solutions.logits_BNK.shape[1:]
         )

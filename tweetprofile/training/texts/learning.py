@@ -114,7 +114,7 @@ def _spec_for(plan: TrainingPlan) -> TextSpec:
     sources = [source for source, names in PROFILE_FIELDS.items() if set(names) & set(fields)]
     of_texts = BLOCKS if plan.manifest.has_texts else ()
     of_profiles = tuple(block for block in PROFILE_BLOCKS if block.source in sources)
-    return TextSpec((*of_texts, *of_profiles))
+    return TextSpec((*of_texts, *of_profiles), frequencies="saturating")
 
 
 def _read(

@@ -73,7 +73,7 @@ def solve(problems: Problems, multiply: Multiply) -> Solutions:
     for _ in range(_MOST_STEPS):
         probabilities = logits.softmax(dim=2)
         gradient = _gradient(problems, coefficients, probabilities)
-        product = _product(multiply, gradient)
+        product = multiplied(multiply, gradient)
         length_B = _inner(gradient, product).clamp(min=0).sqrt()
         first_B = length_B if first_B is None else first_B
         open_B = length_B > _TOLERANCE * first_B
@@ -88,7 +88,8 @@ def solve(problems: Problems, multiply: Multiply) -> Solutions:
     return Solutions(coefficients, logits)
 
 
-def _product(multiply: Multiply, matrices_BNK: torch.Tensor) -> torch.Tensor:
+def multiplied(multiply: Multiply, matrices_BNK: torch.Tensor) -> torch.Tensor:
+    """Return the products of the kernel and the matrices of several problems: (B, N, K)."""
     problems, users, classes = matrices_BNK.shape
     flat = matrices_BNK.permute(1, 0, 2).reshape(users, problems * classes)
     return multiply(flat).reshape(users, problems, classes).permute(1, 0, 2).contiguous()
@@ -128,7 +129,7 @@ def _newton_step(
         step = step + size_B * direction
         step_logits = step_logits + size_B * direction_product
         rest = rest - size_B * curved
-        rest_product = _product(multiply, rest)
+        rest_product = multiplied(multiply, rest)
         shorter_B = _inner(rest, rest_product).clamp(min=0)
         if not (shorter_B > goal_B).any():
             break
