@@ -186,3 +186,10 @@ def test_each_source_is_counted_in_blocks_of_its_own() -> None:
 def test_a_spec_without_profiles_does_not_look_at_them() -> None:
     with_profile = count_ngrams(["sol"], WORDS, {"name": "Ada", "description": "luna"})
     assert with_profile.buckets_J.tolist() == count_ngrams(["sol"], WORDS).buckets_J.tolist()
+
+
+def test_a_screen_name_counts_the_same_with_and_without_its_at_sign() -> None:
+    spec = TextSpec((NgramBlock("character", 2, 3, 12, "names"),))
+    plain = count_ngrams([], spec, {"name": "Ada", "screen_name": "adalara"})
+    written = count_ngrams([], spec, {"name": "Ada", "screen_name": " @adalara"})
+    assert written.buckets_J.tolist() == plain.buckets_J.tolist()

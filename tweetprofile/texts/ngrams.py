@@ -116,9 +116,14 @@ def pieces_of(
         yield piece, "texts"
     for source, names in PROFILE_FIELDS.items():
         if source in spec.sources:
-            fields = [profile[name] for name in names if name in profile]
+            fields = [_field(name, profile[name]) for name in names if name in profile]
             for piece in normalised_pieces(fields, spec):
                 yield piece, source
+
+
+def _field(name: str, text: str) -> str:
+    """Return a field as it is counted: a screen name without its `@`, which makes it a mention."""
+    return text.lstrip().removeprefix("@") if name == "screen_name" else text
 
 
 def _buckets_of(piece: str, spec: TextSpec, source: Source) -> _Occurrences:
