@@ -313,7 +313,8 @@ class PredictorFacts(WorkerFacts):
         origin: A phrase for people: the run that the checkpoint comes from, and when and on what it
             was trained.
         sees_images: Whether the model looks at images.
-        reads_texts: Whether the model reads texts.
+        reads_texts: Whether the model reads texts: posted ones, fields of profiles, or both.
+        reads_posted_texts: Whether the texts that it reads include those that users posted.
         profile_fields: The fields of users' own profiles that the model reads, too.
         parts: What the probabilities are given by alone, too: `images`, `texts`.
         evidence: How it is known what images contribute: `exact` or `leave_one_out`; None if
@@ -328,6 +329,7 @@ class PredictorFacts(WorkerFacts):
     origin: str = ""
     sees_images: bool = True
     reads_texts: bool = False
+    reads_posted_texts: bool = False
     profile_fields: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     evidence: str | None = None

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.facts import predictor_facts
 from tests.text_users import save_text_model
 from tweetprofile.errors import ManifestError, OptionError
 from tweetprofile.predicting.plan import PredictOptions, plan_prediction
@@ -122,7 +123,24 @@ def test_a_manifest_without_texts_may_have_profiles(manifest: Path, model: Path)
     pl.read_parquet(manifest).drop("texts").write_parquet(without)
     rows = predict(without, model)
     assert rows["gender"].is_null().to_list() == [False, False, True, False, True]
-    assert remarks(without, model) == []
+    (remark,) = remarks(without, model)
+    assert remark.startswith("The manifest has no column of texts")
+
+
+def test_a_model_of_profiles_alone_needs_a_field_that_it_reads(manifest: Path, model: Path) -> None:
+    facts = predictor_facts(
+        sees_images=False,
+        reads_texts=True,
+        reads_posted_texts=False,
+        profile_fields=("description",),
+    )
+    plan = plan_prediction(manifest, "x.parquet", PredictOptions(checkpoint=model))
+    plan.require_input(facts)
+    assert "The model reads users' own profiles: the texts are not read." in plan.remarks(facts)
+    pl.read_parquet(manifest).drop("description").write_parquet(manifest)
+    plan = plan_prediction(manifest, "x.parquet", PredictOptions(checkpoint=model))
+    with pytest.raises(OptionError, match="has no column of description"):
+        plan.require_input(facts)
 
 
 def test_a_model_of_texts_alone_refuses_a_manifest_without_texts_and_profiles(

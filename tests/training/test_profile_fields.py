@@ -81,6 +81,15 @@ def test_only_what_the_manifest_has_is_counted(tmp_path: Path) -> None:
     assert texts.header.spec.profile_fields == ("name", "screen_name")
 
 
+def test_fields_that_held_out_users_lack_are_named(tmp_path: Path) -> None:
+    manifest = users_with_names(tmp_path / "users.parquet", 40)
+    val, told = tmp_path / "val.parquet", list[str]()
+    pl.read_parquet(manifest).drop("name").write_parquet(val)
+    train(manifest, tmp_path, told=told, profile_fields=True, val=str(val))
+    (note,) = [each for each in told if each.startswith("held-out users: ")]
+    assert note.endswith("has no name, so scores and confidences are those of the model without.")
+
+
 @pytest.mark.slow
 def test_users_with_a_profile_alone_are_learned_from(tmp_path: Path) -> None:
     manifest = users_with_names(tmp_path / "users.parquet")

@@ -1,5 +1,6 @@
 """The plan of a prediction: the options of `predict_manifest`, checked before any work."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,20 +68,9 @@ class PredictPlan(RunPlan[PredictorFacts]):
             found.append("The model looks at images alone: the texts are not read.")
         if manifest.has_images and not facts.sees_images:
             found.append("The model reads texts alone: the images are not looked at.")
-        texts = manifest.has_texts or bool(_fields_there(manifest, facts))
-        if facts.sees_images and facts.reads_texts:
-            for name, there in (("images", manifest.has_images), ("texts", texts)):
-                if not there:
-                    found.append(
-                        f"The manifest has no column of {name}: all users are predicted by the "
-                        "rest, less surely."
-                    )
-        lacking = [name for name in facts.profile_fields if name not in manifest.profile_columns]
-        if lacking and texts:
-            found.append(
-                f"The model also reads {' and '.join(lacking)} of users' own profiles, which the "
-                "manifest lacks: users are predicted by the rest, less surely."
-            )
+        if manifest.has_texts and facts.reads_texts and not facts.reads_posted_texts:
+            found.append("The model reads users' own profiles: the texts are not read.")
+        found += _lacking(manifest, facts)
         if facts.evidence == "leave_one_out":
             found.append(
                 f"{facts.network} does not add up what it sees in images: contributions are found "
@@ -92,18 +82,41 @@ class PredictPlan(RunPlan[PredictorFacts]):
         """See `RunPlan.require_input`; a model may also read texts."""
         manifest = self.manifest
         images = facts.sees_images and manifest.has_images
-        texts = facts.reads_texts and (manifest.has_texts or bool(_fields_there(manifest, facts)))
-        if not images and not texts:
+        if not images and not _has_texts_for(manifest, facts):
             wanted = "images" if facts.sees_images else "texts"
+            if not facts.sees_images and not facts.reads_posted_texts:
+                wanted = " or ".join(facts.profile_fields)
             raise OptionError(
                 f"{manifest.source} has no column of {wanted}, and the model "
                 f"{self.job.checkpoint} looks at nothing else; add it, or use another model."
             )
 
 
-def _fields_there(manifest: Manifest, facts: PredictorFacts) -> list[str]:
-    """Return the fields of users' own profiles that the model reads and the manifest has."""
-    return [name for name in facts.profile_fields if name in manifest.profile_columns]
+def _lacking(manifest: Manifest, facts: PredictorFacts) -> Iterator[str]:
+    """Yield sentences on what the model looks at and the manifest does not have."""
+    has_texts = _has_texts_for(manifest, facts)
+    if facts.sees_images and facts.reads_texts and not manifest.has_images:
+        yield _without_column("images")
+    if facts.reads_posted_texts and not manifest.has_texts and (facts.sees_images or has_texts):
+        yield _without_column("texts")
+    lacking = [name for name in facts.profile_fields if name not in manifest.profile_columns]
+    if lacking and has_texts:
+        yield (
+            f"The model also reads {' and '.join(lacking)} of users' own profiles, which the "
+            "manifest lacks: users are predicted by the rest, less surely."
+        )
+
+
+def _without_column(name: str) -> str:
+    return (
+        f"The manifest has no column of {name}: all users are predicted by the rest, less surely."
+    )
+
+
+def _has_texts_for(manifest: Manifest, facts: PredictorFacts) -> bool:
+    """Return whether the manifest has texts or fields of profiles that the model reads."""
+    fields = any(name in manifest.profile_columns for name in facts.profile_fields)
+    return fields or (facts.reads_posted_texts and manifest.has_texts)
 
 
 def plan_prediction(

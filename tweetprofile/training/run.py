@@ -122,8 +122,24 @@ def _notes(plan: TrainingPlan, options: TrainOptions) -> Iterator[str]:
             f"the manifest also has {' and '.join(fields)}, which `profile_fields` would read; "
             "they can identify people."
         )
-    for note in plan.validation_notes:
+    for note in (*plan.validation_notes, *_lacking(plan)):
         yield f"held-out users: {note}"
+
+
+def _lacking(plan: TrainingPlan) -> Iterator[str]:
+    """Yield a sentence if the model reads more of the training users than of the held-out ones."""
+    held_out = plan.validation
+    if held_out is None or plan.options.use == "images":
+        return
+    lacking = ["texts"] if plan.manifest.has_texts and not held_out.has_texts else []
+    if plan.options.profile_fields:
+        there = held_out.profile_columns
+        lacking += [name for name in plan.manifest.profile_columns if name not in there]
+    if lacking:
+        yield (
+            f"{held_out.source} has no {' and no '.join(lacking)}, so scores and confidences are "
+            "those of the model without."
+        )
 
 
 def _finished(plan: TrainingPlan) -> TrainSummary | None:

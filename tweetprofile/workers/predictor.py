@@ -137,10 +137,16 @@ class Predictor:
             origin=describe_origin(self._checkpoint.training),
             sees_images=self._checkpoint.sees_images,
             reads_texts=self._checkpoint.texts is not None,
+            reads_posted_texts=self._reads_posted_texts,
             profile_fields=self._profile_fields,
             parts=self._parts,
             evidence=self._images.contributions,
         )
+
+    @property
+    def _reads_posted_texts(self) -> bool:
+        texts = self._checkpoint.texts
+        return texts is not None and "texts" in texts.header.spec.sources
 
     @property
     def _profile_fields(self) -> tuple[str, ...]:
