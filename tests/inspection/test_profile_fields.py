@@ -22,7 +22,7 @@ def test_users_with_a_field_are_counted(tmp_path: Path, capsys: pytest.CaptureFi
         tmp_path / "m.parquet",
         user_id=[1, 2, 3, 4],
         texts=pa.array([[], [], [], ["x"]], pa.list_(pa.string())),
-        name=["Ada", None, " ", "Bob"],
+        name=["Ada", None, "\u3000 ", "Bob"],
         description=pa.array([b"\xff", None, b"", None], pa.binary()).view(pa.string()),
     )
     assert main(["inspect", str(path)]) == 0

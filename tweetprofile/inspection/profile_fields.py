@@ -5,10 +5,10 @@ import pyarrow.compute as pc
 
 from tweetprofile.data.manifests.forms import Form, run_starts
 from tweetprofile.data.manifests.manifest import Manifest
+from tweetprofile.data.manifests.texts import decoded
 from tweetprofile.data.manifests.types import is_text
 
 _ROWS_AT_ONCE = 1 << 12
-_BLANK = rb"^\s*$"
 
 
 def count_profile_fields(manifest: Manifest) -> dict[str, int]:
@@ -33,6 +33,8 @@ def count_profile_fields(manifest: Manifest) -> dict[str, int]:
             users = rows.take(starts[1:] if ids[0] == last else starts)
             last = ids[-1]
         for name in names:
-            blank = pc.fill_null(pc.match_substring_regex(users[name], _BLANK), True)
+            texts = decoded(users[name])
+            blank = pc.or_(pc.utf8_is_space(texts), pc.equal(pc.binary_length(texts), 0))
+            blank = pc.fill_null(blank, True)
             counts[name] += len(users) - (pc.sum(blank).as_py() or 0)
     return counts
