@@ -9,7 +9,7 @@ import tweetprofile
 from tests.facts import predictor_facts
 from tweetprofile.cli.predict_view import show_summary
 from tweetprofile.data.manifests.sources import describe_files
-from tweetprofile.plurals import count_of, one_or_many
+from tweetprofile.plurals import count_of, listed, one_or_many
 from tweetprofile.predicting.summary import PredictSummary
 from tweetprofile.workers.profiles import Counts
 
@@ -46,3 +46,11 @@ def test_no_message_leaves_the_plural_to_the_reader() -> None:
         texts = re.findall(r'"[^"\n]*"', path.read_text(encoding="utf-8"))
         for text in texts:
             assert not re.search(r"[a-z]\((?:s|es|ies)\)", text), f"{path}: {text}"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_words_are_listed_as_in_a_sentence(words: list[str], sentence: str) -> None:
+    assert listed(words) == sentence

@@ -160,8 +160,17 @@ def test_a_model_of_texts_alone_refuses_a_manifest_without_texts_and_profiles(
         predict(bare, model)
 
 
-def test_a_field_that_is_no_text_ends_the_run_with_its_name(manifest: Path, model: Path) -> None:
-    numbers = manifest.with_name("numbers.parquet")
-    pl.read_parquet(manifest).with_columns(name=pl.lit(7)).write_parquet(numbers)
-    with pytest.raises(ManifestError, match=r"numbers\.parquet: 'name' is int32; it must be"):
-        predict(numbers, model)
+def test_a_field_that_is_no_text_is_refused_before_any_row_is_written(
+    manifest: Path, model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    users = pl.read_parquet(manifest)
+    users[:4].write_parquet(folder / "1.parquet")
+    users[4:].with_columns(name=pl.lit(7)).write_parquet(folder / "2.parquet")
+    plan = plan_prediction(folder, "x.parquet", PredictOptions(checkpoint=model, devices="cpu"))
+    with (
+        plan.engine() as engine,
+        pytest.raises(ManifestError, match=r"2\.parquet: 'name' is int32; it must be a string"),
+    ):
+        plan.require_input(engine.facts)

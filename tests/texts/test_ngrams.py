@@ -193,3 +193,9 @@ def test_a_screen_name_counts_the_same_with_and_without_its_at_sign() -> None:
     plain = count_ngrams([], spec, {"name": "Ada", "screen_name": "adalara"})
     written = count_ngrams([], spec, {"name": "Ada", "screen_name": " @adalara"})
     assert written.buckets_J.tolist() == plain.buckets_J.tolist()
+
+
+def test_fields_that_a_spec_does_not_name_are_not_counted() -> None:
+    spec = TextSpec((NgramBlock("word", 1, 1, 12, "names"),), fields=("name",))
+    both = count_ngrams([], spec, {"name": "Ada", "screen_name": "adalara"})
+    assert both.buckets_J.tolist() == count_ngrams([], spec, {"name": "Ada"}).buckets_J.tolist()

@@ -27,7 +27,9 @@ OTHER = TextSpec(
 )
 
 
-@pytest.mark.parametrize("spec", [TextSpec(), OTHER, TextSpec((*BLOCKS, *PROFILE_BLOCKS))])
+@pytest.mark.parametrize(
+    "spec", [TextSpec(), OTHER, TextSpec((*BLOCKS, *PROFILE_BLOCKS), fields=("name",))]
+)
 def test_json_brings_a_spec_there_and_back(spec: TextSpec) -> None:
     assert text_spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
@@ -133,6 +135,14 @@ def test_the_fields_of_profiles_are_those_that_a_block_counts() -> None:
     every = TextSpec((*BLOCKS, *PROFILE_BLOCKS))
     assert every.profile_fields == PROFILE_COLUMNS
     assert TextSpec(PROFILE_BLOCKS[:1]).profile_fields == ("name", "screen_name")
+    some = TextSpec(PROFILE_BLOCKS, fields=("description", "screen_name"))
+    assert some.profile_fields == ("screen_name", "description")
+    assert TextSpec(BLOCKS, fields=("name",)).profile_fields == ()
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(OptionError, match="`fields` has url; it may have name, screen_name, desc"):
+        TextSpec(PROFILE_BLOCKS, fields=("url",))
 
 
 def test_an_unknown_source_is_refused() -> None:

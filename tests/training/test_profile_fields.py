@@ -78,7 +78,7 @@ def test_only_what_the_manifest_has_is_counted(tmp_path: Path) -> None:
     pl.read_parquet(manifest).drop("description").write_parquet(manifest)
     texts = load_checkpoint(train(manifest, tmp_path, profile_fields=True).checkpoint).texts
     assert texts is not None
-    assert texts.header.spec.profile_fields == ("name", "screen_name")
+    assert texts.header.spec.profile_fields == ("name",)
 
 
 def test_fields_that_held_out_users_lack_are_named(tmp_path: Path) -> None:

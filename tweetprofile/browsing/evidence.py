@@ -90,7 +90,7 @@ def _by_index(entries: Sequence[Any], schema: TraitSchema) -> dict[int, Contribu
     return {
         int(each["index"]): _contributions(each["contributions"] or {}, schema)
         for each in entries
-        if each is not None and each.get("index") is not None and each["index"] >= 0
+        if isinstance(each, dict) and each.get("index") is not None and each["index"] >= 0
     }
 
 
@@ -98,7 +98,7 @@ def _by_field(entries: Sequence[Any], schema: TraitSchema) -> dict[str, Contribu
     given = {
         str(each.get("field")): each.get("contributions") or {}
         for each in entries
-        if each is not None
+        if isinstance(each, dict)
     }
     return {name: _contributions(given[name], schema) for name in PROFILE_COLUMNS if name in given}
 

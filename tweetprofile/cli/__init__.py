@@ -25,7 +25,7 @@ from tweetprofile.errors import (
     WorkerError,
     WriteError,
 )
-from tweetprofile.thread_waiting import PASSIVE_WAITING
+from tweetprofile.thread_waiting import choose_waiting
 from tweetprofile.untrusted.text import printable
 from tweetprofile.version import __version__
 
@@ -106,8 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments is None:
             streams.open_closed_streams()
-            for name, value in PASSIVE_WAITING.items():
-                os.environ.setdefault(name, value)  # before a command loads PyTorch
+            choose_waiting(os.environ)  # before a command loads PyTorch
         code = _finish(_run(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED

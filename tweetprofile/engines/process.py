@@ -12,7 +12,6 @@ from multiprocessing.connection import Connection, wait
 from typing import BinaryIO
 
 from tweetprofile.engines.shared_progress import SharedProgress, create_shared_memory
-from tweetprofile.thread_waiting import PASSIVE_WAITING
 
 _BOOT = """import sys
 sys.path += [entry for entry in {path!r} if entry not in sys.path]
@@ -64,7 +63,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", boot],
                 pass_fds=[theirs.fileno(), memory],
-                env=ALLOCATOR | PASSIVE_WAITING | os.environ | dict(environment or {}),
+                env=ALLOCATOR | os.environ | dict(environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

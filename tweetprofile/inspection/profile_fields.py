@@ -1,20 +1,19 @@
 """Count the users who have a name, a screen name or a description."""
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from tweetprofile.data.manifests.forms import Form, run_starts
+from tweetprofile.data.manifests.forms import Form, group_rows
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import decoded
 from tweetprofile.data.manifests.types import is_text
 
-_ROWS_AT_ONCE = 1 << 12
+_ROWS_AT_ONCE = 512
 
 
 def count_profile_fields(manifest: Manifest) -> dict[str, int]:
     """Return the number of users of the whole manifest who have each field, blank ones left out.
 
-    Columns that are no texts are left out. In the long form, the first row of a user counts.
+    Columns that are no texts are left out.
 
     Raises:
         ManifestError: The manifest is damaged.
@@ -24,14 +23,10 @@ def count_profile_fields(manifest: Manifest) -> dict[str, int]:
     counts = dict.fromkeys(names, 0)
     if not names:
         return counts
-    last: pa.Scalar | None = None
-    for rows in manifest.read(_ROWS_AT_ONCE, ["user_id", *names], raw=names):
-        users = rows
-        if manifest.form is Form.LONG and len(rows):
-            ids = rows["user_id"].combine_chunks()
-            starts = run_starts(ids)
-            users = rows.take(starts[1:] if ids[0] == last else starts)
-            last = ids[-1]
+    tables = manifest.read(_ROWS_AT_ONCE, ["user_id", *names], raw=names)
+    if manifest.form is Form.LONG:
+        tables = group_rows(tables, 1, profile=names)
+    for users in tables:
         for name in names:
             texts = decoded(users[name])
             blank = pc.or_(pc.utf8_is_space(texts), pc.equal(pc.binary_length(texts), 0))

@@ -56,10 +56,10 @@ def fold_batch_norms(network: nn.Module) -> None:
 def fuse_activations(network: nn.Module) -> None:
     """Let the convolutions of a network of timm apply the activations that follow them, in place.
 
-    Only valid in eval mode. This takes effect for float32 on processors, where it saves a fifth of
-    the time with efficientnet-lite0 (2026-11-29, two Intel Xeon processors). Where oneDNN is
-    missing, or where a trace does not prove that an activation alone uses the result of a
-    convolution, nothing changes.
+    Only valid in eval mode. This takes effect for float32 on processors: with efficientnet-lite0,
+    groups of 8 frames of 128 pixels take a fifth less time, and frames of 224 pixels 3% less
+    (2026-11-29, two Intel Xeon processors). Where oneDNN is missing, or where a trace does not
+    prove that an activation alone uses the result of a convolution, nothing changes.
     """
     if not hasattr(torch.ops.mkldnn, _FUSED):
         return

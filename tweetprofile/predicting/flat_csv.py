@@ -9,6 +9,7 @@
 `image_errors`              `0 a.jpg: missing; 3 b.jpg: truncated`
 `evidence`                  `0: gender 0.31, location -0.02; 3: gender 0.12, location 0.4`
 `text_evidence`             the same of texts
+`profile_evidence`          the same of fields: `name: gender 0.31, location -0.02`
 `evidence_base_<trait>`     what the model says of the trait before any image and text
 ==========================  ================================================================
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tweetprofile.checkpoints.choice import find_checkpoint
+from tweetprofile.data.manifests.content_rows import require_texts
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.texts import MAX_TEXT_BYTES, MAX_TEXTS, LimitsTexts
 from tweetprofile.engines.jobs import PredictJob
 from tweetprofile.errors import OptionError
 from tweetprofile.job import PredictorFacts, PredictorOptions, refuse_averages
+from tweetprofile.plurals import listed
 from tweetprofile.predicting.options import RunOptions
 from tweetprofile.predicting.planning import RunPlan, check_run
 from tweetprofile.predicting.rows import ProfileRows
@@ -81,6 +83,7 @@ class PredictPlan(RunPlan[PredictorFacts]):
     def require_input(self, facts: PredictorFacts) -> None:
         """See `RunPlan.require_input`; a model may also read texts."""
         manifest = self.manifest
+        require_texts(manifest, facts.profile_fields)
         images = facts.sees_images and manifest.has_images
         if not images and not _has_texts_for(manifest, facts):
             wanted = "images" if facts.sees_images else "texts"
@@ -102,7 +105,7 @@ def _lacking(manifest: Manifest, facts: PredictorFacts) -> Iterator[str]:
     lacking = [name for name in facts.profile_fields if name not in manifest.profile_columns]
     if lacking and has_texts:
         yield (
-            f"The model also reads {' and '.join(lacking)} of users' own profiles, which the "
+            f"The model also reads {listed(lacking)} of users' own profiles, which the "
             "manifest lacks: users are predicted by the rest, less surely."
         )
 

@@ -116,7 +116,8 @@ def pieces_of(
         yield piece, "texts"
     for source, names in PROFILE_FIELDS.items():
         if source in spec.sources:
-            fields = [_field(name, profile[name]) for name in names if name in profile]
+            counted = [name for name in names if name in spec.profile_fields and name in profile]
+            fields = [_field(name, profile[name]) for name in counted]
             for piece in normalised_pieces(fields, spec):
                 yield piece, source
 

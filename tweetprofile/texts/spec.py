@@ -114,6 +114,8 @@ class TextSpec:
         hide_mentions: Whether every `@name` counts as the same word.
         longest_run: The number of equal characters in a row that more of them are cut to.
         frequencies: What an n-gram weighs that occurs several times.
+        fields: The fields of profiles that are counted, as far as a block counts them; if empty,
+            all that a block counts.
 
     Raises:
         OptionError: A value is out of range.
@@ -125,6 +127,7 @@ class TextSpec:
     hide_mentions: bool = True
     longest_run: int = 3
     frequencies: Frequencies = "logarithmic"
+    fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.frequencies not in get_args(Frequencies):
@@ -141,6 +144,10 @@ class TextSpec:
                 f"the blocks have {count_of(self.buckets, 'bucket')}; at most {_MOST_BUCKETS:,} "
                 "are possible."
             )
+        known = [name for names in PROFILE_FIELDS.values() for name in names]
+        for name in self.fields:
+            if name not in known:
+                raise OptionError(f"`fields` has {name}; it may have {', '.join(known)}.")
         if not 1 <= self.longest_run <= 1000:
             raise OptionError(f"`longest_run` is {self.longest_run}; it must be from 1 to 1000.")
 
@@ -170,15 +177,22 @@ class TextSpec:
         """The fields of profiles in which n-grams are counted."""
         own = self.sources
         return tuple(
-            name for source, names in PROFILE_FIELDS.items() if source in own for name in names
+            name
+            for source, names in PROFILE_FIELDS.items()
+            if source in own
+            for name in names
+            if name in (self.fields or names)
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as JSON; what version 0.1 knew is written as it wrote it.
 
-        A block of posted texts has no `source`, and logarithmic frequencies are not mentioned.
+        A block of posted texts has no `source`, and neither logarithmic frequencies nor `fields`
+        without a field are mentioned.
         """
         spec = asdict(self)
+        if not self.fields:
+            del spec["fields"]
         if self.frequencies == "logarithmic":
             del spec["frequencies"]
         for block in spec["blocks"]:
@@ -201,8 +215,10 @@ def text_spec_from_dict(data: Mapping[str, Any]) -> TextSpec:
         "hide_mentions": truth,
         "longest_run": whole,
     }
-    found = read_fields(data, "texts", {**readers, "frequencies": text}, readers)
-    return TextSpec(**{**found, "blocks": tuple(found["blocks"])})
+    added = {"frequencies": text, "fields": list_of(text)}
+    found = read_fields(data, "texts", {**readers, **added}, readers)
+    lists = {"blocks": tuple(found["blocks"]), "fields": tuple(found.get("fields", ()))}
+    return TextSpec(**{**found, **lists})
 
 
 def _block(value: object, what: str) -> NgramBlock:

@@ -11,6 +11,7 @@ from tweetprofile.data.files.protection import Inputs
 from tweetprofile.data.files.storage import AnyPath, as_path
 from tweetprofile.data.images.roots import check_image_root
 from tweetprofile.data.labels.reading import FoundSchema, check_labels, find_schema
+from tweetprofile.data.manifests.content_rows import require_texts
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
@@ -129,6 +130,8 @@ def _what_to_use(options: TrainOptions, manifest: Manifest, validation: Manifest
                 f"`profile_fields` needs a column {', '.join(PROFILE_COLUMNS[:-1])} or "
                 f"{PROFILE_COLUMNS[-1]}, and {each.source} has none; add one, or leave it out."
             )
+        if fields:
+            require_texts(each, PROFILE_COLUMNS)
         has = {"images": each.has_images, "texts": each.has_texts or fields}
         for name, there in has.items():
             if use in (name, "both") and not there:

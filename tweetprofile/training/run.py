@@ -11,6 +11,7 @@ import numpy as np
 
 from tweetprofile.checkpoints.checkpoint import load_checkpoint, save_checkpoint
 from tweetprofile.checkpoints.choice import MODEL_FILE
+from tweetprofile.plurals import listed
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import TraitScore, score_traits
 from tweetprofile.training.backbones import advice
@@ -119,7 +120,7 @@ def _notes(plan: TrainingPlan, options: TrainOptions) -> Iterator[str]:
     fields = plan.manifest.profile_columns
     if fields and plan.options.use != "images" and not plan.options.profile_fields:
         yield (
-            f"the manifest also has {' and '.join(fields)}, which `profile_fields` would read; "
+            f"the manifest also has {listed(fields)}, which `profile_fields` would read; "
             "they can identify people."
         )
     for note in (*plan.validation_notes, *_lacking(plan)):

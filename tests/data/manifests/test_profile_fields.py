@@ -81,11 +81,15 @@ def test_files_may_lack_a_field(tmp_path: Path) -> None:
     assert [user.profile.get("name") for user in users] == ["Ada", "Bob", "Cy", None]
 
 
-def test_in_the_long_form_the_first_row_of_a_user_counts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows_per_group", [1, 2, 100])
+def test_in_the_long_form_the_first_field_of_a_user_counts_that_is_not_null(
+    tmp_path: Path, rows_per_group: int
+) -> None:
     path = tmp_path / "long.parquet"
-    rows = {"user_id": ["a", "a", "b", "c"], "text": ["1", "2", None, "3"]}
-    pq.write_table(pa.table({**rows, "name": ["Ada", "other", "Bob", None]}), path)
-    users = read(Manifest.open(path), rows=4)
+    rows = {"user_id": ["a", "a", "a", "b", "c"], "text": ["1", "2", None, None, "3"]}
+    names = [None, "Ada", "other", "Bob", None]
+    pq.write_table(pa.table({**rows, "name": names}), path, row_group_size=rows_per_group)
+    users = read(Manifest.open(path), rows=5)
     assert [(user.texts, dict(user.profile)) for user in users] == [
         (("1", "2"), {"name": "Ada"}),
         ((), {"name": "Bob"}),

@@ -221,8 +221,8 @@ function fieldCount(details, trait) {
 }
 
 function fieldsOf(user, details) {
-  if (!details.fields.length) return [];
   const trait = shownTrait(user), given = details.fields.filter(([, own]) => own && own[trait] !== null);
+  if (!given.length) return [];
   const largest = Math.max(1e-9, ...given.map(([, own]) => Math.abs(own[trait])));
   const list = element("ol", "texts");
   for (const [name, own] of given) {

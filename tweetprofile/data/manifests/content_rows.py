@@ -23,7 +23,8 @@ from tweetprofile.data.manifests.forms import (
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.profile_fields import join_fields
 from tweetprofile.data.manifests.row_groups import batch_sizes, drop_rows, rechunk
-from tweetprofile.data.manifests.texts import TextLimits
+from tweetprofile.data.manifests.schemas import FileSchema
+from tweetprofile.data.manifests.texts import TextLimits, require_text
 from tweetprofile.data.manifests.users import RowRange, UserBatch
 from tweetprofile.errors import ManifestError
 
@@ -85,6 +86,20 @@ def batches_without_content(
         first += len(users)
 
 
+def require_texts(manifest: Manifest, columns: Iterable[str]) -> None:
+    """Raise ManifestError if a file has something else than texts in a column of profile fields.
+
+    Floating-point numbers pass here, as which pandas writes a column without any value.
+    """
+    wanted = [name for name in columns if name in manifest.profile_columns]
+    for file in manifest.files if wanted else ():
+        schema = FileSchema.read(file).schema
+        for name in wanted:
+            kind = schema.field(name).type if name in schema.names else pa.null()
+            if not pa.types.is_floating(kind):
+                require_text(name, kind, file)
+
+
 def only_content_of(table: pa.Table, position: int) -> pa.Table:
     """Return a batch's table with the images and texts of one user; all other lists are empty."""
     for name in ("images", "texts"):
@@ -132,7 +147,7 @@ class ContentRowReader:
             self._seek(rows.first)
         tables = self._take(rows.count)
         if self._is_long:
-            users = group_rows(tables, self._most, self._texts)
+            users = group_rows(tables, self._most, self._texts, self._profile)
         else:
             users = users_from_lists(tables, self._texts)
         table = pa.concat_tables(list(users), promote_options="permissive")

@@ -15,7 +15,7 @@ columns; `cap_images` then adds `images_given`. If texts are wanted, `texts` fol
 describes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -159,7 +159,10 @@ def users_from_lists(
 
 
 def group_rows(
-    tables: Iterable[pa.Table], most: int, texts: TextLimits | None = None
+    tables: Iterable[pa.Table],
+    most: int,
+    texts: TextLimits | None = None,
+    profile: Sequence[str] = (),
 ) -> Iterator[pa.Table]:
     """Join adjacent rows of (user_id, image, text) into one row per user.
 
@@ -170,10 +173,12 @@ def group_rows(
         tables: The rows.
         most: The largest number of images per user that is kept.
         texts: The limits of texts; None if they are not wanted.
+        profile: The columns of which each user gets the first value that is not null. Of the other
+            columns, the user's first row counts.
     """
-    last = _LastUser(most, texts)
+    last = _LastUser(most, texts, profile)
     for table in tables:
-        users = _join_runs(table, texts)
+        users = _join_runs(table, texts, profile)
         if not len(users):
             continue
         # The last user may continue in the next table.
@@ -195,11 +200,13 @@ class _LastUser:
     Args:
         most: The largest number of images that is kept.
         texts: The limits of texts; None if they are not wanted.
+        profile: The columns of which the first value counts that is not null.
     """
 
-    def __init__(self, most: int, texts: TextLimits | None) -> None:
+    def __init__(self, most: int, texts: TextLimits | None, profile: Sequence[str]) -> None:
         self._most = most
         self._texts = texts
+        self._profile = profile
         self._pieces: list[pa.Table] = []
 
     def continues_in(self, users: pa.Table) -> bool:
@@ -235,6 +242,9 @@ class _LastUser:
                 joint[name] = pa.array([sum(each[name][0].as_py() for each in pieces)], pa.int64())
         if self._texts is not None:
             joint["texts"] = join_text_lists([each["texts"] for each in pieces], self._texts)
+        for name in self._profile:
+            values = pa.chunked_array([c for each in pieces for c in each[name].chunks])
+            joint[name] = first_values(values, pa.array([0]))
         user = pieces[0]
         for name, array in joint.items():
             user = user.set_column(user.schema.get_field_index(name), name, array)
@@ -253,13 +263,16 @@ def cap_images(table: pa.Table, most: int) -> pa.Table:
     return table
 
 
-def _join_runs(rows: pa.Table, texts: TextLimits | None) -> pa.Table:
+def _join_runs(rows: pa.Table, texts: TextLimits | None, profile: Sequence[str]) -> pa.Table:
     """Join runs of equal `user_id`; a null image or text means that this row has none."""
     starts = run_starts(joined(rows["user_id"]))
     content = [name for name in ("image", "text") if name in rows.column_names]
     if texts is None:
         content = [name for name in content if name == "image"]
     users = rows.drop_columns(content).take(starts) if content else rows.take(starts)
+    for name in profile if len(users) else ():
+        position = users.schema.get_field_index(name)
+        users = users.set_column(position, name, first_values(rows[name], starts))
     if "image" in rows.column_names:
         image = joined(rows["image"])
         given = _valid_per_run(image, starts)
@@ -274,6 +287,19 @@ def _join_runs(rows: pa.Table, texts: TextLimits | None) -> pa.Table:
     lists = text_lists(text, given, texts)
     users = users.append_column("texts", lists).append_column("texts_given", pa.array(given))
     return users.append_column("texts_null", pa.array(np.zeros(len(users), np.int64)))
+
+
+def first_values(values: pa.ChunkedArray, starts: pa.Array) -> pa.ChunkedArray:
+    """Return the first value of each run of rows that is not null, or null if there is none.
+
+    Args:
+        values: The values of all rows; there is at least one.
+        starts: The positions at which runs begin.
+    """
+    rows = np.arange(len(values))
+    is_there = values.is_valid().to_numpy().astype(bool)
+    first = np.minimum.reduceat(np.where(is_there, rows, len(rows)), starts.to_numpy())
+    return values.take(pa.array(first, mask=first == len(rows)))
 
 
 def _valid_per_run(values: pa.Array, starts: pa.Array) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from tweetprofile.errors import TrainingError
 from tweetprofile.plurals import count_of, one_or_many
 from tweetprofile.scoring.epochs import EpochMetrics
 from tweetprofile.scoring.traits import mean_macro_f1, score_traits
-from tweetprofile.texts.model import TextModel
-from tweetprofile.texts.spec import BLOCKS, PROFILE_BLOCKS, PROFILE_FIELDS, NgramBlock, TextSpec
+from tweetprofile.texts.model import TermWeights, TextModel
+from tweetprofile.texts.spec import BLOCKS, PROFILE_BLOCKS, PROFILE_FIELDS, TextSpec
 from tweetprofile.training.calibration import TemperatureFit, calibrate
 from tweetprofile.training.held_out import HeldOut
 from tweetprofile.training.observer import TrainObserver
@@ -114,7 +114,7 @@ def _spec_for(plan: TrainingPlan) -> TextSpec:
     sources = [source for source, names in PROFILE_FIELDS.items() if set(names) & set(fields)]
     of_texts = BLOCKS if plan.manifest.has_texts else ()
     of_profiles = tuple(block for block in PROFILE_BLOCKS if block.source in sources)
-    return TextSpec((*of_texts, *of_profiles), frequencies="saturating")
+    return TextSpec((*of_texts, *of_profiles), frequencies="saturating", fields=fields)
 
 
 def _read(
@@ -144,24 +144,28 @@ def _validate(
 
 def _describe(fit: TextFit, held_out: HeldOut, *, alone: bool) -> str:
     """Return a sentence on the settings, and on how users were held out."""
-    blocks = fit.model.terms.spec.blocks
-    chosen = "; ".join(f"{name} by {_weights(blocks, each)}" for name, each in fit.settings.items())
-    how = "by the users of `val`" if alone else f"in {FOLDS} folds, by models that held them out"
-    scored = len(held_out.users_R)
+    terms, scored = fit.model.terms, len(held_out.users_R)
+    chosen = "; ".join(f"{name} by {_weights(terms, each)}" for name, each in fit.settings.items())
+    users = f"{count_of(scored, 'user')} {'of `val` ' if alone else ''}"
+    how = "" if alone else f" in {FOLDS} folds, by models that held them out"
     return (
-        f"texts: {count_of(len(fit.model.terms.buckets_F), 'n-gram')}, "
-        f"weighted for {chosen}; {count_of(scored, 'user')} "
-        f"{one_or_many(scored, 'was', 'were')} scored {how}."
+        f"texts: {count_of(len(terms.buckets_F), 'n-gram')}, weighted for {chosen}; "
+        f"{users}{one_or_many(scored, 'was', 'were')} scored{how}."
     )
 
 
-def _weights(blocks: Sequence[NgramBlock], setting: TextSetting) -> str:
-    """Return how much each kind of n-grams of texts, and each field of profiles, counts."""
+def _weights(terms: TermWeights, setting: TextSetting) -> str:
+    """Return how much each kind of n-grams of texts, and each field of profiles, counts.
+
+    Blocks without an n-gram that several users have are left out.
+    """
     weights: dict[str, float] = {}
-    for block, weight in zip(blocks, setting.block_weights, strict=True):
-        name = block.kind if block.source == "texts" else block.source
-        weights[name] = weights.get(name, 0.0) + weight
-    return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+    sizes = np.diff([*terms.block_starts, len(terms.buckets_F)])
+    for block, weight, size in zip(terms.spec.blocks, setting.block_weights, sizes, strict=True):
+        if size:
+            name = block.kind if block.source == "texts" else block.source
+            weights[name] = weights.get(name, 0.0) + weight
+    return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items()) or "nothing"
 
 
 def _measure(
