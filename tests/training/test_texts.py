@@ -143,3 +143,25 @@ def test_texts_are_left_out_on_request(medium_dump: Path, tmp_path: Path) -> Non
     summary = train(manifest, tmp_path, use="images", image_root=str(medium_dump), **quick)
     assert load_checkpoint(summary.checkpoint).texts is None
     assert not summary.parts
+
+
+@pytest.mark.parametrize("images", [[], None])
+def test_a_column_in_which_nobody_has_an_image_is_ignored(
+    tmp_path: Path, images: list[str] | None
+) -> None:
+    manifest = labelled_texts(tmp_path / "users.parquet", 40)
+    nothing = pl.Series("images", [images] * 40, pl.List(pl.String))
+    pl.read_parquet(manifest).with_columns(nothing).write_parquet(manifest)
+    assert train(manifest, tmp_path).texts_alone
+
+
+@pytest.mark.slow
+def test_a_column_in_which_nobody_has_a_text_is_ignored(medium_dump: Path, tmp_path: Path) -> None:
+    users = pl.read_parquet(medium_dump / "train.parquet")
+    nothing = pl.Series("texts", [[]] * len(users), pl.List(pl.String))
+    manifest = tmp_path / "users.parquet"
+    users.with_columns(nothing).write_parquet(manifest)
+    quick: dict[str, Any] = {"epochs": 1, "members": 1, "frame_size": 32}
+    summary = train(manifest, tmp_path, image_root=str(medium_dump), **quick)
+    assert not summary.texts_alone
+    assert not summary.parts

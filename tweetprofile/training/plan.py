@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import torch
 
 from tweetprofile.data.files.protection import Inputs
@@ -15,6 +16,7 @@ from tweetprofile.data.manifests.content_rows import require_texts
 from tweetprofile.data.manifests.inputs import inputs_of
 from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
+from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.errors import CheckpointError, OptionError
 from tweetprofile.networks import NetworkSpec, NoImagesSpec
 from tweetprofile.training.cache_building import CacheOptions
@@ -24,6 +26,10 @@ from tweetprofile.training.folder import FolderOptions, prepare_folder
 from tweetprofile.training.settings import TrainOptions, Use
 from tweetprofile.training.state import TrainingState, require_same
 from tweetprofile.workers.devices import resolve_devices
+
+_USERS_WITH_BYTES, _USERS_AT_ONCE = 16, 1024
+"""Users that are read at a time to see whether there is an image or a text; usually, the first ones
+say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +125,7 @@ def _what_to_use(options: TrainOptions, manifest: Manifest, validation: Manifest
         OptionError: A manifest has no column for it.
     """
     fields = options.profile_fields
-    has_texts = manifest.has_texts or (fields and bool(manifest.profile_columns))
-    use: Use = "images"
-    if has_texts:
-        use = "both" if manifest.has_images else "texts"
-    use = options.use or use
+    use = options.use or _what_there_is(manifest, fields=fields)
     for each in (manifest,) if validation is None else (manifest, validation):
         if fields and not each.profile_columns:
             raise OptionError(
@@ -157,6 +159,31 @@ def _what_to_use(options: TrainOptions, manifest: Manifest, validation: Manifest
                 "leave it out."
             )
     return use
+
+
+def _what_there_is(manifest: Manifest, *, fields: bool) -> Use:
+    """Return what users of a manifest have; a column in which nobody has anything is ignored.
+
+    Args:
+        manifest: The manifest.
+        fields: Whether profile fields count as texts.
+    """
+    texts = (fields and bool(manifest.profile_columns)) or _has_any(manifest, "texts_given")
+    if texts and _has_any(manifest, "images_given"):
+        return "both"
+    return "texts" if texts else "images"
+
+
+def _has_any(manifest: Manifest, count: str) -> bool:
+    """Return whether a user has an image (`images_given`) or a text (`texts_given`)."""
+    if not (manifest.has_images if count == "images_given" else manifest.has_texts):
+        return False
+    limits = TextLimits(max_texts=1) if count == "texts_given" else None
+    users = _USERS_WITH_BYTES if manifest.carries_bytes else _USERS_AT_ONCE
+    return any(
+        pc.any(pc.greater(batch.table[count], 0)).as_py()
+        for batch in manifest.batches(users, users, max_images=1, texts=limits)
+    )
 
 
 def image_root_of(options: TrainOptions, manifest: Manifest) -> AnyPath:

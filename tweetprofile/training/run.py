@@ -117,6 +117,13 @@ def _notes(plan: TrainingPlan, options: TrainOptions) -> Iterator[str]:
     sentence = advice(options.backbone_options)
     if sentence is not None and plan.options.use != "texts":
         yield sentence
+    if options.use is None:
+        for name, is_used, there in (
+            ("image", plan.options.use != "texts", plan.manifest.has_images),
+            ("text", plan.options.use != "images", plan.manifest.has_texts),
+        ):
+            if there and not is_used:
+                yield f"no user of {plan.manifest.source} has {name}s, so the model does without."
     fields = plan.manifest.profile_columns
     if fields and plan.options.use != "images" and not plan.options.profile_fields:
         yield (

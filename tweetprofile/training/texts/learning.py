@@ -165,7 +165,8 @@ def _weights(terms: TermWeights, setting: TextSetting) -> str:
         if size:
             name = block.kind if block.source == "texts" else block.source
             weights[name] = weights.get(name, 0.0) + weight
-    return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items()) or "nothing"
+    total = sum(weights.values()) or 1.0
+    return ", ".join(f"{name} {each / total:.2f}" for name, each in weights.items()) or "nothing"
 
 
 def _measure(
