@@ -35,6 +35,10 @@ from tweetprofile.networks.timm_backbones import backbone_facts
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
 
+# Readline sets these where pytest starts its processes, and they would count as the user's wish.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+
 DATA = Path(
     os.environ.get("TWEETPROFILE_TEST_DATA")
     or Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -46,7 +46,10 @@ def test_how_contributions_were_found_may_be_unknown() -> None:
 def test_fields_of_profiles_are_those_that_manifests_have() -> None:
     each = {"gender": 0.5, "place": math.inf}
     fields = [{"field": name, "contributions": each} for name in ("description", "name", "<b>")]
-    row = {"evidence": [], "profile_evidence": [*fields, None, {"field": None}, "name", 7]}
+    row = {
+        "evidence": [],
+        "profile_evidence": [*fields, None, {"field": None, "contributions": None}],
+    }
     found = read_evidence(row, SCHEMA)
     assert found is not None
     assert found.fields == {"name": (0.5, None), "description": (0.5, None)}

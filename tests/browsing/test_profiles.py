@@ -136,6 +136,8 @@ def test_the_evidence_of_all_users_is_never_in_memory_at_once(tmp_path: Path) ->
         ("evidence", pa.array([[{"index": 1, "contributions": "much"}]] * ALL)),
         ("evidence", pa.array([[{"index": math.inf, "contributions": {"gender": 1.0}}]] * ALL)),
         ("text_evidence", pa.array([7] * ALL)),
+        ("profile_evidence", pa.array([["name"]] * ALL)),
+        ("profile_evidence", pa.array([[{"name": "much"}]] * ALL)),
         ("evidence_base", pa.array(["low"] * ALL)),
         ("image_errors", pa.array([[3]] * ALL)),
     ],
@@ -146,7 +148,9 @@ def test_a_damaged_column_is_one_sentence(
     profiles, manifest = texts()
     add_evidence(profiles, SCHEMA, texts=[2] * ALL)
     table, facts = pq.read_table(profiles), read_description(profiles)
-    table = table.drop_columns([column]).append_column(column, values)
+    if column in table.column_names:
+        table = table.drop_columns([column])
+    table = table.append_column(column, values)
     metadata = {METADATA_KEY: json.dumps(facts)}
     pq.write_table(table.replace_schema_metadata(metadata), profiles)
     with pytest.raises(PredictionsError, match="has a damaged column of outcomes or evidence"):

@@ -90,16 +90,12 @@ def _by_index(entries: Sequence[Any], schema: TraitSchema) -> dict[int, Contribu
     return {
         int(each["index"]): _contributions(each["contributions"] or {}, schema)
         for each in entries
-        if isinstance(each, dict) and each.get("index") is not None and each["index"] >= 0
+        if each is not None and each.get("index") is not None and each["index"] >= 0
     }
 
 
 def _by_field(entries: Sequence[Any], schema: TraitSchema) -> dict[str, Contributions]:
-    given = {
-        str(each.get("field")): each.get("contributions") or {}
-        for each in entries
-        if isinstance(each, dict)
-    }
+    given = {each["field"]: each["contributions"] or {} for each in entries if each is not None}
     return {name: _contributions(given[name], schema) for name in PROFILE_COLUMNS if name in given}
 
 

@@ -24,7 +24,7 @@ _LEAST_TRAIT = 9
 """Width of a pair of scores, 0.50/0.33; headings are cut to it if there is no room."""
 
 _SECONDS_PER_LINE = 60.0
-"""Where there is no live table, a long epoch has one line per so many seconds."""
+"""The time after which a long epoch has a line, where there is no live table."""
 
 _PAIR = "accuracy/macro-F1 on the held-out users"
 
