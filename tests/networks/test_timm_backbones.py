@@ -16,6 +16,7 @@ from tweetprofile.networks.timm_backbones import (
     build_backbone,
     import_timm,
     normalisations,
+    use_channels_last,
 )
 
 SMALL = {
@@ -205,3 +206,17 @@ def test_another_fault_of_timms_import_is_not_hidden(
     monkeypatch.delitem(sys.modules, "timm")
     with pytest.raises(RuntimeError, match="something else"):
         import_timm()
+
+
+def test_weights_of_five_dimensions_stay_where_others_are_ordered_for_images() -> None:
+    network = build_backbone("timm/lambda_resnet26t", 64, 64).eval()
+    frames = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = network(frames)
+        use_channels_last(network)
+        assert torch.allclose(network(frames), expected, atol=1e-4)
+    weights = list(network.parameters())
+    assert any(weight.dim() == 5 for weight in weights)
+    for weight in weights:
+        if weight.dim() == 4:
+            assert weight.is_contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ from tweetprofile.networks.embedding_head import EmbeddingHead
 from tweetprofile.networks.ensemble import Ensemble
 from tweetprofile.networks.folding import Foldable, fold_batch_norms
 from tweetprofile.networks.specs import EmbeddingSetSpec
-from tweetprofile.networks.timm_backbones import build_backbone
+from tweetprofile.networks.timm_backbones import build_backbone, use_channels_last
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -123,4 +123,5 @@ class EmbeddingSet(Foldable):
 
     def compute_in(self, dtype: torch.dtype) -> None:
         """Let the backbone compute in `dtype`, with channels-last weights."""
-        self.backbone.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.backbone.to(dtype=dtype)
+        use_channels_last(self.backbone)

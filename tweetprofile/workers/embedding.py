@@ -20,6 +20,7 @@ from torch import nn
 
 from tweetprofile.checkpoints.backbone import Backbone
 from tweetprofile.errors import CheckpointError
+from tweetprofile.networks.timm_backbones import use_channels_last
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.volumes.views import View
 from tweetprofile.workers.devices import precision_name
@@ -80,7 +81,8 @@ class FrameEmbedder:
         self._digest = backbone.digest
         self._device, self._precision, self._views = device, precision, tuple(views)
         self.features = backbone.features
-        self._network = _channels_last(backbone.network.to(device, dtype=precision))
+        self._network: nn.Module = backbone.network.to(device, dtype=precision)
+        use_channels_last(self._network)
         self._group = group_size(device, self._spec)
 
     @property
@@ -158,19 +160,6 @@ class FrameEmbedder:
                 'weights are too large to compute with; pass `precision="fp32"`.'
             )
         return embeddings.clip(-_LARGEST, _LARGEST).astype(np.float16)
-
-
-def _channels_last(network: nn.Module) -> nn.Module:
-    """Return a network with weights in the order that is fastest for images, where they have one.
-
-    The weights of a few networks, such as `lambda_resnet26t`, have a fifth dimension.
-    """
-    for module in network.modules():
-        if not isinstance(module, nn.Conv3d):
-            for weight in module.parameters(recurse=False):
-                if weight.dim() == 4:
-                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-    return network
 
 
 def _distinct(frames_MHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
