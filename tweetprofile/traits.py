@@ -3,13 +3,14 @@
 A schema is stored in the checkpoint, so that class names occur in no code except `PRESETS`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tweetprofile.errors import SchemaError
 from tweetprofile.plurals import count_of
+from tweetprofile.untrusted.repeats import first_repeated
 from tweetprofile.untrusted.toml_files import read_toml
 
 MOST_TRAITS = 1_000
@@ -36,15 +37,6 @@ RESERVED_COLUMNS = frozenset(
 """
 
 SPLIT_COLUMN = "split"
-
-
-def _first_repeated(names: Sequence[str]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
 
 
 def why_not_a_class(name: str) -> str | None:
@@ -92,7 +84,7 @@ class Trait:
                 f"trait '{self.name}' has {len(self.classes):,} classes, but can have at most "
                 f"{MOST_CLASSES_PER_TRAIT:,}; merge some."
             )
-        if repeated := _first_repeated(self.classes):
+        if repeated := first_repeated(self.classes):
             raise SchemaError(f"trait '{self.name}' has class '{repeated}' twice; keep one.")
         for each in self.classes:
             if reason := why_not_a_class(each):
@@ -119,7 +111,7 @@ class TraitSchema:
                 f"{len(self.traits):,}; leave some out."
             )
         names = set(self.names)
-        if repeated := _first_repeated(self.names):
+        if repeated := first_repeated(self.names):
             raise SchemaError(f"trait '{repeated}' is in the schema twice; keep one.")
         for name in self.names:
             for taken in (f"{name}_confidence", f"{name}_probabilities"):

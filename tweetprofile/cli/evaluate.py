@@ -12,6 +12,7 @@ from tweetprofile.cli import options as shared
 from tweetprofile.cli.command import Command, Section, option
 
 if TYPE_CHECKING:
+    from tweetprofile.evaluation.evaluate import EvaluateOptions
     from tweetprofile.predicting.plan import PredictOptions
 
 
@@ -131,17 +132,9 @@ def command(
     _check_inputs(manifest, given, choices)
 
     from tweetprofile.cli import evaluate_view as view
-    from tweetprofile.evaluation.evaluate import EvaluateOptions
     from tweetprofile.evaluation.plots import require_matplotlib
 
-    options = EvaluateOptions(
-        min_confidence=choices["min_confidence"],
-        seed=choices["seed"],
-        checkpoints=tuple(_candidates(choices["checkpoint"], choices["run"])),
-        image_root=choices["image_root"],
-        baselines=_baselines(choices),
-        made_by=choices["checkpoint"],
-    )
+    options = _options(choices)
     epochs = _epochs(choices["run"])
     if folder is not None and layout == "report" and len(given) < 2:
         require_matplotlib()
@@ -206,6 +199,20 @@ def _prepare(
     )
     checkpoint = Inputs.of(checkpoint=choices["checkpoint"])
     prepare_folder(folder, overwrite=overwrite, inputs=inputs + checkpoint)
+
+
+def _options(choices: dict[str, Any]) -> "EvaluateOptions":
+    """Return how to evaluate."""
+    from tweetprofile.evaluation.evaluate import EvaluateOptions
+
+    return EvaluateOptions(
+        min_confidence=choices["min_confidence"],
+        seed=choices["seed"],
+        checkpoints=tuple(_candidates(choices["checkpoint"], choices["run"])),
+        image_root=choices["image_root"],
+        baselines=_baselines(choices),
+        made_by=choices["checkpoint"],
+    )
 
 
 def _baselines(choices: dict[str, Any]) -> "PredictOptions | None":

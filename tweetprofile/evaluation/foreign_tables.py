@@ -35,6 +35,7 @@ from tweetprofile.evaluation.table_files import (
     open_parquet,
 )
 from tweetprofile.traits import Trait, TraitSchema, why_not_a_class
+from tweetprofile.untrusted.repeats import first_repeated
 from tweetprofile.untrusted.text import printable
 
 FRAMES = "frames_used"
@@ -193,13 +194,8 @@ def _check_names(names: Sequence[str], path: AnyPath) -> None:
         raise PredictionsError(
             f"{path} has no column 'user_id'; it has {_some(names)}. Rename the column of ids."
         )
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise PredictionsError(
-                f"{path}: column '{printable(name, 60)}' occurs twice; rename one."
-            )
-        seen.add(name)
+    if (name := first_repeated(names)) is not None:
+        raise PredictionsError(f"{path}: column '{printable(name, 60)}' occurs twice; rename one.")
 
 
 def _ids(ids: pa.ChunkedArray, path: AnyPath) -> pa.ChunkedArray:

@@ -11,6 +11,7 @@ from tweetprofile.errors import PredictionsError, WriteError
 from tweetprofile.evaluation.predictions import Predictions
 from tweetprofile.evaluation.written_files import write_files
 from tweetprofile.traits import PRESETS
+from tweetprofile.untrusted.repeats import first_repeated
 from tweetprofile.untrusted.text import printable
 
 TRACK = PRESETS["mex-a3t-2019"]
@@ -59,13 +60,10 @@ def write_submission(predictions: Predictions, folder: Path) -> list[tuple[Path,
 
 
 def _refuse_repeated(ids: Sequence[str], predictions: Predictions) -> None:
-    seen: set[str] = set()
-    for user in ids:
-        if user in seen:
-            raise PredictionsError(
-                f"{predictions.path}: user '{printable(user)}' occurs twice; keep one row."
-            )
-        seen.add(user)
+    if (user := first_repeated(ids)) is not None:
+        raise PredictionsError(
+            f"{predictions.path}: user '{printable(user)}' occurs twice; keep one row."
+        )
 
 
 def _refuse_other_classes(

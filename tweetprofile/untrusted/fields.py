@@ -13,6 +13,7 @@ from dataclasses import MISSING, fields
 from itertools import chain
 from typing import Any, NoReturn, TypeVar
 
+from tweetprofile.untrusted.repeats import first_repeated
 from tweetprofile.untrusted.text import printable
 
 _DEEPEST = 24
@@ -180,12 +181,8 @@ def finite(value: Any) -> Any:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise FieldError(f"has the key '{printable(key, _LONGEST_VALUE)}' twice")
-            seen.add(key)
+    if len(found) < len(pairs) and (key := first_repeated(key for key, _ in pairs)) is not None:
+        raise FieldError(f"has the key '{printable(key, _LONGEST_VALUE)}' twice")
     return found
 
 

@@ -20,6 +20,7 @@ from tweetprofile.data.manifests.suggestions import command_for_file
 from tweetprofile.data.manifests.texts import TEXT_COLUMNS
 from tweetprofile.data.manifests.types import is_bytes, is_text
 from tweetprofile.errors import ManifestError
+from tweetprofile.untrusted.repeats import first_repeated
 
 IMAGE_COLUMNS = ("images", "image")
 """The columns of images: the lists of users, and single images in the long form."""
@@ -196,10 +197,5 @@ def _is_empty(path: AnyPath, name: str, kind: pa.DataType) -> bool:
 
 
 def _refuse_repeated(names: Sequence[str], path: AnyPath) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ManifestError(
-                f"{path} has two columns called '{name}'; rename or drop one of them."
-            )
-        seen.add(name)
+    if (name := first_repeated(names)) is not None:
+        raise ManifestError(f"{path} has two columns called '{name}'; rename or drop one of them.")
