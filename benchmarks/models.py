@@ -103,6 +103,7 @@ def make_model(folder: Path, photos: list[bytes], options: ModelOptions | None =
             _spread_embeddings(network, frames_FHWC, drawn_ND)
         else:
             volumes = network.volume_spec.normalise(frames_FHWC[drawn_ND])
+            assert isinstance(network.heads, Heads)
             _spread_logits(network.heads, network(volumes))
     path = folder / "model.safetensors"
     save_checkpoint(path, network, {})
@@ -135,6 +136,7 @@ def _spread_embeddings(
     """Fit the head to the embeddings of frames, as training does, and spread its logits."""
     head = network.head
     assert isinstance(head, EmbeddingHead)
+    assert isinstance(head.heads, Heads)
     normalised = network.volume_spec.normalise_frames(frames_FHWC)
     embeddings_FC = network.embed(normalised)
     spread, mean = torch.std_mean(embeddings_FC, dim=0)

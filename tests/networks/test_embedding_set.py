@@ -18,7 +18,7 @@ from tweetprofile.networks import (
     spec_from_dict,
     spec_to_dict,
 )
-from tweetprofile.networks.specs import HeadPool
+from tweetprofile.networks.specs import COUNTED, HeadPool
 from tweetprofile.volumes.spec import VolumeSpec
 
 SPEC = EmbeddingSetSpec("deepset-tiny", backbone=TINY, features=16, hidden=8)
@@ -45,7 +45,7 @@ def make_network(*, members: int = 1) -> EmbeddingSet:
 
 @pytest.mark.parametrize(
     ("pool", "hidden"),
-    [(pool, n) for pool in get_args(HeadPool) for n in (0, 8) if n or pool != "clusters"],
+    [(pool, n) for pool in get_args(HeadPool) for n in (0, 8) if n or pool not in COUNTED],
 )
 def test_heads_ignore_the_order_and_what_only_fills(pool: HeadPool, hidden: int) -> None:
     head = make_head(replace(SPEC, pool=pool, hidden=hidden))

@@ -97,10 +97,10 @@ def test_each_image_that_is_used_has_an_entry_with_its_position(tmp_path: Path) 
     assert rows[2]["evidence_base"] is None
 
 
-@pytest.mark.parametrize("name", ["model1", "attention"])
+@pytest.mark.parametrize("name", ["model1", "attention", "topics"])
 def test_networks_that_do_not_add_up_images_leave_one_out(name: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    model = save_network(path, name) if name == "model1" else save_head(path, "attention")
+    model = save_network(path, name) if name == "model1" else save_head(path, name)
     whole, without = explain(model, [user("all", 1, 2, 3), user("less", 1, 3)])
     assert_adds_up([whole, without])
     for trait in SCHEMA.names:

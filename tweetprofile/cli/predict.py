@@ -72,8 +72,8 @@ from tweetprofile.cli.command import Command, Section, option
     "--evidence",
     is_flag=True,
     help="Also write what each image, and each text, contributes to the predicted class of each "
-    "trait. For model1, model2 and heads with attention, which do not add images up, the network "
-    "takes up to 12 times as long.",
+    "trait. For model1 and model2, which do not add images up, the network takes up to 12 times as "
+    "long.",
 )
 @shared.text_caps
 @run_options.embedding_cache

@@ -102,12 +102,13 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
 @option(
     Section.MODEL,
     "--head",
-    type=click.Choice(["auto", "sum", "clusters", "attention", "linear"]),
+    type=click.Choice(["auto", "sum", "clusters", "topics", "attention", "linear"]),
     default="auto",
     show_default=True,
     help="How a head combines the images of a user: it adds up their evidence (sum), counts them "
-    "by clusters of similar images (clusters), weighs them (attention), or is linear in their mean "
-    "(linear); auto takes the best of the four in a cross-validation on the training users.",
+    "by clusters of similar images (clusters), also asks which of the user's traits each image was "
+    "chosen for (topics), weighs them (attention), or is linear in their mean (linear); auto takes "
+    "the best of the five in a cross-validation on the training users.",
 )
 @option(
     Section.MODEL,

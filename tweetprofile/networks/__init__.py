@@ -33,10 +33,12 @@ from tweetprofile.networks.specs import (
     spec_to_dict,
 )
 from tweetprofile.networks.timm_backbones import build_backbone
+from tweetprofile.networks.topics import MOST_PROFILES, Topics, check_profiles, count_profiles
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
 __all__ = [
+    "MOST_PROFILES",
     "PRESETS",
     "AnyNetwork",
     "Cnn3d",
@@ -56,12 +58,15 @@ __all__ = [
     "NoImages",
     "NoImagesSpec",
     "Norm",
+    "Topics",
     "build_backbone",
     "build_ensemble",
     "build_head",
     "build_network",
+    "check_profiles",
     "contributions_of",
     "count_members",
+    "count_profiles",
     "ensemble_of",
     "fold_batch_norms",
     "fold_normalisation",
@@ -127,7 +132,7 @@ def contributions_of(spec: NetworkSpec) -> Contributions:
     """Return how it is known what each image contributes to the logits of a network."""
     if isinstance(spec, Cnn3dSpec):
         return "leave_one_out"
-    if isinstance(spec, EmbeddingSetSpec) and spec.pool == "attention":
+    if isinstance(spec, EmbeddingSetSpec) and spec.pool in ("attention", "topics"):
         return "leave_one_out"
     return "exact"
 

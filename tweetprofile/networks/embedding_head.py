@@ -12,7 +12,8 @@ from torch import nn
 
 from tweetprofile.networks.explained import Explained
 from tweetprofile.networks.heads import Heads
-from tweetprofile.networks.specs import EmbeddingSetSpec
+from tweetprofile.networks.specs import COUNTED, EmbeddingSetSpec
+from tweetprofile.networks.topics import Topics
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
 
@@ -45,10 +46,16 @@ class EmbeddingHead(nn.Module):
         width = spec.hidden or spec.features
         self.hidden: nn.Module = nn.Identity()
         if spec.hidden:  # of clusters, the rows of the weight are the directions of their centres
-            self.hidden = nn.Linear(spec.features, spec.hidden, bias=spec.pool != "clusters")
+            self.hidden = nn.Linear(spec.features, spec.hidden, bias=spec.pool not in COUNTED)
         self.dropout = nn.Dropout(spec.dropout)
         self.attention = nn.Linear(width, 1) if spec.pool == "attention" else None
-        self.heads = Heads(width, schema)
+        self.heads: Heads | Topics
+        if spec.pool == "topics":
+            self.heads = Topics(width, schema)
+            # Topics that move while what they say is learned would fit the users to learn from.
+            self.hidden.requires_grad_(False)
+        else:
+            self.heads = Heads(width, schema)
 
     def initialise(self) -> None:
         """Draw the initial weights of a training from torch's random numbers."""
@@ -74,6 +81,11 @@ class EmbeddingHead(nn.Module):
     def standardised(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Return embeddings (..., C) in units of each feature's deviation from its mean."""
         return (embeddings.float() - self.get_buffer("mean")) * self.get_buffer("scale")
+
+    def shares(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return how much embeddings (..., C) belong to each cluster: (..., K)."""
+        with torch.no_grad():
+            return self._shares(self.standardised(embeddings))
 
     def place_clusters(self, centres_KC: torch.Tensor) -> None:
         """Begin with these clusters.
@@ -104,11 +116,12 @@ class EmbeddingHead(nn.Module):
     def explain(self, embeddings_NDC: torch.Tensor, mask_ND: torch.Tensor) -> Explained:
         """Return the logits of `forward`, and what each frame adds to them; not in training.
 
-        What a frame adds with attention is by how much the logits change if it is left out.
+        With attention and topics, where what a frame adds depends on the others, it is by how much
+        the logits change if the frame is left out.
         """
         features_NDC = self._frame_features(embeddings_NDC)
         logits = self._logits(features_NDC, mask_ND)
-        if self.attention is not None:
+        if not isinstance(self.heads, Heads) or self.attention is not None:
             return Explained(logits, self._left_out(features_NDC, mask_ND, logits))
         # Each frame as the only one of a user, of whom as many frames are counted.
         alone_NDC = self._scaled(features_NDC * mask_ND[:, :, None], mask_ND[:, :, None])
@@ -120,9 +133,10 @@ class EmbeddingHead(nn.Module):
     def _frame_features(self, embeddings_NDC: torch.Tensor) -> torch.Tensor:
         """Return what is pooled of each frame: (N, D, width)."""
         x = self.standardised(embeddings_NDC)
-        if self.spec.pool == "clusters":
+        if self.spec.pool in COUNTED:
             # Nothing is dropped: training leaves out frames, which does the same for counts.
-            return self._shares(x)
+            shares_NDK = self._shares(x)
+            return self.heads.evidence(shares_NDK) if isinstance(self.heads, Topics) else shares_NDK
         if self.spec.hidden:
             dropped: torch.Tensor = self.dropout(nn.functional.gelu(self.hidden(x)))
             return dropped
@@ -150,12 +164,12 @@ class EmbeddingHead(nn.Module):
                 found[name].append(logits[name] - without)
         return {name: torch.stack(each, dim=1) for name, each in found.items()}
 
-    def _shares(self, x_NDC: torch.Tensor) -> torch.Tensor:
-        """Return how much each frame belongs to each cluster: (N, D, K) shares, in sum 1."""
+    def _shares(self, x: torch.Tensor) -> torch.Tensor:
+        """Return how much each frame (..., C) belongs to each cluster: (..., K), in sum 1."""
         assert isinstance(self.hidden, nn.Linear)
         centres_KC = nn.functional.normalize(self.hidden.weight, dim=1)
-        cosines = nn.functional.normalize(x_NDC, dim=2) @ centres_KC.T
-        return (_STEEPNESS * cosines).softmax(dim=2)
+        cosines = nn.functional.normalize(x, dim=-1) @ centres_KC.T
+        return (_STEEPNESS * cosines).softmax(dim=-1)
 
     def _pool(self, x_NDC: torch.Tensor, mask_ND: torch.Tensor) -> torch.Tensor:
         mask_ND1 = mask_ND[:, :, None]
@@ -167,6 +181,8 @@ class EmbeddingHead(nn.Module):
 
     def _scaled(self, sums: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Scale features, or their sum over the frames of a user, as the pool does."""
+        if self.spec.pool == "topics":
+            return sums
         if self.spec.pool == "clusters":
             return _COUNT_SCALE * sums
         if self.spec.pool == "sum":

@@ -16,7 +16,10 @@ Pool = tuple[int, int, int]
 Norm = Literal["none", "batch"]
 Backbone = Literal["residual", "vgg"]
 FramePool = Literal["sum", "mean"]
-HeadPool = Literal["sum", "mean", "attention", "clusters"]
+HeadPool = Literal["sum", "mean", "attention", "clusters", "topics"]
+
+COUNTED: tuple[HeadPool, ...] = ("clusters", "topics")
+"""The pools whose hidden layer tells how much a frame belongs to clusters of similar frames."""
 
 POOL_ALL: Pool = (2, 2, 2)
 POOL_FRAME: Pool = (1, 2, 2)
@@ -128,11 +131,12 @@ class EmbeddingSetSpec:
         hidden: The width of the layer that each embedding passes by itself; 0 for none, so that
             the network is linear in the embeddings.
         dropout: The share of the hidden layer, or of the embeddings without one, that is dropped in
-            training; with `clusters`, nothing is dropped.
+            training; with `clusters` and `topics`, nothing is dropped.
         pool: How the results for a user's frames are combined: by their `sum`, in units of a full
             volume's mean, by their `mean`, or by `attention`, a mean whose weights are learnt. With
             `clusters`, the hidden layer tells how much a frame belongs to each of `hidden` clusters
-            of similar frames, and the sum counts a user's frames per cluster.
+            of similar frames, and the sum counts a user's frames per cluster. With `topics`, these
+            clusters are what frames are chosen from for one of the user's traits (`topics.py`).
 
     Raises:
         OptionError: A value is out of range.
@@ -155,7 +159,7 @@ class EmbeddingSetSpec:
             raise OptionError(
                 f"pool '{self.pool}' is unknown; use one of {', '.join(get_args(HeadPool))}."
             )
-        if self.pool == "clusters" and self.hidden < 2:
+        if self.pool in COUNTED and self.hidden < 2:
             raise OptionError(f"hidden {self.hidden} is out of range; use 2 clusters or more.")
 
 

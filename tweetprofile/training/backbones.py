@@ -8,11 +8,12 @@ from tweetprofile.networks import EmbeddingSetSpec, Learned
 from tweetprofile.networks.specs import HeadPool
 from tweetprofile.networks.timm_backbones import LITE0, backbone_facts
 
-HeadName = Literal["auto", "sum", "clusters", "attention", "linear"]
+HeadName = Literal["auto", "sum", "clusters", "topics", "attention", "linear"]
 
 HEADS: dict[HeadName, tuple[HeadPool, int]] = {
     "sum": ("sum", 128),
     "clusters": ("clusters", 32),
+    "topics": ("topics", 32),
     "attention": ("attention", 128),
     "linear": ("mean", 0),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tweetprofile.errors import TrainingError
-from tweetprofile.networks import EmbeddingSetSpec
+from tweetprofile.networks import MOST_PROFILES, EmbeddingSetSpec, count_profiles
 from tweetprofile.scoring.traits import mean_macro_f1
 from tweetprofile.training.backbones import HEADS, HeadName
 from tweetprofile.training.distributed import all_ranks
@@ -34,10 +34,12 @@ class HeadChoice:
     Attributes:
         name: The name of the head.
         scores: The mean macro-F1 of each head in the cross-validation; empty if there was none.
+        left_out: Why some heads were not compared; empty if all were.
     """
 
     name: HeadName
     scores: Mapping[HeadName, float]
+    left_out: str = ""
 
     @property
     def note(self) -> str:
@@ -47,7 +49,7 @@ class HeadChoice:
         each = ", ".join(f"{name} {score:.3f}" for name, score in self.scores.items())
         return (
             f"the head is '{self.name}', the best in a cross-validation on the training users "
-            f"(mean macro-F1: {each})."
+            f"(mean macro-F1: {each}){self.left_out}."
         )
 
 
@@ -66,9 +68,16 @@ def choose_head(plan: TrainingPlan, setup: TrainingSetup, observer: TrainObserve
     except TrainingError:  # all users have all images in common
         return HeadChoice("sum", {})
     scores: dict[HeadName, float] = {}
-    done, total = 0, len(HEADS) * len(folds)
+    compared, left_out = list(HEADS), ""
+    if (profiles := count_profiles(setup.schema)) > MOST_PROFILES:
+        compared.remove("topics")
+        left_out = (
+            f"; 'topics' was not compared, since the traits have {profiles:,} combinations of "
+            f"classes, more than {MOST_PROFILES:,}"
+        )
+    done, total = 0, len(compared) * len(folds)
     observer.on_compared(done, total)
-    for name in HEADS:
+    for name in compared:
         network = with_head(setup.network, name)
         recipe = replace(setup.recipe, epochs=_EPOCHS, members=1)
         each = []
@@ -92,7 +101,7 @@ def choose_head(plan: TrainingPlan, setup: TrainingSetup, observer: TrainObserve
             done += 1
             observer.on_compared(done, total)
         scores[name] = float(np.mean(each))
-    return HeadChoice(max(scores, key=lambda name: scores[name]), scores)
+    return HeadChoice(max(scores, key=lambda name: scores[name]), scores, left_out)
 
 
 def with_head(network: object, name: HeadName) -> EmbeddingSetSpec:

@@ -29,6 +29,7 @@ from tweetprofile.training.optimisers import make_optimiser
 from tweetprofile.training.pretrained import LoadedWeights, load_weights
 from tweetprofile.training.setup import TrainingSetup
 from tweetprofile.training.state import TrainingState
+from tweetprofile.training.topics import place_topics
 
 
 class Learner:
@@ -118,6 +119,8 @@ class Learner:
         network.initialise()
         if isinstance(network, EmbeddingHead) and network.spec.pool == "clusters":
             place_clusters(network, setup.train)
+        if isinstance(network, EmbeddingHead) and network.spec.pool == "topics":
+            place_topics(network, setup.train)
         loaded = load_weights(network, setup.init) if setup.init else None
         if isinstance(network, EmbeddingSet):
             if setup.backbone is not None:

@@ -18,7 +18,7 @@ from tweetprofile.data.manifests.manifest import Manifest
 from tweetprofile.data.manifests.profile_fields import PROFILE_COLUMNS
 from tweetprofile.data.manifests.texts import TextLimits
 from tweetprofile.errors import CheckpointError, OptionError
-from tweetprofile.networks import NetworkSpec, NoImagesSpec
+from tweetprofile.networks import EmbeddingSetSpec, NetworkSpec, NoImagesSpec, check_profiles
 from tweetprofile.training.cache_building import CacheOptions
 from tweetprofile.training.curves import require_tensorboard
 from tweetprofile.training.embeddings import LoadedBackbone, load_backbone
@@ -88,6 +88,8 @@ def plan_training(
     network = NoImagesSpec() if options.use == "texts" else options.network_spec
     found = find_schema(opened, options.schema)
     check_labels(opened, found.schema)
+    if isinstance(network, EmbeddingSetSpec) and network.pool == "topics":
+        check_profiles(found.schema)
     check_image_root(image_root_of(options, opened))
     validation_notes: tuple[str, ...] = ()
     if validation is not None:

@@ -58,8 +58,9 @@ class TrainOptions(LimitsTexts):
             that are computed once; None to do so if it has weights.
         fine_tune: Whether to train the last stages of the backbone after the head, and to keep the
             result if it is better on the held-out users.
-        head: What combines the embeddings of a user's images: `sum`, `clusters`, `attention`
-            or `linear`; `auto` for the best of them in a cross-validation on the training users.
+        head: What combines the embeddings of a user's images: `sum`, `clusters`, `topics`,
+            `attention` or `linear`; `auto` for the best of them in a cross-validation on the
+            training users.
         embed_views: The number of views of each image that a head learns from: 2 adds the mirrored
             image, 4 the enlarged middle of both.
         use: What the model sees of users: `images`, `texts` or `both`; None for what the manifest
