@@ -29,7 +29,7 @@ from tweetprofile.networks import (
 )
 from tweetprofile.networks.frame_sides import default_side
 from tweetprofile.networks.heads import Heads
-from tweetprofile.networks.timm_backbones import LITE0, backbone_facts
+from tweetprofile.networks.timm_backbones import PACKAGED, backbone_facts
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
 from tweetprofile.weights import load_backbone_weights
@@ -69,7 +69,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--backbone",
             help="Predict with a deepset network over this backbone instead: efficientnet-lite0 "
-            "with the weights of its package, or timm/NAME with random ones.",
+            "or -lite2 with the weights of its package, or timm/NAME with random ones.",
         ),
         click.option(
             "--frame-size",
@@ -125,7 +125,7 @@ def _build(options: ModelOptions) -> Network:
         VolumeSpec(height=side, width=side, mean=facts.mean, std=facts.std),
         schema,
     )
-    if facts.name == LITE0:
+    if facts.name in PACKAGED:
         load_backbone_weights(network.backbone, facts, "package")
     return network
 

@@ -97,15 +97,24 @@ def test_a_backbone_without_memory_has_the_same_names_and_shapes(name: str) -> N
     assert {key: tensor.shape for key, tensor in state.items()} == expected
 
 
-def test_lite0_gets_frames_as_its_original_does() -> None:
-    assert backbone_facts("efficientnet-lite0") == BackboneFacts(
-        name="efficientnet-lite0",
+@pytest.mark.parametrize(
+    ("name", "side", "hub_id"),
+    [
+        ("efficientnet-lite0", 224, "timm/tf_efficientnet_lite0.in1k"),
+        ("efficientnet-lite2", 260, "timm/tf_efficientnet_lite2.in1k"),
+    ],
+)
+def test_a_packaged_backbone_gets_frames_as_its_original_does(
+    name: str, side: int, hub_id: str
+) -> None:
+    assert backbone_facts(name) == BackboneFacts(
+        name=name,
         features=1280,
-        side=224,
+        side=side,
         any_side=True,
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
-        hub_id="timm/tf_efficientnet_lite0.in1k",
+        hub_id=hub_id,
         license="apache-2.0",
     )
 
@@ -130,7 +139,9 @@ def test_the_normalisation_of_every_training_of_a_network_is_known() -> None:
         ("timm/resnet81", "timm/resnet18"),
         ("resnet18", "timm/resnet18.a1_in1k"),
         ("timm/resnet18.mine", "timm/resnet18.a1_in1k"),
-        ("efficientnet-lite2", "efficientnet-lite0"),
+        ("efficientnet-lite1", "efficientnet-lite0, efficientnet-lite2, timm/"),
+        ("EfficientNet-Lite2", "efficientnet-lite2"),
+        ("none of these", "efficientnet-lite0, efficientnet-lite2"),
     ],
 )
 def test_an_unknown_name_is_refused_with_names_that_are_near(name: str, near: str) -> None:

