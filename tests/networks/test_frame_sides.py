@@ -1,0 +1,18 @@
+"""Which frames a backbone gets unless their side is given."""
+
+import pytest
+
+from tweetprofile.networks.frame_sides import default_side
+from tweetprofile.networks.timm_backbones import PACKAGED, backbone_facts
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged_backbones_get_smaller_frames_than_they_were_trained_with(name: str) -> None:
+    assert default_side(backbone_facts(name)) == 160
+
+
+@pytest.mark.parametrize(("name", "side"), [("tf_efficientnet_lite2", 260), ("resnet18", 224)])
+def test_other_backbones_get_frames_of_the_side_that_they_were_trained_with(
+    name: str, side: int
+) -> None:
+    assert default_side(backbone_facts(f"timm/{name}")) == side
