@@ -3,12 +3,17 @@
 import pytest
 
 from tweetprofile.networks.frame_sides import default_side
-from tweetprofile.networks.timm_backbones import PACKAGED, backbone_facts
+from tweetprofile.networks.timm_backbones import backbone_facts
 
 
-@pytest.mark.parametrize("name", PACKAGED)
-def test_packaged_backbones_get_smaller_frames_than_they_were_trained_with(name: str) -> None:
-    assert default_side(backbone_facts(name)) == 160
+@pytest.mark.parametrize(
+    ("name", "side"), [("efficientnet-lite0", 160), ("efficientnet-lite2", 192)]
+)
+def test_packaged_backbones_get_smaller_frames_than_they_were_trained_with(
+    name: str, side: int
+) -> None:
+    facts = backbone_facts(name)
+    assert default_side(facts) == side < facts.side
 
 
 @pytest.mark.parametrize(("name", "side"), [("tf_efficientnet_lite2", 260), ("resnet18", 224)])
