@@ -126,7 +126,7 @@ class EmbeddingSetSpec:
 
     Attributes:
         name: The name of the network, as options and reports show it.
-        backbone: The backbone: `efficientnet-lite0`, or `timm/` and a name of timm.
+        backbone: The backbone: a packaged one, or `timm/` and a name of timm.
         features: The length of an embedding, the vector that the backbone makes of a frame.
         hidden: The width of the layer that each embedding passes by itself; 0 for none, so that
             the network is linear in the embeddings.

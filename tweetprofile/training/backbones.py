@@ -13,7 +13,7 @@ HeadName = Literal["auto", "sum", "clusters", "topics", "attention", "linear"]
 HEADS: dict[HeadName, tuple[HeadPool, int]] = {
     "sum": ("sum", 128),
     "clusters": ("clusters", 32),
-    "topics": ("topics", 32),
+    "topics": ("topics", 48),
     "attention": ("attention", 128),
     "linear": ("mean", 0),
 }
