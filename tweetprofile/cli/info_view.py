@@ -85,11 +85,13 @@ def _texts(texts: TextPart) -> str:
 
 def _layers(spec: Cnn3dSpec | DeepSetSpec | EmbeddingSetSpec) -> str:
     if isinstance(spec, EmbeddingSetSpec):
+        made = f"{spec.backbone} makes {count_of(spec.features, 'feature')} of each frame"
+        if spec.pool == "topics":
+            return f"{made}; frames are of {spec.hidden} topics, each chosen for one trait or none"
+        if spec.pool == "clusters":
+            return f"{made}; frames are counted by {spec.hidden} clusters"
         hidden = f"a layer of {spec.hidden}, " if spec.hidden else ""
-        return (
-            f"{spec.backbone} makes {count_of(spec.features, 'feature')} of each frame; "
-            f"{hidden}then the {spec.pool} over frames"
-        )
+        return f"{made}; {hidden}then the {spec.pool} over frames"
     widths = " ".join(map(str, spec.widths))
     if isinstance(spec, DeepSetSpec):
         return f"{widths} ({spec.backbone}, each frame by itself), then the {spec.pool} over frames"
