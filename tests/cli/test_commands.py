@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from tests.random_models import save_head
 from tweetprofile.checkpoints.choice import CHECKPOINT_VARIABLE
 from tweetprofile.cli import main
 
@@ -413,6 +414,21 @@ def test_info_describes_a_checkpoint(model: Path, capsys: pytest.CaptureFixture[
     facts = json.loads(capsys.readouterr().out)
     assert facts["schema"]["gender"] == ["female", "male"]
     assert facts["volume"]["detail"] == "frame"
+
+
+@pytest.mark.parametrize(
+    ("pool", "how"),
+    [
+        ("topics", "frames are of 6 topics, each chosen for one trait or none"),
+        ("clusters", "frames are counted by 6 clusters"),
+        ("sum", "a layer of 6, then the sum over frames"),
+    ],
+)
+def test_info_says_how_a_head_reads_frames(
+    pool: str, how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("info", save_head(tmp_path / "model.safetensors", pool)) == 0
+    assert how in " ".join(capsys.readouterr().out.split())
 
 
 def test_info_without_a_checkpoint_gives_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
