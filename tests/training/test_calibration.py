@@ -28,6 +28,22 @@ def test_few_labels_leave_the_temperature_at_1() -> None:
     assert calibrate(logits[:0], labels[:0]).ece_before == 0.0
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_few_users_who_are_all_right_or_all_wrong_are_no_reason_to_be_sure(right: bool) -> None:
+    logits = torch.tensor([[3.0, 0.0]]).repeat(24, 1)
+    labels = torch.zeros(24, dtype=torch.long) if right else torch.ones(24, dtype=torch.long)
+    temperature = calibrate(logits, labels).temperature
+    assert 0.5 < temperature < 1 if right else 1 < temperature < 20
+    sure = (logits / temperature).softmax(1)[0, 0]
+    assert sure < 0.999
+
+
+def test_what_many_users_say_of_the_temperature_counts_alone() -> None:
+    logits, labels = drawn_users(1000)
+    many = calibrate(logits.repeat(50, 1) * 3, labels.repeat(50)).temperature
+    assert calibrate(logits * 3, labels).temperature == pytest.approx(many, rel=0.01)
+
+
 def test_the_mean_of_many_networks_is_calibrated_by_singles_and_pairs() -> None:
     """Each network adds noise of its own to the same evidence, as networks of other seeds do."""
     evidence, labels = drawn_users(20_000)

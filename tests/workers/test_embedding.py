@@ -19,8 +19,10 @@ from tweetprofile.workers.embedding_store import STORED, EmbeddingStore, frame_k
 CPU = torch.device("cpu")
 
 
-def embedder_of(backbone: Backbone, views: int = 1) -> FrameEmbedder:
-    return FrameEmbedder(backbone, device=CPU, precision=torch.float32, views=VIEWS[:views])
+def embedder_of(
+    backbone: Backbone, views: int = 1, precision: torch.dtype = torch.float32
+) -> FrameEmbedder:
+    return FrameEmbedder(backbone, device=CPU, precision=precision, views=VIEWS[:views])
 
 
 def draw_frames(count: int, side: int, seed: int = 0) -> torch.Tensor:
@@ -102,13 +104,19 @@ def test_views_are_embedded_side_by_side() -> None:
     assert torch.equal(both[:, 1], embedder_of(backbone).embed(frames.flip(2))[:, 0])
 
 
-def test_numbers_that_overflow_are_one_sentence() -> None:
+@pytest.mark.parametrize(
+    ("precision", "remedy"),
+    [(torch.float32, "use other weights"), (torch.bfloat16, 'pass `precision="fp32"`')],
+)
+def test_numbers_that_overflow_are_one_sentence_with_a_remedy_that_helps(
+    precision: torch.dtype, remedy: str
+) -> None:
     backbone = make_backbone()
     for name, weight in backbone.state.items():
         if name.endswith("conv1.weight"):
             weight.fill_(3e38)
-    with pytest.raises(CheckpointError, match=r"embeddings that are not numbers.*precision"):
-        embedder_of(backbone).embed(draw_frames(1, 32))
+    with pytest.raises(CheckpointError, match=rf"embeddings that are not numbers.*{remedy}\.$"):
+        embedder_of(backbone, precision=precision).embed(draw_frames(1, 32))
 
 
 def test_threads_share_an_embedder() -> None:

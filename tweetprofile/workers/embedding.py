@@ -155,9 +155,11 @@ class FrameEmbedder:
             observer.end()
         embeddings = torch.cat(rows).numpy()
         if not np.isfinite(embeddings).all():
+            exact = self._precision == torch.float32
+            remedy = "use other weights" if exact else 'pass `precision="fp32"`'
             raise CheckpointError(
                 f"the backbone {self._name} gives embeddings that are not numbers, because its "
-                'weights are too large to compute with; pass `precision="fp32"`.'
+                f"weights are too large to compute with; {remedy}."
             )
         return embeddings.clip(-_LARGEST, _LARGEST).astype(np.float16)
 

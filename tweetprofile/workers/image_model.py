@@ -265,10 +265,12 @@ class ImageModel:
         each = [(values / temperature).softmax(dim=1) for values in logits]
         mean: NDArray[np.float32] = torch.stack(each).mean(dim=0).cpu().numpy()
         if not np.isfinite(mean).all():
+            exact = self._precision == torch.float32
+            remedy = "" if exact else ', or pass `precision="fp32"`'
             raise CheckpointError(
                 f"{self._checkpoint.path} gives probabilities of '{trait}' that are not numbers, "
-                "because its weights are too large to compute with; train the model again, or pass "
-                '`precision="fp32"`.'
+                "because its weights are too large to compute with; train the model again"
+                f"{remedy}."
             )
         return mean
 
