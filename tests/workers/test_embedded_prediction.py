@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.random_models import save_head
 from tests.workers.backbones import SCHEMA, make_backbone, save_model
 from tweetprofile.checkpoints.backbone import Backbone
 from tweetprofile.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from tweetprofile.data.manifests.users import ImageRef, UserImages
 from tweetprofile.errors import CheckpointError, OptionError
-from tweetprofile.job import PredictorOptions
+from tweetprofile.job import Precision, PredictorOptions
 from tweetprofile.workers.embedder import Embedder
 from tweetprofile.workers.feature_rows import EMBEDDINGS
 from tweetprofile.workers.predictor import Predictor
@@ -124,3 +125,14 @@ def test_models_with_one_backbone_share_its_digest(checkpoint: Checkpoint, tmp_p
 def test_a_batch_without_any_image_is_predicted(checkpoint: Checkpoint) -> None:
     rows = Predictor(checkpoint, OPTIONS)([user("a"), user("b")]).to_pylist()
     assert [row["status"] for row in rows] == ["no_images", "no_images"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_weights_that_overflow_are_one_sentence_with_a_remedy_that_helps(
+    precision: Precision, tmp_path: Path
+) -> None:
+    found = load_checkpoint(save_head(tmp_path / "model.safetensors", "topics"))
+    found.state["head.heads.sharpness"].fill_(100.0)
+    remedy = r"again, or pass `precision=\"fp32\"`\.$" if precision == "bf16" else r"again\.$"
+    with pytest.raises(CheckpointError, match=rf"probabilities of 'gender'.*{remedy}"):
+        Predictor(found, replace(OPTIONS, precision=precision))([user("a", 0, 1)])
