@@ -16,6 +16,7 @@ class, the same shares for all users, and weights that are also trained to tell 
 Shapes: N users, K topics, P profiles: all combinations of classes, the last trait varying fastest.
 """
 
+from collections.abc import Mapping
 from math import prod
 
 import torch
@@ -95,7 +96,7 @@ class Topics(nn.Module):
         frequency_K: torch.Tensor,
         reasons: torch.Tensor,
         common_K: torch.Tensor,
-        chosen: dict[str, torch.Tensor],
+        chosen: Mapping[str, torch.Tensor],
     ) -> None:
         """Begin with these probabilities.
 
