@@ -17,6 +17,7 @@ from tweetprofile.training.loop import Trainer, train_rank
 from tweetprofile.training.observer import TrainObserver
 from tweetprofile.training.plan import TrainingPlan
 from tweetprofile.training.setup import TrainingSetup
+from tweetprofile.traits import TraitSchema
 
 _FOLDS = 3
 
@@ -67,41 +68,45 @@ def choose_head(plan: TrainingPlan, setup: TrainingSetup, observer: TrainObserve
         folds = list(make_folds(setup.train, _FOLDS, setup.seed))
     except TrainingError:  # all users have all images in common
         return HeadChoice("sum", {})
+    heads, left_out = _heads_for(setup.schema)
     scores: dict[HeadName, float] = {}
-    compared, left_out = list(HEADS), ""
-    if (profiles := count_profiles(setup.schema)) > MOST_PROFILES:
-        compared.remove("topics")
-        left_out = (
-            f"; 'topics' was not compared, since the traits have {profiles:,} combinations of "
-            f"classes, more than {MOST_PROFILES:,}"
-        )
-    done, total = 0, len(compared) * len(folds)
+    done, total = 0, len(heads) * len(folds)
     observer.on_compared(done, total)
-    for name in compared:
-        network = with_head(setup.network, name)
-        recipe = replace(setup.recipe, epochs=_EPOCHS, members=1)
+    for name in heads:
         each = []
         for rest, tested in folds:
-            with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
-                fold = replace(
-                    setup,
-                    network=network,
-                    recipe=recipe,
-                    train=rest,
-                    val=tested,
-                    parts=(),
-                    minutes=None,
-                    folder=Path(folder),
-                    resume=False,
-                    log_to=None,
-                )
-                with all_ranks(plan.devices[:1], train_rank, fold) as rank:
-                    metrics = Trainer(fold, rank, TrainObserver()).run()
-            each.append(mean_macro_f1(metrics.scores))
+            each.append(_score(plan, replace(setup, train=rest, val=tested), name))
             done += 1
             observer.on_compared(done, total)
         scores[name] = float(np.mean(each))
     return HeadChoice(max(scores, key=lambda name: scores[name]), scores, left_out)
+
+
+def _heads_for(schema: TraitSchema) -> tuple[list[HeadName], str]:
+    """Return the heads that suit the traits, and the end of a sentence on the others."""
+    if (profiles := count_profiles(schema)) <= MOST_PROFILES:
+        return list(HEADS), ""
+    return [name for name in HEADS if name != "topics"], (
+        f"; 'topics' was not compared, since the traits have {profiles:,} combinations of classes, "
+        f"more than {MOST_PROFILES:,}"
+    )
+
+
+def _score(plan: TrainingPlan, fold: TrainingSetup, name: HeadName) -> float:
+    """Train a head on a fold, and return its mean macro-F1 on the users that the fold tests."""
+    with tempfile.TemporaryDirectory(prefix="tweetprofile-") as folder:
+        setup = replace(
+            fold,
+            network=with_head(fold.network, name),
+            recipe=replace(fold.recipe, epochs=_EPOCHS, members=1),
+            parts=(),
+            minutes=None,
+            folder=Path(folder),
+            resume=False,
+            log_to=None,
+        )
+        with all_ranks(plan.devices[:1], train_rank, setup) as rank:
+            return mean_macro_f1(Trainer(setup, rank, TrainObserver()).run().scores)
 
 
 def with_head(network: object, name: HeadName) -> EmbeddingSetSpec:
