@@ -123,6 +123,7 @@ def test_embeddings_are_computed_once(dump: Path, tmp_path: Path, weights: str) 
     assert [each.loss for each in second.epochs] == [each.loss for each in first.epochs]
 
 
+@pytest.mark.slow
 def test_embeddings_of_an_interrupted_run_are_used_again(
     dump: Path, tmp_path: Path, weights: str
 ) -> None:

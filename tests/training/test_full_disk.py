@@ -81,9 +81,8 @@ def test_a_file_that_does_not_fit_is_named(
     assert "fault of tweetprofile" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "name", ["metrics.jsonl", pytest.param("MODEL_CARD.md", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["metrics.jsonl", "MODEL_CARD.md"])
 def test_a_run_is_resumed_when_there_is_room_again(dump: Path, tmp_path: Path, name: str) -> None:
     """A folder in place of a file cannot be written to, like a full disk."""
     run = tmp_path / "run"

@@ -81,6 +81,7 @@ def test_only_what_the_manifest_has_is_counted(tmp_path: Path) -> None:
     assert texts.header.spec.profile_fields == ("name",)
 
 
+@pytest.mark.slow
 def test_fields_that_held_out_users_lack_are_named(tmp_path: Path) -> None:
     manifest = users_with_names(tmp_path / "users.parquet", 40)
     val, told = tmp_path / "val.parquet", list[str]()

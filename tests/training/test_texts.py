@@ -118,6 +118,7 @@ def test_images_and_texts_are_weighed_on_users_who_have_both(
     assert "| gender | texts |" in card
 
 
+@pytest.mark.slow
 def test_images_and_texts_count_half_each_if_no_users_can_weigh_them(
     medium_dump: Path, tmp_path: Path
 ) -> None:
