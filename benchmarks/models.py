@@ -28,7 +28,6 @@ from tweetprofile.networks import (
     network_spec,
 )
 from tweetprofile.networks.frame_sides import default_side
-from tweetprofile.networks.heads import Heads
 from tweetprofile.networks.timm_backbones import PACKAGED, backbone_facts
 from tweetprofile.traits import PRESETS
 from tweetprofile.volumes.spec import VolumeSpec
@@ -103,7 +102,6 @@ def make_model(folder: Path, photos: list[bytes], options: ModelOptions | None =
             _spread_embeddings(network, frames_FHWC, drawn_ND)
         else:
             volumes = network.volume_spec.normalise(frames_FHWC[drawn_ND])
-            assert isinstance(network.heads, Heads)
             _spread_logits(network.heads, network(volumes))
     path = folder / "model.safetensors"
     save_checkpoint(path, network, {})
@@ -136,7 +134,6 @@ def _spread_embeddings(
     """Fit the head to the embeddings of frames, as training does, and spread its logits."""
     head = network.head
     assert isinstance(head, EmbeddingHead)
-    assert isinstance(head.heads, Heads)
     normalised = network.volume_spec.normalise_frames(frames_FHWC)
     embeddings_FC = network.embed(normalised)
     spread, mean = torch.std_mean(embeddings_FC, dim=0)
@@ -144,10 +141,10 @@ def _spread_embeddings(
     _spread_logits(head.heads, head(embeddings_FC[drawn_ND]))
 
 
-def _spread_logits(heads: Heads, logits: Mapping[str, torch.Tensor]) -> None:
+def _spread_logits(heads: torch.nn.Module, logits: Mapping[str, torch.Tensor]) -> None:
     """Give each logit a mean of 0 and a spread of 1 over some users."""
     for trait, each in logits.items():
-        head = heads[f"head_{trait}"]
+        head = heads.get_submodule(f"head_{trait}")
         assert isinstance(head, torch.nn.Linear)
         spread, mean = torch.std_mean(each, dim=0)
         head.weight.div_(spread[:, None])

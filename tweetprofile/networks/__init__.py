@@ -22,6 +22,7 @@ from tweetprofile.networks.folding import Foldable, fold_batch_norms, fuse_activ
 from tweetprofile.networks.no_images import NoImages
 from tweetprofile.networks.specs import (
     PRESETS,
+    WEIGHED_TOGETHER,
     Cnn3dSpec,
     DeepSetSpec,
     EmbeddingSetSpec,
@@ -132,7 +133,7 @@ def contributions_of(spec: NetworkSpec) -> Contributions:
     """Return how it is known what each image contributes to the logits of a network."""
     if isinstance(spec, Cnn3dSpec):
         return "leave_one_out"
-    if isinstance(spec, EmbeddingSetSpec) and spec.pool in ("attention", "topics"):
+    if isinstance(spec, EmbeddingSetSpec) and spec.pool in WEIGHED_TOGETHER:
         return "leave_one_out"
     return "exact"
 

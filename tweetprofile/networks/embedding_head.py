@@ -12,7 +12,7 @@ from torch import nn
 
 from tweetprofile.networks.explained import Explained
 from tweetprofile.networks.heads import Heads
-from tweetprofile.networks.specs import COUNTED, EmbeddingSetSpec
+from tweetprofile.networks.specs import COUNTED, WEIGHED_TOGETHER, EmbeddingSetSpec
 from tweetprofile.networks.topics import Topics
 from tweetprofile.traits import TraitSchema
 from tweetprofile.volumes.spec import VolumeSpec
@@ -52,7 +52,7 @@ class EmbeddingHead(nn.Module):
         self.heads: Heads | Topics
         if spec.pool == "topics":
             self.heads = Topics(width, schema)
-            # Topics that move while what they say is learned would fit the users to learn from.
+            # If the clusters learned, too, they would fit the training users too closely.
             self.hidden.requires_grad_(False)
         else:
             self.heads = Heads(width, schema)
@@ -121,8 +121,9 @@ class EmbeddingHead(nn.Module):
         """
         features_NDC = self._frame_features(embeddings_NDC)
         logits = self._logits(features_NDC, mask_ND)
-        if not isinstance(self.heads, Heads) or self.attention is not None:
+        if self.spec.pool in WEIGHED_TOGETHER:
             return Explained(logits, self._left_out(features_NDC, mask_ND, logits))
+        assert isinstance(self.heads, Heads)
         # Each frame as the only one of a user, of whom as many frames are counted.
         alone_NDC = self._scaled(features_NDC * mask_ND[:, :, None], mask_ND[:, :, None])
         return Explained(logits, self.heads.contributions(alone_NDC))

@@ -21,6 +21,9 @@ HeadPool = Literal["sum", "mean", "attention", "clusters", "topics"]
 COUNTED: tuple[HeadPool, ...] = ("clusters", "topics")
 """The pools whose hidden layer tells how much a frame belongs to clusters of similar frames."""
 
+WEIGHED_TOGETHER: tuple[HeadPool, ...] = ("attention", "topics")
+"""The pools with which what a frame contributes depends on the user's other frames."""
+
 POOL_ALL: Pool = (2, 2, 2)
 POOL_FRAME: Pool = (1, 2, 2)
 """A pool that reduces H and W and keeps the depth."""

@@ -29,7 +29,7 @@ MOST_PROFILES = 1_024
 """The largest number of combinations of classes, each of which is computed for every image."""
 
 _STEP = 4.0
-"""The factor of the weights, which lets them move as far as the weights of other heads matter."""
+"""The factor of the weights, with which the learning rate of the other heads suits them, too."""
 
 _SMALLEST = 1e-8
 """The smallest likelihood ratio, whose logarithm is finite."""

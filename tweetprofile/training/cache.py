@@ -9,6 +9,7 @@ users of the manifest.
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -161,13 +162,24 @@ def feature_statistics(users: Subset) -> tuple[torch.Tensor, torch.Tensor]:
     frames = users.frames
     total = np.zeros(users.cache.items_M.shape[2])
     squares = np.zeros_like(total)
-    for start in range(0, len(frames), _FRAMES_AT_A_TIME):
-        part = users.cache.items_M[frames[start : start + _FRAMES_AT_A_TIME], 0].astype(np.float64)
-        total += part.sum(axis=0)
-        squares += np.square(part).sum(axis=0)
+    for part in embeddings_of(users.cache, frames):
+        exact = part.astype(np.float64)
+        total += exact.sum(axis=0)
+        squares += np.square(exact).sum(axis=0)
     mean = total / len(frames)
     std = np.sqrt(np.maximum(0, squares / len(frames) - np.square(mean)))
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def embeddings_of(cache: FrameCache, frames: NDArray[np.int64]) -> Iterator[NDArray[np.float16]]:
+    """Yield the embeddings of frames in their first view, a few thousand (m, C) at a time.
+
+    Args:
+        cache: A cache of embeddings.
+        frames: The numbers of the frames.
+    """
+    for start in range(0, len(frames), _FRAMES_AT_A_TIME):
+        yield cache.items_M[frames[start : start + _FRAMES_AT_A_TIME], 0]
 
 
 _FRAMES_AT_A_TIME = 4096

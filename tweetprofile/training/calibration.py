@@ -60,7 +60,7 @@ def read_temperature_fit(value: object, what: str) -> TemperatureFit:
 
 
 def calibrate(logits_NK: torch.Tensor, labels_N: torch.Tensor) -> TemperatureFit:
-    """Fit the temperature that is most probable, given the labels (`_SPREAD` says what else).
+    """Fit the most probable temperature, given the labels and that it is likely to be near 1.
 
     Args:
         logits_NK: The logits of labelled users.

@@ -15,7 +15,7 @@ import torch
 
 from tweetprofile.data.labels.reading import UNKNOWN
 from tweetprofile.networks import EmbeddingHead, Topics
-from tweetprofile.training.cache import Subset
+from tweetprofile.training.cache import Subset, embeddings_of
 from tweetprofile.training.clusters import place_clusters
 
 _MOST_IMAGES = 200_000
@@ -52,11 +52,8 @@ def place_topics(head: EmbeddingHead, users: Subset) -> None:
     assert isinstance(head.heads, Topics)
     place_clusters(head, users)
     frames, positions = _images_of(users)
-    shares = [
-        head.shares(torch.from_numpy(users.cache.items_M[part, 0]))
-        for part in np.array_split(frames, max(1, len(frames) // 4096))
-    ]
-    shares_MK = torch.cat(shares)
+    parts = embeddings_of(users.cache, frames)
+    shares_MK = torch.cat([head.shares(torch.from_numpy(part)) for part in parts])
     frequency_K = shares_MK.mean(dim=0)
     labels = torch.from_numpy(users.labels[positions])
     classes = [len(trait.classes) for trait in head.schema]
